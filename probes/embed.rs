@@ -1,0 +1,46 @@
+//! The auditor's build script: builds the probes' library, so that `src/trial` can carry it inside the
+//! binary (`include_bytes!`) and one file can be copied to a server. As aya builds its eBPF program:
+//! <https://docs.rs/aya-build>.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+fn main() {
+    let manifest = PathBuf::from(required("CARGO_MANIFEST_DIR"));
+    for input in ["probes/src", "probes/Cargo.toml", "probes/embed.rs", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", manifest.join(input).display());
+    }
+
+    // A target folder of its own: cargo holds a lock on the one in use.
+    let target = Path::new(&required("OUT_DIR")).join("probes");
+    let triple = required("TARGET");
+    let status = Command::new(required("CARGO"))
+        .args(["build", "--package", "wsgiaudit-probes", "--release", "--target", &triple, "--target-dir"])
+        .arg(&target)
+        .current_dir(&manifest)
+        .env("PYO3_NO_PYTHON", "1")
+        // Set by clippy and by coverage tools for the outer build; the inner one is a plain build.
+        .env_remove("RUSTC_WRAPPER")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .status();
+    match status {
+        Ok(status) if status.success() => {}
+        Ok(status) => fail(&format!("building wsgiaudit-probes ended with {status}")),
+        Err(error) => fail(&format!("cargo could not be run to build wsgiaudit-probes: {error}")),
+    }
+
+    let suffix = if triple.contains("apple") { "dylib" } else { "so" };
+    let library = target.join(&triple).join("release").join(format!("libwsgiaudit_probes.{suffix}"));
+    println!("cargo::rustc-env=WSGIAUDIT_PROBES={}", library.display());
+}
+
+fn required(variable: &str) -> String {
+    env::var(variable).unwrap_or_else(|_| fail(&format!("cargo did not set {variable}")))
+}
+
+fn fail(message: &str) -> ! {
+    println!("cargo::error={message}");
+    exit(1)
+}

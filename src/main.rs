@@ -1,0 +1,4 @@
+//! Parse, run, print the error, exit.
+#![forbid(unsafe_code)]
+
+fn main() {}

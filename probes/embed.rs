@@ -2,6 +2,8 @@
 //! binary (`include_bytes!`) and one file can be copied to a server. As aya builds its eBPF program:
 //! <https://docs.rs/aya-build>.
 
+#![expect(clippy::print_stdout, reason = "a build script speaks to cargo on stdout")]
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};

@@ -1,6 +1,16 @@
 //! The nouns of an audit. No I/O, no wire format, no opinions: every other folder imports these and they
 //! import nothing.
 
+mod environment;
 mod facts;
+mod mode;
+mod module;
+mod outcome;
+mod verdict;
 
+pub use environment::{Distribution, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
+pub use mode::Mode;
+pub use module::{FileKind, Module};
+pub use outcome::{Death, Load, NotRun, Outcome, Place, PythonError, Refuser, Trial};
+pub use verdict::{Cause, Judgement, Verdict};

@@ -1,0 +1,144 @@
+//! What the auditor and the probes say to each other. The auditor includes this very file
+//! (`src/trial/mod.rs`), so the two cannot disagree.
+//!
+//! Three channels, none of them stdout: [`Command`]s and [`Reply`]s as JSON lines over a Unix socket
+//! between auditor and zygote, and, from the child on trial, [`Event`]s in a file mapped before the fork.
+
+use serde::{Deserialize, Serialize};
+
+/// Auditor to zygote.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Command {
+    /// Fork a child, run the trial there, answer [`Reply::Ended`].
+    Try(Order),
+    /// Fork a zygote that imports the subject in the main interpreter and takes over the commands.
+    /// Answer [`Reply::Entered`] from inside, or [`Reply::Ended`].
+    Enter(Order),
+    /// End the innermost zygote entered. Its parent answers [`Reply::Ended`].
+    Leave,
+}
+
+/// One trial to run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// Names the child in the answer.
+    pub(crate) id: u64,
+    /// The child's working folder, holding its `record` and its `output`.
+    pub(crate) folder: String,
+    /// In which interpreter.
+    pub(crate) place: Interpreters,
+    /// Imported first, in the same interpreter.
+    pub(crate) after: Option<String>,
+    /// Dotted name to import.
+    pub(crate) subject: String,
+    /// How long it may take, in milliseconds.
+    pub(crate) deadline: u64,
+}
+
+/// The interpreters that a trial uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Interpreters {
+    /// The main one.
+    Main,
+    /// Legacy sub-interpreters on the process's GIL.
+    SharedGil,
+    /// Sub-interpreters with a GIL each.
+    OwnGil,
+}
+
+/// Zygote to auditor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    /// The zygote is up.
+    Ready,
+    /// A zygote entered is up and takes commands from now on.
+    Entered,
+    /// The child of the order with this id is gone, and so is everything that it started.
+    Ended(u64, End),
+}
+
+/// How a child ended: the second witness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum End {
+    /// It exited with this status.
+    Exit(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// It was killed at its deadline.
+    Deadline,
+}
+
+/// What the child on trial records, each before the step or right after it: the first witness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Event {
+    /// A step of the protocol begins in this interpreter.
+    Step(String, Step),
+    /// The import of this name begins: the subject, a parent of it, or what goes before it.
+    Importing(String),
+    /// The import system is about to load a shared object.
+    Loading {
+        /// Which interpreter.
+        interpreter: String,
+        /// Dotted name.
+        name: String,
+        /// File.
+        path: String,
+    },
+    /// It was loaded and executed.
+    Loaded {
+        /// Which interpreter.
+        interpreter: String,
+        /// Dotted name.
+        name: String,
+    },
+    /// It was not.
+    Failed {
+        /// Which interpreter.
+        interpreter: String,
+        /// Dotted name.
+        name: String,
+        /// The exception.
+        error: Exception,
+    },
+    /// The import of the last [`Event::Importing`] failed.
+    Error {
+        /// The failed load that the exception, its cause or its context comes from, if one does.
+        load: Option<String>,
+        /// The exception.
+        error: Exception,
+    },
+    /// The probe itself failed. Says nothing about the subject.
+    Broken(String),
+    /// The whole protocol passed.
+    Done,
+}
+
+/// A step of a trial's protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Step {
+    /// Create the interpreter.
+    Start,
+    /// Import the subject.
+    Import,
+    /// Use what was imported.
+    Touch,
+    /// End the interpreter.
+    End,
+}
+
+/// An exception as the probe saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Exception {
+    /// Name of its type.
+    pub(crate) kind: String,
+    /// `str(exception)`.
+    pub(crate) text: String,
+    /// Modules being imported at that point, outermost first.
+    pub(crate) chain: Vec<String>,
+}
+
+/// Bytes of a record: a length of eight bytes (little endian), then JSON lines. A sparse file.
+pub(crate) const RECORD_SIZE: usize = 4 << 20;
+
+/// Where the JSON lines of a record begin.
+pub(crate) const RECORD_HEAD: usize = 8;

@@ -1,0 +1,126 @@
+//! The C API: `pyo3::ffi`, and what the limited API lacks, declared by hand.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::mem::transmute;
+use std::ptr::{NonNull, null_mut};
+
+pub(crate) use pyo3::ffi::*;
+
+/// `PyInterpreterConfig` (3.12+, `Include/cpython/pylifecycle.h`): seven C ints, in this order.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct PyInterpreterConfig {
+    pub(crate) use_main_obmalloc: c_int,
+    pub(crate) allow_fork: c_int,
+    pub(crate) allow_exec: c_int,
+    pub(crate) allow_threads: c_int,
+    pub(crate) allow_daemon_threads: c_int,
+    pub(crate) check_multi_interp_extensions: c_int,
+    pub(crate) gil: c_int,
+}
+
+/// `PyInterpreterConfig_SHARED_GIL`.
+pub(crate) const SHARED_GIL: c_int = 1;
+/// `PyInterpreterConfig_OWN_GIL`.
+pub(crate) const OWN_GIL: c_int = 2;
+
+/// `PyStatus` (`Include/cpython/initconfig.h`).
+#[repr(C)]
+pub(crate) struct PyStatus {
+    kind: c_int,
+    function: *const c_char,
+    message: *const c_char,
+    exit_code: c_int,
+}
+
+impl PyStatus {
+    /// The error, if it is one (`_PyStatus_TYPE_OK` is 0).
+    pub(crate) fn error(&self) -> Option<String> {
+        if self.kind == 0 {
+            return None;
+        }
+        if self.message.is_null() {
+            return Some(format!("status {}", self.exit_code));
+        }
+        // SAFETY: CPython points it at a string literal.
+        Some(unsafe { CStr::from_ptr(self.message) }.to_string_lossy().into_owned())
+    }
+}
+
+type NewInterpreter = unsafe extern "C" fn(*mut *mut PyThreadState, *const PyInterpreterConfig) -> PyStatus;
+
+/// `Py_NewInterpreterFromConfig` of the running Python; `None` before 3.12. Looked up at run time, so that
+/// the library also loads into an older Python, for the control.
+pub(crate) fn new_interpreter() -> Option<NewInterpreter> {
+    // SAFETY: dlsym with a NUL-terminated name; the symbol has this signature since 3.12.
+    unsafe {
+        let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"Py_NewInterpreterFromConfig".as_ptr());
+        NonNull::new(symbol).map(|symbol| transmute::<*mut libc::c_void, NewInterpreter>(symbol.as_ptr()))
+    }
+}
+
+/// An owned reference. Lives and dies under the GIL of one interpreter; never crosses to another.
+pub(crate) struct Object(NonNull<PyObject>);
+
+impl Object {
+    /// Takes over a new reference; `None` where the call set an exception instead.
+    ///
+    /// # Safety
+    /// `reference` is null or a new reference, and the thread holds its interpreter's GIL for as long as the
+    /// object lives.
+    pub(crate) unsafe fn new(reference: *mut PyObject) -> Option<Self> {
+        NonNull::new(reference).map(Self)
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut PyObject {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours (see `new`). The function, not the macro: its layout is not ours.
+        unsafe { Py_DecRef(self.as_ptr()) }
+    }
+}
+
+/// The text of a `str`, with lone surrogates escaped. `None` for anything else.
+///
+/// # Safety
+/// `object` is a valid reference and the thread holds the GIL.
+pub(crate) unsafe fn text(object: *mut PyObject) -> Option<String> {
+    // SAFETY: both calls accept any object or fail; the bytes are copied while the reference is held.
+    unsafe {
+        let bytes =
+            Object::new(PyUnicode_AsEncodedString(object, c"utf-8".as_ptr(), c"backslashreplace".as_ptr()));
+        let Some(bytes) = bytes else {
+            PyErr_Clear();
+            return None;
+        };
+        let (mut data, mut length) = (null_mut(), 0);
+        if PyBytes_AsStringAndSize(bytes.as_ptr(), &mut data, &mut length) != 0 {
+            PyErr_Clear();
+            return None;
+        }
+        let slice = std::slice::from_raw_parts(data.cast::<u8>(), usize::try_from(length).ok()?);
+        Some(String::from_utf8_lossy(slice).into_owned())
+    }
+}
+
+/// The pending exception as one line, cleared. For the probe's own failures.
+///
+/// # Safety
+/// The thread holds the GIL.
+#[expect(deprecated, reason = "PyErr_GetRaisedException is 3.12+; the control also runs on older ones")]
+pub(crate) unsafe fn take_error() -> String {
+    // SAFETY: the three pointers become owned references or null.
+    unsafe {
+        let (mut kind, mut value, mut trace) = (null_mut(), null_mut(), null_mut());
+        PyErr_Fetch(&mut kind, &mut value, &mut trace);
+        let (_kind, value, _trace) = (Object::new(kind), Object::new(value), Object::new(trace));
+        value
+            .and_then(|value| Object::new(PyObject_Repr(value.as_ptr())))
+            .and_then(|repr| text(repr.as_ptr()))
+            .unwrap_or_else(|| "no exception".to_owned())
+    }
+}

@@ -1,0 +1,8 @@
+//! Trials, from the inside: the zygote that forks a child for each, the child's steps, and its record.
+
+mod child;
+mod observe;
+mod record;
+mod steps;
+mod supervise;
+pub(crate) mod zygote;

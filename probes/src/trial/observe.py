@@ -1,0 +1,119 @@
+# Runs inside every interpreter of a trial. `record` is the probe's function, set before this runs. Imports
+# nothing but built-in modules: what a trial loads must come from the module on trial.
+import _imp
+import gc
+import sys
+
+failures = []  # (exception, dotted name) of every failed load; holds the exceptions, so identity is stable
+loaded = []
+
+
+def words(error):
+    try:
+        text = str(error)
+    except BaseException as another:
+        text = "<str() of it raised %s>" % type(another).__name__
+    return type(error).__name__, text[:2000]
+
+
+def importing_now(frame):
+    """Names of the modules whose bodies are running, outermost first."""
+    chain = []
+    while frame is not None and frame.f_code is not bring.__code__:
+        if frame.f_code.co_name == "<module>":
+            chain.append(str(frame.f_globals.get("__name__")))
+        frame = frame.f_back
+    return chain[::-1]
+
+
+def importing_then(error):
+    """The same for an exception that has been caught: from its traceback."""
+    chain, step = [], error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_name == "<module>":
+            chain.append(str(step.tb_frame.f_globals.get("__name__")))
+        step = step.tb_next
+    return chain
+
+
+def load_behind(error):
+    """The first failed load that an exception comes from: itself, its causes and contexts."""
+    seen, waiting = [], [error]
+    while waiting:
+        error = waiting.pop()
+        if error is not None and not any(error is other for other in seen):
+            seen.append(error)
+            waiting += [error.__cause__, error.__context__]
+    for failure, name in failures:
+        if any(failure is error for error in seen):
+            return name
+    return ""
+
+
+create_dynamic, exec_dynamic = _imp.create_dynamic, _imp.exec_dynamic
+
+
+def failed(name, error):
+    kind, text = words(error)
+    failures.append((error, name))
+    record("failed", name, kind, text, *importing_now(sys._getframe(2)), name)
+
+
+def create(spec, file=None):
+    name, path = str(spec.name), str(spec.origin)
+    record("loading", name, path)
+    try:
+        return create_dynamic(spec) if file is None else create_dynamic(spec, file)
+    except BaseException as error:
+        failed(name, error)
+        raise
+
+
+def execute(module):
+    spec = getattr(module, "__spec__", None)
+    name = str(getattr(spec, "name", None) or getattr(module, "__name__", "?"))
+    try:
+        result = exec_dynamic(module)
+    except BaseException as error:
+        failed(name, error)
+        raise
+    loaded.append(name)
+    record("loaded", name)
+    return result
+
+
+_imp.create_dynamic, _imp.exec_dynamic = create, execute
+
+
+def bring(name):
+    """Import `name`, parents first, and say which of them fails. Returns whether none did."""
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        step = ".".join(parts[:end])
+        record("importing", step)
+        try:
+            __import__(step)
+        except BaseException as error:
+            kind, text = words(error)
+            record("error", load_behind(error), kind, text, *importing_then(error))
+            return False
+    return True
+
+
+def touch(name):
+    """Look at everything that the subject and the loaded extension modules hold; a collection on top."""
+    for each in [name, *loaded]:
+        module = sys.modules.get(each)
+        for value in list(getattr(module, "__dict__", {}).values()):
+            try:
+                value.__doc__
+                type(value).__name__
+                if isinstance(value, type):
+                    list(value.__dict__), value.__mro__
+                elif not callable(value) and not isinstance(value, type(sys)):
+                    hash(value)
+                    if not hasattr(value, "__len__") or len(value) < 1000:
+                        repr(value)
+            except Exception:
+                pass
+    gc.collect()

@@ -1,0 +1,140 @@
+//! `observe.py` in an interpreter: what it records, and the two functions that a trial calls.
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+use std::ptr::null_mut;
+
+use super::record;
+use crate::protocol::{Event, Exception};
+use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
+
+const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
+    Ok(source) => source,
+    Err(_) => panic!("observe.py holds a NUL"),
+};
+
+thread_local! {
+    /// Name of the interpreter that this thread runs. Each has a thread of its own.
+    static INTERPRETER: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// The functions of `observe.py` in one interpreter.
+pub(super) struct Observer {
+    globals: Object,
+}
+
+impl Observer {
+    /// Installs it in the current interpreter, which the record shall call `name`.
+    ///
+    /// # Errors
+    /// The exception, when the probe's own code fails.
+    ///
+    /// # Safety
+    /// The thread holds the GIL, now and whenever the observer is used or dropped.
+    pub(super) unsafe fn install(name: &str) -> Result<Self, String> {
+        INTERPRETER.with_borrow_mut(|current| name.clone_into(current));
+        // SAFETY: every reference is checked before use and owned by an `Object` or the dictionary.
+        unsafe {
+            let globals = Object::new(python::PyDict_New()).ok_or_else(|| python::take_error())?;
+            let builtins = python::PyEval_GetBuiltins();
+            python::PyDict_SetItemString(globals.as_ptr(), c"__builtins__".as_ptr(), builtins);
+            let record = Object::new(python::PyCFunction_NewEx(
+                (&raw const RECORD.0).cast_mut(),
+                null_mut(),
+                null_mut(),
+            ))
+            .ok_or_else(|| python::take_error())?;
+            python::PyDict_SetItemString(globals.as_ptr(), c"record".as_ptr(), record.as_ptr());
+            let code = Object::new(python::Py_CompileString(
+                SOURCE.as_ptr(),
+                c"<wsgiaudit>".as_ptr(),
+                python::Py_file_input,
+            ))
+            .ok_or_else(|| python::take_error())?;
+            Object::new(python::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), globals.as_ptr()))
+                .ok_or_else(|| python::take_error())?;
+            Ok(Self { globals })
+        }
+    }
+
+    /// Calls `function(name)` of `observe.py`; whether it returned something true.
+    ///
+    /// # Errors
+    /// The exception, when the probe's own code fails.
+    ///
+    /// # Safety
+    /// The thread holds the GIL of the observer's interpreter.
+    pub(super) unsafe fn call(&self, function: &CStr, name: &str) -> Result<bool, String> {
+        // SAFETY: as in `install`; `PyDict_GetItemString` lends its reference while the dictionary lives.
+        unsafe {
+            let callable = python::PyDict_GetItemString(self.globals.as_ptr(), function.as_ptr());
+            if callable.is_null() {
+                return Err(format!("observe.py has no {function:?}"));
+            }
+            let argument = Object::new(python::PyUnicode_FromStringAndSize(
+                name.as_ptr().cast(),
+                isize::try_from(name.len()).unwrap_or(0),
+            ))
+            .ok_or_else(|| python::take_error())?;
+            let result = Object::new(python::PyObject_CallFunctionObjArgs(
+                callable,
+                argument.as_ptr(),
+                null_mut::<PyObject>(),
+            ))
+            .ok_or_else(|| python::take_error())?;
+            Ok(python::PyObject_IsTrue(result.as_ptr()) == 1)
+        }
+    }
+}
+
+struct Method(PyMethodDef);
+
+// SAFETY: CPython only reads it; its pointers are to constants and code.
+unsafe impl Sync for Method {}
+
+/// `record(kind, field, ...)`, all `str`. Plain C data, the same for every interpreter.
+static RECORD: Method = Method(PyMethodDef {
+    ml_name: c"record".as_ptr(),
+    ml_meth: PyMethodDefPointer { PyCFunction: record_call },
+    ml_flags: METH_VARARGS,
+    ml_doc: std::ptr::null(),
+});
+
+unsafe extern "C" fn record_call(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
+    unsafe {
+        let fields = (0..python::PyTuple_Size(arguments))
+            .map(|index| python::text(python::PyTuple_GetItem(arguments, index)).unwrap_or_default())
+            .collect::<Vec<_>>();
+        if let Some(event) = event(&fields) {
+            record::write(&event);
+        }
+        let none = python::Py_None();
+        python::Py_IncRef(none);
+        none
+    }
+}
+
+fn event(fields: &[String]) -> Option<Event> {
+    let interpreter = INTERPRETER.with_borrow(Clone::clone);
+    let exception = |kind: &String, text: &String, chain: &[String]| Exception {
+        kind: kind.clone(),
+        text: text.clone(),
+        chain: chain.to_vec(),
+    };
+    match fields {
+        [event, name, path] if event == "loading" => {
+            Some(Event::Loading { interpreter, name: name.clone(), path: path.clone() })
+        }
+        [event, name] if event == "loaded" => Some(Event::Loaded { interpreter, name: name.clone() }),
+        [event, name, kind, text, chain @ ..] if event == "failed" => {
+            Some(Event::Failed { interpreter, name: name.clone(), error: exception(kind, text, chain) })
+        }
+        [event, name] if event == "importing" => Some(Event::Importing(name.clone())),
+        [event, load, kind, text, chain @ ..] if event == "error" => Some(Event::Error {
+            load: Some(load.clone()).filter(|load| !load.is_empty()),
+            error: exception(kind, text, chain),
+        }),
+        _ => None,
+    }
+}

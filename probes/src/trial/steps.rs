@@ -1,0 +1,151 @@
+//! The protocol of a trial, step by step, each recorded before it begins (design: Trials).
+
+use std::sync::Arc;
+
+use super::child::give_up;
+use super::observe::Observer;
+use super::record;
+use crate::interpreter::{self, Interpreter};
+use crate::protocol::{Event, Interpreters, Order, Step};
+use crate::python::{self, PyInterpreterConfig};
+
+/// Runs the trial in this process; whether the whole protocol passed. If not, an import has raised, which
+/// is in the record. The caller holds the main interpreter's GIL and gets it back.
+pub(super) fn run(order: &Order) -> bool {
+    let passed = match order.place {
+        Interpreters::Main => in_main(order),
+        Interpreters::SharedGil => in_sub_interpreters(order, interpreter::shared_gil(free_threaded())),
+        Interpreters::OwnGil => in_sub_interpreters(order, interpreter::OWN_GIL),
+    };
+    if passed {
+        record::write(&Event::Done);
+    }
+    passed
+}
+
+/// The control: one import in the main interpreter. A child of a zygote that has imported something itself
+/// inherits that one's observer.
+fn in_main(order: &Order) -> bool {
+    step("main", Step::Start);
+    KEPT.with_borrow_mut(|kept| {
+        // SAFETY: the caller holds the GIL.
+        unsafe {
+            let observer = kept.get_or_insert_with(|| install("main"));
+            import("main", observer, order)
+        }
+    })
+}
+
+/// Interpreter A imports; B imports while A lives; B ends, A is used; A ends; C imports.
+fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
+    let order = Arc::new(order.clone());
+    // SAFETY: the caller's thread state is left for as long as other threads run interpreters.
+    let main = unsafe { python::PyEval_SaveThread() };
+    let passed = lives(&order, config);
+    // SAFETY: the thread state left above.
+    unsafe { python::PyEval_RestoreThread(main) };
+    passed
+}
+
+fn lives(order: &Arc<Order>, config: PyInterpreterConfig) -> bool {
+    let a = Life::begin("A", config);
+    if !a.import(order) {
+        return false;
+    }
+    let b = Life::begin("B", config);
+    if !b.import(order) {
+        return false;
+    }
+    b.end();
+    a.touch(order);
+    a.end();
+    let c = Life::begin("C", config);
+    if !c.import(order) {
+        return false;
+    }
+    c.end();
+    true
+}
+
+/// One interpreter's life within the protocol.
+struct Life {
+    name: &'static str,
+    interpreter: Interpreter,
+}
+
+impl Life {
+    fn begin(name: &'static str, config: PyInterpreterConfig) -> Self {
+        step(name, Step::Start);
+        let interpreter = Interpreter::start(config)
+            .unwrap_or_else(|error| give_up(&format!("interpreter {name}: {error}")));
+        Self { name, interpreter }
+    }
+
+    fn import(&self, order: &Arc<Order>) -> bool {
+        let (name, order) = (self.name, Arc::clone(order));
+        let imported = self.interpreter.run(move || {
+            // SAFETY: a job runs with its interpreter's GIL held. The observer is dropped there too, in `end`.
+            unsafe {
+                let observer = install(name);
+                let imported = import(name, &observer, &order);
+                KEPT.set(Some(observer));
+                imported
+            }
+        });
+        imported.unwrap_or_else(|error| give_up(&error))
+    }
+
+    fn touch(&self, order: &Arc<Order>) {
+        let (name, order) = (self.name, Arc::clone(order));
+        let touched = self.interpreter.run(move || {
+            step(name, Step::Touch);
+            KEPT.with_borrow(|observer| {
+                // SAFETY: a job runs with its interpreter's GIL held.
+                observer
+                    .as_ref()
+                    .map_or(Ok(true), |observer| unsafe { observer.call(c"touch", &order.subject) })
+            })
+        });
+        touched.and_then(|result| result).unwrap_or_else(|error| give_up(&error));
+    }
+
+    fn end(self) {
+        step(self.name, Step::End);
+        // SAFETY: a job runs with its interpreter's GIL held, which the observer's references need.
+        let released = self.interpreter.run(|| drop(KEPT.take()));
+        released.and_then(|()| self.interpreter.end()).unwrap_or_else(|error| give_up(&error));
+    }
+}
+
+thread_local! {
+    /// The observer of the interpreter that this thread runs.
+    static KEPT: std::cell::RefCell<Option<Observer>> = const { std::cell::RefCell::new(None) };
+}
+
+/// # Safety
+/// The thread holds the interpreter's GIL for as long as the observer lives.
+unsafe fn install(name: &str) -> Observer {
+    // SAFETY: the caller's promise.
+    unsafe { Observer::install(name) }.unwrap_or_else(|error| give_up(&error))
+}
+
+/// # Safety
+/// The thread holds the GIL of the observer's interpreter.
+unsafe fn import(name: &str, observer: &Observer, order: &Order) -> bool {
+    step(name, Step::Import);
+    order.after.iter().chain([&order.subject]).all(|subject| {
+        // SAFETY: the caller's promise.
+        unsafe { observer.call(c"bring", subject) }.unwrap_or_else(|error| give_up(&error))
+    })
+}
+
+fn step(interpreter: &str, step: Step) {
+    record::write(&Event::Step(interpreter.to_owned(), step));
+}
+
+/// Whether this Python was built with `--disable-gil`: only then is `_Py_MergeZeroLocalRefcount` there
+/// (`Include/refcount.h`, since 3.13).
+fn free_threaded() -> bool {
+    // SAFETY: dlsym with a NUL-terminated name.
+    unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"_Py_MergeZeroLocalRefcount".as_ptr()).is_null() }
+}

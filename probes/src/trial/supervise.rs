@@ -1,0 +1,86 @@
+//! The parent's side of a fork: how the child ended, by when, and that nothing of it is left.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::protocol::End;
+
+/// Waits for a child, kills it at its deadline, then kills whatever it left behind.
+pub(super) fn supervise(child: libc::pid_t, deadline: Option<Duration>) -> End {
+    let end = wait(child, deadline);
+    sweep(child);
+    end
+}
+
+fn wait(child: libc::pid_t, deadline: Option<Duration>) -> End {
+    let started = Instant::now();
+    let mut pause = Duration::from_micros(100);
+    loop {
+        if let Some(end) = ended(child, libc::WNOHANG) {
+            return end;
+        }
+        if deadline.is_some_and(|deadline| started.elapsed() >= deadline) {
+            kill(child);
+            ended(child, 0);
+            return End::Deadline;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
+/// How the child ended; `None` while it lives.
+fn ended(child: libc::pid_t, flags: libc::c_int) -> Option<End> {
+    let mut status = 0;
+    // SAFETY: waits for our own child.
+    let found = unsafe { libc::waitpid(child, &raw mut status, flags) };
+    if found == 0 {
+        return None;
+    }
+    Some(if libc::WIFEXITED(status) {
+        End::Exit(libc::WEXITSTATUS(status))
+    } else {
+        End::Signal(libc::WTERMSIG(status))
+    })
+}
+
+/// Kills what a child left: its process group, and everything that, orphaned, became ours, since this
+/// process is a subreaper. A process that double-forks or starts its own session does not escape that.
+fn sweep(child: libc::pid_t) {
+    // SAFETY: the group that the child made for itself; never ours, since the child is not us.
+    unsafe { libc::kill(-child, libc::SIGKILL) };
+    loop {
+        // SAFETY: reaps any child.
+        match unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } {
+            0 => {
+                children().into_iter().for_each(kill);
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            -1 => return,
+            _ => {}
+        }
+    }
+}
+
+fn kill(process: libc::pid_t) {
+    // SAFETY: signals a child of ours, which stays a zombie, and so keeps its number, until we reap it.
+    unsafe {
+        libc::kill(-process, libc::SIGKILL);
+        libc::kill(process, libc::SIGKILL);
+    }
+}
+
+/// Living children of this process (`/proc/PID/stat`, fourth field).
+fn children() -> Vec<libc::pid_t> {
+    let own = std::process::id().to_string();
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|process: &libc::pid_t| {
+            fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| {
+                let after_name = stat.rsplit(") ").next().unwrap_or_default();
+                after_name.split(' ').nth(1) == Some(&own)
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,169 @@
+//! The zygote: a python that has loaded this library, has one thread and no sub-interpreter, and forks a
+//! child for each trial. A zygote may itself be such a child: one that has imported a heavy parent package
+//! in the control, so that the trials below it need not pay for that again.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use super::supervise::supervise;
+use super::{child, record, steps};
+use crate::protocol::{Command, End, Event, Interpreters, Order, Reply};
+use crate::python;
+
+/// What the bootstrap calls, with the GIL held: serve the auditor at this socket until it hangs up.
+/// Returns the process's exit status.
+///
+/// # Safety
+/// Both arguments are NUL-terminated paths: the auditor's socket and a log for what the zygote prints.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsgiaudit_zygote(socket: *const c_char, log: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    let (socket, log) = unsafe { (CStr::from_ptr(socket), CStr::from_ptr(log)) };
+    match begin(&socket.to_string_lossy(), Path::new(&*log.to_string_lossy())) {
+        Ok(mut zygote) => {
+            zygote.serve();
+            0
+        }
+        Err(_) => 1,
+    }
+}
+
+struct Zygote {
+    commands: BufReader<UnixStream>,
+    replies: UnixStream,
+}
+
+fn begin(socket: &str, log: &Path) -> std::io::Result<Zygote> {
+    let replies = UnixStream::connect(socket)?;
+    let commands = BufReader::new(replies.try_clone()?);
+    child::quiet(log)?;
+    child::die_with_parent();
+    child::adopt_orphans();
+    // On 3.13.0, `datetime` imported first in a sub-interpreter and then here aborts at exit: the crash
+    // would be blamed on the module on trial (CPython issue 127090's family; measured).
+    // SAFETY: the caller holds the GIL.
+    unsafe {
+        if python::Object::new(python::PyImport_ImportModule(c"datetime".as_ptr())).is_none() {
+            python::PyErr_Clear();
+        }
+    }
+    let mut zygote = Zygote { commands, replies };
+    zygote.reply(Reply::Ready)?;
+    Ok(zygote)
+}
+
+impl Zygote {
+    /// Until the auditor hangs up, or says [`Command::Leave`].
+    fn serve(&mut self) {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            match self.commands.read_line(&mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let (id, ended) = match serde_json::from_str::<Command>(&line) {
+                Ok(Command::Try(order)) => (order.id, self.try_in_child(&order)),
+                Ok(Command::Enter(order)) => (order.id, self.enter(&order)),
+                Ok(Command::Leave) | Err(_) => return,
+            };
+            if ended.and_then(|end| self.reply(Reply::Ended(id, end))).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn try_in_child(&mut self, order: &Order) -> std::io::Result<End> {
+        match fork()? {
+            Side::Parent(child) => Ok(supervise(child, Some(Duration::from_millis(order.deadline)))),
+            Side::Child => {
+                self.hang_up();
+                begin_child(order);
+                steps::run(order);
+                child::leave(0)
+            }
+        }
+    }
+
+    /// The child becomes the zygote that reads the commands; this one waits for its end. Its deadline is
+    /// the auditor's to keep: only it knows whether the child is importing or serving.
+    fn enter(&mut self, order: &Order) -> std::io::Result<End> {
+        match fork()? {
+            Side::Parent(child) => Ok(supervise(child, None)),
+            Side::Child => {
+                let (identity, order) =
+                    (identity(&self.replies), Order { place: Interpreters::Main, ..order.clone() });
+                begin_child(&order);
+                child::adopt_orphans();
+                // Foreign code runs with our descriptors open: it may close or replace them.
+                let imported = steps::run(&order);
+                if imported && identity == self::identity(&self.replies) {
+                    self.reply(Reply::Entered)?;
+                    self.serve();
+                }
+                child::leave(0)
+            }
+        }
+    }
+
+    fn reply(&mut self, reply: Reply) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(&reply)?;
+        line.push(b'\n');
+        self.replies.write_all(&line)
+    }
+
+    /// Closes the connection in a child, so that foreign code cannot speak for us.
+    fn hang_up(&mut self) {
+        use std::os::fd::AsRawFd;
+        // SAFETY: our own descriptors, never used again in this process, which ends by `_exit`.
+        unsafe {
+            libc::close(self.replies.as_raw_fd());
+            libc::close(self.commands.get_ref().as_raw_fd());
+        }
+    }
+}
+
+fn begin_child(order: &Order) {
+    child::panic_is_ours();
+    if let Err(error) = child::settle(order) {
+        record::write(&Event::Broken(format!("the trial's folder: {error}")));
+        child::leave(70);
+    }
+}
+
+enum Side {
+    Parent(libc::pid_t),
+    Child,
+}
+
+/// `os.fork()` as CPython does it (`Modules/posixmodule.c`): import lock, hooks, locks made anew.
+fn fork() -> std::io::Result<Side> {
+    // SAFETY: the thread holds the GIL and is the only one of this process.
+    unsafe {
+        python::PyOS_BeforeFork();
+        match libc::fork() {
+            0 => {
+                python::PyOS_AfterFork_Child();
+                Ok(Side::Child)
+            }
+            child => {
+                python::PyOS_AfterFork_Parent();
+                if child < 0 { Err(std::io::Error::last_os_error()) } else { Ok(Side::Parent(child)) }
+            }
+        }
+    }
+}
+
+/// Device and inode behind a descriptor: changes when somebody closes it or puts another in its place.
+fn identity(stream: &UnixStream) -> Option<(u64, u64)> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: fstat fills the structure or fails.
+    unsafe {
+        let mut status = std::mem::zeroed::<libc::stat>();
+        (libc::fstat(stream.as_raw_fd(), &raw mut status) == 0)
+            .then_some((status.st_dev as u64, status.st_ino as u64))
+    }
+}

@@ -1,0 +1,56 @@
+//! A file that the import system could take for an extension module.
+
+use std::path::PathBuf;
+
+use super::Facts;
+
+/// One file with an extension suffix, as found on disk.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// Dotted name under which it would be imported, e.g. `lxml.etree`.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// The same, relative to the folder on `sys.path` that it was found below, with `/`.
+    pub file: String,
+    /// Index into the environment's distributions; `None` where none claims the file.
+    pub distribution: Option<usize>,
+    /// What the file turned out to be.
+    pub kind: FileKind,
+    /// What it declares.
+    pub facts: Facts,
+}
+
+/// What a file with an extension suffix turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileKind {
+    /// An extension module that this Python can load.
+    ExtensionModule,
+    /// No `PyInit_` and no `PyModExport_`: a library with a module's name.
+    PlainLibrary,
+    /// The suffix names another Python's ABI.
+    OtherAbi,
+    /// Built for another machine or system; names it.
+    OtherArchitecture(String),
+    /// A symbolic link to nothing.
+    BrokenLink,
+    /// Its name, or a folder's on the way, is no Python identifier.
+    UnimportableName,
+    /// Truncated, corrupt or not readable; says why.
+    Unreadable(String),
+}
+
+impl FileKind {
+    /// The name in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ExtensionModule => "extension-module",
+            Self::PlainLibrary => "plain-library",
+            Self::OtherAbi => "other-abi",
+            Self::OtherArchitecture(_) => "other-architecture",
+            Self::BrokenLink => "broken-link",
+            Self::UnimportableName => "unimportable-name",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+}

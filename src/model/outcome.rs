@@ -1,0 +1,206 @@
+//! What happened in one trial: facts about one subject in one mode, before anybody judges them.
+
+use std::fmt;
+
+use super::Mode;
+
+/// How one trial ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The whole protocol passed.
+    Imported,
+    /// An extension module was refused, by CPython's check or by itself.
+    Refused {
+        /// Who refused.
+        by: Refuser,
+        /// The extension module that was refused: the subject, or one that it needs.
+        module: String,
+        /// When.
+        place: Place,
+        /// The exception.
+        error: PythonError,
+    },
+    /// An exception that is no refusal.
+    Raised {
+        /// When.
+        place: Place,
+        /// The exception.
+        error: PythonError,
+        /// An extension module that raised it, or whose failed load, which the control could do, preceded it.
+        suspect: Option<String>,
+    },
+    /// The process died, or left without an answer.
+    Crashed {
+        /// How the process ended.
+        how: Death,
+        /// When.
+        place: Place,
+        /// The extension module whose load was under way, if one was.
+        loading: Option<String>,
+    },
+    /// The deadline passed.
+    TimedOut {
+        /// When.
+        place: Place,
+        /// The extension module whose load was under way, if one was.
+        loading: Option<String>,
+    },
+    /// No trial took place, or its answer says nothing about the subject.
+    NotRun(NotRun),
+}
+
+/// Who refused to load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refuser {
+    /// CPython's check of the declaration (`_PyImport_CheckSubinterpIncompatibleExtensionAllowed`).
+    CPython,
+    /// The module's own code raised while it was loaded, though it loads in the control.
+    Module,
+}
+
+/// Where in the protocol a trial ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Before the first import: creating the interpreter.
+    Startup,
+    /// The first import.
+    Import,
+    /// The import into a second interpreter while the first lives.
+    SecondInterpreter,
+    /// Use, or a new import, after an interpreter that had loaded the module ended.
+    UseAfterEnd,
+    /// Ending an interpreter that had loaded the module.
+    Teardown,
+}
+
+/// How a process left without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Death {
+    /// By a signal, e.g. 11.
+    Signal(i32),
+    /// By exiting with this status, before the protocol was through.
+    Exit(i32),
+}
+
+/// An exception as Python printed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PythonError {
+    /// The type's name, e.g. `ImportError`.
+    pub kind: String,
+    /// `str(exception)`, shortened by the probe.
+    pub text: String,
+    /// Modules being imported when it was raised, outermost first; its last is where it happened.
+    pub chain: Vec<String>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotRun {
+    /// Something that must be imported first, mostly a parent package, does not pass in this mode: the
+    /// cause is that one's outcome.
+    Behind(String),
+    /// The import was fine, and loaded another file, or none, under that name.
+    Shadowed(Option<String>),
+    /// No trial was possible or allowed: the reason in words.
+    Because(String),
+}
+
+/// One attempt of the import system to load a shared object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Which of the trial's interpreters, `main`, `A`, `B`, `C`.
+    pub interpreter: String,
+    /// The dotted name it was loaded as.
+    pub name: String,
+    /// The file.
+    pub path: String,
+    /// What came of it; `None` when the process ended before it was known.
+    pub result: Option<Result<(), PythonError>>,
+}
+
+/// A trial's outcome with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// The dotted name that was imported.
+    pub subject: String,
+    /// In which mode.
+    pub mode: Mode,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Every load of an extension module that was seen, in order.
+    pub loads: Vec<Load>,
+    /// The end of what it printed, both streams together.
+    pub printed: String,
+    /// What had to be imported first for the subject to import at all.
+    pub after: Option<String>,
+}
+
+impl Trial {
+    /// A trial that did not take place.
+    pub fn not_run(subject: &str, mode: Mode, why: NotRun) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            mode,
+            outcome: Outcome::NotRun(why),
+            loads: Vec::new(),
+            printed: String::new(),
+            after: None,
+        }
+    }
+
+    /// The loads that succeeded.
+    pub fn loaded(&self) -> impl Iterator<Item = &Load> {
+        self.loads.iter().filter(|load| matches!(load.result, Some(Ok(()))))
+    }
+
+    /// Whether every interpreter of the trial loaded this file under this name.
+    pub fn loaded_in_all(&self, name: &str) -> bool {
+        let interpreters: &[&str] = match self.mode {
+            Mode::Main => &["main"],
+            Mode::SharedGil | Mode::OwnGil => &["A", "B", "C"],
+        };
+        interpreters.iter().all(|interpreter| {
+            self.loaded().any(|load| load.interpreter == *interpreter && load.name == name)
+        })
+    }
+}
+
+impl Place {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::Import => "import",
+            Self::SecondInterpreter => "second-interpreter",
+            Self::UseAfterEnd => "use-after-end",
+            Self::Teardown => "teardown",
+        }
+    }
+
+    /// As the end of a sentence: "crashed ...".
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Startup => "while the interpreter started",
+            Self::Import => "at import",
+            Self::SecondInterpreter => "in the second interpreter",
+            Self::UseAfterEnd => "after the first interpreter ended",
+            Self::Teardown => "when the interpreter ended",
+        }
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(4) => f.write_str("SIGILL"),
+            Self::Signal(6) => f.write_str("SIGABRT"),
+            Self::Signal(7) => f.write_str("SIGBUS"),
+            Self::Signal(8) => f.write_str("SIGFPE"),
+            Self::Signal(9) => f.write_str("SIGKILL"),
+            Self::Signal(11) => f.write_str("SIGSEGV"),
+            Self::Signal(15) => f.write_str("SIGTERM"),
+            Self::Signal(number) => write!(f, "signal {number}"),
+            Self::Exit(status) => write!(f, "exit status {status} without an answer"),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What the evidence says of one thing in one mode.
+
+use std::fmt;
+
+/// Worst first, so `min` of several is the worst (design: Modes and verdicts).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Gets past CPython's check, or only reaches it, and then crashes, hangs or corrupts.
+    Unsafe,
+    /// Refused, by itself or through a dependency.
+    Blocked,
+    /// Could not be judged.
+    Unknown,
+    /// Imports, and has lost extension modules that it loads in the control.
+    Degraded,
+    /// Declared, tried, nothing found.
+    Ready,
+    /// Fails in the control too, or holds no Python code.
+    NotApplicable,
+}
+
+impl Verdict {
+    /// Every verdict, worst first.
+    pub const ALL: [Self; 6] =
+        [Self::Unsafe, Self::Blocked, Self::Unknown, Self::Degraded, Self::Ready, Self::NotApplicable];
+
+    /// The word in reports and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unsafe => "unsafe",
+            Self::Blocked => "blocked",
+            Self::Unknown => "unknown",
+            Self::Degraded => "degraded",
+            Self::Ready => "ready",
+            Self::NotApplicable => "not-applicable",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A verdict with the one line that gives the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, in one line; empty for `ready`.
+    pub reason: String,
+    /// The extension module, or package, that is the root cause, if it is a thing with a name.
+    pub cause: Option<Cause>,
+    /// Extension modules that the control loads and this mode does not (degraded).
+    pub lost: Vec<String>,
+}
+
+/// Where a failure comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cause {
+    /// Dotted name of the extension module (or Python module) at the root.
+    pub module: String,
+    /// The imports that lead there, outermost first, ending in `module`.
+    pub chain: Vec<String>,
+    /// What it did, in one line, without naming it: "does not declare ...".
+    pub what: String,
+}
+
+impl Judgement {
+    /// A judgement that needs no cause.
+    pub fn plain(verdict: Verdict, reason: impl Into<String>) -> Self {
+        Self { verdict, reason: reason.into(), cause: None, lost: Vec::new() }
+    }
+}

@@ -1,0 +1,155 @@
+//! The control: every subject in the main interpreter. A package with several subjects is imported once, and
+//! what is in it is tried in children of that process.
+
+use std::collections::BTreeSet;
+
+use super::desk::Desk;
+use super::protocol::{Event, Interpreters};
+use super::read::{Evidence, Reading, read};
+use super::schedule::{Listener, Subject, Trials};
+use super::worker::{Attempt, Entered};
+use crate::model::{Mode, NotRun, Outcome, Trial};
+
+/// Tries one group: subjects below the same first name.
+pub(super) fn run(desk: &mut Desk<'_>, group: &[&Subject], listener: &dyn Listener) -> Trials {
+    let mut control = Control { desk, listener, trials: Trials::default(), before: Vec::new() };
+    control.below("", group);
+    control.trials
+}
+
+/// Tries a subject again with another one imported first. Keeps quiet when that does not help.
+pub(super) fn retry(desk: &mut Desk<'_>, subject: &Subject, after: &str, listener: &dyn Listener) -> Trials {
+    let mut trials = Trials::default();
+    listener.begins(&subject.name, Mode::Main);
+    if let Ok(attempt) = desk.attempt(Interpreters::Main, Some(after), &subject.name) {
+        let reading = read(Mode::Main, &attempt.evidence, &BTreeSet::new());
+        let trial = trial(subject, reading, attempt.printed);
+        if trial.outcome == Outcome::Imported {
+            trials.add(Trial { after: Some(after.to_owned()), ..trial });
+        }
+    }
+    trials
+}
+
+struct Control<'d, 'w> {
+    desk: &'d mut Desk<'w>,
+    listener: &'d dyn Listener,
+    trials: Trials,
+    /// The records of the packages entered, outermost first.
+    before: Vec<Event>,
+}
+
+impl Control<'_, '_> {
+    /// Tries subjects whose names lie in this package, which is imported (or is nothing: the root).
+    fn below(&mut self, package: &str, subjects: &[&Subject]) {
+        let depth = if package.is_empty() { 0 } else { package.len() + 1 };
+        for part in subjects.chunk_by(|a, b| first(&a.name[depth..]) == first(&b.name[depth..])) {
+            let Some(head) = part.first() else { continue };
+            let name = &head.name[..depth + first(&head.name[depth..]).len()];
+            let rest = if head.name == name { &part[1..] } else { part };
+            match (rest, head.name == name) {
+                ([], _) => self.alone(head),
+                ([only], false) => self.alone(only),
+                (rest, is_subject) => self.package(name, is_subject.then_some(*head), rest),
+            }
+        }
+    }
+
+    /// Imports a package, and then what is in it on top of that.
+    fn package(&mut self, name: &str, subject: Option<&Subject>, inside: &[&Subject]) {
+        self.listener.begins(name, Mode::Main);
+        let package =
+            Subject { name: name.to_owned(), file: subject.and_then(|subject| subject.file.clone()) };
+        match self.desk.enter(name) {
+            Some(Entered::Inside(attempt)) => {
+                let kept = self.before.len();
+                self.answer(&package, &attempt);
+                self.before.extend(attempt.evidence.events);
+                self.below(name, inside);
+                self.before.truncate(kept);
+                self.desk.leave();
+            }
+            Some(Entered::Outside(attempt)) => {
+                self.answer(&package, &attempt);
+                let imported =
+                    self.trials.get(name, Mode::Main).is_some_and(|trial| trial.outcome == Outcome::Imported);
+                for subject in inside {
+                    if imported {
+                        self.alone(subject);
+                    } else {
+                        self.trials.add(Trial::not_run(
+                            &subject.name,
+                            Mode::Main,
+                            NotRun::Behind(name.to_owned()),
+                        ));
+                    }
+                }
+            }
+            // Its zygote was lost: from here on each by itself.
+            None => subject.into_iter().chain(inside.iter().copied()).for_each(|subject| self.alone(subject)),
+        }
+        self.listener.answered(subject.map_or(0, |_| 1));
+    }
+
+    /// One subject, on top of the packages entered where there are any.
+    fn alone(&mut self, subject: &Subject) {
+        self.listener.begins(&subject.name, Mode::Main);
+        let before = Evidence { events: self.before.clone(), end: None };
+        let known = read(Mode::Main, &before, &BTreeSet::new());
+        let is_loaded =
+            known.loads.iter().any(|load| load.name == subject.name && load.result == Some(Ok(())));
+        let is_inside = !self.before.is_empty();
+        if is_loaded {
+            self.trials.add(trial(subject, Reading { outcome: Outcome::Imported, ..known }, String::new()));
+        } else if let Some(attempt) = is_inside.then(|| self.desk.attempt_inside(&subject.name)).flatten() {
+            self.answer(subject, &attempt);
+        } else {
+            self.before.clear();
+            match self.desk.attempt(Interpreters::Main, None, &subject.name) {
+                Ok(attempt) => self.answer(subject, &attempt),
+                Err(why) => self.trials.add(Trial::not_run(&subject.name, Mode::Main, NotRun::Because(why))),
+            }
+        }
+        self.listener.answered(1);
+    }
+
+    fn answer(&mut self, subject: &Subject, attempt: &Attempt) {
+        let events = self.before.iter().chain(&attempt.evidence.events).cloned().collect();
+        let reading = read(Mode::Main, &Evidence { events, end: attempt.evidence.end }, &BTreeSet::new());
+        self.trials.add(trial(subject, reading, attempt.printed.clone()));
+    }
+}
+
+fn first(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
+}
+
+/// A trial from its reading. Importing the name must have loaded the very file that is on trial.
+pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, printed: String) -> Trial {
+    let mut trial = Trial {
+        subject: subject.name.clone(),
+        mode,
+        outcome: reading.outcome,
+        loads: reading.loads,
+        printed,
+        after: None,
+    };
+    if let (Outcome::Imported, Some(file)) = (&trial.outcome, &subject.file) {
+        let loaded = trial.loaded().filter(|load| load.name == subject.name).map(|load| load.path.clone());
+        let loaded: BTreeSet<String> = loaded.collect();
+        let is_it = |path: &String| same_file(path.as_ref(), file);
+        if !loaded.iter().all(is_it) || !trial.loaded_in_all(&subject.name) {
+            let other = loaded.into_iter().find(|path| !is_it(path));
+            trial.outcome = Outcome::NotRun(NotRun::Shadowed(other));
+        }
+    }
+    trial
+}
+
+fn same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+fn trial(subject: &Subject, reading: Reading, printed: String) -> Trial {
+    trial_in(Mode::Main, subject, reading, printed)
+}

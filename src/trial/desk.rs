@@ -1,0 +1,86 @@
+//! Where one thread orders its trials: keeps a worker, and gets another when that one is lost.
+
+use super::protocol::{End, Interpreters};
+use super::worker::{Attempt, Entered, Lost, Setup, Worker};
+
+/// A worker that is replaced when it is lost.
+#[derive(Debug)]
+pub(super) struct Desk<'a> {
+    setup: &'a Setup<'a>,
+    worker: Option<Worker<'a>>,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(setup: &'a Setup<'a>) -> Self {
+        Self { setup, worker: None }
+    }
+
+    /// Runs a trial. What is killed from outside, child or zygote, gets a second chance.
+    ///
+    /// # Errors
+    /// In words, why there is no answer.
+    pub(super) fn attempt(
+        &mut self,
+        place: Interpreters,
+        after: Option<&str>,
+        subject: &str,
+    ) -> Result<Attempt, String> {
+        let mut why = "";
+        for _ in 0..2 {
+            match self.worker()?.attempt(place, after, subject) {
+                Ok(attempt) if attempt.evidence.end == Some(End::Signal(9)) => {
+                    why = "killed by SIGKILL twice: out of memory, or by somebody else";
+                }
+                Ok(attempt) => return Ok(attempt),
+                Err(Lost) => {
+                    self.worker = None;
+                    why = "the process that ran its trial was killed, twice";
+                }
+            }
+        }
+        Err(why.to_owned())
+    }
+
+    /// Imports a package in the control and stays there; `None` when that could not be found out this way.
+    pub(super) fn enter(&mut self, package: &str) -> Option<Entered> {
+        let entered = self.worker().ok()?.enter(package);
+        match entered {
+            Ok(Entered::Outside(attempt)) if attempt.evidence.end == Some(End::Signal(9)) => None,
+            Ok(entered) => Some(entered),
+            Err(Lost) => {
+                self.worker = None;
+                None
+            }
+        }
+    }
+
+    /// A trial on top of the packages entered; `None` when they were lost with it.
+    pub(super) fn attempt_inside(&mut self, subject: &str) -> Option<Attempt> {
+        match self.worker.as_mut()?.attempt(Interpreters::Main, None, subject) {
+            Ok(attempt) if attempt.evidence.end != Some(End::Signal(9)) => Some(attempt),
+            Ok(_) | Err(Lost) => {
+                self.worker = None;
+                None
+            }
+        }
+    }
+
+    /// Leaves the innermost package entered.
+    pub(super) fn leave(&mut self) {
+        if self.worker.as_mut().is_some_and(|worker| worker.leave().is_err()) {
+            self.worker = None;
+        }
+    }
+
+    fn worker(&mut self) -> Result<&mut Worker<'a>, String> {
+        if self.setup.stop.is_set() {
+            return Err("interrupted".to_owned());
+        }
+        if !self.worker.as_mut().is_some_and(Worker::is_alive) {
+            self.worker = None;
+            self.worker =
+                Some(Worker::start(self.setup).map_err(|error| format!("no trial possible: {error}"))?);
+        }
+        self.worker.as_mut().ok_or_else(|| "no trial possible".to_owned())
+    }
+}

@@ -1,0 +1,33 @@
+//! The probes' library, carried inside the binary and put where a python can load it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The library's bytes: `probes/embed.rs` builds it.
+const BYTES: &[u8] = include_bytes!(env!("WSGIAUDIT_PROBES"));
+
+/// What the audited python runs: load the library, serve the auditor.
+/// Arguments: the library, the auditor's socket, a log.
+pub(super) const BOOTSTRAP: &str = "import ctypes, sys\n\
+    probes = ctypes.PyDLL(sys.argv[1])\n\
+    sys.exit(probes.wsgiaudit_zygote(sys.argv[2].encode(), sys.argv[3].encode()))";
+
+/// The library on disk.
+#[derive(Clone, Debug)]
+pub struct Library(PathBuf);
+
+impl Library {
+    /// Writes it into a folder.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn install(folder: &Path) -> io::Result<Self> {
+        let path = folder.join("libwsgiaudit_probes.so");
+        std::fs::write(&path, BYTES)?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}

@@ -1,0 +1,19 @@
+//! Trials: one child process for each, forked from a zygote, witnessed twice, judged by nobody here but
+//! [`read`](read::read), which turns what the witnesses say into an [`Outcome`](crate::model::Outcome).
+
+mod control;
+mod desk;
+mod library;
+mod read;
+mod record;
+mod schedule;
+mod sub_interpreters;
+mod worker;
+
+/// What auditor and probes say to each other: the probes' own file, so that the two cannot disagree.
+#[path = "../../probes/src/protocol.rs"]
+mod protocol;
+
+pub use library::Library;
+pub use schedule::{Listener, Subject, Trials, Trying, run};
+pub use worker::{Limits, Stop, sweep_orphans};

@@ -1,0 +1,157 @@
+//! From what the two witnesses say to an outcome. Pure: the record's events and how the process ended.
+
+use std::collections::BTreeSet;
+
+use super::protocol::{End, Event, Exception, Step};
+use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, PythonError, Refuser};
+
+/// What is left of a trial: both witnesses.
+#[derive(Clone, Debug)]
+pub(super) struct Evidence {
+    /// The record.
+    pub(super) events: Vec<Event>,
+    /// How the child ended; `None` for a zygote that has imported its subject and lives.
+    pub(super) end: Option<End>,
+}
+
+/// An outcome, and the name whose import led to it: the subject, or something that it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) outcome: Outcome,
+    pub(super) importing: Option<String>,
+    pub(super) loads: Vec<Load>,
+}
+
+/// Reads the evidence of one trial. `loads_in_control` names what the control could load: a load among them
+/// that failed here is suspected where an exception does not name one.
+pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<String>) -> Reading {
+    let loads = loads(&evidence.events);
+    let importing = evidence.events.iter().rev().find_map(|event| match event {
+        Event::Importing(name) => Some(name.clone()),
+        Event::Step(..)
+        | Event::Loading { .. }
+        | Event::Loaded { .. }
+        | Event::Failed { .. }
+        | Event::Error { .. }
+        | Event::Broken(_)
+        | Event::Done => None,
+    });
+    let outcome = outcome(mode, evidence, &loads, loads_in_control);
+    Reading { outcome, importing, loads }
+}
+
+fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSet<String>) -> Outcome {
+    let place = place(&evidence.events);
+    let lost = || loads.iter().rev().find(|load| load.result.is_none()).map(|load| load.name.clone());
+    let died = |end| match end {
+        End::Deadline => Outcome::TimedOut { place, loading: lost() },
+        End::Signal(number) => Outcome::Crashed { how: Death::Signal(number), place, loading: lost() },
+        End::Exit(status) => Outcome::Crashed { how: Death::Exit(status), place, loading: lost() },
+    };
+    match (evidence.events.last(), evidence.end) {
+        (Some(Event::Broken(why)), _) => Outcome::NotRun(NotRun::Because(format!("the probe failed: {why}"))),
+        (Some(Event::Done), None | Some(End::Exit(0))) => Outcome::Imported,
+        (Some(Event::Error { load, error }), None | Some(End::Exit(0))) => {
+            failed(mode, place, load.as_deref(), error, loads, in_control)
+        }
+        (None, Some(End::Exit(70)) | None) => {
+            Outcome::NotRun(NotRun::Because("the probe could not begin".to_owned()))
+        }
+        (_, Some(end)) => died(end),
+        (Some(_), None) => Outcome::NotRun(NotRun::Because("its record breaks off".to_owned())),
+    }
+}
+
+/// An import that raised: was it a refusal, and whose?
+fn failed(
+    mode: Mode,
+    place: Place,
+    load: Option<&str>,
+    error: &Exception,
+    loads: &[Load],
+    in_control: &BTreeSet<String>,
+) -> Outcome {
+    let raised =
+        || Outcome::Raised { place, error: python_error(error), suspect: suspect(loads, in_control) };
+    if mode == Mode::Main {
+        return raised();
+    }
+    let Some((name, cause)) = load.and_then(|name| Some((name, failure(loads, name)?))) else {
+        return raised();
+    };
+    if cause.kind != "ImportError" {
+        return Outcome::Raised { place, error: cause.clone(), suspect: Some(name.to_owned()) };
+    }
+    let by = if refused_by_cpython(&cause.text) { Refuser::CPython } else { Refuser::Module };
+    Outcome::Refused { by, module: name.to_owned(), place, error: cause.clone() }
+}
+
+/// The text of `_PyImport_CheckSubinterpIncompatibleExtensionAllowed` (CPython, `Python/import.c`).
+fn refused_by_cpython(text: &str) -> bool {
+    text.starts_with("module ") && text.ends_with(" does not support loading in subinterpreters")
+}
+
+fn failure<'a>(loads: &'a [Load], name: &str) -> Option<&'a PythonError> {
+    loads.iter().rev().filter(|load| load.name == name).find_map(|load| load.result.as_ref()?.as_ref().err())
+}
+
+/// The first load that failed in the last interpreter though the control could do it.
+fn suspect(loads: &[Load], in_control: &BTreeSet<String>) -> Option<String> {
+    let interpreter = &loads.last()?.interpreter;
+    loads
+        .iter()
+        .filter(|load| load.interpreter == *interpreter && in_control.contains(&load.name))
+        .find(|load| matches!(load.result, Some(Err(_))))
+        .map(|load| load.name.clone())
+}
+
+fn place(events: &[Event]) -> Place {
+    let last = events.iter().rev().find_map(|event| match event {
+        Event::Step(interpreter, step) => Some((interpreter.as_str(), *step)),
+        Event::Importing(_)
+        | Event::Loading { .. }
+        | Event::Loaded { .. }
+        | Event::Failed { .. }
+        | Event::Error { .. }
+        | Event::Broken(_)
+        | Event::Done => None,
+    });
+    match last {
+        None | Some((_, Step::Start)) => Place::Startup,
+        Some(("B", Step::Import)) => Place::SecondInterpreter,
+        Some(("C", Step::Import)) | Some((_, Step::Touch)) => Place::UseAfterEnd,
+        Some((_, Step::Import)) => Place::Import,
+        Some((_, Step::End)) => Place::Teardown,
+    }
+}
+
+fn loads(events: &[Event]) -> Vec<Load> {
+    let mut loads: Vec<Load> = Vec::new();
+    for event in events {
+        let (interpreter, name, result) = match event {
+            Event::Loading { interpreter, name, path } => {
+                loads.push(Load {
+                    interpreter: interpreter.clone(),
+                    name: name.clone(),
+                    path: path.clone(),
+                    result: None,
+                });
+                continue;
+            }
+            Event::Loaded { interpreter, name } => (interpreter, name, Ok(())),
+            Event::Failed { interpreter, name, error } => (interpreter, name, Err(python_error(error))),
+            Event::Step(..) | Event::Importing(_) | Event::Error { .. } | Event::Broken(_) | Event::Done => {
+                continue;
+            }
+        };
+        let open = loads.iter_mut().rev().find(|load| load.interpreter == *interpreter && load.name == *name);
+        if let Some(load) = open {
+            load.result = Some(result);
+        }
+    }
+    loads
+}
+
+fn python_error(exception: &Exception) -> PythonError {
+    PythonError { kind: exception.kind.clone(), text: exception.text.clone(), chain: exception.chain.clone() }
+}

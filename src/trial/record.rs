@@ -1,0 +1,40 @@
+//! Reads what a child left in its folder: the record, and the end of what it printed.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::protocol::{Event, RECORD_HEAD, RECORD_SIZE};
+
+/// Bytes of a child's output that are kept as evidence.
+const PRINTED: u64 = 4096;
+
+/// Every event in a trial's record, in order. Stops at the first that is damaged; none where there is no
+/// record: the absence of an answer is itself an answer.
+pub(super) fn events(folder: &Path) -> Vec<Event> {
+    let Ok(bytes) = read_record(&folder.join("record")) else { return Vec::new() };
+    bytes.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+fn read_record(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut head = [0; RECORD_HEAD];
+    file.read_exact(&mut head)?;
+    let length = u64::from_le_bytes(head).min((RECORD_SIZE - RECORD_HEAD) as u64);
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The end of what the child printed, both streams together.
+pub(super) fn printed(folder: &Path) -> String {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(folder.join("output"))?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(PRINTED)))?;
+        let mut bytes = Vec::new();
+        file.take(PRINTED).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+}

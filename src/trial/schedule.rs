@@ -1,0 +1,166 @@
+//! Which trials take place, in which order, and which need not, because an earlier one with the same inputs
+//! has answered already. The order in which workers finish never shows in the result.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::control;
+use super::desk::Desk;
+use super::library::Library;
+use super::sub_interpreters;
+use super::worker::{Limits, Setup, Stop};
+use crate::model::{Mode, NotRun, Outcome, Trial};
+
+/// Something to import: an extension module, or a distribution's top-level name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    /// Dotted name.
+    pub name: String,
+    /// The file that importing it must load; `None` for what may be pure Python.
+    pub file: Option<PathBuf>,
+}
+
+/// Every trial of an audit, by subject and mode.
+#[derive(Clone, Debug, Default)]
+pub struct Trials(BTreeMap<(String, Mode), Trial>);
+
+impl Trials {
+    /// The trial of this name in this mode. There is one for every subject, and for every package whose
+    /// import failed on the way to one.
+    pub fn get(&self, name: &str, mode: Mode) -> Option<&Trial> {
+        self.0.get(&(name.to_owned(), mode))
+    }
+
+    /// All of one mode, by name.
+    pub fn of(&self, mode: Mode) -> impl Iterator<Item = &Trial> {
+        self.0.iter().filter(move |((_, each), _)| *each == mode).map(|(_, trial)| trial)
+    }
+
+    pub(super) fn add(&mut self, trial: Trial) {
+        self.0.insert((trial.subject.clone(), trial.mode), trial);
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+}
+
+/// Hears of the progress. Called from several threads.
+pub trait Listener: Sync {
+    /// So many answers are wanted in all.
+    fn wanted(&self, _answers: usize) {}
+    /// This trial begins.
+    fn begins(&self, _subject: &str, _mode: Mode) {}
+    /// So many more answers are there.
+    fn answered(&self, _answers: usize) {}
+}
+
+/// How to run trials.
+#[derive(Debug)]
+pub struct Trying<'a> {
+    /// The environment's python.
+    pub python: &'a Path,
+    /// The probes.
+    pub library: &'a Library,
+    /// A folder of our own.
+    pub scratch: &'a Path,
+    /// What a trial may use.
+    pub limits: Limits,
+    /// How many at a time.
+    pub jobs: NonZeroUsize,
+    /// Set when the user wants out.
+    pub stop: &'a Stop,
+}
+
+/// Libraries that start a thread for each core when imported. A zygote that has imported one forks, which
+/// threads do not survive; one thread each keeps the control cheap and changes nothing that is judged.
+const ONE_THREAD: &[(&str, &str)] =
+    &[("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("MKL_NUM_THREADS", "1")];
+
+/// Tries every subject in every mode; the control first, since it decides what the others can tell.
+pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: &dyn Listener) -> Trials {
+    listener.wanted(subjects.len() * modes.len());
+    let groups = groups(subjects);
+    let mut trials =
+        in_parallel(trying, ONE_THREAD, &groups, |desk, group| control::run(desk, group, listener));
+
+    let early = siblings(&trials, subjects);
+    let retried = in_parallel(trying, ONE_THREAD, &early, |desk, (subject, after)| {
+        control::retry(desk, subject, after, listener)
+    });
+    trials.extend(retried);
+
+    for mode in modes.iter().copied().filter(|mode| *mode != Mode::Main) {
+        let tried = in_parallel(trying, &[], &groups, |desk, group| {
+            sub_interpreters::run(desk, group, mode, &trials, listener)
+        });
+        trials.extend(tried);
+    }
+    trials
+}
+
+/// Subjects by the first part of their names, each group sorted: parents come before what is in them, and
+/// what one worker learns of a group serves the rest of it.
+fn groups(subjects: &[Subject]) -> Vec<Vec<&Subject>> {
+    let mut groups: BTreeMap<&str, BTreeSet<&Subject>> = BTreeMap::new();
+    for subject in subjects {
+        groups.entry(subject.name.split('.').next().unwrap_or_default()).or_default().insert(subject);
+    }
+    let mut groups: Vec<Vec<_>> = groups.into_values().map(|group| group.into_iter().collect()).collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
+    groups
+}
+
+/// Modules that do not import by themselves though another subject's control loads them: each with the
+/// first such subject.
+fn siblings<'a>(trials: &Trials, subjects: &'a [Subject]) -> Vec<(&'a Subject, String)> {
+    let fails = |subject: &&Subject| {
+        trials.get(&subject.name, Mode::Main).is_some_and(|trial| {
+            matches!(trial.outcome, Outcome::Raised { .. } | Outcome::NotRun(NotRun::Behind(_)))
+        })
+    };
+    let loads = |subject: &Subject| {
+        trials
+            .of(Mode::Main)
+            .filter(|trial| trial.outcome == Outcome::Imported && trial.subject != subject.name)
+            .find(|trial| trial.loaded_in_all(&subject.name))
+            .map(|trial| trial.subject.clone())
+    };
+    subjects.iter().filter(fails).filter_map(|subject| Some((subject, loads(subject)?))).collect()
+}
+
+/// Hands the tasks to so many workers and collects what they find.
+fn in_parallel<T: Sync>(
+    trying: &Trying<'_>,
+    variables: &[(&str, &str)],
+    tasks: &[T],
+    work: impl Fn(&mut Desk<'_>, &T) -> Trials + Sync,
+) -> Trials {
+    let setup = Setup {
+        python: trying.python,
+        library: trying.library,
+        scratch: trying.scratch,
+        limits: trying.limits,
+        stop: trying.stop,
+        variables,
+    };
+    let waiting = Mutex::new(tasks.iter());
+    let found = Mutex::new(Trials::default());
+    let next = || waiting.lock().ok()?.next();
+    std::thread::scope(|scope| {
+        for _ in 0..trying.jobs.get().min(tasks.len()) {
+            scope.spawn(|| {
+                let mut desk = Desk::new(&setup);
+                while let Some(task) = next() {
+                    let trials = work(&mut desk, task);
+                    if let Ok(mut found) = found.lock() {
+                        found.extend(trials);
+                    }
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

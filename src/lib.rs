@@ -1,6 +1,32 @@
-//! `wsgiaudit` tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL.
+//! `wsgiaudit` tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL
+//! (`WSGIPerInterpreterGIL` in mod_wsgi 6): it reads what each declares, tries each under the very
+//! interpreter configurations that mod_wsgi uses, and judges by that evidence.
+//!
+//! In reading order, which is a module's way from file to verdict:
+//!
+//! - [`model`]: the nouns. No I/O.
+//! - [`venv`]: an environment on disk: its python, distributions, candidates for extension modules.
+//! - [`image`]: a file's bytes to its declaration ([`model::Facts`]), without running it.
+//! - [`trial`]: each module in children of a zygote, in each [`model::Mode`]: [`model::Trial`]s.
+//! - [`rules`]: evidence to [`model::Judgement`]s. Pure.
+//! - [`report`]: the sorted result, and its JSON document.
+//! - [`render`]: the report as text.
+//! - [`audit`]: the run that strings these together; [`plan`], [`cli`] and [`exit`] around it.
+//!
+//! Dependencies point one way, and peers (`venv`, `image`, `trial`) do not use each other; `tests/house.rs`
+//! checks both. Absent on purpose: libpython (the audited environment's own python runs the probes, built
+//! from the workspace member `probes`), and `unsafe`.
 #![forbid(unsafe_code)]
 
+pub mod audit;
+pub mod cli;
+pub mod command;
+pub mod exit;
+pub mod image;
 pub mod model;
+pub mod plan;
+pub mod render;
+pub mod report;
+pub mod rules;
 pub mod trial;
 pub mod venv;

@@ -84,6 +84,20 @@ pub enum HazardKind {
     WritableGlobals,
 }
 
+impl HazardKind {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GilStateApi => "gil-state-api",
+            Self::StaticType => "static-type",
+            Self::StateFindModule => "state-find-module",
+            Self::GlobalState => "global-state",
+            Self::OwnInterpreterGuard => "own-interpreter-guard",
+            Self::WritableGlobals => "writable-globals",
+        }
+    }
+}
+
 /// Why something is [`Initialisation::Undetermined`] or [`Declared::Undetermined`]: lower-case, one line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Doubt(pub String);

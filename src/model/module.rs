@@ -36,7 +36,11 @@ pub enum FileKind {
     BrokenLink,
     /// Its name, or a folder's on the way, is no Python identifier.
     UnimportableName,
-    /// Truncated, corrupt or not readable; says why.
+    /// Another file is imported under its name; names it.
+    Shadowed(String),
+    /// Truncated or corrupt; says how. It is tried all the same: the control shows what Python makes of it.
+    Corrupt(String),
+    /// It could not be read; says why.
     Unreadable(String),
 }
 
@@ -50,6 +54,8 @@ impl FileKind {
             Self::OtherArchitecture(_) => "other-architecture",
             Self::BrokenLink => "broken-link",
             Self::UnimportableName => "unimportable-name",
+            Self::Shadowed(_) => "shadowed",
+            Self::Corrupt(_) => "corrupt",
             Self::Unreadable(_) => "unreadable",
         }
     }

@@ -1,0 +1,44 @@
+//! The audit's own folder: everything that it, and what it tries, writes. Gone when the audit ends.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+use walkdir::WalkDir;
+
+/// A temporary folder that goes away whatever was done to it.
+#[derive(Debug)]
+pub(super) struct Scratch(TempDir);
+
+impl Scratch {
+    /// Makes it.
+    pub(super) fn new() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir().with_context(|| {
+            format!(
+                "cannot make a folder in {}\nhint: set TMPDIR to a folder that can be written",
+                std::env::temp_dir().display()
+            )
+        })?;
+        Ok(Self(folder))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A trial may have taken away its own permissions: give them back, so that nothing stays behind.
+        if fs::remove_dir_all(self.path()).is_err() {
+            for entry in
+                WalkDir::new(self.path()).into_iter().flatten().filter(|entry| entry.file_type().is_dir())
+            {
+                drop(fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700)));
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What was typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
+/// declares and trying each under mod_wsgi's own configurations.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = crate::exit::HELP)]
+pub struct Cli {
+    /// What to do instead of an audit.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The audit.
+    #[command(flatten)]
+    pub audit: AuditArgs,
+}
+
+/// Everything that is not the audit of an environment.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read what extension modules declare, without running anything: files, wheels, folders
+    Inspect(InspectArgs),
+}
+
+/// The audit of an environment.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// A virtualenv, a Python prefix, or a python [default: $VIRTUAL_ENV, else ./.venv]
+    pub environment: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// A row for each module, not only for each distribution
+    #[arg(long)]
+    pub modules: bool,
+    /// Where to write what would be printed
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write the JSON document as well
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Degraded distributions fail the audit too
+    #[arg(long)]
+    pub strict: bool,
+    /// Seconds that one trial may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    pub timeout: f64,
+    /// Trials at a time [default: one for each core]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Reading declarations only.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Shared objects, wheels, or folders that hold them
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// A rendering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal
+    Table,
+    /// The versioned document (schema 1)
+    Json,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
+        Ok(_) | Err(_) => Err("give a number of seconds, more than 0, at most 86400".to_owned()),
+    }
+}

@@ -1,0 +1,95 @@
+//! Runs what was typed: the audit with its outputs. Output files are opened before the long run, so that a
+//! bad path fails at once.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::audit;
+use crate::cli::{AuditArgs, Cli, Format};
+use crate::exit::Exit;
+use crate::model::Mode;
+use crate::plan::{Plan, is_coloured};
+use crate::render::progress::Progress;
+use crate::render::table::Style;
+use crate::render::{json, table};
+use crate::report::Report;
+use crate::trial::{Stop, sweep_orphans};
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever keeps it from an answer.
+pub fn run(cli: &Cli) -> Result<Exit> {
+    match &cli.command {
+        Some(crate::cli::Command::Inspect(_)) => anyhow::bail!("not there yet"),
+        None => audit(&cli.audit),
+    }
+}
+
+fn audit(args: &AuditArgs) -> Result<Exit> {
+    let plan = Plan::new(args)?;
+    let mut output = args.output.as_deref().map(create).transpose()?;
+    let mut document = args.json.as_deref().map(create).transpose()?;
+    let stop = Arc::new(Stop::default());
+    stop_on_signals(&stop)?;
+    sweep_orphans();
+
+    let progress = Progress::new(args.quiet);
+    let audited = audit::run(&plan, &progress, &stop);
+    progress.finish();
+    let report = audited?;
+
+    if let Some(file) = &mut document {
+        write(file, &json::render(&report)?)?;
+    }
+    match &mut output {
+        Some(file) => write(file, &text(&report, args, false)?)?,
+        None => write(&mut io::stdout(), &text(&report, args, is_coloured(args.color, &io::stdout()))?)?,
+    }
+    Ok(if stop.is_set() { Exit::Interrupted } else { Exit::of(&report, Mode::OwnGil, args.strict) })
+}
+
+fn text(report: &Report, args: &AuditArgs, colour: bool) -> Result<String> {
+    Ok(match args.format {
+        Format::Table => table::render(report, Style { width: width(), colour, modules: args.modules }),
+        Format::Json => json::render(report)?,
+    })
+}
+
+/// Columns of the terminal; `COLUMNS` where there is none.
+fn width() -> u16 {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    match io::stdout().is_terminal() {
+        true => comfy_table::Table::new().width().or(columns),
+        false => columns,
+    }
+    .unwrap_or(120)
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes all; a reader that has gone away (`| head`) is no error.
+fn write(to: &mut impl Write, text: &str) -> Result<()> {
+    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write the report")
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Ctrl-C and SIGTERM: the first stops the trials and reports what there is.
+fn stop_on_signals(stop: &Arc<Stop>) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
+    let stop = Arc::clone(stop);
+    std::thread::spawn(move || signals.forever().for_each(|_| stop.now()));
+    Ok(())
+}

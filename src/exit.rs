@@ -1,0 +1,60 @@
+//! Every exit status.
+
+use std::process::ExitCode;
+
+use crate::model::{Mode, Verdict};
+use crate::report::Report;
+
+/// The table for `--help`.
+pub const HELP: &str = "Exit status:
+  0    every distribution is ready (or degraded, without --strict)
+  1    something is blocked or unsafe (with --strict: or degraded)
+  2    wrong usage, or the audit itself failed
+  3    incomplete: nothing bad was found, and something is unknown
+  130  interrupted; what was found by then is reported";
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Every required mode is ready.
+    Ready,
+    /// Something is blocked, unsafe, or (strictly) degraded.
+    InTheWay,
+    /// Wrong usage, or the audit itself failed.
+    Failed,
+    /// Nothing bad was found, and something is unknown.
+    Incomplete,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl Exit {
+    /// What a report says of this mode.
+    pub fn of(report: &Report, required: Mode, strict: bool) -> Self {
+        let has = |verdict| report.count(required, verdict) > 0;
+        if has(Verdict::Unsafe) || has(Verdict::Blocked) || (strict && has(Verdict::Degraded)) {
+            Self::InTheWay
+        } else if has(Verdict::Unknown) || !report.trouble.is_empty() {
+            Self::Incomplete
+        } else {
+            Self::Ready
+        }
+    }
+
+    /// The number.
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Ready => 0,
+            Self::InTheWay => 1,
+            Self::Failed => 2,
+            Self::Incomplete => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.status().into()
+    }
+}

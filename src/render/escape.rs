@@ -1,0 +1,59 @@
+//! Names and messages come from strangers: what could steer a terminal is shown, not obeyed.
+
+use std::borrow::Cow;
+
+/// The text with control characters, and the marks that reorder or hide text (Unicode's `Bidi_Control`,
+/// zero width, tags), written as `\u{..}`.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_harmful(letter) {
+            escaped.extend(letter.escape_unicode());
+        } else {
+            escaped.push(letter);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// The escaped text, cut to so many characters.
+pub fn escape_within(text: &str, most: usize) -> String {
+    let escaped = escape(text);
+    match escaped.char_indices().nth(most) {
+        None => escaped.into_owned(),
+        Some(_) => escaped.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+fn is_harmful(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_untouched() {
+        assert!(matches!(escape("scikit-learn → naïve"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn escape_sequences_and_reordering_are_shown() {
+        assert_eq!(escape("\u{1b}[31mred"), "\\u{1b}[31mred");
+        assert_eq!(escape("abc\u{202e}cba"), "abc\\u{202e}cba");
+        assert_eq!(escape("two\nlines"), "two\\u{a}lines");
+    }
+
+    #[test]
+    fn long_text_is_cut() {
+        assert_eq!(escape_within("abcdef", 4), "abc…");
+        assert_eq!(escape_within("abcd", 4), "abcd");
+    }
+}

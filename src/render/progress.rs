@@ -1,0 +1,45 @@
+//! The progress bar on standard error.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::escape::escape_within;
+use crate::model::Mode;
+use crate::trial::Listener;
+
+/// A bar that shows the module on trial. Silent where standard error is no terminal.
+#[derive(Debug)]
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// A bar; a quiet one shows nothing.
+    pub fn new(quiet: bool) -> Self {
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos:>5}/{len} {elapsed:>4} {wide_msg}") {
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self(bar)
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Listener for Progress {
+    fn wanted(&self, answers: usize) {
+        self.0.set_length(answers as u64);
+    }
+
+    fn begins(&self, subject: &str, mode: Mode) {
+        self.0.set_message(format!("{mode} {}", escape_within(subject, 60)));
+    }
+
+    fn answered(&self, answers: usize) {
+        self.0.inc(answers as u64);
+    }
+}

@@ -1,0 +1,153 @@
+//! Puts the report together. Pure.
+
+use std::collections::BTreeMap;
+
+use super::blockers::blockers;
+use super::{DistributionRow, ModuleRow, NameRow, Python, Report};
+use crate::model::{Environment, Facts, FileKind, Judgement, Mode, Module, Trial, Verdict};
+use crate::rules::{Case, DistributionParts, declaration, distribution, module};
+use crate::trial::Trials;
+
+/// What an audit has gathered.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// What is on disk.
+    pub environment: &'a Environment,
+    /// What was tried.
+    pub trials: &'a Trials,
+    /// Modes that could not be tried, with the reason.
+    pub no_trials: BTreeMap<Mode, String>,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+    /// What was left out.
+    pub trouble: Vec<String>,
+}
+
+/// Judges everything and sorts it.
+pub fn assemble(evidence: Evidence<'_>) -> Report {
+    let environment = evidence.environment;
+    let facts: BTreeMap<&str, &Facts> = environment
+        .modules
+        .iter()
+        .filter(|module| module.kind == FileKind::ExtensionModule)
+        .map(|module| (module.name.as_str(), &module.facts))
+        .collect();
+    let case = Case { trials: evidence.trials, facts: &facts, no_trials: &evidence.no_trials };
+    let modules: Vec<ModuleRow> =
+        environment.modules.iter().map(|module| module_row(&case, environment, module)).collect();
+    let mut distributions = distribution_rows(&case, environment, &modules);
+    distributions.sort_by_key(|row| {
+        let worst = row.judgements.get(&Mode::OwnGil).map(|judgement| judgement.verdict);
+        (worst, row.name.as_ref().map(|name| name.to_lowercase()))
+    });
+    let sub_interpreters = [Mode::SharedGil, Mode::OwnGil];
+    let answer = |mode: Mode| {
+        let verdicts = distributions.iter().filter_map(|row| row.judgements.get(&mode));
+        verdicts.map(|judgement| judgement.verdict).min().unwrap_or(Verdict::NotApplicable)
+    };
+    Report {
+        python: environment.interpreter.as_ref().map(|interpreter| Python {
+            release: interpreter.release.clone(),
+            abi: interpreter.abi.clone(),
+            platform: interpreter.platform.clone(),
+            free_threaded: interpreter.free_threaded,
+        }),
+        modes: Mode::ALL.to_vec(),
+        answers: sub_interpreters.into_iter().map(|mode| (mode, answer(mode))).collect(),
+        blockers: sub_interpreters
+            .into_iter()
+            .map(|mode| (mode, blockers(mode, &distributions, &modules)))
+            .collect(),
+        distributions,
+        modules,
+        notes: evidence.notes,
+        trouble: evidence.trouble,
+    }
+}
+
+fn module_row(case: &Case<'_>, environment: &Environment, subject: &Module) -> ModuleRow {
+    let distribution = subject.distribution.and_then(|index| environment.distributions.get(index));
+    let is_tried = matches!(subject.kind, FileKind::ExtensionModule | FileKind::Corrupt(_));
+    ModuleRow {
+        name: subject.name.clone(),
+        file: subject.file.clone(),
+        distribution: distribution.map(|distribution| distribution.name.clone()),
+        kind: subject.kind.clone(),
+        facts: subject.facts.clone(),
+        trials: if is_tried { trials(case, &subject.name) } else { BTreeMap::new() },
+        judgements: in_each_mode(|mode| module(case, subject, mode)),
+    }
+}
+
+fn trials(case: &Case<'_>, name: &str) -> BTreeMap<Mode, Trial> {
+    Mode::ALL.into_iter().filter_map(|mode| Some((mode, case.trials.get(name, mode)?.clone()))).collect()
+}
+
+fn in_each_mode(judge: impl Fn(Mode) -> Judgement) -> BTreeMap<Mode, Judgement> {
+    Mode::ALL.into_iter().map(|mode| (mode, judge(mode))).collect()
+}
+
+fn distribution_rows(
+    case: &Case<'_>,
+    environment: &Environment,
+    modules: &[ModuleRow],
+) -> Vec<DistributionRow> {
+    let mut own: BTreeMap<Option<usize>, Vec<&ModuleRow>> = BTreeMap::new();
+    for (module, row) in environment.modules.iter().zip(modules) {
+        own.entry(module.distribution).or_default().push(row);
+    }
+    let claimed = environment.distributions.iter().enumerate().map(|(index, distribution)| {
+        let own = own.get(&Some(index)).map(Vec::as_slice).unwrap_or_default();
+        let names = distribution.top_level.iter().map(|name| NameRow {
+            name: name.clone(),
+            trials: trials(case, name),
+            judgements: in_each_mode(|mode| case.name(name, mode)),
+        });
+        row(Some(distribution.name.clone()), distribution.version.clone(), names.collect(), own)
+    });
+    let unclaimed = own.get(&None).map(|own| row(None, String::new(), Vec::new(), own));
+    claimed.chain(unclaimed).collect()
+}
+
+fn row(
+    name: Option<String>,
+    version: String,
+    top_level: Vec<NameRow>,
+    own: &[&ModuleRow],
+) -> DistributionRow {
+    let extension_modules: Vec<&&ModuleRow> =
+        own.iter().filter(|row| row.kind == FileKind::ExtensionModule).collect();
+    let judgements = in_each_mode(|mode| {
+        let of = |name: &str, judgements: &BTreeMap<Mode, Judgement>| {
+            Some((name.to_owned(), judgements.get(&mode)?.clone()))
+        };
+        distribution(&DistributionParts {
+            names: top_level.iter().filter_map(|row| of(&row.name, &row.judgements)).collect(),
+            modules: own.iter().filter_map(|row| of(&row.name, &row.judgements)).collect(),
+        })
+    });
+    DistributionRow {
+        name,
+        version,
+        modules: extension_modules.len(),
+        declaration: declarations(extension_modules.iter().map(|row| &row.facts)),
+        top_level,
+        judgements,
+    }
+}
+
+/// `3 single-phase, 1 slot 3 = 2`; without numbers where all declare the same.
+fn declarations<'a>(facts: impl Iterator<Item = &'a Facts>) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for facts in facts {
+        *counts.entry(declaration(facts)).or_default() += 1;
+    }
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    match counts.as_slice() {
+        [(words, _)] => words.clone(),
+        several => {
+            several.iter().map(|(words, count)| format!("{count} {words}")).collect::<Vec<_>>().join(", ")
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Follows a failure to its root: the module that did it, and the imports that lead there.
+
+use super::{Case, words};
+use crate::model::{Cause, Mode, NotRun, Outcome, Place, Trial};
+
+/// A failure, followed to its root.
+pub(super) struct Root<'a> {
+    /// The trial that shows it.
+    pub(super) trial: &'a Trial,
+    /// Where it comes from.
+    pub(super) cause: Cause,
+}
+
+/// Follows the trial of this name. `None` where there is no failure, or none to follow.
+pub(super) fn root<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Option<Root<'a>> {
+    let mut way = vec![name.to_owned()];
+    let mut trial = case.trials.get(name, mode)?;
+    while let Outcome::NotRun(NotRun::Behind(other)) = &trial.outcome {
+        if way.contains(other) {
+            return None;
+        }
+        way.push(other.clone());
+        trial = case.trials.get(other, mode)?;
+    }
+    let (module, chain) = match &trial.outcome {
+        Outcome::Refused { module, error, .. } => (module.clone(), error.chain.clone()),
+        Outcome::Raised { suspect, error, .. } => {
+            let module = suspect.clone().unwrap_or_else(|| trial.subject.clone());
+            (module, error.chain.clone())
+        }
+        Outcome::Crashed { place, loading, .. } | Outcome::TimedOut { place, loading } => {
+            (culprit(trial, *place, loading.as_ref()), Vec::new())
+        }
+        Outcome::Imported | Outcome::NotRun(_) => return None,
+    };
+    way.extend(chain);
+    way.push(module.clone());
+    let what = words::did(&trial.outcome, case.facts.get(module.as_str()).copied());
+    Some(Root { trial, cause: Cause { module, chain: once_each(way), what } })
+}
+
+/// What was being loaded when it happened; else the subject.
+fn culprit(trial: &Trial, place: Place, loading: Option<&String>) -> String {
+    match place {
+        Place::Import | Place::SecondInterpreter | Place::UseAfterEnd => loading,
+        Place::Startup | Place::Teardown => None,
+    }
+    .unwrap_or(&trial.subject)
+    .clone()
+}
+
+fn once_each(way: Vec<String>) -> Vec<String> {
+    let mut seen = Vec::with_capacity(way.len());
+    for name in way {
+        seen.retain(|each| *each != name);
+        seen.push(name);
+    }
+    seen
+}

@@ -1,0 +1,151 @@
+//! One module, or one top-level name, in one mode.
+
+use std::collections::BTreeSet;
+
+use super::cause::root;
+use super::{Case, words};
+use crate::model::{
+    Cause, Declared, Facts, FileKind, Initialisation, Judgement, Mode, Module, NotRun, Outcome, Trial,
+    Verdict,
+};
+
+/// Judges a file that looks like an extension module.
+pub fn module(case: &Case<'_>, module: &Module, mode: Mode) -> Judgement {
+    let not_applicable = |reason: &str| Judgement::plain(Verdict::NotApplicable, reason);
+    match &module.kind {
+        FileKind::ExtensionModule | FileKind::Corrupt(_) => name(case, &module.name, mode),
+        FileKind::PlainLibrary => not_applicable("a library without an init function, no extension module"),
+        FileKind::OtherAbi => not_applicable("its suffix is another Python's: never imported here"),
+        FileKind::OtherArchitecture(which) => {
+            Judgement::plain(Verdict::NotApplicable, format!("built for {which}: cannot be loaded here"))
+        }
+        FileKind::BrokenLink => not_applicable("a symbolic link to nothing"),
+        FileKind::UnimportableName => not_applicable("its name is no identifier: it cannot be imported"),
+        FileKind::Shadowed(by) => {
+            Judgement::plain(Verdict::NotApplicable, format!("never imported: {by} is found first"))
+        }
+        FileKind::Unreadable(why) => Judgement::plain(Verdict::Unknown, format!("cannot be read: {why}")),
+    }
+}
+
+/// Judges what importing a name did.
+pub(super) fn name(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
+    if let Some(why) = case.no_trials.get(&mode) {
+        return Judgement::plain(Verdict::Unknown, why);
+    }
+    let Some(control) = case.trials.get(name, Mode::Main) else {
+        return Judgement::plain(Verdict::Unknown, "was not tried");
+    };
+    if let Some(judgement) = in_control(case, control) {
+        return judgement;
+    }
+    let Some(trial) = case.trials.get(name, mode) else {
+        return Judgement::plain(Verdict::Unknown, "was not tried");
+    };
+    match &trial.outcome {
+        Outcome::Imported => imported(case, trial, control),
+        Outcome::Refused { .. } | Outcome::Raised { .. } => failed(case, name, mode, Verdict::Blocked),
+        Outcome::Crashed { .. } | Outcome::TimedOut { .. } => failed(case, name, mode, Verdict::Unsafe),
+        Outcome::NotRun(NotRun::Behind(_)) => {
+            let crashed = root(case, name, mode).is_some_and(|root| {
+                matches!(root.trial.outcome, Outcome::Crashed { .. } | Outcome::TimedOut { .. })
+            });
+            failed(case, name, mode, if crashed { Verdict::Unsafe } else { Verdict::Blocked })
+        }
+        Outcome::NotRun(NotRun::Shadowed(other)) => shadowed(other.as_deref()),
+        Outcome::NotRun(NotRun::Because(why)) => Judgement::plain(Verdict::Unknown, why),
+    }
+}
+
+/// A judgement where the control already settles it: what fails there is no matter of compatibility.
+fn in_control(case: &Case<'_>, control: &Trial) -> Option<Judgement> {
+    match &control.outcome {
+        Outcome::Imported => None,
+        Outcome::NotRun(NotRun::Because(why)) => Some(Judgement::plain(Verdict::Unknown, why)),
+        Outcome::NotRun(NotRun::Shadowed(other)) => Some(shadowed(other.as_deref())),
+        Outcome::NotRun(NotRun::Behind(_))
+        | Outcome::Refused { .. }
+        | Outcome::Raised { .. }
+        | Outcome::Crashed { .. }
+        | Outcome::TimedOut { .. } => Some(match root(case, &control.subject, Mode::Main) {
+            Some(root) => {
+                let who = match root.cause.module == control.subject {
+                    true => String::new(),
+                    false => format!("{} ", root.cause.module),
+                };
+                let reason = format!("fails in the main interpreter too: {who}{}", root.cause.what);
+                Judgement { cause: Some(root.cause), ..Judgement::plain(Verdict::NotApplicable, reason) }
+            }
+            None => Judgement::plain(Verdict::Unknown, "what it needs was not tried"),
+        }),
+    }
+}
+
+fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
+    let contradicts = |facts: &&Facts| {
+        let declares = matches!(facts.multiple_interpreters(), Declared::Value(2) | Declared::Undetermined);
+        trial.mode == Mode::OwnGil && facts.initialisation != Initialisation::Undetermined && !declares
+    };
+    if let Some(facts) = case.facts.get(trial.subject.as_str()).filter(|facts| contradicts(facts)) {
+        let reason = format!(
+            "CPython accepted it although its file says {}: report this to wsgiaudit",
+            words::declaration(facts)
+        );
+        return Judgement::plain(Verdict::Unknown, reason);
+    }
+    let lost = lost(trial, control);
+    match lost.first() {
+        None => Judgement::plain(Verdict::Ready, after(trial)),
+        Some(first) => {
+            let more = match lost.len() {
+                1 => String::new(),
+                count => format!(" and {} more", count - 1),
+            };
+            let why =
+                trial.loads.iter().find(|load| load.name == *first).and_then(|load| load.result.as_ref());
+            let what = match why {
+                Some(Err(_)) => words::refusal(case.facts.get(first.as_str()).copied()),
+                Some(Ok(())) | None => "it is not loaded".to_owned(),
+            };
+            Judgement {
+                verdict: Verdict::Degraded,
+                reason: format!("imports without {first}{more}: {what}"),
+                cause: Some(Cause {
+                    module: first.clone(),
+                    chain: vec![trial.subject.clone(), first.clone()],
+                    what,
+                }),
+                lost,
+            }
+        }
+    }
+}
+
+/// Extension modules that the control loaded and some interpreter of the trial did not.
+fn lost(trial: &Trial, control: &Trial) -> Vec<String> {
+    let in_control: BTreeSet<&str> = control.loaded().map(|load| load.name.as_str()).collect();
+    in_control.into_iter().filter(|name| !trial.loaded_in_all(name)).map(str::to_owned).collect()
+}
+
+fn failed(case: &Case<'_>, name: &str, mode: Mode, verdict: Verdict) -> Judgement {
+    let Some(root) = root(case, name, mode) else {
+        return Judgement::plain(Verdict::Unknown, "what it needs was not tried");
+    };
+    let reason = match root.cause.module == name {
+        true => root.cause.what.clone(),
+        false => format!("needs {}: {}", root.cause.module, root.cause.what),
+    };
+    Judgement { cause: Some(root.cause), ..Judgement::plain(verdict, reason) }
+}
+
+fn shadowed(other: Option<&str>) -> Judgement {
+    let reason = match other {
+        Some(other) => format!("importing its name loads {other} instead"),
+        None => "importing its name does not load this file".to_owned(),
+    };
+    Judgement::plain(Verdict::Unknown, reason)
+}
+
+fn after(trial: &Trial) -> String {
+    trial.after.as_ref().map(|sibling| format!("needs {sibling} imported first")).unwrap_or_default()
+}

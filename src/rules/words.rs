@@ -1,0 +1,63 @@
+//! The words that reasons are made of.
+
+use crate::model::{Declared, Facts, Initialisation, Outcome, Place, PythonError, Refuser};
+
+/// What a module declares of interpreters with their own GIL, in a few words.
+pub fn declaration(facts: &Facts) -> String {
+    match (facts.initialisation, facts.multiple_interpreters()) {
+        (Initialisation::SinglePhase, _) => "single-phase".to_owned(),
+        (Initialisation::None, _) => "no init function".to_owned(),
+        (Initialisation::Undetermined, _) | (_, Declared::Undetermined) => "undetermined".to_owned(),
+        (Initialisation::MultiPhase | Initialisation::ModExport, Declared::Absent) => "no slot 3".to_owned(),
+        (Initialisation::MultiPhase | Initialisation::ModExport, Declared::Value(value)) => {
+            format!("slot 3 = {value}")
+        }
+    }
+}
+
+/// Why CPython's check refuses what a module declares.
+pub(super) fn refusal(facts: Option<&Facts>) -> String {
+    let Some(facts) = facts else { return "CPython refuses it in a sub-interpreter".to_owned() };
+    match (facts.initialisation, facts.multiple_interpreters()) {
+        (Initialisation::SinglePhase, _) => "CPython refuses it: single-phase initialisation".to_owned(),
+        (_, Declared::Absent) => "CPython refuses it: no slot 3 (Py_mod_multiple_interpreters)".to_owned(),
+        (_, Declared::Value(0)) => "CPython refuses it: slot 3 = 0 (no sub-interpreters)".to_owned(),
+        (_, Declared::Value(1)) => "CPython refuses it: slot 3 = 1 (shared GIL only)".to_owned(),
+        (_, Declared::Undetermined | Declared::Value(_)) => {
+            "CPython refuses it: no own GIL declared".to_owned()
+        }
+    }
+}
+
+/// What an outcome that is no success did, in one line, without naming the culprit.
+pub(super) fn did(outcome: &Outcome, facts: Option<&Facts>) -> String {
+    match outcome {
+        Outcome::Imported => String::new(),
+        Outcome::Refused { by: Refuser::CPython, .. } => refusal(facts),
+        Outcome::Refused { by: Refuser::Module, place, error, .. } => {
+            let what = match place {
+                Place::Startup | Place::Import => "refuses sub-interpreters by itself",
+                Place::SecondInterpreter => "refuses a second interpreter by itself",
+                Place::UseAfterEnd | Place::Teardown => "refuses to load again after an interpreter ended",
+            };
+            format!("{what}: {}", first_line(&error.text))
+        }
+        Outcome::Raised { place, error, .. } => format!("raises {} {}", exception(error), place.phrase()),
+        Outcome::Crashed { how, place, .. } => format!("crashes {} ({how})", place.phrase()),
+        Outcome::TimedOut { place, .. } => format!("hangs {}", place.phrase()),
+        Outcome::NotRun(_) => "was not tried".to_owned(),
+    }
+}
+
+/// `ImportError: text`, one line.
+pub(super) fn exception(error: &PythonError) -> String {
+    match first_line(&error.text) {
+        "" => error.kind.clone(),
+        text => format!("{}: {text}", error.kind),
+    }
+}
+
+/// The first line with words in it: numpy's message, for one, begins with an empty line.
+fn first_line(text: &str) -> &str {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
+}

@@ -93,6 +93,16 @@ pub struct PythonError {
     pub chain: Vec<String>,
 }
 
+impl PythonError {
+    /// Whether CPython's check raised it: the text of `_PyImport_CheckSubinterpIncompatibleExtensionAllowed`
+    /// (CPython, `Python/import.c`).
+    pub fn is_cpythons_refusal(&self) -> bool {
+        self.kind == "ImportError"
+            && self.text.starts_with("module ")
+            && self.text.ends_with(" does not support loading in subinterpreters")
+    }
+}
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotRun {

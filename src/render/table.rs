@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use comfy_table::{
+    Attribute, Cell, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width,
+};
 
 use super::escape::{escape, escape_within};
 use crate::model::{FileKind, Judgement, Mode, Verdict};
@@ -48,11 +50,26 @@ pub fn render(report: &Report, style: Style) -> String {
 
 fn distributions(report: &Report, style: Style) -> String {
     let header = ["Distribution", "Version", "Modules", "Declaration", "shared-gil", "own-gil", "Reason"];
-    let rows = report.distributions.iter().filter(|row| {
-        let is_relevant = |judgement: &Judgement| judgement.verdict != Verdict::NotApplicable;
-        row.modules > 0 || row.judgements.values().any(is_relevant)
+    let (shown, plain): (Vec<_>, Vec<_>) = report.distributions.iter().partition(|row| {
+        let is_fine = |judgement: &Judgement| match judgement.verdict {
+            Verdict::Ready | Verdict::NotApplicable => true,
+            Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::Degraded => false,
+        };
+        row.modules > 0 || !row.judgements.values().all(is_fine)
     });
-    table(style, &header, rows.map(|row| distribution_row(row, style)))
+    let mut text = table(style, &header, shown.into_iter().map(|row| distribution_row(row, style)));
+    if !plain.is_empty() {
+        let _ = writeln!(
+            text,
+            "And {} without extension modules, all of them ready.",
+            distributions_in_words(plain.len())
+        );
+    }
+    text
+}
+
+fn distributions_in_words(count: usize) -> String {
+    if count == 1 { "1 distribution".to_owned() } else { format!("{count} distributions") }
 }
 
 fn distribution_row(row: &DistributionRow, style: Style) -> Vec<Cell> {
@@ -103,7 +120,7 @@ fn reason(own: &Option<&Judgement>, shared: &Option<&Judgement>) -> String {
 fn table(style: Style, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> String {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')))
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(style.width.clamp(80, 200))
         .set_header(header.iter().map(|title| Cell::new(title)));
@@ -205,8 +222,9 @@ fn answer(report: &Report) -> String {
         .join(", ");
     match report.answer(Mode::OwnGil) {
         Verdict::Unsafe | Verdict::Blocked => {
-            let one = if in_the_way == 1 { "distribution is" } else { "distributions are" };
-            format!("WSGIPerInterpreterGIL On: no. {in_the_way} {one} in the way ({counts}).")
+            let verb = if in_the_way == 1 { "is" } else { "are" };
+            let them = distributions_in_words(in_the_way);
+            format!("WSGIPerInterpreterGIL On: no. {them} {verb} in the way ({counts}).")
         }
         Verdict::Unknown => format!(
             "WSGIPerInterpreterGIL On: not known. Nothing bad was found, and not all was judged ({counts})."

@@ -94,30 +94,26 @@ fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
         return Judgement::plain(Verdict::Unknown, reason);
     }
     let lost = lost(trial, control);
-    match lost.first() {
-        None => Judgement::plain(Verdict::Ready, after(trial)),
-        Some(first) => {
-            let more = match lost.len() {
-                1 => String::new(),
-                count => format!(" and {} more", count - 1),
-            };
-            let why =
-                trial.loads.iter().find(|load| load.name == *first).and_then(|load| load.result.as_ref());
-            let what = match why {
-                Some(Err(_)) => words::refusal(case.facts.get(first.as_str()).copied()),
-                Some(Ok(())) | None => "it is not loaded".to_owned(),
-            };
-            Judgement {
-                verdict: Verdict::Degraded,
-                reason: format!("imports without {first}{more}: {what}"),
-                cause: Some(Cause {
-                    module: first.clone(),
-                    chain: vec![trial.subject.clone(), first.clone()],
-                    what,
-                }),
-                lost,
-            }
-        }
+    let refused = trial.loads.iter().find_map(|load| {
+        let error = load.result.as_ref()?.as_ref().err()?;
+        lost.contains(&load.name).then_some((&load.name, error))
+    });
+    let Some(first) = refused.map(|(name, _)| name).or(lost.first()) else {
+        return Judgement::plain(Verdict::Ready, after(trial));
+    };
+    let what = match refused {
+        Some((_, error)) => words::lost(error, case.facts.get(first.as_str()).copied()),
+        None => "not loaded".to_owned(),
+    };
+    let more = match lost.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    Judgement {
+        verdict: Verdict::Degraded,
+        reason: format!("imports without {first}{more}, {what}"),
+        cause: Some(Cause { module: first.clone(), chain: vec![trial.subject.clone(), first.clone()], what }),
+        lost,
     }
 }
 
@@ -133,7 +129,7 @@ fn failed(case: &Case<'_>, name: &str, mode: Mode, verdict: Verdict) -> Judgemen
     };
     let reason = match root.cause.module == name {
         true => root.cause.what.clone(),
-        false => format!("needs {}: {}", root.cause.module, root.cause.what),
+        false => format!("needs {}, {}", root.cause.module, root.cause.what),
     };
     Judgement { cause: Some(root.cause), ..Judgement::plain(verdict, reason) }
 }

@@ -17,14 +17,14 @@ pub fn declaration(facts: &Facts) -> String {
 
 /// Why CPython's check refuses what a module declares.
 pub(super) fn refusal(facts: Option<&Facts>) -> String {
-    let Some(facts) = facts else { return "CPython refuses it in a sub-interpreter".to_owned() };
+    let Some(facts) = facts else { return "refused by CPython".to_owned() };
     match (facts.initialisation, facts.multiple_interpreters()) {
-        (Initialisation::SinglePhase, _) => "CPython refuses it: single-phase initialisation".to_owned(),
-        (_, Declared::Absent) => "CPython refuses it: no slot 3 (Py_mod_multiple_interpreters)".to_owned(),
-        (_, Declared::Value(0)) => "CPython refuses it: slot 3 = 0 (no sub-interpreters)".to_owned(),
-        (_, Declared::Value(1)) => "CPython refuses it: slot 3 = 1 (shared GIL only)".to_owned(),
+        (Initialisation::SinglePhase, _) => "refused: single-phase initialisation".to_owned(),
+        (_, Declared::Absent) => "refused: no slot 3 (Py_mod_multiple_interpreters)".to_owned(),
+        (_, Declared::Value(0)) => "refused: slot 3 = 0 (no sub-interpreters)".to_owned(),
+        (_, Declared::Value(1)) => "refused: slot 3 = 1 (shared GIL only)".to_owned(),
         (_, Declared::Undetermined | Declared::Value(_)) => {
-            "CPython refuses it: no own GIL declared".to_owned()
+            "refused: its declaration (not read here)".to_owned()
         }
     }
 }
@@ -46,6 +46,14 @@ pub(super) fn did(outcome: &Outcome, facts: Option<&Facts>) -> String {
         Outcome::Crashed { how, place, .. } => format!("crashes {} ({how})", place.phrase()),
         Outcome::TimedOut { place, .. } => format!("hangs {}", place.phrase()),
         Outcome::NotRun(_) => "was not tried".to_owned(),
+    }
+}
+
+/// Why an extension module was lost.
+pub(super) fn lost(error: &PythonError, facts: Option<&Facts>) -> String {
+    match error.is_cpythons_refusal() {
+        true => refusal(facts),
+        false => exception(error),
     }
 }
 

@@ -82,13 +82,8 @@ fn failed(
     if cause.kind != "ImportError" {
         return Outcome::Raised { place, error: cause.clone(), suspect: Some(name.to_owned()) };
     }
-    let by = if refused_by_cpython(&cause.text) { Refuser::CPython } else { Refuser::Module };
+    let by = if cause.is_cpythons_refusal() { Refuser::CPython } else { Refuser::Module };
     Outcome::Refused { by, module: name.to_owned(), place, error: cause.clone() }
-}
-
-/// The text of `_PyImport_CheckSubinterpIncompatibleExtensionAllowed` (CPython, `Python/import.c`).
-fn refused_by_cpython(text: &str) -> bool {
-    text.starts_with("module ") && text.ends_with(" does not support loading in subinterpreters")
 }
 
 fn failure<'a>(loads: &'a [Load], name: &str) -> Option<&'a PythonError> {

@@ -6,6 +6,7 @@ import sys
 
 failures = []  # (exception, dotted name) of every failed load; holds the exceptions, so identity is stable
 loaded = []
+there = set(sys.modules)  # before the trial: not its doing
 
 
 def words(error):
@@ -97,7 +98,19 @@ def bring(name):
             kind, text = words(error)
             record("error", load_behind(error), kind, text, *importing_then(error))
             return False
+    present()
     return True
+
+
+def present():
+    """Record what is here without having passed the import system: mypyc's groups initialise their own."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        is_new = name not in there and name not in loaded
+        if is_new and isinstance(file, str) and file.endswith((".so", ".pyd")):
+            loaded.append(name)
+            record("loading", name, file)
+            record("loaded", name)
 
 
 def touch(name):

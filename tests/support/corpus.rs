@@ -29,6 +29,7 @@ pub(crate) struct Case {
     module: Option<String>,
     #[serde(default = "extension_module")]
     pub(crate) kind: String,
+    declares: Option<String>,
     #[serde(default)]
     expect: BTreeMap<String, String>,
     #[serde(default)]
@@ -70,6 +71,12 @@ impl Case {
             Some("") => None,
             Some(name) => Some(name.to_owned()),
         }
+    }
+
+    /// What its file declares; `nothing` where it is no extension module.
+    pub(crate) fn declares(&self) -> &str {
+        let usual = if self.kind == "extension-module" { "multi-phase 2" } else { "nothing" };
+        self.declares.as_deref().unwrap_or(usual)
     }
 
     /// The outcome and verdict in a mode on a Python, as `outcome -> verdict`.
@@ -261,7 +268,8 @@ impl Build {
     fn metadata(&self, case: &str, expected: &Case, installed: &[PathBuf]) {
         let name = distribution(case);
         let folder = PathBuf::from(format!("{}-1.0.dist-info", name.replace('-', "_")));
-        let requires: String = expected.requires.iter().map(|other| format!("Requires-Dist: {other}\n")).collect();
+        let requires: String =
+            expected.requires.iter().map(|other| format!("Requires-Dist: {other}\n")).collect();
         let mut top_level: Vec<&str> = installed.iter().map(|file| top_level(file)).collect();
         top_level.dedup();
         let mut files = vec![
@@ -330,6 +338,11 @@ fn rewrite(file: &Path, change: impl FnOnce(&mut [u8])) -> io::Result<()> {
 
 fn run(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     output.stdout
 }

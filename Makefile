@@ -1,0 +1,62 @@
+# Two commands: `make demo` audits real distributions, `make test` runs every check there is.
+# Neither needs anything but a C compiler, Rust and make: they get the Pythons that they need.
+
+.SUFFIXES:
+.PHONY: help demo test bench pythons clean
+
+python = tests/support/python
+environment = tests/support/environment
+wsgiaudit = target/release/wsgiaudit
+
+# The Pythons that `make test` runs on. Left empty: 3.14, and each of WELCOME that is at hand.
+PYTHONS =
+WELCOME = 3.12 3.13 3.14t 3.15
+
+help:
+	@echo 'make demo     audit some 25 real distributions, print the table, leave reports/demo.json'
+	@echo 'make test     every check; PYTHONS="3.14 3.13" chooses the Pythons'
+	@echo 'make bench    the audit of some 780 modules against the naive way, side by side'
+	@echo 'make pythons  print the Pythons of `make test`: export WSGIAUDIT_TEST_PYTHONS="$$(make -s pythons)"'
+
+# Exit status 1 is what an audit of these distributions should end in: something is blocked.
+demo:
+	@set -e; \
+	for version in 3.14 3.13 3.12; do \
+		at_hand=$$($(python) --if-present $$version) && break; \
+	done || at_hand=$$($(python) 3.14); \
+	demo=$$($(environment) demo "$$at_hand" corpus/environments/demo.txt --require-hashes); \
+	cargo build --release; \
+	mkdir -p reports; \
+	$(wsgiaudit) "$$demo" --json reports/demo.json || [ $$? = 1 ]
+
+test:
+	@set -e; \
+	WSGIAUDIT_TEST_PYTHONS=$$($(MAKE) -s pythons PYTHONS='$(PYTHONS)'); \
+	export WSGIAUDIT_TEST_PYTHONS; \
+	echo "Pythons: $$WSGIAUDIT_TEST_PYTHONS"; \
+	set -x; \
+	cargo fmt --all --check; \
+	cargo clippy --workspace --all-targets -- -D warnings; \
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps; \
+	cargo test --workspace
+
+pythons:
+	@set -e; \
+	pythons=; \
+	for version in $(if $(PYTHONS),$(PYTHONS),3.14); do \
+		path=$$($(python) $$version); \
+		pythons="$$pythons $$version=$$path"; \
+	done; \
+	for version in $(if $(PYTHONS),,$(WELCOME)); do \
+		if path=$$($(python) --if-present $$version); then pythons="$$pythons $$version=$$path"; fi; \
+	done; \
+	echo $$pythons
+
+bench:
+	@set -e; \
+	popular=$$($(environment) popular-314 "$$($(python) 3.14)" corpus/environments/popular-314.txt --no-deps --compile); \
+	cargo build --release; \
+	"$$popular/bin/python" -I tests/bench/naive.py $(wsgiaudit) "$$popular"
+
+clean:
+	cargo clean

@@ -1,0 +1,181 @@
+//! Holds the whole audit of the corpus against `corpus/expected.toml`, on every Python at hand.
+
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/pythons.rs"]
+mod pythons;
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::process::Command;
+
+use corpus::Case;
+use pythons::Python;
+use serde_json::Value;
+
+const MODES: [&str; 3] = ["main", "shared-gil", "own-gil"];
+
+#[test]
+fn every_case_is_as_expected_on_every_python() {
+    let table = corpus::table();
+    let mut disagreements = Vec::new();
+    for python in pythons::all() {
+        let answer = Answer::of_an_audit(&python);
+        let mut comparison = Comparison { python: &python, disagreements: &mut disagreements };
+        for (case, expected) in table.iter().filter(|(_, expected)| expected.is_for(&python)) {
+            comparison.case(case, expected, &answer);
+        }
+        for stray in answer.beyond(table.keys().map(|case| corpus::distribution(case)).collect()) {
+            comparison
+                .disagreements
+                .push(format!("{}: {stray} is in the report and not in the table", python.version));
+        }
+    }
+    assert!(
+        disagreements.is_empty(),
+        "{} disagreements with corpus/expected.toml:\n{}",
+        disagreements.len(),
+        disagreements.join("\n")
+    );
+}
+
+/// The table on one side, one report on the other.
+struct Comparison<'a> {
+    python: &'a Python,
+    disagreements: &'a mut Vec<String>,
+}
+
+impl Comparison<'_> {
+    fn case(&mut self, case: &str, expected: &Case, answer: &Answer) {
+        let module = expected.module(case);
+        if let Some(name) = &module {
+            self.same(case, "kind", &expected.kind, answer.kind(name));
+            self.same(case, "declares", expected.declares(), answer.declaration(name));
+            self.same(
+                case,
+                "distribution of the module",
+                corpus::distribution(case),
+                answer.distribution_of(name),
+            );
+        }
+        for mode in MODES {
+            let wanted = expected.expected(mode, self.python);
+            if let Some(name) = &module {
+                self.same(case, mode, wanted, answer.outcome_and_verdict(name, mode));
+                let reason = answer.reason(name, mode);
+                if let Some(part) = expected.reason.get(mode).filter(|part| !reason.contains(part.as_str())) {
+                    self.differ(case, &format!("{mode}, reason"), format!("... {part} ..."), reason);
+                }
+            }
+            let verdict = wanted.split_once(" -> ").map_or(wanted, |(_, verdict)| verdict);
+            let verdict = expected.distribution.get(mode).map_or(verdict, String::as_str);
+            self.same(
+                case,
+                &format!("{mode}, distribution"),
+                verdict,
+                answer.verdict_of_distribution(case, mode),
+            );
+        }
+    }
+
+    fn same(&mut self, case: &str, what: &str, expected: impl Into<String>, found: String) {
+        let expected = expected.into();
+        if expected != found {
+            self.differ(case, what, expected, found);
+        }
+    }
+
+    fn differ(&mut self, case: &str, what: &str, expected: impl Display, found: impl Display) {
+        let version = &self.python.version;
+        self.disagreements
+            .push(format!("{version:<5} {case} ({what})\n      expected {expected}\n      found    {found}"));
+    }
+}
+
+/// A report, read here and nowhere else.
+struct Answer(Value);
+
+impl Answer {
+    fn of_an_audit(python: &Python) -> Self {
+        let environment = corpus::environment(python);
+        let output = Command::new(env!("CARGO_BIN_EXE_wsgiaudit"))
+            .arg(environment)
+            .args(["--format", "json", "--timeout", "5"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "the corpus is not ready for an own GIL, and that is status 1\n{said}"
+        );
+        Self(serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{said}")))
+    }
+
+    fn kind(&self, module: &str) -> String {
+        word(&self.module(module)["kind"])
+    }
+
+    fn distribution_of(&self, module: &str) -> String {
+        word(&self.module(module)["distribution"])
+    }
+
+    /// As the table says it: `multi-phase 2`, `multi-phase absent`, `single-phase`.
+    fn declaration(&self, module: &str) -> String {
+        let declaration = &self.module(module)["declaration"];
+        match declaration["initialisation"].as_str() {
+            None => "nothing".to_owned(),
+            Some("multi-phase") => format!("multi-phase {}", word(&declaration["multiple_interpreters"])),
+            Some(other) => other.to_owned(),
+        }
+    }
+
+    /// As the table says it: `refused by cpython at import -> blocked`.
+    fn outcome_and_verdict(&self, module: &str, mode: &str) -> String {
+        let tried = &self.module(module)["modes"][mode];
+        let outcome = &tried["outcome"];
+        let mut sentence = outcome["kind"].as_str().unwrap_or("not-run").to_owned();
+        for (preposition, key) in [("by", "by"), ("at", "place")] {
+            if let Some(found) = outcome[key].as_str() {
+                sentence += &format!(" {preposition} {found}");
+            }
+        }
+        format!("{sentence} -> {}", word(&tried["verdict"]))
+    }
+
+    fn reason(&self, module: &str, mode: &str) -> String {
+        word(&self.module(module)["modes"][mode]["reason"])
+    }
+
+    fn verdict_of_distribution(&self, case: &str, mode: &str) -> String {
+        word(&self.named("distributions", &corpus::distribution(case))["modes"][mode]["verdict"])
+    }
+
+    /// Distributions that nobody asked about, and modules of none.
+    fn beyond(&self, known: BTreeSet<String>) -> Vec<String> {
+        let distributions = self.all("distributions").map(|entry| word(&entry["name"]));
+        let owners = self.all("modules").map(|entry| word(&entry["distribution"]));
+        distributions.chain(owners).filter(|name| !known.contains(name)).collect()
+    }
+
+    fn module(&self, name: &str) -> &Value {
+        self.named("modules", name)
+    }
+
+    fn named(&self, list: &str, name: &str) -> &Value {
+        self.all(list).find(|entry| entry["name"] == name).unwrap_or(&Value::Null)
+    }
+
+    fn all(&self, list: &str) -> impl Iterator<Item = &Value> {
+        self.0[list].as_array().into_iter().flatten()
+    }
+}
+
+/// A value as a person would say it; what is not there is `nothing`.
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}

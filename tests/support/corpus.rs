@@ -1,0 +1,348 @@
+//! Builds `corpus/` into a virtualenv for one Python, and reads `corpus/expected.toml`.
+//!
+//! A case is a folder that mirrors what goes to site-packages; `x.c` becomes `x<EXT_SUFFIX>` in place.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::{fs, io};
+
+use rayon::prelude::*;
+use serde::Deserialize;
+use walkdir::WalkDir;
+
+use crate::pythons::Python;
+
+/// `corpus/expected.toml`: the cases by name.
+pub(crate) type Table = BTreeMap<String, Case>;
+
+/// What the table says of one case. The comment at its head explains the fields.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Case {
+    #[serde(default)]
+    #[expect(dead_code, reason = "for who reads the table")]
+    classes: Vec<u8>,
+    module: Option<String>,
+    #[serde(default = "extension_module")]
+    pub(crate) kind: String,
+    declares: Option<String>,
+    #[serde(default)]
+    expect: BTreeMap<String, String>,
+    #[serde(default)]
+    on: BTreeMap<String, BTreeMap<String, String>>,
+    /// Mode -> verdict of the distribution, where it is not its module's.
+    #[serde(default)]
+    pub(crate) distribution: BTreeMap<String, String>,
+    /// Mode -> what the reason must name.
+    #[serde(default)]
+    pub(crate) reason: BTreeMap<String, String>,
+    #[serde(default)]
+    requires: Vec<String>,
+    then: Option<Then>,
+    #[serde(default)]
+    with_gil_only: bool,
+}
+
+/// What is done to the compiled file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Then {
+    CutTo(u64),
+    OverwriteFrom(usize),
+    NameAnotherMachine,
+    NameAnotherPython,
+    ReplaceByABrokenLink,
+    LinkWithAbsent(String),
+}
+
+fn extension_module() -> String {
+    "extension-module".to_owned()
+}
+
+impl Case {
+    /// The dotted name of its extension module; a case without one has none.
+    pub(crate) fn module(&self, case: &str) -> Option<String> {
+        match self.module.as_deref() {
+            None => Some(case.replace('-', "_")),
+            Some("") => None,
+            Some(name) => Some(name.to_owned()),
+        }
+    }
+
+    /// What its file declares; `nothing` where it is no extension module.
+    pub(crate) fn declares(&self) -> &str {
+        let usual = if self.kind == "extension-module" { "multi-phase 2" } else { "nothing" };
+        self.declares.as_deref().unwrap_or(usual)
+    }
+
+    /// The outcome and verdict in a mode on a Python, as `outcome -> verdict`.
+    pub(crate) fn expected(&self, mode: &str, python: &Python) -> &str {
+        let on_this_python = self.on.get(&python.version);
+        on_this_python
+            .into_iter()
+            .chain([&self.expect])
+            .find_map(|modes| modes.get(mode).or_else(|| modes.get("every")))
+            .map_or("imported -> ready", String::as_str)
+    }
+
+    /// Whether this Python can import what the case is about.
+    pub(crate) fn is_for(&self, python: &Python) -> bool {
+        !(self.with_gil_only && python.is_free_threaded())
+    }
+}
+
+/// The name of the distribution that a case is installed as.
+pub(crate) fn distribution(case: &str) -> String {
+    format!("corpus-{case}")
+}
+
+/// Reads the table and checks that it and the folders beside it name the same cases.
+pub(crate) fn table() -> Table {
+    let file = root().join("expected.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let table: Table = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let folders: Vec<String> = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .filter(|name| !["declarations", "environments"].contains(&name.as_str()))
+        .collect();
+    for folder in &folders {
+        assert!(table.contains_key(folder), "corpus/{folder} is not in {}", file.display());
+    }
+    for case in table.keys() {
+        assert!(folders.contains(case), "{} names {case}, which is no folder", file.display());
+    }
+    table
+}
+
+/// The virtualenv that holds the whole corpus for this Python; built once for these sources.
+pub(crate) fn environment(python: &Python) -> PathBuf {
+    static ONE_BUILD_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _building = ONE_BUILD_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus");
+    let finished = folder.join(format!("{}-{:016x}", python.version, fingerprint(python)));
+    if finished.exists() {
+        return finished;
+    }
+    // Built beside its place and renamed into it, so that a test in another process finds all of it or nothing.
+    fs::create_dir_all(&folder).unwrap();
+    let building = tempfile::Builder::new().prefix(".building-").tempdir_in(&folder).unwrap();
+    let cases = table().into_iter().filter(|(_, case)| case.is_for(python)).collect();
+    Build::new(python, building.path()).run(&cases);
+    match fs::rename(building.path(), &finished) {
+        Ok(()) => drop(building.keep()),
+        Err(_) if finished.exists() => {}
+        Err(error) => panic!("{}: {error}", finished.display()),
+    }
+    finished
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus"))
+}
+
+/// Changes when a source, the way it is built, or the Python does.
+fn fingerprint(python: &Python) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    include_str!("corpus.rs").hash(&mut hasher);
+    python.executable.hash(&mut hasher);
+    fs::metadata(&python.executable).unwrap().modified().unwrap().hash(&mut hasher);
+    for entry in WalkDir::new(root()).sort_by_file_name() {
+        let entry = entry.unwrap();
+        if entry.file_type().is_file() {
+            entry.path().hash(&mut hasher);
+            fs::read(entry.path()).unwrap().hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+/// What a compiler and an installer ask a Python.
+#[derive(Deserialize)]
+struct Answers {
+    suffix: String,
+    include: PathBuf,
+    site_packages: PathBuf,
+    wheel_tag: String,
+}
+
+const QUESTIONS: &str = r#"
+import json, sys, sysconfig
+suffix = sysconfig.get_config_var("EXT_SUFFIX")
+python = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+print(json.dumps({
+    "suffix": suffix,
+    "include": sysconfig.get_path("include"),
+    "site_packages": sysconfig.get_path("platlib"),
+    "wheel_tag": f"{python}-{python}{getattr(sys, 'abiflags', '')}-{sysconfig.get_platform().replace('-', '_')}",
+}))
+"#;
+
+/// One build of the corpus.
+struct Build {
+    answers: Answers,
+    scratch: PathBuf,
+}
+
+impl Build {
+    fn new(python: &Python, environment: &Path) -> Self {
+        run(Command::new(&python.executable).args(["-I", "-m", "venv", "--without-pip"]).arg(environment));
+        let answer = run(Command::new(environment.join("bin/python")).args(["-I", "-c", QUESTIONS]));
+        let scratch = environment.join("scratch");
+        fs::create_dir(&scratch).unwrap();
+        Self { answers: serde_json::from_slice(&answer).unwrap(), scratch }
+    }
+
+    fn run(&self, cases: &Table) {
+        cases.par_iter().for_each(|(case, expected)| self.case(case, expected));
+        fs::remove_dir_all(&self.scratch).unwrap();
+    }
+
+    /// Installs one case and writes its metadata.
+    fn case(&self, case: &str, expected: &Case) {
+        let folder = root().join(case);
+        let mut installed = Vec::new();
+        for entry in WalkDir::new(&folder).sort_by_file_name() {
+            let entry = entry.unwrap();
+            if !entry.file_type().is_file() {
+                continue;
+            }
+            let inside = entry.path().strip_prefix(&folder).unwrap();
+            let target = self.answers.site_packages.join(inside);
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            let target = if inside.extension() == Some(OsStr::new("c")) {
+                self.module(entry.path(), &target, expected.then.as_ref())
+            } else {
+                fs::copy(entry.path(), &target).unwrap();
+                target
+            };
+            installed.push(target.strip_prefix(&self.answers.site_packages).unwrap().to_owned());
+        }
+        self.metadata(case, expected, &installed);
+    }
+
+    /// Compiles one file and does to it what the table says. Returns the name that it got.
+    fn module(&self, source: &Path, beside: &Path, then: Option<&Then>) -> PathBuf {
+        let stem = beside.file_stem().unwrap().to_str().unwrap();
+        let file = match stem.strip_suffix(".abi3") {
+            Some(stem) => format!("{stem}.abi3.so"),
+            None => format!("{stem}{}", self.answers.suffix),
+        };
+        let target = beside.with_file_name(file);
+        let mut compiler = self.compiler();
+        compiler.arg("-I").arg(&self.answers.include).arg(source).arg("-o").arg(&target);
+        if let Some(Then::LinkWithAbsent(library)) = then {
+            compiler.arg("-Wl,--no-as-needed").arg(self.library(library));
+        }
+        run(&mut compiler);
+        match then {
+            None | Some(Then::LinkWithAbsent(_)) => target,
+            Some(then) => damage(target, then),
+        }
+    }
+
+    /// A library to link with, which is gone when the build is over.
+    fn library(&self, name: &str) -> PathBuf {
+        let target = self.scratch.join(name);
+        let mut compiler = self.compiler();
+        compiler.args(["-x", "c", "/dev/null", "-o"]).arg(&target).arg(format!("-Wl,-soname,{name}"));
+        run(&mut compiler);
+        target
+    }
+
+    fn compiler(&self) -> Command {
+        let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+        compiler.args(["-std=gnu11", "-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror"]);
+        // `{NULL}` ends a list in CPython's own manner.
+        compiler.arg("-Wno-missing-field-initializers");
+        compiler
+    }
+
+    fn metadata(&self, case: &str, expected: &Case, installed: &[PathBuf]) {
+        let name = distribution(case);
+        let folder = PathBuf::from(format!("{}-1.0.dist-info", name.replace('-', "_")));
+        let requires: String =
+            expected.requires.iter().map(|other| format!("Requires-Dist: {other}\n")).collect();
+        let mut top_level: Vec<&str> = installed.iter().map(|file| top_level(file)).collect();
+        top_level.dedup();
+        let mut files = vec![
+            ("METADATA", format!("Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}")),
+            (
+                "WHEEL",
+                format!(
+                    "Wheel-Version: 1.0\nGenerator: corpus\nRoot-Is-Purelib: false\nTag: {}\n",
+                    self.answers.wheel_tag
+                ),
+            ),
+            ("top_level.txt", format!("{}\n", top_level.join("\n"))),
+        ];
+        let record = installed
+            .iter()
+            .cloned()
+            .chain(["METADATA", "WHEEL", "top_level.txt", "RECORD"].map(|file| folder.join(file)))
+            .map(|file| format!("{},,\n", file.display()))
+            .collect();
+        files.push(("RECORD", record));
+        let target = self.answers.site_packages.join(&folder);
+        fs::create_dir(&target).unwrap();
+        for (file, text) in files {
+            fs::write(target.join(file), text).unwrap();
+        }
+    }
+}
+
+/// The name that a file in site-packages is imported by, or through.
+fn top_level(file: &Path) -> &str {
+    let first = file.iter().next().unwrap().to_str().unwrap();
+    first.split('.').next().unwrap_or(first)
+}
+
+fn damage(file: PathBuf, then: &Then) -> PathBuf {
+    match then {
+        Then::CutTo(length) => fs::File::options().write(true).open(&file).unwrap().set_len(*length).unwrap(),
+        Then::OverwriteFrom(start) => rewrite(&file, |bytes| bytes[*start..].fill(0xa5)).unwrap(),
+        Then::NameAnotherMachine => {
+            // e_machine of the ELF header: EM_X86_64 (62) here, EM_AARCH64 (183) there.
+            let foreign: u16 = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
+            rewrite(&file, |bytes| bytes[18..20].copy_from_slice(&foreign.to_le_bytes())).unwrap();
+        }
+        Then::NameAnotherPython => {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            let (stem, suffix) = name.split_once(".cpython-").unwrap();
+            let platform = suffix.split_once('-').unwrap().1;
+            let foreign = file.with_file_name(format!("{stem}.cpython-311-{platform}"));
+            fs::rename(&file, &foreign).unwrap();
+            return foreign;
+        }
+        Then::ReplaceByABrokenLink => {
+            fs::remove_file(&file).unwrap();
+            std::os::unix::fs::symlink("absent.so", &file).unwrap();
+        }
+        Then::LinkWithAbsent(_) => {}
+    }
+    file
+}
+
+fn rewrite(file: &Path, change: impl FnOnce(&mut [u8])) -> io::Result<()> {
+    let mut bytes = fs::read(file)?;
+    change(&mut bytes);
+    fs::write(file, bytes)
+}
+
+fn run(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}

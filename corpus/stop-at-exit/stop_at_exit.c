@@ -9,7 +9,7 @@ static int setup(PyObject *module) {
     }
     return run_python(module, "import atexit, threading\n"
                               "stop = threading.Event()\n"
-                              "threading.Thread(target=stop.wait).start()\n"
+                              "threading.Thread(target=stop.wait, daemon=False).start()\n"
                               "atexit.register(stop.set)\n");
 }
 

@@ -107,6 +107,8 @@ pub(crate) enum Event {
         /// The exception.
         error: Exception,
     },
+    /// Threads of these names would outlive the interpreter that is to end.
+    ThreadsLeft(Vec<String>),
     /// The probe itself failed. Says nothing about the subject.
     Broken(String),
     /// The whole protocol passed.

@@ -45,6 +45,11 @@ pub enum Outcome {
         /// The extension module whose load was under way, if one was.
         loading: Option<String>,
     },
+    /// It starts threads that would outlive its interpreter.
+    LeftThreads {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// No trial took place, or its answer says nothing about the subject.
     NotRun(NotRun),
 }

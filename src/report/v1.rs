@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{DistributionRow, ModuleRow, NameRow, Report};
 use crate::model::{
-    Cause, Declared, FileKind, Hazard, Initialisation, Judgement, Load, Mode, NotRun, Outcome, Refuser, Trial,
+    Cause, Declared, FileKind, Hazard, Initialisation, Judgement, Load, Mode, NotRun, Outcome, Place, Refuser, Trial,
 };
 
 /// The whole document.
@@ -307,6 +307,12 @@ fn outcome(trial: &Trial) -> OutcomeOf<'_> {
         Outcome::TimedOut { place, loading } => {
             OutcomeOf { kind: "timed-out", module: loading.as_deref(), place: Some(place.name()), ..base }
         }
+        Outcome::LeftThreads { names } => OutcomeOf {
+            kind: "left-threads",
+            place: Some(Place::Teardown.name()),
+            text: Some(names.join(", ")),
+            ..base
+        },
         Outcome::NotRun(why) => OutcomeOf {
             kind: "not-run",
             text: Some(match why {

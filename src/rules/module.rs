@@ -45,12 +45,14 @@ pub(super) fn name(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
     match &trial.outcome {
         Outcome::Imported => imported(case, trial, control),
         Outcome::Refused { .. } | Outcome::Raised { .. } => failed(case, name, mode, Verdict::Blocked),
-        Outcome::Crashed { .. } | Outcome::TimedOut { .. } => failed(case, name, mode, Verdict::Unsafe),
+        Outcome::Crashed { .. } | Outcome::TimedOut { .. } | Outcome::LeftThreads { .. } => {
+            failed(case, name, mode, Verdict::Unsafe)
+        }
         Outcome::NotRun(NotRun::Behind(_)) => {
-            let crashed = root(case, name, mode).is_some_and(|root| {
-                matches!(root.trial.outcome, Outcome::Crashed { .. } | Outcome::TimedOut { .. })
+            let is_raised = root(case, name, mode).is_none_or(|root| {
+                matches!(root.trial.outcome, Outcome::Refused { .. } | Outcome::Raised { .. })
             });
-            failed(case, name, mode, if crashed { Verdict::Unsafe } else { Verdict::Blocked })
+            failed(case, name, mode, if is_raised { Verdict::Blocked } else { Verdict::Unsafe })
         }
         Outcome::NotRun(NotRun::Shadowed(other)) => shadowed(other.as_deref()),
         Outcome::NotRun(NotRun::Because(why)) => Judgement::plain(Verdict::Unknown, why),
@@ -67,6 +69,7 @@ fn in_control(case: &Case<'_>, control: &Trial) -> Option<Judgement> {
         | Outcome::Refused { .. }
         | Outcome::Raised { .. }
         | Outcome::Crashed { .. }
+        | Outcome::LeftThreads { .. }
         | Outcome::TimedOut { .. } => Some(match root(case, &control.subject, Mode::Main) {
             Some(root) => {
                 let who = match root.cause.module == control.subject {

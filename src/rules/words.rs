@@ -45,6 +45,9 @@ pub(super) fn did(outcome: &Outcome, facts: Option<&Facts>) -> String {
         Outcome::Raised { place, error, .. } => format!("raises {} {}", exception(error), place.phrase()),
         Outcome::Crashed { how, place, .. } => format!("crashes {} ({how})", place.phrase()),
         Outcome::TimedOut { place, .. } => format!("hangs {}", place.phrase()),
+        Outcome::LeftThreads { names } => {
+            format!("leaves threads behind when its interpreter ends: {}", names.join(", "))
+        }
         Outcome::NotRun(_) => "was not tried".to_owned(),
     }
 }

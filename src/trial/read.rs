@@ -33,6 +33,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Loaded { .. }
         | Event::Failed { .. }
         | Event::Error { .. }
+        | Event::ThreadsLeft(_)
         | Event::Broken(_)
         | Event::Done => None,
     });
@@ -51,6 +52,7 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
     match (evidence.events.last(), evidence.end) {
         (Some(Event::Broken(why)), _) => Outcome::NotRun(NotRun::Because(format!("the probe failed: {why}"))),
         (Some(Event::Done), None | Some(End::Exit(0))) => Outcome::Imported,
+        (Some(Event::ThreadsLeft(names)), Some(End::Exit(0))) => Outcome::LeftThreads { names: names.clone() },
         (Some(Event::Error { load, error }), None | Some(End::Exit(0))) => {
             failed(mode, place, load.as_deref(), error, loads, in_control)
         }
@@ -108,13 +110,14 @@ fn place(events: &[Event]) -> Place {
         | Event::Loaded { .. }
         | Event::Failed { .. }
         | Event::Error { .. }
+        | Event::ThreadsLeft(_)
         | Event::Broken(_)
         | Event::Done => None,
     });
     match last {
+        Some(("B", Step::Start | Step::Import)) => Place::SecondInterpreter,
+        Some(("C", Step::Start | Step::Import)) | Some((_, Step::Touch)) => Place::UseAfterEnd,
         None | Some((_, Step::Start)) => Place::Startup,
-        Some(("B", Step::Import)) => Place::SecondInterpreter,
-        Some(("C", Step::Import)) | Some((_, Step::Touch)) => Place::UseAfterEnd,
         Some((_, Step::Import)) => Place::Import,
         Some((_, Step::End)) => Place::Teardown,
     }
@@ -135,7 +138,12 @@ fn loads(events: &[Event]) -> Vec<Load> {
             }
             Event::Loaded { interpreter, name } => (interpreter, name, Ok(())),
             Event::Failed { interpreter, name, error } => (interpreter, name, Err(python_error(error))),
-            Event::Step(..) | Event::Importing(_) | Event::Error { .. } | Event::Broken(_) | Event::Done => {
+            Event::Step(..)
+            | Event::Importing(_)
+            | Event::Error { .. }
+            | Event::ThreadsLeft(_)
+            | Event::Broken(_)
+            | Event::Done => {
                 continue;
             }
         };

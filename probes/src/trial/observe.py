@@ -130,3 +130,22 @@ def touch(name):
             except Exception:
                 pass
     gc.collect()
+
+
+def leaves_threads(_name):
+    """Whether threads would outlive the interpreter: daemon threads, and those of `_thread`. Its end waits
+    for the others. One that is about to finish gets half a second."""
+    import _thread
+    import time
+
+    for _ in range(50):
+        threading = sys.modules.get("threading")
+        known = list(getattr(threading, "_active", {}).values())
+        started = [thread for thread in known if type(thread).__name__ not in ("_MainThread", "_DummyThread")]
+        awaited = [thread for thread in started if not thread.daemon and thread.is_alive()]
+        if _thread._count() <= len(awaited):
+            return False
+        time.sleep(0.01)
+    names = [str(thread.name) for thread in started if thread.daemon]
+    record("threads", *(names or ["_thread.start_new_thread"]))
+    return True

@@ -131,6 +131,7 @@ fn event(fields: &[String]) -> Option<Event> {
             Some(Event::Failed { interpreter, name: name.clone(), error: exception(kind, text, chain) })
         }
         [event, name] if event == "importing" => Some(Event::Importing(name.clone())),
+        [event, names @ ..] if event == "threads" => Some(Event::ThreadsLeft(names.to_vec())),
         [event, load, kind, text, chain @ ..] if event == "error" => Some(Event::Error {
             load: Some(load.clone()).filter(|load| !load.is_empty()),
             error: exception(kind, text, chain),

@@ -56,15 +56,15 @@ fn lives(order: &Arc<Order>, config: PyInterpreterConfig) -> bool {
     if !b.import(order) {
         return false;
     }
-    b.end();
-    a.touch(order);
-    a.end();
-    let c = Life::begin("C", config);
-    if !c.import(order) {
+    if !b.end() {
         return false;
     }
-    c.end();
-    true
+    a.touch(order);
+    if !a.end() {
+        return false;
+    }
+    let c = Life::begin("C", config);
+    c.import(order) && c.end()
 }
 
 /// One interpreter's life within the protocol.
@@ -96,24 +96,34 @@ impl Life {
     }
 
     fn touch(&self, order: &Arc<Order>) {
-        let (name, order) = (self.name, Arc::clone(order));
-        let touched = self.interpreter.run(move || {
-            step(name, Step::Touch);
-            KEPT.with_borrow(|observer| {
-                // SAFETY: a job runs with its interpreter's GIL held.
-                observer
-                    .as_ref()
-                    .map_or(Ok(true), |observer| unsafe { observer.call(c"touch", &order.subject) })
-            })
+        step(self.name, Step::Touch);
+        let order = Arc::clone(order);
+        self.ask(move |observer| {
+            // SAFETY: a job runs with its interpreter's GIL held.
+            unsafe { observer.call(c"touch", &order.subject) }
         });
-        touched.and_then(|result| result).unwrap_or_else(|error| give_up(&error));
     }
 
-    fn end(self) {
+    /// Ends the interpreter, unless threads would outlive it: then what follows is anybody's guess (3.12 and
+    /// 3.13 abort, later ones leave the thread with a state that is gone), and the trial is over.
+    fn end(self) -> bool {
         step(self.name, Step::End);
-        // SAFETY: a job runs with its interpreter's GIL held, which the observer's references need.
+        // SAFETY: a job runs with its interpreter's GIL held.
+        if self.ask(|observer| unsafe { observer.call(c"leaves_threads", "") }) {
+            return false;
+        }
+        // Its references need the GIL too.
         let released = self.interpreter.run(|| drop(KEPT.take()));
         released.and_then(|()| self.interpreter.end()).unwrap_or_else(|error| give_up(&error));
+        true
+    }
+
+    /// Calls the interpreter's observer, on its thread.
+    fn ask(&self, question: impl FnOnce(&Observer) -> Result<bool, String> + Send + 'static) -> bool {
+        let asked = self.interpreter.run(|| {
+            KEPT.with_borrow(|observer| observer.as_ref().map_or(Ok(false), question))
+        });
+        asked.and_then(|answer| answer).unwrap_or_else(|error| give_up(&error))
     }
 }
 

@@ -1,6 +1,8 @@
 /* Class 19: a thread that an atexit function stops. The end of an interpreter waits for threads first and
  * runs atexit functions afterwards, so it never ends. The main interpreter is let off: there a server
- * dies by exit, and this case is about the others. */
+ * dies by exit, and this case is about the others. daemon=False, since threads of a sub-interpreter that runs
+ * on a server's native thread and shares the GIL are daemon threads by default (3.13 on: they inherit it from
+ * threading._DummyThread), and those are left behind instead, which the case daemon-thread is about. */
 #include "../module.h"
 
 static int setup(PyObject *module) {

@@ -1,0 +1,111 @@
+"""Measures an audit against the naive way of trying every extension module, in one run.
+
+    ENVIRONMENT/bin/python -I tests/bench/naive.py path/to/wsgiaudit ENVIRONMENT
+
+The naive way starts a python for each module and mode, as many at a time as the audit has trials, and makes
+one import in each; the audit makes three in each of the sub-interpreter modes, and asks more questions.
+Both find every file in the page cache: all are read once before the clock starts.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+
+JOBS = 2
+TIMEOUT = 60
+
+IMPORT = "import importlib; importlib.import_module({name!r})"
+SUB_INTERPRETER = (
+    "import _interpreters as i, sys; failure = i.exec(i.create({config!r}), {source!r}); "
+    "sys.exit(failure and str(failure.formatted))"
+)
+
+
+def sources(name):
+    """What each mode's python is told to do."""
+    source = IMPORT.format(name=name)
+    yield source
+    yield SUB_INTERPRETER.format(config="legacy", source=source)
+    yield SUB_INTERPRETER.format(config="isolated", source=source)
+
+
+def modules(site_packages):
+    suffixes = (sysconfig.get_config_var("EXT_SUFFIX"), ".abi3.so")
+    for file in sorted(site_packages.rglob("*.so")):
+        suffix = next((suffix for suffix in suffixes if file.name.endswith(suffix)), None)
+        if suffix:
+            parts = [*file.relative_to(site_packages).parts[:-1], file.name.removesuffix(suffix)]
+            if all(part.isidentifier() for part in parts):
+                yield ".".join(parts)
+
+
+def read_all(site_packages):
+    for file in site_packages.rglob("*"):
+        if file.is_file():
+            file.read_bytes()
+
+
+def try_once(python, source):
+    command = [python, "-I", "-c", source]
+    try:
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT, check=True)
+    except subprocess.TimeoutExpired:
+        return "timed out"
+    except subprocess.CalledProcessError as error:
+        return "failed" if error.returncode > 0 else "crashed"
+    return "imported"
+
+
+def naive(python, names):
+    counts = {}
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        jobs = [pool.submit(try_once, python, source) for name in names for source in sources(name)]
+        for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
+            counts[job.result()] = counts.get(job.result(), 0) + 1
+            if sys.stderr.isatty():
+                print(f"\rnaive: {done} of {len(jobs)}", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+
+
+def audit(wsgiaudit, environment):
+    with tempfile.TemporaryDirectory() as folder:
+        report = os.path.join(folder, "report.json")
+        command = [wsgiaudit, environment, "--jobs", str(JOBS), "--timeout", str(TIMEOUT), "--quiet"]
+        status = subprocess.run([*command, "--format", "json", "--output", report]).returncode
+    if status not in (0, 1, 3):
+        sys.exit(f"the audit failed: exit status {status}")
+    return f"exit status {status}"
+
+
+def measured(work):
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    result = work()
+    wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, result
+
+
+def main(wsgiaudit, environment):
+    python = os.path.join(environment, "bin", "python")
+    site_packages = pathlib.Path(sysconfig.get_path("platlib"))
+    names = list(modules(site_packages))
+    read_all(site_packages)
+    print(f"{len(names)} extension modules, 3 modes, {JOBS} at a time, Python {sys.version.split()[0]}", flush=True)
+    ways = (("wsgiaudit", lambda: audit(wsgiaudit, environment)), ("naive", lambda: naive(python, names)))
+    walls = {}
+    for way, work in ways:
+        wall, cpu, result = measured(work)
+        walls[way] = wall
+        print(f"{way:<10} {wall:8.1f} s wall {cpu:8.1f} s CPU   {result}", flush=True)
+    print(f"ratio      {walls['wsgiaudit'] / walls['naive']:8.3f}   (1 / {walls['naive'] / walls['wsgiaudit']:.1f})")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,17 +1,13 @@
 //! Holds the whole audit of the corpus against `corpus/expected.toml`, on every Python at hand.
 
-#[path = "support/corpus.rs"]
-mod corpus;
-#[path = "support/pythons.rs"]
-mod pythons;
-
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::process::Command;
 
-use corpus::Case;
-use pythons::Python;
 use serde_json::Value;
+
+use crate::support::corpus::{self, Case};
+use crate::support::pythons::{self, Python};
 
 const MODES: [&str; 3] = ["main", "shared-gil", "own-gil"];
 

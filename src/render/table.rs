@@ -123,7 +123,7 @@ fn table(style: Style, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -
         .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')))
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(style.width.clamp(80, 200))
-        .set_header(header.iter().map(|title| Cell::new(title)));
+        .set_header(header.iter().map(Cell::new));
     for row in rows {
         table.add_row(row);
     }

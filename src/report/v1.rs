@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::{DistributionRow, ModuleRow, NameRow, Report};
 use crate::model::{
-    Cause, Declared, FileKind, Hazard, Initialisation, Judgement, Load, Mode, NotRun, Outcome, Place, Refuser, Trial,
+    Cause, Declared, FileKind, Hazard, Initialisation, Judgement, Load, Mode, NotRun, Outcome, Place,
+    Refuser, Trial,
 };
 
 /// The whole document.

@@ -1,33 +1,12 @@
 //! From evidence to verdicts. Pure: everything here depends on its arguments only.
 
+mod case;
 mod cause;
 mod distribution;
 mod module;
 mod words;
 
+pub use case::Case;
 pub use distribution::{DistributionParts, distribution};
 pub use module::module;
 pub use words::declaration;
-
-use std::collections::BTreeMap;
-
-use crate::model::{Facts, Judgement, Mode};
-use crate::trial::Trials;
-
-/// All that a judgement may look at.
-#[derive(Debug)]
-pub struct Case<'a> {
-    /// Every trial.
-    pub trials: &'a Trials,
-    /// What each extension module declares, by dotted name.
-    pub facts: &'a BTreeMap<&'a str, &'a Facts>,
-    /// Why a mode could not be tried at all.
-    pub no_trials: &'a BTreeMap<Mode, String>,
-}
-
-impl Case<'_> {
-    /// Judges a distribution's top-level name, extension module or not.
-    pub fn name(&self, name: &str, mode: Mode) -> Judgement {
-        module::name(self, name, mode)
-    }
-}

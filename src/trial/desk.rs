@@ -8,11 +8,13 @@ use super::worker::{Attempt, Entered, Lost, Setup, Worker};
 pub(super) struct Desk<'a> {
     setup: &'a Setup<'a>,
     worker: Option<Worker<'a>>,
+    /// Why no worker starts, once one has failed to twice in a row.
+    hopeless: Option<String>,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(setup: &'a Setup<'a>) -> Self {
-        Self { setup, worker: None }
+        Self { setup, worker: None, hopeless: None }
     }
 
     /// Runs a trial. What is killed from outside, child or zygote, gets a second chance.
@@ -25,20 +27,30 @@ impl<'a> Desk<'a> {
         after: Option<&str>,
         subject: &str,
     ) -> Result<Attempt, String> {
-        let mut why = "";
+        let mut why = String::new();
         for _ in 0..2 {
-            match self.worker()?.attempt(place, after, subject) {
+            let worker = match self.worker() {
+                Ok(worker) => worker,
+                Err(error) => {
+                    why = error;
+                    continue;
+                }
+            };
+            match worker.attempt(place, after, subject) {
                 Ok(attempt) if attempt.evidence.end == Some(End::Signal(9)) => {
-                    why = "killed by SIGKILL twice: out of memory, or by somebody else";
+                    "killed by SIGKILL twice: out of memory, or by somebody else".clone_into(&mut why);
                 }
                 Ok(attempt) => return Ok(attempt),
                 Err(Lost) => {
                     self.worker = None;
-                    why = "the process that ran its trial was killed, twice";
+                    "the process that ran its trial was killed, twice".clone_into(&mut why);
                 }
             }
         }
-        Err(why.to_owned())
+        if self.worker.is_none() && why.starts_with(NO_WORKER) {
+            self.hopeless = Some(why.clone());
+        }
+        Err(why)
     }
 
     /// Imports a package in the control and stays there; `None` when that could not be found out this way.
@@ -76,11 +88,17 @@ impl<'a> Desk<'a> {
         if self.setup.stop.is_set() {
             return Err("interrupted".to_owned());
         }
+        if let Some(why) = &self.hopeless {
+            return Err(why.clone());
+        }
         if !self.worker.as_mut().is_some_and(Worker::is_alive) {
             self.worker = None;
-            self.worker =
-                Some(Worker::start(self.setup).map_err(|error| format!("no trial possible: {error}"))?);
+            let started = Worker::start(self.setup).map_err(|error| format!("{NO_WORKER}: {error}"))?;
+            self.worker = Some(started);
         }
-        self.worker.as_mut().ok_or_else(|| "no trial possible".to_owned())
+        self.worker.as_mut().ok_or_else(|| NO_WORKER.to_owned())
     }
 }
+
+/// How the reason begins where the environment's python cannot run trials at all.
+const NO_WORKER: &str = "its python runs no trials";

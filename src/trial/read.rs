@@ -52,7 +52,9 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
     match (evidence.events.last(), evidence.end) {
         (Some(Event::Broken(why)), _) => Outcome::NotRun(NotRun::Because(format!("the probe failed: {why}"))),
         (Some(Event::Done), None | Some(End::Exit(0))) => Outcome::Imported,
-        (Some(Event::ThreadsLeft(names)), Some(End::Exit(0))) => Outcome::LeftThreads { names: names.clone() },
+        (Some(Event::ThreadsLeft(names)), Some(End::Exit(0))) => {
+            Outcome::LeftThreads { names: names.clone() }
+        }
         (Some(Event::Error { load, error }), None | Some(End::Exit(0))) => {
             failed(mode, place, load.as_deref(), error, loads, in_control)
         }

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use walkdir::WalkDir;
 
-use crate::pythons::Python;
+use super::pythons::Python;
 
 /// `corpus/expected.toml`: the cases by name.
 pub(crate) type Table = BTreeMap<String, Case>;

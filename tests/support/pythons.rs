@@ -30,17 +30,6 @@ pub(crate) fn all() -> Vec<Python> {
     pythons
 }
 
-/// The Python of this version. Panics where it was not provided.
-#[allow(dead_code, reason = "each test binary that includes this file uses its own part of it")]
-pub(crate) fn get(version: &str) -> Python {
-    all().into_iter().find(|python| python.version == version).unwrap_or_else(|| {
-        panic!(
-            "no Python {version} to test with: run `make test PYTHONS={version}`, or add to \
-             WSGIAUDIT_TEST_PYTHONS: {version}=$(tests/support/python {version})"
-        )
-    })
-}
-
 fn parse(entry: &str) -> Python {
     let (version, executable) = entry
         .split_once('=')

@@ -120,9 +120,9 @@ impl Life {
 
     /// Calls the interpreter's observer, on its thread.
     fn ask(&self, question: impl FnOnce(&Observer) -> Result<bool, String> + Send + 'static) -> bool {
-        let asked = self.interpreter.run(|| {
-            KEPT.with_borrow(|observer| observer.as_ref().map_or(Ok(false), question))
-        });
+        let asked = self
+            .interpreter
+            .run(|| KEPT.with_borrow(|observer| observer.as_ref().map_or(Ok(false), question)));
         asked.and_then(|answer| answer).unwrap_or_else(|error| give_up(&error))
     }
 }

@@ -19,7 +19,7 @@ use crate::python;
 /// # Safety
 /// Both arguments are NUL-terminated paths: the auditor's socket and a log for what the zygote prints.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wsgiaudit_zygote(socket: *const c_char, log: *const c_char) -> c_int {
+pub(crate) unsafe extern "C" fn wsgiaudit_zygote(socket: *const c_char, log: *const c_char) -> c_int {
     // SAFETY: the caller's promise.
     let (socket, log) = unsafe { (CStr::from_ptr(socket), CStr::from_ptr(log)) };
     match begin(&socket.to_string_lossy(), Path::new(&*log.to_string_lossy())) {

@@ -1,0 +1,130 @@
+//! A run, from the environment's folder to the report: the table of contents.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
+
+use super::modules;
+use super::scratch::Scratch;
+use crate::model::{Environment, FileKind, Interpreter, Mode};
+use crate::plan::Plan;
+use crate::report::{Evidence, Report, assemble};
+use crate::trial::{self, Library, Listener, Stop, Subject, Trials, Trying};
+use crate::venv::{self, Installation, Located};
+
+/// Audits an environment.
+///
+/// # Errors
+/// When there is no environment, or the audit's own folder cannot be made. What is wrong inside the
+/// environment is part of the report.
+pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> {
+    let scratch = Scratch::new()?;
+    let located = venv::locate(&plan.environment)?;
+    let mut trouble = Vec::new();
+    let interpreter = interpreter(&located, &scratch, &mut trouble);
+    let environment = read(&located, interpreter);
+    trouble.extend(environment.trouble.iter().cloned());
+
+    let (no_trials, notes) = limits_of(environment.interpreter.as_ref());
+    let trials = match &environment.interpreter {
+        Some(interpreter) if interpreter.no_trials.is_none() => {
+            let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
+            let trying = Trying {
+                python: &interpreter.executable,
+                library: &library,
+                scratch: scratch.path(),
+                limits: plan.limits,
+                jobs: plan.jobs,
+                stop,
+            };
+            let modes =
+                Mode::ALL.into_iter().filter(|mode| !no_trials.contains_key(mode)).collect::<Vec<_>>();
+            trial::run(&trying, &subjects(&environment), &modes, listener)
+        }
+        Some(_) | None => Trials::default(),
+    };
+    if stop.is_set() {
+        trouble.push("interrupted: what was not tried by then is unknown".to_owned());
+    }
+    Ok(assemble(Evidence { environment: &environment, trials: &trials, no_trials, notes, trouble }))
+}
+
+/// Asks the environment's python. Without an answer the static part is all that there is.
+fn interpreter(located: &Located, scratch: &Scratch, trouble: &mut Vec<String>) -> Option<Interpreter> {
+    let asked = match &located.python {
+        Ok(python) => venv::ask(python, scratch.path()).map_err(|error| error.to_string()),
+        Err(missing) => Err(missing.clone()),
+    };
+    asked.map_err(|why| trouble.push(format!("nothing was tried, only read: {why}"))).ok()
+}
+
+/// Everything on disk.
+fn read(located: &Located, interpreter: Option<Interpreter>) -> Environment {
+    let (site, editable, suffixes) = match &interpreter {
+        Some(python) => (python.site.clone(), python.editable.clone(), python.suffixes.clone()),
+        None => (venv::site_packages(&located.root), Vec::new(), Vec::new()),
+    };
+    let installed = venv::installed(&site, &editable);
+    let roots = roots(site, &editable);
+    let walk = venv::walk(&roots, &suffixes);
+    let target = interpreter.as_ref().map(Interpreter::target);
+    let modules = modules::read(walk.candidates, target, |path| installed.owner(path));
+    let trouble = installed.trouble.iter().chain(&walk.trouble).cloned().collect();
+    let distributions =
+        installed.all.into_iter().map(|Installation { distribution, .. }| distribution).collect();
+    Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }
+}
+
+/// Folders to walk: those on `sys.path`, and those that hold what an editable install's finder serves.
+fn roots(
+    site: Vec<std::path::PathBuf>,
+    editable: &[(String, std::path::PathBuf)],
+) -> Vec<std::path::PathBuf> {
+    let mut roots = site;
+    for folder in editable.iter().filter_map(|(_, path)| path.parent()) {
+        if !roots.iter().any(|root| root == folder) {
+            roots.push(folder.to_owned());
+        }
+    }
+    roots
+}
+
+/// Every extension module and every distribution's top-level names, each name once.
+fn subjects(environment: &Environment) -> Vec<Subject> {
+    let modules = environment
+        .modules
+        .iter()
+        .filter(|module| matches!(module.kind, FileKind::ExtensionModule | FileKind::Corrupt(_)));
+    let mut subjects: BTreeMap<String, Subject> = modules
+        .map(|module| {
+            (module.name.clone(), Subject { name: module.name.clone(), file: Some(module.path.clone()) })
+        })
+        .collect();
+    let names: BTreeSet<&String> =
+        environment.distributions.iter().flat_map(|each| &each.top_level).collect();
+    for name in names {
+        subjects.entry(name.clone()).or_insert_with(|| Subject { name: name.clone(), file: None });
+    }
+    subjects.into_values().collect()
+}
+
+/// Which modes this Python cannot be tried in, and the sentences that say so.
+fn limits_of(interpreter: Option<&Interpreter>) -> (BTreeMap<Mode, String>, Vec<String>) {
+    let Some(interpreter) = interpreter else {
+        let why = "nothing was tried: no Python".to_owned();
+        return (Mode::ALL.into_iter().map(|mode| (mode, why.clone())).collect(), Vec::new());
+    };
+    if let Some(why) = &interpreter.no_trials {
+        let note = format!("nothing was tried, only read: {why}");
+        return (Mode::ALL.into_iter().map(|mode| (mode, why.clone())).collect(), vec![note]);
+    }
+    if !interpreter.has_own_gil() {
+        let why = format!("per-interpreter GIL needs Python 3.12, and this is {}", interpreter.release);
+        let note = format!("{why}: what modules declare was read, and the control was run");
+        return (
+            [Mode::SharedGil, Mode::OwnGil].into_iter().map(|mode| (mode, why.clone())).collect(),
+            vec![note],
+        );
+    }
+    (BTreeMap::new(), Vec::new())
+}

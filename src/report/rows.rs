@@ -1,0 +1,112 @@
+//! The report's own types.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Facts, FileKind, Judgement, Mode, Trial, Verdict};
+
+/// The result of an audit.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was audited.
+    pub python: Option<Python>,
+    /// The modes tried, the control first.
+    pub modes: Vec<Mode>,
+    /// The environment's verdict in each mode but the control.
+    pub answers: BTreeMap<Mode, Verdict>,
+    /// Worst first in own-gil, then by name.
+    pub distributions: Vec<DistributionRow>,
+    /// By file.
+    pub modules: Vec<ModuleRow>,
+    /// Root causes by mode, the ones that block most first.
+    pub blockers: BTreeMap<Mode, Vec<Blocker>>,
+    /// What a reader must know: sentences.
+    pub notes: Vec<String>,
+    /// What was left out or could not be read: while there is any, the audit is incomplete.
+    pub trouble: Vec<String>,
+}
+
+/// The interpreter that was audited.
+#[derive(Clone, Debug)]
+pub struct Python {
+    /// E.g. `3.14.7`.
+    pub release: String,
+    /// E.g. `cpython-314-x86_64-linux-gnu`.
+    pub abi: String,
+    /// E.g. `linux-x86_64`.
+    pub platform: String,
+    /// Built with `--disable-gil`.
+    pub free_threaded: bool,
+}
+
+/// A distribution's row.
+#[derive(Clone, Debug)]
+pub struct DistributionRow {
+    /// Its name; `None` gathers the modules that no distribution claims.
+    pub name: Option<String>,
+    /// Its version.
+    pub version: String,
+    /// How many extension modules it has.
+    pub modules: usize,
+    /// What they declare, summed up.
+    pub declaration: String,
+    /// What importing it means.
+    pub top_level: Vec<NameRow>,
+    /// Its verdicts.
+    pub judgements: BTreeMap<Mode, Judgement>,
+}
+
+/// A top-level name's row.
+#[derive(Clone, Debug)]
+pub struct NameRow {
+    /// Dotted name.
+    pub name: String,
+    /// How its trials ended.
+    pub trials: BTreeMap<Mode, Trial>,
+    /// Its verdicts.
+    pub judgements: BTreeMap<Mode, Judgement>,
+}
+
+/// An extension module's row.
+#[derive(Clone, Debug)]
+pub struct ModuleRow {
+    /// Dotted name.
+    pub name: String,
+    /// Relative to the folder on `sys.path` that it was found below.
+    pub file: String,
+    /// The distribution that claims it.
+    pub distribution: Option<String>,
+    /// What the file is.
+    pub kind: FileKind,
+    /// What it declares.
+    pub facts: Facts,
+    /// How its trials ended.
+    pub trials: BTreeMap<Mode, Trial>,
+    /// Its verdicts.
+    pub judgements: BTreeMap<Mode, Judgement>,
+}
+
+/// What stands in the way in one mode: the root modules of one distribution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocker {
+    /// The distribution that the root modules belong to; `None` for the standard library and unclaimed files.
+    pub distribution: Option<String>,
+    /// Root modules, each with what it does, most frequent words first.
+    pub roots: Vec<(String, String)>,
+    /// Distributions that are blocked or unsafe through it, itself aside, each with the chain of imports.
+    pub blocks: Vec<(String, Vec<String>)>,
+}
+
+impl Report {
+    /// The answer in this mode; `unknown` where it was not asked.
+    pub fn answer(&self, mode: Mode) -> Verdict {
+        self.answers.get(&mode).copied().unwrap_or(Verdict::Unknown)
+    }
+
+    /// How many distributions have this verdict in this mode.
+    pub fn count(&self, mode: Mode, verdict: Verdict) -> usize {
+        self.distributions
+            .iter()
+            .filter(|row| row.judgements.get(&mode).is_some_and(|judgement| judgement.verdict == verdict))
+            .count()
+    }
+}

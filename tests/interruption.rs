@@ -1,0 +1,153 @@
+//! Whatever happens to its processes, an audit ends with what it has, and leaves nothing behind.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::command::Wsgiaudit;
+use crate::support::venv::Venv;
+
+/// An audit whose temporary folder is known, so that what it leaves can be seen.
+struct Running {
+    child: Child,
+    temporary: tempfile::TempDir,
+}
+
+impl Running {
+    fn start(venv: &Venv, extra: &[&str]) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut command =
+            Wsgiaudit::new().arg(venv.path()).arg("--format").arg("json").env("TMPDIR", temporary.path());
+        for arg in extra {
+            command = command.arg(arg);
+        }
+        let child = command.into_command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self { child, temporary }
+    }
+
+    /// Process numbers of all that runs below it and names its temporary folder.
+    fn processes(&self) -> Vec<u32> {
+        let marker = self.temporary.path().to_string_lossy().into_owned();
+        let all = fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        all.filter(|process| {
+            *process != self.child.id()
+                && fs::read(format!("/proc/{process}/cmdline"))
+                    .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&marker))
+        })
+        .collect()
+    }
+
+    fn wait_for(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !condition(self) {
+            assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Its status and report; panics where it left a process or a file.
+    fn end(mut self) -> (i32, serde_json::Value) {
+        let mut out = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(self.processes(), Vec::<u32>::new(), "processes are left");
+        assert_eq!(entries(self.temporary.path()), Vec::<String>::new(), "files are left");
+        let report = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
+        (status.code().unwrap_or_else(|| -status.signal().unwrap()), report)
+    }
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn signal(process: u32, name: &str) {
+    let _gone_already =
+        Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).output().unwrap();
+}
+
+fn verdict(report: &serde_json::Value, module: &str) -> String {
+    let all = report["modules"].as_array().unwrap().iter();
+    let tops = report["distributions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|row| row["top_level"].as_array().unwrap());
+    let row =
+        all.chain(tops).find(|row| row["name"] == module).unwrap_or_else(|| panic!("{module}: {report}"));
+    row["modes"]["own-gil"]["verdict"].as_str().unwrap().to_owned()
+}
+
+const SLEEPS: &str = "import time\ntime.sleep(600)\n";
+
+#[test]
+fn ctrl_c_reports_what_there_is_and_leaves_nothing() {
+    let venv = Venv::new().with("well-behaved").with_python("sleeps", SLEEPS);
+    let running = Running::start(&venv, &["--jobs", "2"]);
+    running.wait_for("its zygotes' children", |running| running.processes().len() >= 3);
+    signal(running.child.id(), "INT");
+    let (status, report) = running.end();
+    assert_eq!(status, 130);
+    assert_eq!(verdict(&report, "sleeps"), "unknown");
+}
+
+#[test]
+fn a_trial_that_is_killed_once_is_tried_again() {
+    let venv = Venv::new().with("well-behaved").with_python("dawdles", "import time\ntime.sleep(1)\n");
+    let running = Running::start(&venv, &[]);
+    running.wait_for("a child", |running| running.processes().len() >= 2);
+    running.processes().into_iter().for_each(|process| signal(process, "KILL"));
+    let (status, report) = running.end();
+    assert_eq!((status, verdict(&report, "well_behaved").as_str()), (0, "ready"));
+    assert_eq!(verdict(&report, "dawdles"), "ready");
+}
+
+#[test]
+fn all_killed_again_and_again_is_unknown_and_ends_with_3() {
+    let venv = Venv::new().with_python("sleeps", SLEEPS);
+    let mut running = Running::start(&venv, &[]);
+    let started = Instant::now();
+    while running.child.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(100), "it does not end");
+        running.processes().into_iter().for_each(|process| signal(process, "KILL"));
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    let (status, report) = running.end();
+    assert_eq!((status, verdict(&report, "sleeps").as_str()), (3, "unknown"));
+}
+
+#[test]
+fn a_module_that_kills_its_parent_costs_only_itself() {
+    let kills = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nimport time\ntime.sleep(30)\n";
+    let venv = Venv::new().with("well-behaved").with("no-slot").with_python("aa_kills", kills);
+    let (status, report) = Running::start(&venv, &[]).end();
+    assert_eq!(status, 1);
+    assert_eq!(verdict(&report, "aa_kills"), "unknown");
+    assert_eq!(verdict(&report, "well_behaved"), "ready");
+    assert_eq!(verdict(&report, "no_slot"), "blocked");
+}
+
+#[test]
+fn what_a_trial_starts_does_not_outlive_it() {
+    let forks = "import os, sys, time\n\
+        if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(600)\n    os._exit(0)\n";
+    let venv = Venv::new().with("well-behaved").with_python("forks", forks);
+    let (status, report) = Running::start(&venv, &[]).end();
+    // An own-GIL interpreter allows no fork: CPython raises.
+    assert_eq!((status, verdict(&report, "forks").as_str()), (1, "blocked"));
+    assert_eq!(verdict(&report, "well_behaved"), "ready");
+}
+
+#[test]
+fn a_trial_that_hangs_is_ended_at_its_deadline() {
+    let venv = Venv::new().with("well-behaved").with_python("sleeps", SLEEPS);
+    let (status, report) = Running::start(&venv, &["--timeout", "1"]).end();
+    // It hangs in the main interpreter too: no matter of compatibility.
+    assert_eq!((status, verdict(&report, "sleeps").as_str()), (0, "not-applicable"));
+}

@@ -1,0 +1,9 @@
+//! End to end: the command as a process, on real environments. One file a theme; one binary, since each
+//! would build and link the whole again.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod cli;
+mod corpus;
+mod house;
+mod interruption;
+mod support;

@@ -1,0 +1,63 @@
+//! Runs `wsgiaudit` as a user would, in an environment without a user's settings.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A command to build up and run.
+pub(crate) struct Wsgiaudit(Command);
+
+/// What it said and how it ended.
+pub(crate) struct Said {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) status: Option<i32>,
+}
+
+impl Wsgiaudit {
+    pub(crate) fn new() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wsgiaudit"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("COLUMNS", "120");
+        Self(command)
+    }
+
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.0.arg(arg);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub(crate) fn within(mut self, folder: &Path) -> Self {
+        self.0.current_dir(folder);
+        self
+    }
+
+    pub(crate) fn run(mut self) -> Said {
+        Said::from(self.0.output().unwrap())
+    }
+
+    /// The command itself, for tests that need the running process.
+    pub(crate) fn into_command(self) -> Command {
+        self.0
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Self { out: text(&output.stdout), err: text(&output.stderr), status: output.status.code() }
+    }
+}
+
+impl Said {
+    /// Panics unless the command ended with this status.
+    #[track_caller]
+    pub(crate) fn ended_with(self, status: i32) -> Self {
+        assert_eq!(self.status, Some(status), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+}

@@ -1,0 +1,6 @@
+//! What the themes share.
+
+pub(crate) mod command;
+pub(crate) mod corpus;
+pub(crate) mod pythons;
+pub(crate) mod venv;

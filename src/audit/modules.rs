@@ -1,24 +1,34 @@
 //! From candidates to modules: what each file is, and what it declares.
 
+use std::fs::File;
 use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::image;
+use crate::image::{self, Kind, NotAnObject};
 use crate::model::{Facts, FileKind, Initialisation, Module, Target};
 use crate::venv::Candidate;
+
+/// What the files are held against.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// The Python that would load them.
+    pub(super) target: Option<Target>,
+    /// What its own executable is.
+    pub(super) kind: Option<Kind>,
+}
 
 /// Reads every candidate, in parallel. The candidates come in the order in which the import system finds
 /// them: of several with one name, the first is the module and the others are never imported.
 pub(super) fn read(
     candidates: Vec<Candidate>,
-    target: Option<Target>,
+    wanted: Wanted,
     owner: impl Fn(&Path) -> Option<usize> + Sync,
 ) -> Vec<Module> {
     let mut modules: Vec<Module> =
-        candidates.into_par_iter().map(|candidate| read_one(candidate, target, &owner)).collect();
+        candidates.into_par_iter().map(|candidate| read_one(candidate, wanted, &owner)).collect();
     let mut found: Option<(String, String)> = None;
-    for module in modules.iter_mut().filter(|module| module.kind == FileKind::ExtensionModule) {
+    for module in modules.iter_mut().filter(|module| module.is_tried()) {
         match &found {
             Some((name, file)) if *name == module.name => module.kind = FileKind::Shadowed(file.clone()),
             Some(_) | None => found = Some((module.name.clone(), module.file.clone())),
@@ -28,8 +38,8 @@ pub(super) fn read(
     modules
 }
 
-fn read_one(candidate: Candidate, target: Option<Target>, owner: impl Fn(&Path) -> Option<usize>) -> Module {
-    let (kind, facts) = classify(&candidate, target);
+fn read_one(candidate: Candidate, wanted: Wanted, owner: impl Fn(&Path) -> Option<usize>) -> Module {
+    let (kind, facts) = classify(&candidate, wanted);
     Module {
         distribution: owner(&candidate.path),
         name: candidate.name.dotted,
@@ -40,20 +50,39 @@ fn read_one(candidate: Candidate, target: Option<Target>, owner: impl Fn(&Path) 
     }
 }
 
-fn classify(candidate: &Candidate, target: Option<Target>) -> (FileKind, Facts) {
+fn classify(candidate: &Candidate, wanted: Wanted) -> (FileKind, Facts) {
+    let is_what = |kind: FileKind, why: &str| (kind, Facts::undetermined(why));
     if candidate.is_broken_link {
-        return (FileKind::BrokenLink, Facts::undetermined("a link to nothing"));
+        return is_what(FileKind::BrokenLink, "a link to nothing");
+    }
+    let kind = match image::kind_of_file(&candidate.path) {
+        Ok(kind) => kind,
+        Err(NotAnObject::Unreadable) => {
+            let why = File::open(&candidate.path).err().map_or_else(String::new, |error| error.to_string());
+            return (FileKind::Unreadable(why.clone()), Facts::undetermined(why));
+        }
+        Err(damage) => {
+            return (FileKind::Corrupt(damage.to_string()), Facts::undetermined(damage.to_string()));
+        }
+    };
+    if !candidate.name.is_for_this_python {
+        return is_what(FileKind::OtherAbi, "for another Python");
+    }
+    if wanted.kind.is_some_and(|wanted| wanted != kind) {
+        return (FileKind::OtherArchitecture(kind.to_string()), Facts::undetermined("for another machine"));
+    }
+    if !candidate.name.is_importable && candidate.name.dotted.contains(".libs.") {
+        return is_what(FileKind::PlainLibrary, "a wheel's own library");
     }
     let stem = candidate.name.dotted.rsplit('.').next().unwrap_or_default();
-    let facts = image::inspect_file(&candidate.path, stem, target);
-    let kind = if !candidate.name.is_for_this_python {
-        FileKind::OtherAbi
-    } else if facts.initialisation == Initialisation::None {
-        FileKind::PlainLibrary
-    } else if !candidate.name.is_importable {
-        FileKind::UnimportableName
-    } else {
-        FileKind::ExtensionModule
+    let facts = image::inspect_file(&candidate.path, stem, wanted.target);
+    let kind = match facts.initialisation {
+        _ if !candidate.name.is_importable => FileKind::UnimportableName,
+        Initialisation::None => FileKind::PlainLibrary,
+        Initialisation::SinglePhase
+        | Initialisation::MultiPhase
+        | Initialisation::ModExport
+        | Initialisation::Undetermined => FileKind::ExtensionModule,
     };
     (kind, facts)
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 
-use super::modules;
+use super::modules::{self, Wanted};
 use super::scratch::Scratch;
-use crate::model::{Environment, FileKind, Interpreter, Mode};
+use crate::image;
+use crate::model::{Environment, Interpreter, Mode};
 use crate::plan::Plan;
 use crate::report::{Evidence, Report, assemble};
 use crate::trial::{self, Library, Listener, Stop, Subject, Trials, Trying};
@@ -67,8 +68,11 @@ fn read(located: &Located, interpreter: Option<Interpreter>) -> Environment {
     let installed = venv::installed(&site, &editable);
     let roots = roots(site, &editable);
     let walk = venv::walk(&roots, &suffixes);
-    let target = interpreter.as_ref().map(Interpreter::target);
-    let modules = modules::read(walk.candidates, target, |path| installed.owner(path));
+    let wanted = interpreter.as_ref().map_or_else(Wanted::default, |python| Wanted {
+        target: Some(python.target()),
+        kind: image::kind_of_file(&python.executable).ok(),
+    });
+    let modules = modules::read(walk.candidates, wanted, |path| installed.owner(path));
     let trouble = installed.trouble.iter().chain(&walk.trouble).cloned().collect();
     let distributions =
         installed.all.into_iter().map(|Installation { distribution, .. }| distribution).collect();
@@ -91,10 +95,7 @@ fn roots(
 
 /// Every extension module and every distribution's top-level names, each name once.
 fn subjects(environment: &Environment) -> Vec<Subject> {
-    let modules = environment
-        .modules
-        .iter()
-        .filter(|module| matches!(module.kind, FileKind::ExtensionModule | FileKind::Corrupt(_)));
+    let modules = environment.modules.iter().filter(|module| module.is_tried());
     let mut subjects: BTreeMap<String, Subject> = modules
         .map(|module| {
             (module.name.clone(), Subject { name: module.name.clone(), file: Some(module.path.clone()) })

@@ -21,6 +21,14 @@ pub struct Module {
     pub facts: Facts,
 }
 
+impl Module {
+    /// Whether importing its name is worth a trial. A damaged file is: the control shows what Python makes
+    /// of it.
+    pub fn is_tried(&self) -> bool {
+        matches!(self.kind, FileKind::ExtensionModule | FileKind::Corrupt(_))
+    }
+}
+
 /// What a file with an extension suffix turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKind {

@@ -38,6 +38,7 @@ pub fn render(report: &Report, style: Style) -> String {
         text.push_str(&distributions(report, style));
     }
     text.push_str(&in_the_way(report));
+    let _ = writeln!(text, "\n{LEGEND}");
     for note in &report.notes {
         let _ = writeln!(text, "\nnote: {}", escape(note));
     }
@@ -164,6 +165,10 @@ fn verdict_cell(judgement: Option<&Judgement>, style: Style) -> Cell {
         Verdict::NotApplicable => cell.add_attribute(Attribute::Dim),
     }
 }
+
+/// What the declarations in the table mean.
+const LEGEND: &str = "Slot 3 is Py_mod_multiple_interpreters: 2 allows an own GIL, 1 a shared one, 0 no sub-interpreter. Without it, and \
+     with single-phase initialisation, CPython refuses the module in an own-GIL interpreter.";
 
 /// What stands in the way of own-gil, each root once.
 fn in_the_way(report: &Report) -> String {

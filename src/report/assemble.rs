@@ -67,14 +67,13 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
 
 fn module_row(case: &Case<'_>, environment: &Environment, subject: &Module) -> ModuleRow {
     let distribution = subject.distribution.and_then(|index| environment.distributions.get(index));
-    let is_tried = matches!(subject.kind, FileKind::ExtensionModule | FileKind::Corrupt(_));
     ModuleRow {
         name: subject.name.clone(),
         file: subject.file.clone(),
         distribution: distribution.map(|distribution| distribution.name.clone()),
         kind: subject.kind.clone(),
         facts: subject.facts.clone(),
-        trials: if is_tried { trials(case, &subject.name) } else { BTreeMap::new() },
+        trials: if subject.is_tried() { trials(case, &subject.name) } else { BTreeMap::new() },
         judgements: in_each_mode(|mode| module(case, subject, mode)),
     }
 }

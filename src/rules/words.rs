@@ -20,9 +20,9 @@ pub(super) fn refusal(facts: Option<&Facts>) -> String {
     let Some(facts) = facts else { return "refused by CPython".to_owned() };
     match (facts.initialisation, facts.multiple_interpreters()) {
         (Initialisation::SinglePhase, _) => "refused: single-phase initialisation".to_owned(),
-        (_, Declared::Absent) => "refused: no slot 3 (Py_mod_multiple_interpreters)".to_owned(),
-        (_, Declared::Value(0)) => "refused: slot 3 = 0 (no sub-interpreters)".to_owned(),
-        (_, Declared::Value(1)) => "refused: slot 3 = 1 (shared GIL only)".to_owned(),
+        (_, Declared::Absent) => "refused: no slot 3".to_owned(),
+        (_, Declared::Value(0)) => "refused: slot 3 = 0".to_owned(),
+        (_, Declared::Value(1)) => "refused: slot 3 = 1".to_owned(),
         (_, Declared::Undetermined | Declared::Value(_)) => {
             "refused: its declaration (not read here)".to_owned()
         }

@@ -1,0 +1,325 @@
+//! ELF, by program headers and the dynamic section only: section headers may be stripped or lie.
+//! Facts: System V gABI, chapters 4 and 5; RELR: <https://maskray.me/blog/2021-10-31-relative-relocations-and-relr>.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use object::LittleEndian as Le;
+use object::elf::{self, Dyn64, FileHeader64, ProgramHeader64};
+use object::pod::slice_from_bytes;
+
+use super::kind::{Architecture, Kind};
+use super::memory::{Image, Import, Link, Pages, Segment, Tables};
+use super::relocations::Relocations;
+use super::source::{Source, read};
+
+/// Fewer than this in every real file.
+const MOST_HEADERS: u16 = 256;
+const MOST_DYNAMIC: u64 = 4096;
+const MOST_IMPORTS: u64 = 1 << 20;
+const SYMBOL_SIZE: u64 = 24;
+
+/// The loadable segments; `None` where the header is broken or a segment lies outside the file.
+pub(super) fn segments(source: &dyn Source) -> Option<Vec<Segment>> {
+    let headers = headers(source)?;
+    let mut segments = Vec::new();
+    for header in headers.iter().filter(|header| header.p_type.get(Le) == elf::PT_LOAD) {
+        let flags = header.p_flags.get(Le);
+        let segment = Segment {
+            address: header.p_vaddr.get(Le),
+            size: header.p_memsz.get(Le),
+            offset: header.p_offset.get(Le),
+            file_size: header.p_filesz.get(Le),
+            executable: flags.0 & elf::PF_X.0 != 0,
+            writable: flags.0 & elf::PF_W.0 != 0,
+        };
+        segment.address.checked_add(segment.size)?;
+        let end = segment.offset.checked_add(segment.file_size)?;
+        if end > source.size() || segment.file_size > segment.size {
+            return None;
+        }
+        segments.push(segment);
+    }
+    Some(segments)
+}
+
+fn headers(source: &dyn Source) -> Option<Vec<ProgramHeader64<Le>>> {
+    let start = read(source, 0, size_of::<FileHeader64<Le>>() as u64)?;
+    let (header, _) = object::pod::from_bytes::<FileHeader64<Le>>(&start).ok()?;
+    let count = header.e_phnum.get(Le);
+    if count > MOST_HEADERS || header.e_phentsize.get(Le) != 56 {
+        return None;
+    }
+    let table = read(source, header.e_phoff.get(Le), u64::from(count) * 56)?;
+    let (headers, _) = slice_from_bytes(&table, count.into()).ok()?;
+    Some(headers.to_vec())
+}
+
+/// The dynamic section's entries that matter here.
+#[derive(Default)]
+struct Dynamic {
+    symbols: u64,
+    strings: u64,
+    strings_size: u64,
+    gnu_hash: u64,
+    hash: u64,
+    rela: [(u64, u64); 2],
+    relr: (u64, u64),
+    init: u64,
+    init_array: (u64, u64),
+    needed: Vec<u64>,
+    search: Vec<u64>,
+}
+
+struct ElfTables {
+    architecture: Architecture,
+    dynamic: Dynamic,
+    /// Index in [`Image::imports`] of a symbol that is not defined here.
+    undefined: Vec<(u32, u32)>,
+    relocations: OnceCell<Relocations>,
+}
+
+/// Lays out an ELF file, or says what is wrong with it.
+pub(super) fn load(source: Rc<dyn Source>, kind: Kind) -> Result<Image, &'static str> {
+    let segments = segments(&*source).ok_or("the program headers are broken")?;
+    let headers = headers(&*source).ok_or("the program headers are broken")?;
+    let range = |header: &ProgramHeader64<Le>| {
+        let start = header.p_vaddr.get(Le);
+        (start, start.saturating_add(header.p_memsz.get(Le)))
+    };
+    let of_type = |wanted| headers.iter().filter(move |header| header.p_type.get(Le) == wanted);
+    let mut image = Image {
+        kind,
+        source,
+        segments,
+        sealed: of_type(elf::PT_GNU_RELRO).map(range).collect(),
+        imports: Vec::new(),
+        needed: Vec::new(),
+        search: Vec::new(),
+        constructors: Vec::new(),
+        tables: Box::new(Nothing),
+        pages: Pages::default(),
+    };
+    let Some((at, end)) = of_type(elf::PT_DYNAMIC).map(range).next() else {
+        return Err("it has no dynamic section");
+    };
+    let dynamic = Dynamic::read(&image, at, end).ok_or("the dynamic section is broken")?;
+    let names = |offsets: &[u64]| offsets.iter().filter_map(|at| dynamic.string(&image, *at)).collect();
+    let (needed, search) = (names(&dynamic.needed), names(&dynamic.search));
+    let (imports, undefined) = undefined(&image, &dynamic).ok_or("the symbol table is broken")?;
+    (image.needed, image.search, image.imports) = (needed, search, imports);
+    let (init, init_array) = (dynamic.init, dynamic.init_array);
+    image.tables = Box::new(ElfTables {
+        architecture: kind.architecture,
+        dynamic,
+        undefined,
+        relocations: OnceCell::new(),
+    });
+    image.constructors = constructors(&image, init, init_array);
+    Ok(image)
+}
+
+impl Dynamic {
+    fn read(image: &Image, at: u64, end: u64) -> Option<Self> {
+        let count = ((end.checked_sub(at)?) / 16).min(MOST_DYNAMIC);
+        let table = image.table(at, count * 16)?;
+        let (entries, _) = slice_from_bytes::<Dyn64<Le>>(&table, count as usize).ok()?;
+        let mut dynamic = Self::default();
+        for entry in entries {
+            let value = entry.d_val.get(Le);
+            match entry.d_tag.get(Le) {
+                elf::DT_NULL => break,
+                elf::DT_NEEDED => dynamic.needed.push(value),
+                elf::DT_RPATH | elf::DT_RUNPATH => dynamic.search.push(value),
+                elf::DT_SYMTAB => dynamic.symbols = value,
+                elf::DT_STRTAB => dynamic.strings = value,
+                elf::DT_STRSZ => dynamic.strings_size = value,
+                elf::DT_GNU_HASH => dynamic.gnu_hash = value,
+                elf::DT_HASH => dynamic.hash = value,
+                elf::DT_RELA => dynamic.rela[0].0 = value,
+                elf::DT_RELASZ => dynamic.rela[0].1 = value,
+                elf::DT_JMPREL => dynamic.rela[1].0 = value,
+                elf::DT_PLTRELSZ => dynamic.rela[1].1 = value,
+                elf::DT_RELR => dynamic.relr.0 = value,
+                elf::DT_RELRSZ => dynamic.relr.1 = value,
+                elf::DT_INIT => dynamic.init = value,
+                elf::DT_INIT_ARRAY => dynamic.init_array.0 = value,
+                elf::DT_INIT_ARRAYSZ => dynamic.init_array.1 = value,
+                _ => {}
+            }
+        }
+        (dynamic.symbols != 0 && dynamic.strings != 0).then_some(dynamic)
+    }
+
+    fn string(&self, image: &Image, offset: u64) -> Option<String> {
+        (offset < self.strings_size).then(|| image.text(self.strings.checked_add(offset)?))?
+    }
+
+    /// How many symbols come before the first that can be exported: with a GNU hash table, those are the
+    /// undefined ones; else all of them.
+    fn leading_symbols(&self, image: &Image) -> Option<u64> {
+        if self.gnu_hash != 0 {
+            return image.u32(self.gnu_hash.checked_add(4)?).map(u64::from);
+        }
+        if self.hash != 0 {
+            return image.u32(self.hash.checked_add(4)?).map(u64::from);
+        }
+        // No hash table: linkers put the names right behind the symbols.
+        self.strings.checked_sub(self.symbols).map(|size| size / SYMBOL_SIZE)
+    }
+
+    fn symbol(&self, image: &Image, index: u64) -> Option<Symbol> {
+        let at = self.symbols.checked_add(index.checked_mul(SYMBOL_SIZE)?)?;
+        let mut raw = [0; SYMBOL_SIZE as usize];
+        if !image.bytes(at, &mut raw) {
+            return None;
+        }
+        let (symbol, _) = object::pod::from_bytes::<elf::Sym64<Le>>(&raw).ok()?;
+        Some(Symbol {
+            name: symbol.st_name.get(Le).into(),
+            weak: symbol.st_info.0 >> 4 == 2,
+            kind: symbol.st_info.0 & 0xf,
+            defined: symbol.st_shndx.get(Le).0 != 0,
+            value: symbol.st_value.get(Le),
+        })
+    }
+}
+
+struct Symbol {
+    name: u64,
+    weak: bool,
+    kind: u8,
+    defined: bool,
+    value: u64,
+}
+
+type Undefined = (Vec<Import>, Vec<(u32, u32)>);
+
+fn undefined(image: &Image, dynamic: &Dynamic) -> Option<Undefined> {
+    let (mut imports, mut indexes) = (Vec::new(), Vec::new());
+    for index in 1..dynamic.leading_symbols(image)?.min(MOST_IMPORTS) {
+        let Some(symbol) = dynamic.symbol(image, index) else { break };
+        if symbol.defined || symbol.name == 0 {
+            continue;
+        }
+        let Some(name) = dynamic.string(image, symbol.name) else { continue };
+        indexes.push((u32::try_from(index).ok()?, u32::try_from(imports.len()).ok()?));
+        imports.push(Import { name, weak: symbol.weak });
+    }
+    Some((imports, indexes))
+}
+
+fn constructors(image: &Image, init: u64, (array, size): (u64, u64)) -> Vec<u64> {
+    let mut functions = Vec::new();
+    functions.extend((init != 0).then_some(init));
+    for index in 0..(size / 8).min(1 << 16) {
+        let at = array.wrapping_add(index * 8);
+        match image.link(at) {
+            Some(Link::Address(function)) => functions.push(function),
+            Some(Link::Import(..) | Link::Opaque) => {}
+            None => {
+                functions.extend(image.u64(at).filter(|function| *function != 0 && *function != u64::MAX))
+            }
+        }
+    }
+    functions
+}
+
+impl ElfTables {
+    fn relocations(&self, image: &Image) -> &Relocations {
+        self.relocations.get_or_init(|| Relocations::read(image, self.dynamic.rela, self.dynamic.relr))
+    }
+
+    fn symbol_link(&self, image: &Image, index: u32, addend: i64) -> Option<Link> {
+        if let Ok(found) = self.undefined.binary_search_by_key(&index, |entry| entry.0) {
+            return Some(Link::Import(self.undefined.get(found)?.1, addend));
+        }
+        let symbol = self.dynamic.symbol(image, index.into())?;
+        let indirect = symbol.kind == elf::STT_GNU_IFUNC.0 || symbol.kind == elf::STT_TLS.0;
+        let place = || Link::Address(symbol.value.wrapping_add_signed(addend));
+        Some(if indirect || !symbol.defined { Link::Opaque } else { place() })
+    }
+
+    fn gnu_lookup(&self, image: &Image, name: &str) -> Option<u64> {
+        let at = self.dynamic.gnu_hash;
+        let buckets = image.u32(at)?;
+        let first = image.u32(at.checked_add(4)?)?;
+        let bloom = image.u32(at.checked_add(8)?)?;
+        let table = at.checked_add(16)?.checked_add(u64::from(bloom) * 8)?;
+        let hash = elf::gnu_hash(name.as_bytes());
+        let bucket = hash.checked_rem(buckets)?;
+        let mut index = image.u32(table.checked_add(u64::from(bucket) * 4)?)?;
+        if index < first {
+            return None;
+        }
+        let chains = table.checked_add(u64::from(buckets) * 4)?;
+        for _ in 0..MOST_IMPORTS {
+            let chain = image.u32(chains.checked_add(u64::from(index - first) * 4)?)?;
+            if chain | 1 == hash | 1 {
+                let symbol = self.dynamic.symbol(image, index.into())?;
+                if symbol.defined && self.dynamic.string(image, symbol.name).as_deref() == Some(name) {
+                    return Some(symbol.value);
+                }
+            }
+            if chain & 1 == 1 {
+                return None;
+            }
+            index = index.checked_add(1)?;
+        }
+        None
+    }
+}
+
+impl Tables for ElfTables {
+    fn link(&self, image: &Image, address: u64) -> Option<Link> {
+        let entry = self.relocations(image).at(image, address)?;
+        let symbolic = |addend| self.symbol_link(image, entry.symbol, addend);
+        match (self.architecture, entry.kind) {
+            (Architecture::X86_64, 8) | (Architecture::Aarch64, 1027) => {
+                Some(Link::Address(entry.addend.cast_unsigned()))
+            }
+            (Architecture::X86_64, 1) | (Architecture::Aarch64, 257) => symbolic(entry.addend),
+            (Architecture::X86_64, 6 | 7) | (Architecture::Aarch64, 1025 | 1026) => symbolic(entry.addend),
+            (Architecture::X86_64 | Architecture::Aarch64 | Architecture::Other(_), _) => Some(Link::Opaque),
+        }
+    }
+
+    fn export(&self, image: &Image, name: &str) -> Option<u64> {
+        if self.dynamic.gnu_hash != 0 {
+            return self.gnu_lookup(image, name);
+        }
+        let count = self.dynamic.leading_symbols(image)?.min(MOST_IMPORTS);
+        (1..count).map_while(|index| self.dynamic.symbol(image, index)).find_map(|symbol| {
+            let found = symbol.defined && self.dynamic.string(image, symbol.name).as_deref() == Some(name);
+            found.then_some(symbol.value)
+        })
+    }
+
+    fn links_into(&self, image: &Image, range: std::ops::Range<u64>, found: &mut dyn FnMut(u64)) {
+        self.relocations(image).each(image, &mut |entry| {
+            let target = match self.symbol_link(image, entry.symbol, entry.addend) {
+                Some(Link::Address(target)) if entry.symbol != 0 => target,
+                Some(_) | None if entry.symbol != 0 => return,
+                Some(_) | None => entry.addend.cast_unsigned(),
+            };
+            if range.contains(&target) {
+                found(entry.place);
+            }
+        });
+    }
+}
+
+/// Stands in while an image is being put together.
+pub(super) struct Nothing;
+
+impl Tables for Nothing {
+    fn link(&self, _: &Image, _: u64) -> Option<Link> {
+        None
+    }
+
+    fn export(&self, _: &Image, _: &str) -> Option<u64> {
+        None
+    }
+
+    fn links_into(&self, _: &Image, _: std::ops::Range<u64>, _: &mut dyn FnMut(u64)) {}
+}

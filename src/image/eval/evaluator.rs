@@ -1,0 +1,445 @@
+//! Follows an init function along every path, and collects how each one ends.
+
+use std::cell::{Cell, RefCell};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
+
+use super::imports::{Model, model};
+use super::overlay::Written;
+use super::processor::{Bus, Convention, Step};
+use super::state::{Condition, HEAP, STACK, STACK_FLOOR, State};
+use super::value::{Name, Value};
+use crate::image::world::World;
+use crate::model::Target;
+
+/// Where an unknown value comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::image) enum Origin {
+    /// A call to this function.
+    Call(Rc<str>),
+    /// A finished module, made from a definition with this `m_size`.
+    Module(Option<i64>),
+    /// Memory that other code may have changed.
+    Memory(u64),
+}
+
+/// How one path ends.
+#[derive(Clone, Debug)]
+pub(in crate::image) enum Ending {
+    /// A finished module.
+    Module(Option<i64>),
+    /// The address of something: a definition if it is one of [`State::definitions`].
+    Address(u64),
+    /// The unknown result of this function, or of nothing that has a name.
+    Untold(Option<Rc<str>>),
+}
+
+/// Nested calls deeper than this are not followed.
+const DEEPEST: u32 = 16;
+/// Instructions of one function with all it calls, the outermost aside.
+const CALL_FUEL: u32 = 20_000;
+/// Instructions of one evaluation.
+const FUEL: u32 = 200_000;
+/// Different ways in which one call may end before it counts as not understood.
+const MOST_EXITS: usize = 12;
+/// Different paths of the init function.
+const MOST_ENDINGS: usize = 64;
+/// Bytes behind a pointer to the stack that a callee is taken to write.
+const OUT_PARAMETER: u64 = 256;
+
+/// The evaluator was given a function that it cannot finish.
+pub(in crate::image) struct Hopeless;
+
+pub(in crate::image) struct Evaluator<'w> {
+    pub(in crate::image) world: &'w World<'w>,
+    pub(in crate::image) convention: &'static Convention,
+    pub(in crate::image) target: Option<Target>,
+    names: RefCell<Names>,
+    fuel: Cell<u32>,
+    /// Local functions that took too long: not entered again.
+    hopeless: RefCell<HashSet<u64>>,
+    /// Addresses of the instructions that were interpreted.
+    pub(in crate::image) seen: RefCell<HashSet<u64>>,
+    /// Writable words of the files that were read as the file has them.
+    pub(in crate::image) trusted: RefCell<BTreeSet<u64>>,
+    /// Writable words that other code may have changed: unknown.
+    pub(in crate::image) distrusted: BTreeSet<u64>,
+}
+
+#[derive(Default)]
+struct Names {
+    origins: Vec<Origin>,
+    index: HashMap<(u64, Origin), Name>,
+}
+
+impl<'w> Evaluator<'w> {
+    pub(in crate::image) fn new(
+        world: &'w World<'w>,
+        convention: &'static Convention,
+        target: Option<Target>,
+        distrusted: BTreeSet<u64>,
+    ) -> Self {
+        Self {
+            world,
+            convention,
+            target,
+            names: RefCell::default(),
+            fuel: Cell::new(FUEL),
+            hopeless: RefCell::default(),
+            seen: RefCell::default(),
+            trusted: RefCell::default(),
+            distrusted,
+        }
+    }
+
+    /// Every way in which the function can end other than with null.
+    pub(in crate::image) fn endings(&self, function: u64) -> Result<Vec<(Ending, State)>, Hopeless> {
+        let state = State::new(function, self.convention.stack_pointer);
+        let mut limit = FUEL;
+        let ends = self.run(state, 0, &mut limit)?;
+        Ok(ends.into_iter().filter_map(|state| Some((self.ending(&state)?, state))).collect())
+    }
+
+    fn ending(&self, state: &State) -> Option<Ending> {
+        match state.registers[self.convention.result] {
+            Value::Known(0) => None,
+            Value::Known(address) => Some(Ending::Address(address)),
+            Value::Unknown(name) => Some(match self.origin(name) {
+                Some(Origin::Module(size)) => Ending::Module(size),
+                Some(Origin::Call(function)) => Ending::Untold(Some(function)),
+                Some(Origin::Memory(_)) | None => Ending::Untold(None),
+            }),
+        }
+    }
+
+    pub(in crate::image) fn origin(&self, name: Name) -> Option<Origin> {
+        self.names.borrow().origins.get((name.0 as usize).checked_sub(1)?).cloned()
+    }
+
+    /// The functions whose unknown results decided branches on a path.
+    pub(in crate::image) fn deciders(&self, state: &State) -> BTreeSet<String> {
+        let origins = state.decided.iter().filter_map(|(name, _)| self.origin(*name));
+        origins
+            .filter_map(|origin| match origin {
+                Origin::Call(function) => Some(function.to_string()),
+                Origin::Memory(address) => Some(format!("memory at {address:#x}")),
+                Origin::Module(_) => None,
+            })
+            .collect()
+    }
+
+    /// A new unknown value; the one made here before, if still held, loses its name.
+    pub(in crate::image) fn fresh(&self, state: &mut State, origin: Origin) -> Value {
+        let mut names = self.names.borrow_mut();
+        let key = (state.at, origin);
+        if let Some(name) = names.index.get(&key).copied() {
+            state.learn(name, Value::UNKNOWN);
+            return Value::Unknown(name);
+        }
+        names.origins.push(key.1.clone());
+        let name = Name(u32::try_from(names.origins.len()).unwrap_or(0));
+        names.index.insert(key, name);
+        Value::Unknown(name)
+    }
+
+    fn run(&self, entry: State, depth: u32, limit: &mut u32) -> Result<Vec<State>, Hopeless> {
+        let mut work = vec![entry.clone()];
+        let (mut done, mut ends, mut forks) = (Vec::new(), HashSet::new(), HashSet::new());
+        let most = if depth == 0 { MOST_ENDINGS } else { MOST_EXITS };
+        while let Some(state) = work.pop() {
+            for mut state in self.follow(state, depth, limit, &mut work, &mut forks, &entry)? {
+                self.leave(&entry, &mut state);
+                let failed = depth == 0 && state.registers[self.convention.result] == Value::ZERO;
+                if !failed && ends.insert(fingerprint(&state)) {
+                    done.push(state);
+                }
+                if done.len() > most {
+                    return Err(Hopeless);
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// One path up to its return; other paths go to `work`.
+    fn follow(
+        &self,
+        mut state: State,
+        depth: u32,
+        limit: &mut u32,
+        work: &mut Vec<State>,
+        forks: &mut HashSet<u64>,
+        entry: &State,
+    ) -> Result<Vec<State>, Hopeless> {
+        loop {
+            self.spend(limit)?;
+            if let Some(name) = self.world.import_at(state.at) {
+                return self.import(state, &name, depth, limit);
+            }
+            self.seen.borrow_mut().insert(state.at);
+            match (self.convention.step)(self, &mut state) {
+                Step::Next => {}
+                Step::Jump(Value::Known(to)) => state.at = to,
+                Step::Jump(Value::Unknown(_)) => {
+                    self.opaque(&mut state, "an unknown function");
+                    return Ok(vec![state]);
+                }
+                Step::Branch(condition, to) => match state.test(condition) {
+                    Some(true) => state.at = to,
+                    Some(false) => {}
+                    None => {
+                        if !forks.insert(fingerprint(&state)) {
+                            return Ok(Vec::new());
+                        }
+                        let mut other = state.clone();
+                        other.at = to;
+                        fork(&mut other, condition, true);
+                        fork(&mut state, condition, false);
+                        work.push(other);
+                    }
+                },
+                Step::BranchZero(value, bytes, zero, to) => {
+                    state.flags = super::state::Flags::Test(value, value, bytes);
+                    let condition = if zero { Condition::Equal } else { Condition::NotEqual };
+                    match state.test(condition) {
+                        Some(true) => state.at = to,
+                        Some(false) => {}
+                        None => {
+                            if !forks.insert(fingerprint(&state)) {
+                                return Ok(Vec::new());
+                            }
+                            let mut other = state.clone();
+                            other.at = to;
+                            fork(&mut other, condition, true);
+                            fork(&mut state, condition, false);
+                            work.push(other);
+                        }
+                    }
+                }
+                Step::Either(to) => {
+                    if !forks.insert(fingerprint(&state)) {
+                        return Ok(Vec::new());
+                    }
+                    let mut other = state.clone();
+                    other.at = to;
+                    work.push(other);
+                }
+                Step::Call(to) => {
+                    let mut after = self.call(state, to, depth, limit)?;
+                    let Some(next) = after.pop() else { return Ok(Vec::new()) };
+                    state = next;
+                    work.append(&mut after);
+                }
+                Step::Return => {
+                    if state.registers[self.convention.stack_pointer]
+                        != entry.registers[self.convention.stack_pointer]
+                    {
+                        state.registers[self.convention.result] = Value::UNKNOWN;
+                    }
+                    return Ok(vec![state]);
+                }
+                Step::Stop => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    fn spend(&self, limit: &mut u32) -> Result<(), Hopeless> {
+        self.fuel.set(self.fuel.get().checked_sub(1).ok_or(Hopeless)?);
+        *limit = limit.checked_sub(1).ok_or(Hopeless)?;
+        Ok(())
+    }
+
+    fn call(&self, state: State, to: Value, depth: u32, limit: &mut u32) -> Result<Vec<State>, Hopeless> {
+        let back = state.at;
+        let Value::Known(to) = to else {
+            let mut state = state;
+            self.opaque(&mut state, "an unknown function");
+            return Ok(vec![state]);
+        };
+        let mut after = if let Some(name) = self.world.import_at(to) {
+            self.import(state, &name, depth, limit)?
+        } else {
+            self.enter(state, to, depth, limit)?
+        };
+        after.iter_mut().for_each(|state| state.at = back);
+        Ok(after)
+    }
+
+    /// Interprets a local function, or gives it up and takes its result as unknown.
+    pub(super) fn enter(
+        &self,
+        mut state: State,
+        to: u64,
+        depth: u32,
+        limit: &mut u32,
+    ) -> Result<Vec<State>, Hopeless> {
+        if depth < DEEPEST && !self.hopeless.borrow().contains(&to) {
+            let mut inner = state.clone();
+            inner.at = to;
+            if self.convention.link.is_none() {
+                let top = inner.registers[self.convention.stack_pointer].map(|top| top.wrapping_sub(8));
+                inner.registers[self.convention.stack_pointer] = top;
+                self.store(&mut inner, top, 8, Value::UNKNOWN);
+            }
+            let before = (*limit / 2).min(CALL_FUEL);
+            let mut own = before;
+            let result = self.run(inner, depth + 1, &mut own);
+            *limit = limit.saturating_sub(before - own);
+            if let Ok(mut states) = result {
+                for inner in &mut states {
+                    inner.registers[self.convention.stack_pointer] =
+                        state.registers[self.convention.stack_pointer];
+                }
+                return Ok(states);
+            }
+            if self.fuel.get() == 0 {
+                return Err(Hopeless);
+            }
+            self.hopeless.borrow_mut().insert(to);
+        }
+        self.opaque(&mut state, "a local function");
+        Ok(vec![state])
+    }
+
+    fn import(
+        &self,
+        mut state: State,
+        name: &Rc<str>,
+        depth: u32,
+        limit: &mut u32,
+    ) -> Result<Vec<State>, Hopeless> {
+        match model(self, &mut state, name) {
+            Model::Result(value) => {
+                self.clobber(&mut state);
+                state.registers[self.convention.result] = value;
+                Ok(vec![state])
+            }
+            Model::NoReturn => Ok(Vec::new()),
+            Model::Enter(function) => self.enter(state, function, depth, limit),
+            Model::Unknown => match self.world.elsewhere(name) {
+                Some(function) => self.enter(state, function, depth, limit),
+                None => {
+                    self.opaque(&mut state, name);
+                    Ok(vec![state])
+                }
+            },
+        }
+    }
+
+    /// A call to code that is not interpreted.
+    fn opaque(&self, state: &mut State, name: &str) {
+        let api = name.starts_with("Py") || name.starts_with("_Py");
+        for argument in self.convention.arguments {
+            let Value::Known(address) = state.registers[*argument] else { continue };
+            if (STACK_FLOOR..STACK).contains(&address) {
+                state.memory.forget(address..address + OUT_PARAMETER);
+            } else if api {
+                // CPython's API writes neither definitions nor slots.
+            } else if (HEAP..STACK_FLOOR).contains(&address) {
+                state.memory.forget(address..address + OUT_PARAMETER);
+                state.escaped.push(address);
+            } else if self.world.writable(address) {
+                for word in 0..8 {
+                    if self.world.writable(address + word * 8) {
+                        state.memory.set(address + word * 8, 8, Value::UNKNOWN);
+                    }
+                }
+                state.escaped.push(address);
+            }
+        }
+        let result = self.fresh(state, Origin::Call(name.into()));
+        self.clobber(state);
+        state.registers[self.convention.result] = result;
+    }
+
+    fn clobber(&self, state: &mut State) {
+        for register in self.convention.volatile {
+            state.registers[*register] = Value::UNKNOWN;
+        }
+        state.vectors.fill([Value::UNKNOWN; 4]);
+        state.flags = super::state::Flags::Unknown;
+    }
+
+    /// What a return leaves behind: callee-saved registers as they were, nothing below the stack pointer.
+    fn leave(&self, entry: &State, state: &mut State) {
+        let result = state.registers[self.convention.result];
+        let second = self.convention.volatile.get(2).copied().unwrap_or(self.convention.result);
+        let pair = state.registers[second];
+        state.registers = entry.registers;
+        for register in self.convention.volatile {
+            state.registers[*register] = Value::UNKNOWN;
+        }
+        state.registers[second] = pair;
+        state.registers[self.convention.result] = result;
+        state.flags = super::state::Flags::Unknown;
+        state.vectors.fill([Value::UNKNOWN; 4]);
+        if let Value::Known(top) = entry.registers[self.convention.stack_pointer] {
+            state.memory.drop_range(STACK_FLOOR, top);
+        }
+        state.at = 0;
+    }
+}
+
+fn fork(state: &mut State, condition: Condition, outcome: bool) {
+    if let Some((name, _, _)) = state.hinge() {
+        state.decided.push((name, u64::from(outcome)));
+    }
+    state.assume(condition, outcome);
+}
+
+/// Two states with the same one go the same way from here.
+fn fingerprint(state: &State) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (state.at, &state.registers, &state.vectors, &state.flags, &state.memory).hash(&mut hasher);
+    (&state.nonzero, &state.definitions, &state.escaped, state.heap).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Bus for Evaluator<'_> {
+    fn load(&self, state: &State, address: Value, bytes: u32) -> Value {
+        let Value::Known(address) = address else { return Value::UNKNOWN };
+        match state.memory.get(address, bytes) {
+            Written::All(value) => return value,
+            Written::Partly => {
+                let parts = (0..bytes)
+                    .map(|index| self.load(state, Value::Known(address.wrapping_add(index.into())), 1));
+                return parts.enumerate().fold(Value::ZERO, |whole, (index, byte)| {
+                    whole.with(byte, |whole, byte| whole | byte << (index * 8))
+                });
+            }
+            Written::None => {}
+        }
+        if let Some(name) = self.world.import_at(address) {
+            return super::imports::data(self, &name);
+        }
+        if self.world.writable(address) {
+            let words = address / 8..=address.wrapping_add(u64::from(bytes) - 1) / 8;
+            if words.clone().any(|word| self.distrusted.contains(&word)) {
+                let mut names = self.names.borrow_mut();
+                let key = (address, Origin::Memory(address));
+                if let Some(name) = names.index.get(&key) {
+                    return Value::Unknown(*name);
+                }
+                names.origins.push(key.1.clone());
+                let name = Name(u32::try_from(names.origins.len()).unwrap_or(0));
+                names.index.insert(key, name);
+                return if bytes == 8 { Value::Unknown(name) } else { Value::UNKNOWN };
+            }
+            self.trusted.borrow_mut().extend(words);
+        }
+        self.world.load(address, bytes)
+    }
+
+    fn store(&self, state: &mut State, address: Value, bytes: u32, value: Value) {
+        let Value::Known(address) = address else { return };
+        if (HEAP..STACK).contains(&address) || self.world.writable(address) {
+            state.memory.set(address, bytes, value);
+        }
+    }
+
+    fn code(&self, address: u64, buffer: &mut [u8]) -> usize {
+        self.world.code(address, buffer)
+    }
+}

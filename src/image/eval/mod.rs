@@ -1,0 +1,13 @@
+//! Interprets an init function on every path that the file leaves open.
+
+mod evaluator;
+mod imports;
+mod overlay;
+mod processor;
+mod state;
+pub(super) mod value;
+mod x86;
+
+pub(super) use evaluator::{Ending, Evaluator};
+pub(super) use processor::{Bus, Convention, SYSTEM_V, WINDOWS};
+pub(super) use state::State;

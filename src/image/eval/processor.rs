@@ -1,0 +1,60 @@
+//! What the two processors have in common: one instruction at a time, against registers and memory.
+
+use super::state::{Condition, State};
+use super::value::Value;
+
+/// Memory as the interpreted code sees it.
+pub(in crate::image) trait Bus {
+    fn load(&self, state: &State, address: Value, bytes: u32) -> Value;
+    fn store(&self, state: &mut State, address: Value, bytes: u32, value: Value);
+    /// Code bytes; how many there are.
+    fn code(&self, address: u64, buffer: &mut [u8]) -> usize;
+}
+
+/// Where control goes after one instruction; [`State::at`] is then the next one in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::image) enum Step {
+    Next,
+    Jump(Value),
+    Branch(Condition, u64),
+    /// Branch if this register's value is zero (`true`) or not; AArch64.
+    BranchZero(Value, u32, bool, u64),
+    /// A branch on something that is not worked out.
+    Either(u64),
+    Call(Value),
+    Return,
+    /// A trap, or nothing that can be decoded.
+    Stop,
+}
+
+/// How a processor and an operating system pass arguments.
+pub(in crate::image) struct Convention {
+    pub(in crate::image) arguments: &'static [usize],
+    pub(in crate::image) result: usize,
+    pub(in crate::image) stack_pointer: usize,
+    /// Registers that a call may change.
+    pub(in crate::image) volatile: &'static [usize],
+    /// A call pushes the return address (x86); else it is in this register.
+    pub(in crate::image) link: Option<usize>,
+    pub(in crate::image) step: fn(&dyn Bus, &mut State) -> Step,
+}
+
+/// Linux and macOS on x86-64.
+pub(in crate::image) const SYSTEM_V: Convention = Convention {
+    arguments: &[7, 6, 2, 1, 8, 9],
+    result: 0,
+    stack_pointer: 4,
+    volatile: &[0, 1, 2, 6, 7, 8, 9, 10, 11],
+    link: None,
+    step: super::x86::step,
+};
+
+/// Windows on x86-64.
+pub(in crate::image) const WINDOWS: Convention = Convention {
+    arguments: &[1, 2, 8, 9],
+    result: 0,
+    stack_pointer: 4,
+    volatile: &[0, 1, 2, 8, 9, 10, 11],
+    link: None,
+    step: super::x86::step,
+};

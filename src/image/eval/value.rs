@@ -1,0 +1,62 @@
+//! What a register or a piece of memory holds.
+
+/// A number, or something that the file does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::image) enum Value {
+    /// Exactly this.
+    Known(u64),
+    /// Not told by the file; two values with the same [`Name`] are equal.
+    Unknown(Name),
+}
+
+/// Identity of an unknown value; [`Name::NOBODY`] is equal to nothing, itself included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::image) struct Name(pub(in crate::image) u32);
+
+impl Name {
+    pub(in crate::image) const NOBODY: Self = Self(0);
+}
+
+impl Value {
+    pub(in crate::image) const UNKNOWN: Self = Self::Unknown(Name::NOBODY);
+    pub(in crate::image) const ZERO: Self = Self::Known(0);
+
+    pub(in crate::image) fn known(self) -> Option<u64> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// The low `bytes` of it, zero-extended.
+    pub(in crate::image) fn low(self, bytes: u32) -> Self {
+        match self {
+            Self::Known(value) => Self::Known(value & mask(bytes)),
+            Self::Unknown(_) if bytes >= 8 => self,
+            Self::Unknown(_) => Self::UNKNOWN,
+        }
+    }
+
+    /// Both known: `f` of them; else unknown.
+    pub(in crate::image) fn with(self, other: Self, f: impl FnOnce(u64, u64) -> u64) -> Self {
+        match (self, other) {
+            (Self::Known(a), Self::Known(b)) => Self::Known(f(a, b)),
+            (Self::Known(_) | Self::Unknown(_), Self::Known(_) | Self::Unknown(_)) => Self::UNKNOWN,
+        }
+    }
+
+    pub(in crate::image) fn map(self, f: impl FnOnce(u64) -> u64) -> Self {
+        self.known().map_or(Self::UNKNOWN, |value| Self::Known(f(value)))
+    }
+}
+
+/// All ones in the low `bytes`.
+pub(in crate::image) fn mask(bytes: u32) -> u64 {
+    if bytes >= 8 { u64::MAX } else { (1 << (bytes * 8)) - 1 }
+}
+
+/// Sign-extends the low `bytes` to 64 bits.
+pub(in crate::image) fn extend(value: u64, bytes: u32) -> u64 {
+    let unused = 64 - bytes.clamp(1, 8) * 8;
+    ((value << unused).cast_signed() >> unused).cast_unsigned()
+}

@@ -1,0 +1,155 @@
+//! From a file's bytes to its [`Facts`].
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::eval::{Convention, Ending, Evaluator, SYSTEM_V, State, WINDOWS};
+use super::kind::{Architecture, Format};
+use super::library::Library;
+use super::memory::Image;
+use super::moduledef::{Definition, definition, exported};
+use super::source::Source;
+use super::world::{World, load};
+use crate::model::{Doubt, Facts, Initialisation, Target};
+
+/// Reads what the extension module in `source` declares. `stem` is the last part of its dotted name, which
+/// names the init function; `target` decides tests of `Py_Version`.
+pub fn inspect(source: Rc<dyn Source>, stem: &str, target: Option<Target>, library: &dyn Library) -> Facts {
+    let image = match load(source) {
+        Ok(image) => image,
+        Err(reason) => return Facts::undetermined(reason),
+    };
+    let entry = Entry::of(&image, stem, target);
+    let world = World::new(image, library);
+    let mut facts = match entry {
+        Some(entry) => entry.facts(&world, target),
+        None => Facts {
+            init_function: None,
+            initialisation: Initialisation::None,
+            m_size: None,
+            slots: None,
+            hazards: Vec::new(),
+            doubts: Vec::new(),
+        },
+    };
+    facts.doubts.sort();
+    facts.doubts.dedup();
+    facts
+}
+
+/// The function that the import system calls.
+struct Entry {
+    name: String,
+    address: u64,
+    /// `PyModExport_`, which returns slots.
+    export: bool,
+}
+
+/// What one path comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Found {
+    Single(Option<i64>),
+    Multi(Definition),
+    Export(Definition),
+    Untold(String),
+}
+
+impl Entry {
+    /// `PyModExport_` wins over `PyInit_` since 3.15 (PEP 793); non-ASCII names are in punycode (PEP 489).
+    fn of(image: &Image, stem: &str, target: Option<Target>) -> Option<Self> {
+        let (infix, stem) = if stem.is_ascii() {
+            ("_", stem.to_owned())
+        } else {
+            ("U_", super::punycode::encode(stem)?.replace('-', "_"))
+        };
+        let find = |prefix: &str, export| {
+            let name = format!("{prefix}{infix}{stem}");
+            image.export(&name).map(|address| Self { name, address, export })
+        };
+        let exports = target.is_none_or(|target| target.version >= (3, 15));
+        exports.then(|| find("PyModExport", true)).flatten().or_else(|| find("PyInit", false))
+    }
+
+    fn facts(&self, world: &World<'_>, target: Option<Target>) -> Facts {
+        let image = world.root();
+        let evaluator = Evaluator::new(world, convention(&image), target, BTreeSet::new());
+        let found = match evaluator.endings(self.address) {
+            Ok(endings) => self.agree(&evaluator, &endings),
+            Err(_) => Found::Untold("the init function was not followed to its end".to_owned()),
+        };
+        self.summary(&image, found)
+    }
+
+    /// All paths that return something must return the same.
+    fn agree(&self, evaluator: &Evaluator<'_>, endings: &[(Ending, State)]) -> Found {
+        let mut found: Option<Found> = None;
+        for (ending, state) in endings {
+            let next = self.found(evaluator, ending, state);
+            match (&found, next) {
+                (_, next @ Found::Untold(_)) => return next,
+                (None, next) => found = Some(next),
+                (Some(before), next) if *before == next => {}
+                (Some(_), _) => {
+                    let deciders = endings.iter().flat_map(|(_, state)| evaluator.deciders(state));
+                    let deciders: BTreeSet<String> = deciders.collect();
+                    let deciders: Vec<String> = deciders.into_iter().collect();
+                    return Found::Untold(format!("it depends on the result of {}", deciders.join(", ")));
+                }
+            }
+        }
+        found.unwrap_or_else(|| Found::Untold("no path of the init function returns a module".to_owned()))
+    }
+
+    fn found(&self, evaluator: &Evaluator<'_>, ending: &Ending, state: &State) -> Found {
+        match ending {
+            Ending::Module(size) => Found::Single(*size),
+            Ending::Address(address) if self.export => {
+                exported(evaluator, state, *address).map_or_else(Found::Untold, Found::Export)
+            }
+            Ending::Address(address) if state.definitions.contains(address) => {
+                definition(evaluator, state, *address).map_or_else(Found::Untold, Found::Multi)
+            }
+            Ending::Address(_) => {
+                Found::Untold("it returns what is neither a module nor a definition".to_owned())
+            }
+            Ending::Untold(Some(function)) => Found::Untold(format!("it returns the result of {function}")),
+            Ending::Untold(None) => Found::Untold("what it returns was lost on the way".to_owned()),
+        }
+    }
+
+    /// The import table alone tells the kind where only one of the two functions is imported.
+    fn summary(&self, image: &Image, found: Found) -> Facts {
+        let (multi, single) = (image.imports("PyModuleDef_Init"), image.imports("PyModule_Create2"));
+        let by_imports = match (self.export, multi, single) {
+            (true, _, _) => Initialisation::ModExport,
+            (false, true, false) => Initialisation::MultiPhase,
+            (false, false, true) => Initialisation::SinglePhase,
+            (false, true, true) | (false, false, false) => Initialisation::Undetermined,
+        };
+        let (initialisation, m_size, slots, doubt) = match found {
+            Found::Single(size) => (Initialisation::SinglePhase, size, Some(Vec::new()), None),
+            Found::Multi(read) => (Initialisation::MultiPhase, Some(read.m_size), Some(read.slots), None),
+            Found::Export(read) => (Initialisation::ModExport, Some(read.m_size), Some(read.slots), None),
+            Found::Untold(_) if by_imports == Initialisation::SinglePhase => {
+                (by_imports, None, Some(Vec::new()), None)
+            }
+            Found::Untold(doubt) => (by_imports, None, None, Some(Doubt(doubt))),
+        };
+        Facts {
+            init_function: Some(self.name.clone()),
+            initialisation,
+            m_size,
+            slots,
+            hazards: Vec::new(),
+            doubts: doubt.into_iter().collect(),
+        }
+    }
+}
+
+fn convention(image: &Image) -> &'static Convention {
+    match (image.kind.architecture, image.kind.format) {
+        (Architecture::X86_64 | Architecture::Other(_), Format::Elf | Format::MachO) => &SYSTEM_V,
+        (Architecture::X86_64 | Architecture::Other(_), Format::Pe) => &WINDOWS,
+        (Architecture::Aarch64, Format::Elf | Format::MachO | Format::Pe) => &SYSTEM_V,
+    }
+}

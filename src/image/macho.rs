@@ -1,0 +1,11 @@
+//! Mach-O.
+
+use std::rc::Rc;
+
+use super::kind::Kind;
+use super::memory::Image;
+use super::source::Source;
+
+pub(super) fn load(_: Rc<dyn Source>, _: Kind) -> Result<Image, &'static str> {
+    Err("Mach-O is not read yet")
+}

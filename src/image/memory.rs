@@ -1,0 +1,212 @@
+//! One shared object as the loader would lay it out: segments at their addresses, pointers by name or place.
+//! ELF, Mach-O and PE all end up here, so that nothing further on knows which it was.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::kind::Kind;
+use super::source::Source;
+
+/// A range of addresses backed by a range of the file, zero-filled to its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) address: u64,
+    pub(super) size: u64,
+    pub(super) offset: u64,
+    pub(super) file_size: u64,
+    pub(super) executable: bool,
+    pub(super) writable: bool,
+}
+
+impl Segment {
+    pub(super) fn contains(&self, address: u64) -> bool {
+        address >= self.address && address - self.address < self.size
+    }
+}
+
+/// What the loader stores into a pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// A place in the same file.
+    Address(u64),
+    /// The import with this index, and an addend.
+    Import(u32, i64),
+    /// Something that only the loader knows (thread-local storage, an indirect function).
+    Opaque,
+}
+
+/// A symbol that another file must provide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Import {
+    pub(super) name: String,
+    /// May stay unresolved, and then its address is null.
+    pub(super) weak: bool,
+}
+
+/// What a format's tables answer.
+pub(super) trait Tables {
+    /// The link stored at exactly this address.
+    fn link(&self, image: &Image, address: u64) -> Option<Link>;
+
+    /// The address of an exported symbol.
+    fn export(&self, image: &Image, name: &str) -> Option<u64>;
+
+    /// Calls back with the place of every link to an address inside the range.
+    fn links_into(&self, image: &Image, range: std::ops::Range<u64>, found: &mut dyn FnMut(u64));
+}
+
+/// One shared object.
+pub(super) struct Image {
+    pub(super) kind: Kind,
+    pub(super) source: Rc<dyn Source>,
+    /// Loadable ranges in the order of the file.
+    pub(super) segments: Vec<Segment>,
+    /// Ranges that are read-only once the loader is done.
+    pub(super) sealed: Vec<(u64, u64)>,
+    pub(super) imports: Vec<Import>,
+    /// File names of the libraries it needs.
+    pub(super) needed: Vec<String>,
+    /// Folders to look for them, `$ORIGIN` unexpanded.
+    pub(super) search: Vec<String>,
+    /// Functions that the loader runs before anything else.
+    pub(super) constructors: Vec<u64>,
+    pub(super) tables: Box<dyn Tables>,
+    pub(super) pages: Pages,
+}
+
+/// Pages read so far.
+#[derive(Default)]
+pub(super) struct Pages(RefCell<HashMap<u64, Option<Rc<Page>>>>);
+
+type Page = [u8; PAGE];
+const PAGE: usize = 4096;
+/// 64 MB: a file that makes us touch more is not an extension module.
+const MOST_PAGES: usize = 16 << 10;
+
+impl Image {
+    /// The segment that holds an address.
+    pub(super) fn segment(&self, address: u64) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.contains(address))
+    }
+
+    /// Whether code may still change this address when the init function runs.
+    pub(super) fn writable(&self, address: u64) -> bool {
+        self.segment(address).is_some_and(|segment| segment.writable)
+            && !self.sealed.iter().any(|(start, end)| (*start..*end).contains(&address))
+    }
+
+    /// Fills `buffer` with the bytes of the file at `address`, links not applied; `false` where not mapped.
+    pub(super) fn bytes(&self, address: u64, buffer: &mut [u8]) -> bool {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let Some(at) = address.checked_add(done as u64) else { return false };
+            let Some(segment) = self.segment(at) else { return false };
+            let within = at - segment.address;
+            let take = rest.len().min(usize::try_from(segment.size - within).unwrap_or(usize::MAX));
+            let (rest, _) = rest.split_at_mut(take);
+            let backed = usize::try_from(segment.file_size.saturating_sub(within)).unwrap_or(usize::MAX);
+            let (file, zero) = rest.split_at_mut(take.min(backed));
+            zero.fill(0);
+            if !self.pages.read(&*self.source, segment.offset.wrapping_add(within), file) {
+                return false;
+            }
+            done += take;
+        }
+        true
+    }
+
+    pub(super) fn u16(&self, address: u64) -> Option<u16> {
+        let mut bytes = [0; 2];
+        self.bytes(address, &mut bytes).then_some(u16::from_le_bytes(bytes))
+    }
+
+    pub(super) fn u32(&self, address: u64) -> Option<u32> {
+        let mut bytes = [0; 4];
+        self.bytes(address, &mut bytes).then_some(u32::from_le_bytes(bytes))
+    }
+
+    pub(super) fn u64(&self, address: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        self.bytes(address, &mut bytes).then_some(u64::from_le_bytes(bytes))
+    }
+
+    /// The zero-terminated text at an address, at most 4 kB.
+    pub(super) fn text(&self, address: u64) -> Option<String> {
+        let mut text = Vec::new();
+        while text.len() < PAGE {
+            let mut byte = [0];
+            if !self.bytes(address.checked_add(text.len() as u64)?, &mut byte) {
+                return None;
+            }
+            if byte == [0] {
+                return String::from_utf8(text).ok();
+            }
+            text.extend(byte);
+        }
+        None
+    }
+
+    /// Whole tables, past the page cache.
+    pub(super) fn table(&self, address: u64, length: u64) -> Option<Vec<u8>> {
+        let segment = self.segment(address)?;
+        let within = address - segment.address;
+        if within.checked_add(length)? > segment.file_size {
+            return None;
+        }
+        super::source::read(&*self.source, segment.offset.checked_add(within)?, length)
+    }
+
+    /// The link stored at this address.
+    pub(super) fn link(&self, address: u64) -> Option<Link> {
+        self.tables.link(self, address)
+    }
+
+    /// The address of an exported symbol.
+    pub(super) fn export(&self, name: &str) -> Option<u64> {
+        self.tables.export(self, name)
+    }
+
+    /// Whether a symbol of this name is imported.
+    pub(super) fn imports(&self, name: &str) -> bool {
+        self.imports.iter().any(|import| import.name == name)
+    }
+}
+
+impl Pages {
+    fn read(&self, source: &dyn Source, offset: u64, buffer: &mut [u8]) -> bool {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let Some(at) = offset.checked_add(done as u64) else { return false };
+            let within = (at % PAGE as u64) as usize;
+            let take = rest.len().min(PAGE - within);
+            // The last page of a file is short: its rest reads as zeroes, but never counts as present.
+            let Some(page) = at
+                .checked_add(take as u64)
+                .filter(|end| *end <= source.size())
+                .and_then(|_| self.page(source, at / PAGE as u64))
+            else {
+                return false;
+            };
+            rest[..take].copy_from_slice(&page[within..within + take]);
+            done += take;
+        }
+        true
+    }
+
+    fn page(&self, source: &dyn Source, number: u64) -> Option<Rc<Page>> {
+        let mut pages = self.0.borrow_mut();
+        if let Some(page) = pages.get(&number) {
+            return page.clone();
+        }
+        if pages.len() >= MOST_PAGES {
+            return None;
+        }
+        let start = number * PAGE as u64;
+        let length = usize::try_from(source.size().checked_sub(start)?).unwrap_or(usize::MAX).min(PAGE);
+        let mut page = [0; PAGE];
+        let page = source.read_at(start, &mut page[..length]).then(|| Rc::new(page));
+        pages.insert(number, page.clone());
+        page
+    }
+}

@@ -1,0 +1,25 @@
+//! From the bytes of a shared object to [`Facts`](crate::model::Facts), without running it.
+
+mod elf;
+mod eval;
+mod fat;
+mod inspect;
+mod kind;
+mod library;
+mod macho;
+mod memory;
+mod moduledef;
+mod naming;
+mod pe;
+mod punycode;
+mod relocations;
+mod siblings;
+mod source;
+mod world;
+
+pub use inspect::inspect;
+pub use kind::{Architecture, Format, Kind, NotAnObject};
+pub use library::{Alone, Library};
+pub use naming::stem;
+pub use siblings::{inspect_file, kind_of_file};
+pub use source::{Opened, Source};

@@ -1,0 +1,140 @@
+//! An ELF file's relocations, found by the address that they patch.
+
+use super::memory::Image;
+use super::source::u64_at;
+
+/// One relocation; RELR entries look like RELA ones of the relative kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) place: u64,
+    pub(super) kind: u32,
+    pub(super) symbol: u32,
+    pub(super) addend: i64,
+}
+
+const ENTRY: usize = 24;
+
+/// All of a file's relocations.
+pub(super) struct Relocations {
+    /// The raw RELA tables.
+    tables: Vec<Table>,
+    /// Places patched by RELR, in rising order, with the value stored there read on demand.
+    relative: Vec<u64>,
+    relative_kind: u32,
+}
+
+struct Table {
+    bytes: Vec<u8>,
+    /// So many entries at the start rise by place (linkers sort the relative ones first).
+    rising: usize,
+    /// The rest by place.
+    rest: Vec<(u64, u32)>,
+}
+
+impl Relocations {
+    pub(super) fn read(image: &Image, rela: [(u64, u64); 2], relr: (u64, u64)) -> Self {
+        let relative_kind = match image.kind.architecture {
+            super::kind::Architecture::Aarch64 => 1027,
+            super::kind::Architecture::X86_64 | super::kind::Architecture::Other(_) => 8,
+        };
+        let tables = rela.iter().filter(|(_, size)| *size > 0);
+        Self {
+            tables: tables.filter_map(|(at, size)| Some(Table::new(image.table(*at, *size)?))).collect(),
+            relative: unpack(image, relr),
+            relative_kind,
+        }
+    }
+
+    /// The relocation that patches exactly this address.
+    pub(super) fn at(&self, image: &Image, place: u64) -> Option<Entry> {
+        self.tables.iter().find_map(|table| table.at(place)).or_else(|| {
+            self.relative.binary_search(&place).ok()?;
+            self.packed(image, place)
+        })
+    }
+
+    /// Every relocation, in the order of the file.
+    pub(super) fn each(&self, image: &Image, found: &mut dyn FnMut(Entry)) {
+        for table in &self.tables {
+            (0..table.count()).filter_map(|index| table.entry(index)).for_each(&mut *found);
+        }
+        self.relative.iter().filter_map(|place| self.packed(image, *place)).for_each(found);
+    }
+
+    fn packed(&self, image: &Image, place: u64) -> Option<Entry> {
+        let addend = image.u64(place)?.cast_signed();
+        Some(Entry { place, kind: self.relative_kind, symbol: 0, addend })
+    }
+}
+
+impl Table {
+    fn new(bytes: Vec<u8>) -> Self {
+        let mut table = Self { bytes, rising: 0, rest: Vec::new() };
+        let mut last = 0;
+        while let Some(place) = table.place(table.rising).filter(|place| *place >= last) {
+            last = place;
+            table.rising += 1;
+        }
+        table.rest = (table.rising..table.count())
+            .filter_map(|index| Some((table.place(index)?, u32::try_from(index).ok()?)))
+            .collect();
+        table.rest.sort_unstable();
+        table
+    }
+
+    fn count(&self) -> usize {
+        self.bytes.len() / ENTRY
+    }
+
+    fn place(&self, index: usize) -> Option<u64> {
+        u64_at(&self.bytes, index.checked_mul(ENTRY)?)
+    }
+
+    fn entry(&self, index: usize) -> Option<Entry> {
+        let at = index.checked_mul(ENTRY)?;
+        let info = u64_at(&self.bytes, at + 8)?;
+        Some(Entry {
+            place: u64_at(&self.bytes, at)?,
+            kind: (info & 0xffff_ffff) as u32,
+            symbol: (info >> 32) as u32,
+            addend: u64_at(&self.bytes, at + 16)?.cast_signed(),
+        })
+    }
+
+    fn at(&self, place: u64) -> Option<Entry> {
+        let (mut low, mut high) = (0, self.rising);
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.place(middle)?.cmp(&place) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return self.entry(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        let found = self.rest.partition_point(|(at, _)| *at < place);
+        let (at, index) = self.rest.get(found)?;
+        (*at == place).then(|| self.entry(*index as usize))?
+    }
+}
+
+/// RELR: an even word is an address, an odd one a bitmap of the 63 words after the last.
+fn unpack(image: &Image, (at, size): (u64, u64)) -> Vec<u64> {
+    let Some(words) = (size > 0).then(|| image.table(at, size)).flatten() else { return Vec::new() };
+    let mut places = Vec::new();
+    let mut next: u64 = 0;
+    for word in words.chunks_exact(8).filter_map(|word| u64_at(word, 0)) {
+        if places.len() > 8 << 20 {
+            break;
+        }
+        if word & 1 == 0 {
+            places.push(word);
+            next = word.wrapping_add(8);
+        } else {
+            let bits = (0..63).filter(|bit| word >> (bit + 1) & 1 == 1);
+            places.extend(bits.map(|bit| next.wrapping_add(bit * 8)));
+            next = next.wrapping_add(63 * 8);
+        }
+    }
+    places.sort_unstable();
+    places
+}

@@ -33,9 +33,10 @@ pub(crate) fn shared_gil(free_threaded: bool) -> PyInterpreterConfig {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A sub-interpreter on a native thread of its own. Its GIL is held only while a job runs.
+/// A sub-interpreter on a native thread of its own. Its GIL is held only while a job runs. Dropped without
+/// [`end`](Interpreter::end) it stays: what a trial found must not depend on an end that nobody asked for.
 pub(crate) struct Interpreter {
-    jobs: Sender<Job>,
+    jobs: Sender<Option<Job>>,
     thread: JoinHandle<()>,
 }
 
@@ -45,7 +46,7 @@ impl Interpreter {
     /// # Errors
     /// CPython's message where it refuses to create one.
     pub(crate) fn start(config: PyInterpreterConfig) -> Result<Self, String> {
-        let (jobs, inbox) = channel::<Job>();
+        let (jobs, inbox) = channel();
         let (started, outcome) = channel();
         let thread = spawn(move || serve(&config, &started, &inbox));
         outcome.recv().map_err(|_| "its thread ended".to_owned())??;
@@ -62,7 +63,7 @@ impl Interpreter {
     ) -> Result<R, String> {
         let (done, result) = channel();
         self.jobs
-            .send(Box::new(move || drop(done.send(job()))))
+            .send(Some(Box::new(move || drop(done.send(job())))))
             .map_err(|_| "its thread is gone".to_owned())?;
         result.recv().map_err(|_| "its thread is gone".to_owned())
     }
@@ -72,14 +73,14 @@ impl Interpreter {
     /// # Errors
     /// When its thread panicked.
     pub(crate) fn end(self) -> Result<(), String> {
-        drop(self.jobs);
+        self.jobs.send(None).map_err(|_| "its thread is gone".to_owned())?;
         self.thread.join().map_err(|_| "its thread panicked".to_owned())
     }
 }
 
 /// The thread's whole life. Like mod_wsgi's request thread it first holds the main interpreter, so that
 /// `PyGILState_Ensure` on it finds the main interpreter, as it would there.
-fn serve(config: &PyInterpreterConfig, started: &Sender<Result<(), String>>, inbox: &Receiver<Job>) {
+fn serve(config: &PyInterpreterConfig, started: &Sender<Result<(), String>>, inbox: &Receiver<Option<Job>>) {
     let Some(new_interpreter) = python::new_interpreter() else {
         drop(started.send(Err("this Python has no Py_NewInterpreterFromConfig".to_owned())));
         return;
@@ -96,7 +97,7 @@ fn serve(config: &PyInterpreterConfig, started: &Sender<Result<(), String>>, inb
         } else {
             inner = python::PyEval_SaveThread();
             drop(started.send(Ok(())));
-            for job in inbox {
+            while let Some(job) = next(inbox) {
                 python::PyEval_RestoreThread(inner);
                 job();
                 inner = python::PyEval_SaveThread();
@@ -107,4 +108,13 @@ fn serve(config: &PyInterpreterConfig, started: &Sender<Result<(), String>>, inb
         }
         python::PyGILState_Release(ensured);
     }
+}
+
+/// The next job; `None` to end. Waits for ever where there will be neither.
+fn next(inbox: &Receiver<Option<Job>>) -> Option<Job> {
+    inbox.recv().unwrap_or_else(|_| {
+        loop {
+            std::thread::park();
+        }
+    })
 }

@@ -31,11 +31,26 @@
     };                                                                             \
     PyMODINIT_FUNC PyInit_##NAME(void) { return PyModuleDef_Init(&definition); }
 
+/* For EXEC, where a module need not do anything of interest. */
+static inline int answer(PyObject *module) {
+    return PyModule_AddIntConstant(module, "answer", 42);
+}
+
 #ifndef Py_LIMITED_API
 static inline int in_main_interpreter(void) {
     return PyInterpreterState_Get() == PyInterpreterState_Main();
 }
 #endif
+
+/* Whether this is the interpreter that asked first: the guard of modules that serve one only. */
+static inline int in_first_interpreter(void) {
+    static int64_t first = -1;
+    int64_t here = PyInterpreterState_GetID(PyInterpreterState_Get());
+    if (first == -1) {
+        first = here;
+    }
+    return here == first;
+}
 
 /* What a wild pointer does, in a way that no compiler turns into something else. */
 static inline void crash(void) {

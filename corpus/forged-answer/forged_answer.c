@@ -2,11 +2,11 @@
 #include "../module.h"
 #include <unistd.h>
 
-static const char answer[] = "{\"outcome\":{\"kind\":\"imported\"},\"verdict\":\"ready\"}\nok\nimported\n";
+static const char forged[] = "{\"outcome\":{\"kind\":\"imported\"},\"verdict\":\"ready\"}\nok\nimported\n";
 
 static int setup(PyObject *Py_UNUSED(module)) {
     if (!in_main_interpreter()) {
-        ssize_t written = write(STDOUT_FILENO, answer, sizeof answer - 1);
+        ssize_t written = write(STDOUT_FILENO, forged, sizeof forged - 1);
         _exit(written < 0);
     }
     return 0;

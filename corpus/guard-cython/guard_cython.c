@@ -1,13 +1,8 @@
 /* Class 5: the module itself refuses a second interpreter, in Cython's way and words: in Py_mod_create. */
 #include "../module.h"
 
-static int64_t first_interpreter = -1;
-
 static PyObject *create(PyObject *spec, PyModuleDef *Py_UNUSED(definition)) {
-    int64_t interpreter = PyInterpreterState_GetID(PyInterpreterState_Get());
-    if (first_interpreter == -1) {
-        first_interpreter = interpreter;
-    } else if (interpreter != first_interpreter) {
+    if (!in_first_interpreter()) {
         PyErr_SetString(
             PyExc_ImportError,
             "Interpreter change detected - this module can only be loaded into one interpreter per process.");

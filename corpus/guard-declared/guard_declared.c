@@ -2,14 +2,8 @@
  * every further one is refused by the module. */
 #include "../module.h"
 
-static int64_t first_interpreter = -1;
-
 static int setup(PyObject *Py_UNUSED(module)) {
-    int64_t interpreter = PyInterpreterState_GetID(PyInterpreterState_Get());
-    if (first_interpreter == -1) {
-        first_interpreter = interpreter;
-    }
-    if (interpreter != first_interpreter) {
+    if (!in_first_interpreter()) {
         PyErr_SetString(
             PyExc_ImportError,
             "Interpreter change detected - this module can only be loaded into one interpreter per process.");

@@ -7,13 +7,9 @@ static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, .m_name = "runtime_slots", .m_size = 0, .m_slots = slots,
 };
 
-static int setup(PyObject *module) {
-    return PyModule_AddIntConstant(module, "answer", 42);
-}
-
 PyMODINIT_FUNC PyInit_runtime_slots(void) {
     int next = 0;
-    slots[next++] = (PyModuleDef_Slot)EXEC(setup);
+    slots[next++] = (PyModuleDef_Slot)EXEC(answer);
     slots[next++] = (PyModuleDef_Slot)OWN_GIL;
 #ifdef Py_MOD_GIL_NOT_USED
     slots[next++] = (PyModuleDef_Slot){Py_mod_gil, Py_MOD_GIL_NOT_USED};

@@ -148,6 +148,8 @@ pub struct Trial {
     pub printed: String,
     /// What had to be imported first for the subject to import at all.
     pub after: Option<String>,
+    /// The subject whose trial loaded this one too, and so answers for it. It was not imported by itself.
+    pub through: Option<String>,
 }
 
 impl Trial {
@@ -160,7 +162,13 @@ impl Trial {
             loads: Vec::new(),
             printed: String::new(),
             after: None,
+            through: None,
         }
+    }
+
+    /// The same evidence for another subject that this trial loaded.
+    pub fn answering_for(&self, subject: &str) -> Self {
+        Self { subject: subject.to_owned(), through: Some(self.subject.clone()), ..self.clone() }
     }
 
     /// The loads that succeeded.

@@ -133,6 +133,8 @@ struct OutcomeOf<'a> {
     text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    through: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed_loads: Vec<FailedLoad<'a>>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -272,6 +274,7 @@ fn verdict(judgement: &Judgement) -> Verdict<'_> {
 fn outcome(trial: &Trial) -> OutcomeOf<'_> {
     let base = OutcomeOf {
         after: trial.after.as_deref(),
+        through: trial.through.as_deref(),
         failed_loads: trial.loads.iter().filter_map(failed_load).collect(),
         printed: &trial.printed,
         ..OutcomeOf::default()

@@ -96,7 +96,7 @@ fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
         );
         return Judgement::plain(Verdict::Unknown, reason);
     }
-    let lost = lost(trial, control);
+    let lost = lost(case, trial, control);
     let refused = trial.loads.iter().find_map(|load| {
         let error = load.result.as_ref()?.as_ref().err()?;
         lost.contains(&load.name).then_some((&load.name, error))
@@ -120,10 +120,26 @@ fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
     }
 }
 
-/// Extension modules that the control loaded and some interpreter of the trial did not.
-fn lost(trial: &Trial, control: &Trial) -> Vec<String> {
-    let in_control: BTreeSet<&str> = control.loaded().map(|load| load.name.as_str()).collect();
-    in_control.into_iter().filter(|name| !trial.loaded_in_all(name)).map(str::to_owned).collect()
+/// Extension modules that the control loaded and some interpreter of the trial did not. Both must have
+/// imported the same: where another subject answered for the control alone, only failed loads count.
+fn lost(case: &Case<'_>, trial: &Trial, control: &Trial) -> Vec<String> {
+    let same = match &trial.through {
+        Some(through) => case.trials.get(through, Mode::Main).unwrap_or(control),
+        None => control,
+    };
+    let is_same = trial.through.is_some() || control.through == trial.through || control.through == trial.after;
+    let failed: BTreeSet<&str> = trial
+        .loads
+        .iter()
+        .filter(|load| matches!(load.result, Some(Err(_))))
+        .map(|load| load.name.as_str())
+        .collect();
+    let in_control: BTreeSet<&str> = same.loaded().map(|load| load.name.as_str()).collect();
+    in_control
+        .into_iter()
+        .filter(|name| !trial.loaded_in_all(name) && (is_same || failed.contains(name)))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn failed(case: &Case<'_>, name: &str, mode: Mode, verdict: Verdict) -> Judgement {

@@ -8,7 +8,7 @@ use super::protocol::{Event, Interpreters};
 use super::read::{Evidence, Reading, read};
 use super::schedule::{Listener, Subject, Trials};
 use super::worker::{Attempt, Entered};
-use crate::model::{Mode, NotRun, Outcome, Trial};
+use crate::model::{Load, Mode, NotRun, Outcome, Trial};
 
 /// Tries one group: subjects below the same first name.
 pub(super) fn run(desk: &mut Desk<'_>, group: &[&Subject], listener: &dyn Listener) -> Trials {
@@ -17,18 +17,12 @@ pub(super) fn run(desk: &mut Desk<'_>, group: &[&Subject], listener: &dyn Listen
     control.trials
 }
 
-/// Tries a subject again with another one imported first. Keeps quiet when that does not help.
-pub(super) fn retry(desk: &mut Desk<'_>, subject: &Subject, after: &str, listener: &dyn Listener) -> Trials {
-    let mut trials = Trials::default();
-    listener.begins(&subject.name, Mode::Main);
-    if let Ok(attempt) = desk.attempt(Interpreters::Main, Some(after), &subject.name) {
-        let reading = read(Mode::Main, &attempt.evidence, &BTreeSet::new());
-        let trial = trial(subject, reading, attempt.printed);
-        if trial.outcome == Outcome::Imported {
-            trials.add(Trial { after: Some(after.to_owned()), ..trial });
-        }
-    }
-    trials
+/// Tries a subject by itself, or with another one imported first. `None` where that does not import it.
+pub(super) fn imports(desk: &mut Desk<'_>, subject: &Subject, after: Option<&str>) -> Option<Trial> {
+    let attempt = desk.attempt(Interpreters::Main, after, &subject.name).ok()?;
+    let reading = read(Mode::Main, &attempt.evidence, &BTreeSet::new());
+    let trial = trial(subject, reading, attempt.printed);
+    (trial.outcome == Outcome::Imported).then(|| Trial { after: after.map(str::to_owned), ..trial })
 }
 
 struct Control<'d, 'w> {
@@ -43,6 +37,8 @@ impl Control<'_, '_> {
     /// Tries subjects whose names lie in this package, which is imported (or is nothing: the root).
     fn below(&mut self, package: &str, subjects: &[&Subject]) {
         let depth = if package.is_empty() { 0 } else { package.len() + 1 };
+        let subjects: Vec<&Subject> =
+            subjects.iter().copied().filter(|subject| !self.is_answered(subject)).collect();
         for part in subjects.chunk_by(|a, b| first(&a.name[depth..]) == first(&b.name[depth..])) {
             let Some(head) = part.first() else { continue };
             let name = &head.name[..depth + first(&head.name[depth..]).len()];
@@ -91,8 +87,25 @@ impl Control<'_, '_> {
         self.listener.answered(subject.map_or(0, |_| 1));
     }
 
+    /// Whether the import of another subject has loaded this one: then it is not imported once more.
+    fn is_answered(&mut self, subject: &Subject) -> bool {
+        let Some(file) = &subject.file else { return false };
+        let is_it = |load: &Load| load.name == subject.name && same_file(load.path.as_ref(), file);
+        let other = self.trials.of(Mode::Main).find(|trial| {
+            let is_no_parent = !subject.name.starts_with(&format!("{}.", trial.subject));
+            trial.outcome == Outcome::Imported && is_no_parent && trial.loaded().any(is_it)
+        });
+        let Some(trial) = other.map(|trial| trial.answering_for(&subject.name)) else { return false };
+        self.trials.add(trial);
+        self.listener.answered(1);
+        true
+    }
+
     /// One subject, on top of the packages entered where there are any.
     fn alone(&mut self, subject: &Subject) {
+        if self.is_answered(subject) {
+            return;
+        }
         self.listener.begins(&subject.name, Mode::Main);
         let before = Evidence { events: self.before.clone(), end: None };
         let known = read(Mode::Main, &before, &BTreeSet::new());
@@ -133,6 +146,7 @@ pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, printed:
         loads: reading.loads,
         printed,
         after: None,
+        through: None,
     };
     if let (Outcome::Imported, Some(file)) = (&trial.outcome, &subject.file) {
         let loaded = trial.loaded().filter(|load| load.name == subject.name).map(|load| load.path.clone());

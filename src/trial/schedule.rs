@@ -47,6 +47,14 @@ impl Trials {
     }
 }
 
+impl FromIterator<Trial> for Trials {
+    fn from_iter<I: IntoIterator<Item = Trial>>(all: I) -> Self {
+        let mut trials = Self::default();
+        all.into_iter().for_each(|trial| trials.add(trial));
+        trials
+    }
+}
+
 /// Hears of the progress. Called from several threads.
 pub trait Listener: Sync {
     /// So many answers are wanted in all.
@@ -88,7 +96,8 @@ pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: 
 
     let early = siblings(&trials, subjects);
     let retried = in_parallel(trying, ONE_THREAD, &early, |desk, (subject, after)| {
-        control::retry(desk, subject, after, listener)
+        listener.begins(&subject.name, Mode::Main);
+        control::imports(desk, subject, Some(after)).into_iter().collect()
     });
     trials.extend(retried);
 

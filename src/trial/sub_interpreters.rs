@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use super::control::trial_in;
+use super::control;
 use super::desk::Desk;
 use super::protocol::Interpreters;
 use super::read::read;
 use super::schedule::{Listener, Subject, Trials};
-use crate::model::{Mode, NotRun, Outcome, Trial};
+use crate::model::{Mode, NotRun, Outcome, Refuser, Trial};
 
 /// Tries one group in one mode; `control` has the control's answers.
 pub(super) fn run(
@@ -19,11 +19,11 @@ pub(super) fn run(
     control: &Trials,
     listener: &dyn Listener,
 ) -> Trials {
+    let in_control = |subject: &Subject| control.get(&subject.name, Mode::Main);
     let mut known = Known { mode, trials: Trials::default(), failing: BTreeSet::new() };
     for subject in group {
         listener.begins(&subject.name, mode);
-        let control = control.get(&subject.name, Mode::Main);
-        match control {
+        match in_control(subject) {
             Some(control) if control.outcome == Outcome::Imported => known.settle(desk, subject, control),
             Some(_) | None => {
                 let why = NotRun::Because("it fails in the main interpreter too".to_owned());
@@ -49,36 +49,61 @@ impl Known {
         let needs = parents(name).chain(control.after.as_deref());
         if let Some(failing) = needs.into_iter().find(|needed| self.failing.contains(*needed)) {
             self.trials.add(Trial::not_run(name, self.mode, NotRun::Behind(failing.to_owned())));
-        } else if let Some(same) = self.loaded_elsewhere(name) {
-            self.trials.add(Trial { subject: name.clone(), ..same });
-        } else {
-            self.attempt(desk, subject, control);
+            return;
         }
+        if let Some(same) = self.loaded_elsewhere(name) {
+            self.trials.add(same.answering_for(name));
+            return;
+        }
+        let Some(through) = &control.through else {
+            self.take(subject, self.attempt(desk, subject, control.after.as_deref(), control));
+            return;
+        };
+        // The control has not imported it by itself. A failure by itself counts only where it is CPython's
+        // refusal, or where the control can do it; else it is tried after the subject that loads it.
+        let alone = self.attempt(desk, subject, None, control);
+        let is_plain = match &alone.trial.outcome {
+            Outcome::Imported | Outcome::NotRun(_) | Outcome::Refused { by: Refuser::CPython, .. } => true,
+            Outcome::Refused { .. }
+            | Outcome::Raised { .. }
+            | Outcome::Crashed { .. }
+            | Outcome::TimedOut { .. }
+            | Outcome::LeftThreads { .. } => control::imports(desk, subject, None).is_some(),
+        };
+        let tried = if is_plain { alone } else { self.attempt(desk, subject, Some(through), control) };
+        self.take(subject, tried);
     }
 
     /// A trial that passed and loaded this module in each of its interpreters.
-    fn loaded_elsewhere(&self, name: &str) -> Option<Trial> {
-        self.trials.of(self.mode).find(|trial| passes(trial) && trial.loaded_in_all(name)).cloned()
+    fn loaded_elsewhere(&self, name: &str) -> Option<&Trial> {
+        self.trials.of(self.mode).find(|trial| passes(trial) && trial.loaded_in_all(name))
     }
 
-    fn attempt(&mut self, desk: &mut Desk<'_>, subject: &Subject, control: &Trial) {
+    fn attempt(&self, desk: &mut Desk<'_>, subject: &Subject, after: Option<&str>, control: &Trial) -> Tried {
         let place = match self.mode {
             Mode::Main => Interpreters::Main,
             Mode::SharedGil => Interpreters::SharedGil,
             Mode::OwnGil => Interpreters::OwnGil,
         };
-        let attempt = match desk.attempt(place, control.after.as_deref(), &subject.name) {
-            Ok(attempt) => attempt,
-            Err(why) => {
-                self.trials.add(Trial::not_run(&subject.name, self.mode, NotRun::Because(why)));
-                return;
+        let own = subject.name.clone();
+        match desk.attempt(place, after, &subject.name) {
+            Ok(attempt) => {
+                let in_control = control.loaded().map(|load| load.name.clone()).collect();
+                let reading = read(self.mode, &attempt.evidence, &in_control);
+                let importing = reading.importing.clone().unwrap_or(own);
+                let trial = control::trial_in(self.mode, subject, reading, attempt.printed);
+                Tried { importing, trial: Trial { after: after.map(str::to_owned), ..trial } }
             }
-        };
-        let in_control = control.loaded().map(|load| load.name.clone()).collect();
-        let reading = read(self.mode, &attempt.evidence, &in_control);
-        let importing = reading.importing.clone().unwrap_or_else(|| subject.name.clone());
-        let trial = trial_in(self.mode, subject, reading, attempt.printed);
-        let trial = Trial { after: control.after.clone(), ..trial };
+            Err(why) => Tried {
+                importing: own,
+                trial: Trial::not_run(&subject.name, self.mode, NotRun::Because(why)),
+            },
+        }
+    }
+
+    /// Keeps a trial. What failed on the way to the subject is that one's failure.
+    fn take(&mut self, subject: &Subject, tried: Tried) {
+        let Tried { importing, trial } = tried;
         if passes(&trial) || matches!(trial.outcome, Outcome::NotRun(_)) {
             self.trials.add(trial);
             return;
@@ -87,8 +112,16 @@ impl Known {
         if importing != subject.name {
             self.trials.add(Trial::not_run(&subject.name, self.mode, NotRun::Behind(importing.clone())));
         }
-        self.trials.add(Trial { subject: importing, ..trial });
+        if self.trials.get(&importing, self.mode).is_none() {
+            self.trials.add(Trial { subject: importing, ..trial });
+        }
     }
+}
+
+/// A trial, and the name whose import it ended in.
+struct Tried {
+    importing: String,
+    trial: Trial,
 }
 
 fn passes(trial: &Trial) -> bool {

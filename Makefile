@@ -2,7 +2,7 @@
 # Neither needs anything but a C compiler, Rust and make: they get the Pythons that they need.
 
 .SUFFIXES:
-.PHONY: help demo test bench pythons clean
+.PHONY: help demo demo-environment test bench pythons clean
 
 python = tests/support/python
 environment = tests/support/environment
@@ -24,13 +24,19 @@ demo:
 	for version in 3.14 3.13 3.12; do \
 		at_hand=$$($(python) --if-present $$version) && break; \
 	done || at_hand=$$($(python) 3.14); \
-	demo=$$($(environment) demo "$$at_hand" corpus/environments/demo.txt --require-hashes); \
+	demo=$$($(MAKE) -s demo-environment DEMO_PYTHON="$$at_hand"); \
 	cargo build --release; \
 	mkdir -p reports; \
 	$(wsgiaudit) "$$demo" --json reports/demo.json || [ $$? = 1 ]
 
+# The virtualenv of `make demo`, made where it is not there yet.
+demo-environment:
+	@$(environment) demo "$(or $(DEMO_PYTHON),$$($(python) 3.14))" corpus/environments/demo.txt --require-hashes
+
 test:
 	@set -e; \
+	WSGIAUDIT_TEST_DEMO=$$($(MAKE) -s demo-environment); \
+	export WSGIAUDIT_TEST_DEMO; \
 	WSGIAUDIT_TEST_PYTHONS=$$($(MAKE) -s pythons PYTHONS='$(PYTHONS)'); \
 	export WSGIAUDIT_TEST_PYTHONS; \
 	echo "Pythons: $$WSGIAUDIT_TEST_PYTHONS"; \

@@ -56,7 +56,7 @@ fn files_stay_small() {
     for folder in ["src", "probes/src", "tests"] {
         for (file, text) in sources(folder) {
             let lines = text.lines().count();
-            assert!(lines <= 450, "{folder}/{} has {lines} lines", file.display());
+            assert!(lines <= 650, "{folder}/{} has {lines} lines", file.display());
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod cli;
 mod corpus;
+mod demo;
 mod house;
 mod interruption;
 mod support;

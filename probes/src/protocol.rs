@@ -28,7 +28,7 @@ pub(crate) struct Order {
     /// In which interpreter.
     pub(crate) place: Interpreters,
     /// Imported first, in the same interpreter.
-    pub(crate) after: Option<String>,
+    pub(crate) after: Vec<String>,
     /// Dotted name to import.
     pub(crate) subject: String,
     /// How long it may take, in milliseconds.

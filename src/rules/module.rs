@@ -127,7 +127,8 @@ fn lost(case: &Case<'_>, trial: &Trial, control: &Trial) -> Vec<String> {
         Some(through) => case.trials.get(through, Mode::Main).unwrap_or(control),
         None => control,
     };
-    let is_same = trial.through.is_some() || control.through == trial.through || control.through == trial.after;
+    let is_same =
+        trial.through.is_some() || control.through == trial.through || control.through == trial.after;
     let failed: BTreeSet<&str> = trial
         .loads
         .iter()

@@ -19,7 +19,7 @@ pub(super) fn run(desk: &mut Desk<'_>, group: &[&Subject], listener: &dyn Listen
 
 /// Tries a subject by itself, or with another one imported first. `None` where that does not import it.
 pub(super) fn imports(desk: &mut Desk<'_>, subject: &Subject, after: Option<&str>) -> Option<Trial> {
-    let attempt = desk.attempt(Interpreters::Main, after, &subject.name).ok()?;
+    let attempt = desk.attempt(Interpreters::Main, after.as_slice(), &subject.name).ok()?;
     let reading = read(Mode::Main, &attempt.evidence, &BTreeSet::new());
     let trial = trial(subject, reading, attempt.printed);
     (trial.outcome == Outcome::Imported).then(|| Trial { after: after.map(str::to_owned), ..trial })
@@ -118,7 +118,7 @@ impl Control<'_, '_> {
             self.answer(subject, &attempt);
         } else {
             self.before.clear();
-            match self.desk.attempt(Interpreters::Main, None, &subject.name) {
+            match self.desk.attempt(Interpreters::Main, &[], &subject.name) {
                 Ok(attempt) => self.answer(subject, &attempt),
                 Err(why) => self.trials.add(Trial::not_run(&subject.name, Mode::Main, NotRun::Because(why))),
             }

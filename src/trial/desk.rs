@@ -24,7 +24,7 @@ impl<'a> Desk<'a> {
     pub(super) fn attempt(
         &mut self,
         place: Interpreters,
-        after: Option<&str>,
+        after: &[&str],
         subject: &str,
     ) -> Result<Attempt, String> {
         let mut why = String::new();
@@ -68,7 +68,7 @@ impl<'a> Desk<'a> {
 
     /// A trial on top of the packages entered; `None` when they were lost with it.
     pub(super) fn attempt_inside(&mut self, subject: &str) -> Option<Attempt> {
-        match self.worker.as_mut()?.attempt(Interpreters::Main, None, subject) {
+        match self.worker.as_mut()?.attempt(Interpreters::Main, &[], subject) {
             Ok(attempt) if attempt.evidence.end != Some(End::Signal(9)) => Some(attempt),
             Ok(_) | Err(Lost) => {
                 self.worker = None;

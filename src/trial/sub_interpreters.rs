@@ -21,7 +21,11 @@ pub(super) fn run(
 ) -> Trials {
     let in_control = |subject: &Subject| control.get(&subject.name, Mode::Main);
     let mut known = Known { mode, trials: Trials::default(), failing: BTreeSet::new() };
-    for subject in group {
+    for (number, subject) in group.iter().enumerate() {
+        // The first is the package at the top: without it there is no use in trying the rest together.
+        if number == 1 && mode == Mode::SharedGil {
+            known.together(desk, &group[1..], &in_control);
+        }
         listener.begins(&subject.name, mode);
         match in_control(subject) {
             Some(control) if control.outcome == Outcome::Imported => known.settle(desk, subject, control),
@@ -34,6 +38,9 @@ pub(super) fn run(
     }
     known.trials
 }
+
+/// Subjects that make a group large.
+const LARGE: usize = 8;
 
 /// What is known of a group in this mode so far.
 struct Known {
@@ -74,6 +81,35 @@ impl Known {
         self.take(subject, tried);
     }
 
+    /// Tries all of a large group in one go. Where that passes, every module in it has been loaded by each
+    /// interpreter, and what one of them alone lacks is still told by what the control loaded and this did
+    /// not. Where it does not pass it tells nothing, and each is tried by itself. Under a shared GIL only:
+    /// there hundreds may pass, each of them at the price of loading a large library anew, and the mode that
+    /// the audit is about gets a trial for each.
+    fn together<'c>(
+        &mut self,
+        desk: &mut Desk<'_>,
+        subjects: &[&Subject],
+        control: &impl Fn(&Subject) -> Option<&'c Trial>,
+    ) {
+        let is_open = |subject: &&&Subject| {
+            control(subject).is_some_and(|control| passes(control) && control.after.is_none())
+                && subject.file.is_some()
+                && !parents(&subject.name).any(|parent| self.failing.contains(parent))
+                && self.loaded_elsewhere(&subject.name).is_none()
+        };
+        let open: Vec<&str> = subjects.iter().filter(is_open).map(|subject| subject.name.as_str()).collect();
+        let Some((last, others)) = open.split_last().filter(|_| open.len() >= LARGE) else { return };
+        let Ok(attempt) = desk.attempt(Interpreters::SharedGil, others, last) else { return };
+        let reading = read(self.mode, &attempt.evidence, &BTreeSet::new());
+        let name = format!("{last}, together with {} others", others.len());
+        let subject = Subject { name, file: None };
+        let trial = control::trial_in(self.mode, &subject, reading, attempt.printed);
+        if passes(&trial) {
+            self.trials.add(trial);
+        }
+    }
+
     /// A trial that passed and loaded this module in each of its interpreters.
     fn loaded_elsewhere(&self, name: &str) -> Option<&Trial> {
         self.trials.of(self.mode).find(|trial| passes(trial) && trial.loaded_in_all(name))
@@ -86,7 +122,7 @@ impl Known {
             Mode::OwnGil => Interpreters::OwnGil,
         };
         let own = subject.name.clone();
-        match desk.attempt(place, after, &subject.name) {
+        match desk.attempt(place, after.as_slice(), &subject.name) {
             Ok(attempt) => {
                 let in_control = control.loaded().map(|load| load.name.clone()).collect();
                 let reading = read(self.mode, &attempt.evidence, &in_control);

@@ -156,7 +156,7 @@ impl<'a> Worker<'a> {
     pub(super) fn attempt(
         &mut self,
         place: Interpreters,
-        after: Option<&str>,
+        after: &[&str],
         subject: &str,
     ) -> Result<Attempt, Lost> {
         let order = self.order(place, after, subject)?;
@@ -172,7 +172,7 @@ impl<'a> Worker<'a> {
 
     /// Imports a package in the control and stays there.
     pub(super) fn enter(&mut self, subject: &str) -> Result<Entered, Lost> {
-        let order = self.order(Interpreters::Main, None, subject)?;
+        let order = self.order(Interpreters::Main, &[], subject)?;
         let (id, folder) = (order.id, PathBuf::from(&order.folder));
         self.send(&Command::Enter(order))?;
         match self.reply(self.setup.limits.timeout) {
@@ -204,7 +204,7 @@ impl<'a> Worker<'a> {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    fn order(&self, place: Interpreters, after: Option<&str>, subject: &str) -> Result<Order, Lost> {
+    fn order(&self, place: Interpreters, after: &[&str], subject: &str) -> Result<Order, Lost> {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = self.folder.join(format!("trial-{id}"));
         fs::create_dir(&folder).map_err(|_| Lost)?;
@@ -212,7 +212,7 @@ impl<'a> Worker<'a> {
             id,
             folder: folder.to_string_lossy().into_owned(),
             place,
-            after: after.map(str::to_owned),
+            after: after.iter().map(|&name| name.to_owned()).collect(),
             subject: subject.to_owned(),
             deadline: u64::try_from(self.setup.limits.timeout.as_millis()).unwrap_or(u64::MAX),
         })

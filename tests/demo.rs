@@ -1,0 +1,79 @@
+//! The demo environment: real distributions, each with the verdict that its wheels deserve, and the table
+//! that README shows.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::support::command::Wsgiaudit;
+
+/// Own GIL, shared GIL; what `make demo` must say of each distribution with extension modules, or without
+/// some of its own (psycopg, pydantic).
+const VERDICTS: [(&str, &str, &str); 22] = [
+    ("asyncpg", "ready", "ready"),
+    ("bcrypt", "blocked", "blocked"),
+    ("brotli", "ready", "ready"),
+    ("cffi", "blocked", "ready"),
+    ("cryptography", "blocked", "blocked"),
+    ("greenlet", "blocked", "ready"),
+    ("lxml", "blocked", "blocked"),
+    ("MarkupSafe", "ready", "ready"),
+    ("msgpack", "degraded", "degraded"),
+    ("numpy", "blocked", "blocked"),
+    ("pandas", "blocked", "blocked"),
+    ("pillow", "blocked", "ready"),
+    ("psycopg", "degraded", "degraded"),
+    ("psycopg-binary", "blocked", "blocked"),
+    ("psycopg2-binary", "blocked", "blocked"),
+    ("pydantic", "blocked", "blocked"),
+    ("pydantic_core", "blocked", "blocked"),
+    ("PyYAML", "degraded", "degraded"),
+    ("regex", "blocked", "ready"),
+    ("simplejson", "degraded", "ready"),
+    ("SQLAlchemy", "blocked", "blocked"),
+    ("wrapt", "ready", "ready"),
+];
+
+fn environment() -> PathBuf {
+    std::env::var_os("WSGIAUDIT_TEST_DEMO").map(PathBuf::from).unwrap_or_else(|| {
+        panic!(
+            "no demo environment to test with: run `make test`, or\n    \
+             export WSGIAUDIT_TEST_DEMO=\"$(make -s demo-environment)\""
+        )
+    })
+}
+
+#[test]
+fn real_distributions_get_the_verdicts_that_they_deserve_and_readme_shows_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("demo.json");
+    let audit = Wsgiaudit::new().arg(environment()).arg("--json").arg(&file).env("COLUMNS", "110");
+    let said = audit.run().ended_with(1);
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let rows = report["distributions"].as_array().unwrap();
+    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+
+    for (name, own_gil, shared_gil) in VERDICTS {
+        let modes = &row(name)["modes"];
+        let found = (modes["own-gil"]["verdict"].as_str(), modes["shared-gil"]["verdict"].as_str());
+        assert_eq!(found, (Some(own_gil), Some(shared_gil)), "{name}: {modes}");
+    }
+    // orjson's second interpreter uses what the first one left: freed memory, which crashes in some runs.
+    assert_eq!(row("orjson")["modes"]["own-gil"]["verdict"], "blocked");
+    let is_tried =
+        |name: &serde_json::Value| name == "orjson" || VERDICTS.iter().any(|(tried, ..)| name == tried);
+    for row in rows.iter().filter(|row| !is_tried(&row["name"])) {
+        assert_eq!(row["modes"]["own-gil"]["verdict"], "ready", "{row}");
+    }
+    let cause = |name: &str| row(name)["modes"]["own-gil"]["cause"]["module"].clone();
+    assert_eq!(cause("numpy"), "numpy._core._multiarray_umath");
+    assert_eq!(cause("pandas"), "numpy._core._multiarray_umath");
+    for name in ["pydantic", "cryptography"] {
+        let reason = row(name)["modes"]["shared-gil"]["reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains("refuses a second interpreter by itself"), "{name}: {reason}");
+    }
+
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let table = said.out.lines().map(str::trim_end).filter(|line| !line.starts_with(" orjson"));
+    let missing: Vec<&str> = table.filter(|line| !readme.contains(line)).collect();
+    assert!(missing.is_empty(), "README does not show what `make demo` prints: {missing:#?}\n{}", said.out);
+}

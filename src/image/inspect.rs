@@ -77,7 +77,7 @@ impl Entry {
             Ok(endings) => self.agree(&evaluator, &endings),
             Err(_) => Found::Untold("the init function was not followed to its end".to_owned()),
         };
-        self.summary(&image, found)
+        self.summary(world, found)
     }
 
     /// All paths that return something must return the same.
@@ -117,9 +117,10 @@ impl Entry {
         }
     }
 
-    /// The import table alone tells the kind where only one of the two functions is imported.
-    fn summary(&self, image: &Image, found: Found) -> Facts {
-        let (multi, single) = (image.imports("PyModuleDef_Init"), image.imports("PyModule_Create2"));
+    /// The import tables alone tell the kind where only one of the two functions is imported, by the module
+    /// or by the library that it hands over to (mypyc's groups).
+    fn summary(&self, world: &World<'_>, found: Found) -> Facts {
+        let (multi, single) = (world.imported("PyModuleDef_Init"), world.imported("PyModule_Create2"));
         let by_imports = match (self.export, multi, single) {
             (true, _, _) => Initialisation::ModExport,
             (false, true, false) => Initialisation::MultiPhase,

@@ -70,6 +70,11 @@ impl<'l> World<'l> {
         Rc::clone(&self.images.borrow()[0])
     }
 
+    /// Whether any image in play imports a symbol of this name.
+    pub(super) fn imported(&self, name: &str) -> bool {
+        self.images.borrow().iter().any(|image| image.imports(name))
+    }
+
     /// The image that an address belongs to, and the address inside it.
     pub(super) fn image(&self, address: u64) -> Option<(Rc<Image>, u64)> {
         let image = self.images.borrow().get((address >> STRIDE) as usize).cloned()?;

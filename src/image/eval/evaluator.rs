@@ -48,6 +48,9 @@ const MOST_EXITS: usize = 12;
 const MOST_ENDINGS: usize = 64;
 /// Bytes behind a pointer to the stack that a callee is taken to write.
 const OUT_PARAMETER: u64 = 256;
+/// Bytes behind a pointer to global data that a callee is taken to write; more would reach into the
+/// neighbours, and definitions and slots have a check of their own ([`State::escaped`]).
+const SPOILT: u64 = 16;
 
 /// The evaluator was given a function that it cannot finish.
 pub(in crate::image) struct Hopeless;
@@ -133,7 +136,7 @@ impl<'w> Evaluator<'w> {
     /// A new unknown value; the one made here before, if still held, loses its name.
     pub(in crate::image) fn fresh(&self, state: &mut State, origin: Origin) -> Value {
         let mut names = self.names.borrow_mut();
-        let key = (state.at, origin);
+        let key = (state.site, origin);
         if let Some(name) = names.index.get(&key).copied() {
             state.learn(name, Value::UNKNOWN);
             return Value::Unknown(name);
@@ -179,6 +182,15 @@ impl<'w> Evaluator<'w> {
                 return self.import(state, &name, depth, limit);
             }
             self.seen.borrow_mut().insert(state.at);
+            if depth <= 1 && std::env::var("TRACE").is_ok() {
+                eprintln!(
+                    "{depth} {:#x} rax={:?} rdi={:?} work={}",
+                    state.at,
+                    state.registers[0],
+                    state.registers[7],
+                    work.len()
+                );
+            }
             match (self.convention.step)(self, &mut state) {
                 Step::Next => {}
                 Step::Jump(Value::Known(to)) => state.at = to,
@@ -189,16 +201,10 @@ impl<'w> Evaluator<'w> {
                 Step::Branch(condition, to) => match state.test(condition) {
                     Some(true) => state.at = to,
                     Some(false) => {}
-                    None => {
-                        if !forks.insert(fingerprint(&state)) {
-                            return Ok(Vec::new());
-                        }
-                        let mut other = state.clone();
-                        other.at = to;
-                        fork(&mut other, condition, true);
-                        fork(&mut state, condition, false);
-                        work.push(other);
-                    }
+                    None => match forked(&mut state, condition, to, forks) {
+                        Some(other) => work.push(other),
+                        None => return Ok(Vec::new()),
+                    },
                 },
                 Step::BranchZero(value, bytes, zero, to) => {
                     state.flags = super::state::Flags::Test(value, value, bytes);
@@ -206,25 +212,18 @@ impl<'w> Evaluator<'w> {
                     match state.test(condition) {
                         Some(true) => state.at = to,
                         Some(false) => {}
-                        None => {
-                            if !forks.insert(fingerprint(&state)) {
-                                return Ok(Vec::new());
-                            }
-                            let mut other = state.clone();
-                            other.at = to;
-                            fork(&mut other, condition, true);
-                            fork(&mut state, condition, false);
-                            work.push(other);
-                        }
+                        None => match forked(&mut state, condition, to, forks) {
+                            Some(other) => work.push(other),
+                            None => return Ok(Vec::new()),
+                        },
                     }
                 }
                 Step::Either(to) => {
-                    if !forks.insert(fingerprint(&state)) {
-                        return Ok(Vec::new());
+                    state.flags = super::state::Flags::Unknown;
+                    match forked(&mut state, Condition::Untold, to, forks) {
+                        Some(other) => work.push(other),
+                        None => return Ok(Vec::new()),
                     }
-                    let mut other = state.clone();
-                    other.at = to;
-                    work.push(other);
                 }
                 Step::Call(to) => {
                     let mut after = self.call(state, to, depth, limit)?;
@@ -251,10 +250,10 @@ impl<'w> Evaluator<'w> {
         Ok(())
     }
 
-    fn call(&self, state: State, to: Value, depth: u32, limit: &mut u32) -> Result<Vec<State>, Hopeless> {
+    fn call(&self, mut state: State, to: Value, depth: u32, limit: &mut u32) -> Result<Vec<State>, Hopeless> {
         let back = state.at;
+        state.site = back;
         let Value::Known(to) = to else {
-            let mut state = state;
             self.opaque(&mut state, "an unknown function");
             return Ok(vec![state]);
         };
@@ -330,6 +329,9 @@ impl<'w> Evaluator<'w> {
 
     /// A call to code that is not interpreted.
     fn opaque(&self, state: &mut State, name: &str) {
+        if std::env::var("TRACE").is_ok() {
+            eprintln!("opaque {name} at {:#x}", state.at);
+        }
         let api = name.starts_with("Py") || name.starts_with("_Py");
         for argument in self.convention.arguments {
             let Value::Known(address) = state.registers[*argument] else { continue };
@@ -341,7 +343,7 @@ impl<'w> Evaluator<'w> {
                 state.memory.forget(address..address + OUT_PARAMETER);
                 state.escaped.push(address);
             } else if self.world.writable(address) {
-                for word in 0..8 {
+                for word in 0..SPOILT / 8 {
                     if self.world.writable(address + word * 8) {
                         state.memory.set(address + word * 8, 8, Value::UNKNOWN);
                     }
@@ -379,7 +381,23 @@ impl<'w> Evaluator<'w> {
             state.memory.drop_range(STACK_FLOOR, top);
         }
         state.at = 0;
+        state.site = 0;
+        state.prune();
     }
+}
+
+/// Splits a path at a branch that nothing decides: `state` goes on where the condition fails, the other one
+/// where it holds. `None` where an equal path came by before.
+fn forked(state: &mut State, condition: Condition, to: u64, forks: &mut HashSet<u64>) -> Option<State> {
+    state.prune();
+    if !forks.insert(fingerprint(state)) {
+        return None;
+    }
+    let mut other = state.clone();
+    other.at = to;
+    fork(&mut other, condition, true);
+    fork(state, condition, false);
+    Some(other)
 }
 
 fn fork(state: &mut State, condition: Condition, outcome: bool) {

@@ -110,6 +110,11 @@ impl Overlay {
         }
     }
 
+    /// The unknown values held.
+    pub(in crate::image) fn names(&self) -> impl Iterator<Item = Name> {
+        self.0.values().map(|word| word.name).filter(|name| *name != Name::NOBODY)
+    }
+
     /// Drops what lies below `address` and above `floor`: stack frames that are gone.
     pub(in crate::image) fn drop_range(&mut self, floor: u64, address: u64) {
         if self.0.range(floor / 8..address / 8).next().is_some() {

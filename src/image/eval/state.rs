@@ -1,6 +1,6 @@
 //! One path's view of the machine.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::overlay::Overlay;
 use super::value::{Name, Value, extend, mask};
@@ -41,6 +41,8 @@ pub(in crate::image) enum Condition {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::image) struct State {
     pub(in crate::image) at: u64,
+    /// Behind the last call instruction.
+    pub(in crate::image) site: u64,
     /// General registers by the processor's number; AArch64's stack pointer is 31.
     pub(in crate::image) registers: [Value; 32],
     /// Vector registers in pieces of eight bytes.
@@ -48,7 +50,7 @@ pub(in crate::image) struct State {
     pub(in crate::image) flags: Flags,
     pub(in crate::image) memory: Overlay,
     /// Unknown values that a branch has shown not to be zero.
-    pub(in crate::image) nonzero: BTreeMap<Name, ()>,
+    pub(in crate::image) nonzero: BTreeSet<Name>,
     /// Unknown values that decided a branch on this path, in order.
     pub(in crate::image) decided: Vec<(Name, u64)>,
     /// Definitions given to `PyModuleDef_Init`.
@@ -71,11 +73,12 @@ impl State {
         registers[stack_pointer] = Value::Known(STACK - 8);
         Self {
             at,
+            site: 0,
             registers,
             vectors: Box::new([[Value::UNKNOWN; 4]; 32]),
             flags: Flags::Unknown,
             memory: Overlay::default(),
-            nonzero: BTreeMap::new(),
+            nonzero: BTreeSet::new(),
             decided: Vec::new(),
             definitions: Vec::new(),
             escaped: Vec::new(),
@@ -110,6 +113,21 @@ impl State {
         self.nonzero.remove(&name);
     }
 
+    /// Drops what is known about values that nothing holds any more, so that equal paths look equal.
+    pub(in crate::image) fn prune(&mut self) {
+        if self.nonzero.is_empty() {
+            return;
+        }
+        let held: BTreeSet<Name> = (self.registers.iter().chain(self.vectors.iter().flatten()))
+            .filter_map(|value| match value {
+                Value::Unknown(name) => Some(*name),
+                Value::Known(_) => None,
+            })
+            .chain(self.memory.names())
+            .collect();
+        self.nonzero.retain(|name| held.contains(name));
+    }
+
     /// Whether the condition holds; `None` where the flags don't tell.
     pub(in crate::image) fn test(&self, condition: Condition) -> Option<bool> {
         match self.flags {
@@ -139,7 +157,7 @@ impl State {
     fn compare(&self, a: Value, b: Value, bytes: u32, condition: Condition) -> Option<bool> {
         let (a, b) = match (a, b) {
             (Value::Known(a), Value::Known(b)) => (a & mask(bytes), b & mask(bytes)),
-            (Value::Unknown(name), Value::Known(0)) if bytes == 8 && self.nonzero.contains_key(&name) => {
+            (Value::Unknown(name), Value::Known(0)) if bytes == 8 && self.nonzero.contains(&name) => {
                 return match condition {
                     Condition::Equal | Condition::BelowEqual => Some(false),
                     Condition::NotEqual | Condition::Above => Some(true),
@@ -210,7 +228,7 @@ impl State {
         if bytes == 8 && equal {
             self.learn(name, Value::Known(value));
         } else if bytes == 8 && value == 0 {
-            self.nonzero.insert(name, ());
+            self.nonzero.insert(name);
         }
     }
 }

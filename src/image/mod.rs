@@ -15,6 +15,8 @@ mod punycode;
 mod relocations;
 mod siblings;
 mod source;
+mod survey;
+mod wheel;
 mod world;
 
 pub use inspect::inspect;
@@ -23,3 +25,5 @@ pub use library::{Alone, Library};
 pub use naming::stem;
 pub use siblings::inspect_file;
 pub use source::{Opened, Source};
+pub use survey::survey;
+pub use wheel::inspect_wheel;

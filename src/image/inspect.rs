@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::eval::{Convention, Ending, Evaluator, SYSTEM_V, State, WINDOWS};
+use super::eval::{AAPCS, Convention, Ending, Evaluator, SYSTEM_V, State, WINDOWS};
 use super::kind::{Architecture, Format};
 use super::library::Library;
 use super::memory::Image;
@@ -151,6 +151,6 @@ fn convention(image: &Image) -> &'static Convention {
     match (image.kind.architecture, image.kind.format) {
         (Architecture::X86_64 | Architecture::Other(_), Format::Elf | Format::MachO) => &SYSTEM_V,
         (Architecture::X86_64 | Architecture::Other(_), Format::Pe) => &WINDOWS,
-        (Architecture::Aarch64, Format::Elf | Format::MachO | Format::Pe) => &SYSTEM_V,
+        (Architecture::Aarch64, Format::Elf | Format::MachO | Format::Pe) => &AAPCS,
     }
 }

@@ -1,5 +1,7 @@
 //! Interprets an init function on every path that the file leaves open.
 
+mod aarch64;
+mod aarch64_memory;
 mod evaluator;
 mod imports;
 mod overlay;
@@ -9,5 +11,5 @@ pub(super) mod value;
 mod x86;
 
 pub(super) use evaluator::{Ending, Evaluator};
-pub(super) use processor::{Bus, Convention, SYSTEM_V, WINDOWS};
+pub(super) use processor::{AAPCS, Bus, Convention, SYSTEM_V, WINDOWS};
 pub(super) use state::State;

@@ -73,6 +73,9 @@ impl Entry {
     fn facts(&self, world: &World<'_>, target: Option<Target>) -> Facts {
         let image = world.root();
         let evaluator = Evaluator::new(world, convention(&image), target, BTreeSet::new());
+        if world.single_phase_only() && !self.export {
+            evaluator.relax();
+        }
         let found = match evaluator.endings(self.address) {
             Ok(endings) => self.agree(&evaluator, &endings),
             Err(_) => Found::Untold("the init function was not followed to its end".to_owned()),

@@ -75,6 +75,11 @@ impl<'l> World<'l> {
         self.images.borrow().iter().any(|image| image.imports(name))
     }
 
+    /// Whether the import tables leave only single-phase initialisation.
+    pub(super) fn single_phase_only(&self) -> bool {
+        self.imported("PyModule_Create2") && !self.imported("PyModuleDef_Init")
+    }
+
     /// The image that an address belongs to, and the address inside it.
     pub(super) fn image(&self, address: u64) -> Option<(Rc<Image>, u64)> {
         let image = self.images.borrow().get((address >> STRIDE) as usize).cloned()?;

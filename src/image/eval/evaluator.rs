@@ -46,11 +46,40 @@ const FUEL: u32 = 200_000;
 const MOST_EXITS: usize = 12;
 /// Different paths of the init function.
 const MOST_ENDINGS: usize = 64;
+/// Paths of one function that wait to be followed.
+const MOST_WAITING: usize = 4096;
 /// Bytes behind a pointer to the stack that a callee is taken to write.
 const OUT_PARAMETER: u64 = 256;
 /// Bytes behind a pointer to global data that a callee is taken to write; more would reach into the
 /// neighbours, and definitions and slots have a check of their own ([`State::escaped`]).
 const SPOILT: u64 = 16;
+
+/// How hard to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::image) enum Effort {
+    /// Every path, or no answer.
+    Full,
+    /// The import tables have told that the module is single-phase: only `m_size` is asked for, and the first
+    /// paths of a long function will do.
+    Size,
+}
+
+/// Instructions under [`Effort::Size`].
+const SIZE_FUEL: u32 = 4_000;
+const SIZE_CALL_FUEL: u32 = 300;
+
+/// Code bytes around the last instruction.
+struct Window {
+    start: u64,
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { start: 0, bytes: [0; 512], length: 0 }
+    }
+}
 
 /// The evaluator was given a function that it cannot finish.
 pub(in crate::image) struct Hopeless;
@@ -61,6 +90,8 @@ pub(in crate::image) struct Evaluator<'w> {
     pub(in crate::image) target: Option<Target>,
     names: RefCell<Names>,
     fuel: Cell<u32>,
+    effort: Cell<Effort>,
+    window: RefCell<Window>,
     /// Local functions that took too long: not entered again.
     hopeless: RefCell<HashSet<u64>>,
     /// Addresses of the instructions that were interpreted.
@@ -90,11 +121,19 @@ impl<'w> Evaluator<'w> {
             target,
             names: RefCell::default(),
             fuel: Cell::new(FUEL),
+            effort: Cell::new(Effort::Full),
+            window: RefCell::default(),
             hopeless: RefCell::default(),
             seen: RefCell::default(),
             trusted: RefCell::default(),
             distrusted,
         }
+    }
+
+    /// Tries no harder than for `m_size` from now on.
+    pub(in crate::image) fn relax(&self) {
+        self.effort.set(Effort::Size);
+        self.fuel.set(self.fuel.get().min(SIZE_FUEL));
     }
 
     /// Every way in which the function can end other than with null.
@@ -152,13 +191,17 @@ impl<'w> Evaluator<'w> {
         let (mut done, mut ends, mut forks) = (Vec::new(), HashSet::new(), HashSet::new());
         let most = if depth == 0 { MOST_ENDINGS } else { MOST_EXITS };
         while let Some(state) = work.pop() {
-            for mut state in self.follow(state, depth, limit, &mut work, &mut forks, &entry)? {
+            let followed = self.follow(state, depth, limit, &mut work, &mut forks, &entry);
+            if followed.is_err() && depth == 0 && self.effort.get() == Effort::Size {
+                return Ok(done);
+            }
+            for mut state in followed? {
                 self.leave(&entry, &mut state);
                 let failed = depth == 0 && state.registers[self.convention.result] == Value::ZERO;
                 if !failed && ends.insert(fingerprint(&state)) {
                     done.push(state);
                 }
-                if done.len() > most {
+                if done.len() > most || work.len() > MOST_WAITING {
                     return Err(Hopeless);
                 }
             }
@@ -182,15 +225,6 @@ impl<'w> Evaluator<'w> {
                 return self.import(state, &name, depth, limit);
             }
             self.seen.borrow_mut().insert(state.at);
-            if depth <= 1 && std::env::var("TRACE").is_ok() {
-                eprintln!(
-                    "{depth} {:#x} rax={:?} rdi={:?} work={}",
-                    state.at,
-                    state.registers[0],
-                    state.registers[7],
-                    work.len()
-                );
-            }
             match (self.convention.step)(self, &mut state) {
                 Step::Next => {}
                 Step::Jump(Value::Known(to)) => state.at = to,
@@ -282,7 +316,11 @@ impl<'w> Evaluator<'w> {
                 inner.registers[self.convention.stack_pointer] = top;
                 self.store(&mut inner, top, 8, Value::UNKNOWN);
             }
-            let before = (*limit / 2).min(CALL_FUEL);
+            let most = match self.effort.get() {
+                Effort::Full => CALL_FUEL,
+                Effort::Size => SIZE_CALL_FUEL,
+            };
+            let before = (*limit / 2).min(most);
             let mut own = before;
             let result = self.run(inner, depth + 1, &mut own);
             *limit = limit.saturating_sub(before - own);
@@ -329,9 +367,6 @@ impl<'w> Evaluator<'w> {
 
     /// A call to code that is not interpreted.
     fn opaque(&self, state: &mut State, name: &str) {
-        if std::env::var("TRACE").is_ok() {
-            eprintln!("opaque {name} at {:#x}", state.at);
-        }
         let api = name.starts_with("Py") || name.starts_with("_Py");
         for argument in self.convention.arguments {
             let Value::Known(address) = state.registers[*argument] else { continue };
@@ -360,7 +395,7 @@ impl<'w> Evaluator<'w> {
         for register in self.convention.volatile {
             state.registers[*register] = Value::UNKNOWN;
         }
-        state.vectors.fill([Value::UNKNOWN; 4]);
+        state.vectors.clear();
         state.flags = super::state::Flags::Unknown;
     }
 
@@ -376,7 +411,7 @@ impl<'w> Evaluator<'w> {
         state.registers[second] = pair;
         state.registers[self.convention.result] = result;
         state.flags = super::state::Flags::Unknown;
-        state.vectors.fill([Value::UNKNOWN; 4]);
+        state.vectors.clear();
         if let Value::Known(top) = entry.registers[self.convention.stack_pointer] {
             state.memory.drop_range(STACK_FLOOR, top);
         }
@@ -458,6 +493,17 @@ impl Bus for Evaluator<'_> {
     }
 
     fn code(&self, address: u64, buffer: &mut [u8]) -> usize {
-        self.world.code(address, buffer)
+        let mut window = self.window.borrow_mut();
+        let offset = address.wrapping_sub(window.start);
+        if offset.saturating_add(buffer.len() as u64) > window.length as u64 {
+            let window = &mut *window;
+            window.start = address;
+            window.length = self.world.code(address, &mut window.bytes);
+        }
+        let offset = address.wrapping_sub(window.start) as usize;
+        let held = window.bytes[..window.length].get(offset..).unwrap_or_default();
+        let length = held.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&held[..length]);
+        length
     }
 }

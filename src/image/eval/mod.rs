@@ -8,6 +8,7 @@ mod overlay;
 mod processor;
 mod state;
 pub(super) mod value;
+mod vectors;
 mod x86;
 
 pub(super) use evaluator::{Ending, Evaluator};

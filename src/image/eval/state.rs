@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::overlay::Overlay;
 use super::value::{Name, Value, extend, mask};
+use super::vectors::Vectors;
 
 /// The last thing that set the flags; a condition is worked out when one is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +39,7 @@ pub(in crate::image) enum Condition {
 }
 
 /// Registers, flags and written memory of one path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(in crate::image) struct State {
     pub(in crate::image) at: u64,
     /// Behind the last call instruction.
@@ -46,7 +47,7 @@ pub(in crate::image) struct State {
     /// General registers by the processor's number; AArch64's stack pointer is 31.
     pub(in crate::image) registers: [Value; 32],
     /// Vector registers in pieces of eight bytes.
-    pub(in crate::image) vectors: Box<[[Value; 4]; 32]>,
+    pub(in crate::image) vectors: Vectors,
     pub(in crate::image) flags: Flags,
     pub(in crate::image) memory: Overlay,
     /// Unknown values that a branch has shown not to be zero.
@@ -75,7 +76,7 @@ impl State {
             at,
             site: 0,
             registers,
-            vectors: Box::new([[Value::UNKNOWN; 4]; 32]),
+            vectors: Vectors::default(),
             flags: Flags::Unknown,
             memory: Overlay::default(),
             nonzero: BTreeSet::new(),
@@ -103,7 +104,7 @@ impl State {
         if name == Name::NOBODY {
             return;
         }
-        let vectors = self.vectors.iter_mut().flatten();
+        let vectors = self.vectors.values_mut();
         for held in self.registers.iter_mut().chain(vectors) {
             if *held == Value::Unknown(name) {
                 *held = value;
@@ -118,7 +119,7 @@ impl State {
         if self.nonzero.is_empty() {
             return;
         }
-        let held: BTreeSet<Name> = (self.registers.iter().chain(self.vectors.iter().flatten()))
+        let held: BTreeSet<Name> = (self.registers.iter().chain(self.vectors.values()))
             .filter_map(|value| match value {
                 Value::Unknown(name) => Some(*name),
                 Value::Known(_) => None,

@@ -65,8 +65,8 @@ pub(in crate::image) enum Effort {
 }
 
 /// Instructions under [`Effort::Size`].
-const SIZE_FUEL: u32 = 4_000;
-const SIZE_CALL_FUEL: u32 = 300;
+const SIZE_FUEL: u32 = 2_000;
+const SIZE_CALL_FUEL: u32 = 100;
 
 /// Code bytes around the last instruction.
 struct Window {
@@ -200,6 +200,9 @@ impl<'w> Evaluator<'w> {
                 let failed = depth == 0 && state.registers[self.convention.result] == Value::ZERO;
                 if !failed && ends.insert(fingerprint(&state)) {
                     done.push(state);
+                }
+                if depth == 0 && self.effort.get() == Effort::Size && !done.is_empty() {
+                    return Ok(done);
                 }
                 if done.len() > most || work.len() > MOST_WAITING {
                     return Err(Hopeless);

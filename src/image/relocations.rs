@@ -79,7 +79,8 @@ impl Table {
         let start = address.checked_add(rising * ENTRY)?;
         let bytes = image.table(start, (count - rising) * ENTRY)?;
         let places = bytes.chunks_exact(ENTRY as usize).zip(0..);
-        let mut rest: Vec<(u64, u32)> = places.filter_map(|(entry, index)| Some((u64_at(entry, 0)?, index))).collect();
+        let mut rest: Vec<(u64, u32)> =
+            places.filter_map(|(entry, index)| Some((u64_at(entry, 0)?, index))).collect();
         rest.sort_unstable();
         Some(Self { address, rising, count, bytes, rest })
     }

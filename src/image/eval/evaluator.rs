@@ -38,6 +38,8 @@ pub(in crate::image) enum Ending {
 
 /// Nested calls deeper than this are not followed.
 const DEEPEST: u32 = 16;
+/// Instructions of all constructors; those of C are a handful, those of C++ would not end.
+const CONSTRUCTOR_FUEL: u32 = 2_000;
 /// Instructions of one function with all it calls, the outermost aside.
 const CALL_FUEL: u32 = 20_000;
 /// Instructions of one evaluation.
@@ -96,6 +98,10 @@ pub(in crate::image) struct Evaluator<'w> {
     hopeless: RefCell<HashSet<u64>>,
     /// Addresses of the instructions that were interpreted.
     pub(in crate::image) seen: RefCell<HashSet<u64>>,
+    /// The same in order, to take those of an unfinished function back.
+    seen_log: RefCell<Vec<u64>>,
+    /// Some of the file's code ran without being interpreted.
+    pub(in crate::image) skipped: Cell<bool>,
     /// Writable words of the files that were read as the file has them.
     pub(in crate::image) trusted: RefCell<BTreeSet<u64>>,
     /// Writable words that other code may have changed: unknown.
@@ -125,6 +131,8 @@ impl<'w> Evaluator<'w> {
             window: RefCell::default(),
             hopeless: RefCell::default(),
             seen: RefCell::default(),
+            seen_log: RefCell::default(),
+            skipped: Cell::new(false),
             trusted: RefCell::default(),
             distrusted,
         }
@@ -136,9 +144,36 @@ impl<'w> Evaluator<'w> {
         self.fuel.set(self.fuel.get().min(SIZE_FUEL));
     }
 
+    /// What the constructors leave behind. Where they cannot be followed they count as skipped, and memory is
+    /// as the file has it.
+    pub(in crate::image) fn constructed(&self, constructors: &[u64]) -> State {
+        let blank = State::new(0, self.convention.stack_pointer);
+        let mark = self.mark();
+        let mut state = blank.clone();
+        let mut limit = CONSTRUCTOR_FUEL;
+        for constructor in constructors {
+            let mut entry = blank.clone();
+            (entry.at, entry.memory, entry.heap) = (*constructor, state.memory.clone(), state.heap);
+            let ends = self.run(entry, 1, &mut limit).unwrap_or_default();
+            match <[State; 1]>::try_from(ends) {
+                Ok([end]) if !self.skipped.get() => (state.memory, state.heap) = (end.memory, end.heap),
+                Ok(_) | Err(_) => {
+                    self.skipped.set(true);
+                    self.unsee(mark);
+                    return blank;
+                }
+            }
+        }
+        state
+    }
+
     /// Every way in which the function can end other than with null.
-    pub(in crate::image) fn endings(&self, function: u64) -> Result<Vec<(Ending, State)>, Hopeless> {
-        let state = State::new(function, self.convention.stack_pointer);
+    pub(in crate::image) fn endings(
+        &self,
+        function: u64,
+        mut state: State,
+    ) -> Result<Vec<(Ending, State)>, Hopeless> {
+        state.at = function;
         let mut limit = FUEL;
         let ends = self.run(state, 0, &mut limit)?;
         Ok(ends.into_iter().filter_map(|state| Some((self.ending(&state)?, state))).collect())
@@ -227,11 +262,12 @@ impl<'w> Evaluator<'w> {
             if let Some(name) = self.world.import_at(state.at) {
                 return self.import(state, &name, depth, limit);
             }
-            self.seen.borrow_mut().insert(state.at);
+            self.see(state.at);
             match (self.convention.step)(self, &mut state) {
                 Step::Next => {}
                 Step::Jump(Value::Known(to)) => state.at = to,
                 Step::Jump(Value::Unknown(_)) => {
+                    self.skipped.set(true);
                     self.opaque(&mut state, "an unknown function");
                     return Ok(vec![state]);
                 }
@@ -281,6 +317,23 @@ impl<'w> Evaluator<'w> {
         }
     }
 
+    fn see(&self, address: u64) {
+        if self.seen.borrow_mut().insert(address) {
+            self.seen_log.borrow_mut().push(address);
+        }
+    }
+
+    fn mark(&self) -> usize {
+        self.seen_log.borrow().len()
+    }
+
+    fn unsee(&self, mark: usize) {
+        let mut seen = self.seen.borrow_mut();
+        for address in self.seen_log.borrow_mut().drain(mark..) {
+            seen.remove(&address);
+        }
+    }
+
     fn spend(&self, limit: &mut u32) -> Result<(), Hopeless> {
         self.fuel.set(self.fuel.get().checked_sub(1).ok_or(Hopeless)?);
         *limit = limit.checked_sub(1).ok_or(Hopeless)?;
@@ -291,6 +344,7 @@ impl<'w> Evaluator<'w> {
         let back = state.at;
         state.site = back;
         let Value::Known(to) = to else {
+            self.skipped.set(true);
             self.opaque(&mut state, "an unknown function");
             return Ok(vec![state]);
         };
@@ -325,6 +379,7 @@ impl<'w> Evaluator<'w> {
             };
             let before = (*limit / 2).min(most);
             let mut own = before;
+            let mark = self.mark();
             let result = self.run(inner, depth + 1, &mut own);
             *limit = limit.saturating_sub(before - own);
             if let Ok(mut states) = result {
@@ -338,7 +393,9 @@ impl<'w> Evaluator<'w> {
                 return Err(Hopeless);
             }
             self.hopeless.borrow_mut().insert(to);
+            self.unsee(mark);
         }
+        self.skipped.set(true);
         self.opaque(&mut state, "a local function");
         Ok(vec![state])
     }
@@ -373,6 +430,10 @@ impl<'w> Evaluator<'w> {
         let api = name.starts_with("Py") || name.starts_with("_Py");
         for argument in self.convention.arguments {
             let Value::Known(address) = state.registers[*argument] else { continue };
+            // A function handed to a function may be called.
+            if self.world.executable(address) {
+                self.skipped.set(true);
+            }
             if (STACK_FLOOR..STACK).contains(&address) {
                 state.memory.forget(address..address + OUT_PARAMETER);
             } else if api {

@@ -63,7 +63,8 @@ struct Dynamic {
     strings_size: u64,
     gnu_hash: u64,
     hash: u64,
-    rela: [(u64, u64); 2],
+    /// Address, size and number of leading relative entries.
+    rela: [(u64, u64, u64); 2],
     relr: (u64, u64),
     init: u64,
     init_array: (u64, u64),
@@ -138,6 +139,7 @@ impl Dynamic {
                 elf::DT_HASH => dynamic.hash = value,
                 elf::DT_RELA => dynamic.rela[0].0 = value,
                 elf::DT_RELASZ => dynamic.rela[0].1 = value,
+                elf::DT_RELACOUNT => dynamic.rela[0].2 = value,
                 elf::DT_JMPREL => dynamic.rela[1].0 = value,
                 elf::DT_PLTRELSZ => dynamic.rela[1].1 = value,
                 elf::DT_RELR => dynamic.relr.0 = value,

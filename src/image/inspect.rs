@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::eval::{Convention, Ending, Evaluator, SYSTEM_V, State, WINDOWS};
+use super::eval::{AAPCS, Convention, Ending, Evaluator, SYSTEM_V, State, WINDOWS};
 use super::kind::{Architecture, Format};
 use super::library::Library;
 use super::memory::Image;
 use super::moduledef::{Definition, definition, exported};
+use super::safety::{Safety, check};
 use super::source::Source;
 use super::world::{World, load};
 use crate::model::{Doubt, Facts, Initialisation, Target};
@@ -37,6 +38,9 @@ pub fn inspect(source: Rc<dyn Source>, stem: &str, target: Option<Target>, libra
     facts
 }
 
+/// Memory that turns out not to be reliable is taken as unknown, and all is done again.
+const MOST_RUNS: usize = 3;
+
 /// The function that the import system calls.
 struct Entry {
     name: String,
@@ -47,7 +51,7 @@ struct Entry {
 
 /// What one path comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Found {
+pub(super) enum Found {
     Single(Option<i64>),
     Multi(Definition),
     Export(Definition),
@@ -71,13 +75,25 @@ impl Entry {
     }
 
     fn facts(&self, world: &World<'_>, target: Option<Target>) -> Facts {
-        let image = world.root();
-        let evaluator = Evaluator::new(world, convention(&image), target, BTreeSet::new());
-        let found = match evaluator.endings(self.address) {
-            Ok(endings) => self.agree(&evaluator, &endings),
-            Err(_) => Found::Untold("the init function was not followed to its end".to_owned()),
-        };
-        self.summary(&image, found)
+        let mut distrusted = BTreeSet::new();
+        for _ in 0..MOST_RUNS {
+            let image = world.root();
+            let evaluator = Evaluator::new(world, convention(&image), target, distrusted.clone());
+            if world.single_phase_only() && !self.export {
+                evaluator.relax();
+            }
+            let state = evaluator.constructed(&image.constructors);
+            let found = match evaluator.endings(self.address, state) {
+                Ok(endings) => self.agree(&evaluator, &endings),
+                Err(_) => Found::Untold("the init function was not followed to its end".to_owned()),
+            };
+            match check(&evaluator, &found) {
+                Safety::Safe => return self.summary(world, found),
+                Safety::Unsafe(reason) => return self.summary(world, Found::Untold(reason)),
+                Safety::Depends(words) => distrusted.extend(words),
+            }
+        }
+        self.summary(world, Found::Untold("it depends on memory that other code may change".to_owned()))
     }
 
     /// All paths that return something must return the same.
@@ -106,6 +122,9 @@ impl Entry {
             Ending::Address(address) if self.export => {
                 exported(evaluator, state, *address).map_or_else(Found::Untold, Found::Export)
             }
+            Ending::Address(address) if self.escaped(evaluator, state, *address) => {
+                Found::Untold("its definition or slots are handed to code that is not followed".to_owned())
+            }
             Ending::Address(address) if state.definitions.contains(address) => {
                 definition(evaluator, state, *address).map_or_else(Found::Untold, Found::Multi)
             }
@@ -117,9 +136,19 @@ impl Entry {
         }
     }
 
-    /// The import table alone tells the kind where only one of the two functions is imported.
-    fn summary(&self, image: &Image, found: Found) -> Facts {
-        let (multi, single) = (image.imports("PyModuleDef_Init"), image.imports("PyModule_Create2"));
+    /// Whether the definition or its slots were given away before the function returned.
+    fn escaped(&self, evaluator: &Evaluator<'_>, state: &State, address: u64) -> bool {
+        let read = if self.export { exported } else { definition };
+        let Ok(read) = read(evaluator, state, address) else { return false };
+        let definition = read.places.definition.map(|start| start..start + 128);
+        let slots = read.places.slots.iter().map(|start| *start..start + 16);
+        slots.chain(definition).any(|range| state.escaped.iter().any(|given| range.contains(given)))
+    }
+
+    /// The import tables alone tell the kind where only one of the two functions is imported, by the module
+    /// or by the library that it hands over to (mypyc's groups).
+    fn summary(&self, world: &World<'_>, found: Found) -> Facts {
+        let (multi, single) = (world.imported("PyModuleDef_Init"), world.imported("PyModule_Create2"));
         let by_imports = match (self.export, multi, single) {
             (true, _, _) => Initialisation::ModExport,
             (false, true, false) => Initialisation::MultiPhase,
@@ -150,6 +179,6 @@ fn convention(image: &Image) -> &'static Convention {
     match (image.kind.architecture, image.kind.format) {
         (Architecture::X86_64 | Architecture::Other(_), Format::Elf | Format::MachO) => &SYSTEM_V,
         (Architecture::X86_64 | Architecture::Other(_), Format::Pe) => &WINDOWS,
-        (Architecture::Aarch64, Format::Elf | Format::MachO | Format::Pe) => &SYSTEM_V,
+        (Architecture::Aarch64, Format::Elf | Format::MachO | Format::Pe) => &AAPCS,
     }
 }

@@ -147,6 +147,11 @@ impl Image {
         None
     }
 
+    /// Bytes past the page cache, for scans that look at everything once.
+    pub(super) fn raw(&self, address: u64, length: u64) -> Option<Vec<u8>> {
+        self.table(address, length)
+    }
+
     /// Whole tables, past the page cache.
     pub(super) fn table(&self, address: u64, length: u64) -> Option<Vec<u8>> {
         let segment = self.segment(address)?;

@@ -10,8 +10,19 @@ use crate::model::Slot;
 pub(super) struct Definition {
     pub(super) m_size: i64,
     pub(super) slots: Vec<Slot>,
-    /// Start and length of each piece of memory that the answer rests on.
-    pub(super) rests_on: Vec<(u64, u64)>,
+    /// What the answer rests on.
+    pub(super) places: Places,
+}
+
+/// Where a definition lies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    /// `PyModuleDef`, where there is one.
+    pub(super) definition: Option<u64>,
+    /// Its `m_size` and `m_slots`.
+    pub(super) fields: Vec<u64>,
+    /// Entries of slot arrays.
+    pub(super) slots: Vec<u64>,
 }
 
 /// An array without an end is not an array.
@@ -52,7 +63,7 @@ pub(super) fn definition(
     let mut definition = Definition {
         m_size: size.cast_signed(),
         slots: Vec::new(),
-        rests_on: vec![(field(40), 8), (field(56), 8)],
+        places: Places { definition: Some(address), fields: vec![field(40), field(56)], slots: Vec::new() },
     };
     if slots != 0 {
         reader.array(slots, Entries::Definition, DEEPEST, &mut definition)?;
@@ -62,7 +73,7 @@ pub(super) fn definition(
 
 /// Reads the `PySlot` array that `PyModExport_x` returned.
 pub(super) fn exported(evaluator: &Evaluator<'_>, state: &State, address: u64) -> Result<Definition, String> {
-    let mut definition = Definition { m_size: 0, slots: Vec::new(), rests_on: Vec::new() };
+    let mut definition = Definition { m_size: 0, slots: Vec::new(), places: Places::default() };
     Reader { evaluator, state }.array(address, Entries::General, DEEPEST, &mut definition)?;
     Ok(definition)
 }
@@ -96,7 +107,7 @@ impl Reader<'_> {
         let width = if entries == Entries::General { 2 } else { 4 };
         for index in 0..MOST_SLOTS {
             let at = address.wrapping_add(index * 16);
-            into.rests_on.push((at, 16));
+            into.places.slots.push(at);
             let id = self.evaluator.load(self.state, Value::Known(at), width);
             let id = id.known().ok_or_else(|| format!("slot {index} is not told"))?;
             let id = u16::try_from(id).map_err(|_| format!("slot {index} has an impossible number"))?;

@@ -12,7 +12,7 @@ pub(super) struct Entry {
     pub(super) addend: i64,
 }
 
-const ENTRY: usize = 24;
+const ENTRY: u64 = 24;
 
 /// All of a file's relocations.
 pub(super) struct Relocations {
@@ -23,23 +23,28 @@ pub(super) struct Relocations {
     relative_kind: u32,
 }
 
+/// Linkers put the relative entries first, by rising place, and say how many there are (`DT_RELACOUNT`):
+/// those are looked up where they lie. The others are few, and read at once.
 struct Table {
+    address: u64,
+    /// Entries that rise by place.
+    rising: u64,
+    count: u64,
+    /// The raw entries behind those.
     bytes: Vec<u8>,
-    /// So many entries at the start rise by place (linkers sort the relative ones first).
-    rising: usize,
-    /// The rest by place.
+    /// The same by place.
     rest: Vec<(u64, u32)>,
 }
 
 impl Relocations {
-    pub(super) fn read(image: &Image, rela: [(u64, u64); 2], relr: (u64, u64)) -> Self {
+    pub(super) fn read(image: &Image, rela: [(u64, u64, u64); 2], relr: (u64, u64)) -> Self {
         let relative_kind = match image.kind.architecture {
             super::kind::Architecture::Aarch64 => 1027,
             super::kind::Architecture::X86_64 | super::kind::Architecture::Other(_) => 8,
         };
-        let tables = rela.iter().filter(|(_, size)| *size > 0);
+        let tables = rela.iter().filter(|(_, size, _)| *size > 0);
         Self {
-            tables: tables.filter_map(|(at, size)| Some(Table::new(image.table(*at, *size)?))).collect(),
+            tables: tables.filter_map(|(at, size, rising)| Table::new(image, *at, *size, *rising)).collect(),
             relative: unpack(image, relr),
             relative_kind,
         }
@@ -47,7 +52,7 @@ impl Relocations {
 
     /// The relocation that patches exactly this address.
     pub(super) fn at(&self, image: &Image, place: u64) -> Option<Entry> {
-        self.tables.iter().find_map(|table| table.at(place)).or_else(|| {
+        self.tables.iter().find_map(|table| table.at(image, place)).or_else(|| {
             self.relative.binary_search(&place).ok()?;
             self.packed(image, place)
         })
@@ -56,7 +61,7 @@ impl Relocations {
     /// Every relocation, in the order of the file.
     pub(super) fn each(&self, image: &Image, found: &mut dyn FnMut(Entry)) {
         for table in &self.tables {
-            (0..table.count()).filter_map(|index| table.entry(index)).for_each(&mut *found);
+            (0..table.count).filter_map(|index| table.entry(image, index)).for_each(&mut *found);
         }
         self.relative.iter().filter_map(|place| self.packed(image, *place)).for_each(found);
     }
@@ -68,52 +73,53 @@ impl Relocations {
 }
 
 impl Table {
-    fn new(bytes: Vec<u8>) -> Self {
-        let mut table = Self { bytes, rising: 0, rest: Vec::new() };
-        let mut last = 0;
-        while let Some(place) = table.place(table.rising).filter(|place| *place >= last) {
-            last = place;
-            table.rising += 1;
+    fn new(image: &Image, address: u64, size: u64, rising: u64) -> Option<Self> {
+        let count = size / ENTRY;
+        let rising = rising.min(count);
+        let start = address.checked_add(rising * ENTRY)?;
+        let bytes = image.table(start, (count - rising) * ENTRY)?;
+        let places = bytes.chunks_exact(ENTRY as usize).zip(0..);
+        let mut rest: Vec<(u64, u32)> =
+            places.filter_map(|(entry, index)| Some((u64_at(entry, 0)?, index))).collect();
+        rest.sort_unstable();
+        Some(Self { address, rising, count, bytes, rest })
+    }
+
+    fn raw(&self, image: &Image, index: u64) -> Option<[u8; ENTRY as usize]> {
+        let mut entry = [0; ENTRY as usize];
+        if index < self.rising {
+            return image.bytes(self.address.checked_add(index * ENTRY)?, &mut entry).then_some(entry);
         }
-        table.rest = (table.rising..table.count())
-            .filter_map(|index| Some((table.place(index)?, u32::try_from(index).ok()?)))
-            .collect();
-        table.rest.sort_unstable();
-        table
+        let start = usize::try_from((index - self.rising) * ENTRY).ok()?;
+        entry.copy_from_slice(self.bytes.get(start..start + ENTRY as usize)?);
+        Some(entry)
     }
 
-    fn count(&self) -> usize {
-        self.bytes.len() / ENTRY
-    }
-
-    fn place(&self, index: usize) -> Option<u64> {
-        u64_at(&self.bytes, index.checked_mul(ENTRY)?)
-    }
-
-    fn entry(&self, index: usize) -> Option<Entry> {
-        let at = index.checked_mul(ENTRY)?;
-        let info = u64_at(&self.bytes, at + 8)?;
+    fn entry(&self, image: &Image, index: u64) -> Option<Entry> {
+        let raw = self.raw(image, index)?;
+        let info = u64_at(&raw, 8)?;
         Some(Entry {
-            place: u64_at(&self.bytes, at)?,
+            place: u64_at(&raw, 0)?,
             kind: (info & 0xffff_ffff) as u32,
             symbol: (info >> 32) as u32,
-            addend: u64_at(&self.bytes, at + 16)?.cast_signed(),
+            addend: u64_at(&raw, 16)?.cast_signed(),
         })
     }
 
-    fn at(&self, place: u64) -> Option<Entry> {
+    fn at(&self, image: &Image, place: u64) -> Option<Entry> {
         let (mut low, mut high) = (0, self.rising);
         while low < high {
             let middle = low.midpoint(high);
-            match self.place(middle)?.cmp(&place) {
+            let entry = self.entry(image, middle)?;
+            match entry.place.cmp(&place) {
                 std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return self.entry(middle),
+                std::cmp::Ordering::Equal => return Some(entry),
                 std::cmp::Ordering::Greater => high = middle,
             }
         }
         let found = self.rest.partition_point(|(at, _)| *at < place);
         let (at, index) = self.rest.get(found)?;
-        (*at == place).then(|| self.entry(*index as usize))?
+        (*at == place).then(|| self.entry(image, self.rising + u64::from(*index)))?
     }
 }
 

@@ -27,7 +27,7 @@ pub fn kind_of_file(path: &Path) -> Result<Kind, NotAnObject> {
 }
 
 /// A regular file: opening a pipe or a device could wait for ever.
-fn open(path: &Path) -> std::io::Result<Rc<dyn Source>> {
+pub(super) fn open(path: &Path) -> std::io::Result<Rc<dyn Source>> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a regular file"));
     }
@@ -67,7 +67,7 @@ impl Library for Beside<'_> {
             let Ok(entries) = std::fs::read_dir(&folder) else { continue };
             let mut paths: Vec<PathBuf> = entries
                 .filter_map(|entry| Some(entry.ok()?.path()))
-                .filter(|path| super::naming::stem(path).is_some_and(|found| found == stem))
+                .filter(|path| super::naming::file_stem(path).is_some_and(|found| found == stem))
                 .collect();
             paths.sort();
             if let Some(source) = paths.iter().find_map(|path| open(path).ok()) {

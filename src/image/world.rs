@@ -70,6 +70,16 @@ impl<'l> World<'l> {
         Rc::clone(&self.images.borrow()[0])
     }
 
+    /// Whether any image in play imports a symbol of this name.
+    pub(super) fn imported(&self, name: &str) -> bool {
+        self.images.borrow().iter().any(|image| image.imports(name))
+    }
+
+    /// Whether the import tables leave only single-phase initialisation.
+    pub(super) fn single_phase_only(&self) -> bool {
+        self.imported("PyModule_Create2") && !self.imported("PyModuleDef_Init")
+    }
+
     /// The image that an address belongs to, and the address inside it.
     pub(super) fn image(&self, address: u64) -> Option<(Rc<Image>, u64)> {
         let image = self.images.borrow().get((address >> STRIDE) as usize).cloned()?;
@@ -103,6 +113,14 @@ impl<'l> World<'l> {
         self.image(address).is_some_and(|(image, address)| image.writable(address))
     }
 
+    /// Whether there is code at this address.
+    pub(super) fn executable(&self, address: u64) -> bool {
+        let image = self.image(address);
+        image.is_some_and(|(image, local)| {
+            image.segment(local).is_some_and(|segment| segment.executable && local > 0x100)
+        })
+    }
+
     /// What the files say about at most eight bytes, links applied.
     pub(super) fn load(&self, address: u64, bytes: u32) -> Value {
         let Some((image, local)) = self.image(address) else { return Value::UNKNOWN };
@@ -131,6 +149,13 @@ impl<'l> World<'l> {
         match link {
             Link::Address(address) => Value::Known(bias.wrapping_add(address)),
             Link::Import(index, addend) => match image.imports.get(index as usize) {
+                // Hooks of the compiler's runtime that nothing provides.
+                Some(import)
+                    if import.weak
+                        && (import.name.starts_with("_ITM_") || import.name == "__gmon_start__") =>
+                {
+                    Value::ZERO
+                }
                 Some(import) if !import.weak && (0..IMPORT_SIZE.cast_signed()).contains(&addend) => {
                     Value::Known(self.import(&import.name).wrapping_add_signed(addend))
                 }

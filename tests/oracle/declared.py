@@ -20,7 +20,8 @@ def modules(folder):
             suffix = next((s for s in suffixes if file.endswith(s)), None)
             if suffix:
                 path = os.path.join(base, file)
-                yield path, os.path.relpath(path, folder)[: -len(suffix)].replace(os.sep, ".")
+                name = os.path.relpath(path, folder)[: -len(suffix)].replace(os.sep, ".")
+                yield path, name.removesuffix(".__init__")
 
 
 def definition(address):
@@ -53,8 +54,6 @@ def ask(path, name):
     try:
         result = function()
     except BaseException as error:
-        if name in sys.modules:
-            pass
         return {"kind": "raised", "error": f"{type(error).__name__}: {error}"[:200], "parents": errors}
     if not result:
         return {"kind": "null"}

@@ -38,6 +38,8 @@ pub(in crate::image) enum Ending {
 
 /// Nested calls deeper than this are not followed.
 const DEEPEST: u32 = 16;
+/// Instructions of all constructors; those of C are a handful, those of C++ would not end.
+const CONSTRUCTOR_FUEL: u32 = 2_000;
 /// Instructions of one function with all it calls, the outermost aside.
 const CALL_FUEL: u32 = 20_000;
 /// Instructions of one evaluation.
@@ -46,8 +48,40 @@ const FUEL: u32 = 200_000;
 const MOST_EXITS: usize = 12;
 /// Different paths of the init function.
 const MOST_ENDINGS: usize = 64;
+/// Paths of one function that wait to be followed.
+const MOST_WAITING: usize = 4096;
 /// Bytes behind a pointer to the stack that a callee is taken to write.
 const OUT_PARAMETER: u64 = 256;
+/// Bytes behind a pointer to global data that a callee is taken to write; more would reach into the
+/// neighbours, and definitions and slots have a check of their own ([`State::escaped`]).
+const SPOILT: u64 = 16;
+
+/// How hard to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::image) enum Effort {
+    /// Every path, or no answer.
+    Full,
+    /// The import tables have told that the module is single-phase: only `m_size` is asked for, and the first
+    /// paths of a long function will do.
+    Size,
+}
+
+/// Instructions under [`Effort::Size`].
+const SIZE_FUEL: u32 = 2_000;
+const SIZE_CALL_FUEL: u32 = 100;
+
+/// Code bytes around the last instruction.
+struct Window {
+    start: u64,
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { start: 0, bytes: [0; 512], length: 0 }
+    }
+}
 
 /// The evaluator was given a function that it cannot finish.
 pub(in crate::image) struct Hopeless;
@@ -58,10 +92,16 @@ pub(in crate::image) struct Evaluator<'w> {
     pub(in crate::image) target: Option<Target>,
     names: RefCell<Names>,
     fuel: Cell<u32>,
+    effort: Cell<Effort>,
+    window: RefCell<Window>,
     /// Local functions that took too long: not entered again.
     hopeless: RefCell<HashSet<u64>>,
     /// Addresses of the instructions that were interpreted.
     pub(in crate::image) seen: RefCell<HashSet<u64>>,
+    /// The same in order, to take those of an unfinished function back.
+    seen_log: RefCell<Vec<u64>>,
+    /// Some of the file's code ran without being interpreted.
+    pub(in crate::image) skipped: Cell<bool>,
     /// Writable words of the files that were read as the file has them.
     pub(in crate::image) trusted: RefCell<BTreeSet<u64>>,
     /// Writable words that other code may have changed: unknown.
@@ -87,16 +127,53 @@ impl<'w> Evaluator<'w> {
             target,
             names: RefCell::default(),
             fuel: Cell::new(FUEL),
+            effort: Cell::new(Effort::Full),
+            window: RefCell::default(),
             hopeless: RefCell::default(),
             seen: RefCell::default(),
+            seen_log: RefCell::default(),
+            skipped: Cell::new(false),
             trusted: RefCell::default(),
             distrusted,
         }
     }
 
+    /// Tries no harder than for `m_size` from now on.
+    pub(in crate::image) fn relax(&self) {
+        self.effort.set(Effort::Size);
+        self.fuel.set(self.fuel.get().min(SIZE_FUEL));
+    }
+
+    /// What the constructors leave behind. Where they cannot be followed they count as skipped, and memory is
+    /// as the file has it.
+    pub(in crate::image) fn constructed(&self, constructors: &[u64]) -> State {
+        let blank = State::new(0, self.convention.stack_pointer);
+        let mark = self.mark();
+        let mut state = blank.clone();
+        let mut limit = CONSTRUCTOR_FUEL;
+        for constructor in constructors {
+            let mut entry = blank.clone();
+            (entry.at, entry.memory, entry.heap) = (*constructor, state.memory.clone(), state.heap);
+            let ends = self.run(entry, 1, &mut limit).unwrap_or_default();
+            match <[State; 1]>::try_from(ends) {
+                Ok([end]) if !self.skipped.get() => (state.memory, state.heap) = (end.memory, end.heap),
+                Ok(_) | Err(_) => {
+                    self.skipped.set(true);
+                    self.unsee(mark);
+                    return blank;
+                }
+            }
+        }
+        state
+    }
+
     /// Every way in which the function can end other than with null.
-    pub(in crate::image) fn endings(&self, function: u64) -> Result<Vec<(Ending, State)>, Hopeless> {
-        let state = State::new(function, self.convention.stack_pointer);
+    pub(in crate::image) fn endings(
+        &self,
+        function: u64,
+        mut state: State,
+    ) -> Result<Vec<(Ending, State)>, Hopeless> {
+        state.at = function;
         let mut limit = FUEL;
         let ends = self.run(state, 0, &mut limit)?;
         Ok(ends.into_iter().filter_map(|state| Some((self.ending(&state)?, state))).collect())
@@ -133,7 +210,7 @@ impl<'w> Evaluator<'w> {
     /// A new unknown value; the one made here before, if still held, loses its name.
     pub(in crate::image) fn fresh(&self, state: &mut State, origin: Origin) -> Value {
         let mut names = self.names.borrow_mut();
-        let key = (state.at, origin);
+        let key = (state.site, origin);
         if let Some(name) = names.index.get(&key).copied() {
             state.learn(name, Value::UNKNOWN);
             return Value::Unknown(name);
@@ -149,13 +226,20 @@ impl<'w> Evaluator<'w> {
         let (mut done, mut ends, mut forks) = (Vec::new(), HashSet::new(), HashSet::new());
         let most = if depth == 0 { MOST_ENDINGS } else { MOST_EXITS };
         while let Some(state) = work.pop() {
-            for mut state in self.follow(state, depth, limit, &mut work, &mut forks, &entry)? {
+            let followed = self.follow(state, depth, limit, &mut work, &mut forks, &entry);
+            if followed.is_err() && depth == 0 && self.effort.get() == Effort::Size {
+                return Ok(done);
+            }
+            for mut state in followed? {
                 self.leave(&entry, &mut state);
                 let failed = depth == 0 && state.registers[self.convention.result] == Value::ZERO;
                 if !failed && ends.insert(fingerprint(&state)) {
                     done.push(state);
                 }
-                if done.len() > most {
+                if depth == 0 && self.effort.get() == Effort::Size && !done.is_empty() {
+                    return Ok(done);
+                }
+                if done.len() > most || work.len() > MOST_WAITING {
                     return Err(Hopeless);
                 }
             }
@@ -178,27 +262,22 @@ impl<'w> Evaluator<'w> {
             if let Some(name) = self.world.import_at(state.at) {
                 return self.import(state, &name, depth, limit);
             }
-            self.seen.borrow_mut().insert(state.at);
+            self.see(state.at);
             match (self.convention.step)(self, &mut state) {
                 Step::Next => {}
                 Step::Jump(Value::Known(to)) => state.at = to,
                 Step::Jump(Value::Unknown(_)) => {
+                    self.skipped.set(true);
                     self.opaque(&mut state, "an unknown function");
                     return Ok(vec![state]);
                 }
                 Step::Branch(condition, to) => match state.test(condition) {
                     Some(true) => state.at = to,
                     Some(false) => {}
-                    None => {
-                        if !forks.insert(fingerprint(&state)) {
-                            return Ok(Vec::new());
-                        }
-                        let mut other = state.clone();
-                        other.at = to;
-                        fork(&mut other, condition, true);
-                        fork(&mut state, condition, false);
-                        work.push(other);
-                    }
+                    None => match forked(&mut state, condition, to, forks) {
+                        Some(other) => work.push(other),
+                        None => return Ok(Vec::new()),
+                    },
                 },
                 Step::BranchZero(value, bytes, zero, to) => {
                     state.flags = super::state::Flags::Test(value, value, bytes);
@@ -206,25 +285,18 @@ impl<'w> Evaluator<'w> {
                     match state.test(condition) {
                         Some(true) => state.at = to,
                         Some(false) => {}
-                        None => {
-                            if !forks.insert(fingerprint(&state)) {
-                                return Ok(Vec::new());
-                            }
-                            let mut other = state.clone();
-                            other.at = to;
-                            fork(&mut other, condition, true);
-                            fork(&mut state, condition, false);
-                            work.push(other);
-                        }
+                        None => match forked(&mut state, condition, to, forks) {
+                            Some(other) => work.push(other),
+                            None => return Ok(Vec::new()),
+                        },
                     }
                 }
                 Step::Either(to) => {
-                    if !forks.insert(fingerprint(&state)) {
-                        return Ok(Vec::new());
+                    state.flags = super::state::Flags::Unknown;
+                    match forked(&mut state, Condition::Untold, to, forks) {
+                        Some(other) => work.push(other),
+                        None => return Ok(Vec::new()),
                     }
-                    let mut other = state.clone();
-                    other.at = to;
-                    work.push(other);
                 }
                 Step::Call(to) => {
                     let mut after = self.call(state, to, depth, limit)?;
@@ -245,16 +317,34 @@ impl<'w> Evaluator<'w> {
         }
     }
 
+    fn see(&self, address: u64) {
+        if self.seen.borrow_mut().insert(address) {
+            self.seen_log.borrow_mut().push(address);
+        }
+    }
+
+    fn mark(&self) -> usize {
+        self.seen_log.borrow().len()
+    }
+
+    fn unsee(&self, mark: usize) {
+        let mut seen = self.seen.borrow_mut();
+        for address in self.seen_log.borrow_mut().drain(mark..) {
+            seen.remove(&address);
+        }
+    }
+
     fn spend(&self, limit: &mut u32) -> Result<(), Hopeless> {
         self.fuel.set(self.fuel.get().checked_sub(1).ok_or(Hopeless)?);
         *limit = limit.checked_sub(1).ok_or(Hopeless)?;
         Ok(())
     }
 
-    fn call(&self, state: State, to: Value, depth: u32, limit: &mut u32) -> Result<Vec<State>, Hopeless> {
+    fn call(&self, mut state: State, to: Value, depth: u32, limit: &mut u32) -> Result<Vec<State>, Hopeless> {
         let back = state.at;
+        state.site = back;
         let Value::Known(to) = to else {
-            let mut state = state;
+            self.skipped.set(true);
             self.opaque(&mut state, "an unknown function");
             return Ok(vec![state]);
         };
@@ -283,8 +373,13 @@ impl<'w> Evaluator<'w> {
                 inner.registers[self.convention.stack_pointer] = top;
                 self.store(&mut inner, top, 8, Value::UNKNOWN);
             }
-            let before = (*limit / 2).min(CALL_FUEL);
+            let most = match self.effort.get() {
+                Effort::Full => CALL_FUEL,
+                Effort::Size => SIZE_CALL_FUEL,
+            };
+            let before = (*limit / 2).min(most);
             let mut own = before;
+            let mark = self.mark();
             let result = self.run(inner, depth + 1, &mut own);
             *limit = limit.saturating_sub(before - own);
             if let Ok(mut states) = result {
@@ -298,7 +393,9 @@ impl<'w> Evaluator<'w> {
                 return Err(Hopeless);
             }
             self.hopeless.borrow_mut().insert(to);
+            self.unsee(mark);
         }
+        self.skipped.set(true);
         self.opaque(&mut state, "a local function");
         Ok(vec![state])
     }
@@ -333,6 +430,10 @@ impl<'w> Evaluator<'w> {
         let api = name.starts_with("Py") || name.starts_with("_Py");
         for argument in self.convention.arguments {
             let Value::Known(address) = state.registers[*argument] else { continue };
+            // A function handed to a function may be called.
+            if self.world.executable(address) {
+                self.skipped.set(true);
+            }
             if (STACK_FLOOR..STACK).contains(&address) {
                 state.memory.forget(address..address + OUT_PARAMETER);
             } else if api {
@@ -341,7 +442,7 @@ impl<'w> Evaluator<'w> {
                 state.memory.forget(address..address + OUT_PARAMETER);
                 state.escaped.push(address);
             } else if self.world.writable(address) {
-                for word in 0..8 {
+                for word in 0..SPOILT / 8 {
                     if self.world.writable(address + word * 8) {
                         state.memory.set(address + word * 8, 8, Value::UNKNOWN);
                     }
@@ -358,7 +459,7 @@ impl<'w> Evaluator<'w> {
         for register in self.convention.volatile {
             state.registers[*register] = Value::UNKNOWN;
         }
-        state.vectors.fill([Value::UNKNOWN; 4]);
+        state.vectors.clear();
         state.flags = super::state::Flags::Unknown;
     }
 
@@ -374,12 +475,28 @@ impl<'w> Evaluator<'w> {
         state.registers[second] = pair;
         state.registers[self.convention.result] = result;
         state.flags = super::state::Flags::Unknown;
-        state.vectors.fill([Value::UNKNOWN; 4]);
+        state.vectors.clear();
         if let Value::Known(top) = entry.registers[self.convention.stack_pointer] {
             state.memory.drop_range(STACK_FLOOR, top);
         }
         state.at = 0;
+        state.site = 0;
+        state.prune();
     }
+}
+
+/// Splits a path at a branch that nothing decides: `state` goes on where the condition fails, the other one
+/// where it holds. `None` where an equal path came by before.
+fn forked(state: &mut State, condition: Condition, to: u64, forks: &mut HashSet<u64>) -> Option<State> {
+    state.prune();
+    if !forks.insert(fingerprint(state)) {
+        return None;
+    }
+    let mut other = state.clone();
+    other.at = to;
+    fork(&mut other, condition, true);
+    fork(state, condition, false);
+    Some(other)
 }
 
 fn fork(state: &mut State, condition: Condition, outcome: bool) {
@@ -440,6 +557,17 @@ impl Bus for Evaluator<'_> {
     }
 
     fn code(&self, address: u64, buffer: &mut [u8]) -> usize {
-        self.world.code(address, buffer)
+        let mut window = self.window.borrow_mut();
+        let offset = address.wrapping_sub(window.start);
+        if offset.saturating_add(buffer.len() as u64) > window.length as u64 {
+            let window = &mut *window;
+            window.start = address;
+            window.length = self.world.code(address, &mut window.bytes);
+        }
+        let offset = address.wrapping_sub(window.start) as usize;
+        let held = window.bytes[..window.length].get(offset..).unwrap_or_default();
+        let length = held.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&held[..length]);
+        length
     }
 }

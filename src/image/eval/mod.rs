@@ -1,13 +1,16 @@
 //! Interprets an init function on every path that the file leaves open.
 
+mod aarch64;
+mod aarch64_memory;
 mod evaluator;
 mod imports;
 mod overlay;
 mod processor;
 mod state;
 pub(super) mod value;
+mod vectors;
 mod x86;
 
 pub(super) use evaluator::{Ending, Evaluator};
-pub(super) use processor::{Bus, Convention, SYSTEM_V, WINDOWS};
+pub(super) use processor::{AAPCS, Bus, Convention, SYSTEM_V, WINDOWS};
 pub(super) use state::State;

@@ -58,3 +58,13 @@ pub(in crate::image) const WINDOWS: Convention = Convention {
     link: None,
     step: super::x86::step,
 };
+
+/// All of AArch64.
+pub(in crate::image) const AAPCS: Convention = Convention {
+    arguments: &[0, 1, 2, 3, 4, 5, 6, 7],
+    result: 0,
+    stack_pointer: 31,
+    volatile: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 30],
+    link: Some(30),
+    step: super::aarch64::step,
+};

@@ -1,9 +1,10 @@
 //! One path's view of the machine.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::overlay::Overlay;
 use super::value::{Name, Value, extend, mask};
+use super::vectors::Vectors;
 
 /// The last thing that set the flags; a condition is worked out when one is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,17 +39,19 @@ pub(in crate::image) enum Condition {
 }
 
 /// Registers, flags and written memory of one path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(in crate::image) struct State {
     pub(in crate::image) at: u64,
+    /// Behind the last call instruction.
+    pub(in crate::image) site: u64,
     /// General registers by the processor's number; AArch64's stack pointer is 31.
     pub(in crate::image) registers: [Value; 32],
     /// Vector registers in pieces of eight bytes.
-    pub(in crate::image) vectors: Box<[[Value; 4]; 32]>,
+    pub(in crate::image) vectors: Vectors,
     pub(in crate::image) flags: Flags,
     pub(in crate::image) memory: Overlay,
     /// Unknown values that a branch has shown not to be zero.
-    pub(in crate::image) nonzero: BTreeMap<Name, ()>,
+    pub(in crate::image) nonzero: BTreeSet<Name>,
     /// Unknown values that decided a branch on this path, in order.
     pub(in crate::image) decided: Vec<(Name, u64)>,
     /// Definitions given to `PyModuleDef_Init`.
@@ -71,11 +74,12 @@ impl State {
         registers[stack_pointer] = Value::Known(STACK - 8);
         Self {
             at,
+            site: 0,
             registers,
-            vectors: Box::new([[Value::UNKNOWN; 4]; 32]),
+            vectors: Vectors::default(),
             flags: Flags::Unknown,
             memory: Overlay::default(),
-            nonzero: BTreeMap::new(),
+            nonzero: BTreeSet::new(),
             decided: Vec::new(),
             definitions: Vec::new(),
             escaped: Vec::new(),
@@ -100,7 +104,7 @@ impl State {
         if name == Name::NOBODY {
             return;
         }
-        let vectors = self.vectors.iter_mut().flatten();
+        let vectors = self.vectors.values_mut();
         for held in self.registers.iter_mut().chain(vectors) {
             if *held == Value::Unknown(name) {
                 *held = value;
@@ -108,6 +112,21 @@ impl State {
         }
         self.memory.learn(name, value);
         self.nonzero.remove(&name);
+    }
+
+    /// Drops what is known about values that nothing holds any more, so that equal paths look equal.
+    pub(in crate::image) fn prune(&mut self) {
+        if self.nonzero.is_empty() {
+            return;
+        }
+        let held: BTreeSet<Name> = (self.registers.iter().chain(self.vectors.values()))
+            .filter_map(|value| match value {
+                Value::Unknown(name) => Some(*name),
+                Value::Known(_) => None,
+            })
+            .chain(self.memory.names())
+            .collect();
+        self.nonzero.retain(|name| held.contains(name));
     }
 
     /// Whether the condition holds; `None` where the flags don't tell.
@@ -139,7 +158,7 @@ impl State {
     fn compare(&self, a: Value, b: Value, bytes: u32, condition: Condition) -> Option<bool> {
         let (a, b) = match (a, b) {
             (Value::Known(a), Value::Known(b)) => (a & mask(bytes), b & mask(bytes)),
-            (Value::Unknown(name), Value::Known(0)) if bytes == 8 && self.nonzero.contains_key(&name) => {
+            (Value::Unknown(name), Value::Known(0)) if bytes == 8 && self.nonzero.contains(&name) => {
                 return match condition {
                     Condition::Equal | Condition::BelowEqual => Some(false),
                     Condition::NotEqual | Condition::Above => Some(true),
@@ -210,7 +229,7 @@ impl State {
         if bytes == 8 && equal {
             self.learn(name, Value::Known(value));
         } else if bytes == 8 && value == 0 {
-            self.nonzero.insert(name, ());
+            self.nonzero.insert(name);
         }
     }
 }

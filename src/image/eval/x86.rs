@@ -393,7 +393,7 @@ impl Processor<'_> {
                 (pieces[at], pieces[at + 1]) = (low, high);
                 state.vectors[number(0)] = pieces;
             }
-            Mnemonic::Vzeroupper => state.vectors.iter_mut().for_each(|vector| vector[2..].fill(Value::ZERO)),
+            Mnemonic::Vzeroupper => state.vectors.zero_upper_halves(),
             _ => return false,
         }
         true

@@ -1,0 +1,110 @@
+//! Wheels, read in place: the zip's directory and the shared objects in it, nothing is unpacked to disk.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use zip::ZipArchive;
+
+use super::inspect::inspect;
+use super::library::Library;
+use super::naming::{file_stem, stem};
+use super::source::Source;
+use crate::model::{Facts, Target};
+
+/// What is unpacked of one entry, whatever its header claims. Larger extension modules exist in a handful of
+/// distributions and are answered with a doubt.
+const LARGEST: u64 = 200 << 20;
+/// More entries than any wheel has.
+const MOST_ENTRIES: usize = 100_000;
+
+type Archive = ZipArchive<BufReader<File>>;
+
+/// Every extension module of a wheel, by its path in the archive.
+pub fn inspect_wheel(path: &Path, target: Option<Target>) -> Vec<(String, Facts)> {
+    let whole = |reason: String| vec![(path.display().to_string(), Facts::undetermined(reason))];
+    let opened = File::open(path).map_err(|error| error.to_string());
+    let archive =
+        opened.and_then(|file| ZipArchive::new(BufReader::new(file)).map_err(|error| error.to_string()));
+    let mut archive = match archive {
+        Ok(archive) if archive.len() <= MOST_ENTRIES => archive,
+        Ok(_) => return whole("the wheel has too many entries".to_owned()),
+        Err(reason) => return whole(format!("the wheel cannot be read: {reason}")),
+    };
+    let mut names: Vec<String> =
+        archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
+    names.sort();
+    names.dedup();
+    let modules = names.iter().filter_map(|name| Some((name, stem(Path::new(name))?)));
+    modules
+        .map(|(name, stem)| (name.clone(), module(path, &mut archive, &names, name, stem, target)))
+        .collect()
+}
+
+fn module(
+    path: &Path,
+    archive: &mut Archive,
+    names: &[String],
+    name: &str,
+    stem: &str,
+    target: Option<Target>,
+) -> Facts {
+    if !inside(Path::new(name)) {
+        return Facts::undetermined("its path leaves the wheel");
+    }
+    match unpack(archive, name) {
+        Ok(bytes) => inspect(Rc::new(bytes), stem, target, &InWheel { path, names, name }),
+        Err(reason) => Facts::undetermined(reason),
+    }
+}
+
+/// Only plain names: no root, no drive, no `..`.
+fn inside(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+fn unpack(archive: &mut Archive, name: &str) -> Result<Vec<u8>, String> {
+    let entry = archive.by_name(name).map_err(|error| format!("the wheel is damaged: {error}"))?;
+    if entry.size() > LARGEST {
+        return Err(format!("{} bytes are more than is unpacked", entry.size()));
+    }
+    let claimed = entry.size();
+    let mut bytes = Vec::new();
+    let read = entry.take(claimed + 1).read_to_end(&mut bytes);
+    match read {
+        Ok(length) if length as u64 == claimed => Ok(bytes),
+        Ok(_) => Err("the wheel is damaged: an entry is not as long as it says".to_owned()),
+        Err(error) => Err(format!("the wheel is damaged: {error}")),
+    }
+}
+
+/// The other files of the wheel that a module comes from.
+struct InWheel<'w> {
+    path: &'w Path,
+    names: &'w [String],
+    name: &'w str,
+}
+
+impl InWheel<'_> {
+    fn open(&self, wanted: impl Fn(&Path) -> bool) -> Option<Rc<dyn Source>> {
+        let name = self.names.iter().find(|name| inside(Path::new(name)) && wanted(Path::new(name)))?;
+        let mut archive = ZipArchive::new(BufReader::new(File::open(self.path).ok()?)).ok()?;
+        Some(Rc::new(unpack(&mut archive, name).ok()?))
+    }
+}
+
+impl Library for InWheel<'_> {
+    fn needed(&self, name: &str, _: &[String]) -> Option<Rc<dyn Source>> {
+        let file = Path::new(name).file_name()?;
+        self.open(|path| path.file_name() == Some(file) && path != Path::new(self.name))
+    }
+
+    fn module(&self, name: &str) -> Option<Rc<dyn Source>> {
+        let relative: PathBuf = name.split('.').collect();
+        let (folder, last) = (relative.parent()?, relative.file_name()?.to_str()?);
+        self.open(|path| {
+            file_stem(path) == Some(last) && path.parent().is_some_and(|parent| parent.ends_with(folder))
+        })
+    }
+}

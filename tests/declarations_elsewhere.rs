@@ -1,0 +1,98 @@
+//! The same versions' wheels for other machines must say what the Linux modules said when they ran.
+//!
+//! `WSGIAUDIT_WHEELS` names a folder with a folder of wheels for each machine; `WSGIAUDIT_TRUTH` the folder
+//! in which `tests/declarations.rs` left `popular-314.jsonl`. Without them there is nothing to compare.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that tells how much it compared")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{env, fs};
+
+use serde_json::Value;
+use wsgiaudit::image::survey;
+use wsgiaudit::model::{Facts, Initialisation, Target};
+
+const TARGET: Target = Target { version: (3, 14), free_threaded: false };
+const LEAST_DECIDED: f64 = 0.99;
+
+#[test]
+fn other_machines_agree() {
+    let (Ok(wheels), Ok(truth)) = (env::var("WSGIAUDIT_WHEELS"), env::var("WSGIAUDIT_TRUTH")) else { return };
+    let truth = fs::read_to_string(Path::new(&truth).join("popular-314.jsonl")).unwrap();
+    let lines = truth.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let truth: BTreeMap<String, Value> =
+        lines.map(|line| (module(line["path"].as_str().unwrap()), line)).collect();
+    for machine in folders(Path::new(&wheels)) {
+        compare(&machine, &truth);
+    }
+}
+
+fn folders(path: &Path) -> Vec<std::path::PathBuf> {
+    let mut found: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.is_dir());
+    found.sort();
+    found
+}
+
+/// Path of a module without its suffix.
+fn module(path: &str) -> String {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    format!("{folder}/{}", file.split('.').next().unwrap())
+}
+
+fn compare(machine: &Path, truth: &BTreeMap<String, Value>) {
+    let (mut same, mut open, mut different) = (0, Vec::new(), Vec::new());
+    let mut wheels: Vec<_> = fs::read_dir(machine).unwrap().map(|entry| entry.unwrap().path()).collect();
+    wheels.sort();
+    for wheel in wheels {
+        for (name, facts) in survey(&wheel, Some(TARGET)) {
+            let Some(expected) = truth.get(&module(&name)) else { continue };
+            let line = format!(
+                "{}: {name}: {:?} {:?} {:?} {:?}, on Linux {expected}",
+                wheel.file_name().unwrap().display(),
+                facts.initialisation,
+                facts.m_size,
+                facts.slots,
+                facts.doubts
+            );
+            match agree(&facts, expected) {
+                None => open.push(line),
+                Some(true) => same += 1,
+                Some(false) => different.push(line),
+            }
+        }
+    }
+    let all = same + open.len() + different.len();
+    println!("{}: {} of {all} decided, {} differ", machine.display(), all - open.len(), different.len());
+    open.iter().for_each(|line| println!("  undetermined {line}"));
+    different.iter().for_each(|line| println!("  differs {line}"));
+    assert!(all > 0, "nothing was compared");
+    assert!(different.is_empty(), "{} differ", different.len());
+    assert!((all - open.len()) as f64 >= LEAST_DECIDED * all as f64);
+}
+
+fn agree(facts: &Facts, truth: &Value) -> Option<bool> {
+    let kind = truth["kind"].as_str().unwrap();
+    Some(match (facts.initialisation, kind) {
+        (Initialisation::Undetermined, _) => return None,
+        (_, "died" | "null" | "raised") => return Some(true),
+        (Initialisation::SinglePhase, kind) => kind == "single",
+        (Initialisation::None, kind) => kind == "none",
+        (Initialisation::MultiPhase | Initialisation::ModExport, "multi") => {
+            let slots = facts.slots.as_ref()?;
+            let numbers = |slots: &mut dyn Iterator<Item = (u64, Option<u64>)>| {
+                let mut slots: Vec<_> = slots.collect();
+                slots.sort_unstable();
+                slots
+            };
+            let read = numbers(
+                &mut slots
+                    .iter()
+                    .map(|slot| (u64::from(slot.id), matches!(slot.id, 3 | 4).then_some(slot.value))),
+            );
+            let ran = truth["slots"].as_array().unwrap();
+            read == numbers(&mut ran.iter().map(|slot| (slot[0].as_u64().unwrap(), slot[1].as_u64())))
+        }
+        (Initialisation::MultiPhase | Initialisation::ModExport, _) => false,
+    })
+}

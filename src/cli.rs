@@ -21,7 +21,8 @@ pub struct Cli {
 /// Everything that is not the audit of an environment.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Read what extension modules declare, without running anything: files, wheels, folders
+    /// Read what extension modules declare, without running anything: files, wheels, folders. Exit
+    /// status 3 where something could not be determined
     Inspect(InspectArgs),
 }
 
@@ -68,9 +69,6 @@ pub struct InspectArgs {
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// Colours
-    #[arg(long, value_enum, default_value_t = Color::Auto)]
-    pub color: Color,
 }
 
 /// A rendering.

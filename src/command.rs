@@ -11,9 +11,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::audit;
-use crate::cli::{AuditArgs, Cli, Format};
+use crate::cli::{AuditArgs, Cli, Command, Format, InspectArgs};
 use crate::exit::Exit;
-use crate::model::Mode;
+use crate::image;
+use crate::model::{Facts, Initialisation, Mode};
 use crate::plan::{Plan, is_coloured};
 use crate::render::progress::Progress;
 use crate::render::table::Style;
@@ -27,7 +28,7 @@ use crate::trial::{Stop, sweep_orphans};
 /// Whatever keeps it from an answer.
 pub fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
-        Some(crate::cli::Command::Inspect(_)) => anyhow::bail!("not there yet"),
+        Some(Command::Inspect(args)) => inspect(args),
         None => audit(&cli.audit),
     }
 }
@@ -53,6 +54,22 @@ fn audit(args: &AuditArgs) -> Result<Exit> {
         None => write(&mut io::stdout(), &text(&report, args, is_coloured(args.color, &io::stdout()))?)?,
     }
     Ok(if stop.is_set() { Exit::Interrupted } else { Exit::of(&report, Mode::OwnGil, args.strict) })
+}
+
+/// Declarations only. What cannot be read at all ends it with [`Exit::Incomplete`].
+fn inspect(args: &InspectArgs) -> Result<Exit> {
+    let mut all = Vec::new();
+    for path in &args.paths {
+        path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
+        all.extend(image::survey(path, None));
+    }
+    let text = match args.format {
+        Format::Table => table::declarations(&all, width()),
+        Format::Json => json::declarations(&all)?,
+    };
+    write(&mut io::stdout(), &text)?;
+    let is_open = |facts: &Facts| facts.initialisation == Initialisation::Undetermined;
+    Ok(if all.iter().any(|(_, facts)| is_open(facts)) { Exit::Incomplete } else { Exit::Ready })
 }
 
 fn text(report: &Report, args: &AuditArgs, colour: bool) -> Result<String> {

@@ -2,9 +2,9 @@
 //! that README shows.
 
 use std::fs;
-use std::path::PathBuf;
 
 use crate::support::command::Wsgiaudit;
+use crate::support::demo_environment;
 
 /// Own GIL, shared GIL; what `make demo` must say of each distribution with extension modules, or without
 /// some of its own (psycopg, pydantic).
@@ -33,20 +33,11 @@ const VERDICTS: [(&str, &str, &str); 22] = [
     ("wrapt", "ready", "ready"),
 ];
 
-fn environment() -> PathBuf {
-    std::env::var_os("WSGIAUDIT_TEST_DEMO").map(PathBuf::from).unwrap_or_else(|| {
-        panic!(
-            "no demo environment to test with: run `make test`, or\n    \
-             export WSGIAUDIT_TEST_DEMO=\"$(make -s demo-environment)\""
-        )
-    })
-}
-
 #[test]
 fn real_distributions_get_the_verdicts_that_they_deserve_and_readme_shows_them() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("demo.json");
-    let audit = Wsgiaudit::new().arg(environment()).arg("--json").arg(&file).env("COLUMNS", "110");
+    let audit = Wsgiaudit::new().arg(demo_environment()).arg("--json").arg(&file).env("COLUMNS", "110");
     let said = audit.run().ended_with(1);
     let report: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
     let rows = report["distributions"].as_array().unwrap();

@@ -4,6 +4,8 @@
 
 mod cli;
 mod corpus;
+mod declarations;
+mod declarations_elsewhere;
 mod demo;
 mod house;
 mod interruption;

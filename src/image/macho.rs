@@ -113,7 +113,7 @@ struct Loader {
 type Broken = object::read::Error;
 
 impl Loader {
-    fn commands<'c>(&mut self, data: &'c ReadCache<Window>) -> Result<(), Broken> {
+    fn commands(&mut self, data: &ReadCache<Window>) -> Result<(), Broken> {
         let header = MachHeader64::<En>::parse(data, 0)?;
         let endian = header.endian()?;
         let commands: Vec<_> = header.load_commands(endian, data, 0)?.collect::<Result<_, _>>()?;
@@ -230,10 +230,10 @@ impl Loader {
         }
     }
 
-    fn chains<'c>(
+    fn chains(
         &mut self,
         endian: En,
-        data: &'c ReadCache<Window>,
+        data: &ReadCache<Window>,
         link: &macho::LinkeditDataCommand<En>,
     ) -> Result<(), Broken> {
         let base = self.base();

@@ -174,12 +174,6 @@ impl<'l> World<'l> {
         if image.bytes(local, &mut buffer[..length]) { length } else { 0 }
     }
 
-    /// The zero-terminated text at an address of an image.
-    pub(super) fn text(&self, address: u64) -> Option<String> {
-        let (image, local) = self.image(address)?;
-        image.text(local)
-    }
-
     /// Finds a symbol in the libraries that come with the module.
     pub(super) fn elsewhere(&self, name: &str) -> Option<u64> {
         let images: Vec<_> = self.images.borrow().clone();

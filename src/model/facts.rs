@@ -26,6 +26,19 @@ pub enum Initialisation {
     Undetermined,
 }
 
+impl Initialisation {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SinglePhase => "single-phase",
+            Self::MultiPhase => "multi-phase",
+            Self::ModExport => "PyModExport",
+            Self::None => "none",
+            Self::Undetermined => "undetermined",
+        }
+    }
+}
+
 /// Slot numbers in the two numberings (facts: `Include/moduleobject.h`, PEP 793).
 pub mod slot {
     /// `Py_mod_create`, before and since 3.15.

@@ -1,6 +1,7 @@
 //! The versioned JSON document.
 
-use crate::report::{Document, Report};
+use crate::model::Facts;
+use crate::report::{Declarations, Document, Report};
 
 /// The document, indented, with a newline at the end.
 ///
@@ -8,4 +9,12 @@ use crate::report::{Document, Report};
 /// None that can happen with a document's types; passed on all the same.
 pub fn render(report: &Report) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(&Document::from(report))? + "\n")
+}
+
+/// What files declare, by name: the same fields as in the document.
+///
+/// # Errors
+/// As above.
+pub fn declarations(all: &[(String, Facts)]) -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(&Declarations::new(all))? + "\n")
 }

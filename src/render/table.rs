@@ -7,7 +7,7 @@ use comfy_table::{
 };
 
 use super::escape::{escape, escape_within};
-use crate::model::{FileKind, Judgement, Mode, Verdict};
+use crate::model::{Declared, Facts, FileKind, Judgement, Mode, Verdict};
 use crate::report::{Blocker, DistributionRow, ModuleRow, Report};
 use crate::rules::declaration;
 
@@ -86,6 +86,33 @@ fn distribution_row(row: &DistributionRow, style: Style) -> Vec<Cell> {
             300,
         ),
     ]
+}
+
+/// What files declare: a row each.
+pub fn declarations(all: &[(String, Facts)], width: u16) -> String {
+    let header = ["File", "Initialisation", "Slot 3", "Slot 4", "m_size", "Hazards and doubts"];
+    let row = |(file, facts): &(String, Facts)| {
+        let hazards =
+            facts.hazards.iter().map(|hazard| format!("{}: {}", hazard.kind.name(), hazard.evidence));
+        let doubts = facts.doubts.iter().map(|doubt| doubt.0.clone());
+        vec![
+            text_cell(file, 120),
+            Cell::new(facts.initialisation.name()),
+            slot_cell(facts.multiple_interpreters()),
+            slot_cell(facts.gil()),
+            Cell::new(facts.m_size.map_or_else(|| "-".to_owned(), |size| size.to_string())),
+            text_cell(&hazards.chain(doubts).collect::<Vec<_>>().join("; "), 300),
+        ]
+    };
+    table(Style { width, colour: false, modules: true }, &header, all.iter().map(row))
+}
+
+fn slot_cell(declared: Declared) -> Cell {
+    Cell::new(match declared {
+        Declared::Undetermined => "?".to_owned(),
+        Declared::Absent => "-".to_owned(),
+        Declared::Value(value) => value.to_string(),
+    })
 }
 
 fn modules(report: &Report, style: Style) -> String {

@@ -7,4 +7,4 @@ mod v1;
 
 pub use assemble::{Evidence, assemble};
 pub use rows::{Blocker, DistributionRow, ModuleRow, NameRow, Python, Report};
-pub use v1::Document;
+pub use v1::{Declarations, Document};

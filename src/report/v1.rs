@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use super::{DistributionRow, ModuleRow, NameRow, Report};
 use crate::model::{
-    Cause, Declared, FileKind, Hazard, Initialisation, Judgement, Load, Mode, NotRun, Outcome, Place,
-    Refuser, Trial,
+    Cause, Declared, Facts, FileKind, Hazard, Judgement, Load, Mode, NotRun, Outcome, Place, Refuser, Trial,
 };
 
 /// The whole document.
@@ -25,6 +24,30 @@ pub struct Document<'a> {
     notes: &'a [String],
     trouble: &'a [String],
 }
+
+/// What `wsgiaudit inspect` writes.
+#[derive(Debug, Serialize)]
+pub struct Declarations<'a> {
+    schema: u8,
+    tool: Tool,
+    files: Vec<Inspected<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Inspected<'a> {
+    file: &'a str,
+    declaration: Declaration<'a>,
+}
+
+impl<'a> Declarations<'a> {
+    /// Of these files, in their order.
+    pub fn new(all: &'a [(String, Facts)]) -> Self {
+        let files = all.iter().map(|(file, facts)| Inspected { file, declaration: declaration(facts) });
+        Self { schema: 1, tool: TOOL, files: files.collect() }
+    }
+}
+
+const TOOL: Tool = Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") };
 
 #[derive(Debug, Serialize)]
 struct Tool {
@@ -173,7 +196,7 @@ impl<'a> From<&'a Report> for Document<'a> {
     fn from(report: &'a Report) -> Self {
         Self {
             schema: 1,
-            tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+            tool: TOOL,
             environment: report.python.as_ref().map(|python| Environment {
                 python: &python.release,
                 abi: &python.abi,
@@ -216,27 +239,21 @@ fn module(row: &ModuleRow) -> Module<'_> {
         file: &row.file,
         distribution: row.distribution.as_deref(),
         kind: row.kind.name(),
-        declaration: has_declaration.then(|| Declaration {
-            init_function: row.facts.init_function.as_deref(),
-            initialisation: match row.facts.initialisation {
-                Initialisation::SinglePhase => "single-phase",
-                Initialisation::MultiPhase => "multi-phase",
-                Initialisation::ModExport => "PyModExport",
-                Initialisation::None => "none",
-                Initialisation::Undetermined => "undetermined",
-            },
-            m_size: row.facts.m_size,
-            multiple_interpreters: slot(row.facts.multiple_interpreters()),
-            gil: slot(row.facts.gil()),
-            slots: row
-                .facts
-                .slots
-                .as_ref()
-                .map(|slots| slots.iter().map(|slot| (slot.id, slot.value)).collect()),
-            hazards: row.facts.hazards.iter().map(hazard).collect(),
-            doubts: row.facts.doubts.iter().map(|doubt| doubt.0.as_str()).collect(),
-        }),
+        declaration: has_declaration.then(|| declaration(&row.facts)),
         modes: tried(&row.judgements, &row.trials),
+    }
+}
+
+fn declaration(facts: &Facts) -> Declaration<'_> {
+    Declaration {
+        init_function: facts.init_function.as_deref(),
+        initialisation: facts.initialisation.name(),
+        m_size: facts.m_size,
+        multiple_interpreters: slot(facts.multiple_interpreters()),
+        gil: slot(facts.gil()),
+        slots: facts.slots.as_ref().map(|slots| slots.iter().map(|slot| (slot.id, slot.value)).collect()),
+        hazards: facts.hazards.iter().map(hazard).collect(),
+        doubts: facts.doubts.iter().map(|doubt| doubt.0.as_str()).collect(),
     }
 }
 

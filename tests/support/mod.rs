@@ -4,3 +4,15 @@ pub(crate) mod command;
 pub(crate) mod corpus;
 pub(crate) mod pythons;
 pub(crate) mod venv;
+
+use std::path::PathBuf;
+
+/// The virtualenv of `make demo`. Panics where it was not provided.
+pub(crate) fn demo_environment() -> PathBuf {
+    std::env::var_os("WSGIAUDIT_TEST_DEMO").map(PathBuf::from).unwrap_or_else(|| {
+        panic!(
+            "no demo environment to test with: run `make test`, or\n    \
+             export WSGIAUDIT_TEST_DEMO=\"$(make -s demo-environment)\""
+        )
+    })
+}

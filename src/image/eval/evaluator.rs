@@ -414,7 +414,6 @@ impl<'w> Evaluator<'w> {
                 Ok(vec![state])
             }
             Model::NoReturn => Ok(Vec::new()),
-            Model::Enter(function) => self.enter(state, function, depth, limit),
             Model::Unknown => match self.world.elsewhere(name) {
                 Some(function) => self.enter(state, function, depth, limit),
                 None => {

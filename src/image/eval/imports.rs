@@ -13,8 +13,6 @@ pub(super) enum Model {
     Result(Value),
     /// It does not return.
     NoReturn,
-    /// It runs this function with the same arguments.
-    Enter(u64),
     /// Not modelled.
     Unknown,
 }

@@ -1,5 +1,4 @@
 //! Interprets an init function on every path that the file leaves open.
-
 mod aarch64;
 mod aarch64_memory;
 mod evaluator;

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn as_python_does() {
-        assert_eq!(encode("ěščř").as_deref(), Some("9mat8ud"));
+        assert_eq!(encode("ěščř").as_deref(), Some("bea1a5n4a"));
         assert_eq!(encode("bücher").as_deref(), Some("bcher-kva"));
     }
 }

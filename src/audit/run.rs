@@ -129,3 +129,45 @@ fn limits_of(interpreter: Option<&Interpreter>) -> (BTreeMap<Mode, String>, Vec<
     }
     (BTreeMap::new(), Vec::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interpreter(version: (u8, u8, u8), no_trials: Option<&str>) -> Interpreter {
+        Interpreter {
+            executable: "python".into(),
+            implementation: "cpython".to_owned(),
+            version,
+            release: format!("{}.{}.{}", version.0, version.1, version.2),
+            free_threaded: false,
+            abi: String::new(),
+            suffixes: Vec::new(),
+            platform: String::new(),
+            site: Vec::new(),
+            editable: Vec::new(),
+            no_trials: no_trials.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn before_3_12_only_the_control_is_run() {
+        let (no_trials, notes) = limits_of(Some(&interpreter((3, 11, 7), None)));
+        assert_eq!(no_trials.keys().copied().collect::<Vec<_>>(), [Mode::SharedGil, Mode::OwnGil]);
+        assert!(
+            notes[0].starts_with("per-interpreter GIL needs Python 3.12, and this is 3.11.7"),
+            "{notes:?}"
+        );
+    }
+
+    #[test]
+    fn from_3_12_on_everything_is_run() {
+        assert_eq!(limits_of(Some(&interpreter((3, 12, 0), None))), (BTreeMap::new(), Vec::new()));
+    }
+
+    #[test]
+    fn without_a_python_that_can_do_it_nothing_is_run() {
+        assert_eq!(limits_of(None).0.len(), Mode::ALL.len());
+        assert_eq!(limits_of(Some(&interpreter((3, 14, 0), Some("no ctypes")))).0.len(), Mode::ALL.len());
+    }
+}

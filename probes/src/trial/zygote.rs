@@ -100,8 +100,8 @@ impl Zygote {
                 child::adopt_orphans();
                 // Foreign code runs with our descriptors open: it may close or replace them.
                 let imported = steps::run(&order);
-                if imported && identity == self::identity(&self.replies) {
-                    self.reply(Reply::Entered)?;
+                let is_ours = identity == self::identity(&self.replies);
+                if imported && is_ours && self.reply(Reply::Entered).is_ok() {
                     self.serve();
                 }
                 child::leave(0)

@@ -10,7 +10,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("image", &["model"]),
     ("venv", &["model"]),
-    ("trial", &["model"]),
+    ("trial", &["image", "model"]),
     ("rules", &["model", "trial"]),
     ("report", &["model", "rules", "trial"]),
     ("render", &["model", "report", "rules", "trial"]),

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{JoinHandle, spawn};
 
 use crate::python::{self, PyInterpreterConfig};
+use crate::trial::spare_stack;
 
 /// mod_wsgi's configuration for `WSGIPerInterpreterGIL On`: CPython's `_PyInterpreterConfig_INIT`.
 pub(crate) const OWN_GIL: PyInterpreterConfig = PyInterpreterConfig {
@@ -85,6 +86,7 @@ fn serve(config: &PyInterpreterConfig, started: &Sender<Result<(), String>>, inb
         drop(started.send(Err("this Python has no Py_NewInterpreterFromConfig".to_owned())));
         return;
     };
+    spare_stack();
     // SAFETY: the thread states are made, entered and left on this thread alone, each left before the next
     // is entered; `Py_EndInterpreter` gets the interpreter's only remaining one.
     unsafe {

@@ -23,6 +23,7 @@ mod safety;
 mod siblings;
 mod source;
 mod survey;
+mod symbols;
 mod wheel;
 mod world;
 
@@ -33,4 +34,5 @@ pub use naming::stem;
 pub use siblings::{inspect_file, kind_of_file};
 pub use source::{Opened, Source};
 pub use survey::survey;
+pub use symbols::symbol_at;
 pub use wheel::inspect_wheel;

@@ -12,5 +12,5 @@ pub use environment::{Distribution, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
 pub use mode::Mode;
 pub use module::{FileKind, Module};
-pub use outcome::{Death, Load, NotRun, Outcome, Place, PythonError, Refuser, Trial};
+pub use outcome::{Crash, Death, Load, NotRun, Outcome, Place, PythonError, Refuser, Site, Trial};
 pub use verdict::{Cause, Judgement, Verdict};

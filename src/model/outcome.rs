@@ -133,6 +133,30 @@ pub struct Load {
     pub result: Option<Result<(), PythonError>>,
 }
 
+/// What a process said of itself when a fatal signal hit it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// The address whose use faulted, where the signal has one.
+    pub address: Option<u64>,
+    /// The instruction that was running; `None` where it lies in no file, as after a jump through a wild
+    /// pointer.
+    pub site: Option<Site>,
+    /// The Python stack of the interpreter that crashed, and from 3.14 on the C stack, as `faulthandler`
+    /// writes them.
+    pub stack: String,
+}
+
+/// A place in a shared object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The file's name, without its folder.
+    pub object: String,
+    /// The function that holds it, where the file's symbol tables name one.
+    pub symbol: Option<String>,
+    /// Bytes from the start of the file.
+    pub offset: u64,
+}
+
 /// A trial's outcome with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trial {
@@ -146,6 +170,8 @@ pub struct Trial {
     pub loads: Vec<Load>,
     /// The end of what it printed, both streams together.
     pub printed: String,
+    /// Where it crashed, if a fatal signal ended it.
+    pub crash: Option<Crash>,
     /// What had to be imported first for the subject to import at all.
     pub after: Option<String>,
     /// The subject whose trial loaded this one too, and so answers for it. It was not imported by itself.
@@ -161,6 +187,7 @@ impl Trial {
             outcome: Outcome::NotRun(why),
             loads: Vec::new(),
             printed: String::new(),
+            crash: None,
             after: None,
             through: None,
         }
@@ -208,6 +235,15 @@ impl Place {
             Self::SecondInterpreter => "in the second interpreter",
             Self::UseAfterEnd => "after the first interpreter ended",
             Self::Teardown => "when the interpreter ended",
+        }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.symbol {
+            Some(symbol) => write!(f, "in {symbol} of {}", self.object),
+            None => write!(f, "in {}", self.object),
         }
     }
 }

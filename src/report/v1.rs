@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{DistributionRow, ModuleRow, NameRow, Report};
-use crate::model::{
+use crate::model::{Crash, 
     Cause, Declared, Facts, FileKind, Hazard, Judgement, Load, Mode, NotRun, Outcome, Place, Refuser, Trial,
 };
 
@@ -162,6 +162,22 @@ struct OutcomeOf<'a> {
     failed_loads: Vec<FailedLoad<'a>>,
     #[serde(skip_serializing_if = "str::is_empty")]
     printed: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crash: Option<CrashOf<'a>>,
+}
+
+/// Where a fatal signal hit. Numbers are hexadecimal, as debuggers want them.
+#[derive(Debug, Serialize)]
+struct CrashOf<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbol: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<String>,
+    stack: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -288,12 +304,23 @@ fn verdict(judgement: &Judgement) -> Verdict<'_> {
     }
 }
 
+fn crash(crash: &Crash) -> CrashOf<'_> {
+    CrashOf {
+        address: crash.address.map(|address| format!("{address:#x}")),
+        object: crash.site.as_ref().map(|site| site.object.as_str()),
+        symbol: crash.site.as_ref().and_then(|site| site.symbol.as_deref()),
+        offset: crash.site.as_ref().map(|site| format!("{:#x}", site.offset)),
+        stack: &crash.stack,
+    }
+}
+
 fn outcome(trial: &Trial) -> OutcomeOf<'_> {
     let base = OutcomeOf {
         after: trial.after.as_deref(),
         through: trial.through.as_deref(),
         failed_loads: trial.loads.iter().filter_map(failed_load).collect(),
         printed: &trial.printed,
+        crash: trial.crash.as_ref().map(crash),
         ..OutcomeOf::default()
     };
     match &trial.outcome {

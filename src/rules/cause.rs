@@ -36,7 +36,7 @@ pub(super) fn root<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Option<Roo
     };
     way.extend(chain);
     way.push(module.clone());
-    let what = words::did(&trial.outcome, case.facts.get(module.as_str()).copied());
+    let what = words::did(trial, case.facts.get(module.as_str()).copied());
     Some(Root { trial, cause: Cause { module, chain: once_each(way), what } })
 }
 

@@ -1,6 +1,6 @@
 //! The words that reasons are made of.
 
-use crate::model::{Declared, Facts, Initialisation, Outcome, Place, PythonError, Refuser};
+use crate::model::{Declared, Facts, Initialisation, Outcome, Place, PythonError, Refuser, Trial};
 
 /// What a module declares of interpreters with their own GIL, in a few words.
 pub fn declaration(facts: &Facts) -> String {
@@ -29,9 +29,9 @@ pub(super) fn refusal(facts: Option<&Facts>) -> String {
     }
 }
 
-/// What an outcome that is no success did, in one line, without naming the culprit.
-pub(super) fn did(outcome: &Outcome, facts: Option<&Facts>) -> String {
-    match outcome {
+/// What a trial without success showed, in one line, without naming the culprit.
+pub(super) fn did(trial: &Trial, facts: Option<&Facts>) -> String {
+    match &trial.outcome {
         Outcome::Imported => String::new(),
         Outcome::Refused { by: Refuser::CPython, .. } => refusal(facts),
         Outcome::Refused { by: Refuser::Module, place, error, .. } => {
@@ -43,7 +43,11 @@ pub(super) fn did(outcome: &Outcome, facts: Option<&Facts>) -> String {
             format!("{what}: {}", first_line(&error.text))
         }
         Outcome::Raised { place, error, .. } => format!("raises {} {}", exception(error), place.phrase()),
-        Outcome::Crashed { how, place, .. } => format!("crashes {} ({how})", place.phrase()),
+        Outcome::Crashed { how, place, .. } => {
+            let site = trial.crash.as_ref().and_then(|crash| crash.site.as_ref());
+            let site = site.map(|site| format!(" {site}")).unwrap_or_default();
+            format!("crashes {} ({how}{site})", place.phrase())
+        }
         Outcome::TimedOut { place, .. } => format!("hangs {}", place.phrase()),
         Outcome::LeftThreads { names } => {
             format!("leaves threads behind when its interpreter ends: {}", names.join(", "))

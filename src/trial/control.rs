@@ -21,7 +21,7 @@ pub(super) fn run(desk: &mut Desk<'_>, group: &[&Subject], listener: &dyn Listen
 pub(super) fn imports(desk: &mut Desk<'_>, subject: &Subject, after: Option<&str>) -> Option<Trial> {
     let attempt = desk.attempt(Interpreters::Main, after.as_slice(), &subject.name).ok()?;
     let reading = read(Mode::Main, &attempt.evidence, &BTreeSet::new());
-    let trial = trial(subject, reading, attempt.printed);
+    let trial = trial(subject, reading, attempt);
     (trial.outcome == Outcome::Imported).then(|| Trial { after: after.map(str::to_owned), ..trial })
 }
 
@@ -129,7 +129,7 @@ impl Control<'_, '_> {
     fn answer(&mut self, subject: &Subject, attempt: &Attempt) {
         let events = self.before.iter().chain(&attempt.evidence.events).cloned().collect();
         let reading = read(Mode::Main, &Evidence { events, end: attempt.evidence.end }, &BTreeSet::new());
-        self.trials.add(trial(subject, reading, attempt.printed.clone()));
+        self.trials.add(trial(subject, reading, attempt.clone()));
     }
 }
 
@@ -138,13 +138,14 @@ fn first(name: &str) -> &str {
 }
 
 /// A trial from its reading. Importing the name must have loaded the very file that is on trial.
-pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, printed: String) -> Trial {
+pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, attempt: Attempt) -> Trial {
     let mut trial = Trial {
         subject: subject.name.clone(),
         mode,
         outcome: reading.outcome,
         loads: reading.loads,
-        printed,
+        printed: attempt.printed,
+        crash: attempt.crash,
         after: None,
         through: None,
     };
@@ -164,6 +165,6 @@ fn same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
     a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-fn trial(subject: &Subject, reading: Reading, printed: String) -> Trial {
-    trial_in(Mode::Main, subject, reading, printed)
+fn trial(subject: &Subject, reading: Reading, attempt: Attempt) -> Trial {
+    trial_in(Mode::Main, subject, reading, attempt)
 }

@@ -2,6 +2,7 @@
 //! [`read`](read::read), which turns what the witnesses say into an [`Outcome`](crate::model::Outcome).
 
 mod control;
+mod crash;
 mod desk;
 mod library;
 mod read;

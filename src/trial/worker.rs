@@ -15,10 +15,12 @@ use rustix::process::{
     Pid, Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, waitpid,
 };
 
+use super::crash::crash;
 use super::library::{BOOTSTRAP, Library};
 use super::protocol::{Command, End, Interpreters, Order, Reply};
 use super::read::Evidence;
 use super::record;
+use crate::model::Crash;
 
 /// How long a zygote may take to come up, and to notice a deadline before it is itself given up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -71,6 +73,7 @@ pub(super) struct Lost;
 pub(super) struct Attempt {
     pub(super) evidence: Evidence,
     pub(super) printed: String,
+    pub(super) crash: Option<Crash>,
 }
 
 /// What came of entering a package in the control.
@@ -113,7 +116,7 @@ impl<'a> Worker<'a> {
             listener.set_nonblocking(true)?;
             let errors = File::create(&log)?;
             let process = std::process::Command::new(setup.python)
-                .args(["-I", "-B", "-c", BOOTSTRAP])
+                .args(["-I", "-B", "-X", "faulthandler", "-c", BOOTSTRAP])
                 .args([setup.library.path(), &socket, &log])
                 .env_clear()
                 .envs(environment(&home))
@@ -254,7 +257,11 @@ impl Drop for Worker<'_> {
 }
 
 fn collect(folder: &Path, end: Option<End>) -> Attempt {
-    Attempt { evidence: Evidence { events: record::events(folder), end }, printed: record::printed(folder) }
+    Attempt {
+        evidence: Evidence { events: record::events(folder), end },
+        printed: record::printed(folder),
+        crash: crash(folder, end),
+    }
 }
 
 /// What a trial finds in its environment: what a program needs to run, and nothing of the user's.

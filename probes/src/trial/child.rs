@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use super::record;
+use super::{crash, record};
 use crate::protocol::{Event, Order};
 
 /// The status of a child that could not even begin.
@@ -33,6 +33,7 @@ pub(super) fn settle(order: &Order) -> std::io::Result<()> {
     }
     limit(libc::RLIMIT_CORE, 0);
     limit(libc::RLIMIT_FSIZE, LARGEST_FILE);
+    crash::watch(folder)?;
     std::env::set_current_dir(folder)
 }
 

@@ -1,8 +1,11 @@
 //! Trials, from the inside: the zygote that forks a child for each, the child's steps, and its record.
 
 mod child;
+mod crash;
 mod observe;
 mod record;
 mod steps;
 mod supervise;
 pub(crate) mod zygote;
+
+pub(crate) use crash::spare_stack;

@@ -1,0 +1,121 @@
+//! Reads what the probe left of a crash: `crash` (three numbers and a memory map) and `stack`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::protocol::End;
+use crate::image::symbol_at;
+use crate::model::{Crash, Site};
+
+/// Bytes of the files that are read: what wrote them was crashing.
+const MOST: u64 = 4 << 20;
+
+/// Bytes of the stack that are kept as evidence.
+const STACK: usize = 8192;
+
+/// The crash that ended a trial; `None` where it did not end by the signal that was recorded, e.g. because
+/// the module on trial handles that signal itself.
+pub(super) fn crash(folder: &Path, end: Option<End>) -> Option<Crash> {
+    let recorded = Recorded::parse(&read(&folder.join("crash"))?)?;
+    if end != Some(End::Signal(recorded.signal)) {
+        return None;
+    }
+    let stack = String::from_utf8_lossy(&read(&folder.join("stack")).unwrap_or_default()).into_owned();
+    let cut = stack.floor_char_boundary(STACK);
+    Some(Crash {
+        address: (recorded.address != 0 || recorded.is_a_memory_fault()).then_some(recorded.address),
+        site: recorded.file.map(|(path, offset)| Site {
+            object: Path::new(&path).file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            symbol: symbol_at(Path::new(&path), offset),
+            offset,
+        }),
+        stack: stack[..cut].to_owned(),
+    })
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// What `crash` says.
+#[derive(Debug, PartialEq, Eq)]
+struct Recorded {
+    signal: i32,
+    address: u64,
+    /// The mapped file that holds the instruction, and the instruction's offset in it.
+    file: Option<(String, u64)>,
+}
+
+impl Recorded {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (head, maps) = bytes.split_first_chunk::<24>()?;
+        let number = |at: usize| Some(u64::from_le_bytes(head.get(at..at + 8)?.try_into().ok()?));
+        let instruction = number(16)?;
+        let maps = String::from_utf8_lossy(maps);
+        Some(Self {
+            signal: number(0)?.try_into().ok()?,
+            address: number(8)?,
+            file: maps.lines().find_map(|line| in_mapping(line, instruction)),
+        })
+    }
+
+    /// SIGSEGV and SIGBUS have an address, and 0 is the most frequent one.
+    fn is_a_memory_fault(&self) -> bool {
+        [7, 10, 11].contains(&self.signal)
+    }
+}
+
+/// A line of `/proc/self/maps` (`start-end perms offset dev inode path`, numbers in hexadecimal; proc(5)) that
+/// covers this address: its file and the offset there.
+fn in_mapping(line: &str, address: u64) -> Option<(String, u64)> {
+    let hexadecimal = |text| u64::from_str_radix(text, 16).ok();
+    let (range, rest) = line.split_once(' ')?;
+    let (start, end) = range.split_once('-')?;
+    let start = hexadecimal(start)?;
+    if !(start..hexadecimal(end)?).contains(&address) {
+        return None;
+    }
+    let mut fields = rest.splitn(5, ' ');
+    let offset = hexadecimal(fields.nth(1)?)?;
+    let path = fields.nth(2)?.trim_start();
+    path.starts_with('/').then(|| (path.to_owned(), offset.wrapping_add(address - start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Recorded;
+
+    const MAPS: &str = "\
+555500000000-555500001000 r-xp 00000000 fd:00 12                         /usr/bin/python3.14
+7f0000002000-7f0000004000 r-xp 00001000 fd:00 34                         /venv/a b/_foo.so
+7f0000004000-7f0000008000 rw-p 00000000 00:00 0
+7ffc00000000-7ffc00001000 rw-p 00000000 00:00 0                          [stack]
+";
+
+    fn record(signal: u64, address: u64, instruction: u64) -> Vec<u8> {
+        let numbers = [signal, address, instruction].map(u64::to_le_bytes);
+        [numbers.as_flattened(), MAPS.as_bytes()].concat()
+    }
+
+    #[test]
+    fn an_instruction_is_found_in_the_file_that_holds_it() {
+        let recorded = Recorded::parse(&record(11, 0, 0x7f00_0000_2010)).unwrap();
+        let file = Some(("/venv/a b/_foo.so".to_owned(), 0x1010));
+        assert_eq!(recorded, Recorded { signal: 11, address: 0, file });
+    }
+
+    #[test]
+    fn an_instruction_outside_of_files_has_no_file() {
+        for instruction in [0, 0x7f00_0000_4000, 0x7ffc_0000_0000] {
+            assert_eq!(Recorded::parse(&record(11, 0, instruction)).unwrap().file, None);
+        }
+    }
+
+    #[test]
+    fn a_record_that_breaks_off_is_none() {
+        assert_eq!(Recorded::parse(&record(11, 0, 0)[..23]), None);
+    }
+}

@@ -74,11 +74,15 @@ fn static_type(image: &Image, address: u64) -> Option<String> {
 /// that calls `PyType_Ready`.
 fn is_readied(image: &Image, from: u64) -> bool {
     let mut code = [0; 128];
-    if !image.bytes(from, &mut code) {
+    let Some(segment) = image.segment(from) else { return false };
+    // Code may end soon after.
+    let left = usize::try_from(segment.address + segment.size - from).unwrap_or(usize::MAX);
+    let code = &mut code[..left.min(128)];
+    if !image.bytes(from, code) {
         return false;
     }
     let argument = if image.kind.format == Format::Pe { Register::RCX } else { Register::RDI };
-    let mut decoder = Decoder::with_ip(64, &code, from, DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(64, code, from, DecoderOptions::NONE);
     let mut factory = InstructionInfoFactory::new();
     let mut holders = vec![decoder.decode().op0_register()];
     for _ in 0..AHEAD {

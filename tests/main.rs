@@ -7,6 +7,7 @@ mod corpus;
 mod declarations;
 mod declarations_elsewhere;
 mod demo;
+mod hazards;
 mod house;
 mod interruption;
 mod support;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::eval::{AAPCS, Convention, Ending, Evaluator, SYSTEM_V, State, WINDOWS};
+use super::hazards::hazards;
 use super::kind::{Architecture, Format};
 use super::library::Library;
 use super::memory::Image;
@@ -23,7 +24,10 @@ pub fn inspect(source: Rc<dyn Source>, stem: &str, target: Option<Target>, libra
     let entry = Entry::of(&image, stem, target);
     let world = World::new(image, library);
     let mut facts = match entry {
-        Some(entry) => entry.facts(&world, target),
+        Some(entry) => {
+            let facts = entry.facts(&world, target);
+            Facts { hazards: hazards(&world.root(), &facts), ..facts }
+        }
         None => Facts {
             init_function: None,
             initialisation: Initialisation::None,

@@ -8,6 +8,7 @@
 mod elf;
 mod eval;
 mod fat;
+mod hazards;
 mod inspect;
 mod kind;
 mod library;
@@ -22,6 +23,7 @@ mod relocations;
 mod safety;
 mod siblings;
 mod source;
+mod static_types;
 mod survey;
 mod symbols;
 mod wheel;

@@ -1,0 +1,136 @@
+//! Finds static types that a module readies: calls of `PyType_Ready` whose argument is a type object in the
+//! file's own data. Facts: `PyTypeObject` in `Include/cpython/object.h`, flags in `Include/object.h`.
+
+use std::collections::BTreeSet;
+
+use iced_x86::{
+    Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+};
+
+use super::kind::{Architecture, Format};
+use super::memory::{Image, Link};
+
+const CHUNK: u64 = 1 << 16;
+/// `LEA` with an address relative to the instruction.
+const LEA: u64 = 7;
+/// The call follows within so many instructions, or the type is not seen.
+const AHEAD: usize = 12;
+const READY: &str = "PyType_Ready";
+/// `Py_TPFLAGS_HEAPTYPE`.
+const HEAP_TYPE: u64 = 1 << 9;
+
+/// The `tp_name`s of static types that are given to `PyType_Ready` straight away. Types that reach it through
+/// a table or a helper function are missed, and so are all in AArch64 code: what is found is there, what is
+/// not found may be.
+pub(super) fn readied(image: &Image) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    if !image.imports(READY) || image.kind.architecture != Architecture::X86_64 {
+        return names;
+    }
+    for segment in image.segments.iter().filter(|segment| segment.executable) {
+        let size = segment.size.min(segment.file_size);
+        for at in (0..size).step_by(CHUNK as usize) {
+            let start = segment.address.wrapping_add(at);
+            let Some(bytes) = image.raw(start, (size - at).min(CHUNK + LEA - 1)) else { break };
+            for (index, window) in bytes.array_windows::<7>().enumerate() {
+                let [prefix, 0x8d, operand, displacement @ ..] = window else { continue };
+                if prefix & 0xfb != 0x48 || operand & 0xc7 != 5 {
+                    continue;
+                }
+                let from = start.wrapping_add(index as u64);
+                let displacement = i32::from_le_bytes(*displacement);
+                let address = from.wrapping_add(LEA).wrapping_add_signed(displacement.into());
+                if let Some(name) = static_type(image, address)
+                    && is_readied(image, from)
+                {
+                    names.insert(name);
+                }
+            }
+        }
+    }
+    names
+}
+
+/// `tp_name`, where a static type lies at this address.
+fn static_type(image: &Image, address: u64) -> Option<String> {
+    let data = image.segment(address).is_some_and(|segment| segment.writable && !segment.executable);
+    if !data || !address.is_multiple_of(8) {
+        return None;
+    }
+    // The head of a free-threaded build's object is longer, and has all ones here.
+    let head = if image.u32(address.checked_add(12)?)? == u32::MAX { 32 } else { 16 };
+    let field = |offset: u64| address.checked_add(head + offset);
+    let Some(Link::Address(name)) = image.link(field(8)?) else { return None };
+    let basic_size = image.u64(field(16)?)?;
+    let flags = image.u64(field(152)?)?;
+    if flags & HEAP_TYPE != 0 || !(16..1 << 20).contains(&basic_size) {
+        return None;
+    }
+    let name = image.text(name)?;
+    (!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())).then_some(name)
+}
+
+/// Whether the address that the instruction at `from` computes is the first argument of the next call, and
+/// that calls `PyType_Ready`.
+fn is_readied(image: &Image, from: u64) -> bool {
+    let mut code = [0; 128];
+    let Some(segment) = image.segment(from) else { return false };
+    // Code may end soon after.
+    let left = usize::try_from(segment.address + segment.size - from).unwrap_or(usize::MAX);
+    let code = &mut code[..left.min(128)];
+    if !image.bytes(from, code) {
+        return false;
+    }
+    let argument = if image.kind.format == Format::Pe { Register::RCX } else { Register::RDI };
+    let mut decoder = Decoder::with_ip(64, code, from, DecoderOptions::NONE);
+    let mut factory = InstructionInfoFactory::new();
+    let mut holders = vec![decoder.decode().op0_register()];
+    for _ in 0..AHEAD {
+        let instruction = decoder.decode();
+        match instruction.mnemonic() {
+            Mnemonic::Call | Mnemonic::Jmp => {
+                return holders.contains(&argument) && is_ready(image, &instruction, 0);
+            }
+            Mnemonic::Ret | Mnemonic::INVALID => return false,
+            Mnemonic::Mov
+                if instruction.op1_kind() == OpKind::Register
+                    && holders.contains(&instruction.op1_register()) =>
+            {
+                holders.push(instruction.op0_register());
+                continue;
+            }
+            _ if instruction.is_jcc_short_or_near() => return false,
+            _ => {}
+        }
+        for used in factory.info(&instruction).used_registers() {
+            if !matches!(
+                used.access(),
+                OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess | OpAccess::None
+            ) {
+                holders.retain(|holder| *holder != used.register().full_register());
+            }
+        }
+    }
+    false
+}
+
+/// A call through the import table, or of a stub that jumps through it.
+fn is_ready(image: &Image, instruction: &Instruction, depth: u32) -> bool {
+    if instruction.is_ip_rel_memory_operand() {
+        let Some(Link::Import(index, 0)) = image.link(instruction.ip_rel_memory_address()) else {
+            return false;
+        };
+        return image.imports.get(index as usize).is_some_and(|import| import.name == READY);
+    }
+    let mut code = [0; 32];
+    let target = instruction.near_branch_target();
+    if depth > 0 || target == 0 || !image.bytes(target, &mut code) {
+        return false;
+    }
+    let mut decoder = Decoder::with_ip(64, &code, target, DecoderOptions::NONE);
+    let mut first = decoder.decode();
+    if first.mnemonic() == Mnemonic::Endbr64 {
+        first = decoder.decode();
+    }
+    first.mnemonic() == Mnemonic::Jmp && is_ready(image, &first, depth + 1)
+}

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{DistributionRow, ModuleRow, NameRow, Report};
-use crate::model::{Crash, 
-    Cause, Declared, Facts, FileKind, Hazard, Judgement, Load, Mode, NotRun, Outcome, Place, Refuser, Trial,
+use crate::model::{
+    Cause, Crash, Declared, Facts, FileKind, Hazard, Judgement, Load, Mode, NotRun, Outcome, Place, Refuser,
+    Trial,
 };
 
 /// The whole document.

@@ -7,7 +7,7 @@ use super::desk::Desk;
 use super::protocol::{Event, Interpreters};
 use super::read::{Evidence, Reading, read};
 use super::schedule::{Listener, Subject, Trials};
-use super::worker::{Attempt, Entered};
+use super::worker::{Attempt, Entered, Left};
 use crate::model::{Load, Mode, NotRun, Outcome, Trial};
 
 /// Tries one group: subjects below the same first name.
@@ -21,7 +21,7 @@ pub(super) fn run(desk: &mut Desk<'_>, group: &[&Subject], listener: &dyn Listen
 pub(super) fn imports(desk: &mut Desk<'_>, subject: &Subject, after: Option<&str>) -> Option<Trial> {
     let attempt = desk.attempt(Interpreters::Main, after.as_slice(), &subject.name).ok()?;
     let reading = read(Mode::Main, &attempt.evidence, &BTreeSet::new());
-    let trial = trial(subject, reading, attempt);
+    let trial = trial(subject, reading, attempt.left);
     (trial.outcome == Outcome::Imported).then(|| Trial { after: after.map(str::to_owned), ..trial })
 }
 
@@ -113,7 +113,7 @@ impl Control<'_, '_> {
             known.loads.iter().any(|load| load.name == subject.name && load.result == Some(Ok(())));
         let is_inside = !self.before.is_empty();
         if is_loaded {
-            self.trials.add(trial(subject, Reading { outcome: Outcome::Imported, ..known }, String::new()));
+            self.trials.add(trial(subject, Reading { outcome: Outcome::Imported, ..known }, Left::default()));
         } else if let Some(attempt) = is_inside.then(|| self.desk.attempt_inside(&subject.name)).flatten() {
             self.answer(subject, &attempt);
         } else {
@@ -129,7 +129,7 @@ impl Control<'_, '_> {
     fn answer(&mut self, subject: &Subject, attempt: &Attempt) {
         let events = self.before.iter().chain(&attempt.evidence.events).cloned().collect();
         let reading = read(Mode::Main, &Evidence { events, end: attempt.evidence.end }, &BTreeSet::new());
-        self.trials.add(trial(subject, reading, attempt.clone()));
+        self.trials.add(trial(subject, reading, attempt.left.clone()));
     }
 }
 
@@ -138,14 +138,14 @@ fn first(name: &str) -> &str {
 }
 
 /// A trial from its reading. Importing the name must have loaded the very file that is on trial.
-pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, attempt: Attempt) -> Trial {
+pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, left: Left) -> Trial {
     let mut trial = Trial {
         subject: subject.name.clone(),
         mode,
         outcome: reading.outcome,
         loads: reading.loads,
-        printed: attempt.printed,
-        crash: attempt.crash,
+        printed: left.printed,
+        crash: left.crash,
         after: None,
         through: None,
     };
@@ -165,6 +165,6 @@ fn same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
     a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-fn trial(subject: &Subject, reading: Reading, attempt: Attempt) -> Trial {
-    trial_in(Mode::Main, subject, reading, attempt)
+fn trial(subject: &Subject, reading: Reading, left: Left) -> Trial {
+    trial_in(Mode::Main, subject, reading, left)
 }

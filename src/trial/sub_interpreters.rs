@@ -104,7 +104,7 @@ impl Known {
         let reading = read(self.mode, &attempt.evidence, &BTreeSet::new());
         let name = format!("{last}, together with {} others", others.len());
         let subject = Subject { name, file: None };
-        let trial = control::trial_in(self.mode, &subject, reading, attempt);
+        let trial = control::trial_in(self.mode, &subject, reading, attempt.left);
         if passes(&trial) {
             self.trials.add(trial);
         }
@@ -127,7 +127,7 @@ impl Known {
                 let in_control = control.loaded().map(|load| load.name.clone()).collect();
                 let reading = read(self.mode, &attempt.evidence, &in_control);
                 let importing = reading.importing.clone().unwrap_or(own);
-                let trial = control::trial_in(self.mode, subject, reading, attempt);
+                let trial = control::trial_in(self.mode, subject, reading, attempt.left);
                 Tried { importing, trial: Trial { after: after.map(str::to_owned), ..trial } }
             }
             Err(why) => Tried {

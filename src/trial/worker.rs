@@ -72,6 +72,12 @@ pub(super) struct Lost;
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     pub(super) evidence: Evidence,
+    pub(super) left: Left,
+}
+
+/// What a child leaves beside its record.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Left {
     pub(super) printed: String,
     pub(super) crash: Option<Crash>,
 }
@@ -259,8 +265,7 @@ impl Drop for Worker<'_> {
 fn collect(folder: &Path, end: Option<End>) -> Attempt {
     Attempt {
         evidence: Evidence { events: record::events(folder), end },
-        printed: record::printed(folder),
-        crash: crash(folder, end),
+        left: Left { printed: record::printed(folder), crash: crash(folder, end) },
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod cli;
 mod corpus;
+mod crashes;
 mod declarations;
 mod declarations_elsewhere;
 mod demo;

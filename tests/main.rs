@@ -10,4 +10,5 @@ mod demo;
 mod hazards;
 mod house;
 mod interruption;
+mod sandbox;
 mod support;

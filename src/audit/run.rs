@@ -1,6 +1,7 @@
 //! A run, from the environment's folder to the report: the table of contents.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -26,7 +27,7 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> 
     let environment = read(&located, interpreter);
     trouble.extend(environment.trouble.iter().cloned());
 
-    let (no_trials, notes) = limits_of(environment.interpreter.as_ref());
+    let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
     let trials = match &environment.interpreter {
         Some(interpreter) if interpreter.no_trials.is_none() => {
             let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
@@ -38,16 +39,34 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> 
                 jobs: plan.jobs,
                 stop,
             };
+            notes.extend(unprotected(plan.limits.sandbox, scratch.path()));
             let modes =
                 Mode::ALL.into_iter().filter(|mode| !no_trials.contains_key(mode)).collect::<Vec<_>>();
             trial::run(&trying, &subjects(&environment), &modes, listener)
         }
         Some(_) | None => Trials::default(),
     };
+    if trials.without_shared_memory() {
+        notes.push(NO_SHARED_MEMORY.to_owned());
+    }
     if stop.is_set() {
         trouble.push("interrupted: what was not tried by then is unknown".to_owned());
     }
     Ok(assemble(Evidence { environment: &environment, trials: &trials, no_trials, notes, trouble }))
+}
+
+/// Mount namespaces are what it takes: containers and some distributions forbid them.
+const NO_SHARED_MEMORY: &str = "this system lets no process have a /dev/shm of its own, so trials had no shared \
+     memory and no semaphores: a package may do without them here, and differently elsewhere";
+
+/// The sentence that says what trials may do here though they should not.
+fn unprotected(sandbox: bool, folder: &Path) -> Option<String> {
+    if !sandbox {
+        return Some("trials ran without a sandbox (--no-sandbox)".to_owned());
+    }
+    let may = trial::unenforced(folder);
+    let may = may.first().map(|_| may.join(", "))?;
+    Some(format!("this system's kernel cannot enforce the whole sandbox: trials may {may}"))
 }
 
 /// Asks the environment's python. Without an answer the static part is all that there is.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::desk::Desk;
 use super::protocol::{Event, Interpreters};
-use super::read::{Evidence, Reading, read};
+use super::read::{Evidence, Reading, in_the_sandboxs_way, read};
 use super::schedule::{Listener, Subject, Trials};
 use super::worker::{Attempt, Entered};
 use crate::model::{Load, Mode, NotRun, Outcome, Trial};
@@ -139,10 +139,14 @@ fn first(name: &str) -> &str {
 
 /// A trial from its reading. Importing the name must have loaded the very file that is on trial.
 pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, printed: String) -> Trial {
+    let outcome = match denial(mode, &reading, &printed) {
+        Some(what) => in_the_sandboxs_way(what),
+        None => reading.outcome,
+    };
     let mut trial = Trial {
         subject: subject.name.clone(),
         mode,
-        outcome: reading.outcome,
+        outcome,
         loads: reading.loads,
         printed,
         after: None,
@@ -158,6 +162,26 @@ pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, printed:
         }
     }
     trial
+}
+
+/// What a control that fails in the sandbox says of a refusal, where no Python exception tells: a panic of
+/// Rust, or what it prints before it gives up.
+fn denial<'a>(mode: Mode, reading: &'a Reading, printed: &'a str) -> Option<&'a str> {
+    let said = match &reading.outcome {
+        Outcome::Crashed { .. } => printed,
+        // dlopen says the same of a file that cannot be read.
+        Outcome::Raised { error, .. } if error.kind != "ImportError" => &error.text,
+        Outcome::Imported
+        | Outcome::Refused { .. }
+        | Outcome::Raised { .. }
+        | Outcome::TimedOut { .. }
+        | Outcome::LeftThreads { .. }
+        | Outcome::NotRun(_) => return None,
+    };
+    let is_refusal = |line: &&str| {
+        ["Permission denied", "Operation not permitted"].iter().any(|words| line.contains(words))
+    };
+    said.lines().find(is_refusal).filter(|_| mode == Mode::Main && reading.is_confined)
 }
 
 fn same_file(a: &std::path::Path, b: &std::path::Path) -> bool {

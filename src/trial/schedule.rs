@@ -24,26 +24,35 @@ pub struct Subject {
 
 /// Every trial of an audit, by subject and mode.
 #[derive(Clone, Debug, Default)]
-pub struct Trials(BTreeMap<(String, Mode), Trial>);
+pub struct Trials {
+    all: BTreeMap<(String, Mode), Trial>,
+    without_shared_memory: bool,
+}
 
 impl Trials {
     /// The trial of this name in this mode. There is one for every subject, and for every package whose
     /// import failed on the way to one.
     pub fn get(&self, name: &str, mode: Mode) -> Option<&Trial> {
-        self.0.get(&(name.to_owned(), mode))
+        self.all.get(&(name.to_owned(), mode))
     }
 
     /// All of one mode, by name.
     pub fn of(&self, mode: Mode) -> impl Iterator<Item = &Trial> {
-        self.0.iter().filter(move |((_, each), _)| *each == mode).map(|(_, trial)| trial)
+        self.all.iter().filter(move |((_, each), _)| *each == mode).map(|(_, trial)| trial)
+    }
+
+    /// Whether some of them could not be given shared memory of their own, and so had none.
+    pub fn without_shared_memory(&self) -> bool {
+        self.without_shared_memory
     }
 
     pub(super) fn add(&mut self, trial: Trial) {
-        self.0.insert((trial.subject.clone(), trial.mode), trial);
+        self.all.insert((trial.subject.clone(), trial.mode), trial);
     }
 
     fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.all.extend(other.all);
+        self.without_shared_memory |= other.without_shared_memory;
     }
 }
 
@@ -167,6 +176,9 @@ fn in_parallel<T: Sync>(
                     if let Ok(mut found) = found.lock() {
                         found.extend(trials);
                     }
+                }
+                if let Ok(mut found) = found.lock() {
+                    found.without_shared_memory |= !desk.has_shared_memory();
                 }
             });
         }

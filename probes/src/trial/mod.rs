@@ -1,8 +1,10 @@
 //! Trials, from the inside: the zygote that forks a child for each, the child's steps, and its record.
 
 mod child;
+mod limits;
 mod observe;
 mod record;
+mod shared_memory;
 mod steps;
 mod supervise;
 pub(crate) mod zygote;

@@ -8,6 +8,7 @@ mod declarations;
 mod declarations_elsewhere;
 mod demo;
 mod hazards;
+mod hostile;
 mod house;
 mod interruption;
 mod sandbox;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -77,6 +78,16 @@ fn one_with_a_session_of_its_own() {
 #[test]
 fn one_that_fills_the_disk() {
     costs_only_itself("full-disk", &[]);
+    let venv = bystanders().with("full-disk");
+    let mut running = Running::start(&venv, &["--jobs", "1"]);
+    let mut most = 0;
+    while running.child.try_wait().unwrap().is_none() {
+        most = most.max(running.bytes_on_disk());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.end();
+    // It is looked at many times a second: what a fast disk takes between two looks comes on top.
+    assert!((1 << 28..3 << 29).contains(&most), "it wrote {most} bytes");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -49,6 +50,12 @@ impl Running {
                     .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&marker))
         })
         .collect()
+    }
+
+    /// Bytes that its files take on disk now.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        let entries = walkdir::WalkDir::new(self.temporary.path()).into_iter().flatten();
+        entries.filter_map(|entry| Some(entry.metadata().ok()?.blocks() * 512)).sum()
     }
 
     pub(crate) fn wait_for(&self, what: &str, condition: impl Fn(&Self) -> bool) {

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::Value;
 
 use crate::support::running::Running;
@@ -159,4 +160,34 @@ fn what_most_packages_do_is_allowed() {
             .flatten()
             .all(|entry| { !entry.file_name().to_string_lossy().starts_with("sem.mp-") })
     );
+}
+
+#[test]
+fn what_a_system_cannot_enforce_is_noted_and_the_audit_goes_on() {
+    let venv = Venv::new().with("well-behaved").with("killed-parent");
+    // As on a kernel without Landlock and seccomp, in a container that forbids namespaces.
+    let missing = [libc::SYS_landlock_create_ruleset, libc::SYS_seccomp, libc::SYS_unshare];
+    let report = std::thread::scope(|scope| {
+        let confined = scope.spawn(|| {
+            without(&missing);
+            audit(&venv, &[])
+        });
+        confined.join().unwrap()
+    });
+    assert_eq!(judged(&report, "well_behaved", "own-gil").0, "ready");
+    assert_eq!(judged(&report, "killed_parent", "own-gil").0, "unknown");
+    let notes = report["notes"].to_string();
+    for may in ["write outside their folders", "signal other processes", "use the network", "/dev/shm"] {
+        assert!(notes.contains(may), "{notes}");
+    }
+}
+
+/// Takes system calls from the calling thread and from all that it starts.
+fn without(calls: &[i64]) {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let machine = std::env::consts::ARCH.try_into().unwrap();
+    let missing = SeccompAction::Errno(u32::try_from(libc::ENOSYS).unwrap());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, machine).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
 }

@@ -46,6 +46,8 @@ pub(crate) enum Interpreters {
     SharedGil,
     /// Sub-interpreters with a GIL each.
     OwnGil,
+    /// The same, with CPython's check of declarations overridden.
+    OwnGilUnchecked,
 }
 
 /// Zygote to auditor.

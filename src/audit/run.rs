@@ -28,7 +28,7 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> 
     trouble.extend(environment.trouble.iter().cloned());
 
     let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
-    let trials = match &environment.interpreter {
+    let (trials, unchecked) = match &environment.interpreter {
         Some(interpreter) if interpreter.no_trials.is_none() => {
             let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
             let trying = Trying {
@@ -42,9 +42,15 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> 
             notes.extend(unprotected(plan.limits.sandbox, scratch.path()));
             let modes =
                 Mode::ALL.into_iter().filter(|mode| !no_trials.contains_key(mode)).collect::<Vec<_>>();
-            trial::run(&trying, &subjects(&environment), &modes, listener)
+            let subjects = subjects(&environment);
+            let trials = trial::run(&trying, &subjects, &modes, listener);
+            let unchecked = match modes.contains(&Mode::OwnGil) {
+                true => trial::run_unchecked(&trying, &subjects, &trials, listener),
+                false => Trials::default(),
+            };
+            (trials, unchecked)
         }
-        Some(_) | None => Trials::default(),
+        Some(_) | None => (Trials::default(), Trials::default()),
     };
     if trials.without_shared_memory() {
         notes.push(NO_SHARED_MEMORY.to_owned());
@@ -52,7 +58,14 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> 
     if stop.is_set() {
         trouble.push("interrupted: what was not tried by then is unknown".to_owned());
     }
-    Ok(assemble(Evidence { environment: &environment, trials: &trials, no_trials, notes, trouble }))
+    Ok(assemble(Evidence {
+        environment: &environment,
+        trials: &trials,
+        unchecked: &unchecked,
+        no_trials,
+        notes,
+        trouble,
+    }))
 }
 
 /// Mount namespaces are what it takes: containers and some distributions forbid them.
@@ -117,13 +130,22 @@ fn subjects(environment: &Environment) -> Vec<Subject> {
     let modules = environment.modules.iter().filter(|module| module.is_tried());
     let mut subjects: BTreeMap<String, Subject> = modules
         .map(|module| {
-            (module.name.clone(), Subject { name: module.name.clone(), file: Some(module.path.clone()) })
+            let subject = Subject {
+                name: module.name.clone(),
+                file: Some(module.path.clone()),
+                could_declare: module.facts.could_declare(),
+            };
+            (module.name.clone(), subject)
         })
         .collect();
     let names: BTreeSet<&String> =
         environment.distributions.iter().flat_map(|each| &each.top_level).collect();
     for name in names {
-        subjects.entry(name.clone()).or_insert_with(|| Subject { name: name.clone(), file: None });
+        subjects.entry(name.clone()).or_insert_with(|| Subject {
+            name: name.clone(),
+            file: None,
+            could_declare: false,
+        });
     }
     subjects.into_values().collect()
 }

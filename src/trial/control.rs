@@ -54,8 +54,8 @@ impl Control<'_, '_> {
     /// Imports a package, and then what is in it on top of that.
     fn package(&mut self, name: &str, subject: Option<&Subject>, inside: &[&Subject]) {
         self.listener.begins(name, Mode::Main);
-        let package =
-            Subject { name: name.to_owned(), file: subject.and_then(|subject| subject.file.clone()) };
+        let file = subject.and_then(|subject| subject.file.clone());
+        let package = Subject { name: name.to_owned(), file, could_declare: false };
         match self.desk.enter(name) {
             Some(Entered::Inside(attempt)) => {
                 let kept = self.before.len();

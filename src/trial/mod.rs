@@ -21,5 +21,5 @@ mod sandbox;
 
 pub use library::Library;
 pub use protection::unenforced;
-pub use schedule::{Listener, Subject, Trials, Trying, run};
+pub use schedule::{Listener, Subject, Trials, Trying, run, run_unchecked};
 pub use worker::{Limits, Stop, sweep_orphans};

@@ -55,13 +55,13 @@ impl Comparison<'_> {
             );
         }
         let found = module.as_ref().map(|name| answer.finding(name, "declare-slot")).unwrap_or_default();
-        let is_as_expected = match &expected.declare_slot {
+        let wanted = expected.declare_slot.as_ref().filter(|_| !self.python.is_free_threaded());
+        let is_as_expected = match wanted {
             Some(part) => found.contains(part.as_str()),
             None => found.is_empty(),
         };
         if !is_as_expected {
-            let wanted = expected.declare_slot.clone().unwrap_or_default();
-            self.differ(case, "declare-slot", wanted, &found);
+            self.differ(case, "declare-slot", wanted.map_or("none", String::as_str), &found);
         }
         for mode in MODES {
             let wanted = expected.expected(mode, self.python);

@@ -4,7 +4,7 @@
 
 use super::cause::root;
 use super::{Case, words};
-use crate::model::{Finding, Mode, Outcome};
+use crate::model::{Finding, Mode, Outcome, Refuser};
 
 /// The lines that declare it (CPython documentation, `Py_mod_multiple_interpreters`).
 const DECLARATION: &[&str] = &["{Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},"];
@@ -25,7 +25,12 @@ pub fn declare_slot(unchecked: &Case<'_>, name: &str) -> Option<Finding> {
             add: DECLARATION,
         });
     }
-    let cause = root(unchecked, name, Mode::OwnGil)?.cause;
+    let root = root(unchecked, name, Mode::OwnGil)?;
+    // Refused all the same: the check was not overridden, and nothing was learnt.
+    if matches!(root.trial.outcome, Outcome::Refused { by: Refuser::CPython, .. }) {
+        return None;
+    }
+    let cause = root.cause;
     let what = match cause.module == name {
         true => cause.what,
         false => format!("needs {}, {}", cause.module, cause.what),

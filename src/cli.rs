@@ -49,6 +49,10 @@ pub struct AuditArgs {
     /// Seconds that one trial may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     pub timeout: f64,
+    /// Let trials use the network, write everywhere and signal others, with no limits of memory, processors
+    /// and processes. For machines and modules that a sandbox does not suit
+    #[arg(long)]
+    pub no_sandbox: bool,
     /// Trials at a time [default: one for each core]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,

@@ -30,7 +30,7 @@ impl Plan {
     pub fn new(args: &AuditArgs) -> Result<Self> {
         Ok(Self {
             environment: environment(args)?,
-            limits: Limits { timeout: Duration::from_secs_f64(args.timeout) },
+            limits: Limits { timeout: Duration::from_secs_f64(args.timeout), sandbox: !args.no_sandbox },
             jobs: args.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
         })
     }

@@ -223,6 +223,15 @@ fn every_module_has_a_row_of_its_own_when_asked() {
 }
 
 #[test]
+fn a_maintainer_is_told_what_a_module_does_where_nobody_checks_its_declaration() {
+    let venv = Venv::new().with("no-slot");
+    let said = Wsgiaudit::new().arg(venv.path()).arg("--modules").env("COLUMNS", "200").run().ended_with(1);
+    assert!(said.out.contains("blocked") && said.out.contains("declare-slot: passes"), "{}", said.out);
+    let said = Wsgiaudit::new().arg(venv.path()).arg("--format").arg("json").run().ended_with(1);
+    assert!(said.out.contains("Py_MOD_PER_INTERPRETER_GIL_SUPPORTED"), "{}", said.out);
+}
+
+#[test]
 fn a_distribution_that_cannot_be_read_makes_the_audit_incomplete() {
     let venv = Venv::new().with("well-behaved").with_file("broken-1.dist-info/RECORD", "");
     let said = Wsgiaudit::new().arg(venv.path()).run().ended_with(3);

@@ -54,6 +54,15 @@ impl Comparison<'_> {
                 answer.distribution_of(name),
             );
         }
+        let found = module.as_ref().map(|name| answer.finding(name, "declare-slot")).unwrap_or_default();
+        let wanted = expected.declare_slot.as_ref().filter(|_| !self.python.is_free_threaded());
+        let is_as_expected = match wanted {
+            Some(part) => found.contains(part.as_str()),
+            None => found.is_empty(),
+        };
+        if !is_as_expected {
+            self.differ(case, "declare-slot", wanted.map_or("none", String::as_str), &found);
+        }
         for mode in MODES {
             let wanted = expected.expected(mode, self.python);
             if let Some(name) = &module {
@@ -141,6 +150,15 @@ impl Answer {
 
     fn reason(&self, module: &str, mode: &str) -> String {
         word(&self.module(module)["modes"][mode]["reason"])
+    }
+
+    /// What this rule found; nothing where it found nothing.
+    fn finding(&self, module: &str, rule: &str) -> String {
+        let mut findings = self.module(module)["findings"].as_array().into_iter().flatten();
+        findings
+            .find(|finding| finding["rule"] == rule)
+            .map(|finding| word(&finding["text"]))
+            .unwrap_or_default()
     }
 
     fn verdict_of_distribution(&self, case: &str, mode: &str) -> String {

@@ -9,6 +9,8 @@ mod declarations;
 mod declarations_elsewhere;
 mod demo;
 mod hazards;
+mod hostile;
 mod house;
 mod interruption;
+mod sandbox;
 mod support;

@@ -5,4 +5,5 @@
 mod interpreter;
 mod protocol;
 mod python;
+mod sandbox;
 mod trial;

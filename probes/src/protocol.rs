@@ -23,8 +23,10 @@ pub(crate) enum Command {
 pub(crate) struct Order {
     /// Names the child in the answer.
     pub(crate) id: u64,
-    /// The child's working folder, holding its `record` and its `output`.
+    /// The child's folder: its `record`, its `output`, and `home`, where it works and may write.
     pub(crate) folder: String,
+    /// Whether foreign code is confined.
+    pub(crate) sandbox: bool,
     /// In which interpreter.
     pub(crate) place: Interpreters,
     /// Imported first, in the same interpreter.
@@ -44,13 +46,18 @@ pub(crate) enum Interpreters {
     SharedGil,
     /// Sub-interpreters with a GIL each.
     OwnGil,
+    /// The same, with CPython's check of declarations overridden.
+    OwnGilUnchecked,
 }
 
 /// Zygote to auditor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// The zygote is up.
-    Ready,
+    Ready {
+        /// Whether trials have shared memory, their own; without, what they do may differ.
+        shared_memory: bool,
+    },
     /// A zygote entered is up and takes commands from now on.
     Entered,
     /// The child of the order with this id is gone, and so is everything that it started.
@@ -66,11 +73,15 @@ pub(crate) enum End {
     Signal(i32),
     /// It was killed at its deadline.
     Deadline,
+    /// It was killed because it filled its folder.
+    Overfull,
 }
 
 /// What the child on trial records, each before the step or right after it: the first witness.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Event {
+    /// What follows happens in the sandbox.
+    Confined,
     /// A step of the protocol begins in this interpreter.
     Step(String, Step),
     /// The import of this name begins: the subject, a parent of it, or what goes before it.
@@ -104,6 +115,8 @@ pub(crate) enum Event {
     Error {
         /// The failed load that the exception, its cause or its context comes from, if one does.
         load: Option<String>,
+        /// What the system refused behind it, as a sandbox would: `PermissionError: text`, if it did.
+        denied: Option<String>,
         /// The exception.
         error: Exception,
     },

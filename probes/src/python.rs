@@ -124,3 +124,20 @@ pub(crate) unsafe fn take_error() -> String {
             .unwrap_or_else(|| "no exception".to_owned())
     }
 }
+
+/// Runs Python source in the current interpreter, with names of its own. An exception is dropped.
+///
+/// # Safety
+/// The thread holds the GIL.
+pub(crate) unsafe fn run(source: &CStr) {
+    // SAFETY: each reference is checked before use; the builtins are borrowed while the dictionary takes one.
+    unsafe {
+        let names = Object::new(PyDict_New());
+        let code = Object::new(Py_CompileString(source.as_ptr(), c"<wsgiaudit>".as_ptr(), Py_file_input));
+        if let (Some(names), Some(code)) = (names, code) {
+            PyDict_SetItemString(names.as_ptr(), c"__builtins__".as_ptr(), PyEval_GetBuiltins());
+            drop(Object::new(PyEval_EvalCode(code.as_ptr(), names.as_ptr(), names.as_ptr())));
+        }
+        PyErr_Clear();
+    }
+}

@@ -1,6 +1,7 @@
 //! A run, from the environment's folder to the report: the table of contents.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -26,8 +27,8 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> 
     let environment = read(&located, interpreter);
     trouble.extend(environment.trouble.iter().cloned());
 
-    let (no_trials, notes) = limits_of(environment.interpreter.as_ref());
-    let trials = match &environment.interpreter {
+    let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
+    let (trials, unchecked) = match &environment.interpreter {
         Some(interpreter) if interpreter.no_trials.is_none() => {
             let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
             let trying = Trying {
@@ -38,16 +39,48 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> 
                 jobs: plan.jobs,
                 stop,
             };
+            notes.extend(unprotected(plan.limits.sandbox, scratch.path()));
             let modes =
                 Mode::ALL.into_iter().filter(|mode| !no_trials.contains_key(mode)).collect::<Vec<_>>();
-            trial::run(&trying, &subjects(&environment), &modes, listener)
+            let subjects = subjects(&environment);
+            let trials = trial::run(&trying, &subjects, &modes, listener);
+            // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
+            let unchecked = match modes.contains(&Mode::OwnGil) && !interpreter.free_threaded {
+                true => trial::run_unchecked(&trying, &subjects, &trials, listener),
+                false => Trials::default(),
+            };
+            (trials, unchecked)
         }
-        Some(_) | None => Trials::default(),
+        Some(_) | None => (Trials::default(), Trials::default()),
     };
+    if trials.without_shared_memory() {
+        notes.push(NO_SHARED_MEMORY.to_owned());
+    }
     if stop.is_set() {
         trouble.push("interrupted: what was not tried by then is unknown".to_owned());
     }
-    Ok(assemble(Evidence { environment: &environment, trials: &trials, no_trials, notes, trouble }))
+    Ok(assemble(Evidence {
+        environment: &environment,
+        trials: &trials,
+        unchecked: &unchecked,
+        no_trials,
+        notes,
+        trouble,
+    }))
+}
+
+/// Mount namespaces are what it takes: containers and some distributions forbid them.
+const NO_SHARED_MEMORY: &str = "this system lets no process have a /dev/shm of its own, so trials had no shared \
+     memory and no semaphores: a package may do without them here, and differently elsewhere";
+
+/// The sentence that says what trials may do here though they should not.
+fn unprotected(sandbox: bool, folder: &Path) -> Option<String> {
+    if !sandbox {
+        return Some("trials ran without a sandbox (--no-sandbox)".to_owned());
+    }
+    let may = trial::unenforced(folder);
+    let may = may.first().map(|_| may.join(", "))?;
+    Some(format!("this system's kernel cannot enforce the whole sandbox: trials may {may}"))
 }
 
 /// Asks the environment's python. Without an answer the static part is all that there is.
@@ -98,13 +131,22 @@ fn subjects(environment: &Environment) -> Vec<Subject> {
     let modules = environment.modules.iter().filter(|module| module.is_tried());
     let mut subjects: BTreeMap<String, Subject> = modules
         .map(|module| {
-            (module.name.clone(), Subject { name: module.name.clone(), file: Some(module.path.clone()) })
+            let subject = Subject {
+                name: module.name.clone(),
+                file: Some(module.path.clone()),
+                could_declare: module.facts.could_declare(),
+            };
+            (module.name.clone(), subject)
         })
         .collect();
     let names: BTreeSet<&String> =
         environment.distributions.iter().flat_map(|each| &each.top_level).collect();
     for name in names {
-        subjects.entry(name.clone()).or_insert_with(|| Subject { name: name.clone(), file: None });
+        subjects.entry(name.clone()).or_insert_with(|| Subject {
+            name: name.clone(),
+            file: None,
+            could_declare: false,
+        });
     }
     subjects.into_values().collect()
 }

@@ -156,6 +156,12 @@ impl Facts {
         self.declared(slot::MULTIPLE_INTERPRETERS)
     }
 
+    /// Whether it is initialised in the way that allows to declare support for an own GIL, and does not.
+    pub fn could_declare(&self) -> bool {
+        matches!(self.initialisation, Initialisation::MultiPhase | Initialisation::ModExport)
+            && !matches!(self.multiple_interpreters(), Declared::Value(2) | Declared::Undetermined)
+    }
+
     /// Slot 4 (87 since 3.15): 0 GIL used, 1 not used.
     pub fn gil(&self) -> Declared {
         self.declared(slot::GIL)

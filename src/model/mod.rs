@@ -3,6 +3,7 @@
 
 mod environment;
 mod facts;
+mod finding;
 mod mode;
 mod module;
 mod outcome;
@@ -10,6 +11,7 @@ mod verdict;
 
 pub use environment::{Distribution, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
+pub use finding::Finding;
 pub use mode::Mode;
 pub use module::{FileKind, Module};
 pub use outcome::{Crash, Death, Load, NotRun, Outcome, Place, PythonError, Refuser, Site, Trial};

@@ -257,6 +257,8 @@ impl fmt::Display for Death {
             Self::Signal(8) => f.write_str("SIGFPE"),
             Self::Signal(9) => f.write_str("SIGKILL"),
             Self::Signal(11) => f.write_str("SIGSEGV"),
+            // What the sandbox does to it: no kernel sends this signal otherwise.
+            Self::Signal(31) => f.write_str("SIGSYS: it signals its parent or its process group"),
             Self::Signal(15) => f.write_str("SIGTERM"),
             Self::Signal(number) => write!(f, "signal {number}"),
             Self::Exit(status) => write!(f, "exit status {status} without an answer"),

@@ -19,6 +19,29 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// JSON with the same characters written as `\uXXXX`: the same document, and safe to look at. The line ends
+/// between its values stay.
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    let is_obeyed = |letter: char| letter != '\n' && is_harmful(letter);
+    if !json.chars().any(is_obeyed) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if is_obeyed(letter) {
+            let units = letter
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .map(|unit| format!("\\u{unit:04x}"))
+                .collect::<String>();
+            escaped.push_str(&units);
+        } else {
+            escaped.push(letter);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// The escaped text, cut to so many characters.
 pub fn escape_within(text: &str, most: usize) -> String {
     let escaped = escape(text);
@@ -49,6 +72,15 @@ mod tests {
         assert_eq!(escape("\u{1b}[31mred"), "\\u{1b}[31mred");
         assert_eq!(escape("abc\u{202e}cba"), "abc\\u{202e}cba");
         assert_eq!(escape("two\nlines"), "two\\u{a}lines");
+    }
+
+    #[test]
+    fn json_stays_the_same_document() {
+        let strange = "\u{9b}31m \u{202e} \u{e0041} \u{7f} ë";
+        let json = serde_json::to_string_pretty(&[strange]).unwrap_or_default();
+        let escaped = escape_json(&json);
+        assert_eq!(escaped, "[\n  \"\\u009b31m \\u202e \\udb40\\udc41 \\u007f ë\"\n]");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&escaped).ok(), Some(vec![strange.to_owned()]));
     }
 
     #[test]

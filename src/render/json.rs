@@ -1,5 +1,6 @@
 //! The versioned JSON document.
 
+use super::escape::escape_json;
 use crate::model::Facts;
 use crate::report::{Declarations, Document, Report};
 
@@ -8,7 +9,7 @@ use crate::report::{Declarations, Document, Report};
 /// # Errors
 /// None that can happen with a document's types; passed on all the same.
 pub fn render(report: &Report) -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(&Document::from(report))? + "\n")
+    text(&Document::from(report))
 }
 
 /// What files declare, by name: the same fields as in the document.
@@ -16,5 +17,9 @@ pub fn render(report: &Report) -> serde_json::Result<String> {
 /// # Errors
 /// As above.
 pub fn declarations(all: &[(String, Facts)]) -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(&Declarations::new(all))? + "\n")
+    text(&Declarations::new(all))
+}
+
+fn text(document: &impl serde::Serialize) -> serde_json::Result<String> {
+    Ok(escape_json(&serde_json::to_string_pretty(document)?).into_owned() + "\n")
 }

@@ -35,6 +35,10 @@ impl Listener for Progress {
         self.0.set_length(answers as u64);
     }
 
+    fn wanted_too(&self, answers: usize) {
+        self.0.inc_length(answers as u64);
+    }
+
     fn begins(&self, subject: &str, mode: Mode) {
         self.0.set_message(format!("{mode} {}", escape_within(subject, 60)));
     }

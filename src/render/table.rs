@@ -129,11 +129,14 @@ fn module_row(row: &ModuleRow, style: Style) -> Vec<Cell> {
         text_cell(&declares, 40),
         verdict_cell(row.judgements.get(&Mode::SharedGil), style),
         verdict_cell(row.judgements.get(&Mode::OwnGil), style),
-        text_cell(
-            reason(&row.judgements.get(&Mode::OwnGil), &row.judgements.get(&Mode::SharedGil)).as_str(),
-            300,
-        ),
+        text_cell(&reason_and_findings(row), 300),
     ]
+}
+
+fn reason_and_findings(row: &ModuleRow) -> String {
+    let reason = reason(&row.judgements.get(&Mode::OwnGil), &row.judgements.get(&Mode::SharedGil));
+    let findings = row.findings.iter().map(|finding| format!("{}: {}", finding.rule, finding.text));
+    [reason].into_iter().filter(|reason| !reason.is_empty()).chain(findings).collect::<Vec<_>>().join("; ")
 }
 
 /// The reason for own-gil; where that is fine, the one for shared-gil.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::blockers::blockers;
 use super::{DistributionRow, ModuleRow, NameRow, Python, Report};
 use crate::model::{Environment, Facts, FileKind, Judgement, Mode, Module, Trial, Verdict};
-use crate::rules::{Case, DistributionParts, declaration, distribution, module};
+use crate::rules::{Case, DistributionParts, declaration, declare_slot, distribution, module};
 use crate::trial::Trials;
 
 /// What an audit has gathered.
@@ -15,6 +15,8 @@ pub struct Evidence<'a> {
     pub environment: &'a Environment,
     /// What was tried.
     pub trials: &'a Trials,
+    /// What was tried once more, under an own GIL with CPython's check overridden.
+    pub unchecked: &'a Trials,
     /// Modes that could not be tried, with the reason.
     pub no_trials: BTreeMap<Mode, String>,
     /// What a reader must know.
@@ -33,8 +35,9 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         .map(|module| (module.name.as_str(), &module.facts))
         .collect();
     let case = Case { trials: evidence.trials, facts: &facts, no_trials: &evidence.no_trials };
+    let unchecked = Case { trials: evidence.unchecked, facts: &facts, no_trials: &evidence.no_trials };
     let modules: Vec<ModuleRow> =
-        environment.modules.iter().map(|module| module_row(&case, environment, module)).collect();
+        environment.modules.iter().map(|module| module_row(&case, &unchecked, environment, module)).collect();
     let mut distributions = distribution_rows(&case, environment, &modules);
     distributions.sort_by_key(|row| {
         let worst = row.judgements.get(&Mode::OwnGil).map(|judgement| judgement.verdict);
@@ -65,7 +68,12 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
     }
 }
 
-fn module_row(case: &Case<'_>, environment: &Environment, subject: &Module) -> ModuleRow {
+fn module_row(
+    case: &Case<'_>,
+    unchecked: &Case<'_>,
+    environment: &Environment,
+    subject: &Module,
+) -> ModuleRow {
     let distribution = subject.distribution.and_then(|index| environment.distributions.get(index));
     ModuleRow {
         name: subject.name.clone(),
@@ -75,6 +83,7 @@ fn module_row(case: &Case<'_>, environment: &Environment, subject: &Module) -> M
         facts: subject.facts.clone(),
         trials: if subject.is_tried() { trials(case, &subject.name) } else { BTreeMap::new() },
         judgements: in_each_mode(|mode| module(case, subject, mode)),
+        findings: declare_slot(unchecked, &subject.name).filter(|_| subject.is_tried()).into_iter().collect(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Facts, FileKind, Judgement, Mode, Trial, Verdict};
+use crate::model::{Facts, FileKind, Finding, Judgement, Mode, Trial, Verdict};
 
 /// The result of an audit.
 #[derive(Clone, Debug)]
@@ -83,6 +83,8 @@ pub struct ModuleRow {
     pub trials: BTreeMap<Mode, Trial>,
     /// Its verdicts.
     pub judgements: BTreeMap<Mode, Judgement>,
+    /// What else was found.
+    pub findings: Vec<Finding>,
 }
 
 /// What stands in the way in one mode: the root modules of one distribution.

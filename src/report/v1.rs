@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{DistributionRow, ModuleRow, NameRow, Report};
 use crate::model::{
-    Cause, Crash, Declared, Facts, FileKind, Hazard, Judgement, Load, Mode, NotRun, Outcome, Place, Refuser,
-    Trial,
+    Cause, Crash, Declared, Facts, FileKind, Finding, Hazard, Judgement, Load, Mode, NotRun, Outcome, Place,
+    Refuser, Trial,
 };
 
 /// The whole document.
@@ -88,6 +88,16 @@ struct Module<'a> {
     kind: &'static str,
     declaration: Option<Declaration<'a>>,
     modes: BTreeMap<&'static str, Tried<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<FindingOf<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FindingOf<'a> {
+    rule: &'static str,
+    text: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    add: &'static [&'static str],
 }
 
 #[derive(Debug, Serialize)]
@@ -258,6 +268,11 @@ fn module(row: &ModuleRow) -> Module<'_> {
         kind: row.kind.name(),
         declaration: has_declaration.then(|| declaration(&row.facts)),
         modes: tried(&row.judgements, &row.trials),
+        findings: row
+            .findings
+            .iter()
+            .map(|Finding { rule, text, add }| FindingOf { rule, text, add })
+            .collect(),
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod case;
 mod cause;
+mod declare_slot;
 mod distribution;
 mod module;
 mod words;
 
 pub use case::Case;
+pub use declare_slot::declare_slot;
 pub use distribution::{DistributionParts, distribution};
 pub use module::module;
 pub use words::declaration;

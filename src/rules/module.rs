@@ -79,7 +79,7 @@ fn in_control(case: &Case<'_>, control: &Trial) -> Option<Judgement> {
                 let reason = format!("fails in the main interpreter too: {who}{}", root.cause.what);
                 Judgement { cause: Some(root.cause), ..Judgement::plain(Verdict::NotApplicable, reason) }
             }
-            None => Judgement::plain(Verdict::Unknown, "what it needs was not tried"),
+            None => not_tried(case, control),
         }),
     }
 }
@@ -145,13 +145,38 @@ fn lost(case: &Case<'_>, trial: &Trial, control: &Trial) -> Vec<String> {
 
 fn failed(case: &Case<'_>, name: &str, mode: Mode, verdict: Verdict) -> Judgement {
     let Some(root) = root(case, name, mode) else {
-        return Judgement::plain(Verdict::Unknown, "what it needs was not tried");
+        return case.trials.get(name, mode).map_or_else(
+            || Judgement::plain(Verdict::Unknown, "was not tried"),
+            |trial| not_tried(case, trial),
+        );
     };
     let reason = match root.cause.module == name {
         true => root.cause.what.clone(),
         false => format!("needs {}, {}", root.cause.module, root.cause.what),
     };
     Judgement { cause: Some(root.cause), ..Judgement::plain(verdict, reason) }
+}
+
+/// Behind something that has no answer: with its reason.
+fn not_tried(case: &Case<'_>, trial: &Trial) -> Judgement {
+    let reason = match &trial.outcome {
+        Outcome::NotRun(NotRun::Behind(other)) => {
+            match case.trials.get(other, trial.mode).map(|trial| &trial.outcome) {
+                Some(Outcome::NotRun(NotRun::Because(why))) => {
+                    format!("needs {other}, which has no answer: {why}")
+                }
+                Some(_) | None => format!("needs {other}, which was not tried"),
+            }
+        }
+        Outcome::Imported
+        | Outcome::Refused { .. }
+        | Outcome::Raised { .. }
+        | Outcome::Crashed { .. }
+        | Outcome::TimedOut { .. }
+        | Outcome::LeftThreads { .. }
+        | Outcome::NotRun(_) => "was not tried".to_owned(),
+    };
+    Judgement::plain(Verdict::Unknown, reason)
 }
 
 fn shadowed(other: Option<&str>) -> Judgement {

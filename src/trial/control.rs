@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::desk::Desk;
 use super::protocol::{Event, Interpreters};
-use super::read::{Evidence, Reading, read};
+use super::read::{Evidence, Reading, in_the_sandboxs_way, read};
 use super::schedule::{Listener, Subject, Trials};
 use super::worker::{Attempt, Entered, Left};
 use crate::model::{Load, Mode, NotRun, Outcome, Trial};
@@ -54,8 +54,8 @@ impl Control<'_, '_> {
     /// Imports a package, and then what is in it on top of that.
     fn package(&mut self, name: &str, subject: Option<&Subject>, inside: &[&Subject]) {
         self.listener.begins(name, Mode::Main);
-        let package =
-            Subject { name: name.to_owned(), file: subject.and_then(|subject| subject.file.clone()) };
+        let file = subject.and_then(|subject| subject.file.clone());
+        let package = Subject { name: name.to_owned(), file, could_declare: false };
         match self.desk.enter(name) {
             Some(Entered::Inside(attempt)) => {
                 let kept = self.before.len();
@@ -139,10 +139,14 @@ fn first(name: &str) -> &str {
 
 /// A trial from its reading. Importing the name must have loaded the very file that is on trial.
 pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, left: Left) -> Trial {
+    let outcome = match denial(mode, &reading, &left.printed) {
+        Some(what) => in_the_sandboxs_way(what),
+        None => reading.outcome,
+    };
     let mut trial = Trial {
         subject: subject.name.clone(),
         mode,
-        outcome: reading.outcome,
+        outcome,
         loads: reading.loads,
         printed: left.printed,
         crash: left.crash,
@@ -159,6 +163,26 @@ pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, left: Le
         }
     }
     trial
+}
+
+/// What a control that fails in the sandbox says of a refusal, where no Python exception tells: a panic of
+/// Rust, or what it prints before it gives up.
+fn denial<'a>(mode: Mode, reading: &'a Reading, printed: &'a str) -> Option<&'a str> {
+    let said = match &reading.outcome {
+        Outcome::Crashed { .. } => printed,
+        // dlopen says the same of a file that cannot be read.
+        Outcome::Raised { error, .. } if error.kind != "ImportError" => &error.text,
+        Outcome::Imported
+        | Outcome::Refused { .. }
+        | Outcome::Raised { .. }
+        | Outcome::TimedOut { .. }
+        | Outcome::LeftThreads { .. }
+        | Outcome::NotRun(_) => return None,
+    };
+    let is_refusal = |line: &&str| {
+        ["Permission denied", "Operation not permitted"].iter().any(|words| line.contains(words))
+    };
+    said.lines().find(is_refusal).filter(|_| mode == Mode::Main && reading.is_confined)
 }
 
 fn same_file(a: &std::path::Path, b: &std::path::Path) -> bool {

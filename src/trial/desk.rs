@@ -10,11 +10,13 @@ pub(super) struct Desk<'a> {
     worker: Option<Worker<'a>>,
     /// Why no worker starts, once one has failed to twice in a row.
     hopeless: Option<String>,
+    /// Whether every worker so far had shared memory for its trials.
+    has_shared_memory: bool,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(setup: &'a Setup<'a>) -> Self {
-        Self { setup, worker: None, hopeless: None }
+        Self { setup, worker: None, hopeless: None, has_shared_memory: true }
     }
 
     /// Runs a trial. What is killed from outside, child or zygote, gets a second chance.
@@ -38,7 +40,8 @@ impl<'a> Desk<'a> {
             };
             match worker.attempt(place, after, subject) {
                 Ok(attempt) if attempt.evidence.end == Some(End::Signal(9)) => {
-                    "killed by SIGKILL twice: out of memory, or by somebody else".clone_into(&mut why);
+                    "killed by SIGKILL twice: by itself, by somebody else, or because memory ran out"
+                        .clone_into(&mut why);
                 }
                 Ok(attempt) => return Ok(attempt),
                 Err(Lost) => {
@@ -84,6 +87,11 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Whether every trial so far had shared memory.
+    pub(super) fn has_shared_memory(&self) -> bool {
+        self.has_shared_memory
+    }
+
     fn worker(&mut self) -> Result<&mut Worker<'a>, String> {
         if self.setup.stop.is_set() {
             return Err("interrupted".to_owned());
@@ -94,6 +102,7 @@ impl<'a> Desk<'a> {
         if !self.worker.as_mut().is_some_and(Worker::is_alive) {
             self.worker = None;
             let started = Worker::start(self.setup).map_err(|error| format!("{NO_WORKER}: {error}"))?;
+            self.has_shared_memory &= started.has_shared_memory();
             self.worker = Some(started);
         }
         self.worker.as_mut().ok_or_else(|| NO_WORKER.to_owned())

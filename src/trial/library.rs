@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 const BYTES: &[u8] = include_bytes!(env!("WSGIAUDIT_PROBES"));
 
 /// What the audited python runs: load the library, serve the auditor.
-/// Arguments: the library, the auditor's socket, a log.
+/// Arguments: the library, the auditor's socket, a log, 1 for a sandbox and 0 for none.
 pub(super) const BOOTSTRAP: &str = "import ctypes, sys\n\
     probes = ctypes.PyDLL(sys.argv[1])\n\
-    sys.exit(probes.wsgiaudit_zygote(sys.argv[2].encode(), sys.argv[3].encode()))";
+    sys.exit(probes.wsgiaudit_zygote(sys.argv[2].encode(), sys.argv[3].encode(), int(sys.argv[4])))";
 
 /// The library on disk.
 #[derive(Clone, Debug)]

@@ -20,6 +20,8 @@ pub(super) struct Reading {
     pub(super) outcome: Outcome,
     pub(super) importing: Option<String>,
     pub(super) loads: Vec<Load>,
+    /// Whether it happened in the sandbox.
+    pub(super) is_confined: bool,
 }
 
 /// Reads the evidence of one trial. `loads_in_control` names what the control could load: a load among them
@@ -35,10 +37,24 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Error { .. }
         | Event::ThreadsLeft(_)
         | Event::Broken(_)
+        | Event::Confined
         | Event::Done => None,
     });
     let outcome = outcome(mode, evidence, &loads, loads_in_control);
-    Reading { outcome, importing, loads }
+    Reading { outcome, importing, loads, is_confined: is_confined(evidence) }
+}
+
+fn is_confined(evidence: &Evidence) -> bool {
+    evidence.events.contains(&Event::Confined)
+}
+
+/// The sandbox may have caused a failure: it says nothing about the subject then.
+pub(super) fn in_the_sandboxs_way(what: &str) -> Outcome {
+    Outcome::NotRun(NotRun::Because(format!(
+        "may fail because of the sandbox (no network, no writes or signals elsewhere, bounded memory and \
+         files): {}; try --no-sandbox",
+        what.trim_end_matches([':', ' '])
+    )))
 }
 
 fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSet<String>) -> Outcome {
@@ -48,6 +64,9 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
         End::Deadline => Outcome::TimedOut { place, loading: lost() },
         End::Signal(number) => Outcome::Crashed { how: Death::Signal(number), place, loading: lost() },
         End::Exit(status) => Outcome::Crashed { how: Death::Exit(status), place, loading: lost() },
+        End::Overfull => Outcome::NotRun(NotRun::Because(
+            "it was stopped when it had written more than 1 GiB, or 20000 files".to_owned(),
+        )),
     };
     match (evidence.events.last(), evidence.end) {
         (Some(Event::Broken(why)), _) => Outcome::NotRun(NotRun::Because(format!("the probe failed: {why}"))),
@@ -55,8 +74,13 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
         (Some(Event::ThreadsLeft(names)), Some(End::Exit(0))) => {
             Outcome::LeftThreads { names: names.clone() }
         }
-        (Some(Event::Error { load, error }), None | Some(End::Exit(0))) => {
-            failed(mode, place, load.as_deref(), error, loads, in_control)
+        (Some(Event::Error { load, denied, error }), None | Some(End::Exit(0))) => {
+            let failed = failed(mode, place, load.as_deref(), error, loads, in_control);
+            let is_cpythons = matches!(failed, Outcome::Refused { by: Refuser::CPython, .. });
+            match denied.as_ref().filter(|_| is_confined(evidence) && !is_cpythons) {
+                Some(what) => in_the_sandboxs_way(what),
+                None => failed,
+            }
         }
         (None, Some(End::Exit(70)) | None) => {
             Outcome::NotRun(NotRun::Because("the probe could not begin".to_owned()))
@@ -114,6 +138,7 @@ fn place(events: &[Event]) -> Place {
         | Event::Error { .. }
         | Event::ThreadsLeft(_)
         | Event::Broken(_)
+        | Event::Confined
         | Event::Done => None,
     });
     match last {
@@ -145,6 +170,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
             | Event::Error { .. }
             | Event::ThreadsLeft(_)
             | Event::Broken(_)
+            | Event::Confined
             | Event::Done => {
                 continue;
             }

@@ -9,9 +9,10 @@ use std::sync::Mutex;
 use super::control;
 use super::desk::Desk;
 use super::library::Library;
+use super::protocol::Interpreters;
 use super::sub_interpreters;
 use super::worker::{Limits, Setup, Stop};
-use crate::model::{Mode, NotRun, Outcome, Trial};
+use crate::model::{Mode, NotRun, Outcome, Refuser, Trial};
 
 /// Something to import: an extension module, or a distribution's top-level name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,30 +21,41 @@ pub struct Subject {
     pub name: String,
     /// The file that importing it must load; `None` for what may be pure Python.
     pub file: Option<PathBuf>,
+    /// Whether it is an extension module that could declare support for an own GIL and does not.
+    pub could_declare: bool,
 }
 
 /// Every trial of an audit, by subject and mode.
 #[derive(Clone, Debug, Default)]
-pub struct Trials(BTreeMap<(String, Mode), Trial>);
+pub struct Trials {
+    all: BTreeMap<(String, Mode), Trial>,
+    without_shared_memory: bool,
+}
 
 impl Trials {
     /// The trial of this name in this mode. There is one for every subject, and for every package whose
     /// import failed on the way to one.
     pub fn get(&self, name: &str, mode: Mode) -> Option<&Trial> {
-        self.0.get(&(name.to_owned(), mode))
+        self.all.get(&(name.to_owned(), mode))
     }
 
     /// All of one mode, by name.
     pub fn of(&self, mode: Mode) -> impl Iterator<Item = &Trial> {
-        self.0.iter().filter(move |((_, each), _)| *each == mode).map(|(_, trial)| trial)
+        self.all.iter().filter(move |((_, each), _)| *each == mode).map(|(_, trial)| trial)
+    }
+
+    /// Whether some of them could not be given shared memory of their own, and so had none.
+    pub fn without_shared_memory(&self) -> bool {
+        self.without_shared_memory
     }
 
     pub(super) fn add(&mut self, trial: Trial) {
-        self.0.insert((trial.subject.clone(), trial.mode), trial);
+        self.all.insert((trial.subject.clone(), trial.mode), trial);
     }
 
     fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.all.extend(other.all);
+        self.without_shared_memory |= other.without_shared_memory;
     }
 }
 
@@ -59,6 +71,8 @@ impl FromIterator<Trial> for Trials {
 pub trait Listener: Sync {
     /// So many answers are wanted in all.
     fn wanted(&self, _answers: usize) {}
+    /// So many on top of that.
+    fn wanted_too(&self, _answers: usize) {}
     /// This trial begins.
     fn begins(&self, _subject: &str, _mode: Mode) {}
     /// So many more answers are there.
@@ -90,7 +104,7 @@ const ONE_THREAD: &[(&str, &str)] =
 /// Tries every subject in every mode; the control first, since it decides what the others can tell.
 pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: &dyn Listener) -> Trials {
     listener.wanted(subjects.len() * modes.len());
-    let groups = groups(subjects);
+    let groups = groups(subjects.iter());
     let mut trials =
         in_parallel(trying, ONE_THREAD, &groups, |desk, group| control::run(desk, group, listener));
 
@@ -101,18 +115,47 @@ pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: 
     });
     trials.extend(retried);
 
-    for mode in modes.iter().copied().filter(|mode| *mode != Mode::Main) {
+    for mode in modes {
+        let place = match mode {
+            Mode::Main => continue,
+            Mode::SharedGil => Interpreters::SharedGil,
+            Mode::OwnGil => Interpreters::OwnGil,
+        };
         let tried = in_parallel(trying, &[], &groups, |desk, group| {
-            sub_interpreters::run(desk, group, mode, &trials, listener)
+            sub_interpreters::run(desk, group, place, &trials, listener)
         });
         trials.extend(tried);
     }
     trials
 }
 
+/// Tries again under an own GIL, with CPython's check overridden, what could declare its support for one and
+/// was refused, or needs something that was: evidence for its maintainers. It changes no verdict.
+pub fn run_unchecked(
+    trying: &Trying<'_>,
+    subjects: &[Subject],
+    trials: &Trials,
+    listener: &dyn Listener,
+) -> Trials {
+    let is_refused = |subject: &&Subject| {
+        subject.could_declare
+            && trials.get(&subject.name, Mode::OwnGil).is_some_and(|trial| {
+                matches!(
+                    trial.outcome,
+                    Outcome::Refused { by: Refuser::CPython, .. } | Outcome::NotRun(NotRun::Behind(_))
+                )
+            })
+    };
+    let refused: Vec<&Subject> = subjects.iter().filter(is_refused).collect();
+    listener.wanted_too(refused.len());
+    in_parallel(trying, &[], &groups(refused.into_iter()), |desk, group| {
+        sub_interpreters::run(desk, group, Interpreters::OwnGilUnchecked, trials, listener)
+    })
+}
+
 /// Subjects by the first part of their names, each group sorted: parents come before what is in them, and
 /// what one worker learns of a group serves the rest of it.
-fn groups(subjects: &[Subject]) -> Vec<Vec<&Subject>> {
+fn groups<'a>(subjects: impl Iterator<Item = &'a Subject>) -> Vec<Vec<&'a Subject>> {
     let mut groups: BTreeMap<&str, BTreeSet<&Subject>> = BTreeMap::new();
     for subject in subjects {
         groups.entry(subject.name.split('.').next().unwrap_or_default()).or_default().insert(subject);
@@ -167,6 +210,9 @@ fn in_parallel<T: Sync>(
                     if let Ok(mut found) = found.lock() {
                         found.extend(trials);
                     }
+                }
+                if let Ok(mut found) = found.lock() {
+                    found.without_shared_memory |= !desk.has_shared_memory();
                 }
             });
         }

@@ -15,12 +15,17 @@ use crate::model::{Mode, NotRun, Outcome, Refuser, Trial};
 pub(super) fn run(
     desk: &mut Desk<'_>,
     group: &[&Subject],
-    mode: Mode,
+    place: Interpreters,
     control: &Trials,
     listener: &dyn Listener,
 ) -> Trials {
+    let mode = match place {
+        Interpreters::Main => Mode::Main,
+        Interpreters::SharedGil => Mode::SharedGil,
+        Interpreters::OwnGil | Interpreters::OwnGilUnchecked => Mode::OwnGil,
+    };
     let in_control = |subject: &Subject| control.get(&subject.name, Mode::Main);
-    let mut known = Known { mode, trials: Trials::default(), failing: BTreeSet::new() };
+    let mut known = Known { mode, place, trials: Trials::default(), failing: BTreeSet::new() };
     for (number, subject) in group.iter().enumerate() {
         // The first is the package at the top: without it there is no use in trying the rest together.
         if number == 1 && mode == Mode::SharedGil {
@@ -45,6 +50,7 @@ const LARGE: usize = 8;
 /// What is known of a group in this mode so far.
 struct Known {
     mode: Mode,
+    place: Interpreters,
     trials: Trials,
     /// Names that do not pass.
     failing: BTreeSet<String>,
@@ -103,7 +109,7 @@ impl Known {
         let Ok(attempt) = desk.attempt(Interpreters::SharedGil, others, last) else { return };
         let reading = read(self.mode, &attempt.evidence, &BTreeSet::new());
         let name = format!("{last}, together with {} others", others.len());
-        let subject = Subject { name, file: None };
+        let subject = Subject { name, file: None, could_declare: false };
         let trial = control::trial_in(self.mode, &subject, reading, attempt.left);
         if passes(&trial) {
             self.trials.add(trial);
@@ -116,13 +122,8 @@ impl Known {
     }
 
     fn attempt(&self, desk: &mut Desk<'_>, subject: &Subject, after: Option<&str>, control: &Trial) -> Tried {
-        let place = match self.mode {
-            Mode::Main => Interpreters::Main,
-            Mode::SharedGil => Interpreters::SharedGil,
-            Mode::OwnGil => Interpreters::OwnGil,
-        };
         let own = subject.name.clone();
-        match desk.attempt(place, after.as_slice(), &subject.name) {
+        match desk.attempt(self.place, after.as_slice(), &subject.name) {
             Ok(attempt) => {
                 let in_control = control.loaded().map(|load| load.name.clone()).collect();
                 let reading = read(self.mode, &attempt.evidence, &in_control);

@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Limits {
     /// Wall time of one trial.
     pub timeout: Duration,
+    /// Whether it is confined: no network, no writes outside its folder, no signals to others, and limits.
+    pub sandbox: bool,
 }
 
 /// Asks every worker to stop: set by ctrl-C.
@@ -100,8 +102,9 @@ pub(super) struct Worker<'a> {
     pid: Pid,
     commands: UnixStream,
     replies: BufReader<UnixStream>,
-    /// Orders of the zygotes entered, innermost last.
-    inside: Vec<u64>,
+    /// Orders of the zygotes entered with their folders, innermost last.
+    inside: Vec<(u64, PathBuf)>,
+    shared_memory: bool,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -113,19 +116,19 @@ impl<'a> Worker<'a> {
     /// In words, with what the python printed.
     pub(super) fn start(setup: &'a Setup<'a>) -> Result<Self, String> {
         let folder = setup.scratch.join(format!("worker-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        let home = folder.join("home");
         let log = folder.join("log");
         let socket = folder.join("socket");
         let begin = || -> io::Result<(UnixListener, Child)> {
-            fs::create_dir_all(&home)?;
+            fs::create_dir_all(&folder)?;
             let listener = UnixListener::bind(&socket)?;
             listener.set_nonblocking(true)?;
             let errors = File::create(&log)?;
             let process = std::process::Command::new(setup.python)
                 .args(["-I", "-B", "-X", "faulthandler", "-c", BOOTSTRAP])
                 .args([setup.library.path(), &socket, &log])
+                .arg(u8::from(setup.limits.sandbox).to_string())
                 .env_clear()
-                .envs(environment(&home))
+                .envs(environment(&folder))
                 .envs(setup.variables.iter().copied())
                 .current_dir(&folder)
                 .process_group(0)
@@ -147,9 +150,21 @@ impl<'a> Worker<'a> {
             Some(stream) => {
                 let commands = stream.try_clone().map_err(|error| error.to_string())?;
                 let replies = BufReader::new(stream);
-                let mut worker = Self { setup, folder, process, pid, commands, replies, inside: Vec::new() };
+                let mut worker = Self {
+                    setup,
+                    folder,
+                    process,
+                    pid,
+                    commands,
+                    replies,
+                    inside: Vec::new(),
+                    shared_memory: false,
+                };
                 match worker.reply(PATIENCE) {
-                    Ok(Reply::Ready) => Ok(worker),
+                    Ok(Reply::Ready { shared_memory }) => {
+                        worker.shared_memory = shared_memory;
+                        Ok(worker)
+                    }
                     Ok(_) | Err(Lost) => Err("the probes did not come up".to_owned()),
                 }
             }
@@ -186,11 +201,11 @@ impl<'a> Worker<'a> {
         self.send(&Command::Enter(order))?;
         match self.reply(self.setup.limits.timeout) {
             Ok(Reply::Entered) => {
-                self.inside.push(id);
+                self.inside.push((id, folder.clone()));
                 Ok(Entered::Inside(collect(&folder, None)))
             }
             Ok(Reply::Ended(ended, end)) if ended == id => Ok(Entered::Outside(collect(&folder, Some(end)))),
-            Ok(Reply::Ready | Reply::Ended(..)) => Err(Lost),
+            Ok(Reply::Ready { .. } | Reply::Ended(..)) => Err(Lost),
             // Nobody but us watches the clock of an import that may become a zygote.
             Err(Lost) if self.is_alive() => {
                 let attempt = collect(&folder, Some(End::Deadline));
@@ -203,9 +218,16 @@ impl<'a> Worker<'a> {
 
     /// Leaves the innermost package entered.
     pub(super) fn leave(&mut self) -> Result<(), Lost> {
-        let Some(id) = self.inside.pop() else { return Ok(()) };
+        let Some((id, folder)) = self.inside.pop() else { return Ok(()) };
         self.send(&Command::Leave)?;
-        self.ended(id).map(drop)
+        self.ended(id)?;
+        drop(fs::remove_dir_all(folder));
+        Ok(())
+    }
+
+    /// Whether its trials have shared memory: the system's, or in the sandbox their own.
+    pub(super) fn has_shared_memory(&self) -> bool {
+        self.shared_memory || !self.setup.limits.sandbox
     }
 
     /// Whether the zygote still runs. A worker that is lost is thrown away and another one started.
@@ -215,11 +237,14 @@ impl<'a> Worker<'a> {
 
     fn order(&self, place: Interpreters, after: &[&str], subject: &str) -> Result<Order, Lost> {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = self.folder.join(format!("trial-{id}"));
-        fs::create_dir(&folder).map_err(|_| Lost)?;
+        // What a zygote entered forks may write where that one may, and nowhere else.
+        let outer = self.inside.last().map_or(&self.folder, |(_, folder)| folder);
+        let folder = outer.join(format!("trial-{id}"));
+        fs::create_dir_all(folder.join("home")).map_err(|_| Lost)?;
         Ok(Order {
             id,
             folder: folder.to_string_lossy().into_owned(),
+            sandbox: self.setup.limits.sandbox,
             place,
             after: after.iter().map(|&name| name.to_owned()).collect(),
             subject: subject.to_owned(),
@@ -237,7 +262,7 @@ impl<'a> Worker<'a> {
     fn ended(&mut self, id: u64) -> Result<End, Lost> {
         match self.reply(self.setup.limits.timeout + PATIENCE)? {
             Reply::Ended(ended, end) if ended == id => Ok(end),
-            Reply::Ended(..) | Reply::Ready | Reply::Entered => Err(Lost),
+            Reply::Ended(..) | Reply::Ready { .. } | Reply::Entered => Err(Lost),
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Case {
     /// Mode -> what the reason must name.
     #[serde(default)]
     pub(crate) reason: BTreeMap<String, String>,
+    /// What its `declare-slot` finding must say; `None` for no finding.
+    pub(crate) declare_slot: Option<String>,
     #[serde(default)]
     requires: Vec<String>,
     then: Option<Then>,

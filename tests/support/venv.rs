@@ -56,6 +56,17 @@ impl Venv {
         self
     }
 
+    /// Copies an extension module that is in it already into one of its packages.
+    pub(crate) fn with_copy(self, module: &str, package: &str) -> Self {
+        let file = fs::read_dir(self.site_packages())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .find(|file| file.starts_with(&format!("{module}.")) && file.ends_with(".so"))
+            .unwrap();
+        fs::copy(self.site_packages().join(&file), self.site_packages().join(package).join(&file)).unwrap();
+        self
+    }
+
     /// Writes a distribution of pure Python: one module.
     pub(crate) fn with_python(self, module: &str, source: &str) -> Self {
         let info = format!("{module}-1.0.dist-info");

@@ -5,36 +5,79 @@ use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use super::{crash, record};
+use super::{crash, limits, record, shared_memory};
 use crate::protocol::{Event, Order};
+use crate::python;
+use crate::sandbox::{self, Confinement};
 
 /// The status of a child that could not even begin.
 const COULD_NOT_BEGIN: i32 = 70;
 
-/// Bytes that a trial may write to one file.
-const LARGEST_FILE: u64 = 1 << 30;
+/// Who settles, and so what it inherits and what it may write to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// A child that runs one trial.
+    Trial,
+    /// A child that will be a zygote: the folders of its trials lie in its own.
+    Zygote,
+    /// A child of such a zygote: at home where its parent is.
+    Inside,
+}
 
-/// Prepares the child for foreign code: record, output, working folder, group, limits.
+/// Prepares the child for foreign code: record, output, session, limits, home, sandbox.
 ///
 /// # Errors
 /// Which of them failed.
-pub(super) fn settle(order: &Order) -> std::io::Result<()> {
+pub(super) fn settle(order: &Order, who: Who, has_shared_memory: bool) -> std::io::Result<()> {
     let folder = Path::new(&order.folder);
+    let home = folder.join("home");
     record::open(&folder.join("record"))?;
     let output = OpenOptions::new().append(true).create(true).open(folder.join("output"))?;
     let nothing = OpenOptions::new().read(true).open("/dev/null")?;
     // SAFETY: plain system calls on our own process and descriptors.
     unsafe {
-        libc::setpgid(0, 0);
+        // A group of its own to be ended by, and no terminal to speak to.
+        libc::setsid();
         die_with_parent();
         libc::dup2(nothing.as_raw_fd(), 0);
         libc::dup2(output.as_raw_fd(), 1);
         libc::dup2(output.as_raw_fd(), 2);
     }
-    limit(libc::RLIMIT_CORE, 0);
-    limit(libc::RLIMIT_FSIZE, LARGEST_FILE);
-    crash::watch(folder)?;
-    std::env::set_current_dir(folder)
+    std::env::set_current_dir(&home)?;
+    limits::files();
+    let (crash, stack) = (folder.join("crash"), folder.join("stack"));
+    crash::watch(&crash, &stack)?;
+    if who != Who::Inside {
+        move_in(&home);
+    }
+    if order.sandbox {
+        limits::resources(order, who);
+        let mut writable: Vec<&Path> = match who {
+            Who::Trial => vec![&home, &crash, &stack],
+            Who::Zygote => vec![folder],
+            Who::Inside => Vec::new(),
+        };
+        if has_shared_memory && who != Who::Inside {
+            writable.push(Path::new(shared_memory::FOLDER));
+        }
+        // SAFETY: reads a number of our own process.
+        let parent = unsafe { libc::getppid() };
+        // What cannot be enforced here is in the report already: the auditor has tried.
+        let _known = sandbox::confine(&Confinement { writable: &writable, parent });
+        record::write(&Event::Confined);
+    }
+    Ok(())
+}
+
+/// Has the environment name this folder, for C and for what Python has read of it.
+fn move_in(home: &Path) {
+    let Ok(path) = CString::new(home.as_os_str().as_encoded_bytes()) else { return };
+    // SAFETY: the child has one thread, which holds the GIL; both strings end with NUL.
+    unsafe {
+        libc::setenv(c"HOME".as_ptr(), path.as_ptr(), 1);
+        libc::setenv(c"TMPDIR".as_ptr(), path.as_ptr(), 1);
+        python::run(c"import os\nfor name in ('HOME', 'TMPDIR'): os.environ[name] = os.getcwd()");
+    }
 }
 
 /// Leaves without running anybody's exit handlers: the record says how it went.
@@ -70,17 +113,6 @@ pub(super) fn adopt_orphans() {
     unsafe {
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
     }
-}
-
-#[cfg(target_os = "linux")]
-type Resource = libc::__rlimit_resource_t;
-#[cfg(not(target_os = "linux"))]
-type Resource = libc::c_int;
-
-fn limit(resource: Resource, most: u64) {
-    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
-    // SAFETY: lowers a limit of our own process.
-    unsafe { libc::setrlimit(resource, &raw const limit) };
 }
 
 /// Points standard input and both outputs at a file, or at nothing.

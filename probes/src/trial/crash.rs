@@ -5,6 +5,7 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{CString, c_int, c_void};
+use std::fs::File;
 use std::mem::{MaybeUninit, zeroed};
 use std::path::Path;
 use std::ptr::null_mut;
@@ -28,14 +29,16 @@ unsafe impl Sync for Below {}
 
 static BELOW: Below = Below(UnsafeCell::new([const { MaybeUninit::uninit() }; FATAL.len()]));
 
-/// Leaves `crash` and `stack` in this folder when a fatal signal hits this process.
+/// Has a fatal signal of this process fill these two files. They are made now: what is on trial may not make
+/// files beside its home.
 ///
 /// # Errors
-/// When the folder's path holds a NUL.
-pub(super) fn watch(folder: &Path) -> std::io::Result<()> {
-    let path = |name| CString::new(folder.join(name).into_os_string().into_encoded_bytes());
-    CRASH.store(path("crash")?.into_raw(), Ordering::Relaxed);
-    STACK.store(path("stack")?.into_raw(), Ordering::Relaxed);
+/// When one cannot be made.
+pub(super) fn watch(crash: &Path, stack: &Path) -> std::io::Result<()> {
+    for (path, place) in [(crash, &CRASH), (stack, &STACK)] {
+        File::create(path)?;
+        place.store(CString::new(path.as_os_str().as_encoded_bytes())?.into_raw(), Ordering::Relaxed);
+    }
     // SAFETY: getpid cannot fail.
     let already = WATCHED.swap(unsafe { libc::getpid() }, Ordering::Relaxed) != 0;
     if already {
@@ -85,10 +88,10 @@ extern "C" fn on_fatal_signal(signal: c_int, info: *mut libc::siginfo_t, context
 /// # Safety
 /// The arguments are the kernel's.
 unsafe fn write_record(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    const NEW: c_int = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
+    const AFRESH: c_int = libc::O_WRONLY | libc::O_TRUNC;
     // SAFETY: the caller's promise; descriptors opened here.
     unsafe {
-        let record = libc::open(CRASH.load(Ordering::Relaxed), NEW, 0o600);
+        let record = libc::open(CRASH.load(Ordering::Relaxed), AFRESH);
         // An address is the kernel's only where the fault is: `si_code` > 0 (sigaction(2)).
         let address = if (*info).si_code > 0 { (*info).si_addr() as u64 } else { 0 };
         for number in [signal.unsigned_abs().into(), address, instruction(context)] {
@@ -106,7 +109,7 @@ unsafe fn write_record(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
         }
         libc::close(maps);
         libc::close(record);
-        let stack = libc::open(STACK.load(Ordering::Relaxed), NEW, 0o600);
+        let stack = libc::open(STACK.load(Ordering::Relaxed), AFRESH);
         libc::dup2(stack, 2);
     }
 }

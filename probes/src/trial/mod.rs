@@ -2,8 +2,10 @@
 
 mod child;
 mod crash;
+mod limits;
 mod observe;
 mod record;
+mod shared_memory;
 mod steps;
 mod supervise;
 pub(crate) mod zygote;

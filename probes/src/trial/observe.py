@@ -37,17 +37,34 @@ def importing_then(error):
     return chain
 
 
-def load_behind(error):
-    """The first failed load that an exception comes from: itself, its causes and contexts."""
+def family(error):
+    """An exception, its causes and contexts."""
     seen, waiting = [], [error]
     while waiting:
         error = waiting.pop()
         if error is not None and not any(error is other for other in seen):
             seen.append(error)
             waiting += [error.__cause__, error.__context__]
+    return seen
+
+
+def load_behind(error):
+    """The first failed load that an exception comes from."""
+    seen = family(error)
     for failure, name in failures:
         if any(failure is error for error in seen):
             return name
+    return ""
+
+
+TOO_MUCH = (12, 27)  # ENOMEM, EFBIG: `errno` need not be built in
+
+
+def denied_behind(error):
+    """What the system refused: the innermost error that a sandbox or its limits may have caused."""
+    for each in reversed(family(error)):
+        if isinstance(each, (PermissionError, MemoryError)) or getattr(each, "errno", None) in TOO_MUCH:
+            return "%s: %s" % words(each)
     return ""
 
 
@@ -96,7 +113,7 @@ def bring(name):
             __import__(step)
         except BaseException as error:
             kind, text = words(error)
-            record("error", load_behind(error), kind, text, *importing_then(error))
+            record("error", load_behind(error), denied_behind(error), kind, text, *importing_then(error))
             return False
     present()
     return True

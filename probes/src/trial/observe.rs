@@ -132,8 +132,9 @@ fn event(fields: &[String]) -> Option<Event> {
         }
         [event, name] if event == "importing" => Some(Event::Importing(name.clone())),
         [event, names @ ..] if event == "threads" => Some(Event::ThreadsLeft(names.to_vec())),
-        [event, load, kind, text, chain @ ..] if event == "error" => Some(Event::Error {
+        [event, load, denied, kind, text, chain @ ..] if event == "error" => Some(Event::Error {
             load: Some(load.clone()).filter(|load| !load.is_empty()),
+            denied: Some(denied.clone()).filter(|denied| !denied.is_empty()),
             error: exception(kind, text, chain),
         }),
         _ => None,

@@ -15,7 +15,9 @@ pub(super) fn run(order: &Order) -> bool {
     let passed = match order.place {
         Interpreters::Main => in_main(order),
         Interpreters::SharedGil => in_sub_interpreters(order, interpreter::shared_gil(free_threaded())),
-        Interpreters::OwnGil => in_sub_interpreters(order, interpreter::OWN_GIL),
+        Interpreters::OwnGil | Interpreters::OwnGilUnchecked => {
+            in_sub_interpreters(order, interpreter::OWN_GIL)
+        }
     };
     if passed {
         record::write(&Event::Done);
@@ -86,6 +88,9 @@ impl Life {
         let imported = self.interpreter.run(move || {
             // SAFETY: a job runs with its interpreter's GIL held. The observer is dropped there too, in `end`.
             unsafe {
+                if order.place == Interpreters::OwnGilUnchecked {
+                    python::run(c"import _imp; _imp._override_multi_interp_extensions_check(-1)");
+                }
                 let observer = install(name);
                 let imported = import(name, &observer, &order);
                 KEPT.set(Some(observer));

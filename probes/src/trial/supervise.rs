@@ -1,19 +1,26 @@
 //! The parent's side of a fork: how the child ended, by when, and that nothing of it is left.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::limits::is_overfull;
 use crate::protocol::End;
 
-/// Waits for a child, kills it at its deadline, then kills whatever it left behind.
-pub(super) fn supervise(child: libc::pid_t, deadline: Option<Duration>) -> End {
-    let end = wait(child, deadline);
+/// How often a folder's size is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Waits for a child, kills it at its deadline or when it fills its folder, then kills whatever it left
+/// behind.
+pub(super) fn supervise(child: libc::pid_t, deadline: Option<Duration>, folder: &Path) -> End {
+    let end = wait(child, deadline, folder);
     sweep(child);
     end
 }
 
-fn wait(child: libc::pid_t, deadline: Option<Duration>) -> End {
+fn wait(child: libc::pid_t, deadline: Option<Duration>, folder: &Path) -> End {
     let started = Instant::now();
+    let mut looked = started;
     let mut pause = Duration::from_micros(100);
     loop {
         if let Some(end) = ended(child, libc::WNOHANG) {
@@ -23,6 +30,14 @@ fn wait(child: libc::pid_t, deadline: Option<Duration>) -> End {
             kill(child);
             ended(child, 0);
             return End::Deadline;
+        }
+        if looked.elapsed() >= LOOK {
+            if is_overfull(folder) {
+                kill(child);
+                ended(child, 0);
+                return End::Overfull;
+            }
+            looked = Instant::now();
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(5));

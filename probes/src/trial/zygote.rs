@@ -8,8 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use super::child::Who;
 use super::supervise::supervise;
-use super::{child, record, steps};
+use super::{child, record, shared_memory, steps};
 use crate::protocol::{Command, End, Event, Interpreters, Order, Reply};
 use crate::python;
 
@@ -17,12 +18,17 @@ use crate::python;
 /// Returns the process's exit status.
 ///
 /// # Safety
-/// Both arguments are NUL-terminated paths: the auditor's socket and a log for what the zygote prints.
+/// The first two arguments are NUL-terminated paths: the auditor's socket and a log for what the zygote
+/// prints. The third says whether trials run in a sandbox.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn wsgiaudit_zygote(socket: *const c_char, log: *const c_char) -> c_int {
+pub(crate) unsafe extern "C" fn wsgiaudit_zygote(
+    socket: *const c_char,
+    log: *const c_char,
+    sandbox: c_int,
+) -> c_int {
     // SAFETY: the caller's promise.
     let (socket, log) = unsafe { (CStr::from_ptr(socket), CStr::from_ptr(log)) };
-    match begin(&socket.to_string_lossy(), Path::new(&*log.to_string_lossy())) {
+    match begin(&socket.to_string_lossy(), Path::new(&*log.to_string_lossy()), sandbox != 0) {
         Ok(mut zygote) => {
             zygote.serve();
             0
@@ -34,12 +40,17 @@ pub(crate) unsafe extern "C" fn wsgiaudit_zygote(socket: *const c_char, log: *co
 struct Zygote {
     commands: BufReader<UnixStream>,
     replies: UnixStream,
+    /// Whether it is a child itself, that has imported something.
+    is_entered: bool,
+    /// Whether it has shared memory of its own.
+    shared_memory: bool,
 }
 
-fn begin(socket: &str, log: &Path) -> std::io::Result<Zygote> {
+fn begin(socket: &str, log: &Path, sandbox: bool) -> std::io::Result<Zygote> {
     let replies = UnixStream::connect(socket)?;
     let commands = BufReader::new(replies.try_clone()?);
     child::quiet(log)?;
+    let shared_memory = sandbox && shared_memory::make_own();
     child::die_with_parent();
     child::adopt_orphans();
     // On 3.13.0, `datetime` imported first in a sub-interpreter and then here aborts at exit: the crash
@@ -50,8 +61,8 @@ fn begin(socket: &str, log: &Path) -> std::io::Result<Zygote> {
             python::PyErr_Clear();
         }
     }
-    let mut zygote = Zygote { commands, replies };
-    zygote.reply(Reply::Ready)?;
+    let mut zygote = Zygote { commands, replies, is_entered: false, shared_memory };
+    zygote.reply(Reply::Ready { shared_memory })?;
     Ok(zygote)
 }
 
@@ -78,10 +89,17 @@ impl Zygote {
 
     fn try_in_child(&mut self, order: &Order) -> std::io::Result<End> {
         match fork()? {
-            Side::Parent(child) => Ok(supervise(child, Some(Duration::from_millis(order.deadline)))),
+            Side::Parent(child) => {
+                let deadline = Duration::from_millis(order.deadline);
+                let end = supervise(child, Some(deadline), Path::new(&order.folder));
+                if self.shared_memory && !self.is_entered {
+                    shared_memory::clear();
+                }
+                Ok(end)
+            }
             Side::Child => {
                 self.hang_up();
-                begin_child(order);
+                self.begin_child(order, if self.is_entered { Who::Inside } else { Who::Trial });
                 steps::run(order);
                 child::leave(0)
             }
@@ -92,11 +110,12 @@ impl Zygote {
     /// the auditor's to keep: only it knows whether the child is importing or serving.
     fn enter(&mut self, order: &Order) -> std::io::Result<End> {
         match fork()? {
-            Side::Parent(child) => Ok(supervise(child, None)),
+            Side::Parent(child) => Ok(supervise(child, None, Path::new(&order.folder))),
             Side::Child => {
                 let (identity, order) =
                     (identity(&self.replies), Order { place: Interpreters::Main, ..order.clone() });
-                begin_child(&order);
+                self.begin_child(&order, if self.is_entered { Who::Inside } else { Who::Zygote });
+                self.is_entered = true;
                 child::adopt_orphans();
                 // Foreign code runs with our descriptors open: it may close or replace them.
                 let imported = steps::run(&order);
@@ -106,6 +125,14 @@ impl Zygote {
                 }
                 child::leave(0)
             }
+        }
+    }
+
+    fn begin_child(&self, order: &Order, who: Who) {
+        child::panic_is_ours();
+        if let Err(error) = child::settle(order, who, self.shared_memory) {
+            record::write(&Event::Broken(format!("the trial's folder: {error}")));
+            child::leave(70);
         }
     }
 
@@ -123,14 +150,6 @@ impl Zygote {
             libc::close(self.replies.as_raw_fd());
             libc::close(self.commands.get_ref().as_raw_fd());
         }
-    }
-}
-
-fn begin_child(order: &Order) {
-    child::panic_is_ours();
-    if let Err(error) = child::settle(order) {
-        record::write(&Event::Broken(format!("the trial's folder: {error}")));
-        child::leave(70);
     }
 }
 

@@ -1,0 +1,168 @@
+//! What foreign code may not do while it is on trial: write outside its folder, use the network, signal or
+//! inspect other processes, change the system. Landlock (`landlock(7)`) and seccomp (`seccomp(2)`), as far as
+//! the kernel has them. The auditor includes this very file, to find by trying what cannot be enforced.
+
+use std::path::Path;
+
+/// What to confine the calling thread, and all that it starts, to. There is no way back.
+pub(crate) struct Confinement<'a> {
+    /// To these files and below these folders it may write; empty where an outer confinement has settled that.
+    pub(crate) writable: &'a [&'a Path],
+    /// To signal this process or its process group ends the one who tries by `SIGSYS`. A plain error would
+    /// let a module pass that brings its server down.
+    pub(crate) parent: i32,
+}
+
+/// Confines the calling thread. Returns what this system cannot enforce, each in words that end
+/// "trials may ...".
+#[cfg(target_os = "linux")]
+pub(crate) fn confine(to: &Confinement<'_>) -> Vec<&'static str> {
+    let mut missing = linux::landlock(to.writable);
+    if linux::seccomp(to.parent).is_err() {
+        missing.push("use the network and trace other processes");
+    }
+    missing
+}
+
+/// Confines nothing: what there is for it is Linux's.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn confine(_to: &Confinement<'_>) -> Vec<&'static str> {
+    vec!["write outside their folders, signal other processes and use the network"]
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use landlock::{
+        ABI, Access, AccessFs, LandlockStatus, PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr,
+        RulesetCreatedAttr, RulesetError, Scope,
+    };
+    use seccompiler::SeccompCmpArgLen::Dword;
+    use seccompiler::SeccompCmpOp::{Eq, Ne};
+    use seccompiler::{
+        BackendError, BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule,
+    };
+
+    /// The newest Landlock that this file knows of; an older kernel enforces what it has.
+    const NEWEST: ABI = ABI::V7;
+
+    /// Files outside its folder that a trial may write to: they keep nothing.
+    const SINKS: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
+
+    pub(super) fn landlock(writable: &[&Path]) -> Vec<&'static str> {
+        let enforced = match restrict(writable) {
+            Ok(RestrictionStatus { landlock: LandlockStatus::Available { effective_abi, .. }, .. }) => {
+                effective_abi
+            }
+            Ok(_) => ABI::Unsupported,
+            // Sixteen layers are the kernel's most; the outer ones hold.
+            Err(_) if writable.is_empty() => NEWEST,
+            Err(_) => ABI::Unsupported,
+        };
+        let since = [
+            (ABI::V1, "write outside their folders"),
+            (ABI::V3, "truncate files outside their folders"),
+            (ABI::V6, "signal other processes"),
+        ];
+        since.into_iter().filter(|(abi, _)| enforced < *abi).map(|(_, what)| what).collect()
+    }
+
+    fn restrict(writable: &[&Path]) -> Result<RestrictionStatus, RulesetError> {
+        let scoped = Ruleset::default().scope(Scope::from_all(NEWEST))?;
+        if writable.is_empty() {
+            return scoped.create()?.restrict_self();
+        }
+        let write = AccessFs::from_write(NEWEST);
+        let mut rules = scoped.handle_access(write)?.create()?;
+        for path in writable.iter().copied().chain(SINKS.map(Path::new)) {
+            let Ok(opened) = PathFd::new(path) else { continue };
+            let allowed = if path.is_dir() { write } else { write & AccessFs::from_file(NEWEST) };
+            rules = rules.add_rule(PathBeneath::new(opened, allowed))?;
+        }
+        rules.restrict_self()
+    }
+
+    pub(super) fn seccomp(parent: i32) -> Result<(), seccompiler::Error> {
+        let refused = u32::try_from(libc::EPERM).unwrap_or(1);
+        seccompiler::apply_filter(&filter(denied()?, SeccompAction::Errno(refused))?)?;
+        seccompiler::apply_filter(&filter(deadly(parent)?, SeccompAction::KillProcess)?)
+    }
+
+    type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+    fn filter(rules: Rules, action: SeccompAction) -> Result<BpfProgram, BackendError> {
+        let machine = std::env::consts::ARCH.try_into()?;
+        SeccompFilter::new(rules, SeccompAction::Allow, action, machine)?.try_into()
+    }
+
+    /// System calls that fail: the network (a pair of connected sockets stays), other processes' memory and
+    /// limits, what outlives every process, and what changes the system where root is on trial.
+    fn denied() -> Result<Rules, BackendError> {
+        let always = [
+            libc::SYS_socket,
+            libc::SYS_io_uring_setup,
+            libc::SYS_ptrace,
+            libc::SYS_process_vm_readv,
+            libc::SYS_process_vm_writev,
+            libc::SYS_pidfd_getfd,
+            libc::SYS_userfaultfd,
+            libc::SYS_perf_event_open,
+            libc::SYS_bpf,
+            libc::SYS_shmget,
+            libc::SYS_msgget,
+            libc::SYS_semget,
+            libc::SYS_mq_open,
+            libc::SYS_add_key,
+            libc::SYS_request_key,
+            libc::SYS_keyctl,
+            libc::SYS_open_by_handle_at,
+            libc::SYS_mount,
+            libc::SYS_umount2,
+            libc::SYS_move_mount,
+            libc::SYS_open_tree,
+            libc::SYS_fsopen,
+            libc::SYS_mount_setattr,
+            libc::SYS_pivot_root,
+            libc::SYS_chroot,
+            libc::SYS_unshare,
+            libc::SYS_setns,
+            libc::SYS_swapon,
+            libc::SYS_swapoff,
+            libc::SYS_quotactl,
+            libc::SYS_acct,
+            libc::SYS_reboot,
+            libc::SYS_kexec_load,
+            libc::SYS_init_module,
+            libc::SYS_finit_module,
+            libc::SYS_delete_module,
+            libc::SYS_sethostname,
+            libc::SYS_setdomainname,
+            libc::SYS_settimeofday,
+            libc::SYS_clock_settime,
+        ];
+        let mut rules: Rules = always.into_iter().map(|call| (call, Vec::new())).collect();
+        let of_others = SeccompRule::new(vec![SeccompCondition::new(0, Dword, Ne, 0)?])?;
+        rules.insert(libc::SYS_prlimit64, vec![of_others]);
+        Ok(rules)
+    }
+
+    /// Signals to the parent, to the own process group, and to everybody.
+    fn deadly(parent: i32) -> Result<Rules, BackendError> {
+        let rule = |process: i32, signal: u8| {
+            let process = u64::from(process.cast_unsigned());
+            SeccompRule::new(vec![
+                SeccompCondition::new(0, Dword, Eq, process)?,
+                SeccompCondition::new(signal, Dword, Ne, 0)?,
+            ])
+        };
+        let kill = [0, -1, parent, -parent].map(|process| rule(process, 1));
+        Ok(BTreeMap::from([
+            (libc::SYS_kill, kill.into_iter().collect::<Result<_, _>>()?),
+            (libc::SYS_tkill, vec![rule(parent, 1)?]),
+            (libc::SYS_tgkill, vec![rule(parent, 2)?]),
+            (libc::SYS_rt_sigqueueinfo, vec![rule(parent, 1)?]),
+        ]))
+    }
+}

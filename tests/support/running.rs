@@ -1,0 +1,83 @@
+//! An audit while it runs, and what it must not leave.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use super::command::Wsgiaudit;
+use super::venv::Venv;
+
+/// An audit whose temporary folder is known, so that what it leaves can be seen.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    temporary: tempfile::TempDir,
+}
+
+impl Running {
+    pub(crate) fn start(venv: &Venv, extra: &[&str]) -> Self {
+        Self::start_with(venv, extra, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) fn start_with(venv: &Venv, extra: &[&str], variables: &[(&str, &str)]) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut command =
+            Wsgiaudit::new().arg(venv.path()).arg("--format").arg("json").env("TMPDIR", temporary.path());
+        for arg in extra {
+            command = command.arg(arg);
+        }
+        for (name, value) in variables {
+            command = command.env(name, value);
+        }
+        let child = command.into_command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self { child, temporary }
+    }
+
+    /// Process numbers of all that runs below it and names its temporary folder.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let marker = self.temporary.path().to_string_lossy().into_owned();
+        let all = fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        all.filter(|process| {
+            *process != self.child.id()
+                && fs::read(format!("/proc/{process}/cmdline"))
+                    .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&marker))
+        })
+        .collect()
+    }
+
+    /// Bytes that its files take on disk now.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        let entries = walkdir::WalkDir::new(self.temporary.path()).into_iter().flatten();
+        entries.filter_map(|entry| Some(entry.metadata().ok()?.blocks() * 512)).sum()
+    }
+
+    pub(crate) fn wait_for(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !condition(self) {
+            assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Its status and report; panics where it left a process or a file.
+    pub(crate) fn end(mut self) -> (i32, serde_json::Value) {
+        let mut out = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(self.processes(), Vec::<u32>::new(), "processes are left");
+        assert_eq!(entries(self.temporary.path()), Vec::<String>::new(), "files are left");
+        let report = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
+        (status.code().unwrap_or_else(|| -status.signal().unwrap()), report)
+    }
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}

@@ -138,6 +138,18 @@ fn memory_is_bounded() {
 }
 
 #[test]
+fn every_resource_is_bounded() {
+    let looks = "from resource import *\n\
+        most = {RLIMIT_CORE: 0, RLIMIT_FSIZE: 1 << 30, RLIMIT_DATA: 8 << 30, RLIMIT_AS: 64 << 30,\n\
+        RLIMIT_CPU: 100_000, RLIMIT_NPROC: 50_000}\n\
+        for limit, bound in most.items():\n    \
+        assert 0 <= getrlimit(limit)[1] <= bound, (limit, getrlimit(limit))\n\
+        assert open('/proc/self/oom_score_adj').read() == '1000\\n'\n";
+    let report = audit(&Venv::new().with_python("looks", looks), &[]);
+    assert_eq!(judged(&report, "looks", "own-gil"), ("ready".to_owned(), String::new()));
+}
+
+#[test]
 fn what_most_packages_do_is_allowed() {
     let does = "import asyncio, multiprocessing, os, tempfile\n\
         multiprocessing.Lock()\n\

@@ -8,7 +8,7 @@ use comfy_table::{
 
 use super::escape::{escape, escape_within};
 use crate::model::{Declared, Facts, FileKind, Judgement, Mode, Verdict};
-use crate::report::{Blocker, DistributionRow, ModuleRow, Report};
+use crate::report::{Blocked, Blocker, DistributionRow, ModuleRow, Report};
 use crate::rules::declaration;
 
 /// How to draw it.
@@ -207,18 +207,48 @@ fn in_the_way(report: &Report) -> String {
     if blockers.is_empty() {
         return text;
     }
-    text.push_str("\nIn the way of own-gil:\n");
+    let _ = writeln!(text, "\nIn the way of own-gil: {}", counted(report, blockers));
     for blocker in blockers.iter().take(BLOCKERS) {
         let owner = blocker.distribution.as_deref().unwrap_or("the standard library, or no distribution");
         let _ = writeln!(text, "  {}: {}", escape(owner), roots(blocker));
-        for (distribution, chain) in &blocker.blocks {
-            let _ = writeln!(text, "    also blocks {}: {}", escape(distribution), escape(&short(chain)));
+        for blocked in &blocker.blocks {
+            let _ = writeln!(
+                text,
+                "    also blocks {}: {}{}",
+                escape(&blocked.distribution),
+                escape(&short(&blocked.chain)),
+                escape(&beside(blocked))
+            );
         }
     }
     if blockers.len() > BLOCKERS {
         let _ = writeln!(text, "  and {} more: see --format json", blockers.len() - BLOCKERS);
     }
     text
+}
+
+/// `3 root causes block 14 distributions`.
+fn counted(report: &Report, blockers: &[Blocker]) -> String {
+    let blocked = report.count(Mode::OwnGil, Verdict::Unsafe) + report.count(Mode::OwnGil, Verdict::Blocked);
+    let (roots, verb) = match blockers.len() {
+        1 => ("1 root cause".to_owned(), "blocks"),
+        count => (format!("{count} root causes"), "block"),
+    };
+    format!("{roots} {verb} {}", distributions_in_words(blocked))
+}
+
+/// What would still be in the way of a distribution if the root above it were gone.
+fn beside(blocked: &Blocked) -> String {
+    let is_own = |name: &&String| **name == blocked.distribution;
+    let own = blocked.also_needs.iter().any(|name| is_own(&name));
+    let others: Vec<&str> =
+        blocked.also_needs.iter().filter(|name| !is_own(name)).map(String::as_str).collect();
+    match (own, others.as_slice()) {
+        (false, []) => " (nothing else known is)".to_owned(),
+        (true, []) => " (so do modules of its own)".to_owned(),
+        (false, others) => format!(" (so does {})", others.join(", ")),
+        (true, others) => format!(" (so do modules of its own, and {})", others.join(", ")),
+    }
 }
 
 fn roots(blocker: &Blocker) -> String {

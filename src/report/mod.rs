@@ -6,5 +6,5 @@ mod rows;
 mod v1;
 
 pub use assemble::{Evidence, assemble};
-pub use rows::{Blocker, DistributionRow, ModuleRow, NameRow, Python, Report};
+pub use rows::{Blocked, Blocker, DistributionRow, ModuleRow, NameRow, Python, Report};
 pub use v1::{Declarations, Document};

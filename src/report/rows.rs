@@ -94,8 +94,21 @@ pub struct Blocker {
     pub distribution: Option<String>,
     /// Root modules, each with what it does, most frequent words first.
     pub roots: Vec<(String, String)>,
-    /// Distributions that are blocked or unsafe through it, itself aside, each with the chain of imports.
-    pub blocks: Vec<(String, Vec<String>)>,
+    /// Distributions that are blocked or unsafe through it, itself aside.
+    pub blocks: Vec<Blocked>,
+}
+
+/// A distribution that another one's root cause stands in the way of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Blocked {
+    /// Its name.
+    pub distribution: String,
+    /// The imports that lead to the root, outermost first.
+    pub chain: Vec<String>,
+    /// Distributions whose root causes are in its way beside this one, its own included: by what was tried,
+    /// and by what the modules that it loads in the control declare. Empty: nothing else is known to be in
+    /// its way.
+    pub also_needs: Vec<String>,
 }
 
 impl Report {

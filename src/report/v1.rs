@@ -217,6 +217,7 @@ struct Root<'a> {
 struct Blocked<'a> {
     distribution: &'a str,
     chain: &'a [String],
+    also_needs: &'a [String],
 }
 
 impl<'a> From<&'a Report> for Document<'a> {
@@ -405,6 +406,14 @@ fn blocker(blocker: &super::Blocker) -> Blocker<'_> {
     Blocker {
         distribution: blocker.distribution.as_deref(),
         roots: blocker.roots.iter().map(|(module, what)| Root { module, what }).collect(),
-        blocks: blocker.blocks.iter().map(|(distribution, chain)| Blocked { distribution, chain }).collect(),
+        blocks: blocker
+            .blocks
+            .iter()
+            .map(|super::Blocked { distribution, chain, also_needs }| Blocked {
+                distribution,
+                chain,
+                also_needs,
+            })
+            .collect(),
     }
 }

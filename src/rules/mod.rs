@@ -11,4 +11,4 @@ pub use case::Case;
 pub use declare_slot::declare_slot;
 pub use distribution::{DistributionParts, distribution};
 pub use module::module;
-pub use words::declaration;
+pub use words::{declaration, refused_by_declaration};

@@ -15,6 +15,19 @@ pub fn declaration(facts: &Facts) -> String {
     }
 }
 
+/// Whether CPython's check refuses what this module declares in an interpreter that owns its GIL. What could
+/// not be read says nothing.
+pub fn refused_by_declaration(facts: &Facts) -> bool {
+    match facts.initialisation {
+        Initialisation::SinglePhase => true,
+        Initialisation::None | Initialisation::Undetermined => false,
+        Initialisation::MultiPhase | Initialisation::ModExport => match facts.multiple_interpreters() {
+            Declared::Undetermined | Declared::Value(2) => false,
+            Declared::Absent | Declared::Value(_) => true,
+        },
+    }
+}
+
 /// Why CPython's check refuses what a module declares.
 pub(super) fn refusal(facts: Option<&Facts>) -> String {
     let Some(facts) = facts else { return "refused by CPython".to_owned() };

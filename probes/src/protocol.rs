@@ -120,6 +120,13 @@ pub(crate) enum Event {
         /// The exception.
         error: Exception,
     },
+    /// Both living interpreters reach these objects, which CPython does not share by itself.
+    Shared {
+        /// How many there are.
+        count: usize,
+        /// The first of them.
+        objects: Vec<Shared>,
+    },
     /// Threads of these names would outlive the interpreter that is to end.
     ThreadsLeft(Vec<String>),
     /// The probe itself failed. Says nothing about the subject.
@@ -135,10 +142,25 @@ pub(crate) enum Step {
     Start,
     /// Import the subject.
     Import,
+    /// Look for objects that the first two interpreters share.
+    Compare,
     /// Use what was imported.
     Touch,
     /// End the interpreter.
     End,
+}
+
+/// An object that two interpreters reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shared {
+    /// Its type's name; of a static type its own.
+    pub(crate) kind: String,
+    /// The shared object whose data it is part of, if it is no object of the heap.
+    pub(crate) file: Option<String>,
+    /// The way to it in A: `_foo.cache -> dict`.
+    pub(crate) first: String,
+    /// The way to it in B.
+    pub(crate) second: String,
 }
 
 /// An exception as the probe saw it.

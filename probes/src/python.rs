@@ -141,3 +141,21 @@ pub(crate) unsafe fn run(source: &CStr) {
         PyErr_Clear();
     }
 }
+
+/// An object's type. The function, not the macro: the layout of the object's head is not ours to know.
+///
+/// # Safety
+/// A living object; the thread holds a GIL.
+pub(crate) unsafe fn type_of(object: *mut PyObject) -> Option<Object> {
+    // SAFETY: the caller's promise.
+    unsafe { Object::new(PyObject_Type(object)) }
+}
+
+/// Whether an object's type is a subclass of what this flag stands for, e.g. `Py_TPFLAGS_DICT_SUBCLASS`.
+///
+/// # Safety
+/// As for [`type_of`].
+pub(crate) unsafe fn is_a(object: *mut PyObject, flag: std::ffi::c_ulong) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { type_of(object).is_some_and(|kind| PyType_GetFlags(kind.as_ptr().cast()) & flag != 0) }
+}

@@ -14,5 +14,7 @@ pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot
 pub use finding::Finding;
 pub use mode::Mode;
 pub use module::{FileKind, Module};
-pub use outcome::{Crash, Death, Load, NotRun, Outcome, Place, PythonError, Refuser, Site, Trial};
+pub use outcome::{
+    Crash, Death, Load, NotRun, Outcome, Place, PythonError, Refuser, SharedObject, Site, Trial,
+};
 pub use verdict::{Cause, Judgement, Verdict};

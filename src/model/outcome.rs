@@ -50,8 +50,28 @@ pub enum Outcome {
         /// Their names.
         names: Vec<String>,
     },
+    /// Two interpreters with a GIL each reach the same objects, and CPython does not share those by itself.
+    Shares {
+        /// How many objects, without what hangs on another of them.
+        count: usize,
+        /// The first of them; at least one.
+        objects: Vec<SharedObject>,
+    },
     /// No trial took place, or its answer says nothing about the subject.
     NotRun(NotRun),
+}
+
+/// An object that two interpreters reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedObject {
+    /// Its type's name; of a static type its own.
+    pub kind: String,
+    /// Whether it is part of a shared object's data, as static types are; else it lies on the heap of one.
+    pub is_static: bool,
+    /// The extension module that it is found in, where that is known.
+    pub module: Option<String>,
+    /// The way to it in the first interpreter and in the second: `_foo.cache -> dict`.
+    pub ways: [String; 2],
 }
 
 /// Who refused to load.

@@ -175,6 +175,18 @@ struct OutcomeOf<'a> {
     printed: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     crash: Option<CrashOf<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shared: Vec<SharedOf<'a>>,
+}
+
+/// An object that both interpreters reach, and the way to it in each.
+#[derive(Debug, Serialize)]
+struct SharedOf<'a> {
+    kind: &'a str,
+    is_static: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module: Option<&'a str>,
+    ways: [&'a str; 2],
 }
 
 /// Where a fatal signal hit. Numbers are hexadecimal, as debuggers want them.
@@ -372,6 +384,22 @@ fn outcome(trial: &Trial) -> OutcomeOf<'_> {
         Outcome::TimedOut { place, loading } => {
             OutcomeOf { kind: "timed-out", module: loading.as_deref(), place: Some(place.name()), ..base }
         }
+        Outcome::Shares { count, objects } => OutcomeOf {
+            kind: "shares",
+            place: Some(Place::SecondInterpreter.name()),
+            module: objects.iter().find_map(|object| object.module.as_deref()),
+            shared: objects
+                .iter()
+                .map(|object| SharedOf {
+                    kind: &object.kind,
+                    is_static: object.is_static,
+                    module: object.module.as_deref(),
+                    ways: object.ways.each_ref().map(String::as_str),
+                })
+                .collect(),
+            text: Some(format!("objects that both interpreters reach: {count}")),
+            ..base
+        },
         Outcome::LeftThreads { names } => OutcomeOf {
             kind: "left-threads",
             place: Some(Place::Teardown.name()),

@@ -31,6 +31,10 @@ pub(super) fn root<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Option<Roo
         Outcome::Crashed { place, loading, .. } | Outcome::TimedOut { place, loading } => {
             (culprit(trial, *place, loading.as_ref()), Vec::new())
         }
+        Outcome::Shares { objects, .. } => {
+            let owner = objects.iter().find_map(|object| object.module.clone());
+            (owner.unwrap_or_else(|| trial.subject.clone()), Vec::new())
+        }
         Outcome::LeftThreads { .. } => (trial.subject.clone(), Vec::new()),
         Outcome::Imported | Outcome::NotRun(_) => return None,
     };

@@ -45,9 +45,10 @@ pub(super) fn name(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
     match &trial.outcome {
         Outcome::Imported => imported(case, trial, control),
         Outcome::Refused { .. } | Outcome::Raised { .. } => failed(case, name, mode, Verdict::Blocked),
-        Outcome::Crashed { .. } | Outcome::TimedOut { .. } | Outcome::LeftThreads { .. } => {
-            failed(case, name, mode, Verdict::Unsafe)
-        }
+        Outcome::Crashed { .. }
+        | Outcome::TimedOut { .. }
+        | Outcome::LeftThreads { .. }
+        | Outcome::Shares { .. } => failed(case, name, mode, Verdict::Unsafe),
         Outcome::NotRun(NotRun::Behind(_)) => {
             let is_raised = root(case, name, mode).is_none_or(|root| {
                 matches!(root.trial.outcome, Outcome::Refused { .. } | Outcome::Raised { .. })
@@ -70,6 +71,7 @@ fn in_control(case: &Case<'_>, control: &Trial) -> Option<Judgement> {
         | Outcome::Raised { .. }
         | Outcome::Crashed { .. }
         | Outcome::LeftThreads { .. }
+        | Outcome::Shares { .. }
         | Outcome::TimedOut { .. } => Some(match root(case, &control.subject, Mode::Main) {
             Some(root) => {
                 let who = match root.cause.module == control.subject {
@@ -174,6 +176,7 @@ fn not_tried(case: &Case<'_>, trial: &Trial) -> Judgement {
         | Outcome::Crashed { .. }
         | Outcome::TimedOut { .. }
         | Outcome::LeftThreads { .. }
+        | Outcome::Shares { .. }
         | Outcome::NotRun(_) => "was not tried".to_owned(),
     };
     Judgement::plain(Verdict::Unknown, reason)

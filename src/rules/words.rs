@@ -1,6 +1,8 @@
 //! The words that reasons are made of.
 
-use crate::model::{Declared, Facts, Initialisation, Outcome, Place, PythonError, Refuser, Trial};
+use crate::model::{
+    Declared, Facts, Initialisation, Outcome, Place, PythonError, Refuser, SharedObject, Trial,
+};
 
 /// What a module declares of interpreters with their own GIL, in a few words.
 pub fn declaration(facts: &Facts) -> String {
@@ -65,8 +67,22 @@ pub(super) fn did(trial: &Trial, facts: Option<&Facts>) -> String {
         Outcome::LeftThreads { names } => {
             format!("leaves threads behind when its interpreter ends: {}", names.join(", "))
         }
+        Outcome::Shares { count, objects } => {
+            let first = objects.first().map(shared).unwrap_or_default();
+            let more = match count {
+                0 | 1 => String::new(),
+                more => format!(" and {} more", more - 1),
+            };
+            format!("shares {first}{more} between interpreters")
+        }
         Outcome::NotRun(_) => "was not tried".to_owned(),
     }
+}
+
+/// A shared object, with the way to it.
+fn shared(object: &SharedObject) -> String {
+    let what = if object.is_static { "the static type" } else { "a" };
+    format!("{what} {} ({})", object.kind, object.ways[1])
 }
 
 /// Why an extension module was lost.

@@ -177,6 +177,7 @@ fn denial<'a>(mode: Mode, reading: &'a Reading, printed: &'a str) -> Option<&'a 
         | Outcome::Raised { .. }
         | Outcome::TimedOut { .. }
         | Outcome::LeftThreads { .. }
+        | Outcome::Shares { .. }
         | Outcome::NotRun(_) => return None,
     };
     let is_refusal = |line: &&str| {

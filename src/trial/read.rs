@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::protocol::{End, Event, Exception, Step};
-use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, PythonError, Refuser};
+use super::protocol::{End, Event, Exception, Shared, Step};
+use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, PythonError, Refuser, SharedObject};
 
 /// What is left of a trial: both witnesses.
 #[derive(Clone, Debug)]
@@ -36,6 +36,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::ThreadsLeft(_)
+        | Event::Shared { .. }
         | Event::Broken(_)
         | Event::Confined
         | Event::Done => None,
@@ -74,6 +75,10 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
         (Some(Event::ThreadsLeft(names)), Some(End::Exit(0))) => {
             Outcome::LeftThreads { names: names.clone() }
         }
+        (Some(Event::Shared { count, objects }), Some(End::Exit(0))) => Outcome::Shares {
+            count: *count,
+            objects: objects.iter().map(|object| shared(object, loads)).collect(),
+        },
         (Some(Event::Error { load, denied, error }), None | Some(End::Exit(0))) => {
             let failed = failed(mode, place, load.as_deref(), error, loads, in_control);
             let is_cpythons = matches!(failed, Outcome::Refused { by: Refuser::CPython, .. });
@@ -87,6 +92,22 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
         }
         (_, Some(end)) => died(end),
         (Some(_), None) => Outcome::NotRun(NotRun::Because("its record breaks off".to_owned())),
+    }
+}
+
+/// A shared object, and the module that has it: whose file it is part of, or whose name its way begins with.
+fn shared(object: &Shared, loads: &[Load]) -> SharedObject {
+    let leads = |way: &str, name: &str| {
+        way.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ' ', '[']))
+    };
+    let by_file = loads.iter().find(|load| Some(&load.path) == object.file.as_ref());
+    let by_name =
+        || loads.iter().filter(|load| leads(&object.second, &load.name)).max_by_key(|load| load.name.len());
+    SharedObject {
+        kind: object.kind.clone(),
+        is_static: object.file.is_some(),
+        module: by_file.or_else(by_name).map(|load| load.name.clone()),
+        ways: [object.first.clone(), object.second.clone()],
     }
 }
 
@@ -137,12 +158,13 @@ fn place(events: &[Event]) -> Place {
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::ThreadsLeft(_)
+        | Event::Shared { .. }
         | Event::Broken(_)
         | Event::Confined
         | Event::Done => None,
     });
     match last {
-        Some(("B", Step::Start | Step::Import)) => Place::SecondInterpreter,
+        Some(("B", Step::Start | Step::Import)) | Some((_, Step::Compare)) => Place::SecondInterpreter,
         Some(("C", Step::Start | Step::Import)) | Some((_, Step::Touch)) => Place::UseAfterEnd,
         None | Some((_, Step::Start)) => Place::Startup,
         Some((_, Step::Import)) => Place::Import,
@@ -169,6 +191,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
             | Event::Importing(_)
             | Event::Error { .. }
             | Event::ThreadsLeft(_)
+            | Event::Shared { .. }
             | Event::Broken(_)
             | Event::Confined
             | Event::Done => {

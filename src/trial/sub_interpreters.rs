@@ -81,7 +81,8 @@ impl Known {
             | Outcome::Raised { .. }
             | Outcome::Crashed { .. }
             | Outcome::TimedOut { .. }
-            | Outcome::LeftThreads { .. } => control::imports(desk, subject, None).is_some(),
+            | Outcome::LeftThreads { .. }
+            | Outcome::Shares { .. } => control::imports(desk, subject, None).is_some(),
         };
         let tried = if is_plain { alone } else { self.attempt(desk, subject, Some(through), control) };
         self.take(subject, tried);

@@ -6,6 +6,7 @@ mod limits;
 mod observe;
 mod record;
 mod shared_memory;
+mod sharing;
 mod steps;
 mod supervise;
 pub(crate) mod zygote;

@@ -87,6 +87,25 @@ impl Observer {
     }
 }
 
+impl Observer {
+    /// The extension modules that were loaded in this interpreter, in order.
+    ///
+    /// # Safety
+    /// As for [`Observer::call`].
+    pub(super) unsafe fn loaded(&self) -> Vec<String> {
+        // SAFETY: references borrowed from the dictionary and the list, which both live.
+        unsafe {
+            let loaded = python::PyDict_GetItemString(self.globals.as_ptr(), c"loaded".as_ptr());
+            if loaded.is_null() {
+                return Vec::new();
+            }
+            (0..python::PyList_Size(loaded))
+                .filter_map(|index| python::text(python::PyList_GetItem(loaded, index)))
+                .collect()
+        }
+    }
+}
+
 struct Method(PyMethodDef);
 
 // SAFETY: CPython only reads it; its pointers are to constants and code.

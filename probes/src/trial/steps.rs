@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::child::give_up;
 use super::observe::Observer;
 use super::record;
+use super::sharing::{self, Heap, Leak};
 use crate::interpreter::{self, Interpreter};
-use crate::protocol::{Event, Interpreters, Order, Step};
+use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
 
 /// Runs the trial in this process; whether the whole protocol passed. If not, an import has raised, which
@@ -41,21 +42,32 @@ fn in_main(order: &Order) -> bool {
 /// Interpreter A imports; B imports while A lives; B ends, A is used; A ends; C imports.
 fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
+    // SAFETY: the caller's promise.
+    let before = is_apart(config).then(|| unsafe { Heap::walk(&[]) }.unwrap_or_else(|error| give_up(&error)));
     // SAFETY: the caller's thread state is left for as long as other threads run interpreters.
     let main = unsafe { python::PyEval_SaveThread() };
-    let passed = lives(&order, config);
+    let passed = lives(&order, config, before);
     // SAFETY: the thread state left above.
     unsafe { python::PyEval_RestoreThread(main) };
     passed
 }
 
-fn lives(order: &Arc<Order>, config: PyInterpreterConfig) -> bool {
+/// Whether interpreters of this kind have a GIL each, and so nothing that could guard an object of both.
+fn is_apart(config: PyInterpreterConfig) -> bool {
+    config.gil == python::OWN_GIL
+}
+
+/// `before`: what the main interpreter could reach before the trial, where the heaps are to be compared.
+fn lives(order: &Arc<Order>, config: PyInterpreterConfig, before: Option<Heap>) -> bool {
     let a = Life::begin("A", config);
     if !a.import(order) {
         return false;
     }
     let b = Life::begin("B", config);
     if !b.import(order) {
+        return false;
+    }
+    if before.is_some_and(|before| share(&a, &b, order, before)) {
         return false;
     }
     if !b.end() {
@@ -67,6 +79,30 @@ fn lives(order: &Arc<Order>, config: PyInterpreterConfig) -> bool {
     }
     let c = Life::begin("C", config);
     c.import(order) && c.end()
+}
+
+/// Shared objects whose ways are told.
+const TOLD: usize = 12;
+
+/// Records what both interpreters can reach and CPython does not share by itself; whether there is any. Then
+/// the trial is over: what comes of it is anybody's guess.
+fn share(a: &Life, b: &Life, order: &Arc<Order>, before: Heap) -> bool {
+    step("B", Step::Compare);
+    let first = a.walk(order);
+    let (leaks, second) = b.leaks(order, first, before);
+    if leaks.is_empty() {
+        return false;
+    }
+    let count = leaks.len();
+    let told: Vec<Leak> = leaks.into_iter().take(TOLD).collect();
+    let first = a.ways(order, told.iter().map(|leak| leak.address).collect());
+    let objects = told
+        .into_iter()
+        .zip(first.into_iter().zip(second))
+        .map(|(Leak { kind, file, .. }, (first, second))| Shared { kind, file, first, second })
+        .collect();
+    record::write(&Event::Shared { count, objects });
+    true
 }
 
 /// One interpreter's life within the protocol.
@@ -109,6 +145,39 @@ impl Life {
         });
     }
 
+    /// Everything that the interpreter reaches.
+    fn walk(&self, order: &Arc<Order>) -> Heap {
+        let subject = order.subject.clone();
+        // SAFETY: a job runs with its interpreter's GIL held.
+        self.ask(move |observer| unsafe { walk(observer, subject) })
+    }
+
+    /// What it shares with the interpreter of the other heap, and the ways there.
+    fn leaks(&self, order: &Arc<Order>, there: Heap, before: Heap) -> (Vec<Leak>, Vec<String>) {
+        let subject = order.subject.clone();
+        self.ask(move |observer| {
+            // SAFETY: a job runs with its interpreter's GIL held; the other's thread waits for a job.
+            unsafe {
+                let here = walk(observer, subject)?;
+                let leaks = sharing::leaks(&here, &there, &before)?;
+                let ways = leaks.iter().take(TOLD).map(|leak| sharing::path(&here, leak.address)).collect();
+                Ok((leaks, ways))
+            }
+        })
+    }
+
+    /// The ways to these addresses.
+    fn ways(&self, order: &Arc<Order>, addresses: Vec<usize>) -> Vec<String> {
+        let subject = order.subject.clone();
+        self.ask(move |observer| {
+            // SAFETY: a job runs with its interpreter's GIL held.
+            unsafe {
+                let here = walk(observer, subject)?;
+                Ok(addresses.into_iter().map(|address| sharing::path(&here, address)).collect())
+            }
+        })
+    }
+
     /// Ends the interpreter, unless threads would outlive it: then what follows is anybody's guess (3.12 and
     /// 3.13 abort, later ones leave the thread with a state that is gone), and the trial is over.
     fn end(self) -> bool {
@@ -124,10 +193,14 @@ impl Life {
     }
 
     /// Calls the interpreter's observer, on its thread.
-    fn ask(&self, question: impl FnOnce(&Observer) -> Result<bool, String> + Send + 'static) -> bool {
+    fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Observer) -> Result<R, String> + Send + 'static,
+    ) -> R {
+        let nobody = || Err("nothing was imported there".to_owned());
         let asked = self
             .interpreter
-            .run(|| KEPT.with_borrow(|observer| observer.as_ref().map_or(Ok(false), question)));
+            .run(move || KEPT.with_borrow(|observer| observer.as_ref().map_or_else(nobody, question)));
         asked.and_then(|answer| answer).unwrap_or_else(|error| give_up(&error))
     }
 }
@@ -142,6 +215,19 @@ thread_local! {
 unsafe fn install(name: &str) -> Observer {
     // SAFETY: the caller's promise.
     unsafe { Observer::install(name) }.unwrap_or_else(|error| give_up(&error))
+}
+
+/// The heap, with ways that begin at the extension modules loaded, then at the subject.
+///
+/// # Safety
+/// The thread holds the GIL of the observer's interpreter.
+unsafe fn walk(observer: &Observer, subject: String) -> Result<Heap, String> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut first = observer.loaded();
+        first.push(subject);
+        Heap::walk(&first)
+    }
 }
 
 /// # Safety

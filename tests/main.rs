@@ -14,4 +14,5 @@ mod hostile;
 mod house;
 mod interruption;
 mod sandbox;
+mod standard_library;
 mod support;

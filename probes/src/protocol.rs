@@ -153,8 +153,10 @@ pub(crate) enum Step {
 /// An object that two interpreters reach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shared {
-    /// Its type's name; of a static type its own.
+    /// Its type's name; of a type its own.
     pub(crate) kind: String,
+    /// Whether it is a type.
+    pub(crate) is_type: bool,
     /// The shared object whose data it is part of, if it is no object of the heap.
     pub(crate) file: Option<String>,
     /// The way to it in A: `_foo.cache -> dict`.

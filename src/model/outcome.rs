@@ -64,8 +64,10 @@ pub enum Outcome {
 /// An object that two interpreters reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedObject {
-    /// Its type's name; of a static type its own.
+    /// Its type's name; of a type its own.
     pub kind: String,
+    /// Whether it is a type.
+    pub is_type: bool,
     /// Whether it is part of a shared object's data, as static types are; else it lies on the heap of one.
     pub is_static: bool,
     /// The extension module that it is found in, where that is known.

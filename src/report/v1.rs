@@ -183,6 +183,7 @@ struct OutcomeOf<'a> {
 #[derive(Debug, Serialize)]
 struct SharedOf<'a> {
     kind: &'a str,
+    is_type: bool,
     is_static: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     module: Option<&'a str>,
@@ -392,6 +393,7 @@ fn outcome(trial: &Trial) -> OutcomeOf<'_> {
                 .iter()
                 .map(|object| SharedOf {
                     kind: &object.kind,
+                    is_type: object.is_type,
                     is_static: object.is_static,
                     module: object.module.as_deref(),
                     ways: object.ways.each_ref().map(String::as_str),

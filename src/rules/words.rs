@@ -81,7 +81,11 @@ pub(super) fn did(trial: &Trial, facts: Option<&Facts>) -> String {
 
 /// A shared object, with the way to it.
 fn shared(object: &SharedObject) -> String {
-    let what = if object.is_static { "the static type" } else { "a" };
+    let what = match (object.is_type, object.is_static) {
+        (true, true) => "the static type",
+        (true, false) => "the type",
+        (false, _) => "a",
+    };
     format!("{what} {} ({})", object.kind, object.ways[1])
 }
 

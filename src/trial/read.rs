@@ -105,6 +105,7 @@ fn shared(object: &Shared, loads: &[Load]) -> SharedObject {
         || loads.iter().filter(|load| leads(&object.second, &load.name)).max_by_key(|load| load.name.len());
     SharedObject {
         kind: object.kind.clone(),
+        is_type: object.is_type,
         is_static: object.file.is_some(),
         module: by_file.or_else(by_name).map(|load| load.name.clone()),
         ways: [object.first.clone(), object.second.clone()],

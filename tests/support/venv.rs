@@ -19,7 +19,11 @@ pub(crate) struct Venv {
 impl Venv {
     /// An empty one, for the first Python at hand.
     pub(crate) fn new() -> Self {
-        let python = pythons::all().remove(0);
+        Self::on(pythons::all().remove(0))
+    }
+
+    /// An empty one for this Python.
+    pub(crate) fn on(python: Python) -> Self {
         let folder =
             tempfile::Builder::new().prefix("venv-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let status = Command::new(&python.executable)

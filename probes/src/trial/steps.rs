@@ -99,7 +99,13 @@ fn share(a: &Life, b: &Life, order: &Arc<Order>, before: Heap) -> bool {
     let objects = told
         .into_iter()
         .zip(first.into_iter().zip(second))
-        .map(|(Leak { kind, file, .. }, (first, second))| Shared { kind, file, first, second })
+        .map(|(Leak { kind, is_type, file, .. }, (first, second))| Shared {
+            kind,
+            is_type,
+            file,
+            first,
+            second,
+        })
         .collect();
     record::write(&Event::Shared { count, objects });
     true

@@ -166,10 +166,10 @@ impl Functions {
                         object, visited, argument,
                     );
                 }
-            } else if python::is_a(object, python::Py_TPFLAGS_TYPE_SUBCLASS) {
-                if let Some(dictionary) = Object::new((self.dictionary)(object.cast())) {
-                    visited(dictionary.as_ptr(), argument);
-                }
+            } else if python::is_a(object, python::Py_TPFLAGS_TYPE_SUBCLASS)
+                && let Some(dictionary) = Object::new((self.dictionary)(object.cast()))
+            {
+                visited(dictionary.as_ptr(), argument);
             }
         }
     }

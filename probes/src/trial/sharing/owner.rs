@@ -11,9 +11,11 @@ use crate::python::{self, Object, PyObject};
 pub(in crate::trial) struct Leak {
     /// Where it lies.
     pub(in crate::trial) address: usize,
-    /// Its type's name; of a static type its own.
+    /// Its type's name; of a type its own.
     pub(in crate::trial) kind: String,
-    /// The shared object whose data it is part of: a static type; `None` on the heap.
+    /// Whether it is a type.
+    pub(in crate::trial) is_type: bool,
+    /// The shared object whose data it is part of; `None` on the heap.
     pub(in crate::trial) file: Option<String>,
 }
 
@@ -45,6 +47,7 @@ pub(in crate::trial) unsafe fn leaks(here: &Heap, there: &Heap, before: &Heap) -
             .map(|(address, _)| Leak {
                 address,
                 kind: owner.kind(address),
+                is_type: is_type(address as *mut PyObject),
                 file: owner.images.file(address).map(str::to_owned),
             })
             .collect())
@@ -75,13 +78,24 @@ impl Owner<'_> {
         let object = address as *mut PyObject;
         // SAFETY: the caller's promise.
         unsafe {
-            if python::is_a(object, python::Py_TPFLAGS_TYPE_SUBCLASS)
-                && python::PyType_GetFlags(object.cast()) & STATIC_BUILTIN != 0
-            {
+            if is_static_builtin(object) || self.is_one_of_a_static_builtin(object) {
                 return Ok(true);
             }
             Ok(self.before.reaches(address) && is_constant(object) && self.is_immortal(object)?)
         }
+    }
+
+    /// Whether it is part of the same file as its type, which is CPython's: `_datetime.UTC` of 3.13.
+    ///
+    /// # Safety
+    /// As above.
+    unsafe fn is_one_of_a_static_builtin(&self, object: *mut PyObject) -> bool {
+        // SAFETY: the caller's promise.
+        let Some(kind) = (unsafe { python::type_of(object) }) else { return false };
+        let file = self.images.file(object as usize);
+        // SAFETY: as above.
+        let is_cpythons = unsafe { is_static_builtin(kind.as_ptr()) };
+        is_cpythons && file.is_some() && file == self.images.file(kind.as_ptr() as usize)
     }
 
     /// Whether the object's reference count stands still (PEP 683): every layout has its own way to say so.
@@ -116,7 +130,7 @@ impl Owner<'_> {
         let object = address as *mut PyObject;
         // SAFETY: a living object.
         unsafe {
-            let kind = match python::is_a(object, python::Py_TPFLAGS_TYPE_SUBCLASS) {
+            let kind = match is_type(object) {
                 false => python::type_of(object),
                 true => {
                     python::Py_IncRef(object);
@@ -128,6 +142,16 @@ impl Owner<'_> {
                 .unwrap_or_default()
         }
     }
+}
+
+unsafe fn is_type(object: *mut PyObject) -> bool {
+    // SAFETY: a living object.
+    unsafe { python::is_a(object, python::Py_TPFLAGS_TYPE_SUBCLASS) }
+}
+
+unsafe fn is_static_builtin(object: *mut PyObject) -> bool {
+    // SAFETY: a living object, and a type before it is asked as one.
+    unsafe { is_type(object) && python::PyType_GetFlags(object.cast()) & STATIC_BUILTIN != 0 }
 }
 
 /// Whether no code of Python can change this object's value.

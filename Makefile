@@ -2,7 +2,7 @@
 # Neither needs anything but a C compiler, Rust and make: they get the Pythons that they need.
 
 .SUFFIXES:
-.PHONY: help demo demo-environment test bench pythons clean
+.PHONY: help demo demo-environment test bench wheel maturin pythons clean
 
 python = tests/support/python
 environment = tests/support/environment
@@ -16,6 +16,7 @@ help:
 	@echo 'make demo     audit some 25 real distributions, print the table, leave reports/demo.json'
 	@echo 'make test     every check; PYTHONS="3.14 3.13" chooses the Pythons'
 	@echo 'make bench    the audit of some 780 modules against the naive way, side by side'
+	@echo 'make wheel    build the wheel for `pip install`, into target/wheels'
 	@echo 'make pythons  print the Pythons of `make test`: export WSGIAUDIT_TEST_PYTHONS="$$(make -s pythons)"'
 
 # Exit status 1 is what an audit of these distributions should end in: something is blocked.
@@ -37,6 +38,8 @@ test:
 	@set -e; \
 	WSGIAUDIT_TEST_DEMO=$$($(MAKE) -s demo-environment); \
 	export WSGIAUDIT_TEST_DEMO; \
+	WSGIAUDIT_TEST_MATURIN=$$($(MAKE) -s maturin); \
+	export WSGIAUDIT_TEST_MATURIN; \
 	WSGIAUDIT_TEST_PYTHONS=$$($(MAKE) -s pythons PYTHONS='$(PYTHONS)'); \
 	export WSGIAUDIT_TEST_PYTHONS; \
 	echo "Pythons: $$WSGIAUDIT_TEST_PYTHONS"; \
@@ -45,6 +48,15 @@ test:
 	cargo clippy --workspace --all-targets -- -D warnings; \
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps; \
 	cargo test --workspace
+
+wheel:
+	@set -e; maturin=$$($(MAKE) -s maturin); "$$maturin" build --release
+
+# The program that builds wheels, in a virtualenv of its own.
+maturin:
+	@set -e; \
+	environment=$$($(environment) maturin "$$($(python) 3.14)" corpus/environments/maturin.txt --require-hashes); \
+	echo "$$environment/bin/maturin"
 
 pythons:
 	@set -e; \

@@ -24,6 +24,14 @@ pub enum Command {
     /// Read what extension modules declare, without running anything: files, wheels, folders. Exit
     /// status 3 where something could not be determined
     Inspect(InspectArgs),
+    /// Print what a shell needs to complete this command line
+    #[command(
+        after_help = "E.g. wsgiaudit completions bash > ~/.local/share/bash-completion/completions/wsgiaudit"
+    )]
+    Completions(CompletionsArgs),
+    /// Print the manual page, in the form that man(1) reads
+    #[command(after_help = "E.g. wsgiaudit man | man -l -")]
+    Man(ManArgs),
 }
 
 /// The audit of an environment.
@@ -73,6 +81,21 @@ pub struct InspectArgs {
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+/// Which shell.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Which pages.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for this and for each command into a folder, as packagers want them
+    #[arg(long, value_name = "FOLDER")]
+    pub to: Option<PathBuf>,
 }
 
 /// A rendering.

@@ -11,9 +11,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::audit;
-use crate::cli::{AuditArgs, Cli, Command, Format, InspectArgs};
+use crate::cli::{AuditArgs, Cli, Command, Format, InspectArgs, ManArgs};
 use crate::exit::Exit;
 use crate::image;
+use crate::manual;
 use crate::model::{Facts, Initialisation, Mode};
 use crate::plan::{Plan, is_coloured};
 use crate::render::progress::Progress;
@@ -29,6 +30,8 @@ use crate::trial::{Stop, sweep_orphans};
 pub fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         Some(Command::Inspect(args)) => inspect(args),
+        Some(Command::Completions(args)) => print(&manual::completions(args.shell)).map(|()| Exit::Ready),
+        Some(Command::Man(args)) => man(args),
         None => audit(&cli.audit),
     }
 }
@@ -67,9 +70,22 @@ fn inspect(args: &InspectArgs) -> Result<Exit> {
         Format::Table => table::declarations(&all, width()),
         Format::Json => json::declarations(&all)?,
     };
-    write(&mut io::stdout(), &text)?;
+    print(text.as_bytes())?;
     let is_open = |facts: &Facts| facts.initialisation == Initialisation::Undetermined;
     Ok(if all.iter().any(|(_, facts)| is_open(facts)) { Exit::Incomplete } else { Exit::Ready })
+}
+
+fn man(args: &ManArgs) -> Result<Exit> {
+    match &args.to {
+        Some(folder) => manual::write_pages(folder)
+            .with_context(|| format!("cannot write the manual into {}", folder.display()))?,
+        None => print(&manual::page()?)?,
+    }
+    Ok(Exit::Ready)
+}
+
+fn print(bytes: &[u8]) -> Result<()> {
+    write(&mut io::stdout(), bytes)
 }
 
 fn text(report: &Report, args: &AuditArgs, colour: bool) -> Result<String> {
@@ -94,8 +110,8 @@ fn create(path: &Path) -> Result<File> {
 }
 
 /// Writes all; a reader that has gone away (`| head`) is no error.
-fn write(to: &mut impl Write, text: &str) -> Result<()> {
-    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
+fn write(to: &mut impl Write, text: impl AsRef<[u8]>) -> Result<()> {
+    match to.write_all(text.as_ref()).and_then(|()| to.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write the report")
         }

@@ -12,6 +12,7 @@
 //! - [`report`]: the sorted result, and its JSON document.
 //! - [`render`]: the report as text.
 //! - [`audit`]: the run that strings these together; [`plan`], [`cli`] and [`exit`] around it.
+//! - [`manual`]: shell completions and manual pages, from [`cli`].
 //!
 //! Dependencies point one way, and peers (`venv`, `image`, `trial`) do not use each other; `tests/house.rs`
 //! checks both. Absent on purpose: libpython (the audited environment's own python runs the probes, built
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod command;
 pub mod exit;
 pub mod image;
+pub mod manual;
 pub mod model;
 pub mod plan;
 pub mod render;

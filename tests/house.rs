@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("image", &["model"]),
     ("venv", &["model"]),
@@ -18,7 +18,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("plan", &["cli", "trial"]),
     ("audit", &["image", "model", "plan", "report", "trial", "venv"]),
     ("cli", &["exit"]),
-    ("command", &["audit", "cli", "exit", "image", "model", "plan", "render", "report", "trial"]),
+    ("manual", &["cli"]),
+    ("command", &["audit", "cli", "exit", "image", "manual", "model", "plan", "render", "report", "trial"]),
 ];
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {

@@ -13,6 +13,7 @@ mod hazards;
 mod hostile;
 mod house;
 mod interruption;
+mod packaging;
 mod sandbox;
 mod standard_library;
 mod support;

@@ -16,8 +16,9 @@
 #define OWN_GIL {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED}
 
 /* The end of every list of slots. Before it, where the API in use has that slot (3.13), that no GIL is needed:
- * a module that keeps nothing in C needs none, and a free-threaded build stays quiet about it. */
-#ifdef Py_MOD_GIL_NOT_USED
+ * a module that keeps nothing in C needs none, and a free-threaded build stays quiet about it. A case about slot 4
+ * defines UNDECLARED_GIL first. */
+#if defined(Py_MOD_GIL_NOT_USED) && !defined(UNDECLARED_GIL)
 #define LAST_SLOTS {Py_mod_gil, Py_MOD_GIL_NOT_USED}, {0, NULL}
 #else
 #define LAST_SLOTS {0, NULL}

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::model::Mode;
+
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
 /// declares and trying each under mod_wsgi's own configurations.
 #[derive(Debug, Parser)]
@@ -51,6 +53,17 @@ pub struct AuditArgs {
     /// Write the JSON document as well
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Ask about free threading too: a virtualenv of a free-threaded Python that holds the same distributions,
+    /// or a free-threaded Python, or `auto` to find one: with a Python, an environment of the same versions is
+    /// made in the user's cache, by uv or pip, from wheels only
+    #[arg(long, value_name = "auto|PYTHON_OR_VENV")]
+    pub free_threaded: Option<PathBuf>,
+    /// Where wheels for it come from.
+    #[command(flatten)]
+    pub index: IndexArgs,
+    /// Which modes decide the exit status; may be repeated
+    #[arg(long, value_enum, value_name = "MODE", default_values_t = [Required::OwnGil])]
+    pub require: Vec<Required>,
     /// Degraded distributions fail the audit too
     #[arg(long)]
     pub strict: bool,
@@ -70,6 +83,48 @@ pub struct AuditArgs {
     /// No progress on standard error
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// Passed through to uv or pip.
+#[derive(Debug, Args)]
+pub struct IndexArgs {
+    /// The index that --free-threaded asks (for uv or pip)
+    #[arg(long, value_name = "URL", requires = "free_threaded")]
+    pub index_url: Option<String>,
+    /// One more index (for uv or pip)
+    #[arg(long, value_name = "URL", requires = "free_threaded")]
+    pub extra_index_url: Vec<String>,
+    /// A folder or page of wheels (for uv or pip)
+    #[arg(long, value_name = "PATH_OR_URL", requires = "free_threaded")]
+    pub find_links: Vec<String>,
+    /// Ask no index (for uv or pip)
+    #[arg(long, requires = "free_threaded")]
+    pub no_index: bool,
+}
+
+/// A mode that can be required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Required {
+    /// mod_wsgi's default application groups
+    SharedGil,
+    /// `WSGIPerInterpreterGIL On`
+    OwnGil,
+    /// `WSGIFreeThreading On`, in the main interpreter
+    FreeThreaded,
+    /// `WSGIFreeThreading On`, in application groups
+    FreeThreadedGroup,
+}
+
+impl Required {
+    /// The mode.
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::SharedGil => Mode::SharedGil,
+            Self::OwnGil => Mode::OwnGil,
+            Self::FreeThreaded => Mode::FreeThreaded,
+            Self::FreeThreadedGroup => Mode::FreeThreadedGroup,
+        }
+    }
 }
 
 /// Reading declarations only.

@@ -15,7 +15,7 @@ use crate::cli::{AuditArgs, Cli, Command, Format, InspectArgs, ManArgs};
 use crate::exit::Exit;
 use crate::image;
 use crate::manual;
-use crate::model::{Facts, Initialisation, Mode};
+use crate::model::{Facts, Initialisation};
 use crate::plan::{Plan, is_coloured};
 use crate::render::progress::Progress;
 use crate::render::table::Style;
@@ -56,7 +56,7 @@ fn audit(args: &AuditArgs) -> Result<Exit> {
         Some(file) => write(file, &text(&report, args, false)?)?,
         None => write(&mut io::stdout(), &text(&report, args, is_coloured(args.color, &io::stdout()))?)?,
     }
-    Ok(if stop.is_set() { Exit::Interrupted } else { Exit::of(&report, Mode::OwnGil, args.strict) })
+    Ok(if stop.is_set() { Exit::Interrupted } else { Exit::of(&report, &plan.require, args.strict) })
 }
 
 /// Declarations only. What cannot be read at all ends it with [`Exit::Incomplete`].

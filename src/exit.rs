@@ -7,7 +7,7 @@ use crate::report::Report;
 
 /// The table for `--help`.
 pub const HELP: &str = "Exit status:
-  0    every distribution is ready (or degraded, without --strict)
+  0    every distribution is ready in every required mode (or degraded, without --strict)
   1    something is blocked or unsafe (with --strict: or degraded)
   2    wrong usage, or the audit itself failed
   3    incomplete: nothing bad was found, and something is unknown
@@ -29,12 +29,13 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// What a report says of this mode.
-    pub fn of(report: &Report, required: Mode, strict: bool) -> Self {
-        let has = |verdict| report.count(required, verdict) > 0;
+    /// What a report says of these modes. One that was not tried is incomplete.
+    pub fn of(report: &Report, required: &[Mode], strict: bool) -> Self {
+        let has = |verdict| required.iter().any(|mode| report.count(*mode, verdict) > 0);
+        let is_open = required.iter().any(|mode| !report.modes.contains(mode));
         if has(Verdict::Unsafe) || has(Verdict::Blocked) || (strict && has(Verdict::Degraded)) {
             Self::InTheWay
-        } else if has(Verdict::Unknown) || !report.trouble.is_empty() {
+        } else if is_open || has(Verdict::Unknown) || !report.trouble.is_empty() {
             Self::Incomplete
         } else {
             Self::Ready

@@ -7,6 +7,7 @@
 //! - [`model`]: the nouns. No I/O.
 //! - [`venv`]: an environment on disk: its python, distributions, candidates for extension modules.
 //! - [`image`]: a file's bytes to its declaration ([`model::Facts`]), without running it.
+//! - [`shadow`]: the same distributions once more, for the free-threaded build of the environment's Python.
 //! - [`trial`]: each module in children of a zygote, in each [`model::Mode`]: [`model::Trial`]s.
 //! - [`rules`]: evidence to [`model::Judgement`]s. Pure.
 //! - [`report`]: the sorted result, and its JSON document.
@@ -30,5 +31,6 @@ pub mod plan;
 pub mod render;
 pub mod report;
 pub mod rules;
+pub mod shadow;
 pub mod trial;
 pub mod venv;

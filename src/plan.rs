@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::cli::{AuditArgs, Color};
+use crate::cli::{AuditArgs, Color, IndexArgs};
+use crate::model::Mode;
 use crate::trial::Limits;
 
 /// An audit, ready to run.
@@ -16,10 +17,25 @@ use crate::trial::Limits;
 pub struct Plan {
     /// The environment.
     pub environment: PathBuf,
+    /// The free-threaded environment to audit beside it.
+    pub free_threaded: Option<FreeThreaded>,
+    /// Options for uv or pip, where that one is made.
+    pub index: Vec<String>,
+    /// The modes that decide the exit status.
+    pub require: Vec<Mode>,
     /// What a trial may use.
     pub limits: Limits,
     /// Trials at a time.
     pub jobs: NonZeroUsize,
+}
+
+/// Where a free-threaded environment comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FreeThreaded {
+    /// A Python found, and an environment made.
+    Auto,
+    /// A virtualenv, used as it is, or a Python to make one with.
+    Named(PathBuf),
 }
 
 impl Plan {
@@ -30,10 +46,28 @@ impl Plan {
     pub fn new(args: &AuditArgs) -> Result<Self> {
         Ok(Self {
             environment: environment(args)?,
+            free_threaded: args.free_threaded.as_ref().map(|named| match named.as_os_str() == "auto" {
+                true => FreeThreaded::Auto,
+                false => FreeThreaded::Named(named.clone()),
+            }),
+            index: index(&args.index),
+            require: args.require.iter().map(|required| required.mode()).collect(),
             limits: Limits { timeout: Duration::from_secs_f64(args.timeout), sandbox: !args.no_sandbox },
             jobs: args.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
         })
     }
+}
+
+/// As uv and pip both name them.
+fn index(args: &IndexArgs) -> Vec<String> {
+    let each = |option: &str, values: &[String]| -> Vec<String> {
+        values.iter().flat_map(|value| [option.to_owned(), value.clone()]).collect()
+    };
+    let mut options = each("--index-url", args.index_url.as_slice());
+    options.extend(each("--extra-index-url", &args.extra_index_url));
+    options.extend(each("--find-links", &args.find_links));
+    options.extend(args.no_index.then(|| "--no-index".to_owned()));
+    options
 }
 
 fn environment(args: &AuditArgs) -> Result<PathBuf> {

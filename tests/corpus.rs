@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::corpus::{self, Case};
 use crate::support::pythons::{self, Python};
 
-const MODES: [&str; 3] = ["main", "shared-gil", "own-gil"];
+const MODES: [&str; 5] = ["main", "shared-gil", "own-gil", "free-threaded", "free-threaded-group"];
 
 #[test]
 fn every_case_is_as_expected_on_every_python() {
@@ -54,16 +54,24 @@ impl Comparison<'_> {
                 answer.distribution_of(name),
             );
         }
-        let found = module.as_ref().map(|name| answer.finding(name, "declare-slot")).unwrap_or_default();
-        let wanted = expected.declare_slot.as_ref().filter(|_| !self.python.is_free_threaded());
-        let is_as_expected = match wanted {
-            Some(part) => found.contains(part.as_str()),
-            None => found.is_empty(),
-        };
-        if !is_as_expected {
-            self.differ(case, "declare-slot", wanted.map_or("none", String::as_str), &found);
+        let is_free_threaded = self.python.is_free_threaded();
+        for (rule, wanted, is_due) in [
+            ("declare-slot", &expected.declare_slot, !is_free_threaded),
+            ("declare-gil", &expected.declare_gil, is_free_threaded),
+        ] {
+            let found = module.as_ref().map(|name| answer.finding(name, rule)).unwrap_or_default();
+            let wanted = wanted.as_ref().filter(|_| is_due);
+            let is_as_expected = match wanted {
+                Some(part) => found.contains(part.as_str()),
+                None => found.is_empty(),
+            };
+            if !is_as_expected {
+                self.differ(case, rule, wanted.map_or("none", String::as_str), &found);
+            }
         }
-        for mode in MODES {
+        let of_this_build = if self.python.is_free_threaded() { 5 } else { 3 };
+        for mode in &MODES[..of_this_build] {
+            let mode = *mode;
             let wanted = expected.expected(mode, self.python);
             if let Some(name) = &module {
                 self.same(case, mode, wanted, answer.outcome_and_verdict(name, mode));

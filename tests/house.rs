@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("image", &["model"]),
     ("venv", &["model"]),
+    ("shadow", &["model"]),
     ("trial", &["image", "model"]),
     ("rules", &["model", "trial"]),
     ("report", &["model", "rules", "trial"]),
     ("render", &["model", "report", "rules", "trial"]),
     ("exit", &["model", "report"]),
-    ("plan", &["cli", "trial"]),
-    ("audit", &["image", "model", "plan", "report", "trial", "venv"]),
-    ("cli", &["exit"]),
+    ("plan", &["cli", "model", "trial"]),
+    ("audit", &["image", "model", "plan", "report", "rules", "shadow", "trial", "venv"]),
+    ("cli", &["exit", "model"]),
     ("manual", &["cli"]),
     ("command", &["audit", "cli", "exit", "image", "manual", "model", "plan", "render", "report", "trial"]),
 ];

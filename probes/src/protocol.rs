@@ -48,6 +48,13 @@ pub(crate) enum Interpreters {
     OwnGil,
     /// The same, with CPython's check of declarations overridden.
     OwnGilUnchecked,
+    /// Legacy sub-interpreters of a free-threaded build, with CPython's check of declarations.
+    FreeThreadedGroup,
+    /// The main one, with several threads that import and use the subject at the same time.
+    Storm,
+    /// The main one, where the subject's shared object alone is loaded and its module created, not executed:
+    /// the point where a free-threaded CPython switches the GIL on.
+    Created,
 }
 
 /// Zygote to auditor.
@@ -94,9 +101,18 @@ pub(crate) enum Event {
         name: String,
         /// File.
         path: String,
+        /// Modules being imported at that point, outermost first.
+        chain: Vec<String>,
     },
     /// It was loaded and executed.
     Loaded {
+        /// Which interpreter.
+        interpreter: String,
+        /// Dotted name.
+        name: String,
+    },
+    /// Creating it switched the GIL on.
+    GilEnabled {
         /// Which interpreter.
         interpreter: String,
         /// Dotted name.
@@ -146,6 +162,8 @@ pub(crate) enum Step {
     Compare,
     /// Use what was imported.
     Touch,
+    /// The same by several threads at the same time.
+    Storm,
     /// End the interpreter.
     End,
 }

@@ -5,68 +5,140 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::free_threaded;
 use super::modules::{self, Wanted};
 use super::scratch::Scratch;
 use crate::image;
 use crate::model::{Environment, Interpreter, Mode};
 use crate::plan::Plan;
-use crate::report::{Evidence, Report, assemble};
+use crate::report::{Evidence, Report, assemble, join};
+use crate::rules::Beside;
 use crate::trial::{self, Library, Listener, Stop, Subject, Trials, Trying};
 use crate::venv::{self, Installation, Located};
 
-/// Audits an environment.
+/// Audits an environment, and with it the free-threaded one that the plan names.
 ///
 /// # Errors
 /// When there is no environment, or the audit's own folder cannot be made. What is wrong inside the
 /// environment is part of the report.
 pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> {
     let scratch = Scratch::new()?;
-    let located = venv::locate(&plan.environment)?;
-    let mut trouble = Vec::new();
-    let interpreter = interpreter(&located, &scratch, &mut trouble);
-    let environment = read(&located, interpreter);
-    trouble.extend(environment.trouble.iter().cloned());
-
-    let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
-    let (trials, unchecked) = match &environment.interpreter {
-        Some(interpreter) if interpreter.no_trials.is_none() => {
-            let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
-            let trying = Trying {
-                python: &interpreter.executable,
-                library: &library,
-                scratch: scratch.path(),
-                limits: plan.limits,
-                jobs: plan.jobs,
-                stop,
-            };
-            notes.extend(unprotected(plan.limits.sandbox, scratch.path()));
-            let modes =
-                Mode::ALL.into_iter().filter(|mode| !no_trials.contains_key(mode)).collect::<Vec<_>>();
-            let subjects = subjects(&environment);
-            let trials = trial::run(&trying, &subjects, &modes, listener);
-            // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
-            let unchecked = match modes.contains(&Mode::OwnGil) && !interpreter.free_threaded {
-                true => trial::run_unchecked(&trying, &subjects, &trials, listener),
-                false => Trials::default(),
-            };
-            (trials, unchecked)
-        }
-        Some(_) | None => (Trials::default(), Trials::default()),
-    };
-    if trials.without_shared_memory() {
-        notes.push(NO_SHARED_MEMORY.to_owned());
-    }
+    let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
+    let running = Running { plan, scratch: &scratch, library: &library, listener, stop };
+    let mut first = running.audit(&venv::locate(&plan.environment)?, Question::AllModes);
+    let second = free_threaded::second(&running, &mut first);
     if stop.is_set() {
-        trouble.push("interrupted: what was not tried by then is unknown".to_owned());
+        first.trouble.push("interrupted: what was not tried by then is unknown".to_owned());
     }
-    Ok(assemble(Evidence {
-        environment: &environment,
-        trials: &trials,
-        unchecked: &unchecked,
-        no_trials,
-        notes,
-        trouble,
-    }))
+    let report = first.report(None);
+    Ok(match second {
+        Some(second) => join(report, second.audited.report(Some(&second.beside)), &second.absent),
+        None => report,
+    })
+}
+
+/// What an audit works with.
+pub(super) struct Running<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) scratch: &'a Scratch,
+    library: &'a Library,
+    listener: &'a dyn Listener,
+    stop: &'a Stop,
+}
+
+/// Which modes an environment is tried in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// All that its Python can be tried in.
+    AllModes,
+    /// Those of a free-threaded build, beside another environment.
+    FreeThreading,
+}
+
+/// One environment, read and tried.
+#[derive(Debug)]
+pub(super) struct Audited {
+    pub(super) environment: Environment,
+    modes: &'static [Mode],
+    pub(super) trials: Trials,
+    unchecked: Trials,
+    no_trials: BTreeMap<Mode, String>,
+    pub(super) notes: Vec<String>,
+    pub(super) trouble: Vec<String>,
+}
+
+impl Audited {
+    fn report(self, beside: Option<&Beside>) -> Report {
+        assemble(Evidence {
+            environment: &self.environment,
+            modes: self.modes,
+            beside,
+            trials: &self.trials,
+            unchecked: &self.unchecked,
+            no_trials: self.no_trials,
+            notes: self.notes,
+            trouble: self.trouble,
+        })
+    }
+}
+
+impl Running<'_> {
+    /// Reads an environment and tries what is in it.
+    pub(super) fn audit(&self, located: &Located, question: Question) -> Audited {
+        let mut trouble = Vec::new();
+        let interpreter = interpreter(located, self.scratch, &mut trouble);
+        let environment = read(located, interpreter);
+        trouble.extend(environment.trouble.iter().cloned());
+        let modes = match (question, environment.interpreter.as_ref()) {
+            (Question::FreeThreading, _) => &Mode::WITHOUT_GIL,
+            (Question::AllModes, Some(interpreter)) => interpreter.modes(),
+            (Question::AllModes, None) => &Mode::WITH_GIL,
+        };
+        let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
+        let (trials, unchecked) = match &environment.interpreter {
+            Some(interpreter) if interpreter.no_trials.is_none() => {
+                if question == Question::AllModes {
+                    notes.extend(unprotected(self.plan.limits.sandbox, self.scratch.path()));
+                }
+                let possible = modes.iter().copied().filter(|mode| !no_trials.contains_key(mode));
+                self.try_all(&environment, interpreter, &possible.collect::<Vec<_>>())
+            }
+            Some(_) | None => (Trials::default(), Trials::default()),
+        };
+        if trials.without_shared_memory() && question == Question::AllModes {
+            notes.push(NO_SHARED_MEMORY.to_owned());
+        }
+        Audited { environment, modes, trials, unchecked, no_trials, notes, trouble }
+    }
+
+    fn try_all(
+        &self,
+        environment: &Environment,
+        interpreter: &Interpreter,
+        modes: &[Mode],
+    ) -> (Trials, Trials) {
+        let trying = Trying {
+            python: &interpreter.executable,
+            library: self.library,
+            scratch: self.scratch.path(),
+            limits: self.plan.limits,
+            jobs: self.plan.jobs,
+            options: &[],
+            stop: self.stop,
+        };
+        let subjects = subjects(environment);
+        let mut trials = trial::run(&trying, &subjects, modes, self.listener);
+        if modes.contains(&Mode::FreeThreaded) {
+            let without_gil = trial::run_free_threaded(&trying, &subjects, &trials, self.listener);
+            trials.extend(without_gil);
+        }
+        // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
+        let unchecked = match modes.contains(&Mode::OwnGil) && !interpreter.free_threaded {
+            true => trial::run_unchecked(&trying, &subjects, &trials, self.listener),
+            false => Trials::default(),
+        };
+        (trials, unchecked)
+    }
 }
 
 /// Mount namespaces are what it takes: containers and some distributions forbid them.

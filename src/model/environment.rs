@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Module, Target};
+use super::{Mode, Module, Target};
 
 /// What an interpreter says of itself.
 #[derive(Clone, Debug)]
@@ -38,6 +38,11 @@ impl Interpreter {
     /// Major and minor version and build.
     pub fn target(&self) -> Target {
         Target { version: (self.version.0, self.version.1), free_threaded: self.free_threaded }
+    }
+
+    /// The modes that it can be tried in.
+    pub fn modes(&self) -> &'static [Mode] {
+        if self.free_threaded { &Mode::ALL } else { &Mode::WITH_GIL }
     }
 
     /// Whether it knows per-interpreter GILs at all.

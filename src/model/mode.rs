@@ -11,11 +11,31 @@ pub enum Mode {
     SharedGil,
     /// A sub-interpreter with its own GIL. mod_wsgi: `WSGIPerInterpreterGIL On`.
     OwnGil,
+    /// The main interpreter of a free-threaded build with the GIL forced off. mod_wsgi: `WSGIFreeThreading On`.
+    FreeThreaded,
+    /// A legacy sub-interpreter there, with CPython's check on. mod_wsgi: an application group under
+    /// `WSGIFreeThreading On`.
+    FreeThreadedGroup,
 }
 
 impl Mode {
     /// Every mode, the control first.
-    pub const ALL: [Self; 3] = [Self::Main, Self::SharedGil, Self::OwnGil];
+    pub const ALL: [Self; 5] =
+        [Self::Main, Self::SharedGil, Self::OwnGil, Self::FreeThreaded, Self::FreeThreadedGroup];
+
+    /// Those that a build with a GIL can be tried in.
+    pub const WITH_GIL: [Self; 3] = [Self::Main, Self::SharedGil, Self::OwnGil];
+
+    /// Those that answer the question of free threading, the control first.
+    pub const WITHOUT_GIL: [Self; 3] = [Self::Main, Self::FreeThreaded, Self::FreeThreadedGroup];
+
+    /// Whether its interpreters run with the GIL forced off.
+    pub fn is_free_threaded(self) -> bool {
+        match self {
+            Self::FreeThreaded | Self::FreeThreadedGroup => true,
+            Self::Main | Self::SharedGil | Self::OwnGil => false,
+        }
+    }
 
     /// The name in reports and tables.
     pub fn name(self) -> &'static str {
@@ -23,6 +43,8 @@ impl Mode {
             Self::Main => "main",
             Self::SharedGil => "shared-gil",
             Self::OwnGil => "own-gil",
+            Self::FreeThreaded => "free-threaded",
+            Self::FreeThreadedGroup => "free-threaded-group",
         }
     }
 }

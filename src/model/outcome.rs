@@ -98,6 +98,8 @@ pub enum Place {
     UseAfterEnd,
     /// Ending an interpreter that had loaded the module.
     Teardown,
+    /// Import and use by several threads at the same time, where one alone can do it.
+    Storm,
 }
 
 /// How a process left without an answer.
@@ -151,6 +153,11 @@ pub struct Load {
     pub name: String,
     /// The file.
     pub path: String,
+    /// Modules being imported at that point, outermost first, without this one.
+    pub chain: Vec<String>,
+    /// Whether creating it switched the GIL on, on a free-threaded build. Only the first to do it in a process is
+    /// seen: from then on the GIL is on.
+    pub enables_gil: bool,
     /// What came of it; `None` when the process ended before it was known.
     pub result: Option<Result<(), PythonError>>,
 }
@@ -228,8 +235,8 @@ impl Trial {
     /// Whether every interpreter of the trial loaded this file under this name.
     pub fn loaded_in_all(&self, name: &str) -> bool {
         let interpreters: &[&str] = match self.mode {
-            Mode::Main => &["main"],
-            Mode::SharedGil | Mode::OwnGil => &["A", "B", "C"],
+            Mode::Main | Mode::FreeThreaded => &["main"],
+            Mode::SharedGil | Mode::OwnGil | Mode::FreeThreadedGroup => &["A", "B", "C"],
         };
         interpreters.iter().all(|interpreter| {
             self.loaded().any(|load| load.interpreter == *interpreter && load.name == name)
@@ -246,6 +253,7 @@ impl Place {
             Self::SecondInterpreter => "second-interpreter",
             Self::UseAfterEnd => "use-after-end",
             Self::Teardown => "teardown",
+            Self::Storm => "storm",
         }
     }
 
@@ -257,6 +265,7 @@ impl Place {
             Self::SecondInterpreter => "in the second interpreter",
             Self::UseAfterEnd => "after the first interpreter ended",
             Self::Teardown => "when the interpreter ended",
+            Self::Storm => "when threads import and use it at the same time",
         }
     }
 }

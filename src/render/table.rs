@@ -1,5 +1,7 @@
 //! The report for a terminal: distributions worst first, what stands in the way, and the answer.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use comfy_table::{
@@ -30,27 +32,43 @@ pub fn render(report: &Report, style: Style) -> String {
     let mut text = String::new();
     if let Some(python) = &report.python {
         let build = if python.free_threaded { ", free-threaded" } else { "" };
-        let _ = writeln!(text, "Python {}{build}, {}", escape(&python.release), escape(&python.platform));
+        let beside = report.free_threaded.as_ref().map(|other| escape(&other.release).into_owned());
+        let beside =
+            beside.map(|release| format!("; beside it {release}, free-threaded")).unwrap_or_default();
+        let (release, platform) = (escape(&python.release), escape(&python.platform));
+        let _ = writeln!(text, "Python {release}{build}, {platform}{beside}");
     }
     if style.modules {
         text.push_str(&modules(report, style));
     } else {
         text.push_str(&distributions(report, style));
     }
-    text.push_str(&in_the_way(report));
+    for mode in [Mode::OwnGil, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
+        text.push_str(&in_the_way(report, mode));
+    }
     let _ = writeln!(text, "\n{LEGEND}");
+    if report.modes.contains(&Mode::FreeThreaded) {
+        let _ = writeln!(text, "\n{LEGEND_OF_SLOT_4}");
+    }
     for note in &report.notes {
         let _ = writeln!(text, "\nnote: {}", escape(note));
     }
     for trouble in &report.trouble {
         let _ = writeln!(text, "\nincomplete: {}", escape(trouble));
     }
-    let _ = writeln!(text, "\n{}", answer(report));
+    let _ = writeln!(text, "\n{}", answer(report, Mode::OwnGil));
+    if report.modes.contains(&Mode::FreeThreaded) {
+        let _ = writeln!(text, "{}", answer(report, Mode::FreeThreaded));
+        let _ = writeln!(text, "{}", answer(report, Mode::FreeThreadedGroup));
+        let _ = writeln!(text, "{}", nearer(report));
+    }
     text
 }
 
 fn distributions(report: &Report, style: Style) -> String {
-    let header = ["Distribution", "Version", "Modules", "Declaration", "shared-gil", "own-gil", "Reason"];
+    let modes = columns(report);
+    let header =
+        [["Distribution", "Version", "Modules", "Declaration"].as_slice(), &names(&modes), &["Reason"]];
     let (shown, plain): (Vec<_>, Vec<_>) = report.distributions.iter().partition(|row| {
         let is_fine = |judgement: &Judgement| match judgement.verdict {
             Verdict::Ready | Verdict::NotApplicable => true,
@@ -58,7 +76,8 @@ fn distributions(report: &Report, style: Style) -> String {
         };
         row.modules > 0 || !row.judgements.values().all(is_fine)
     });
-    let mut text = table(style, &header, shown.into_iter().map(|row| distribution_row(row, style)));
+    let mut text =
+        table(style, &header.concat(), shown.into_iter().map(|row| distribution_row(row, &modes, style)));
     if !plain.is_empty() {
         let _ = writeln!(
             text,
@@ -73,19 +92,31 @@ fn distributions_in_words(count: usize) -> String {
     if count == 1 { "1 distribution".to_owned() } else { format!("{count} distributions") }
 }
 
-fn distribution_row(row: &DistributionRow, style: Style) -> Vec<Cell> {
-    vec![
+/// The modes that have a column. Application groups of a free-threaded build are in the JSON document, and below
+/// where they differ.
+fn columns(report: &Report) -> Vec<Mode> {
+    let has_column = |mode: &Mode| match mode {
+        Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded => true,
+        Mode::Main | Mode::FreeThreadedGroup => false,
+    };
+    report.modes.iter().copied().filter(has_column).collect()
+}
+
+fn names(modes: &[Mode]) -> Vec<&'static str> {
+    modes.iter().map(|mode| mode.name()).collect()
+}
+
+fn distribution_row(row: &DistributionRow, modes: &[Mode], style: Style) -> Vec<Cell> {
+    let verdicts = modes.iter().map(|mode| verdict_cell(row.judgements.get(mode), style));
+    let mut cells = vec![
         text_cell(row.name.as_deref().unwrap_or("(no distribution)"), 32),
         text_cell(&row.version, 16),
         Cell::new(if row.modules == 0 { "-".to_owned() } else { row.modules.to_string() }),
         text_cell(&row.declaration, 60),
-        verdict_cell(row.judgements.get(&Mode::SharedGil), style),
-        verdict_cell(row.judgements.get(&Mode::OwnGil), style),
-        text_cell(
-            reason(&row.judgements.get(&Mode::OwnGil), &row.judgements.get(&Mode::SharedGil)).as_str(),
-            300,
-        ),
-    ]
+    ];
+    cells.extend(verdicts);
+    cells.push(text_cell(&reason(&row.judgements), 300));
+    cells
 }
 
 /// What files declare: a row each.
@@ -116,36 +147,43 @@ fn slot_cell(declared: Declared) -> Cell {
 }
 
 fn modules(report: &Report, style: Style) -> String {
-    let header = ["Module", "Distribution", "Declaration", "shared-gil", "own-gil", "Reason"];
-    table(style, &header, report.modules.iter().map(|row| module_row(row, style)))
+    let modes = columns(report);
+    let header = [["Module", "Distribution", "Declaration"].as_slice(), &names(&modes), &["Reason"]].concat();
+    table(style, &header, report.modules.iter().map(|row| module_row(row, &modes, style)))
 }
 
-fn module_row(row: &ModuleRow, style: Style) -> Vec<Cell> {
+fn module_row(row: &ModuleRow, modes: &[Mode], style: Style) -> Vec<Cell> {
     let is_module = row.kind == FileKind::ExtensionModule;
     let declares = if is_module { declaration(&row.facts) } else { row.kind.name().replace('-', " ") };
-    vec![
+    let mut cells = vec![
         text_cell(if is_module { &row.name } else { &row.file }, 80),
         text_cell(row.distribution.as_deref().unwrap_or("(none)"), 32),
         text_cell(&declares, 40),
-        verdict_cell(row.judgements.get(&Mode::SharedGil), style),
-        verdict_cell(row.judgements.get(&Mode::OwnGil), style),
-        text_cell(&reason_and_findings(row), 300),
-    ]
+    ];
+    cells.extend(modes.iter().map(|mode| verdict_cell(row.judgements.get(mode), style)));
+    cells.push(text_cell(&reason_and_findings(row), 300));
+    cells
 }
 
 fn reason_and_findings(row: &ModuleRow) -> String {
-    let reason = reason(&row.judgements.get(&Mode::OwnGil), &row.judgements.get(&Mode::SharedGil));
+    let reason = reason(&row.judgements);
     let findings = row.findings.iter().map(|finding| format!("{}: {}", finding.rule, finding.text));
     [reason].into_iter().filter(|reason| !reason.is_empty()).chain(findings).collect::<Vec<_>>().join("; ")
 }
 
-/// The reason for own-gil; where that is fine, the one for shared-gil.
-fn reason(own: &Option<&Judgement>, shared: &Option<&Judgement>) -> String {
-    match (own, shared) {
-        (Some(own), _) if own.verdict != Verdict::Ready || !own.reason.is_empty() => own.reason.clone(),
-        (_, Some(shared)) if shared.verdict != Verdict::Ready => format!("shared-gil: {}", shared.reason),
-        _ => String::new(),
-    }
+/// The reason for own-gil; where that is fine, the one for shared-gil. Then the one for free-threaded.
+fn reason(judgements: &BTreeMap<Mode, Judgement>) -> String {
+    let own = judgements.get(&Mode::OwnGil).filter(|own| !own.reason.is_empty());
+    let other = |mode| judgements.get(&mode).filter(|other| !other.reason.is_empty());
+    let named = |mode: Mode, other: &Judgement| format!("{mode}: {}", other.reason);
+    let first = match (own, other(Mode::SharedGil)) {
+        (Some(own), _) => Some(own.reason.clone()),
+        (None, Some(shared)) if shared.verdict != Verdict::Ready => Some(named(Mode::SharedGil, shared)),
+        (None, _) => None,
+    };
+    let same = |free: &&Judgement| own.is_none_or(|own| own.reason != free.reason);
+    let second = other(Mode::FreeThreaded).filter(same).map(|free| named(Mode::FreeThreaded, free));
+    first.into_iter().chain(second).collect::<Vec<_>>().join("; ")
 }
 
 fn table(style: Style, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> String {
@@ -160,8 +198,10 @@ fn table(style: Style, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -
     }
     // Verdicts never wrap: they are what the eye looks for.
     for (column, title) in table.column_iter_mut().zip(header) {
-        if title.ends_with("-gil") {
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(12)));
+        let is_of_a_mode = Mode::ALL.iter().any(|mode| mode.name() == *title);
+        if is_of_a_mode {
+            let width = u16::try_from(title.len() + 2).unwrap_or(12).max(12);
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
         }
     }
     if style.colour {
@@ -200,14 +240,28 @@ fn verdict_cell(judgement: Option<&Judgement>, style: Style) -> Cell {
 const LEGEND: &str = "Slot 3 is Py_mod_multiple_interpreters: 2 allows an own GIL, 1 a shared one, 0 no sub-interpreter. Without it, and \
      with single-phase initialisation, CPython refuses the module in an own-GIL interpreter.";
 
-/// What stands in the way of own-gil, each root once.
-fn in_the_way(report: &Report) -> String {
-    let blockers = report.blockers.get(&Mode::OwnGil).map(Vec::as_slice).unwrap_or_default();
+/// What the verdicts in the column free-threaded rest on.
+const LEGEND_OF_SLOT_4: &str = "Slot 4 is Py_mod_gil: 1 needs no GIL. Without it, and with single-phase initialisation that does not call \
+     PyUnstable_Module_SetGIL, a free-threaded CPython switches the GIL on; under mod_wsgi, which forces it off, \
+     the module runs without what it relies on.";
+
+/// What stands in the way of a mode, each root once. Of application groups on a free-threaded build, what does not
+/// stand in the main interpreter's way too.
+fn in_the_way(report: &Report, mode: Mode) -> String {
+    let of = |mode| report.blockers.get(&mode).map(Vec::as_slice).unwrap_or_default();
+    let told = if mode == Mode::FreeThreadedGroup { of(Mode::FreeThreaded) } else { &[] };
+    let is_new = |blocker: &&Blocker| !told.iter().any(|other| other.distribution == blocker.distribution);
+    let blockers: Vec<&Blocker> = of(mode).iter().filter(is_new).collect();
     let mut text = String::new();
     if blockers.is_empty() {
         return text;
     }
-    let _ = writeln!(text, "\nIn the way of own-gil: {}", counted(report, blockers));
+    let _ = match mode {
+        Mode::FreeThreadedGroup => writeln!(text, "\nIn the way of {mode} as well:"),
+        Mode::Main | Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded => {
+            writeln!(text, "\nIn the way of {mode}: {}", counted(report, mode, blockers.len()))
+        }
+    };
     for blocker in blockers.iter().take(BLOCKERS) {
         let owner = blocker.distribution.as_deref().unwrap_or("the standard library, or no distribution");
         let _ = writeln!(text, "  {}: {}", escape(owner), roots(blocker));
@@ -228,9 +282,9 @@ fn in_the_way(report: &Report) -> String {
 }
 
 /// `3 root causes block 14 distributions`.
-fn counted(report: &Report, blockers: &[Blocker]) -> String {
-    let blocked = report.count(Mode::OwnGil, Verdict::Unsafe) + report.count(Mode::OwnGil, Verdict::Blocked);
-    let (roots, verb) = match blockers.len() {
+fn counted(report: &Report, mode: Mode, roots: usize) -> String {
+    let blocked = report.count(mode, Verdict::Unsafe) + report.count(mode, Verdict::Blocked);
+    let (roots, verb) = match roots {
         1 => ("1 root cause".to_owned(), "blocks"),
         count => (format!("{count} root causes"), "block"),
     };
@@ -275,9 +329,32 @@ fn short(chain: &[String]) -> String {
     steps.join(" -> ")
 }
 
-/// The closing line: the question's answer.
-fn answer(report: &Report) -> String {
-    let count = |verdict| report.count(Mode::OwnGil, verdict);
+/// Which of the two roads has less in its way.
+fn nearer(report: &Report) -> String {
+    let count = |mode| report.count(mode, Verdict::Unsafe) + report.count(mode, Verdict::Blocked);
+    let (own, free) = (count(Mode::OwnGil), count(Mode::FreeThreaded));
+    let unknown = report.count(Mode::FreeThreaded, Verdict::Unknown);
+    let nearer = match own.cmp(&free) {
+        Ordering::Less => "an own GIL is nearer",
+        Ordering::Greater if free + unknown < own => "free threading is nearer",
+        Ordering::Greater => "which is nearer is not known",
+        Ordering::Equal => "both are as near",
+    };
+    let unknown = if unknown > 0 { format!(" ({unknown} unknown)") } else { String::new() };
+    format!(
+        "In the way: own GIL: {}; free threading: {free}{unknown}: {nearer}.",
+        distributions_in_words(own)
+    )
+}
+
+/// A closing line: the question's answer.
+fn answer(report: &Report, mode: Mode) -> String {
+    let directive = match mode {
+        Mode::FreeThreaded => "WSGIFreeThreading On",
+        Mode::FreeThreadedGroup => "WSGIFreeThreading On, in application groups",
+        Mode::Main | Mode::SharedGil | Mode::OwnGil => "WSGIPerInterpreterGIL On",
+    };
+    let count = |verdict| report.count(mode, verdict);
     let in_the_way = count(Verdict::Unsafe) + count(Verdict::Blocked);
     let counts = [Verdict::Unsafe, Verdict::Blocked, Verdict::Unknown, Verdict::Degraded, Verdict::Ready]
         .into_iter()
@@ -285,25 +362,25 @@ fn answer(report: &Report) -> String {
         .map(|verdict| format!("{} {verdict}", count(verdict)))
         .collect::<Vec<_>>()
         .join(", ");
-    match report.answer(Mode::OwnGil) {
+    match report.answer(mode) {
         Verdict::Unsafe | Verdict::Blocked => {
             let verb = if in_the_way == 1 { "is" } else { "are" };
             let them = distributions_in_words(in_the_way);
-            format!("WSGIPerInterpreterGIL On: no. {them} {verb} in the way ({counts}).")
+            format!("{directive}: no. {them} {verb} in the way ({counts}).")
         }
-        Verdict::Unknown => format!(
-            "WSGIPerInterpreterGIL On: not known. Nothing bad was found, and not all was judged ({counts})."
-        ),
-        Verdict::Degraded => format!("WSGIPerInterpreterGIL On: yes, with accelerators lost ({counts})."),
+        Verdict::Unknown => {
+            format!("{directive}: not known. Nothing bad was found, and not all was judged ({counts}).")
+        }
+        Verdict::Degraded => format!("{directive}: yes, with accelerators lost ({counts})."),
         Verdict::Ready if !report.trouble.is_empty() => {
-            format!("WSGIPerInterpreterGIL On: not known. The audit is incomplete ({counts}).")
+            format!("{directive}: not known. The audit is incomplete ({counts}).")
         }
-        Verdict::Ready => format!("WSGIPerInterpreterGIL On: yes ({counts})."),
+        Verdict::Ready => format!("{directive}: yes ({counts})."),
         Verdict::NotApplicable if !report.trouble.is_empty() => {
-            "WSGIPerInterpreterGIL On: not known. The audit is incomplete.".to_owned()
+            format!("{directive}: not known. The audit is incomplete.")
         }
         Verdict::NotApplicable => {
-            "WSGIPerInterpreterGIL On: yes. There is nothing here that could stand in the way.".to_owned()
+            format!("{directive}: yes. There is nothing here that could stand in the way.")
         }
     }
 }

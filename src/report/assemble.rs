@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::blockers::blockers;
 use super::{DistributionRow, ModuleRow, NameRow, Python, Report};
 use crate::model::{Environment, Facts, FileKind, Judgement, Mode, Module, Trial, Verdict};
-use crate::rules::{Case, DistributionParts, declaration, declare_slot, distribution, module};
+use crate::rules::{
+    Beside, Case, DistributionParts, declaration, declare_gil, declare_slot, distribution, module,
+};
 use crate::trial::Trials;
 
 /// What an audit has gathered.
@@ -13,6 +15,10 @@ use crate::trial::Trials;
 pub struct Evidence<'a> {
     /// What is on disk.
     pub environment: &'a Environment,
+    /// The modes asked about, the control first.
+    pub modes: &'a [Mode],
+    /// For a free-threaded environment beside another one: what that one imports, and what this one lacks.
+    pub beside: Option<&'a Beside>,
     /// What was tried.
     pub trials: &'a Trials,
     /// What was tried once more, under an own GIL with CPython's check overridden.
@@ -34,16 +40,24 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         .filter(|module| module.kind == FileKind::ExtensionModule)
         .map(|module| (module.name.as_str(), &module.facts))
         .collect();
-    let case = Case { trials: evidence.trials, facts: &facts, no_trials: &evidence.no_trials };
-    let unchecked = Case { trials: evidence.unchecked, facts: &facts, no_trials: &evidence.no_trials };
-    let modules: Vec<ModuleRow> =
-        environment.modules.iter().map(|module| module_row(&case, &unchecked, environment, module)).collect();
-    let mut distributions = distribution_rows(&case, environment, &modules);
+    let case = Case {
+        trials: evidence.trials,
+        facts: &facts,
+        no_trials: &evidence.no_trials,
+        beside: evidence.beside,
+    };
+    let unchecked = Case { trials: evidence.unchecked, beside: None, ..case };
+    let modules: Vec<ModuleRow> = environment
+        .modules
+        .iter()
+        .map(|module| module_row(&case, &unchecked, evidence.modes, environment, module))
+        .collect();
+    let mut distributions = distribution_rows(&case, evidence.modes, environment, &modules);
     distributions.sort_by_key(|row| {
         let worst = row.judgements.get(&Mode::OwnGil).map(|judgement| judgement.verdict);
         (worst, row.name.as_ref().map(|name| name.to_lowercase()))
     });
-    let sub_interpreters = [Mode::SharedGil, Mode::OwnGil];
+    let asked = || evidence.modes.iter().copied().filter(|mode| *mode != Mode::Main);
     let answer = |mode: Mode| {
         let verdicts = distributions.iter().filter_map(|row| row.judgements.get(&mode));
         verdicts.map(|judgement| judgement.verdict).min().unwrap_or(Verdict::NotApplicable)
@@ -55,12 +69,10 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
             platform: interpreter.platform.clone(),
             free_threaded: interpreter.free_threaded,
         }),
-        modes: Mode::ALL.to_vec(),
-        answers: sub_interpreters.into_iter().map(|mode| (mode, answer(mode))).collect(),
-        blockers: sub_interpreters
-            .into_iter()
-            .map(|mode| (mode, blockers(mode, &distributions, &modules)))
-            .collect(),
+        free_threaded: None,
+        modes: evidence.modes.to_vec(),
+        answers: asked().map(|mode| (mode, answer(mode))).collect(),
+        blockers: asked().map(|mode| (mode, blockers(mode, &distributions, &modules))).collect(),
         distributions,
         modules,
         notes: evidence.notes,
@@ -71,6 +83,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
 fn module_row(
     case: &Case<'_>,
     unchecked: &Case<'_>,
+    modes: &[Mode],
     environment: &Environment,
     subject: &Module,
 ) -> ModuleRow {
@@ -82,8 +95,13 @@ fn module_row(
         kind: subject.kind.clone(),
         facts: subject.facts.clone(),
         trials: if subject.is_tried() { trials(case, &subject.name) } else { BTreeMap::new() },
-        judgements: in_each_mode(|mode| module(case, subject, mode)),
-        findings: declare_slot(unchecked, &subject.name).filter(|_| subject.is_tried()).into_iter().collect(),
+        judgements: in_each_mode(modes, |mode| module(case, subject, mode)),
+        other_build: None,
+        findings: [declare_slot(unchecked, &subject.name), declare_gil(case, &subject.name)]
+            .into_iter()
+            .flatten()
+            .filter(|_| subject.is_tried())
+            .collect(),
     }
 }
 
@@ -91,12 +109,13 @@ fn trials(case: &Case<'_>, name: &str) -> BTreeMap<Mode, Trial> {
     Mode::ALL.into_iter().filter_map(|mode| Some((mode, case.trials.get(name, mode)?.clone()))).collect()
 }
 
-fn in_each_mode(judge: impl Fn(Mode) -> Judgement) -> BTreeMap<Mode, Judgement> {
-    Mode::ALL.into_iter().map(|mode| (mode, judge(mode))).collect()
+fn in_each_mode(modes: &[Mode], judge: impl Fn(Mode) -> Judgement) -> BTreeMap<Mode, Judgement> {
+    modes.iter().copied().map(|mode| (mode, judge(mode))).collect()
 }
 
 fn distribution_rows(
     case: &Case<'_>,
+    modes: &[Mode],
     environment: &Environment,
     modules: &[ModuleRow],
 ) -> Vec<DistributionRow> {
@@ -109,15 +128,16 @@ fn distribution_rows(
         let names = distribution.top_level.iter().map(|name| NameRow {
             name: name.clone(),
             trials: trials(case, name),
-            judgements: in_each_mode(|mode| case.name(name, mode)),
+            judgements: in_each_mode(modes, |mode| case.name(name, mode)),
         });
-        row(Some(distribution.name.clone()), distribution.version.clone(), names.collect(), own)
+        row(modes, Some(distribution.name.clone()), distribution.version.clone(), names.collect(), own)
     });
-    let unclaimed = own.get(&None).map(|own| row(None, String::new(), Vec::new(), own));
+    let unclaimed = own.get(&None).map(|own| row(modes, None, String::new(), Vec::new(), own));
     claimed.chain(unclaimed).collect()
 }
 
 fn row(
+    modes: &[Mode],
     name: Option<String>,
     version: String,
     top_level: Vec<NameRow>,
@@ -125,7 +145,7 @@ fn row(
 ) -> DistributionRow {
     let extension_modules: Vec<&&ModuleRow> =
         own.iter().filter(|row| row.kind == FileKind::ExtensionModule).collect();
-    let judgements = in_each_mode(|mode| {
+    let judgements = in_each_mode(modes, |mode| {
         let of = |name: &str, judgements: &BTreeMap<Mode, Judgement>| {
             Some((name.to_owned(), judgements.get(&mode)?.clone()))
         };

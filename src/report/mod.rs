@@ -2,9 +2,11 @@
 
 mod assemble;
 mod blockers;
+mod join;
 mod rows;
 mod v1;
 
 pub use assemble::{Evidence, assemble};
-pub use rows::{Blocked, Blocker, DistributionRow, ModuleRow, NameRow, Python, Report};
+pub use join::{join, normalised};
+pub use rows::{Blocked, Blocker, DistributionRow, ModuleRow, NameRow, OtherBuild, Python, Report};
 pub use v1::{Declarations, Document};

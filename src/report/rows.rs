@@ -9,6 +9,8 @@ use crate::model::{Facts, FileKind, Finding, Judgement, Mode, Trial, Verdict};
 pub struct Report {
     /// What was audited.
     pub python: Option<Python>,
+    /// The free-threaded Python of a second environment, where there is one.
+    pub free_threaded: Option<Python>,
     /// The modes tried, the control first.
     pub modes: Vec<Mode>,
     /// The environment's verdict in each mode but the control.
@@ -83,8 +85,19 @@ pub struct ModuleRow {
     pub trials: BTreeMap<Mode, Trial>,
     /// Its verdicts.
     pub judgements: BTreeMap<Mode, Judgement>,
+    /// The same module's file for the free-threaded build, where that is another environment's.
+    pub other_build: Option<OtherBuild>,
     /// What else was found.
     pub findings: Vec<Finding>,
+}
+
+/// A module's file for another build of Python.
+#[derive(Clone, Debug)]
+pub struct OtherBuild {
+    /// Relative to the folder on `sys.path` that it was found below.
+    pub file: String,
+    /// What it declares.
+    pub facts: Facts,
 }
 
 /// What stands in the way in one mode: the root modules of one distribution.

@@ -18,6 +18,8 @@ pub struct Document<'a> {
     schema: u8,
     tool: Tool,
     environment: Option<Environment<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_threaded: Option<Environment<'a>>,
     answers: BTreeMap<&'static str, &'static str>,
     distributions: Vec<Distribution<'a>>,
     modules: Vec<Module<'a>>,
@@ -87,6 +89,8 @@ struct Module<'a> {
     distribution: Option<&'a str>,
     kind: &'static str,
     declaration: Option<Declaration<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_threaded_build: Option<Inspected<'a>>,
     modes: BTreeMap<&'static str, Tried<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     findings: Vec<FindingOf<'a>>,
@@ -238,12 +242,8 @@ impl<'a> From<&'a Report> for Document<'a> {
         Self {
             schema: 1,
             tool: TOOL,
-            environment: report.python.as_ref().map(|python| Environment {
-                python: &python.release,
-                abi: &python.abi,
-                platform: &python.platform,
-                free_threaded: python.free_threaded,
-            }),
+            environment: report.python.as_ref().map(environment),
+            free_threaded: report.free_threaded.as_ref().map(environment),
             answers: report.answers.iter().map(|(mode, verdict)| (mode.name(), verdict.name())).collect(),
             distributions: report.distributions.iter().map(distribution).collect(),
             modules: report.modules.iter().map(module).collect(),
@@ -255,6 +255,15 @@ impl<'a> From<&'a Report> for Document<'a> {
             notes: &report.notes,
             trouble: &report.trouble,
         }
+    }
+}
+
+fn environment(python: &super::Python) -> Environment<'_> {
+    Environment {
+        python: &python.release,
+        abi: &python.abi,
+        platform: &python.platform,
+        free_threaded: python.free_threaded,
     }
 }
 
@@ -281,6 +290,10 @@ fn module(row: &ModuleRow) -> Module<'_> {
         distribution: row.distribution.as_deref(),
         kind: row.kind.name(),
         declaration: has_declaration.then(|| declaration(&row.facts)),
+        free_threaded_build: row
+            .other_build
+            .as_ref()
+            .map(|other| Inspected { file: &other.file, declaration: declaration(&other.facts) }),
         modes: tried(&row.judgements, &row.trials),
         findings: row
             .findings

@@ -47,7 +47,7 @@ pub(super) fn root<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Option<Roo
 /// What was being loaded when it happened; else the subject.
 fn culprit(trial: &Trial, place: Place, loading: Option<&String>) -> String {
     match place {
-        Place::Import | Place::SecondInterpreter | Place::UseAfterEnd => loading,
+        Place::Import | Place::SecondInterpreter | Place::UseAfterEnd | Place::Storm => loading,
         Place::Startup | Place::Teardown => None,
     }
     .unwrap_or(&trial.subject)

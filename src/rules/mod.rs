@@ -2,13 +2,16 @@
 
 mod case;
 mod cause;
+mod declare_gil;
 mod declare_slot;
 mod distribution;
+mod free_threading;
 mod module;
 mod words;
 
-pub use case::Case;
+pub use case::{Beside, Case};
+pub use declare_gil::declare_gil;
 pub use declare_slot::declare_slot;
 pub use distribution::{DistributionParts, distribution};
 pub use module::module;
-pub use words::{declaration, refused_by_declaration};
+pub use words::{declaration, gil_declaration, refused_by_declaration};

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::cause::root;
-use super::{Case, words};
+use super::free_threading::switches_gil_on;
+use super::{Case, free_threading, words};
 use crate::model::{
     Cause, Declared, Facts, FileKind, Initialisation, Judgement, Mode, Module, NotRun, Outcome, Trial,
     Verdict,
@@ -36,10 +37,14 @@ pub(super) fn name(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
     let Some(control) = case.trials.get(name, Mode::Main) else {
         return Judgement::plain(Verdict::Unknown, "was not tried");
     };
-    if let Some(judgement) = in_control(case, control) {
-        return judgement;
+    let trial = case.trials.get(name, mode);
+    // A free-threaded build's control has no GIL either. What it fails at and could do with one is told here.
+    let fails_without_gil = mode.is_free_threaded()
+        && trial.is_some_and(|trial| !matches!(trial.outcome, Outcome::Imported | Outcome::NotRun(_)));
+    if let Some(judgement) = in_control(case, control).filter(|_| !fails_without_gil) {
+        return free_threading::only_here(case, name).unwrap_or(judgement);
     }
-    let Some(trial) = case.trials.get(name, mode) else {
+    let Some(trial) = trial else {
         return Judgement::plain(Verdict::Unknown, "was not tried");
     };
     match &trial.outcome {
@@ -98,13 +103,17 @@ fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
         );
         return Judgement::plain(Verdict::Unknown, reason);
     }
+    if let Some(judgement) = switches_gil_on(case, trial).filter(|_| trial.mode.is_free_threaded()) {
+        return judgement;
+    }
     let lost = lost(case, trial, control);
     let refused = trial.loads.iter().find_map(|load| {
         let error = load.result.as_ref()?.as_ref().err()?;
         lost.contains(&load.name).then_some((&load.name, error))
     });
     let Some(first) = refused.map(|(name, _)| name).or(lost.first()) else {
-        return Judgement::plain(Verdict::Ready, after(trial));
+        let ready = || Judgement::plain(Verdict::Ready, after(trial));
+        return free_threading::lost_on_this_build(case, trial, control).unwrap_or_else(ready);
     };
     let what = match refused {
         Some((_, error)) => words::lost(error, case.facts.get(first.as_str()).copied()),
@@ -145,7 +154,7 @@ fn lost(case: &Case<'_>, trial: &Trial, control: &Trial) -> Vec<String> {
         .collect()
 }
 
-fn failed(case: &Case<'_>, name: &str, mode: Mode, verdict: Verdict) -> Judgement {
+pub(super) fn failed(case: &Case<'_>, name: &str, mode: Mode, verdict: Verdict) -> Judgement {
     let Some(root) = root(case, name, mode) else {
         return case.trials.get(name, mode).map_or_else(
             || Judgement::plain(Verdict::Unknown, "was not tried"),

@@ -1,7 +1,7 @@
 //! The words that reasons are made of.
 
 use crate::model::{
-    Declared, Facts, Initialisation, Outcome, Place, PythonError, Refuser, SharedObject, Trial,
+    Declared, Facts, Initialisation, Mode, Outcome, Place, PythonError, Refuser, SharedObject, Trial,
 };
 
 /// What a module declares of interpreters with their own GIL, in a few words.
@@ -30,6 +30,20 @@ pub fn refused_by_declaration(facts: &Facts) -> bool {
     }
 }
 
+/// What a module declares of free-threaded builds, in a few words. A module with single-phase initialisation
+/// declares by a call (`PyUnstable_Module_SetGIL`), which its file does not tell.
+pub fn gil_declaration(facts: &Facts) -> String {
+    match (facts.initialisation, facts.gil()) {
+        (Initialisation::SinglePhase, _) => "single-phase initialisation".to_owned(),
+        (Initialisation::None, _) => "no init function".to_owned(),
+        (Initialisation::Undetermined, _) | (_, Declared::Undetermined) => "undetermined".to_owned(),
+        (Initialisation::MultiPhase | Initialisation::ModExport, Declared::Absent) => "no slot 4".to_owned(),
+        (Initialisation::MultiPhase | Initialisation::ModExport, Declared::Value(value)) => {
+            format!("slot 4 = {value}")
+        }
+    }
+}
+
 /// Why CPython's check refuses what a module declares.
 pub(super) fn refusal(facts: Option<&Facts>) -> String {
     let Some(facts) = facts else { return "refused by CPython".to_owned() };
@@ -51,9 +65,12 @@ pub(super) fn did(trial: &Trial, facts: Option<&Facts>) -> String {
         Outcome::Refused { by: Refuser::CPython, .. } => refusal(facts),
         Outcome::Refused { by: Refuser::Module, place, error, .. } => {
             let what = match place {
+                _ if trial.mode == Mode::FreeThreaded => "refuses to load without the GIL by itself",
                 Place::Startup | Place::Import => "refuses sub-interpreters by itself",
                 Place::SecondInterpreter => "refuses a second interpreter by itself",
-                Place::UseAfterEnd | Place::Teardown => "refuses to load again after an interpreter ended",
+                Place::UseAfterEnd | Place::Teardown | Place::Storm => {
+                    "refuses to load again after an interpreter ended"
+                }
             };
             format!("{what}: {}", first_line(&error.text))
         }

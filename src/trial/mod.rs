@@ -4,6 +4,7 @@
 mod control;
 mod crash;
 mod desk;
+mod free_threaded;
 mod library;
 mod protection;
 mod read;
@@ -20,6 +21,7 @@ mod protocol;
 #[path = "../../probes/src/sandbox.rs"]
 mod sandbox;
 
+pub use free_threaded::run_free_threaded;
 pub use library::Library;
 pub use protection::unenforced;
 pub use schedule::{Listener, Subject, Trials, Trying, run, run_unchecked};

@@ -33,6 +33,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         Event::Step(..)
         | Event::Loading { .. }
         | Event::Loaded { .. }
+        | Event::GilEnabled { .. }
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::ThreadsLeft(_)
@@ -69,7 +70,7 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
             "it was stopped when it had written more than 1 GiB, or 20000 files".to_owned(),
         )),
     };
-    match (evidence.events.last(), evidence.end) {
+    match (last(mode, &evidence.events), evidence.end) {
         (Some(Event::Broken(why)), _) => Outcome::NotRun(NotRun::Because(format!("the probe failed: {why}"))),
         (Some(Event::Done), None | Some(End::Exit(0))) => Outcome::Imported,
         (Some(Event::ThreadsLeft(names)), Some(End::Exit(0))) => {
@@ -110,6 +111,14 @@ fn shared(object: &Shared, loads: &[Load]) -> SharedObject {
         module: by_file.or_else(by_name).map(|load| load.name.clone()),
         ways: [object.first.clone(), object.second.clone()],
     }
+}
+
+/// The event that tells how it went. Where several threads import at the same time, what one of them says last
+/// may follow the error of another.
+fn last(mode: Mode, events: &[Event]) -> Option<&Event> {
+    let is_error = |event: &&Event| matches!(event, Event::Error { .. });
+    let error = events.iter().rev().find(is_error).filter(|_| mode == Mode::FreeThreaded);
+    error.or(events.last())
 }
 
 /// An import that raised: was it a refusal, and whose?
@@ -156,6 +165,7 @@ fn place(events: &[Event]) -> Place {
         Event::Importing(_)
         | Event::Loading { .. }
         | Event::Loaded { .. }
+        | Event::GilEnabled { .. }
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::ThreadsLeft(_)
@@ -170,6 +180,7 @@ fn place(events: &[Event]) -> Place {
         None | Some((_, Step::Start)) => Place::Startup,
         Some((_, Step::Import)) => Place::Import,
         Some((_, Step::End)) => Place::Teardown,
+        Some((_, Step::Storm)) => Place::Storm,
     }
 }
 
@@ -177,13 +188,21 @@ fn loads(events: &[Event]) -> Vec<Load> {
     let mut loads: Vec<Load> = Vec::new();
     for event in events {
         let (interpreter, name, result) = match event {
-            Event::Loading { interpreter, name, path } => {
+            Event::Loading { interpreter, name, path, chain } => {
                 loads.push(Load {
                     interpreter: interpreter.clone(),
                     name: name.clone(),
                     path: path.clone(),
+                    chain: chain.clone(),
+                    enables_gil: false,
                     result: None,
                 });
+                continue;
+            }
+            Event::GilEnabled { interpreter, name } => {
+                if let Some(load) = open(&mut loads, interpreter, name) {
+                    load.enables_gil = true;
+                }
                 continue;
             }
             Event::Loaded { interpreter, name } => (interpreter, name, Ok(())),
@@ -199,12 +218,16 @@ fn loads(events: &[Event]) -> Vec<Load> {
                 continue;
             }
         };
-        let open = loads.iter_mut().rev().find(|load| load.interpreter == *interpreter && load.name == *name);
-        if let Some(load) = open {
+        if let Some(load) = open(&mut loads, interpreter, name) {
             load.result = Some(result);
         }
     }
     loads
+}
+
+/// The last load of this name.
+fn open<'a>(loads: &'a mut [Load], interpreter: &str, name: &str) -> Option<&'a mut Load> {
+    loads.iter_mut().rev().find(|load| load.interpreter == interpreter && load.name == name)
 }
 
 fn python_error(exception: &Exception) -> PythonError {

@@ -29,6 +29,7 @@ pub struct Subject {
 #[derive(Clone, Debug, Default)]
 pub struct Trials {
     all: BTreeMap<(String, Mode), Trial>,
+    enables_gil: BTreeMap<String, bool>,
     without_shared_memory: bool,
 }
 
@@ -49,12 +50,24 @@ impl Trials {
         self.without_shared_memory
     }
 
+    /// Whether a free-threaded CPython switched the GIL on when it created this module by itself; `None` where
+    /// that was not found out.
+    pub fn enables_gil(&self, name: &str) -> Option<bool> {
+        self.enables_gil.get(name).copied()
+    }
+
+    pub(super) fn add_enables_gil(&mut self, name: &str, enables: bool) {
+        self.enables_gil.insert(name.to_owned(), enables);
+    }
+
     pub(super) fn add(&mut self, trial: Trial) {
         self.all.insert((trial.subject.clone(), trial.mode), trial);
     }
 
-    fn extend(&mut self, other: Self) {
+    /// Takes in others.
+    pub fn extend(&mut self, other: Self) {
         self.all.extend(other.all);
+        self.enables_gil.extend(other.enables_gil);
         self.without_shared_memory |= other.without_shared_memory;
     }
 }
@@ -92,6 +105,8 @@ pub struct Trying<'a> {
     pub limits: Limits,
     /// How many at a time.
     pub jobs: NonZeroUsize,
+    /// Options of the python, e.g. `-X gil=0`.
+    pub options: &'a [&'a str],
     /// Set when the user wants out.
     pub stop: &'a Stop,
 }
@@ -103,7 +118,7 @@ const ONE_THREAD: &[(&str, &str)] =
 
 /// Tries every subject in every mode; the control first, since it decides what the others can tell.
 pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: &dyn Listener) -> Trials {
-    listener.wanted(subjects.len() * modes.len());
+    listener.wanted(subjects.len() * modes.iter().filter(|mode| !mode.is_free_threaded()).count());
     let groups = groups(subjects.iter());
     let mut trials =
         in_parallel(trying, ONE_THREAD, &groups, |desk, group| control::run(desk, group, listener));
@@ -117,7 +132,8 @@ pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: 
 
     for mode in modes {
         let place = match mode {
-            Mode::Main => continue,
+            // The control is done; the GIL is not forced off here.
+            Mode::Main | Mode::FreeThreaded | Mode::FreeThreadedGroup => continue,
             Mode::SharedGil => Interpreters::SharedGil,
             Mode::OwnGil => Interpreters::OwnGil,
         };
@@ -155,7 +171,7 @@ pub fn run_unchecked(
 
 /// Subjects by the first part of their names, each group sorted: parents come before what is in them, and
 /// what one worker learns of a group serves the rest of it.
-fn groups<'a>(subjects: impl Iterator<Item = &'a Subject>) -> Vec<Vec<&'a Subject>> {
+pub(super) fn groups<'a>(subjects: impl Iterator<Item = &'a Subject>) -> Vec<Vec<&'a Subject>> {
     let mut groups: BTreeMap<&str, BTreeSet<&Subject>> = BTreeMap::new();
     for subject in subjects {
         groups.entry(subject.name.split('.').next().unwrap_or_default()).or_default().insert(subject);
@@ -184,7 +200,7 @@ fn siblings<'a>(trials: &Trials, subjects: &'a [Subject]) -> Vec<(&'a Subject, S
 }
 
 /// Hands the tasks to so many workers and collects what they find.
-fn in_parallel<T: Sync>(
+pub(super) fn in_parallel<T: Sync>(
     trying: &Trying<'_>,
     variables: &[(&str, &str)],
     tasks: &[T],
@@ -197,6 +213,7 @@ fn in_parallel<T: Sync>(
         limits: trying.limits,
         stop: trying.stop,
         variables,
+        options: trying.options,
     };
     let waiting = Mutex::new(tasks.iter());
     let found = Mutex::new(Trials::default());

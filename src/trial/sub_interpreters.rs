@@ -20,7 +20,9 @@ pub(super) fn run(
     listener: &dyn Listener,
 ) -> Trials {
     let mode = match place {
-        Interpreters::Main => Mode::Main,
+        Interpreters::Main | Interpreters::Created => Mode::Main,
+        Interpreters::Storm => Mode::FreeThreaded,
+        Interpreters::FreeThreadedGroup => Mode::FreeThreadedGroup,
         Interpreters::SharedGil => Mode::SharedGil,
         Interpreters::OwnGil | Interpreters::OwnGilUnchecked => Mode::OwnGil,
     };

@@ -64,6 +64,8 @@ pub(super) struct Setup<'a> {
     pub(super) stop: &'a Stop,
     /// Environment variables on top of the cleaned environment.
     pub(super) variables: &'a [(&'a str, &'a str)],
+    /// Options of the python on top of those that isolate it.
+    pub(super) options: &'a [&'a str],
 }
 
 /// The zygote is gone, or does not answer.
@@ -124,7 +126,9 @@ impl<'a> Worker<'a> {
             listener.set_nonblocking(true)?;
             let errors = File::create(&log)?;
             let process = std::process::Command::new(setup.python)
-                .args(["-I", "-B", "-X", "faulthandler", "-c", BOOTSTRAP])
+                .args(["-I", "-B", "-X", "faulthandler"])
+                .args(setup.options)
+                .args(["-c", BOOTSTRAP])
                 .args([setup.library.path(), &socket, &log])
                 .arg(u8::from(setup.limits.sandbox).to_string())
                 .env_clear()

@@ -42,6 +42,8 @@ pub(crate) struct Case {
     pub(crate) reason: BTreeMap<String, String>,
     /// What its `declare-slot` finding must say; `None` for no finding.
     pub(crate) declare_slot: Option<String>,
+    /// The same for `declare-gil`, on a free-threaded build.
+    pub(crate) declare_gil: Option<String>,
     #[serde(default)]
     requires: Vec<String>,
     then: Option<Then>,
@@ -83,12 +85,20 @@ impl Case {
 
     /// The outcome and verdict in a mode on a Python, as `outcome -> verdict`.
     pub(crate) fn expected(&self, mode: &str, python: &Python) -> &str {
-        let on_this_python = self.on.get(&python.version);
-        on_this_python
-            .into_iter()
-            .chain([&self.expect])
-            .find_map(|modes| modes.get(mode).or_else(|| modes.get("every")))
-            .map_or("imported -> ready", String::as_str)
+        let tables = || self.on.get(&python.version).into_iter().chain([&self.expect]);
+        match mode {
+            "free-threaded" | "free-threaded-group" => {
+                // The main interpreter too, and what fails in the control is not run elsewhere.
+                let is_main =
+                    mode == "free-threaded" && self.expected("main", python).starts_with("imported");
+                let same = if is_main { "main" } else { "shared-gil" };
+                let named = tables().find_map(|modes| modes.get(mode));
+                named.map_or_else(|| self.expected(same, python), String::as_str)
+            }
+            _ => tables()
+                .find_map(|modes| modes.get(mode).or_else(|| modes.get("every")))
+                .map_or("imported -> ready", String::as_str),
+        }
     }
 
     /// Whether this Python can import what the case is about.

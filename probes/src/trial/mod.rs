@@ -8,6 +8,7 @@ mod record;
 mod shared_memory;
 mod sharing;
 mod steps;
+mod storm;
 mod supervise;
 pub(crate) mod zygote;
 

@@ -77,14 +77,24 @@ def failed(name, error):
     record("failed", name, kind, text, *importing_now(sys._getframe(2)), name)
 
 
+def gil_is_on():
+    """Whether this process runs with a GIL: always, but on a free-threaded build."""
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
 def create(spec, file=None):
     name, path = str(spec.name), str(spec.origin)
-    record("loading", name, path)
+    record("loading", name, path, *importing_now(sys._getframe(1)))
+    was_on = gil_is_on()
     try:
-        return create_dynamic(spec) if file is None else create_dynamic(spec, file)
+        module = create_dynamic(spec) if file is None else create_dynamic(spec, file)
     except BaseException as error:
         failed(name, error)
         raise
+    # CPython decides by what the module declares, right after its creation and before its execution.
+    if not was_on and gil_is_on():
+        record("gil-enabled", name)
+    return module
 
 
 def execute(module):
@@ -130,8 +140,38 @@ def present():
             record("loaded", name)
 
 
+def create_only(name):
+    """Create the module of a shared object, without its packages and without executing it."""
+    finder = sys.modules["_frozen_importlib_external"].PathFinder
+    spec, path, parts = None, None, name.split(".")
+    for end in range(1, len(parts) + 1):
+        spec = finder.find_spec(".".join(parts[:end]), path)
+        if spec is None:
+            return
+        path = spec.submodule_search_locations
+    try:
+        create(spec)
+    except BaseException:
+        pass  # recorded
+
+
+def storm(name):
+    """One thread's part in using the subject at the same time as others: for a while, at least three times."""
+    import time
+
+    end, rounds = time.monotonic() + 0.03, 0
+    while rounds < 3 or time.monotonic() < end:
+        look(name)
+        rounds += 1
+
+
 def touch(name):
     """Look at everything that the subject and the loaded extension modules hold; a collection on top."""
+    look(name)
+    gc.collect()
+
+
+def look(name):
     for each in [name, *loaded]:
         module = sys.modules.get(each)
         for value in list(getattr(module, "__dict__", {}).values()):
@@ -146,7 +186,6 @@ def touch(name):
                         repr(value)
             except Exception:
                 pass
-    gc.collect()
 
 
 def leaves_threads(_name):

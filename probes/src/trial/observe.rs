@@ -32,7 +32,7 @@ impl Observer {
     /// # Safety
     /// The thread holds the GIL, now and whenever the observer is used or dropped.
     pub(super) unsafe fn install(name: &str) -> Result<Self, String> {
-        INTERPRETER.with_borrow_mut(|current| name.clone_into(current));
+        Self::names_this_thread(name);
         // SAFETY: every reference is checked before use and owned by an `Object` or the dictionary.
         unsafe {
             let globals = Object::new(python::PyDict_New()).ok_or_else(|| python::take_error())?;
@@ -55,6 +55,11 @@ impl Observer {
                 .ok_or_else(|| python::take_error())?;
             Ok(Self { globals })
         }
+    }
+
+    /// Names the interpreter to the record on another thread than the one that installed the observer.
+    pub(super) fn names_this_thread(name: &str) {
+        INTERPRETER.with_borrow_mut(|current| name.clone_into(current));
     }
 
     /// Calls `function(name)` of `observe.py`; whether it returned something true.
@@ -142,8 +147,14 @@ fn event(fields: &[String]) -> Option<Event> {
         chain: chain.to_vec(),
     };
     match fields {
-        [event, name, path] if event == "loading" => {
-            Some(Event::Loading { interpreter, name: name.clone(), path: path.clone() })
+        [event, name, path, chain @ ..] if event == "loading" => Some(Event::Loading {
+            interpreter,
+            name: name.clone(),
+            path: path.clone(),
+            chain: chain.to_vec(),
+        }),
+        [event, name] if event == "gil-enabled" => {
+            Some(Event::GilEnabled { interpreter, name: name.clone() })
         }
         [event, name] if event == "loaded" => Some(Event::Loaded { interpreter, name: name.clone() }),
         [event, name, kind, text, chain @ ..] if event == "failed" => {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::child::give_up;
 use super::observe::Observer;
-use super::record;
 use super::sharing::{self, Heap, Leak};
+use super::{record, storm};
 use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
@@ -16,6 +16,9 @@ pub(super) fn run(order: &Order) -> bool {
     let passed = match order.place {
         Interpreters::Main => in_main(order),
         Interpreters::SharedGil => in_sub_interpreters(order, interpreter::shared_gil(free_threaded())),
+        Interpreters::FreeThreadedGroup => in_sub_interpreters(order, interpreter::shared_gil(true)),
+        Interpreters::Storm => storm::run(order),
+        Interpreters::Created => storm::create_only(order),
         Interpreters::OwnGil | Interpreters::OwnGilUnchecked => {
             in_sub_interpreters(order, interpreter::OWN_GIL)
         }
@@ -218,7 +221,7 @@ thread_local! {
 
 /// # Safety
 /// The thread holds the interpreter's GIL for as long as the observer lives.
-unsafe fn install(name: &str) -> Observer {
+pub(super) unsafe fn install(name: &str) -> Observer {
     // SAFETY: the caller's promise.
     unsafe { Observer::install(name) }.unwrap_or_else(|error| give_up(&error))
 }
@@ -238,7 +241,7 @@ unsafe fn walk(observer: &Observer, subject: String) -> Result<Heap, String> {
 
 /// # Safety
 /// The thread holds the GIL of the observer's interpreter.
-unsafe fn import(name: &str, observer: &Observer, order: &Order) -> bool {
+pub(super) unsafe fn import(name: &str, observer: &Observer, order: &Order) -> bool {
     step(name, Step::Import);
     order.after.iter().chain([&order.subject]).all(|subject| {
         // SAFETY: the caller's promise.
@@ -246,7 +249,7 @@ unsafe fn import(name: &str, observer: &Observer, order: &Order) -> bool {
     })
 }
 
-fn step(interpreter: &str, step: Step) {
+pub(super) fn step(interpreter: &str, step: Step) {
     record::write(&Event::Step(interpreter.to_owned(), step));
 }
 

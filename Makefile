@@ -24,11 +24,16 @@ demo:
 	@set -e; \
 	for version in 3.14 3.13 3.12; do \
 		at_hand=$$($(python) --if-present $$version) && break; \
-	done || at_hand=$$($(python) 3.14); \
+	done || { version=3.14; at_hand=$$($(python) 3.14); }; \
 	demo=$$($(MAKE) -s demo-environment DEMO_PYTHON="$$at_hand"); \
 	cargo build --release; \
 	mkdir -p reports; \
-	$(wsgiaudit) "$$demo" --json reports/demo.json || [ $$? = 1 ]
+	if free_threaded=$$($(python) $${version}t); then \
+		set -- --free-threaded "$$free_threaded"; \
+	else \
+		echo "no free-threaded Python $${version}t to be had: free threading is left out" >&2; set --; \
+	fi; \
+	$(wsgiaudit) "$$demo" "$$@" --json reports/demo.json || [ $$? = 1 ]
 
 # The virtualenv of `make demo`, made where it is not there yet.
 demo-environment:

@@ -2,7 +2,7 @@
 # Neither needs anything but a C compiler, Rust and make: they get the Pythons that they need.
 
 .SUFFIXES:
-.PHONY: help demo demo-environment test bench wheel maturin pythons clean
+.PHONY: help fuzz demo demo-environment test bench wheel maturin pythons clean
 
 python = tests/support/python
 environment = tests/support/environment
@@ -17,6 +17,7 @@ help:
 	@echo 'make test     every check; PYTHONS="3.14 3.13" chooses the Pythons'
 	@echo 'make bench    the audit of some 780 modules against the naive way, side by side'
 	@echo 'make wheel    build the wheel for `pip install`, into target/wheels'
+	@echo 'make fuzz     feed the reader of declarations with damaged modules for ten minutes'
 	@echo 'make pythons  print the Pythons of `make test`: export WSGIAUDIT_TEST_PYTHONS="$$(make -s pythons)"'
 
 # Exit status 1 is what an audit of these distributions should end in: something is blocked.
@@ -80,6 +81,20 @@ bench:
 	popular=$$($(environment) popular-314 "$$($(python) 3.14)" corpus/environments/popular-314.txt --no-deps --compile); \
 	cargo build --release; \
 	"$$popular/bin/python" -I tests/bench/naive.py $(wsgiaudit) "$$popular"
+
+# Ten minutes of damaged modules, on from those of tests/seeds and corpus/. Needs clang; gets cargo-fuzz.
+fuzz:
+	@set -e; \
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz; \
+	include=$$("$$($(python) 3.14)" -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
+	mkdir -p tests/fuzz/corpus/inspect; \
+	cp tests/seeds/*.so tests/seeds/*.pyd tests/fuzz/corpus/inspect; \
+	for source in corpus/*/*.c; do \
+		cc -w -O2 -fPIC -shared -s -I"$$include" "$$source" \
+			-o "tests/fuzz/corpus/inspect/$$(basename "$$source" .c).so" || true; \
+	done; \
+	cd tests/fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir . inspect corpus/inspect -- \
+		-max_total_time=600 -timeout=5 -rss_limit_mb=1024 -max_len=65536
 
 clean:
 	cargo clean

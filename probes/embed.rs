@@ -22,10 +22,11 @@ fn main() {
         .arg(&target)
         .current_dir(&manifest)
         .env("PYO3_NO_PYTHON", "1")
-        // Set by clippy and by coverage tools for the outer build; the inner one is a plain build.
+        // Set by clippy, coverage tools and fuzzers for the outer build; the inner one is a plain build.
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTFLAGS")
         .status();
     match status {
         Ok(status) if status.success() => {}

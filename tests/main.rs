@@ -11,6 +11,7 @@ mod declarations_elsewhere;
 mod demo;
 mod hazards;
 mod hostile;
+mod hostile_files;
 mod house;
 mod interruption;
 mod packaging;

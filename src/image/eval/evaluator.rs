@@ -44,6 +44,9 @@ const CONSTRUCTOR_FUEL: u32 = 2_000;
 const CALL_FUEL: u32 = 20_000;
 /// Instructions of one evaluation.
 const FUEL: u32 = 200_000;
+/// Instructions that taking up a path costs: its state is copied, hashed and compared. What damaged code makes
+/// of a function is nothing but branches (found by the fuzzer: seconds for one file).
+const PATH_COST: u32 = 50;
 /// Different ways in which one call may end before it counts as not understood.
 const MOST_EXITS: usize = 12;
 /// Different paths of the init function.
@@ -226,7 +229,9 @@ impl<'w> Evaluator<'w> {
         let (mut done, mut ends, mut forks) = (Vec::new(), HashSet::new(), HashSet::new());
         let most = if depth == 0 { MOST_ENDINGS } else { MOST_EXITS };
         while let Some(state) = work.pop() {
-            let followed = self.follow(state, depth, limit, &mut work, &mut forks, &entry);
+            let spent = (0..PATH_COST).try_for_each(|_| self.spend(limit));
+            let followed =
+                spent.and_then(|()| self.follow(state, depth, limit, &mut work, &mut forks, &entry));
             if followed.is_err() && depth == 0 && self.effort.get() == Effort::Size {
                 return Ok(done);
             }

@@ -2,15 +2,17 @@
 # Neither needs anything but a C compiler, Rust and make: they get the Pythons that they need.
 
 .SUFFIXES:
-.PHONY: help fuzz demo demo-environment test bench wheel maturin pythons clean
+.PHONY: help fuzz demo demo-environment switches-environment test bench wheel maturin pythons clean
 
 python = tests/support/python
 environment = tests/support/environment
 wsgiaudit = target/release/wsgiaudit
 
-# The Pythons that `make test` runs on. Left empty: 3.14, and each of WELCOME that is at hand.
+# The Pythons that `make test` runs on. Left empty: 3.14, its free-threaded build, and each of WELCOME that is
+# at hand.
 PYTHONS =
-WELCOME = 3.12 3.13 3.14t 3.15
+NEEDED = 3.14 3.14t
+WELCOME = 3.12 3.13 3.15 3.15t
 
 help:
 	@echo 'make demo     audit some 25 real distributions, print the table, leave reports/demo.json'
@@ -40,8 +42,14 @@ demo:
 demo-environment:
 	@$(environment) demo "$(or $(DEMO_PYTHON),$$($(python) 3.14))" corpus/environments/demo.txt --require-hashes
 
+# Distributions that switch the GIL on, and some that do not, for the free-threaded build.
+switches-environment:
+	@$(environment) switches-314t "$$($(python) 3.14t)" corpus/environments/switches-314t.txt --no-deps
+
 test:
 	@set -e; \
+	WSGIAUDIT_TEST_SWITCHES=$$($(MAKE) -s switches-environment); \
+	export WSGIAUDIT_TEST_SWITCHES; \
 	WSGIAUDIT_TEST_DEMO=$$($(MAKE) -s demo-environment); \
 	export WSGIAUDIT_TEST_DEMO; \
 	WSGIAUDIT_TEST_MATURIN=$$($(MAKE) -s maturin); \
@@ -67,7 +75,7 @@ maturin:
 pythons:
 	@set -e; \
 	pythons=; \
-	for version in $(if $(PYTHONS),$(PYTHONS),3.14); do \
+	for version in $(if $(PYTHONS),$(PYTHONS),$(NEEDED)); do \
 		path=$$($(python) $$version); \
 		pythons="$$pythons $$version=$$path"; \
 	done; \

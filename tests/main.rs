@@ -9,6 +9,7 @@ mod crashes;
 mod declarations;
 mod declarations_elsewhere;
 mod demo;
+mod free_threading;
 mod hazards;
 mod hostile;
 mod hostile_files;

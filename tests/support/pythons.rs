@@ -30,6 +30,17 @@ pub(crate) fn all() -> Vec<Python> {
     pythons
 }
 
+/// The free-threaded build of the first of them. Panics where it was not provided.
+pub(crate) fn free_threaded() -> Python {
+    let version = format!("{}t", all().remove(0).version);
+    all().into_iter().find(|python| python.version == version).unwrap_or_else(|| {
+        panic!(
+            "no Python {version} to test with: run `make test`, or\n    \
+             export WSGIAUDIT_TEST_PYTHONS=\"... {version}=$(tests/support/python {version})\""
+        )
+    })
+}
+
 fn parse(entry: &str) -> Python {
     let (version, executable) = entry
         .split_once('=')

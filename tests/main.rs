@@ -10,6 +10,7 @@ mod declarations;
 mod declarations_elsewhere;
 mod demo;
 mod free_threading;
+mod hard_cases;
 mod hazards;
 mod hostile;
 mod hostile_files;

@@ -299,10 +299,12 @@ impl Tables for ElfTables {
 
     fn links_into(&self, image: &Image, range: std::ops::Range<u64>, found: &mut dyn FnMut(u64)) {
         self.relocations(image).each(image, &mut |entry| {
-            let target = match self.symbol_link(image, entry.symbol, entry.addend) {
-                Some(Link::Address(target)) if entry.symbol != 0 => target,
-                Some(_) | None if entry.symbol != 0 => return,
-                Some(_) | None => entry.addend.cast_unsigned(),
+            let target = match entry.symbol {
+                0 => entry.addend.cast_unsigned(),
+                symbol => match self.symbol_link(image, symbol, entry.addend) {
+                    Some(Link::Address(target)) => target,
+                    Some(Link::Import(..) | Link::Opaque) | None => return,
+                },
             };
             if range.contains(&target) {
                 found(entry.place);

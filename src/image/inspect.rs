@@ -129,6 +129,9 @@ impl Entry {
             Ending::Address(address) if self.escaped(evaluator, state, *address) => {
                 Found::Untold("its definition or slots are handed to code that is not followed".to_owned())
             }
+            Ending::Address(_) if state.astray => {
+                Found::Untold("it writes to a place that the file does not tell".to_owned())
+            }
             Ending::Address(address) if state.definitions.contains(address) => {
                 definition(evaluator, state, *address).map_or_else(Found::Untold, Found::Multi)
             }

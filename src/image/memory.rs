@@ -2,10 +2,10 @@
 //! ELF, Mach-O and PE all end up here, so that nothing further on knows which it was.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::kind::Kind;
+use super::numbers::NumberMap;
 use super::source::Source;
 
 /// A range of addresses backed by a range of the file, zero-filled to its size.
@@ -77,7 +77,11 @@ pub(super) struct Image {
 
 /// Pages read so far.
 #[derive(Default)]
-pub(super) struct Pages(RefCell<HashMap<u64, Option<Rc<Page>>>>);
+pub(super) struct Pages {
+    read: RefCell<NumberMap<Option<Rc<Page>>>>,
+    /// The one that was asked for last, which is mostly asked for next.
+    last: RefCell<Option<(u64, Rc<Page>)>>,
+}
 
 type Page = [u8; PAGE];
 const PAGE: usize = 4096;
@@ -134,15 +138,19 @@ impl Image {
     /// The zero-terminated text at an address, at most 4 kB.
     pub(super) fn text(&self, address: u64) -> Option<String> {
         let mut text = Vec::new();
+        let mut piece = [0; 48];
         while text.len() < PAGE {
-            let mut byte = [0];
-            if !self.bytes(address.checked_add(text.len() as u64)?, &mut byte) {
-                return None;
+            let at = address.checked_add(text.len() as u64)?;
+            // Near the end of a segment there may be no whole piece.
+            let length = [piece.len(), 1].into_iter().find(|length| self.bytes(at, &mut piece[..*length]))?;
+            let piece = &piece[..length];
+            match piece.iter().position(|byte| *byte == 0) {
+                Some(end) => {
+                    text.extend(&piece[..end]);
+                    return String::from_utf8(text).ok();
+                }
+                None => text.extend(piece),
             }
-            if byte == [0] {
-                return String::from_utf8(text).ok();
-            }
-            text.extend(byte);
         }
         None
     }
@@ -186,21 +194,29 @@ impl Pages {
             let within = (at % PAGE as u64) as usize;
             let take = rest.len().min(PAGE - within);
             // The last page of a file is short: its rest reads as zeroes, but never counts as present.
-            let Some(page) = at
-                .checked_add(take as u64)
-                .filter(|end| *end <= source.size())
-                .and_then(|_| self.page(source, at / PAGE as u64))
-            else {
+            let present = at.checked_add(take as u64).is_some_and(|end| end <= source.size());
+            if !present || !self.copy(source, at / PAGE as u64, within, &mut rest[..take]) {
                 return false;
-            };
-            rest[..take].copy_from_slice(&page[within..within + take]);
+            }
             done += take;
         }
         true
     }
 
+    /// Copies from inside one page.
+    fn copy(&self, source: &dyn Source, number: u64, within: usize, to: &mut [u8]) -> bool {
+        let mut last = self.last.borrow_mut();
+        if !matches!(&*last, Some((held, _)) if *held == number) {
+            let Some(page) = self.page(source, number) else { return false };
+            *last = Some((number, page));
+        }
+        let Some((_, page)) = &*last else { return false };
+        to.copy_from_slice(&page[within..within + to.len()]);
+        true
+    }
+
     fn page(&self, source: &dyn Source, number: u64) -> Option<Rc<Page>> {
-        let mut pages = self.0.borrow_mut();
+        let mut pages = self.read.borrow_mut();
         if let Some(page) = pages.get(&number) {
             return page.clone();
         }

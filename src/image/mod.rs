@@ -16,6 +16,7 @@ mod macho;
 mod memory;
 mod moduledef;
 mod naming;
+mod numbers;
 mod pe;
 mod punycode;
 mod references;

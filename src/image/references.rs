@@ -1,13 +1,13 @@
 //! Finds code that refers to given addresses, by a scan over all of a file's code.
 //! A declaration in writable memory is only believed where no code that was not interpreted can change it.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess};
 
 use super::kind::Architecture;
 use super::memory::{Image, Link};
+use super::numbers::NumberSet;
 
 /// One reference to a watched address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +40,7 @@ const MARGIN: usize = 16;
 const AHEAD: usize = 24;
 
 /// Every reference into the ranges from code outside `seen`.
-pub(super) fn references(image: &Image, ranges: &[Range<u64>], seen: &HashSet<u64>) -> Vec<Reference> {
+pub(super) fn references(image: &Image, ranges: &[Range<u64>], seen: &NumberSet) -> Vec<Reference> {
     let (Some(low), Some(high)) =
         (ranges.iter().map(|range| range.start).min(), ranges.iter().map(|range| range.end).max())
     else {
@@ -70,13 +70,19 @@ struct Scan<'a> {
     image: &'a Image,
     ranges: &'a [Range<u64>],
     hull: Range<u64>,
-    seen: &'a HashSet<u64>,
+    seen: &'a NumberSet,
     found: Vec<Reference>,
 }
 
 impl Scan<'_> {
     fn watched(&self, address: u64) -> bool {
         self.ranges.iter().any(|range| range.contains(&address))
+    }
+
+    /// Whether an instruction whose displacement leads here may mean a watched address: an immediate of up to
+    /// four bytes may follow the displacement.
+    fn near(&self, address: u64) -> bool {
+        self.ranges.iter().any(|range| range.start <= address.saturating_add(4) && address < range.end)
     }
 
     /// Any four bytes may be the displacement of an instruction: those that point into the hull are decoded.
@@ -103,7 +109,7 @@ impl Scan<'_> {
             for (index, window) in window.array_windows::<4>().enumerate() {
                 let place = start.wrapping_add((block + index) as u64);
                 let to = target(place, window);
-                if to.wrapping_sub(low) < u64::from(width) {
+                if to.wrapping_sub(low) < u64::from(width) && self.near(to) {
                     self.decode(place, to);
                 }
             }

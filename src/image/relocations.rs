@@ -13,6 +13,20 @@ pub(super) struct Entry {
 }
 
 const ENTRY: u64 = 24;
+/// Entries that are read at once when all are looked at.
+const PIECE: u64 = 2048;
+
+impl Entry {
+    fn parse(raw: &[u8]) -> Option<Self> {
+        let info = u64_at(raw, 8)?;
+        Some(Self {
+            place: u64_at(raw, 0)?,
+            kind: (info & 0xffff_ffff) as u32,
+            symbol: (info >> 32) as u32,
+            addend: u64_at(raw, 16)?.cast_signed(),
+        })
+    }
+}
 
 /// All of a file's relocations.
 pub(super) struct Relocations {
@@ -29,7 +43,6 @@ struct Table {
     address: u64,
     /// Entries that rise by place.
     rising: u64,
-    count: u64,
     /// The raw entries behind those.
     bytes: Vec<u8>,
     /// The same by place.
@@ -61,7 +74,7 @@ impl Relocations {
     /// Every relocation, in the order of the file.
     pub(super) fn each(&self, image: &Image, found: &mut dyn FnMut(Entry)) {
         for table in &self.tables {
-            (0..table.count).filter_map(|index| table.entry(image, index)).for_each(&mut *found);
+            table.each(image, found);
         }
         self.relative.iter().filter_map(|place| self.packed(image, *place)).for_each(found);
     }
@@ -82,7 +95,7 @@ impl Table {
         let mut rest: Vec<(u64, u32)> =
             places.filter_map(|(entry, index)| Some((u64_at(entry, 0)?, index))).collect();
         rest.sort_unstable();
-        Some(Self { address, rising, count, bytes, rest })
+        Some(Self { address, rising, bytes, rest })
     }
 
     fn raw(&self, image: &Image, index: u64) -> Option<[u8; ENTRY as usize]> {
@@ -96,14 +109,24 @@ impl Table {
     }
 
     fn entry(&self, image: &Image, index: u64) -> Option<Entry> {
-        let raw = self.raw(image, index)?;
-        let info = u64_at(&raw, 8)?;
-        Some(Entry {
-            place: u64_at(&raw, 0)?,
-            kind: (info & 0xffff_ffff) as u32,
-            symbol: (info >> 32) as u32,
-            addend: u64_at(&raw, 16)?.cast_signed(),
-        })
+        Entry::parse(&self.raw(image, index)?)
+    }
+
+    /// Every entry in order, the rising ones a piece of the table at a time.
+    fn each(&self, image: &Image, found: &mut dyn FnMut(Entry)) {
+        for first in (0..self.rising).step_by(PIECE as usize) {
+            let count = PIECE.min(self.rising - first);
+            match image.table(self.address.wrapping_add(first * ENTRY), count * ENTRY) {
+                Some(piece) => {
+                    piece.chunks_exact(ENTRY as usize).filter_map(Entry::parse).for_each(&mut *found)
+                }
+                None => {
+                    let entries = (first..first + count).filter_map(|index| self.entry(image, index));
+                    entries.for_each(&mut *found);
+                }
+            }
+        }
+        self.bytes.chunks_exact(ENTRY as usize).filter_map(Entry::parse).for_each(found);
     }
 
     fn at(&self, image: &Image, place: u64) -> Option<Entry> {

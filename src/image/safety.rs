@@ -55,8 +55,9 @@ pub(super) fn check(evaluator: &Evaluator<'_>, found: &Found) -> Safety {
         }
     }
     let mut named = None;
-    for slots in watch.slots.iter().filter(|range| local(range)) {
-        image.tables.links_into(&image, slots.clone(), &mut |place| {
+    // Arrays lie in one piece: all relocations are looked at once for each.
+    for slots in joined(watch.slots.iter().filter(|range| local(range))) {
+        image.tables.links_into(&image, slots, &mut |place| {
             if !watch.fields.iter().any(|field| field.contains(&place)) {
                 named = Some(place);
             }
@@ -67,6 +68,18 @@ pub(super) fn check(evaluator: &Evaluator<'_>, found: &Found) -> Safety {
         None if depends.is_empty() => Safety::Safe,
         None => Safety::Depends(depends),
     }
+}
+
+/// Ranges that follow each other, as one.
+fn joined<'r>(ranges: impl Iterator<Item = &'r Range<u64>>) -> Vec<Range<u64>> {
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            Some(_) | None => joined.push(range.clone()),
+        }
+    }
+    joined
 }
 
 /// What a watched address is.

@@ -60,12 +60,12 @@ fn static_type(image: &Image, address: u64) -> Option<String> {
     // The head of a free-threaded build's object is longer, and has all ones here.
     let head = if image.u32(address.checked_add(12)?)? == u32::MAX { 32 } else { 16 };
     let field = |offset: u64| address.checked_add(head + offset);
-    let Some(Link::Address(name)) = image.link(field(8)?) else { return None };
+    // What is cheap to look at comes first: most addresses are of no type.
     let basic_size = image.u64(field(16)?)?;
-    let flags = image.u64(field(152)?)?;
-    if flags & HEAP_TYPE != 0 || !(16..1 << 20).contains(&basic_size) {
+    if !(16..1 << 20).contains(&basic_size) || image.u64(field(152)?)? & HEAP_TYPE != 0 {
         return None;
     }
+    let Some(Link::Address(name)) = image.link(field(8)?) else { return None };
     let name = image.text(name)?;
     (!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())).then_some(name)
 }

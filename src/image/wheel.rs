@@ -1,5 +1,6 @@
 //! Wheels, read in place: the zip's directory and the shared objects in it, nothing is unpacked to disk.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
@@ -16,6 +17,8 @@ use crate::model::{Facts, Target};
 /// What is unpacked of one entry, whatever its header claims. Larger extension modules exist in a handful of
 /// distributions and are answered with a doubt.
 const LARGEST: u64 = 200 << 20;
+/// What is unpacked for one module with all that lies beside it.
+const MOST: u64 = LARGEST + (16 << 20);
 /// More entries than any wheel has.
 const MOST_ENTRIES: usize = 100_000;
 
@@ -53,8 +56,11 @@ fn module(
     if !inside(Path::new(name)) {
         return Facts::undetermined("its path leaves the wheel");
     }
-    match unpack(archive, name) {
-        Ok(bytes) => inspect(Rc::new(bytes), stem, target, &InWheel { path, names, name }),
+    match unpack(archive, name, LARGEST) {
+        Ok(bytes) => {
+            let left = Cell::new(MOST - bytes.len() as u64);
+            inspect(Rc::new(bytes), stem, target, &InWheel { path, names, name, left })
+        }
         Err(reason) => Facts::undetermined(reason),
     }
 }
@@ -64,13 +70,13 @@ fn inside(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-fn unpack(archive: &mut Archive, name: &str) -> Result<Vec<u8>, String> {
+fn unpack(archive: &mut Archive, name: &str, most: u64) -> Result<Vec<u8>, String> {
     let entry = archive.by_name(name).map_err(|error| format!("the wheel is damaged: {error}"))?;
-    if entry.size() > LARGEST {
+    if entry.size() > most {
         return Err(format!("{} bytes are more than is unpacked", entry.size()));
     }
     let claimed = entry.size();
-    // All at once: a buffer that grows as it is read takes three times as much for a while.
+    // Room for all of it at once: growing would need twice the memory. What is not written costs nothing.
     let mut bytes = Vec::with_capacity(usize::try_from(claimed + 1).unwrap_or_default());
     let read = entry.take(claimed + 1).read_to_end(&mut bytes);
     match read {
@@ -85,13 +91,17 @@ struct InWheel<'w> {
     path: &'w Path,
     names: &'w [String],
     name: &'w str,
+    /// Bytes that may still be unpacked.
+    left: Cell<u64>,
 }
 
 impl InWheel<'_> {
     fn open(&self, wanted: impl Fn(&Path) -> bool) -> Option<Rc<dyn Source>> {
         let name = self.names.iter().find(|name| inside(Path::new(name)) && wanted(Path::new(name)))?;
         let mut archive = ZipArchive::new(BufReader::new(File::open(self.path).ok()?)).ok()?;
-        Some(Rc::new(unpack(&mut archive, name).ok()?))
+        let bytes = unpack(&mut archive, name, self.left.get()).ok()?;
+        self.left.set(self.left.get().saturating_sub(bytes.len() as u64));
+        Some(Rc::new(bytes))
     }
 }
 

@@ -35,6 +35,20 @@ def definition(address):
     return {"kind": "multi", "m_size": read(address + HEAD + 40, ctypes.c_int64), "slots": slots}
 
 
+def exported(address, found, nested=False):
+    """A `PySlot` array (PEP 820), or one of the old kind, with those that it names."""
+    width = ctypes.c_int if nested else ctypes.c_uint16
+    while number := width.from_address(address).value:
+        value = ctypes.c_uint64.from_address(address + 8).value
+        if number in (92, 94):
+            exported(value, found, nested=number == 94)
+        else:
+            found["m_size"] = value if number == 102 else found["m_size"]
+            found["slots"].append([number, value if number in (3, 4, 86, 87, 102) else None])
+        address += 16
+    return found
+
+
 def ask(path, name):
     parent, _, stem = name.rpartition(".")
     prefix = "PyInit_" if stem.isascii() else "PyInitU_"
@@ -46,6 +60,10 @@ def ask(path, name):
         except BaseException as error:
             errors.append(f"{parent}: {type(error).__name__}: {error}")
     library = ctypes.PyDLL(path)
+    export = getattr(library, symbol.replace("PyInit", "PyModExport"), None)
+    if export and sys.version_info >= (3, 15):
+        export.restype = ctypes.c_void_p
+        return exported(export(), {"kind": "export", "m_size": 0, "slots": []})
     try:
         function = getattr(library, symbol)
     except AttributeError:

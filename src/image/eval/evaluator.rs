@@ -11,6 +11,7 @@ use super::overlay::Written;
 use super::processor::{Bus, Convention, Step};
 use super::state::{Condition, HEAP, STACK, STACK_FLOOR, State};
 use super::value::{Name, Value};
+use crate::image::numbers::NumberSet;
 use crate::image::world::World;
 use crate::model::Target;
 
@@ -36,6 +37,8 @@ pub(in crate::image) enum Ending {
     Untold(Option<Rc<str>>),
 }
 
+/// A function of the file that is not followed.
+const OWN: &str = "a local function";
 /// Nested calls deeper than this are not followed.
 const DEEPEST: u32 = 16;
 /// Instructions of all constructors; those of C are a handful, those of C++ would not end.
@@ -69,6 +72,9 @@ pub(in crate::image) enum Effort {
     Size,
 }
 
+/// What following both sides of a branch costs beside an instruction.
+const FORK: u32 = 16;
+
 /// Instructions under [`Effort::Size`].
 const SIZE_FUEL: u32 = 2_000;
 const SIZE_CALL_FUEL: u32 = 100;
@@ -100,7 +106,7 @@ pub(in crate::image) struct Evaluator<'w> {
     /// Local functions that took too long: not entered again.
     hopeless: RefCell<HashSet<u64>>,
     /// Addresses of the instructions that were interpreted.
-    pub(in crate::image) seen: RefCell<HashSet<u64>>,
+    pub(in crate::image) seen: RefCell<NumberSet>,
     /// The same in order, to take those of an unfinished function back.
     seen_log: RefCell<Vec<u64>>,
     /// Some of the file's code ran without being interpreted.
@@ -159,7 +165,9 @@ impl<'w> Evaluator<'w> {
             (entry.at, entry.memory, entry.heap) = (*constructor, state.memory.clone(), state.heap);
             let ends = self.run(entry, 1, &mut limit).unwrap_or_default();
             match <[State; 1]>::try_from(ends) {
-                Ok([end]) if !self.skipped.get() => (state.memory, state.heap) = (end.memory, end.heap),
+                Ok([end]) if !self.skipped.get() && !end.astray => {
+                    (state.memory, state.heap) = (end.memory, end.heap)
+                }
                 Ok(_) | Err(_) => {
                     self.skipped.set(true);
                     self.unsee(mark);
@@ -228,6 +236,7 @@ impl<'w> Evaluator<'w> {
         let mut work = vec![entry.clone()];
         let (mut done, mut ends, mut forks) = (Vec::new(), HashSet::new(), HashSet::new());
         let most = if depth == 0 { MOST_ENDINGS } else { MOST_EXITS };
+        let mut untouched = Untouched::all();
         while let Some(state) = work.pop() {
             let spent = (0..PATH_COST).try_for_each(|_| self.spend(limit));
             let followed =
@@ -236,6 +245,7 @@ impl<'w> Evaluator<'w> {
                 return Ok(done);
             }
             for mut state in followed? {
+                untouched.pass(self.convention, &entry, &state);
                 self.leave(&entry, &mut state);
                 let failed = depth == 0 && state.registers[self.convention.result] == Value::ZERO;
                 if !failed && ends.insert(fingerprint(&state)) {
@@ -249,6 +259,7 @@ impl<'w> Evaluator<'w> {
                 }
             }
         }
+        done.iter_mut().for_each(|state| untouched.keep(self.convention, &entry, state));
         Ok(done)
     }
 
@@ -263,7 +274,7 @@ impl<'w> Evaluator<'w> {
         entry: &State,
     ) -> Result<Vec<State>, Hopeless> {
         loop {
-            self.spend(limit)?;
+            self.spend(limit, 1)?;
             if let Some(name) = self.world.import_at(state.at) {
                 return self.import(state, &name, depth, limit);
             }
@@ -279,7 +290,7 @@ impl<'w> Evaluator<'w> {
                 Step::Branch(condition, to) => match state.test(condition) {
                     Some(true) => state.at = to,
                     Some(false) => {}
-                    None => match forked(&mut state, condition, to, forks) {
+                    None => match self.forked(&mut state, condition, to, forks, limit)? {
                         Some(other) => work.push(other),
                         None => return Ok(Vec::new()),
                     },
@@ -290,7 +301,7 @@ impl<'w> Evaluator<'w> {
                     match state.test(condition) {
                         Some(true) => state.at = to,
                         Some(false) => {}
-                        None => match forked(&mut state, condition, to, forks) {
+                        None => match self.forked(&mut state, condition, to, forks, limit)? {
                             Some(other) => work.push(other),
                             None => return Ok(Vec::new()),
                         },
@@ -298,7 +309,7 @@ impl<'w> Evaluator<'w> {
                 }
                 Step::Either(to) => {
                     state.flags = super::state::Flags::Unknown;
-                    match forked(&mut state, Condition::Untold, to, forks) {
+                    match self.forked(&mut state, Condition::Untold, to, forks, limit)? {
                         Some(other) => work.push(other),
                         None => return Ok(Vec::new()),
                     }
@@ -339,9 +350,33 @@ impl<'w> Evaluator<'w> {
         }
     }
 
-    fn spend(&self, limit: &mut u32) -> Result<(), Hopeless> {
-        self.fuel.set(self.fuel.get().checked_sub(1).ok_or(Hopeless)?);
-        *limit = limit.checked_sub(1).ok_or(Hopeless)?;
+    /// Splits a path at a branch that nothing decides: `state` goes on where the condition fails, the other one
+    /// where it holds. `None` where an equal path came by before.
+    fn forked(
+        &self,
+        state: &mut State,
+        condition: Condition,
+        to: u64,
+        forks: &mut HashSet<u64>,
+        limit: &mut u32,
+    ) -> Result<Option<State>, Hopeless> {
+        if self.effort.get() == Effort::Full {
+            self.spend(limit, FORK)?;
+        }
+        state.prune();
+        if !forks.insert(fingerprint(state)) {
+            return Ok(None);
+        }
+        let mut other = state.clone();
+        other.at = to;
+        fork(&mut other, condition, true);
+        fork(state, condition, false);
+        Ok(Some(other))
+    }
+
+    fn spend(&self, limit: &mut u32, amount: u32) -> Result<(), Hopeless> {
+        self.fuel.set(self.fuel.get().checked_sub(amount).ok_or(Hopeless)?);
+        *limit = limit.checked_sub(amount).ok_or(Hopeless)?;
         Ok(())
     }
 
@@ -394,14 +429,14 @@ impl<'w> Evaluator<'w> {
                 }
                 return Ok(states);
             }
-            if self.fuel.get() == 0 {
+            if self.fuel.get() < FORK {
                 return Err(Hopeless);
             }
             self.hopeless.borrow_mut().insert(to);
             self.unsee(mark);
         }
         self.skipped.set(true);
-        self.opaque(&mut state, "a local function");
+        self.opaque(&mut state, OWN);
         Ok(vec![state])
     }
 
@@ -431,6 +466,7 @@ impl<'w> Evaluator<'w> {
 
     /// A call to code that is not interpreted.
     fn opaque(&self, state: &mut State, name: &str) {
+        let own = name == OWN;
         let api = name.starts_with("Py") || name.starts_with("_Py");
         for argument in self.convention.arguments {
             let Value::Known(address) = state.registers[*argument] else { continue };
@@ -456,6 +492,10 @@ impl<'w> Evaluator<'w> {
         }
         let result = self.fresh(state, Origin::Call(name.into()));
         self.clobber(state);
+        if own {
+            let lost = Value::Unknown(Name::CLOBBERED);
+            self.convention.volatile.iter().for_each(|register| state.registers[*register] = lost);
+        }
         state.registers[self.convention.result] = result;
     }
 
@@ -489,18 +529,25 @@ impl<'w> Evaluator<'w> {
     }
 }
 
-/// Splits a path at a branch that nothing decides: `state` goes on where the condition fails, the other one
-/// where it holds. `None` where an equal path came by before.
-fn forked(state: &mut State, condition: Condition, to: u64, forks: &mut HashSet<u64>) -> Option<State> {
-    state.prune();
-    if !forks.insert(fingerprint(state)) {
-        return None;
+/// Volatile registers that a function leaves alone on every path: compilers know that of their own functions,
+/// and go on using them after a call (`-fipa-ra` of GCC, on by default).
+struct Untouched(u32);
+
+impl Untouched {
+    fn all() -> Self {
+        Self(u32::MAX)
     }
-    let mut other = state.clone();
-    other.at = to;
-    fork(&mut other, condition, true);
-    fork(state, condition, false);
-    Some(other)
+
+    fn pass(&mut self, convention: &Convention, entry: &State, end: &State) {
+        let touched = convention.volatile.iter().filter(|at| entry.registers[**at] != end.registers[**at]);
+        self.0 = touched.fold(self.0, |left, register| left & !(1 << register));
+    }
+
+    fn keep(&self, convention: &Convention, entry: &State, end: &mut State) {
+        for register in convention.volatile.iter().filter(|register| self.0 >> **register & 1 == 1) {
+            end.registers[*register] = entry.registers[*register];
+        }
+    }
 }
 
 fn fork(state: &mut State, condition: Condition, outcome: bool) {
@@ -514,7 +561,7 @@ fn fork(state: &mut State, condition: Condition, outcome: bool) {
 fn fingerprint(state: &State) -> u64 {
     let mut hasher = DefaultHasher::new();
     (state.at, &state.registers, &state.vectors, &state.flags, &state.memory).hash(&mut hasher);
-    (&state.nonzero, &state.definitions, &state.escaped, state.heap).hash(&mut hasher);
+    (&state.nonzero, &state.definitions, &state.escaped, state.heap, state.astray).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -554,7 +601,10 @@ impl Bus for Evaluator<'_> {
     }
 
     fn store(&self, state: &mut State, address: Value, bytes: u32, value: Value) {
-        let Value::Known(address) = address else { return };
+        let Value::Known(address) = address else {
+            state.astray |= address == Value::Unknown(Name::CLOBBERED);
+            return;
+        };
         if (HEAP..STACK).contains(&address) || self.world.writable(address) {
             state.memory.set(address, bytes, value);
         }

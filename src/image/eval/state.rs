@@ -59,6 +59,8 @@ pub(in crate::image) struct State {
     /// Addresses given to code that was not interpreted.
     pub(in crate::image) escaped: Vec<u64>,
     pub(in crate::image) heap: u64,
+    /// Something was written to an address that is not told.
+    pub(in crate::image) astray: bool,
 }
 
 /// Where the interpreted code's heap starts.
@@ -84,6 +86,7 @@ impl State {
             definitions: Vec::new(),
             escaped: Vec::new(),
             heap: HEAP,
+            astray: false,
         }
     }
 
@@ -101,7 +104,7 @@ impl State {
 
     /// Replaces an unknown value by what a branch has shown, wherever it is held.
     pub(in crate::image) fn learn(&mut self, name: Name, value: Value) {
-        if name == Name::NOBODY {
+        if name.is_anonymous() {
             return;
         }
         let vectors = self.vectors.values_mut();
@@ -208,7 +211,7 @@ impl State {
     /// This path, continued where `condition` came out as `outcome`.
     pub(in crate::image) fn assume(&mut self, condition: Condition, outcome: bool) {
         let Some((name, value, bytes)) = self.hinge() else { return };
-        if name == Name::NOBODY {
+        if name.is_anonymous() {
             return;
         }
         let equal = match condition {

@@ -15,6 +15,14 @@ pub(in crate::image) struct Name(pub(in crate::image) u32);
 
 impl Name {
     pub(in crate::image) const NOBODY: Self = Self(0);
+    /// A register after a call of a function of the file that was not followed: equal to nothing either. A
+    /// compiler that knows its own function may know more, and have an address in it (`-fipa-ra`).
+    pub(in crate::image) const CLOBBERED: Self = Self(u32::MAX);
+
+    /// Whether nothing is known to be equal to it.
+    pub(in crate::image) fn is_anonymous(self) -> bool {
+        self == Self::NOBODY || self == Self::CLOBBERED
+    }
 }
 
 impl Value {
@@ -41,12 +49,19 @@ impl Value {
     pub(in crate::image) fn with(self, other: Self, f: impl FnOnce(u64, u64) -> u64) -> Self {
         match (self, other) {
             (Self::Known(a), Self::Known(b)) => Self::Known(f(a, b)),
+            (Self::Unknown(Name::CLOBBERED), _) | (_, Self::Unknown(Name::CLOBBERED)) => {
+                Self::Unknown(Name::CLOBBERED)
+            }
             (Self::Known(_) | Self::Unknown(_), Self::Known(_) | Self::Unknown(_)) => Self::UNKNOWN,
         }
     }
 
     pub(in crate::image) fn map(self, f: impl FnOnce(u64) -> u64) -> Self {
-        self.known().map_or(Self::UNKNOWN, |value| Self::Known(f(value)))
+        match self {
+            Self::Known(value) => Self::Known(f(value)),
+            Self::Unknown(Name::CLOBBERED) => self,
+            Self::Unknown(_) => Self::UNKNOWN,
+        }
     }
 }
 

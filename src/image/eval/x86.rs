@@ -5,7 +5,7 @@ use iced_x86::{
 };
 
 use super::processor::{Bus, Step};
-use super::state::{Condition, Flags, State};
+use super::state::{Condition, Flags, STACK, STACK_FLOOR, State};
 use super::value::{Value, extend, mask};
 
 /// What `fs:0x28` holds in our process: any number does, it is only compared with itself.
@@ -156,6 +156,8 @@ impl Processor<'_> {
         let repeated = self.instruction.has_rep_prefix() || self.instruction.has_repne_prefix();
         let count = if repeated { state.registers[1] } else { Value::Known(1) };
         let (Value::Known(count @ 0..=4096), Value::Known(to)) = (count, state.registers[7]) else {
+            let on_stack = state.registers[7].known().is_some_and(|to| (STACK_FLOOR..STACK).contains(&to));
+            state.astray |= !on_stack;
             return false;
         };
         for index in 0..count {

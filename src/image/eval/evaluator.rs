@@ -73,7 +73,7 @@ pub(in crate::image) enum Effort {
 }
 
 /// What following both sides of a branch costs beside an instruction.
-const FORK: u32 = 16;
+const FORK: u32 = 32;
 
 /// Instructions under [`Effort::Size`].
 const SIZE_FUEL: u32 = 2_000;
@@ -551,8 +551,12 @@ impl Untouched {
 }
 
 fn fork(state: &mut State, condition: Condition, outcome: bool) {
-    if let Some((name, _, _)) = state.hinge() {
-        state.decided.push((name, u64::from(outcome)));
+    // Only what has an origin can be named later, and once is enough: a long loop would fill the memory.
+    if let Some((name, _, _)) = state.hinge().filter(|(name, _, _)| !name.is_anonymous()) {
+        let decided = (name, u64::from(outcome));
+        if !state.decided.contains(&decided) {
+            state.decided.push(decided);
+        }
     }
     state.assume(condition, outcome);
 }

@@ -238,7 +238,7 @@ impl<'w> Evaluator<'w> {
         let most = if depth == 0 { MOST_ENDINGS } else { MOST_EXITS };
         let mut untouched = Untouched::all();
         while let Some(state) = work.pop() {
-            let spent = (0..PATH_COST).try_for_each(|_| self.spend(limit));
+            let spent = self.spend(limit, PATH_COST);
             let followed =
                 spent.and_then(|()| self.follow(state, depth, limit, &mut work, &mut forks, &entry));
             if followed.is_err() && depth == 0 && self.effort.get() == Effort::Size {

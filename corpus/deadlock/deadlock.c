@@ -29,7 +29,9 @@ static int setup(PyObject *module) {
     }
     PyObject *one = PyObject_CallNoArgs(type);
     Py_DECREF(type);
-    return one == NULL ? -1 : PyModule_Add(module, "one", one);
+    int added = one == NULL ? -1 : PyModule_AddObjectRef(module, "one", one);
+    Py_XDECREF(one);
+    return added;
 }
 
 MULTI_PHASE(deadlock, EXEC(setup), SHARED_GIL)

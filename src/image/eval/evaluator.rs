@@ -47,9 +47,6 @@ const CONSTRUCTOR_FUEL: u32 = 2_000;
 const CALL_FUEL: u32 = 20_000;
 /// Instructions of one evaluation.
 const FUEL: u32 = 200_000;
-/// Instructions that taking up a path costs: its state is copied, hashed and compared. What damaged code makes
-/// of a function is nothing but branches (found by the fuzzer: seconds for one file).
-const PATH_COST: u32 = 50;
 /// Different ways in which one call may end before it counts as not understood.
 const MOST_EXITS: usize = 12;
 /// Different paths of the init function.
@@ -72,7 +69,8 @@ pub(in crate::image) enum Effort {
     Size,
 }
 
-/// What following both sides of a branch costs beside an instruction.
+/// What following both sides of a branch costs beside an instruction: a state is copied, hashed and compared.
+/// What damaged code makes of a function is nothing but branches (found by the fuzzer: seconds for one file).
 const FORK: u32 = 32;
 
 /// Instructions under [`Effort::Size`].
@@ -238,9 +236,7 @@ impl<'w> Evaluator<'w> {
         let most = if depth == 0 { MOST_ENDINGS } else { MOST_EXITS };
         let mut untouched = Untouched::all();
         while let Some(state) = work.pop() {
-            let spent = self.spend(limit, PATH_COST);
-            let followed =
-                spent.and_then(|()| self.follow(state, depth, limit, &mut work, &mut forks, &entry));
+            let followed = self.follow(state, depth, limit, &mut work, &mut forks, &entry);
             if followed.is_err() && depth == 0 && self.effort.get() == Effort::Size {
                 return Ok(done);
             }

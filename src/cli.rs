@@ -26,6 +26,9 @@ pub enum Command {
     /// Read what extension modules declare, without running anything: files, wheels, folders. Exit
     /// status 3 where something could not be determined
     Inspect(InspectArgs),
+    /// Print a stored report in another form
+    #[command(after_help = crate::exit::HELP)]
+    Render(RenderArgs),
     /// Print what a shell needs to complete this command line
     #[command(
         after_help = "E.g. wsgiaudit completions bash > ~/.local/share/bash-completion/completions/wsgiaudit"
@@ -41,15 +44,9 @@ pub enum Command {
 pub struct AuditArgs {
     /// A virtualenv, a Python prefix, or a python [default: $VIRTUAL_ENV, else ./.venv]
     pub environment: Option<PathBuf>,
-    /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
-    /// A row for each module, not only for each distribution
-    #[arg(long)]
-    pub modules: bool,
-    /// Where to write what would be printed
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// What is printed.
+    #[command(flatten)]
+    pub print: PrintArgs,
     /// Write the JSON document as well
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -61,12 +58,9 @@ pub struct AuditArgs {
     /// Where wheels for it come from.
     #[command(flatten)]
     pub index: IndexArgs,
-    /// Which modes decide the exit status; may be repeated
-    #[arg(long, value_enum, value_name = "MODE", default_values_t = [Required::OwnGil])]
-    pub require: Vec<Required>,
-    /// Degraded distributions fail the audit too
-    #[arg(long)]
-    pub strict: bool,
+    /// What decides the exit status.
+    #[command(flatten)]
+    pub gate: GateArgs,
     /// Seconds that one trial may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     pub timeout: f64,
@@ -77,12 +71,50 @@ pub struct AuditArgs {
     /// Trials at a time [default: one for each core]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
-    /// Colours
-    #[arg(long, value_enum, default_value_t = Color::Auto)]
-    pub color: Color,
     /// No progress on standard error
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// What is printed, and how.
+#[derive(Debug, Args)]
+pub struct PrintArgs {
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// A row for each module, not only for each distribution
+    #[arg(long)]
+    pub modules: bool,
+    /// Where to write what would be printed
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// What decides the exit status.
+#[derive(Debug, Args)]
+pub struct GateArgs {
+    /// Which modes decide the exit status; may be repeated
+    #[arg(long, value_enum, value_name = "MODE", default_values_t = [Required::OwnGil])]
+    pub require: Vec<Required>,
+    /// Degraded distributions fail the audit too
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// A stored report in another form.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// A report that --json or --format json wrote; `-` for standard input
+    pub report: PathBuf,
+    /// What is printed.
+    #[command(flatten)]
+    pub print: PrintArgs,
+    /// What decides the exit status.
+    #[command(flatten)]
+    pub gate: GateArgs,
 }
 
 /// Passed through to uv or pip.
@@ -134,8 +166,17 @@ pub struct InspectArgs {
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = DeclarationsFormat::Table)]
+    pub format: DeclarationsFormat,
+}
+
+/// A rendering of declarations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeclarationsFormat {
+    /// For a terminal
+    Table,
+    /// The versioned document (schema 1)
+    Json,
 }
 
 /// Which shell.

@@ -1,26 +1,29 @@
 //! Runs what was typed: the audit with its outputs. Output files are opened before the long run, so that a
 //! bad path fails at once.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::audit;
-use crate::cli::{AuditArgs, Cli, Command, Format, InspectArgs, ManArgs};
+use crate::cli::{
+    AuditArgs, Cli, Command, DeclarationsFormat, Format, GateArgs, InspectArgs, ManArgs, PrintArgs,
+    RenderArgs,
+};
 use crate::exit::Exit;
 use crate::image;
 use crate::manual;
-use crate::model::{Facts, Initialisation};
+use crate::model::{Facts, Initialisation, Mode};
 use crate::plan::{Plan, is_coloured};
 use crate::render::progress::Progress;
 use crate::render::table::Style;
 use crate::render::{json, table};
-use crate::report::Report;
+use crate::report::Document;
 use crate::trial::{Stop, sweep_orphans};
 
 /// Runs the command.
@@ -30,6 +33,7 @@ use crate::trial::{Stop, sweep_orphans};
 pub fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         Some(Command::Inspect(args)) => inspect(args),
+        Some(Command::Render(args)) => render(args),
         Some(Command::Completions(args)) => print(&manual::completions(args.shell)).map(|()| Exit::Ready),
         Some(Command::Man(args)) => man(args),
         None => audit(&cli.audit),
@@ -38,8 +42,8 @@ pub fn run(cli: &Cli) -> Result<Exit> {
 
 fn audit(args: &AuditArgs) -> Result<Exit> {
     let plan = Plan::new(args)?;
-    let mut output = args.output.as_deref().map(create).transpose()?;
-    let mut document = args.json.as_deref().map(create).transpose()?;
+    let mut output = Output::open(&args.print)?;
+    let mut json = args.json.as_deref().map(create).transpose()?;
     let stop = Arc::new(Stop::default());
     stop_on_signals(&stop)?;
     sweep_orphans();
@@ -47,16 +51,43 @@ fn audit(args: &AuditArgs) -> Result<Exit> {
     let progress = Progress::new(args.quiet);
     let audited = audit::run(&plan, &progress, &stop);
     progress.finish();
-    let report = audited?;
+    let document = audited?;
 
-    if let Some(file) = &mut document {
-        write(file, &json::render(&report)?)?;
+    if let Some(file) = &mut json {
+        write(file, json::render(&document)?)?;
     }
-    match &mut output {
-        Some(file) => write(file, &text(&report, args, false)?)?,
-        None => write(&mut io::stdout(), &text(&report, args, is_coloured(args.color, &io::stdout()))?)?,
+    output.print(&document, &args.print)?;
+    Ok(if stop.is_set() { Exit::Interrupted } else { exit(&document, &args.gate) })
+}
+
+fn render(args: &RenderArgs) -> Result<Exit> {
+    let document = read(&args.report)?;
+    Output::open(&args.print)?.print(&document, &args.print)?;
+    Ok(exit(&document, &args.gate))
+}
+
+/// A stored report.
+fn read(path: &Path) -> Result<Document> {
+    let text = match path.as_os_str() == "-" {
+        true => io::read_to_string(io::stdin()).context("cannot read standard input")?,
+        false => fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let document: Document = serde_json::from_str(&text).with_context(|| {
+        let what = "is no report of wsgiaudit";
+        format!("{} {what}\nhint: wsgiaudit path/to/venv --json report.json writes one", path.display())
+    })?;
+    match document.schema {
+        1 => Ok(document),
+        other => bail!(
+            "{} has schema {other}, and this wsgiaudit reads schema 1\nhint: use a newer wsgiaudit",
+            path.display()
+        ),
     }
-    Ok(if stop.is_set() { Exit::Interrupted } else { Exit::of(&report, &plan.require, args.strict) })
+}
+
+fn exit(document: &Document, gate: &GateArgs) -> Exit {
+    let required: Vec<Mode> = gate.require.iter().map(|required| required.mode()).collect();
+    Exit::of(document, &required, gate.strict)
 }
 
 /// Declarations only. What cannot be read at all ends it with [`Exit::Incomplete`].
@@ -67,8 +98,8 @@ fn inspect(args: &InspectArgs) -> Result<Exit> {
         all.extend(image::survey(path, None));
     }
     let text = match args.format {
-        Format::Table => table::declarations(&all, width()),
-        Format::Json => json::declarations(&all)?,
+        DeclarationsFormat::Table => table::declarations(&all, width()),
+        DeclarationsFormat::Json => json::declarations(&all)?,
     };
     print(text.as_bytes())?;
     let is_open = |facts: &Facts| facts.initialisation == Initialisation::Undetermined;
@@ -88,10 +119,37 @@ fn print(bytes: &[u8]) -> Result<()> {
     write(&mut io::stdout(), bytes)
 }
 
-fn text(report: &Report, args: &AuditArgs, colour: bool) -> Result<String> {
+/// Where the report goes.
+enum Output {
+    File(File),
+    Stdout,
+}
+
+impl Output {
+    /// Opens it; a bad path fails before the long run.
+    fn open(args: &PrintArgs) -> Result<Self> {
+        Ok(args.output.as_deref().map(create).transpose()?.map_or(Self::Stdout, Self::File))
+    }
+
+    fn print(&mut self, document: &Document, args: &PrintArgs) -> Result<()> {
+        match self {
+            Self::File(file) => write(file, text(document, args, false)?),
+            Self::Stdout => {
+                let mut stdout = io::stdout();
+                let text = text(document, args, is_coloured(args.color, &stdout))?;
+                write(&mut stdout, text)
+            }
+        }
+    }
+}
+
+fn text(document: &Document, args: &PrintArgs, colour: bool) -> Result<String> {
     Ok(match args.format {
-        Format::Table => table::render(report, Style { width: width(), colour, modules: args.modules }),
-        Format::Json => json::render(report)?,
+        Format::Table => {
+            let style = Style { width: width(), colour, modules: args.modules };
+            table::render(&document.with_places()?, style)
+        }
+        Format::Json => json::render(document)?,
     })
 }
 

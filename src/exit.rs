@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::model::{Mode, Verdict};
-use crate::report::Report;
+use crate::report::Document;
 
 /// The table for `--help`.
 pub const HELP: &str = "Exit status:
@@ -30,7 +30,7 @@ pub enum Exit {
 
 impl Exit {
     /// What a report says of these modes. One that was not tried is incomplete.
-    pub fn of(report: &Report, required: &[Mode], strict: bool) -> Self {
+    pub fn of(report: &Document, required: &[Mode], strict: bool) -> Self {
         let has = |verdict| required.iter().any(|mode| report.count(*mode, verdict) > 0);
         let is_open = required.iter().any(|mode| !report.modes.contains(mode));
         if has(Verdict::Unsafe) || has(Verdict::Blocked) || (strict && has(Verdict::Degraded)) {

@@ -51,7 +51,7 @@ impl Plan {
                 false => FreeThreaded::Named(named.clone()),
             }),
             index: index(&args.index),
-            require: args.require.iter().map(|required| required.mode()).collect(),
+            require: args.gate.require.iter().map(|required| required.mode()).collect(),
             limits: Limits { timeout: Duration::from_secs_f64(args.timeout), sandbox: !args.no_sandbox },
             jobs: args.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
         })

@@ -126,7 +126,8 @@ fn the_same_input_gives_the_same_bytes() {
             .arg(jobs)
             .run()
             .ended_with(1)
-            .out
+            .body()
+            .to_string()
     };
     assert_eq!(run("1"), run("4"));
 }

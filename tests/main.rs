@@ -17,6 +17,7 @@ mod hostile_files;
 mod house;
 mod interruption;
 mod packaging;
+mod reports;
 mod sandbox;
 mod standard_library;
 mod support;

@@ -150,7 +150,8 @@ fn judgement(distribution: &Distribution, why: &Absent) -> Judgement {
         Absent::Unknown(why) => (Verdict::Unknown, format!("is not in the free-threaded environment: {why}")),
     };
     let module = distribution.top_level.first().unwrap_or(&distribution.name).clone();
-    let cause = Cause { chain: vec![module.clone()], module, what: reason.clone() };
+    let cause =
+        Cause { rule: "no-free-threaded-wheel", chain: vec![module.clone()], module, what: reason.clone() };
     let cause = (verdict == Verdict::Blocked).then_some(cause);
     Judgement { cause, ..Judgement::plain(verdict, reason) }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -11,7 +12,8 @@ use super::scratch::Scratch;
 use crate::image;
 use crate::model::{Environment, Interpreter, Mode};
 use crate::plan::Plan;
-use crate::report::{Evidence, Report, assemble, join};
+use crate::report::v1::Header;
+use crate::report::{Document, Evidence, Places, Report, assemble, join};
 use crate::rules::Beside;
 use crate::trial::{self, Library, Listener, Stop, Subject, Trials, Trying};
 use crate::venv::{self, Installation, Located};
@@ -21,7 +23,8 @@ use crate::venv::{self, Installation, Located};
 /// # Errors
 /// When there is no environment, or the audit's own folder cannot be made. What is wrong inside the
 /// environment is part of the report.
-pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> {
+pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document> {
+    let (started, clock) = (jiff::Timestamp::now(), Instant::now());
     let scratch = Scratch::new()?;
     let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
     let running = Running { plan, scratch: &scratch, library: &library, listener, stop };
@@ -30,11 +33,21 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Report> 
     if stop.is_set() {
         first.trouble.push("interrupted: what was not tried by then is unknown".to_owned());
     }
+    let mut places = Places::default();
+    places.add("scratch", scratch.path());
+    first.name_places(&mut places, ["environment", "python"]);
+    if let Some(second) = &second {
+        second.audited.name_places(&mut places, ["free-threaded environment", "free-threaded python"]);
+    }
     let report = first.report(None);
-    Ok(match second {
+    let report = match second {
         Some(second) => join(report, second.audited.report(Some(&second.beside)), &second.absent),
         None => report,
-    })
+    };
+    let document = places.hide(&Document::from(&report)).context("cannot write the report")?;
+    let started = started.round(jiff::Unit::Second).unwrap_or(started).to_string();
+    let header = Header { started, seconds: clock.elapsed().as_secs_f64(), places: places.named() };
+    Ok(Document { header: Some(header), ..document })
 }
 
 /// What an audit works with.
@@ -68,6 +81,15 @@ pub(super) struct Audited {
 }
 
 impl Audited {
+    /// The folders whose names do not belong into the report: the environment's, and its base Python's.
+    fn name_places(&self, places: &mut Places, [environment, python]: [&str; 2]) {
+        places.add(environment, &self.environment.root);
+        let interpreter = self.environment.interpreter.as_ref();
+        if let Some(prefix) = interpreter.and_then(|interpreter| interpreter.base_prefix.as_deref()) {
+            places.add(python, prefix);
+        }
+    }
+
     fn report(self, beside: Option<&Beside>) -> Report {
         assemble(Evidence {
             environment: &self.environment,
@@ -258,6 +280,7 @@ mod tests {
             abi: String::new(),
             suffixes: Vec::new(),
             platform: String::new(),
+            base_prefix: None,
             site: Vec::new(),
             editable: Vec::new(),
             no_trials: no_trials.map(str::to_owned),

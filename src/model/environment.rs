@@ -23,6 +23,8 @@ pub struct Interpreter {
     pub suffixes: Vec<String>,
     /// `sysconfig.get_platform()`, e.g. `linux-x86_64`.
     pub platform: String,
+    /// `sys.base_prefix`: the installation that a virtualenv was made from; `None` where it is not known.
+    pub base_prefix: Option<PathBuf>,
     /// Folders on `sys.path` that hold what is installed (not the standard library), in order.
     pub site: Vec<PathBuf>,
     /// Sources of editable installs that a finder, not `sys.path`, makes importable: name, folder or file.

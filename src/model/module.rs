@@ -19,9 +19,17 @@ pub struct Module {
     pub kind: FileKind,
     /// What it declares.
     pub facts: Facts,
+    /// The file's SHA-256, in hexadecimal, of an extension module that could be read.
+    pub sha256: Option<String>,
 }
 
 impl Module {
+    /// The folder on `sys.path` that it was found below.
+    pub fn folder(&self) -> String {
+        let path = self.path.to_string_lossy();
+        path.strip_suffix(self.file.as_str()).unwrap_or(&path).trim_end_matches('/').to_owned()
+    }
+
     /// Whether importing its name is worth a trial. A damaged file is: the control shows what Python makes
     /// of it.
     pub fn is_tried(&self) -> bool {

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// Worst first, so `min` of several is the worst (design: Modes and verdicts).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Gets past CPython's check, or only reaches it, and then crashes, hangs or corrupts.
     Unsafe,
@@ -59,6 +63,8 @@ pub struct Judgement {
 /// Where a failure comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cause {
+    /// The rule's id.
+    pub rule: &'static str,
     /// Dotted name of the extension module (or Python module) at the root.
     pub module: String,
     /// The imports that lead there, outermost first, ending in `module`.

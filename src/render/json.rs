@@ -2,14 +2,14 @@
 
 use super::escape::escape_json;
 use crate::model::Facts;
-use crate::report::{Declarations, Document, Report};
+use crate::report::{Declarations, Document};
 
 /// The document, indented, with a newline at the end.
 ///
 /// # Errors
 /// None that can happen with a document's types; passed on all the same.
-pub fn render(report: &Report) -> serde_json::Result<String> {
-    text(&Document::from(report))
+pub fn render(document: &Document) -> serde_json::Result<String> {
+    text(document)
 }
 
 /// What files declare, by name: the same fields as in the document.

@@ -1,7 +1,6 @@
 //! The report for a terminal: distributions worst first, what stands in the way, and the answer.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use comfy_table::{
@@ -9,9 +8,8 @@ use comfy_table::{
 };
 
 use super::escape::{escape, escape_within};
-use crate::model::{Declared, Facts, FileKind, Judgement, Mode, Verdict};
-use crate::report::{Blocked, Blocker, DistributionRow, ModuleRow, Report};
-use crate::rules::declaration;
+use crate::model::{Declared, Facts, Mode, Verdict};
+use crate::report::v1::{Blocked, Blocker, Distribution, Document, Judged, Module};
 
 /// How to draw it.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +26,14 @@ pub struct Style {
 const BLOCKERS: usize = 20;
 
 /// Renders the whole report.
-pub fn render(report: &Report, style: Style) -> String {
+pub fn render(report: &Document, style: Style) -> String {
     let mut text = String::new();
-    if let Some(python) = &report.python {
+    if let Some(python) = &report.environment {
         let build = if python.free_threaded { ", free-threaded" } else { "" };
-        let beside = report.free_threaded.as_ref().map(|other| escape(&other.release).into_owned());
+        let beside = report.free_threaded.as_ref().map(|other| escape(&other.python).into_owned());
         let beside =
             beside.map(|release| format!("; beside it {release}, free-threaded")).unwrap_or_default();
-        let (release, platform) = (escape(&python.release), escape(&python.platform));
+        let (release, platform) = (escape(&python.python), escape(&python.platform));
         let _ = writeln!(text, "Python {release}{build}, {platform}{beside}");
     }
     if style.modules {
@@ -65,23 +63,23 @@ pub fn render(report: &Report, style: Style) -> String {
     text
 }
 
-fn distributions(report: &Report, style: Style) -> String {
+fn distributions(report: &Document, style: Style) -> String {
     let modes = columns(report);
     let header =
         [["Distribution", "Version", "Modules", "Declaration"].as_slice(), &names(&modes), &["Reason"]];
     let (shown, plain): (Vec<_>, Vec<_>) = report.distributions.iter().partition(|row| {
-        let is_fine = |judgement: &Judgement| match judgement.verdict {
+        let is_fine = |judgement: &Judged| match judgement.verdict {
             Verdict::Ready | Verdict::NotApplicable => true,
             Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::Degraded => false,
         };
-        row.modules > 0 || !row.judgements.values().all(is_fine)
+        row.extension_modules > 0 || !row.modes.values().all(is_fine)
     });
     let mut text =
         table(style, &header.concat(), shown.into_iter().map(|row| distribution_row(row, &modes, style)));
     if !plain.is_empty() {
         let _ = writeln!(
             text,
-            "And {} without extension modules, all of them ready.",
+            "And {} without extension modules, none of them in the way.",
             distributions_in_words(plain.len())
         );
     }
@@ -94,7 +92,7 @@ fn distributions_in_words(count: usize) -> String {
 
 /// The modes that have a column. Application groups of a free-threaded build are in the JSON document, and below
 /// where they differ.
-fn columns(report: &Report) -> Vec<Mode> {
+fn columns(report: &Document) -> Vec<Mode> {
     let has_column = |mode: &Mode| match mode {
         Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded => true,
         Mode::Main | Mode::FreeThreadedGroup => false,
@@ -106,16 +104,20 @@ fn names(modes: &[Mode]) -> Vec<&'static str> {
     modes.iter().map(|mode| mode.name()).collect()
 }
 
-fn distribution_row(row: &DistributionRow, modes: &[Mode], style: Style) -> Vec<Cell> {
-    let verdicts = modes.iter().map(|mode| verdict_cell(row.judgements.get(mode), style));
+fn distribution_row(row: &Distribution, modes: &[Mode], style: Style) -> Vec<Cell> {
+    let verdicts = modes.iter().map(|mode| verdict_cell(row.modes.get(mode), style));
     let mut cells = vec![
         text_cell(row.name.as_deref().unwrap_or("(no distribution)"), 32),
         text_cell(&row.version, 16),
-        Cell::new(if row.modules == 0 { "-".to_owned() } else { row.modules.to_string() }),
+        Cell::new(if row.extension_modules == 0 {
+            "-".to_owned()
+        } else {
+            row.extension_modules.to_string()
+        }),
         text_cell(&row.declaration, 60),
     ];
     cells.extend(verdicts);
-    cells.push(text_cell(&reason(&row.judgements), 300));
+    cells.push(text_cell(&reason(|mode| row.modes.get(&mode)), 300));
     cells
 }
 
@@ -146,42 +148,44 @@ fn slot_cell(declared: Declared) -> Cell {
     })
 }
 
-fn modules(report: &Report, style: Style) -> String {
+fn modules(report: &Document, style: Style) -> String {
     let modes = columns(report);
     let header = [["Module", "Distribution", "Declaration"].as_slice(), &names(&modes), &["Reason"]].concat();
     table(style, &header, report.modules.iter().map(|row| module_row(row, &modes, style)))
 }
 
-fn module_row(row: &ModuleRow, modes: &[Mode], style: Style) -> Vec<Cell> {
-    let is_module = row.kind == FileKind::ExtensionModule;
-    let declares = if is_module { declaration(&row.facts) } else { row.kind.name().replace('-', " ") };
+fn module_row(row: &Module, modes: &[Mode], style: Style) -> Vec<Cell> {
+    let declaration = row.declaration.as_ref().filter(|_| row.kind == "extension-module");
+    let is_module = declaration.is_some();
+    let declares = declaration.map_or_else(|| row.kind.replace('-', " "), |each| each.summary.clone());
     let mut cells = vec![
         text_cell(if is_module { &row.name } else { &row.file }, 80),
         text_cell(row.distribution.as_deref().unwrap_or("(none)"), 32),
         text_cell(&declares, 40),
     ];
-    cells.extend(modes.iter().map(|mode| verdict_cell(row.judgements.get(mode), style)));
+    cells
+        .extend(modes.iter().map(|mode| verdict_cell(row.modes.get(mode).map(|tried| &tried.judged), style)));
     cells.push(text_cell(&reason_and_findings(row), 300));
     cells
 }
 
-fn reason_and_findings(row: &ModuleRow) -> String {
-    let reason = reason(&row.judgements);
+fn reason_and_findings(row: &Module) -> String {
+    let reason = reason(|mode| row.modes.get(&mode).map(|tried| &tried.judged));
     let findings = row.findings.iter().map(|finding| format!("{}: {}", finding.rule, finding.text));
     [reason].into_iter().filter(|reason| !reason.is_empty()).chain(findings).collect::<Vec<_>>().join("; ")
 }
 
 /// The reason for own-gil; where that is fine, the one for shared-gil. Then the one for free-threaded.
-fn reason(judgements: &BTreeMap<Mode, Judgement>) -> String {
-    let own = judgements.get(&Mode::OwnGil).filter(|own| !own.reason.is_empty());
-    let other = |mode| judgements.get(&mode).filter(|other| !other.reason.is_empty());
-    let named = |mode: Mode, other: &Judgement| format!("{mode}: {}", other.reason);
+fn reason<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>) -> String {
+    let own = judged(Mode::OwnGil).filter(|own| !own.reason.is_empty());
+    let other = |mode| judged(mode).filter(|other| !other.reason.is_empty());
+    let named = |mode: Mode, other: &Judged| format!("{mode}: {}", other.reason);
     let first = match (own, other(Mode::SharedGil)) {
         (Some(own), _) => Some(own.reason.clone()),
         (None, Some(shared)) if shared.verdict != Verdict::Ready => Some(named(Mode::SharedGil, shared)),
         (None, _) => None,
     };
-    let same = |free: &&Judgement| own.is_none_or(|own| own.reason != free.reason);
+    let same = |free: &&Judged| own.is_none_or(|own| own.reason != free.reason);
     let second = other(Mode::FreeThreaded).filter(same).map(|free| named(Mode::FreeThreaded, free));
     first.into_iter().chain(second).collect::<Vec<_>>().join("; ")
 }
@@ -214,7 +218,7 @@ fn text_cell(text: &str, most: usize) -> Cell {
     Cell::new(escape_within(text, most))
 }
 
-fn verdict_cell(judgement: Option<&Judgement>, style: Style) -> Cell {
+fn verdict_cell(judgement: Option<&Judged>, style: Style) -> Cell {
     let Some(judgement) = judgement else { return Cell::new("-") };
     let word = match judgement.verdict {
         Verdict::NotApplicable => "n/a",
@@ -247,7 +251,7 @@ const LEGEND_OF_SLOT_4: &str = "Slot 4 is Py_mod_gil: 1 needs no GIL. Without it
 
 /// What stands in the way of a mode, each root once. Of application groups on a free-threaded build, what does not
 /// stand in the main interpreter's way too.
-fn in_the_way(report: &Report, mode: Mode) -> String {
+fn in_the_way(report: &Document, mode: Mode) -> String {
     let of = |mode| report.blockers.get(&mode).map(Vec::as_slice).unwrap_or_default();
     let told = if mode == Mode::FreeThreadedGroup { of(Mode::FreeThreaded) } else { &[] };
     let is_new = |blocker: &&Blocker| !told.iter().any(|other| other.distribution == blocker.distribution);
@@ -282,7 +286,7 @@ fn in_the_way(report: &Report, mode: Mode) -> String {
 }
 
 /// `3 root causes block 14 distributions`.
-fn counted(report: &Report, mode: Mode, roots: usize) -> String {
+fn counted(report: &Document, mode: Mode, roots: usize) -> String {
     let blocked = report.count(mode, Verdict::Unsafe) + report.count(mode, Verdict::Blocked);
     let (roots, verb) = match roots {
         1 => ("1 root cause".to_owned(), "blocks"),
@@ -306,12 +310,12 @@ fn beside(blocked: &Blocked) -> String {
 }
 
 fn roots(blocker: &Blocker) -> String {
-    let Some((module, what)) = blocker.roots.first() else { return String::new() };
+    let Some(root) = blocker.roots.first() else { return String::new() };
     let more = match blocker.roots.len() {
         1 => String::new(),
         count => format!(" (and {} more of its modules)", count - 1),
     };
-    format!("{}: {}{more}", escape(module), escape_within(what, 200))
+    format!("{}: {}{more}", escape(&root.module), escape_within(&root.what, 200))
 }
 
 /// `pandas -> numpy -> numpy._core._multiarray_umath`: one step a top-level package, and the root.
@@ -330,7 +334,7 @@ fn short(chain: &[String]) -> String {
 }
 
 /// Which of the two roads has less in its way.
-fn nearer(report: &Report) -> String {
+fn nearer(report: &Document) -> String {
     let count = |mode| report.count(mode, Verdict::Unsafe) + report.count(mode, Verdict::Blocked);
     let (own, free) = (count(Mode::OwnGil), count(Mode::FreeThreaded));
     let unknown = report.count(Mode::FreeThreaded, Verdict::Unknown);
@@ -348,7 +352,7 @@ fn nearer(report: &Report) -> String {
 }
 
 /// A closing line: the question's answer.
-fn answer(report: &Report, mode: Mode) -> String {
+fn answer(report: &Document, mode: Mode) -> String {
     let directive = match mode {
         Mode::FreeThreaded => "WSGIFreeThreading On",
         Mode::FreeThreadedGroup => "WSGIFreeThreading On, in application groups",

@@ -91,6 +91,8 @@ fn module_row(
     ModuleRow {
         name: subject.name.clone(),
         file: subject.file.clone(),
+        folder: subject.folder(),
+        sha256: subject.sha256.clone(),
         distribution: distribution.map(|distribution| distribution.name.clone()),
         kind: subject.kind.clone(),
         facts: subject.facts.clone(),

@@ -116,7 +116,12 @@ fn absent_distribution(row: &mut DistributionRow, absent: &BTreeMap<String, Judg
         row.judgements.insert(mode, judgement.clone());
         for name in &mut row.top_level {
             let module = name.name.clone();
-            let cause = Cause { chain: vec![module.clone()], module, what: judgement.reason.clone() };
+            let cause = Cause {
+                rule: "no-free-threaded-wheel",
+                chain: vec![module.clone()],
+                module,
+                what: judgement.reason.clone(),
+            };
             let cause = (judgement.verdict == Verdict::Blocked).then_some(cause);
             name.judgements.insert(mode, Judgement { cause, ..judgement.clone() });
         }

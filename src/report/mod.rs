@@ -3,10 +3,12 @@
 mod assemble;
 mod blockers;
 mod join;
+mod places;
 mod rows;
-mod v1;
+pub mod v1;
 
 pub use assemble::{Evidence, assemble};
 pub use join::{join, normalised};
+pub use places::Places;
 pub use rows::{Blocked, Blocker, DistributionRow, ModuleRow, NameRow, OtherBuild, Python, Report};
 pub use v1::{Declarations, Document};

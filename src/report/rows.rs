@@ -75,6 +75,10 @@ pub struct ModuleRow {
     pub name: String,
     /// Relative to the folder on `sys.path` that it was found below.
     pub file: String,
+    /// That folder.
+    pub folder: String,
+    /// The file's SHA-256, in hexadecimal, of an extension module.
+    pub sha256: Option<String>,
     /// The distribution that claims it.
     pub distribution: Option<String>,
     /// What the file is.
@@ -122,19 +126,4 @@ pub struct Blocked {
     /// and by what the modules that it loads in the control declare. Empty: nothing else is known to be in
     /// its way.
     pub also_needs: Vec<String>,
-}
-
-impl Report {
-    /// The answer in this mode; `unknown` where it was not asked.
-    pub fn answer(&self, mode: Mode) -> Verdict {
-        self.answers.get(&mode).copied().unwrap_or(Verdict::Unknown)
-    }
-
-    /// How many distributions have this verdict in this mode.
-    pub fn count(&self, mode: Mode, verdict: Verdict) -> usize {
-        self.distributions
-            .iter()
-            .filter(|row| row.judgements.get(&mode).is_some_and(|judgement| judgement.verdict == verdict))
-            .count()
-    }
 }

@@ -1,7 +1,7 @@
 //! Follows a failure to its root: the module that did it, and the imports that lead there.
 
 use super::{Case, words};
-use crate::model::{Cause, Mode, NotRun, Outcome, Place, Trial};
+use crate::model::{Cause, Mode, NotRun, Outcome, Place, Refuser, Trial};
 
 /// A failure, followed to its root.
 pub(super) struct Root<'a> {
@@ -41,7 +41,22 @@ pub(super) fn root<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Option<Roo
     way.extend(chain);
     way.push(module.clone());
     let what = words::did(trial, case.facts.get(module.as_str()).copied());
-    Some(Root { trial, cause: Cause { module, chain: once_each(way), what } })
+    let rule = rule(&trial.outcome)?;
+    Some(Root { trial, cause: Cause { rule, module, chain: once_each(way), what } })
+}
+
+/// The id of the rule that such an outcome breaks.
+fn rule(outcome: &Outcome) -> Option<&'static str> {
+    Some(match outcome {
+        Outcome::Refused { by: Refuser::CPython, .. } => "refused",
+        Outcome::Refused { by: Refuser::Module, .. } => "refuses-by-itself",
+        Outcome::Raised { .. } => "raises",
+        Outcome::Crashed { .. } => "crashes",
+        Outcome::TimedOut { .. } => "hangs",
+        Outcome::LeftThreads { .. } => "leaves-threads",
+        Outcome::Shares { .. } => "shares-objects",
+        Outcome::Imported | Outcome::NotRun(_) => return None,
+    })
 }
 
 /// What was being loaded when it happened; else the subject.

@@ -35,7 +35,12 @@ pub(super) fn only_here(case: &Case<'_>, name: &str) -> Option<Judgement> {
             let why = missing.and_then(|missing| Some((missing, beside.absent.get(missing)?)));
             if let Some((missing, what)) = why {
                 let chain = root.cause.chain.into_iter().chain([missing.to_owned()]).collect();
-                let cause = Cause { module: missing.to_owned(), chain, what: what.clone() };
+                let cause = Cause {
+                    rule: "no-free-threaded-wheel",
+                    module: missing.to_owned(),
+                    chain,
+                    what: what.clone(),
+                };
                 let reason = format!("needs {missing}, which {what}");
                 return Some(Judgement { cause: Some(cause), ..Judgement::plain(Verdict::Blocked, reason) });
             }
@@ -60,7 +65,12 @@ pub(super) fn lost_on_this_build(case: &Case<'_>, trial: &Trial, control: &Trial
         1 => format!("imports without {first}, {what}"),
         count => format!("imports without {first} and {} more, {what}", count - 1),
     };
-    let cause = Cause { chain: vec![trial.subject.clone(), first.clone()], module: first, what };
+    let cause = Cause {
+        rule: "lost-accelerator",
+        chain: vec![trial.subject.clone(), first.clone()],
+        module: first,
+        what,
+    };
     Some(Judgement { verdict: Verdict::Degraded, reason, cause: Some(cause), lost })
 }
 
@@ -104,6 +114,6 @@ fn blocked(case: &Case<'_>, trial: &Trial, load: &Load) -> Judgement {
         true => what.clone(),
         false => format!("needs {}, which {what}", load.name),
     };
-    let cause = Cause { module: load.name.clone(), chain, what };
+    let cause = Cause { rule: "switches-gil-on", module: load.name.clone(), chain, what };
     Judgement { cause: Some(cause), ..Judgement::plain(Verdict::Blocked, reason) }
 }

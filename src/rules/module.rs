@@ -126,7 +126,12 @@ fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
     Judgement {
         verdict: Verdict::Degraded,
         reason: format!("imports without {first}{more}, {what}"),
-        cause: Some(Cause { module: first.clone(), chain: vec![trial.subject.clone(), first.clone()], what }),
+        cause: Some(Cause {
+            rule: "lost-accelerator",
+            module: first.clone(),
+            chain: vec![trial.subject.clone(), first.clone()],
+            what,
+        }),
         lost,
     }
 }

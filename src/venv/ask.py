@@ -49,6 +49,7 @@ answer = {
     "abi": (sysconfig.get_config_var("EXT_SUFFIX") or "").strip(".").rsplit(".", 1)[0],
     "suffixes": importlib.machinery.EXTENSION_SUFFIXES,
     "platform": sysconfig.get_platform(),
+    "base_prefix": sys.base_prefix,
     "site": site,
     "editable": editable(site),
     "no_trials": trials_impossible(),

@@ -54,6 +54,15 @@ impl From<Output> for Said {
 }
 
 impl Said {
+    /// The report that was printed as JSON, without its header: what must be the same in every run.
+    #[track_caller]
+    pub(crate) fn body(&self) -> serde_json::Value {
+        let mut report: serde_json::Value = serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("{error}\n{}{}", self.out, self.err));
+        report.as_object_mut().unwrap().remove("header").unwrap();
+        report
+    }
+
     /// Panics unless the command ended with this status.
     #[track_caller]
     pub(crate) fn ended_with(self, status: i32) -> Self {

@@ -1,0 +1,263 @@
+//! From the inner report to the document.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Blocked, Blocker, Cause, Crash, Declaration, Declarations, Distribution, Document, FailedLoad, Finding,
+    Hazard, Inspected, Judged, Module, Name, Outcome, Python, Root, Shared, SlotValue, Tool, Tried,
+};
+use crate::model::{self, Declared, Facts, FileKind, Judgement, Load, Mode, NotRun, Place, Refuser, Trial};
+use crate::report::{self, DistributionRow, ModuleRow, NameRow, Report};
+use crate::rules;
+
+impl Declarations {
+    /// Of these files, in their order.
+    pub fn new(all: &[(String, Facts)]) -> Self {
+        let files =
+            all.iter().map(|(file, facts)| Inspected { file: file.clone(), declaration: declaration(facts) });
+        Self { schema: 1, tool: Tool::this(), files: files.collect() }
+    }
+}
+
+impl Tool {
+    /// This program.
+    pub fn this() -> Self {
+        Self { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}
+
+impl From<&Report> for Document {
+    fn from(report: &Report) -> Self {
+        Self {
+            schema: 1,
+            tool: Tool::this(),
+            header: None,
+            environment: report.python.as_ref().map(python),
+            free_threaded: report.free_threaded.as_ref().map(python),
+            modes: report.modes.clone(),
+            answers: report.answers.clone(),
+            distributions: report.distributions.iter().map(distribution).collect(),
+            modules: report.modules.iter().map(module).collect(),
+            blockers: report
+                .blockers
+                .iter()
+                .map(|(mode, all)| (*mode, all.iter().map(blocker).collect()))
+                .collect(),
+            notes: report.notes.clone(),
+            trouble: report.trouble.clone(),
+        }
+    }
+}
+
+fn python(python: &report::Python) -> Python {
+    Python {
+        python: python.release.clone(),
+        abi: python.abi.clone(),
+        platform: python.platform.clone(),
+        free_threaded: python.free_threaded,
+    }
+}
+
+fn distribution(row: &DistributionRow) -> Distribution {
+    Distribution {
+        name: row.name.clone(),
+        version: row.version.clone(),
+        extension_modules: row.modules,
+        declaration: row.declaration.clone(),
+        modes: row.judgements.iter().map(|(mode, judgement)| (*mode, judged(judgement))).collect(),
+        top_level: row.top_level.iter().map(name).collect(),
+    }
+}
+
+fn name(row: &NameRow) -> Name {
+    Name { name: row.name.clone(), modes: tried(&row.judgements, &row.trials) }
+}
+
+fn module(row: &ModuleRow) -> Module {
+    let has_declaration = matches!(row.kind, FileKind::ExtensionModule | FileKind::Shadowed(_));
+    Module {
+        name: row.name.clone(),
+        file: row.file.clone(),
+        folder: row.folder.clone(),
+        sha256: row.sha256.clone(),
+        distribution: row.distribution.clone(),
+        kind: row.kind.name().to_owned(),
+        declaration: has_declaration.then(|| declaration(&row.facts)),
+        free_threaded_build: row
+            .other_build
+            .as_ref()
+            .map(|other| Inspected { file: other.file.clone(), declaration: declaration(&other.facts) }),
+        modes: tried(&row.judgements, &row.trials),
+        findings: row
+            .findings
+            .iter()
+            .map(|finding| Finding {
+                rule: finding.rule.to_owned(),
+                text: finding.text.clone(),
+                add: finding.add.iter().map(|line| (*line).to_owned()).collect(),
+            })
+            .collect(),
+    }
+}
+
+fn declaration(facts: &Facts) -> Declaration {
+    Declaration {
+        summary: rules::declaration(facts),
+        init_function: facts.init_function.clone(),
+        initialisation: facts.initialisation.name().to_owned(),
+        m_size: facts.m_size,
+        multiple_interpreters: slot(facts.multiple_interpreters()),
+        gil: slot(facts.gil()),
+        slots: facts.slots.as_ref().map(|slots| slots.iter().map(|slot| (slot.id, slot.value)).collect()),
+        hazards: facts.hazards.iter().map(hazard).collect(),
+        doubts: facts.doubts.iter().map(|doubt| doubt.0.clone()).collect(),
+    }
+}
+
+fn slot(declared: Declared) -> SlotValue {
+    match declared {
+        Declared::Undetermined => SlotValue::Word("undetermined".to_owned()),
+        Declared::Absent => SlotValue::Word("absent".to_owned()),
+        Declared::Value(value) => SlotValue::Value(value),
+    }
+}
+
+fn hazard(hazard: &model::Hazard) -> Hazard {
+    Hazard { kind: hazard.kind.name().to_owned(), evidence: hazard.evidence.clone() }
+}
+
+fn tried(judgements: &BTreeMap<Mode, Judgement>, trials: &BTreeMap<Mode, Trial>) -> BTreeMap<Mode, Tried> {
+    let each = judgements.iter().map(|(mode, judgement)| {
+        (*mode, Tried { outcome: trials.get(mode).map(outcome), judged: judged(judgement) })
+    });
+    each.collect()
+}
+
+fn judged(judgement: &Judgement) -> Judged {
+    Judged {
+        verdict: judgement.verdict,
+        reason: judgement.reason.clone(),
+        cause: judgement.cause.as_ref().map(|cause| Cause {
+            rule: cause.rule.to_owned(),
+            module: cause.module.clone(),
+            chain: cause.chain.clone(),
+            what: cause.what.clone(),
+        }),
+        lost: judgement.lost.clone(),
+    }
+}
+
+fn crash(crash: &model::Crash) -> Crash {
+    Crash {
+        address: crash.address.map(|address| format!("{address:#x}")),
+        object: crash.site.as_ref().map(|site| site.object.clone()),
+        symbol: crash.site.as_ref().and_then(|site| site.symbol.clone()),
+        offset: crash.site.as_ref().map(|site| format!("{:#x}", site.offset)),
+        stack: crash.stack.clone(),
+    }
+}
+
+fn outcome(trial: &Trial) -> Outcome {
+    let base = Outcome {
+        after: trial.after.clone(),
+        through: trial.through.clone(),
+        failed_loads: trial.loads.iter().filter_map(failed_load).collect(),
+        printed: trial.printed.clone(),
+        crash: trial.crash.as_ref().map(crash),
+        ..Outcome::default()
+    };
+    match &trial.outcome {
+        model::Outcome::Imported => Outcome { kind: "imported".to_owned(), ..base },
+        model::Outcome::Refused { by, module, place, error } => Outcome {
+            kind: "refused".to_owned(),
+            by: Some(match by {
+                Refuser::CPython => "cpython".to_owned(),
+                Refuser::Module => "module".to_owned(),
+            }),
+            module: Some(module.clone()),
+            place: Some(place.name().to_owned()),
+            error: Some(error.kind.clone()),
+            text: Some(error.text.clone()),
+            ..base
+        },
+        model::Outcome::Raised { place, error, suspect } => Outcome {
+            kind: "raised".to_owned(),
+            module: suspect.clone(),
+            place: Some(place.name().to_owned()),
+            error: Some(error.kind.clone()),
+            text: Some(error.text.clone()),
+            ..base
+        },
+        model::Outcome::Crashed { how, place, loading } => Outcome {
+            kind: "crashed".to_owned(),
+            module: loading.clone(),
+            place: Some(place.name().to_owned()),
+            text: Some(how.to_string()),
+            ..base
+        },
+        model::Outcome::TimedOut { place, loading } => Outcome {
+            kind: "timed-out".to_owned(),
+            module: loading.clone(),
+            place: Some(place.name().to_owned()),
+            ..base
+        },
+        model::Outcome::Shares { count, objects } => Outcome {
+            kind: "shares".to_owned(),
+            place: Some(Place::SecondInterpreter.name().to_owned()),
+            module: objects.iter().find_map(|object| object.module.clone()),
+            shared: objects
+                .iter()
+                .map(|object| Shared {
+                    kind: object.kind.clone(),
+                    is_type: object.is_type,
+                    is_static: object.is_static,
+                    module: object.module.clone(),
+                    ways: object.ways.clone(),
+                })
+                .collect(),
+            text: Some(format!("objects that both interpreters reach: {count}")),
+            ..base
+        },
+        model::Outcome::LeftThreads { names } => Outcome {
+            kind: "left-threads".to_owned(),
+            place: Some(Place::Teardown.name().to_owned()),
+            text: Some(names.join(", ")),
+            ..base
+        },
+        model::Outcome::NotRun(why) => Outcome {
+            kind: "not-run".to_owned(),
+            text: Some(match why {
+                NotRun::Behind(name) => format!("{name} does not import"),
+                NotRun::Shadowed(Some(other)) => format!("its name loads {other}"),
+                NotRun::Shadowed(None) => "its name does not load it".to_owned(),
+                NotRun::Because(why) => why.clone(),
+            }),
+            ..base
+        },
+    }
+}
+
+fn failed_load(load: &Load) -> Option<FailedLoad> {
+    let error = load.result.as_ref()?.as_ref().err()?;
+    Some(FailedLoad {
+        interpreter: load.interpreter.clone(),
+        name: load.name.clone(),
+        error: error.kind.clone(),
+        text: error.text.clone(),
+        chain: error.chain.clone(),
+    })
+}
+
+fn blocker(blocker: &report::Blocker) -> Blocker {
+    let root = |(module, what): &(String, String)| Root { module: module.clone(), what: what.clone() };
+    let blocked = |blocked: &report::Blocked| Blocked {
+        distribution: blocked.distribution.clone(),
+        chain: blocked.chain.clone(),
+        also_needs: blocked.also_needs.clone(),
+    };
+    Blocker {
+        distribution: blocker.distribution.clone(),
+        roots: blocker.roots.iter().map(root).collect(),
+        blocks: blocker.blocks.iter().map(blocked).collect(),
+    }
+}

@@ -1,0 +1,220 @@
+//! The whole document.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Declaration, Inspected, Outcome, Tool};
+use crate::model::{Mode, Verdict};
+
+/// The result of an audit. All but the header depends on what was audited alone: the same environment gives
+/// the same bytes, wherever it lies. Folders of the machine stand as `{environment}` and the like; the header
+/// tells what they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Document {
+    /// The schema's number: 1.
+    pub schema: u8,
+    /// What wrote it.
+    pub tool: Tool,
+    /// When and where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<Header>,
+    /// The interpreter that was audited; `null` where there was none to be asked.
+    pub environment: Option<Python>,
+    /// The free-threaded Python of a second environment, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_threaded: Option<Python>,
+    /// The modes asked about, the control first.
+    #[serde(default)]
+    pub modes: Vec<Mode>,
+    /// The environment's verdict in each mode but the control.
+    pub answers: BTreeMap<Mode, Verdict>,
+    /// Worst first in own-gil, then by name.
+    pub distributions: Vec<Distribution>,
+    /// By file.
+    pub modules: Vec<Module>,
+    /// Root causes by mode, those that block most first.
+    pub blockers: BTreeMap<Mode, Vec<Blocker>>,
+    /// What a reader must know: sentences.
+    pub notes: Vec<String>,
+    /// What was left out or could not be read: while there is any, the audit is incomplete.
+    pub trouble: Vec<String>,
+}
+
+/// When and where an audit ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Header {
+    /// When it began (RFC 3339, UTC).
+    pub started: String,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// What `{environment}` and the like stand for.
+    pub places: BTreeMap<String, String>,
+}
+
+/// An interpreter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Python {
+    /// E.g. `3.14.7`.
+    pub python: String,
+    /// E.g. `cpython-314-x86_64-linux-gnu`.
+    pub abi: String,
+    /// E.g. `linux-x86_64`.
+    pub platform: String,
+    /// Built with `--disable-gil`.
+    pub free_threaded: bool,
+}
+
+/// A distribution (what pip installs).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Distribution {
+    /// Its name; `null` gathers the modules that no distribution claims.
+    pub name: Option<String>,
+    /// Its version.
+    pub version: String,
+    /// How many extension modules it has.
+    pub extension_modules: usize,
+    /// What they declare, summed up.
+    pub declaration: String,
+    /// Its verdicts.
+    pub modes: BTreeMap<Mode, Judged>,
+    /// What importing it means.
+    pub top_level: Vec<Name>,
+}
+
+/// A top-level name of a distribution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Name {
+    /// Dotted name.
+    pub name: String,
+    /// How its trials ended, and what that means.
+    pub modes: BTreeMap<Mode, Tried>,
+}
+
+/// A file that looks like an extension module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Module {
+    /// Dotted name.
+    pub name: String,
+    /// The file, below `folder`.
+    pub file: String,
+    /// The folder on `sys.path` that it was found below.
+    #[serde(default)]
+    pub folder: String,
+    /// The file's SHA-256, in hexadecimal; `null` where it is no extension module, or could not be read.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// The distribution that claims it.
+    pub distribution: Option<String>,
+    /// `extension-module`, `plain-library`, `other-abi`, ...
+    pub kind: String,
+    /// What it declares; `null` for what is no extension module.
+    pub declaration: Option<Declaration>,
+    /// The same module's file for the free-threaded build, where that is another environment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_threaded_build: Option<Inspected>,
+    /// How its trials ended, and what that means.
+    pub modes: BTreeMap<Mode, Tried>,
+    /// What else was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+/// What a maintainer of a module wants to know. It changes no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// The rule's id.
+    pub rule: String,
+    /// What was found, in one line.
+    pub text: String,
+    /// Lines of source to add, where that is what it comes to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<String>,
+}
+
+/// A trial's end and its verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tried {
+    /// How the trial ended; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// What that means.
+    #[serde(flatten)]
+    pub judged: Judged,
+}
+
+/// A verdict with its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Judged {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, in one line; absent for most of what is ready.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// What is at the root of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// Extension modules that the control loads and this mode does not (degraded).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
+}
+
+/// Where a failure comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cause {
+    /// The rule's id, e.g. `refused`.
+    #[serde(default)]
+    pub rule: String,
+    /// The module at the root.
+    pub module: String,
+    /// The imports that lead there, outermost first, ending in `module`.
+    pub chain: Vec<String>,
+    /// What it did, in one line, without naming it.
+    pub what: String,
+}
+
+/// What stands in the way in one mode: the root modules of one distribution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Blocker {
+    /// Whose they are; `null` for the standard library and unclaimed files.
+    pub distribution: Option<String>,
+    /// The root modules.
+    pub roots: Vec<Root>,
+    /// Distributions that are blocked or unsafe through it, itself aside.
+    pub blocks: Vec<Blocked>,
+}
+
+/// A module at the root of failures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Root {
+    /// Its name.
+    pub module: String,
+    /// What it does, in one line.
+    pub what: String,
+}
+
+/// A distribution that another one's root cause stands in the way of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Blocked {
+    /// Its name.
+    pub distribution: String,
+    /// The imports that lead to the root, outermost first.
+    pub chain: Vec<String>,
+    /// Distributions whose root causes are in its way beside this one, its own included. Empty: nothing else
+    /// is known to be.
+    pub also_needs: Vec<String>,
+}
+
+impl Document {
+    /// The answer in this mode; `unknown` where it was not asked.
+    pub fn answer(&self, mode: Mode) -> Verdict {
+        self.answers.get(&mode).copied().unwrap_or(Verdict::Unknown)
+    }
+
+    /// How many distributions have this verdict in this mode.
+    pub fn count(&self, mode: Mode, verdict: Verdict) -> usize {
+        let judged = self.distributions.iter().filter_map(|row| row.modes.get(&mode));
+        judged.filter(|judged| judged.verdict == verdict).count()
+    }
+}

@@ -29,6 +29,11 @@ pub enum Command {
     /// Print a stored report in another form
     #[command(after_help = crate::exit::HELP)]
     Render(RenderArgs),
+    /// List the rules that reports refer to
+    Rules(RulesArgs),
+    /// Say what a rule means, how it is found and what to do
+    #[command(after_help = "E.g. wsgiaudit explain refused; wsgiaudit rules lists them")]
+    Explain(ExplainArgs),
     /// Print what a shell needs to complete this command line
     #[command(
         after_help = "E.g. wsgiaudit completions bash > ~/.local/share/bash-completion/completions/wsgiaudit"
@@ -166,17 +171,35 @@ pub struct InspectArgs {
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
     /// What to print
-    #[arg(long, value_enum, default_value_t = DeclarationsFormat::Table)]
-    pub format: DeclarationsFormat,
+    #[arg(long, value_enum, default_value_t = PlainFormat::Table)]
+    pub format: PlainFormat,
 }
 
-/// A rendering of declarations.
+/// A rendering of what is no report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DeclarationsFormat {
+pub enum PlainFormat {
     /// For a terminal
     Table,
-    /// The versioned document (schema 1)
+    /// For machines
     Json,
+}
+
+/// The rules.
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// What to print
+    #[arg(long, value_enum, default_value_t = PlainFormat::Table)]
+    pub format: PlainFormat,
+}
+
+/// One rule.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The rule's id
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(
+        crate::rules::RULES.iter().map(|rule| clap::builder::PossibleValue::new(rule.id).help(rule.title()))
+    ), hide_possible_values = true)]
+    pub rule: String,
 }
 
 /// Which shell.

@@ -12,8 +12,8 @@ use signal_hook::iterator::Signals;
 
 use crate::audit;
 use crate::cli::{
-    AuditArgs, Cli, Command, DeclarationsFormat, Format, GateArgs, InspectArgs, ManArgs, PrintArgs,
-    RenderArgs,
+    AuditArgs, Cli, Command, Format, GateArgs, InspectArgs, ManArgs, PlainFormat, PrintArgs, RenderArgs,
+    RulesArgs,
 };
 use crate::exit::Exit;
 use crate::image;
@@ -24,6 +24,7 @@ use crate::render::progress::Progress;
 use crate::render::table::Style;
 use crate::render::{json, table};
 use crate::report::Document;
+use crate::rules::Rule;
 use crate::trial::{Stop, sweep_orphans};
 
 /// Runs the command.
@@ -34,6 +35,11 @@ pub fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         Some(Command::Inspect(args)) => inspect(args),
         Some(Command::Render(args)) => render(args),
+        Some(Command::Rules(args)) => rules(args),
+        Some(Command::Explain(args)) => {
+            let page = Rule::find(&args.rule).map(|rule| rule.page).unwrap_or_default();
+            print(page.as_bytes()).map(|()| Exit::Ready)
+        }
         Some(Command::Completions(args)) => print(&manual::completions(args.shell)).map(|()| Exit::Ready),
         Some(Command::Man(args)) => man(args),
         None => audit(&cli.audit),
@@ -98,12 +104,21 @@ fn inspect(args: &InspectArgs) -> Result<Exit> {
         all.extend(image::survey(path, None));
     }
     let text = match args.format {
-        DeclarationsFormat::Table => table::declarations(&all, width()),
-        DeclarationsFormat::Json => json::declarations(&all)?,
+        PlainFormat::Table => table::declarations(&all, width()),
+        PlainFormat::Json => json::declarations(&all)?,
     };
     print(text.as_bytes())?;
     let is_open = |facts: &Facts| facts.initialisation == Initialisation::Undetermined;
     Ok(if all.iter().any(|(_, facts)| is_open(facts)) { Exit::Incomplete } else { Exit::Ready })
+}
+
+fn rules(args: &RulesArgs) -> Result<Exit> {
+    let text = match args.format {
+        PlainFormat::Table => table::rules(width()),
+        PlainFormat::Json => json::rules()?,
+    };
+    print(text.as_bytes())?;
+    Ok(Exit::Ready)
 }
 
 fn man(args: &ManArgs) -> Result<Exit> {

@@ -18,9 +18,12 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("exit", &["model", "report"]),
     ("plan", &["cli", "model", "trial"]),
     ("audit", &["image", "model", "plan", "report", "rules", "shadow", "trial", "venv"]),
-    ("cli", &["exit", "model"]),
+    ("cli", &["exit", "model", "rules"]),
     ("manual", &["cli"]),
-    ("command", &["audit", "cli", "exit", "image", "manual", "model", "plan", "render", "report", "trial"]),
+    (
+        "command",
+        &["audit", "cli", "exit", "image", "manual", "model", "plan", "render", "report", "rules", "trial"],
+    ),
 ];
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {

@@ -18,6 +18,7 @@ mod house;
 mod interruption;
 mod packaging;
 mod reports;
+mod rules;
 mod sandbox;
 mod standard_library;
 mod support;

@@ -3,6 +3,7 @@
 use super::escape::escape_json;
 use crate::model::Facts;
 use crate::report::{Declarations, Document};
+use crate::rules::{RULES, Rule};
 
 /// The document, indented, with a newline at the end.
 ///
@@ -18,6 +19,20 @@ pub fn render(document: &Document) -> serde_json::Result<String> {
 /// As above.
 pub fn declarations(all: &[(String, Facts)]) -> serde_json::Result<String> {
     text(&Declarations::new(all))
+}
+
+/// The rules, by id.
+///
+/// # Errors
+/// As above.
+pub fn rules() -> serde_json::Result<String> {
+    #[derive(serde::Serialize)]
+    struct Listed {
+        #[serde(flatten)]
+        rule: &'static Rule,
+        title: &'static str,
+    }
+    text(&RULES.iter().map(|rule| Listed { rule, title: rule.title() }).collect::<Vec<_>>())
 }
 
 fn text(document: &impl serde::Serialize) -> serde_json::Result<String> {

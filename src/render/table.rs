@@ -1,6 +1,7 @@
 //! The report for a terminal: distributions worst first, what stands in the way, and the answer.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use comfy_table::{
@@ -10,6 +11,7 @@ use comfy_table::{
 use super::escape::{escape, escape_within};
 use crate::model::{Declared, Facts, Mode, Verdict};
 use crate::report::v1::{Blocked, Blocker, Distribution, Document, Judged, Module};
+use crate::rules::{RULES, Rule};
 
 /// How to draw it.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +140,20 @@ pub fn declarations(all: &[(String, Facts)], width: u16) -> String {
         ]
     };
     table(Style { width, colour: false, modules: true }, &header, all.iter().map(row))
+}
+
+/// The rules: a row each.
+pub fn rules(width: u16) -> String {
+    let row = |rule: &Rule| {
+        vec![
+            Cell::new(rule.id),
+            Cell::new(rule.severity),
+            Cell::new(rule.confidence),
+            Cell::new(rule.title()),
+        ]
+    };
+    let header = ["Rule", "Severity", "Evidence", "What it says"];
+    table(Style { width, colour: false, modules: false }, &header, RULES.iter().map(row))
 }
 
 fn slot_cell(declared: Declared) -> Cell {
@@ -281,6 +297,12 @@ fn in_the_way(report: &Document, mode: Mode) -> String {
     }
     if blockers.len() > BLOCKERS {
         let _ = writeln!(text, "  and {} more: see --format json", blockers.len() - BLOCKERS);
+    }
+    let rules: BTreeSet<&str> =
+        blockers.iter().flat_map(|blocker| &blocker.roots).map(|root| root.rule.as_str()).collect();
+    let known: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| rules.contains(id)).collect();
+    if !known.is_empty() {
+        let _ = writeln!(text, "  What to do: wsgiaudit explain {}", known.join("|"));
     }
     text
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Blocked, Blocker, DistributionRow, ModuleRow};
+use super::{Blocked, Blocker, DistributionRow, ModuleRow, Root};
 use crate::model::{Cause, FileKind, Judgement, Mode, Trial, Verdict};
 use crate::rules::refused_by_declaration;
 
@@ -24,7 +24,7 @@ pub(super) fn blockers(mode: Mode, distributions: &[DistributionRow], modules: &
                 roots: Vec::new(),
                 blocks: Vec::new(),
             });
-            let root = (cause.module.clone(), cause.what.clone());
+            let root = Root { module: cause.module.clone(), what: cause.what.clone(), rule: cause.rule };
             if !blocker.roots.contains(&root) {
                 blocker.roots.push(root);
             }

@@ -10,5 +10,5 @@ pub mod v1;
 pub use assemble::{Evidence, assemble};
 pub use join::{join, normalised};
 pub use places::Places;
-pub use rows::{Blocked, Blocker, DistributionRow, ModuleRow, NameRow, OtherBuild, Python, Report};
+pub use rows::{Blocked, Blocker, DistributionRow, ModuleRow, NameRow, OtherBuild, Python, Report, Root};
 pub use v1::{Declarations, Document};

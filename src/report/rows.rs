@@ -109,10 +109,21 @@ pub struct OtherBuild {
 pub struct Blocker {
     /// The distribution that the root modules belong to; `None` for the standard library and unclaimed files.
     pub distribution: Option<String>,
-    /// Root modules, each with what it does, most frequent words first.
-    pub roots: Vec<(String, String)>,
+    /// Root modules.
+    pub roots: Vec<Root>,
     /// Distributions that are blocked or unsafe through it, itself aside.
     pub blocks: Vec<Blocked>,
+}
+
+/// A module at the root of failures.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Root {
+    /// Its name.
+    pub module: String,
+    /// What it does, in one line.
+    pub what: String,
+    /// The rule's id.
+    pub rule: &'static str,
 }
 
 /// A distribution that another one's root cause stands in the way of.

@@ -1,6 +1,7 @@
 //! From evidence to verdicts. Pure: everything here depends on its arguments only.
 
 mod case;
+mod catalog;
 mod cause;
 mod declare_gil;
 mod declare_slot;
@@ -10,6 +11,7 @@ mod module;
 mod words;
 
 pub use case::{Beside, Case};
+pub use catalog::{Confidence, RULES, Rule, Severity};
 pub use declare_gil::declare_gil;
 pub use declare_slot::declare_slot;
 pub use distribution::{DistributionParts, distribution};

@@ -249,7 +249,11 @@ fn failed_load(load: &Load) -> Option<FailedLoad> {
 }
 
 fn blocker(blocker: &report::Blocker) -> Blocker {
-    let root = |(module, what): &(String, String)| Root { module: module.clone(), what: what.clone() };
+    let root = |root: &report::Root| Root {
+        module: root.module.clone(),
+        what: root.what.clone(),
+        rule: root.rule.to_owned(),
+    };
     let blocked = |blocked: &report::Blocked| Blocked {
         distribution: blocked.distribution.clone(),
         chain: blocked.chain.clone(),

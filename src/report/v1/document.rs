@@ -192,6 +192,9 @@ pub struct Root {
     pub module: String,
     /// What it does, in one line.
     pub what: String,
+    /// The rule's id: `wsgiaudit explain` has the way out.
+    #[serde(default)]
+    pub rule: String,
 }
 
 /// A distribution that another one's root cause stands in the way of.

@@ -1,0 +1,134 @@
+//! Every rule: what a cause or a finding in a report refers to by its id. Each has a page in `pages/`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// Its id, which never changes: `refused`.
+    pub id: &'static str,
+    /// How much what it finds matters.
+    pub severity: Severity,
+    /// How sure the evidence makes.
+    pub confidence: Confidence,
+    /// Its page, Markdown.
+    #[serde(skip)]
+    pub page: &'static str,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Stands in the way of a mode.
+    Error,
+    /// Works with a loss.
+    Warning,
+    /// Good to know; changes no verdict.
+    Note,
+}
+
+/// How sure the evidence makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// It happened in a trial.
+    Tried,
+    /// It was read in a file, and nothing was run.
+    Read,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        })
+    }
+}
+
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tried => "tried",
+            Self::Read => "read",
+        })
+    }
+}
+
+macro_rules! rules {
+    ($($id:literal $severity:ident $confidence:ident,)*) => {
+        &[$(Rule {
+            id: $id,
+            severity: Severity::$severity,
+            confidence: Confidence::$confidence,
+            page: include_str!(concat!("pages/", $id, ".md")),
+        },)*]
+    };
+}
+
+/// All of them: what stands in the way, what is lost, what maintainers want to know, hazards in files.
+pub const RULES: &[Rule] = rules! {
+    "refused" Error Tried,
+    "refuses-by-itself" Error Tried,
+    "raises" Error Tried,
+    "crashes" Error Tried,
+    "hangs" Error Tried,
+    "leaves-threads" Error Tried,
+    "shares-objects" Error Tried,
+    "switches-gil-on" Error Tried,
+    "no-free-threaded-wheel" Error Read,
+    "lost-accelerator" Warning Tried,
+    "declare-slot" Note Tried,
+    "declare-gil" Note Tried,
+    "gil-state-api" Note Read,
+    "static-type" Note Read,
+    "state-find-module" Note Read,
+    "global-state" Note Read,
+    "own-interpreter-guard" Note Read,
+    "writable-globals" Note Read,
+};
+
+impl Rule {
+    /// The rule with this id.
+    pub fn find(id: &str) -> Option<&'static Self> {
+        RULES.iter().find(|rule| rule.id == id)
+    }
+
+    /// What it says, in one sentence: the page's first.
+    pub fn title(&self) -> &'static str {
+        self.page.lines().skip(1).find(|line| !line.is_empty()).unwrap_or_default()
+    }
+
+    /// The text below a heading of its page, e.g. `What to do`; empty where there is none.
+    pub fn section(&self, heading: &str) -> &'static str {
+        let mut sections = self.page.split("\n## ").skip(1);
+        let found = sections.find_map(|section| section.strip_prefix(heading)?.strip_prefix('\n'));
+        found.unwrap_or_default().trim()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_has_its_parts() {
+        for rule in RULES {
+            assert!(rule.page.starts_with(&format!("# {}\n\n", rule.id)), "{}", rule.id);
+            assert!(rule.title().ends_with('.') && !rule.title().starts_with('#'), "{}", rule.id);
+            for heading in ["What it means", "How it is found", "What to do"] {
+                assert!(!rule.section(heading).is_empty(), "{}: {heading}", rule.id);
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_is_found_and_another_is_not() {
+        assert_eq!(Rule::find("refused").map(|rule| rule.severity), Some(Severity::Error));
+        assert_eq!(Rule::find("absent"), None);
+    }
+}

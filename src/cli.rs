@@ -26,6 +26,9 @@ pub enum Command {
     /// Read what extension modules declare, without running anything: files, wheels, folders. Exit
     /// status 3 where something could not be determined
     Inspect(InspectArgs),
+    /// Audit one extension module, or all in a wheel, with every detail: for its maintainer, and for its CI
+    #[command(after_help = crate::exit::HELP)]
+    Module(ModuleArgs),
     /// Print a stored report in another form
     #[command(after_help = crate::exit::HELP)]
     Render(RenderArgs),
@@ -66,6 +69,17 @@ pub struct AuditArgs {
     /// What decides the exit status.
     #[command(flatten)]
     pub gate: GateArgs,
+    /// How it is tried.
+    #[command(flatten)]
+    pub trials: TrialArgs,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// How things are tried.
+#[derive(Debug, Args)]
+pub struct TrialArgs {
     /// Seconds that one trial may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     pub timeout: f64,
@@ -76,6 +90,32 @@ pub struct AuditArgs {
     /// Trials at a time [default: one for each core]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+}
+
+/// The audit of one extension module.
+#[derive(Debug, Args)]
+pub struct ModuleArgs {
+    /// An extension module, where it would be imported from, or a wheel
+    pub file: PathBuf,
+    /// The Python to try it with, or its environment, which may hold what the module needs [default:
+    /// $VIRTUAL_ENV, else ./.venv, else python3]
+    #[arg(long, value_name = "PYTHON_OR_VENV")]
+    pub python: Option<PathBuf>,
+    /// What to print: everything, if not said otherwise
+    #[arg(long, value_enum, default_value_t = Format::Details)]
+    pub format: Format,
+    /// Where to write what would be printed
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write the JSON document as well
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// What decides the exit status.
+    #[command(flatten)]
+    pub gate: GateArgs,
+    /// How it is tried.
+    #[command(flatten)]
+    pub trials: TrialArgs,
     /// No progress on standard error
     #[arg(short, long)]
     pub quiet: bool,
@@ -224,6 +264,8 @@ pub enum Format {
     Table,
     /// The versioned document (schema 1)
     Json,
+    /// Everything about each extension module, as text
+    Details,
 }
 
 /// When to use colours.

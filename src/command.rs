@@ -12,8 +12,8 @@ use signal_hook::iterator::Signals;
 
 use crate::audit;
 use crate::cli::{
-    AuditArgs, Cli, Command, Format, GateArgs, InspectArgs, ManArgs, PlainFormat, PrintArgs, RenderArgs,
-    RulesArgs,
+    AuditArgs, Cli, Color, Command, Format, GateArgs, InspectArgs, ManArgs, ModuleArgs, PlainFormat,
+    PrintArgs, RenderArgs, RulesArgs,
 };
 use crate::exit::Exit;
 use crate::image;
@@ -22,7 +22,7 @@ use crate::model::{Facts, Initialisation, Mode};
 use crate::plan::{Plan, is_coloured};
 use crate::render::progress::Progress;
 use crate::render::table::Style;
-use crate::render::{json, table};
+use crate::render::{details, json, table};
 use crate::report::Document;
 use crate::rules::Rule;
 use crate::trial::{Stop, sweep_orphans};
@@ -34,6 +34,7 @@ use crate::trial::{Stop, sweep_orphans};
 pub fn run(cli: &Cli) -> Result<Exit> {
     match &cli.command {
         Some(Command::Inspect(args)) => inspect(args),
+        Some(Command::Module(args)) => module(args),
         Some(Command::Render(args)) => render(args),
         Some(Command::Rules(args)) => rules(args),
         Some(Command::Explain(args)) => {
@@ -47,23 +48,39 @@ pub fn run(cli: &Cli) -> Result<Exit> {
 }
 
 fn audit(args: &AuditArgs) -> Result<Exit> {
-    let plan = Plan::new(args)?;
-    let mut output = Output::open(&args.print)?;
-    let mut json = args.json.as_deref().map(create).transpose()?;
+    run_plan(&Plan::new(args)?, &args.print, args.json.as_deref(), &args.gate, args.quiet)
+}
+
+fn module(args: &ModuleArgs) -> Result<Exit> {
+    args.file.metadata().with_context(|| format!("cannot read {}", args.file.display()))?;
+    let print =
+        PrintArgs { format: args.format, modules: true, output: args.output.clone(), color: Color::Auto };
+    run_plan(&Plan::of_module(args)?, &print, args.json.as_deref(), &args.gate, args.quiet)
+}
+
+fn run_plan(
+    plan: &Plan,
+    print: &PrintArgs,
+    json: Option<&Path>,
+    gate: &GateArgs,
+    is_quiet: bool,
+) -> Result<Exit> {
+    let mut output = Output::open(print)?;
+    let mut json = json.map(create).transpose()?;
     let stop = Arc::new(Stop::default());
     stop_on_signals(&stop)?;
     sweep_orphans();
 
-    let progress = Progress::new(args.quiet);
-    let audited = audit::run(&plan, &progress, &stop);
+    let progress = Progress::new(is_quiet);
+    let audited = audit::run(plan, &progress, &stop);
     progress.finish();
     let document = audited?;
 
     if let Some(file) = &mut json {
         write(file, json::render(&document)?)?;
     }
-    output.print(&document, &args.print)?;
-    Ok(if stop.is_set() { Exit::Interrupted } else { exit(&document, &args.gate) })
+    output.print(&document, print)?;
+    Ok(if stop.is_set() { Exit::Interrupted } else { exit(&document, gate) })
 }
 
 fn render(args: &RenderArgs) -> Result<Exit> {
@@ -165,6 +182,7 @@ fn text(document: &Document, args: &PrintArgs, colour: bool) -> Result<String> {
             table::render(&document.with_places()?, style)
         }
         Format::Json => json::render(document)?,
+        Format::Details => details::render(&document.with_places()?),
     })
 }
 

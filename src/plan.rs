@@ -2,13 +2,13 @@
 
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::cli::{AuditArgs, Color, IndexArgs};
+use crate::cli::{AuditArgs, Color, GateArgs, IndexArgs, ModuleArgs, TrialArgs};
 use crate::model::Mode;
 use crate::trial::Limits;
 
@@ -17,6 +17,8 @@ use crate::trial::Limits;
 pub struct Plan {
     /// The environment.
     pub environment: PathBuf,
+    /// The one extension module, or wheel, to audit instead of all that the environment holds.
+    pub only: Option<PathBuf>,
     /// The free-threaded environment to audit beside it.
     pub free_threaded: Option<FreeThreaded>,
     /// Options for uv or pip, where that one is made.
@@ -44,17 +46,33 @@ impl Plan {
     /// # Errors
     /// When no environment was named and none is where one is looked for.
     pub fn new(args: &AuditArgs) -> Result<Self> {
-        Ok(Self {
-            environment: environment(args)?,
-            free_threaded: args.free_threaded.as_ref().map(|named| match named.as_os_str() == "auto" {
-                true => FreeThreaded::Auto,
-                false => FreeThreaded::Named(named.clone()),
-            }),
-            index: index(&args.index),
-            require: args.gate.require.iter().map(|required| required.mode()).collect(),
-            limits: Limits { timeout: Duration::from_secs_f64(args.timeout), sandbox: !args.no_sandbox },
-            jobs: args.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
-        })
+        let free_threaded = args.free_threaded.as_ref().map(|named| match named.as_os_str() == "auto" {
+            true => FreeThreaded::Auto,
+            false => FreeThreaded::Named(named.clone()),
+        });
+        let plan = Self::of(environment(args.environment.as_deref())?, &args.gate, &args.trials);
+        Ok(Self { free_threaded, index: index(&args.index), ..plan })
+    }
+
+    /// For one extension module, or one wheel.
+    ///
+    /// # Errors
+    /// When no Python was named and none is where one is looked for.
+    pub fn of_module(args: &ModuleArgs) -> Result<Self> {
+        let python = environment(args.python.as_deref()).or_else(|_| python())?;
+        Ok(Self { only: Some(args.file.clone()), ..Self::of(python, &args.gate, &args.trials) })
+    }
+
+    fn of(environment: PathBuf, gate: &GateArgs, trials: &TrialArgs) -> Self {
+        Self {
+            environment,
+            only: None,
+            free_threaded: None,
+            index: Vec::new(),
+            require: gate.require.iter().map(|required| required.mode()).collect(),
+            limits: Limits { timeout: Duration::from_secs_f64(trials.timeout), sandbox: !trials.no_sandbox },
+            jobs: trials.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
+        }
     }
 }
 
@@ -70,9 +88,16 @@ fn index(args: &IndexArgs) -> Vec<String> {
     options
 }
 
-fn environment(args: &AuditArgs) -> Result<PathBuf> {
-    if let Some(named) = &args.environment {
-        return Ok(named.clone());
+/// The first python3 on PATH.
+fn python() -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("python3")).find(|file| file.is_file());
+    found.context("no python3 on PATH\nhint: name one: --python path/to/python")
+}
+
+fn environment(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
     }
     if let Some(active) = std::env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()) {
         return Ok(active.into());

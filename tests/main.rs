@@ -16,6 +16,7 @@ mod hostile;
 mod hostile_files;
 mod house;
 mod interruption;
+mod module;
 mod packaging;
 mod reports;
 mod rules;

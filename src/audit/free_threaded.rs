@@ -34,7 +34,10 @@ pub(super) fn second(running: &Running<'_>, first: &mut Audited) -> Option<Secon
     }
     let is_required = running.plan.require.iter().any(|mode| mode.is_free_threaded());
     let Some(asked) = asked else {
-        if is_required {
+        if running.plan.only.is_some() {
+            let how = "name a free-threaded Python with --python";
+            first.trouble.extend(is_required.then(|| format!("free threading was not tried: {how}")));
+        } else if is_required {
             first.trouble.push(format!("free threading was not tried: {HOW}"));
         } else {
             first.notes.push(format!("free threading was not asked: {HOW}"));
@@ -134,7 +137,7 @@ fn audit(running: &Running<'_>, first: &Audited, located: &Located, missing: &Mi
             .collect(),
     };
     let absent = lacking().map(|(each, judgement)| (normalised(&each.name), judgement.clone())).collect();
-    Second { audited: running.audit(located, Question::FreeThreading), beside, absent }
+    Second { audited: running.audit(located, None, Question::FreeThreading), beside, absent }
 }
 
 fn judgement(distribution: &Distribution, why: &Absent) -> Judgement {

@@ -6,17 +6,18 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::around::{self, Only};
 use super::free_threaded;
 use super::modules::{self, Wanted};
 use super::scratch::Scratch;
 use crate::image;
-use crate::model::{Environment, Interpreter, Mode};
+use crate::model::{Environment, Interpreter, Mode, Module};
 use crate::plan::Plan;
 use crate::report::v1::Header;
 use crate::report::{Document, Evidence, Places, Report, assemble, join};
 use crate::rules::Beside;
 use crate::trial::{self, Library, Listener, Stop, Subject, Trials, Trying};
-use crate::venv::{self, Installation, Located};
+use crate::venv::{self, Installation, Installed, Located};
 
 /// Audits an environment, and with it the free-threaded one that the plan names.
 ///
@@ -28,7 +29,16 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     let scratch = Scratch::new()?;
     let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
     let running = Running { plan, scratch: &scratch, library: &library, listener, stop };
-    let mut first = running.audit(&venv::locate(&plan.environment)?, Question::AllModes);
+    let mut located = venv::locate(&plan.environment)?;
+    let mut only = None;
+    if let Some(file) = &plan.only {
+        let (around, part) = around::make(file, &located, &scratch)?;
+        (located, only) = (around, Some(part));
+    }
+    let mut first = running.audit(&located, only.as_ref(), Question::AllModes);
+    if only.is_some() && !first.environment.modules.iter().any(Module::is_tried) {
+        first.trouble.push("nothing here is an extension module that this Python could load".to_owned());
+    }
     let second = free_threaded::second(&running, &mut first);
     if stop.is_set() {
         first.trouble.push("interrupted: what was not tried by then is unknown".to_owned());
@@ -106,10 +116,10 @@ impl Audited {
 
 impl Running<'_> {
     /// Reads an environment and tries what is in it.
-    pub(super) fn audit(&self, located: &Located, question: Question) -> Audited {
+    pub(super) fn audit(&self, located: &Located, only: Option<&Only>, question: Question) -> Audited {
         let mut trouble = Vec::new();
         let interpreter = interpreter(located, self.scratch, &mut trouble);
-        let environment = read(located, interpreter);
+        let environment = read(located, interpreter, only);
         trouble.extend(environment.trouble.iter().cloned());
         let modes = match (question, environment.interpreter.as_ref()) {
             (Question::FreeThreading, _) => &Mode::WITHOUT_GIL,
@@ -187,14 +197,23 @@ fn interpreter(located: &Located, scratch: &Scratch, trouble: &mut Vec<String>) 
 }
 
 /// Everything on disk.
-fn read(located: &Located, interpreter: Option<Interpreter>) -> Environment {
-    let (site, editable, suffixes) = match &interpreter {
-        Some(python) => (python.site.clone(), python.editable.clone(), python.suffixes.clone()),
-        None => (venv::site_packages(&located.root), Vec::new(), Vec::new()),
+fn read(located: &Located, interpreter: Option<Interpreter>, only: Option<&Only>) -> Environment {
+    let (site, editable, suffixes) = match (only, &interpreter) {
+        (Some(only), python) => {
+            let suffixes = python.as_ref().map(|python| python.suffixes.clone()).unwrap_or_default();
+            (vec![only.root.clone()], Vec::new(), suffixes)
+        }
+        (None, Some(python)) => (python.site.clone(), python.editable.clone(), python.suffixes.clone()),
+        (None, None) => (venv::site_packages(&located.root), Vec::new(), Vec::new()),
     };
-    let installed = venv::installed(&site, &editable);
+    let file = only.and_then(|only| only.file.as_deref());
+    let installed = match file {
+        Some(_) => Installed::default(),
+        None => venv::installed(&site, &editable),
+    };
     let roots = roots(site, &editable);
-    let walk = venv::walk(&roots, &suffixes);
+    let mut walk = venv::walk(&roots, &suffixes);
+    walk.candidates.retain(|candidate| file.is_none_or(|file| candidate.path == file));
     let wanted = interpreter.as_ref().map_or_else(Wanted::default, |python| Wanted {
         target: Some(python.target()),
         kind: image::kind_of_file(&python.executable).ok(),

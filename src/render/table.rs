@@ -1,6 +1,5 @@
 //! The report for a terminal: distributions worst first, what stands in the way, and the answer.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -8,6 +7,7 @@ use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width,
 };
 
+use super::answer;
 use super::escape::{escape, escape_within};
 use crate::model::{Declared, Facts, Mode, Verdict};
 use crate::report::v1::{Blocked, Blocker, Distribution, Document, Judged, Module};
@@ -56,12 +56,8 @@ pub fn render(report: &Document, style: Style) -> String {
     for trouble in &report.trouble {
         let _ = writeln!(text, "\nincomplete: {}", escape(trouble));
     }
-    let _ = writeln!(text, "\n{}", answer(report, Mode::OwnGil));
-    if report.modes.contains(&Mode::FreeThreaded) {
-        let _ = writeln!(text, "{}", answer(report, Mode::FreeThreaded));
-        let _ = writeln!(text, "{}", answer(report, Mode::FreeThreadedGroup));
-        let _ = writeln!(text, "{}", nearer(report));
-    }
+    text.push('\n');
+    text.push_str(&answer::all(report));
     text
 }
 
@@ -82,14 +78,10 @@ fn distributions(report: &Document, style: Style) -> String {
         let _ = writeln!(
             text,
             "And {} without extension modules, none of them in the way.",
-            distributions_in_words(plain.len())
+            answer::distributions(plain.len())
         );
     }
     text
-}
-
-fn distributions_in_words(count: usize) -> String {
-    if count == 1 { "1 distribution".to_owned() } else { format!("{count} distributions") }
 }
 
 /// The modes that have a column. Application groups of a free-threaded build are in the JSON document, and below
@@ -314,7 +306,7 @@ fn counted(report: &Document, mode: Mode, roots: usize) -> String {
         1 => ("1 root cause".to_owned(), "blocks"),
         count => (format!("{count} root causes"), "block"),
     };
-    format!("{roots} {verb} {}", distributions_in_words(blocked))
+    format!("{roots} {verb} {}", answer::distributions(blocked))
 }
 
 /// What would still be in the way of a distribution if the root above it were gone.
@@ -353,60 +345,4 @@ fn short(chain: &[String]) -> String {
         steps.push(root);
     }
     steps.join(" -> ")
-}
-
-/// Which of the two roads has less in its way.
-fn nearer(report: &Document) -> String {
-    let count = |mode| report.count(mode, Verdict::Unsafe) + report.count(mode, Verdict::Blocked);
-    let (own, free) = (count(Mode::OwnGil), count(Mode::FreeThreaded));
-    let unknown = report.count(Mode::FreeThreaded, Verdict::Unknown);
-    let nearer = match own.cmp(&free) {
-        Ordering::Less => "an own GIL is nearer",
-        Ordering::Greater if free + unknown < own => "free threading is nearer",
-        Ordering::Greater => "which is nearer is not known",
-        Ordering::Equal => "both are as near",
-    };
-    let unknown = if unknown > 0 { format!(" ({unknown} unknown)") } else { String::new() };
-    format!(
-        "In the way: own GIL: {}; free threading: {free}{unknown}: {nearer}.",
-        distributions_in_words(own)
-    )
-}
-
-/// A closing line: the question's answer.
-fn answer(report: &Document, mode: Mode) -> String {
-    let directive = match mode {
-        Mode::FreeThreaded => "WSGIFreeThreading On",
-        Mode::FreeThreadedGroup => "WSGIFreeThreading On, in application groups",
-        Mode::Main | Mode::SharedGil | Mode::OwnGil => "WSGIPerInterpreterGIL On",
-    };
-    let count = |verdict| report.count(mode, verdict);
-    let in_the_way = count(Verdict::Unsafe) + count(Verdict::Blocked);
-    let counts = [Verdict::Unsafe, Verdict::Blocked, Verdict::Unknown, Verdict::Degraded, Verdict::Ready]
-        .into_iter()
-        .filter(|verdict| count(*verdict) > 0)
-        .map(|verdict| format!("{} {verdict}", count(verdict)))
-        .collect::<Vec<_>>()
-        .join(", ");
-    match report.answer(mode) {
-        Verdict::Unsafe | Verdict::Blocked => {
-            let verb = if in_the_way == 1 { "is" } else { "are" };
-            let them = distributions_in_words(in_the_way);
-            format!("{directive}: no. {them} {verb} in the way ({counts}).")
-        }
-        Verdict::Unknown => {
-            format!("{directive}: not known. Nothing bad was found, and not all was judged ({counts}).")
-        }
-        Verdict::Degraded => format!("{directive}: yes, with accelerators lost ({counts})."),
-        Verdict::Ready if !report.trouble.is_empty() => {
-            format!("{directive}: not known. The audit is incomplete ({counts}).")
-        }
-        Verdict::Ready => format!("{directive}: yes ({counts})."),
-        Verdict::NotApplicable if !report.trouble.is_empty() => {
-            format!("{directive}: not known. The audit is incomplete.")
-        }
-        Verdict::NotApplicable => {
-            format!("{directive}: yes. There is nothing here that could stand in the way.")
-        }
-    }
 }

@@ -1,0 +1,167 @@
+//! Everything about each extension module, for its maintainer.
+
+use std::fmt::Write;
+
+use super::answer;
+use super::escape::escape;
+use crate::model::Verdict;
+use crate::report::v1::{Declaration, Document, Module, Outcome, SlotValue, Tried};
+use crate::rules::Rule;
+
+/// Renders every module, and the answer.
+pub fn render(document: &Document) -> String {
+    let mut text = String::new();
+    if let Some(python) = &document.environment {
+        let build = if python.free_threaded { ", free-threaded" } else { "" };
+        let _ = writeln!(text, "Python {}{build}, {}", escape(&python.python), escape(&python.platform));
+    }
+    for module in &document.modules {
+        text.push_str(&of(module));
+    }
+    for note in &document.notes {
+        let _ = writeln!(text, "\nnote: {}", escape(note));
+    }
+    for trouble in &document.trouble {
+        let _ = writeln!(text, "\nincomplete: {}", escape(trouble));
+    }
+    text + "\n" + &answer::all(document)
+}
+
+fn of(module: &Module) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "\n{}", escape(&module.name));
+    line(&mut text, 1, "file", &module.file);
+    if let Some(digest) = &module.sha256 {
+        line(&mut text, 1, "sha256", digest);
+    }
+    match &module.declaration {
+        Some(declaration) => text.push_str(&declared(declaration)),
+        None => line(&mut text, 1, "is", &module.kind.replace('-', " ")),
+    }
+    for (mode, tried) in &module.modes {
+        let reason = match tried.judged.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        line(&mut text, 1, mode.name(), &format!("{}{reason}", tried.judged.verdict));
+        text.push_str(&evidence(tried));
+    }
+    for finding in &module.findings {
+        line(&mut text, 1, &finding.rule, &finding.text);
+        for add in &finding.add {
+            line(&mut text, 2, "add", add);
+        }
+    }
+    text + &ways_out(module)
+}
+
+fn declared(declaration: &Declaration) -> String {
+    let mut text = String::new();
+    let value = |slot: &SlotValue| match slot {
+        SlotValue::Word(word) => word.clone(),
+        SlotValue::Value(value) => value.to_string(),
+    };
+    let size = declaration.m_size.map(|size| format!(", m_size {size}")).unwrap_or_default();
+    let init = declaration.init_function.as_deref().unwrap_or("no init function");
+    line(&mut text, 1, "declares", &format!("{} ({init}{size})", declaration.initialisation));
+    line(&mut text, 2, "slot 3", &value(&declaration.multiple_interpreters));
+    line(&mut text, 2, "slot 4", &value(&declaration.gil));
+    if let Some(slots) = declaration.slots.as_ref().filter(|slots| !slots.is_empty()) {
+        let ids: Vec<String> = slots.iter().map(|(id, _)| id.to_string()).collect();
+        line(&mut text, 2, "all slots", &ids.join(", "));
+    }
+    for hazard in &declaration.hazards {
+        line(&mut text, 2, &hazard.kind, &hazard.evidence);
+    }
+    for doubt in &declaration.doubts {
+        line(&mut text, 2, "doubt", doubt);
+    }
+    text
+}
+
+fn evidence(tried: &Tried) -> String {
+    let mut text = String::new();
+    if let Some(outcome) = &tried.outcome {
+        text.push_str(&ended(outcome));
+    }
+    if let Some(cause) = &tried.judged.cause {
+        line(&mut text, 2, "imports", &cause.chain.join(" -> "));
+    }
+    if !tried.judged.lost.is_empty() {
+        line(&mut text, 2, "lost", &tried.judged.lost.join(", "));
+    }
+    text
+}
+
+fn ended(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let place = outcome.place.as_deref().map(|place| format!(" ({place})")).unwrap_or_default();
+    line(&mut text, 2, "trial", &format!("{}{place}", outcome.kind));
+    let error = [outcome.error.as_deref(), outcome.text.as_deref()].into_iter().flatten().collect::<Vec<_>>();
+    let fields = [
+        ("said", Some(error.join(": ")).filter(|error| !error.is_empty())),
+        ("module", outcome.module.clone()),
+        ("after", outcome.after.clone()),
+        ("through", outcome.through.clone()),
+        ("printed", Some(outcome.printed.clone()).filter(|printed| !printed.is_empty())),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value {
+            line(&mut text, 2, name, &value);
+        }
+    }
+    for load in &outcome.failed_loads {
+        line(
+            &mut text,
+            2,
+            "failed load",
+            &format!("{} in {}: {}: {}", load.name, load.interpreter, load.error, load.text),
+        );
+    }
+    for object in &outcome.shared {
+        line(&mut text, 2, "shared", &format!("{} ({}; {})", object.kind, object.ways[0], object.ways[1]));
+    }
+    if let Some(crash) = &outcome.crash {
+        let place = [
+            ("at", &crash.address),
+            ("in", &crash.object),
+            ("function", &crash.symbol),
+            ("offset", &crash.offset),
+        ];
+        let place: Vec<String> = place
+            .into_iter()
+            .filter_map(|(word, value)| Some(format!("{word} {}", value.as_ref()?)))
+            .collect();
+        line(&mut text, 2, "crash", &place.join(", "));
+        line(&mut text, 2, "stack", &crash.stack);
+    }
+    text
+}
+
+/// The way out of each rule that stands in the way, once.
+fn ways_out(module: &Module) -> String {
+    let mut ids: Vec<&str> = Vec::new();
+    for tried in module.modes.values().filter(|tried| tried.judged.verdict != Verdict::NotApplicable) {
+        ids.extend(tried.judged.cause.as_ref().map(|cause| cause.rule.as_str()));
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let mut text = String::new();
+    for rule in ids.into_iter().filter_map(Rule::find) {
+        let _ = writeln!(text, "  what to do ({})", rule.id);
+        for way in rule.section("What to do").lines() {
+            let _ = writeln!(text, "    {way}");
+        }
+    }
+    text
+}
+
+/// `name value`, indented; further lines of the value below it.
+fn line(text: &mut String, depth: usize, name: &str, value: &str) {
+    let indent = "  ".repeat(depth);
+    let mut lines = value.trim_end().lines();
+    let _ = writeln!(text, "{indent}{} {}", escape(name), escape(lines.next().unwrap_or_default()));
+    for more in lines {
+        let _ = writeln!(text, "{indent}  {}", escape(more));
+    }
+}

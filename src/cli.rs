@@ -49,6 +49,7 @@ pub enum Command {
 
 /// The audit of an environment.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("asks-an-index").multiple(true))]
 pub struct AuditArgs {
     /// A virtualenv, a Python prefix, or a python [default: $VIRTUAL_ENV, else ./.venv]
     pub environment: Option<PathBuf>,
@@ -61,8 +62,15 @@ pub struct AuditArgs {
     /// Ask about free threading too: a virtualenv of a free-threaded Python that holds the same distributions,
     /// or a free-threaded Python, or `auto` to find one: with a Python, an environment of the same versions is
     /// made in the user's cache, by uv or pip, from wheels only
-    #[arg(long, value_name = "auto|PYTHON_OR_VENV")]
+    #[arg(long, value_name = "auto|PYTHON_OR_VENV", group = "asks-an-index")]
     pub free_threaded: Option<PathBuf>,
+    /// Ask the index for newer versions of the distributions that stand in the way, and read what their wheels
+    /// declare
+    #[arg(long, group = "asks-an-index")]
+    pub upgrades: bool,
+    /// Answer --upgrades from what an earlier audit has read, and ask nobody
+    #[arg(long, requires = "upgrades")]
+    pub offline: bool,
     /// Where wheels for it come from.
     #[command(flatten)]
     pub index: IndexArgs,
@@ -165,17 +173,17 @@ pub struct RenderArgs {
 /// Passed through to uv or pip.
 #[derive(Debug, Args)]
 pub struct IndexArgs {
-    /// The index that --free-threaded asks (for uv or pip)
-    #[arg(long, value_name = "URL", requires = "free_threaded")]
+    /// The index that --free-threaded and --upgrades ask (for uv or pip)
+    #[arg(long, value_name = "URL", requires = "asks-an-index")]
     pub index_url: Option<String>,
     /// One more index (for uv or pip)
-    #[arg(long, value_name = "URL", requires = "free_threaded")]
+    #[arg(long, value_name = "URL", requires = "asks-an-index")]
     pub extra_index_url: Vec<String>,
     /// A folder or page of wheels (for uv or pip)
-    #[arg(long, value_name = "PATH_OR_URL", requires = "free_threaded")]
+    #[arg(long, value_name = "PATH_OR_URL", requires = "asks-an-index")]
     pub find_links: Vec<String>,
     /// Ask no index (for uv or pip)
-    #[arg(long, requires = "free_threaded")]
+    #[arg(long, requires = "asks-an-index")]
     pub no_index: bool,
 }
 

@@ -8,6 +8,8 @@
 //! - [`venv`]: an environment on disk: its python, distributions, candidates for extension modules.
 //! - [`image`]: a file's bytes to its declaration ([`model::Facts`]), without running it.
 //! - [`shadow`]: the same distributions once more, for the free-threaded build of the environment's Python.
+//! - [`installer`]: uv or pip, for what an index has.
+//! - [`upgrades`]: what newer versions of what stands in the way declare.
 //! - [`trial`]: each module in children of a zygote, in each [`model::Mode`]: [`model::Trial`]s.
 //! - [`rules`]: evidence to [`model::Judgement`]s. Pure.
 //! - [`report`]: the sorted result, and its JSON document.
@@ -25,6 +27,7 @@ pub mod cli;
 pub mod command;
 pub mod exit;
 pub mod image;
+pub mod installer;
 pub mod manual;
 pub mod model;
 pub mod plan;
@@ -33,4 +36,5 @@ pub mod report;
 pub mod rules;
 pub mod shadow;
 pub mod trial;
+pub mod upgrades;
 pub mod venv;

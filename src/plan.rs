@@ -21,7 +21,11 @@ pub struct Plan {
     pub only: Option<PathBuf>,
     /// The free-threaded environment to audit beside it.
     pub free_threaded: Option<FreeThreaded>,
-    /// Options for uv or pip, where that one is made.
+    /// Whether the index is asked for newer versions of what stands in the way.
+    pub upgrades: bool,
+    /// Whether only the cache answers that.
+    pub is_offline: bool,
+    /// Options for uv or pip.
     pub index: Vec<String>,
     /// The modes that decide the exit status.
     pub require: Vec<Mode>,
@@ -51,7 +55,8 @@ impl Plan {
             false => FreeThreaded::Named(named.clone()),
         });
         let plan = Self::of(environment(args.environment.as_deref())?, &args.gate, &args.trials);
-        Ok(Self { free_threaded, index: index(&args.index), ..plan })
+        let index = index(&args.index);
+        Ok(Self { free_threaded, upgrades: args.upgrades, is_offline: args.offline, index, ..plan })
     }
 
     /// For one extension module, or one wheel.
@@ -68,6 +73,8 @@ impl Plan {
             environment,
             only: None,
             free_threaded: None,
+            upgrades: false,
+            is_offline: false,
             index: Vec::new(),
             require: gate.require.iter().map(|required| required.mode()).collect(),
             limits: Limits { timeout: Duration::from_secs_f64(trials.timeout), sandbox: !trials.no_sandbox },

@@ -6,18 +6,23 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("image", &["model"]),
     ("venv", &["model"]),
-    ("shadow", &["model"]),
+    ("installer", &[]),
+    ("shadow", &["installer", "model"]),
     ("trial", &["image", "model"]),
     ("rules", &["model", "trial"]),
+    ("upgrades", &["image", "installer", "model", "rules", "venv"]),
     ("report", &["model", "rules", "trial"]),
     ("render", &["model", "report", "rules", "trial"]),
     ("exit", &["model", "report"]),
     ("plan", &["cli", "model", "trial"]),
-    ("audit", &["image", "model", "plan", "report", "rules", "shadow", "trial", "venv"]),
+    (
+        "audit",
+        &["image", "installer", "model", "plan", "report", "rules", "shadow", "trial", "upgrades", "venv"],
+    ),
     ("cli", &["exit", "model", "rules"]),
     ("manual", &["cli"]),
     (

@@ -23,3 +23,4 @@ mod rules;
 mod sandbox;
 mod standard_library;
 mod support;
+mod upgrades;

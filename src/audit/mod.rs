@@ -5,5 +5,6 @@ mod free_threaded;
 mod modules;
 mod run;
 mod scratch;
+mod ways_out;
 
 pub use run::run;

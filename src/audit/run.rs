@@ -10,6 +10,7 @@ use super::around::{self, Only};
 use super::free_threaded;
 use super::modules::{self, Wanted};
 use super::scratch::Scratch;
+use super::ways_out;
 use crate::image;
 use crate::model::{Environment, Interpreter, Mode, Module};
 use crate::plan::Plan;
@@ -50,10 +51,15 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
         second.audited.name_places(&mut places, ["free-threaded environment", "free-threaded python"]);
     }
     let report = first.report(None);
-    let report = match second {
+    let mut report = match &second {
         Some(second) => join(report, second.audited.report(Some(&second.beside)), &second.absent),
         None => report,
     };
+    if plan.upgrades && !stop.is_set() {
+        let environments: Vec<&Audited> =
+            [Some(&first), second.as_ref().map(|second| &second.audited)].into_iter().flatten().collect();
+        ways_out::add(&running, &environments, &mut report);
+    }
     let document = places.hide(&Document::from(&report)).context("cannot write the report")?;
     let started = started.round(jiff::Unit::Second).unwrap_or(started).to_string();
     let header = Header { started, seconds: clock.elapsed().as_secs_f64(), places: places.named() };
@@ -100,16 +106,16 @@ impl Audited {
         }
     }
 
-    fn report(self, beside: Option<&Beside>) -> Report {
+    fn report(&self, beside: Option<&Beside>) -> Report {
         assemble(Evidence {
             environment: &self.environment,
             modes: self.modes,
             beside,
             trials: &self.trials,
             unchecked: &self.unchecked,
-            no_trials: self.no_trials,
-            notes: self.notes,
-            trouble: self.trouble,
+            no_trials: self.no_trials.clone(),
+            notes: self.notes.clone(),
+            trouble: self.trouble.clone(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The nouns of an audit. No I/O, no wire format, no opinions: every other folder imports these and they
+//! The nouns of an audit. No I/O, no wire format (beside the names of modes and verdicts), no opinions: every other folder imports these and they
 //! import nothing.
 
 mod environment;
@@ -7,6 +7,7 @@ mod finding;
 mod mode;
 mod module;
 mod outcome;
+mod upgrade;
 mod verdict;
 
 pub use environment::{Distribution, Environment, Interpreter};
@@ -17,4 +18,5 @@ pub use module::{FileKind, Module};
 pub use outcome::{
     Crash, Death, Load, NotRun, Outcome, Place, PythonError, Refuser, SharedObject, Site, Trial,
 };
+pub use upgrade::Upgrade;
 pub use verdict::{Cause, Judgement, Verdict};

@@ -277,6 +277,9 @@ fn in_the_way(report: &Document, mode: Mode) -> String {
     for blocker in blockers.iter().take(BLOCKERS) {
         let owner = blocker.distribution.as_deref().unwrap_or("the standard library, or no distribution");
         let _ = writeln!(text, "  {}: {}", escape(owner), roots(blocker));
+        if let Some(upgrade) = &blocker.upgrade {
+            let _ = writeln!(text, "    newer versions: {}", escape_within(&upgrade.words, 200));
+        }
         for blocked in &blocker.blocks {
             let _ = writeln!(
                 text,

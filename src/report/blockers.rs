@@ -23,6 +23,7 @@ pub(super) fn blockers(mode: Mode, distributions: &[DistributionRow], modules: &
                 distribution: owner.map(str::to_owned),
                 roots: Vec::new(),
                 blocks: Vec::new(),
+                upgrade: None,
             });
             let root = Root { module: cause.module.clone(), what: cause.what.clone(), rule: cause.rule };
             if !blocker.roots.contains(&root) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Facts, FileKind, Finding, Judgement, Mode, Trial, Verdict};
+use crate::model::{Facts, FileKind, Finding, Judgement, Mode, Trial, Upgrade, Verdict};
 
 /// The result of an audit.
 #[derive(Clone, Debug)]
@@ -113,6 +113,8 @@ pub struct Blocker {
     pub roots: Vec<Root>,
     /// Distributions that are blocked or unsafe through it, itself aside.
     pub blocks: Vec<Blocked>,
+    /// What newer versions declare, where that was asked.
+    pub upgrade: Option<Upgrade>,
 }
 
 /// A module at the root of failures.

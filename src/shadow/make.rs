@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::installer::{Found, Installer};
 use super::python;
+use crate::installer::{Found, Installer, cache, on_path};
 use crate::model::Distribution;
 
 /// What is wanted.
@@ -52,7 +52,7 @@ pub fn make(wanted: &Wanted<'_>) -> Result<Shadow, String> {
         Some(python) => python.to_owned(),
         None => python::free_threaded(wanted.version)?,
     };
-    let has_uv = python::on_path("uv").is_some();
+    let has_uv = on_path("uv").is_some();
     let installer = Installer { has_uv, python: &python, options: wanted.options };
     let pins: Vec<Option<String>> = wanted.distributions.iter().map(pin).collect();
     let folder = folder(&python, &pins, wanted.options)?;
@@ -145,12 +145,9 @@ fn pin(distribution: &Distribution) -> Option<String> {
 
 /// Where it lives: a folder for these pins, this Python and these options, in the user's cache.
 fn folder(python: &Path, pins: &[Option<String>], options: &[String]) -> Result<PathBuf, String> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = absolute("XDG_CACHE_HOME")
-        .or_else(|| Some(absolute("HOME")?.join(".cache")))
-        .ok_or("there is no cache to make an environment in\nhint: set HOME or XDG_CACHE_HOME")?;
+    let cache = cache()?;
     let mut hasher = DefaultHasher::new();
     let is_new_as = python.metadata().and_then(|metadata| metadata.modified()).ok();
     (python, is_new_as, pins, options).hash(&mut hasher);
-    Ok(cache.join("wsgiaudit/shadows").join(format!("{:016x}", hasher.finish())))
+    Ok(cache.join("shadows").join(format!("{:016x}", hasher.finish())))
 }

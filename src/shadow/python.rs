@@ -1,7 +1,9 @@
 //! The free-threaded build of a Python, where one is at hand, or uv can provide it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+use crate::installer::on_path;
 
 /// Finds, or has uv provide, the free-threaded Python of this version.
 pub(super) fn free_threaded((major, minor): (u8, u8)) -> Result<PathBuf, String> {
@@ -20,17 +22,6 @@ pub(super) fn free_threaded((major, minor): (u8, u8)) -> Result<PathBuf, String>
              hint: name one: --free-threaded path/to/python{version}"
         )
     })
-}
-
-/// A command on PATH.
-pub(super) fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
-}
-
-fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 fn uv(arguments: &[&str]) -> Option<String> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Blocked, Blocker, Cause, Crash, Declaration, Declarations, Distribution, Document, FailedLoad, Finding,
-    Hazard, Inspected, Judged, Module, Name, Outcome, Python, Root, Shared, SlotValue, Tool, Tried,
+    Hazard, Inspected, Judged, Module, Name, Outcome, Python, Root, Shared, SlotValue, Tool, Tried, Upgrade,
 };
 use crate::model::{self, Declared, Facts, FileKind, Judgement, Load, Mode, NotRun, Place, Refuser, Trial};
 use crate::report::{self, DistributionRow, ModuleRow, NameRow, Report};
@@ -263,5 +263,10 @@ fn blocker(blocker: &report::Blocker) -> Blocker {
         distribution: blocker.distribution.clone(),
         roots: blocker.roots.iter().map(root).collect(),
         blocks: blocker.blocks.iter().map(blocked).collect(),
+        upgrade: blocker.upgrade.as_ref().map(|upgrade| Upgrade {
+            newest: upgrade.newest.clone(),
+            since: upgrade.since.clone(),
+            words: upgrade.words.clone(),
+        }),
     }
 }

@@ -183,6 +183,20 @@ pub struct Blocker {
     pub roots: Vec<Root>,
     /// Distributions that are blocked or unsafe through it, itself aside.
     pub blocks: Vec<Blocked>,
+    /// What newer versions declare, where that was asked (`--upgrades`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Upgrade>,
+}
+
+/// What an index has of a distribution that stands in the way. Declarations only: nothing of it was tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Upgrade {
+    /// The newest version with a wheel for this Python; `null` where the index gave no answer.
+    pub newest: Option<String>,
+    /// The first version from which on every root module declares what is asked for.
+    pub since: Option<String>,
+    /// The same in words.
+    pub words: String,
 }
 
 /// A module at the root of failures.

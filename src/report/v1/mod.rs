@@ -9,6 +9,6 @@ mod outcome;
 pub use declarations::{Declaration, Declarations, Hazard, Inspected, SlotValue, Tool};
 pub use document::{
     Blocked, Blocker, Cause, Distribution, Document, Finding, Header, Judged, Module, Name, Python, Root,
-    Tried,
+    Tried, Upgrade,
 };
 pub use outcome::{Crash, FailedLoad, Outcome, Shared};

@@ -2,22 +2,23 @@
 //! variables are the user's.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Which one, and the options that are passed through to it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Installer<'a> {
-    pub(super) has_uv: bool,
+pub struct Installer<'a> {
+    /// Whether it is uv.
+    pub has_uv: bool,
     /// The base interpreter, whose pip it is.
-    pub(super) python: &'a Path,
+    pub python: &'a Path,
     /// `--index-url` and the like, which uv and pip name alike.
-    pub(super) options: &'a [String],
+    pub options: &'a [String],
 }
 
 /// What an index has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub enum Found {
     /// This version.
     Version(String),
     /// Nothing that could be installed.
@@ -28,7 +29,7 @@ pub(super) enum Found {
 
 impl Installer<'_> {
     /// Makes an empty virtualenv.
-    pub(super) fn virtualenv(self, folder: &Path) -> Result<(), String> {
+    pub fn virtualenv(self, folder: &Path) -> Result<(), String> {
         let mut command = match self.has_uv {
             true => with(Command::new("uv"), &["venv", "--quiet", "--python"], self.python),
             false => with(Command::new(self.python), &["-I", "-m", "venv", "--without-pip"], folder),
@@ -40,7 +41,7 @@ impl Installer<'_> {
     }
 
     /// Installs exactly these (`name==version`), from wheels, without what they need.
-    pub(super) fn install(self, environment: &Path, pins: &[String]) -> Result<(), String> {
+    pub fn install(self, environment: &Path, pins: &[String]) -> Result<(), String> {
         let python = environment.join("bin/python");
         let mut command = match self.has_uv {
             true => with(Command::new("uv"), &["pip", "install", "--quiet", "--python"], &python),
@@ -55,7 +56,7 @@ impl Installer<'_> {
     }
 
     /// The version that a requirement (`name` or `name==version`) comes to on this Python, from wheels.
-    pub(super) fn resolve(self, environment: &Path, requirement: &str) -> Found {
+    pub fn resolve(self, environment: &Path, requirement: &str) -> Found {
         let python = environment.join("bin/python");
         let answer = if self.has_uv {
             let mut command = with(
@@ -79,6 +80,35 @@ impl Installer<'_> {
         }
     }
 
+    /// Fetches the wheel that a requirement comes to: into the folder, unpacked (uv) or as it is (pip).
+    pub fn fetch(self, environment: &Path, requirement: &str, folder: &Path) -> Result<(), String> {
+        let python = environment.join("bin/python");
+        let mut command = match self.has_uv {
+            true => {
+                let mut command =
+                    with(Command::new("uv"), &["pip", "install", "--quiet", "--python"], &python);
+                command.arg("--target");
+                command
+            }
+            false => {
+                let mut command = self.pip(&python);
+                command.args(["download", "--quiet", "--dest"]);
+                command
+            }
+        };
+        command.arg(folder).args(WHEELS_ONLY).args(self.options).arg(requirement);
+        run(&mut command, None).map(drop).map_err(|said| one_line(&said))
+    }
+
+    /// Every version that pip finds, the newest first; `None` where there is no pip to ask, or no answer.
+    pub fn versions(self, environment: &Path, name: &str) -> Option<Vec<String>> {
+        let mut command = self.pip(&environment.join("bin/python"));
+        command.args(["index", "versions", "--only-binary", ":all:"]).args(self.options).arg(name);
+        let text = run(&mut command, None).ok()?;
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("Available versions:"))?;
+        Some(line.split(',').map(|version| version.trim().to_owned()).collect())
+    }
+
     fn pip(self, python: &Path) -> Command {
         let mut command = Command::new(self.python);
         command
@@ -86,6 +116,27 @@ impl Installer<'_> {
             .arg(python);
         command
     }
+}
+
+/// A command on PATH.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// This program's folder in the user's cache.
+///
+/// # Errors
+/// In words, where there is no such cache.
+pub fn cache() -> Result<PathBuf, String> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    Ok(cache.ok_or("there is no cache to use\nhint: set HOME or XDG_CACHE_HOME")?.join("wsgiaudit"))
 }
 
 const WHEELS_ONLY: &[&str] = &["--no-deps", "--only-binary", ":all:"];

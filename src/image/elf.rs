@@ -173,17 +173,7 @@ impl Dynamic {
     fn symbol(&self, image: &Image, index: u64) -> Option<Symbol> {
         let at = self.symbols.checked_add(index.checked_mul(SYMBOL_SIZE)?)?;
         let mut raw = [0; SYMBOL_SIZE as usize];
-        if !image.bytes(at, &mut raw) {
-            return None;
-        }
-        let (symbol, _) = object::pod::from_bytes::<elf::Sym64<Le>>(&raw).ok()?;
-        Some(Symbol {
-            name: symbol.st_name.get(Le).into(),
-            weak: symbol.st_info.0 >> 4 == 2,
-            kind: symbol.st_info.0 & 0xf,
-            defined: symbol.st_shndx.get(Le).0 != 0,
-            value: symbol.st_value.get(Le),
-        })
+        image.bytes(at, &mut raw).then(|| Symbol::parse(&raw))?
     }
 }
 
@@ -195,12 +185,35 @@ struct Symbol {
     value: u64,
 }
 
+impl Symbol {
+    fn parse(raw: &[u8]) -> Option<Self> {
+        let (symbol, _) = object::pod::from_bytes::<elf::Sym64<Le>>(raw).ok()?;
+        Some(Self {
+            name: symbol.st_name.get(Le).into(),
+            weak: symbol.st_info.0 >> 4 == 2,
+            kind: symbol.st_info.0 & 0xf,
+            defined: symbol.st_shndx.get(Le).0 != 0,
+            value: symbol.st_value.get(Le),
+        })
+    }
+}
+
 type Undefined = (Vec<Import>, Vec<(u32, u32)>);
 
 fn undefined(image: &Image, dynamic: &Dynamic) -> Option<Undefined> {
     let (mut imports, mut indexes) = (Vec::new(), Vec::new());
-    for index in 1..dynamic.leading_symbols(image)?.min(MOST_IMPORTS) {
-        let Some(symbol) = dynamic.symbol(image, index) else { break };
+    let count = dynamic.leading_symbols(image)?.min(MOST_IMPORTS);
+    let table = image.table(dynamic.symbols, count * SYMBOL_SIZE);
+    for index in 1..count {
+        let symbol = match &table {
+            Some(table) => table
+                .as_chunks::<{ SYMBOL_SIZE as usize }>()
+                .0
+                .get(index as usize)
+                .map(|raw| Symbol::parse(raw)),
+            None => Some(dynamic.symbol(image, index)),
+        };
+        let Some(symbol) = symbol.flatten() else { break };
         if symbol.defined || symbol.name == 0 {
             continue;
         }

@@ -9,6 +9,7 @@ use super::kind::{Architecture, Format};
 use super::library::Library;
 use super::memory::Image;
 use super::moduledef::{Definition, definition, exported};
+use super::references::Scanned;
 use super::safety::{Safety, check};
 use super::source::Source;
 use super::world::{World, load};
@@ -79,7 +80,7 @@ impl Entry {
     }
 
     fn facts(&self, world: &World<'_>, target: Option<Target>) -> Facts {
-        let mut distrusted = BTreeSet::new();
+        let (mut distrusted, mut scanned) = (BTreeSet::new(), Scanned::default());
         for _ in 0..MOST_RUNS {
             let image = world.root();
             let evaluator = Evaluator::new(world, convention(&image), target, distrusted.clone());
@@ -91,7 +92,7 @@ impl Entry {
                 Ok(endings) => self.agree(&evaluator, &endings),
                 Err(_) => Found::Untold("the init function was not followed to its end".to_owned()),
             };
-            match check(&evaluator, &found) {
+            match check(&evaluator, &found, &mut scanned) {
                 Safety::Safe => return self.summary(world, found),
                 Safety::Unsafe(reason) => return self.summary(world, Found::Untold(reason)),
                 Safety::Depends(words) => distrusted.extend(words),

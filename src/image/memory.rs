@@ -155,19 +155,24 @@ impl Image {
         None
     }
 
-    /// Bytes past the page cache, for scans that look at everything once.
-    pub(super) fn raw(&self, address: u64, length: u64) -> Option<Vec<u8>> {
-        self.table(address, length)
+    /// Fills `buffer` past the page cache, for scans that look at everything once; `false` where the file does
+    /// not back it all.
+    pub(super) fn raw(&self, address: u64, buffer: &mut [u8]) -> bool {
+        let length = buffer.len() as u64;
+        self.backed(address, length).is_some_and(|offset| self.source.read_at(offset, buffer))
     }
 
     /// Whole tables, past the page cache.
     pub(super) fn table(&self, address: u64, length: u64) -> Option<Vec<u8>> {
+        super::source::read(&*self.source, self.backed(address, length)?, length)
+    }
+
+    /// Where in the file a range of addresses lies.
+    fn backed(&self, address: u64, length: u64) -> Option<u64> {
         let segment = self.segment(address)?;
         let within = address - segment.address;
-        if within.checked_add(length)? > segment.file_size {
-            return None;
-        }
-        super::source::read(&*self.source, segment.offset.checked_add(within)?, length)
+        let fits = within.checked_add(length)? <= segment.file_size;
+        fits.then(|| segment.offset.checked_add(within))?
     }
 
     /// The link stored at this address.

@@ -22,6 +22,7 @@ mod punycode;
 mod references;
 mod relocations;
 mod safety;
+mod shelf;
 mod siblings;
 mod source;
 mod static_types;

@@ -1,9 +1,10 @@
-//! Maps and sets of addresses and page numbers: they are asked for millions of times, so the standard
+//! Maps and sets of addresses, page numbers and names: they are asked for millions of times, so the standard
 //! library's keyed hash would be a tenth of all the time. How many entries a file can cause is bounded.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
+pub(super) type NameMap<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 pub(super) type NumberMap<V> = HashMap<u64, V, BuildHasherDefault<Mix>>;
 pub(super) type NumberSet = HashSet<u64, BuildHasherDefault<Mix>>;
 

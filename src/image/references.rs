@@ -32,86 +32,224 @@ pub(super) enum Usage {
     Pass,
 }
 
-const CHUNK: usize = 1 << 16;
-const BLOCK: usize = 256;
+/// Bytes that are read at once: they stay in the processor's cache until they are looked at.
+const CHUNK: usize = 1 << 18;
+/// Code that is looked at with the same upper halves of displacements.
+const STRETCH: usize = 1 << 12;
+/// Code that is looked at without a branch.
+const BLOCK: usize = 64;
 /// The longest instruction, and then some.
 const MARGIN: usize = 16;
 /// A jump or a call follows within so many instructions, or the use is not followed.
 const AHEAD: usize = 24;
+/// Runs of watched addresses that are looked for one by one; each costs as much as a run over all code.
+const MOST_HULLS: usize = 3;
+/// A narrower gap makes too little difference.
+const LEAST_GAP: u64 = 1 << 14;
 
-/// Every reference into the ranges from code outside `seen`.
-pub(super) fn references(image: &Image, ranges: &[Range<u64>], seen: &NumberSet) -> Vec<Reference> {
-    let (Some(low), Some(high)) =
-        (ranges.iter().map(|range| range.start).min(), ranges.iter().map(|range| range.end).max())
-    else {
-        return Vec::new();
-    };
-    let mut scan = Scan { image, ranges, hull: low..high, seen, found: Vec::new() };
-    for segment in image.segments.iter().filter(|segment| segment.executable) {
-        let size = segment.size.min(segment.file_size);
-        let mut at = 0;
-        let mut pages = [None; 32];
-        while at < size {
-            let length = (size - at).min((CHUNK + MARGIN) as u64);
-            let Some(bytes) = image.raw(segment.address + at, length) else { break };
-            match image.kind.architecture {
-                Architecture::X86_64 | Architecture::Other(_) => scan.x86(segment.address + at, &bytes),
-                Architecture::Aarch64 => scan.aarch64(segment.address + at, &bytes, &mut pages),
-            }
-            at += CHUNK as u64;
+/// What was found in a file's code so far: the same question is asked again, with a few more addresses, each
+/// time that memory turns out not to be reliable.
+#[derive(Default)]
+pub(super) struct Scanned {
+    ranges: Vec<Range<u64>>,
+    /// For each displacement, the instructions that it could be part of.
+    found: Vec<Vec<Reference>>,
+}
+
+impl Scanned {
+    /// Every reference into the ranges from code outside `seen`.
+    pub(super) fn references(
+        &mut self,
+        image: &Image,
+        ranges: &[Range<u64>],
+        seen: &NumberSet,
+    ) -> Vec<Reference> {
+        let known = |range: &Range<u64>| self.ranges.contains(range);
+        let unknown: Vec<Range<u64>> = ranges.iter().filter(|range| !known(range)).cloned().collect();
+        if !unknown.is_empty() {
+            let mut scan = Scan { image, ranges: &unknown, found: &mut self.found };
+            scan.all();
+            self.ranges.extend(unknown);
         }
+        // Without its prefix an instruction decodes as well: one of several starts is the real one.
+        let unseen = self.found.iter().filter(|each| !each.iter().any(|one| seen.contains(&one.from)));
+        let watched = |to: u64| ranges.iter().any(|range| range.contains(&to));
+        let mut references: Vec<Reference> =
+            unseen.flatten().filter(|reference| watched(reference.to)).copied().collect();
+        references.sort_unstable();
+        references.dedup();
+        references
     }
-    scan.found.sort_unstable();
-    scan.found.dedup();
-    scan.found
 }
 
 struct Scan<'a> {
     image: &'a Image,
     ranges: &'a [Range<u64>],
-    hull: Range<u64>,
-    seen: &'a NumberSet,
-    found: Vec<Reference>,
+    found: &'a mut Vec<Vec<Reference>>,
+}
+
+/// Addresses that lie close together: a displacement that may lead to one of them leads into `low..low + width`.
+struct Hull {
+    low: u64,
+    width: u32,
+    /// Sorted, none touching another.
+    ranges: Vec<Range<u64>>,
+}
+
+impl Hull {
+    /// Splits ranges where the gaps between them are widest.
+    fn all(ranges: &[Range<u64>]) -> Vec<Self> {
+        let mut sorted = ranges.to_vec();
+        sorted.sort_unstable_by_key(|range| range.start);
+        let mut joined: Vec<Range<u64>> = Vec::new();
+        for range in sorted {
+            match joined.last_mut() {
+                // An immediate of up to four bytes may follow the displacement.
+                Some(last) if range.start <= last.end.saturating_add(4) => last.end = last.end.max(range.end),
+                Some(_) | None => joined.push(range),
+            }
+        }
+        let gap = |at: usize| joined[at].start - joined[at - 1].end;
+        let mut splits: Vec<usize> = (1..joined.len()).filter(|at| gap(*at) > LEAST_GAP).collect();
+        splits.sort_by_key(|at| std::cmp::Reverse(gap(*at)));
+        splits.truncate(MOST_HULLS - 1);
+        splits.sort_unstable();
+        let ends = splits.iter().copied().chain([joined.len()]);
+        let starts = std::iter::once(0).chain(splits.iter().copied());
+        let pieces = starts.zip(ends).filter(|(start, end)| start < end);
+        // What is wider than code can reach is looked for range by range.
+        let pieces = pieces.map(|(start, end)| &joined[start..end]).flat_map(|piece| match Self::of(piece) {
+            Some(hull) => vec![hull],
+            None => piece.iter().filter_map(|range| Self::of(std::slice::from_ref(range))).collect(),
+        });
+        pieces.collect()
+    }
+
+    fn of(ranges: &[Range<u64>]) -> Option<Self> {
+        let low = ranges.first()?.start.saturating_sub(4);
+        let width = u32::try_from(ranges.last()?.end - low).ok()?;
+        Some(Self { low, width, ranges: ranges.to_vec() })
+    }
+
+    /// Whether an instruction whose displacement leads here may mean a watched address.
+    fn near(&self, address: u64) -> bool {
+        let next = self.ranges.partition_point(|range| range.end <= address);
+        self.ranges.get(next).is_some_and(|range| range.start <= address.saturating_add(4))
+    }
+}
+
+/// The upper halves of all displacements from some code into a hull.
+struct Halves {
+    first: u8,
+    more: u8,
+    top: u8,
+}
+
+impl Halves {
+    /// `None` where they are too many to tell anything.
+    fn of(hull: &Hull, place: u64, length: u64) -> Option<Self> {
+        let nearest = hull.low.wrapping_sub(place.wrapping_add(length + 4)).cast_signed() >> 16;
+        let farthest = hull.low.wrapping_add(hull.width.into()).wrapping_sub(place).cast_signed() >> 16;
+        let top = (nearest >> 8) as u8;
+        let halves = Self { first: nearest as u8, more: (farthest - nearest) as u8, top };
+        (nearest >> 8 == farthest >> 8).then_some(halves)
+    }
+
+    /// Whether the upper half of a displacement may be among these third and fourth bytes of all in a block.
+    /// This is where a scan's time goes: no branch over the whole block, so that compilers make vector code
+    /// of it.
+    fn may_be_in(&self, thirds: &[u8; BLOCK], fourths: &[u8; BLOCK]) -> bool {
+        let pairs = thirds.iter().zip(fourths);
+        pairs.fold(false, |near, (third, fourth)| {
+            near | ((third.wrapping_sub(self.first) <= self.more) & (*fourth == self.top))
+        })
+    }
+}
+
+/// Whether some four bytes of code at `place` are a displacement into the hull: sums in 32 bits, once for each
+/// of four alignments.
+fn sums_refer(window: &[u8], place: u64, hull: &Hull) -> bool {
+    const HALF: u32 = 1 << 31;
+    // Signed comparisons are cheaper in vectors.
+    let limit = hull.width.wrapping_sub(HALF).cast_signed();
+    let mut near = false;
+    for phase in 0..4 {
+        let Some(words) = window.get(phase..) else { return near };
+        let base = place.wrapping_add(phase as u64 + 4).wrapping_sub(hull.low) as u32;
+        let mut base = base.wrapping_sub(HALF);
+        for word in words.as_chunks::<4>().0 {
+            near |= u32::from_le_bytes(*word).wrapping_add(base).cast_signed() < limit;
+            base = base.wrapping_add(4);
+        }
+    }
+    near
 }
 
 impl Scan<'_> {
+    fn all(&mut self) {
+        let hulls = Hull::all(self.ranges);
+        let mut buffer = vec![0; CHUNK + MARGIN];
+        for segment in self.image.segments.iter().filter(|segment| segment.executable) {
+            let size = segment.size.min(segment.file_size);
+            let mut pages = [None; 32];
+            for at in (0..size).step_by(CHUNK) {
+                let length = (size - at).min((CHUNK + MARGIN) as u64) as usize;
+                let start = segment.address + at;
+                if !self.image.raw(start, &mut buffer[..length]) {
+                    break;
+                }
+                let bytes = &buffer[..length];
+                match self.image.kind.architecture {
+                    Architecture::X86_64 | Architecture::Other(_) => self.x86(start, bytes, &hulls),
+                    Architecture::Aarch64 => self.aarch64(start, bytes, &mut pages),
+                }
+            }
+        }
+    }
+
     fn watched(&self, address: u64) -> bool {
         self.ranges.iter().any(|range| range.contains(&address))
     }
 
-    /// Whether an instruction whose displacement leads here may mean a watched address: an immediate of up to
-    /// four bytes may follow the displacement.
-    fn near(&self, address: u64) -> bool {
-        self.ranges.iter().any(|range| range.start <= address.saturating_add(4) && address < range.end)
+    /// Any four bytes may be the displacement of an instruction: those that point into a hull are decoded.
+    fn x86(&mut self, start: u64, bytes: &[u8], hulls: &[Hull]) {
+        let places = bytes.len().saturating_sub(3).min(CHUNK);
+        for at in (0..places).step_by(STRETCH) {
+            let place = start.wrapping_add(at as u64);
+            let Some(stretch) = bytes.get(at..(at + STRETCH).min(places) + 3) else { return };
+            for hull in hulls {
+                match Halves::of(hull, place, stretch.len() as u64) {
+                    Some(halves) => self.stretch(place, stretch, hull, &halves),
+                    None => self.block(place, stretch, hull),
+                }
+            }
+        }
     }
 
-    /// Any four bytes may be the displacement of an instruction: those that point into the hull are decoded.
-    fn x86(&mut self, start: u64, bytes: &[u8]) {
-        // An immediate of up to four bytes may follow the displacement.
-        let low = self.hull.start.wrapping_sub(4);
-        let Ok(width) = u32::try_from(self.hull.end.wrapping_sub(low)) else { return };
-        let target = |place: u64, window: &[u8; 4]| {
-            let displacement = i32::from_le_bytes(*window);
-            place.wrapping_add(4).wrapping_add_signed(displacement.into())
-        };
-        let places = bytes.len().saturating_sub(3).min(CHUNK);
-        for block in (0..places).step_by(BLOCK) {
-            // Sums in 32 bits, over a whole block without a branch: this is where a scan's time goes.
-            let end = (block + BLOCK).min(places);
-            let Some(window) = bytes.get(block..end + 3) else { return };
-            let base = (start.wrapping_add(block as u64 + 4).wrapping_sub(low) & 0xffff_ffff) as u32;
-            let near = window.array_windows::<4>().zip(base..).fold(false, |near, (window, base)| {
-                near | (u32::from_le_bytes(*window).wrapping_add(base) < width)
-            });
-            if !near {
-                continue;
+    fn stretch(&mut self, place: u64, stretch: &[u8], hull: &Hull, halves: &Halves) {
+        let [_, _, thirds @ .., _] = stretch else { return };
+        let [_, _, _, fourths @ ..] = stretch else { return };
+        let (thirds, fourths) = (thirds.as_chunks::<BLOCK>().0, fourths.as_chunks::<BLOCK>().0);
+        for (index, (thirds, fourths)) in thirds.iter().zip(fourths).enumerate() {
+            if halves.may_be_in(thirds, fourths) {
+                let at = index * BLOCK;
+                self.block(place.wrapping_add(at as u64), &stretch[at..at + BLOCK + 3], hull);
             }
-            for (index, window) in window.array_windows::<4>().enumerate() {
-                let place = start.wrapping_add((block + index) as u64);
-                let to = target(place, window);
-                if to.wrapping_sub(low) < u64::from(width) && self.near(to) {
-                    self.decode(place, to);
-                }
+        }
+        let rest = fourths.len() * BLOCK;
+        self.block(place.wrapping_add(rest as u64), &stretch[rest..], hull);
+    }
+
+    #[inline(never)]
+    fn block(&mut self, first: u64, window: &[u8], hull: &Hull) {
+        if !sums_refer(window, first, hull) {
+            return;
+        }
+        for (place, window) in (first..).zip(window.array_windows::<4>()) {
+            let displacement = i32::from_le_bytes(*window);
+            let to = place.wrapping_add(4).wrapping_add_signed(displacement.into());
+            if to.wrapping_sub(hull.low) < u64::from(hull.width) && hull.near(to) {
+                self.decode(place, to);
             }
         }
     }
@@ -132,13 +270,12 @@ impl Scan<'_> {
                 && instruction.is_ip_rel_memory_operand()
                 && offsets.displacement_offset() as u64 == before;
             let to = instruction.ip_rel_memory_address();
-            if fits && to.wrapping_sub(near) <= 4 && self.watched(to) {
+            if fits && to.wrapping_sub(near) <= 4 {
                 fitting.push(Reference { from, to, usage: self.usage(&instruction, from) });
             }
         }
-        // Without its prefix an instruction decodes as well: one of several starts is the real one.
-        if !fitting.iter().any(|reference| self.seen.contains(&reference.from)) {
-            self.found.append(&mut fitting);
+        if !fitting.is_empty() {
+            self.found.push(fitting);
         }
     }
 
@@ -241,9 +378,9 @@ impl Scan<'_> {
     }
 
     fn note(&mut self, from: u64, to: u64, usage: Usage) {
-        if self.hull.contains(&to) && self.watched(to) && !self.seen.contains(&from) {
+        if self.watched(to) {
             let usage = if usage == Usage::Take && self.handed_on(from) { Usage::Pass } else { usage };
-            self.found.push(Reference { from, to, usage });
+            self.found.push(vec![Reference { from, to, usage }]);
         }
     }
 

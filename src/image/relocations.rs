@@ -1,5 +1,7 @@
 //! An ELF file's relocations, found by the address that they patch.
 
+use std::ops::Range;
+
 use super::memory::Image;
 use super::source::u64_at;
 
@@ -35,6 +37,8 @@ pub(super) struct Relocations {
     /// Places patched by RELR, in rising order, with the value stored there read on demand.
     relative: Vec<u64>,
     relative_kind: u32,
+    /// All places lie in here: code and texts, which are asked about most, do not.
+    span: Range<u64>,
 }
 
 /// Linkers put the relative entries first, by rising place, and say how many there are (`DT_RELACOUNT`):
@@ -56,15 +60,21 @@ impl Relocations {
             super::kind::Architecture::X86_64 | super::kind::Architecture::Other(_) => 8,
         };
         let tables = rela.iter().filter(|(_, size, _)| *size > 0);
-        Self {
-            tables: tables.filter_map(|(at, size, rising)| Table::new(image, *at, *size, *rising)).collect(),
-            relative: unpack(image, relr),
-            relative_kind,
-        }
+        let tables: Vec<Table> =
+            tables.filter_map(|(at, size, rising)| Table::new(image, *at, *size, *rising)).collect();
+        let relative = unpack(image, relr);
+        let ends = tables.iter().flat_map(|table| table.ends(image));
+        let ends: Vec<u64> = ends.chain(relative.first().copied()).chain(relative.last().copied()).collect();
+        let first = ends.iter().min().copied().unwrap_or(0);
+        let span = first..ends.iter().max().map_or(0, |last| last.saturating_add(1));
+        Self { tables, relative, relative_kind, span }
     }
 
     /// The relocation that patches exactly this address.
     pub(super) fn at(&self, image: &Image, place: u64) -> Option<Entry> {
+        if !self.span.contains(&place) {
+            return None;
+        }
         self.tables.iter().find_map(|table| table.at(image, place)).or_else(|| {
             self.relative.binary_search(&place).ok()?;
             self.packed(image, place)
@@ -96,6 +106,14 @@ impl Table {
             places.filter_map(|(entry, index)| Some((u64_at(entry, 0)?, index))).collect();
         rest.sort_unstable();
         Some(Self { address, rising, bytes, rest })
+    }
+
+    /// The lowest and the highest place of both parts.
+    fn ends(&self, image: &Image) -> impl Iterator<Item = u64> {
+        let rising = [0, self.rising.saturating_sub(1)].into_iter().filter(|_| self.rising > 0);
+        let rising: Vec<Entry> = rising.filter_map(|index| self.entry(image, index)).collect();
+        let rest = self.rest.first().into_iter().chain(self.rest.last()).map(|(place, _)| *place);
+        rising.into_iter().map(|entry| entry.place).chain(rest.collect::<Vec<_>>())
     }
 
     fn raw(&self, image: &Image, index: u64) -> Option<[u8; ENTRY as usize]> {

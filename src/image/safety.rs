@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::eval::Evaluator;
 use super::inspect::Found;
 use super::moduledef::Places;
-use super::references::{Usage, references};
+use super::references::{Scanned, Usage};
 
 /// The outcome of the check.
 pub(super) enum Safety {
@@ -19,8 +19,8 @@ pub(super) enum Safety {
 }
 
 /// Looks at every reference to writable memory that the answer rests on, unless all code that runs before the
-/// init function returns was interpreted.
-pub(super) fn check(evaluator: &Evaluator<'_>, found: &Found) -> Safety {
+/// init function returns was interpreted. `scanned` keeps what was found in the module's own code.
+pub(super) fn check(evaluator: &Evaluator<'_>, found: &Found, scanned: &mut Scanned) -> Safety {
     let places = match found {
         Found::Multi(read) | Found::Export(read) => &read.places,
         Found::Single(_) | Found::Untold(_) => return Safety::Safe,
@@ -36,7 +36,7 @@ pub(super) fn check(evaluator: &Evaluator<'_>, found: &Found) -> Safety {
     let mut ranges = watch.ranges();
     ranges.retain(local);
     let mut depends = BTreeSet::new();
-    for reference in references(&image, &ranges, &evaluator.seen.borrow()) {
+    for reference in scanned.references(&image, &ranges, &evaluator.seen.borrow()) {
         match (watch.what(reference.to), reference.usage) {
             (What::Slot, Usage::Load) | (What::Field | What::Word, Usage::Pass) => {}
             (What::Slot, Usage::Store | Usage::Take | Usage::Pass) => {

@@ -1,5 +1,6 @@
 //! A file on disk and what lies beside it.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -60,6 +61,24 @@ impl Library for Beside<'_> {
     }
 
     fn module(&self, name: &str) -> Option<Rc<dyn Source>> {
+        let asked = (self.path.parent()?.to_owned(), name.to_owned());
+        if let Some(path) = LAST.with_borrow(|(last, path)| (*last == asked).then(|| path.clone())) {
+            return open(&path).ok();
+        }
+        let (path, source) = self.search(name)?;
+        LAST.set((asked, path));
+        Some(source)
+    }
+}
+
+thread_local! {
+    /// The last module that was found, by the folder and the name that were asked for: all modules of a group
+    /// of mypyc's ask for the same one.
+    static LAST: RefCell<((PathBuf, String), PathBuf)> = RefCell::default();
+}
+
+impl Beside<'_> {
+    fn search(&self, name: &str) -> Option<(PathBuf, Rc<dyn Source>)> {
         let relative: PathBuf = name.split('.').collect();
         let stem = relative.file_name()?.to_str()?;
         let folders = self.path.ancestors().skip(1).take(DEEPEST);
@@ -70,8 +89,10 @@ impl Library for Beside<'_> {
                 .filter(|path| super::naming::file_stem(path).is_some_and(|found| found == stem))
                 .collect();
             paths.sort();
-            if let Some(source) = paths.iter().find_map(|path| open(path).ok()) {
-                return Some(source);
+            if let Some(found) =
+                paths.into_iter().find_map(|path| open(&path).ok().map(|source| (path, source)))
+            {
+                return Some(found);
             }
         }
         None

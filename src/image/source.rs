@@ -2,7 +2,7 @@
 //! a file of many megabytes.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 /// Random access to a file's bytes.
 pub trait Source {
@@ -11,6 +11,21 @@ pub trait Source {
 
     /// Fills `buffer` from `offset`; `false` where the file is too short or cannot be read.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> bool;
+
+    /// What tells this file from all others, where something does.
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+}
+
+/// A file on disk as it was when it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds.
+    changed: (i64, i64),
 }
 
 impl Source for [u8] {
@@ -46,24 +61,34 @@ impl Source for Vec<u8> {
 /// An open file, with the length it had when it was opened.
 pub struct Opened {
     file: File,
-    size: u64,
+    identity: Identity,
 }
 
 impl Opened {
     /// Takes the file's length now.
     pub fn new(file: File) -> std::io::Result<Self> {
-        let size = file.metadata()?.len();
-        Ok(Self { file, size })
+        let about = file.metadata()?;
+        let identity = Identity {
+            device: about.dev(),
+            inode: about.ino(),
+            size: about.len(),
+            changed: (about.ctime(), about.ctime_nsec()),
+        };
+        Ok(Self { file, identity })
     }
 }
 
 impl Source for Opened {
     fn size(&self) -> u64 {
-        self.size
+        self.identity.size
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(self.identity)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> bool {
-        let fits = offset.checked_add(buffer.len() as u64).is_some_and(|end| end <= self.size);
+        let fits = offset.checked_add(buffer.len() as u64).is_some_and(|end| end <= self.identity.size);
         fits && self.file.read_exact_at(buffer, offset).is_ok()
     }
 }

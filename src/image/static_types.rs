@@ -10,7 +10,7 @@ use iced_x86::{
 use super::kind::{Architecture, Format};
 use super::memory::{Image, Link};
 
-const CHUNK: u64 = 1 << 16;
+const CHUNK: u64 = 1 << 18;
 /// `LEA` with an address relative to the instruction.
 const LEA: u64 = 7;
 /// The call follows within so many instructions, or the type is not seen.
@@ -27,13 +27,18 @@ pub(super) fn readied(image: &Image) -> BTreeSet<String> {
     if !image.imports(READY) || image.kind.architecture != Architecture::X86_64 {
         return names;
     }
+    let mut buffer = vec![0; (CHUNK + LEA - 1) as usize];
     for segment in image.segments.iter().filter(|segment| segment.executable) {
         let size = segment.size.min(segment.file_size);
         for at in (0..size).step_by(CHUNK as usize) {
             let start = segment.address.wrapping_add(at);
-            let Some(bytes) = image.raw(start, (size - at).min(CHUNK + LEA - 1)) else { break };
-            for (index, window) in bytes.array_windows::<7>().enumerate() {
-                let [prefix, 0x8d, operand, displacement @ ..] = window else { continue };
+            let bytes = &mut buffer[..(size - at).min(CHUNK + LEA - 1) as usize];
+            if !image.raw(start, bytes) {
+                break;
+            }
+            for index in memchr::memchr_iter(0x8d, bytes).filter_map(|opcode| opcode.checked_sub(1)) {
+                let Some(window) = bytes.get(index..).and_then(|rest| rest.first_chunk::<7>()) else { break };
+                let [prefix, _, operand, displacement @ ..] = window;
                 if prefix & 0xfb != 0x48 || operand & 0xc7 != 5 {
                     continue;
                 }

@@ -1,10 +1,9 @@
 //! Everything that a path stands for: a file, a wheel, or the extension modules below a folder.
 
+use std::ffi::OsString;
 use std::path::Path;
 
-use walkdir::WalkDir;
-
-use super::naming::stem;
+use super::naming::{file_stem, stem};
 use super::siblings::inspect_file;
 use super::wheel::inspect_wheel;
 use crate::model::{Facts, Target};
@@ -23,19 +22,40 @@ pub fn survey(path: &Path, target: Option<Target>) -> Vec<(String, Facts)> {
     vec![(display, inspect_file(path, stem, target))]
 }
 
-/// Links to folders are not followed, so a circle of them ends.
+/// Links to folders are not followed, so a circle of them ends. What Python keeps compiled sources in is
+/// left out: that is every other folder of an environment.
 fn folder(path: &Path, target: Option<Target>) -> Vec<(String, Facts)> {
-    let entries = WalkDir::new(path).sort_by_file_name().into_iter();
-    entries
-        .filter_map(|entry| match entry {
-            Ok(entry) => {
-                let stem = stem(entry.path()).filter(|_| !entry.file_type().is_dir())?;
-                Some((entry.path().display().to_string(), inspect_file(entry.path(), stem, target)))
+    let mut found = Vec::new();
+    // Paths in the reverse of their order.
+    let mut waiting = vec![(path.to_owned(), true)];
+    while let Some((path, is_folder)) = waiting.pop() {
+        if !is_folder {
+            let facts = stem(&path).map(|stem| inspect_file(&path, stem, target));
+            found.extend(facts.map(|facts| (path.display().to_string(), facts)));
+            continue;
+        }
+        match entries(&path) {
+            Ok(mut entries) => {
+                entries.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+                waiting.extend(entries.into_iter().map(|(name, is_folder)| (path.join(name), is_folder)));
             }
             Err(error) => {
-                let place = error.path().unwrap_or(path).display().to_string();
-                Some((place, Facts::undetermined(format!("the folder cannot be read: {error}"))))
+                let doubt = format!("the folder cannot be read: {error}");
+                found.push((path.display().to_string(), Facts::undetermined(doubt)));
             }
-        })
-        .collect()
+        }
+    }
+    found
+}
+
+/// What is to be looked at in a folder: names, and whether they are folders.
+fn entries(path: &Path) -> std::io::Result<Vec<(OsString, bool)>> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let (name, is_folder) = (entry.file_name(), entry.file_type()?.is_dir());
+        let is_wanted = if is_folder { name != "__pycache__" } else { file_stem(Path::new(&name)).is_some() };
+        entries.extend(is_wanted.then_some((name, is_folder)));
+    }
+    Ok(entries)
 }

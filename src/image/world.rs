@@ -2,13 +2,13 @@
 //! far above it, and a made-up address for every import.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::eval::value::{Value, mask};
 use super::kind::{Architecture, Format, Kind};
 use super::library::Library;
 use super::memory::{Image, Link};
+use super::numbers::NameMap;
 use super::source::Source;
 
 /// Distance between images.
@@ -26,14 +26,14 @@ pub(super) struct World<'l> {
     library: &'l dyn Library,
     names: RefCell<Names>,
     /// Modules by dotted name that were looked for.
-    modules: RefCell<HashMap<String, Option<usize>>>,
-    needed: RefCell<HashMap<String, Option<usize>>>,
+    modules: RefCell<NameMap<String, Option<usize>>>,
+    needed: RefCell<NameMap<String, Option<usize>>>,
 }
 
 #[derive(Default)]
 struct Names {
     list: Vec<Rc<str>>,
-    index: HashMap<Rc<str>, u64>,
+    index: NameMap<Rc<str>, u64>,
 }
 
 /// Lays out any of the three formats.
@@ -201,7 +201,7 @@ impl<'l> World<'l> {
 
     fn open(
         &self,
-        known: &RefCell<HashMap<String, Option<usize>>>,
+        known: &RefCell<NameMap<String, Option<usize>>>,
         name: &str,
         find: impl FnOnce() -> Option<Rc<dyn Source>>,
     ) -> Option<usize> {
@@ -209,11 +209,11 @@ impl<'l> World<'l> {
             return *index;
         }
         let architecture = self.root().kind.architecture;
-        let image = find().and_then(|source| load(source).ok());
+        let image = find().and_then(super::shelf::image);
         let image = image.filter(|image| image.kind.architecture == architecture);
         let mut images = self.images.borrow_mut();
         let index = image.filter(|_| images.len() < MOST_IMAGES).map(|image| {
-            images.push(Rc::new(image));
+            images.push(image);
             images.len() - 1
         });
         known.borrow_mut().insert(name.to_owned(), index);

@@ -1,9 +1,8 @@
 //! Follows an init function along every path, and collects how each one ends.
 
 use std::cell::{Cell, RefCell};
-use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{Hash, Hasher};
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use super::imports::{Model, model};
@@ -11,7 +10,7 @@ use super::overlay::Written;
 use super::processor::{Bus, Convention, Step};
 use super::state::{Condition, HEAP, STACK, STACK_FLOOR, State};
 use super::value::{Name, Value};
-use crate::image::numbers::NumberSet;
+use crate::image::numbers::{NameMap, NumberSet};
 use crate::image::world::World;
 use crate::model::Target;
 
@@ -102,7 +101,7 @@ pub(in crate::image) struct Evaluator<'w> {
     effort: Cell<Effort>,
     window: RefCell<Window>,
     /// Local functions that took too long: not entered again.
-    hopeless: RefCell<HashSet<u64>>,
+    hopeless: RefCell<NumberSet>,
     /// Addresses of the instructions that were interpreted.
     pub(in crate::image) seen: RefCell<NumberSet>,
     /// The same in order, to take those of an unfinished function back.
@@ -118,7 +117,7 @@ pub(in crate::image) struct Evaluator<'w> {
 #[derive(Default)]
 struct Names {
     origins: Vec<Origin>,
-    index: HashMap<(u64, Origin), Name>,
+    index: NameMap<(u64, Origin), Name>,
 }
 
 impl<'w> Evaluator<'w> {
@@ -232,7 +231,7 @@ impl<'w> Evaluator<'w> {
 
     fn run(&self, entry: State, depth: u32, limit: &mut u32) -> Result<Vec<State>, Hopeless> {
         let mut work = vec![entry.clone()];
-        let (mut done, mut ends, mut forks) = (Vec::new(), HashSet::new(), HashSet::new());
+        let (mut done, mut ends, mut forks) = (Vec::new(), NumberSet::default(), NumberSet::default());
         let most = if depth == 0 { MOST_ENDINGS } else { MOST_EXITS };
         let mut untouched = Untouched::all();
         while let Some(state) = work.pop() {
@@ -266,7 +265,7 @@ impl<'w> Evaluator<'w> {
         depth: u32,
         limit: &mut u32,
         work: &mut Vec<State>,
-        forks: &mut HashSet<u64>,
+        forks: &mut NumberSet,
         entry: &State,
     ) -> Result<Vec<State>, Hopeless> {
         loop {
@@ -353,7 +352,7 @@ impl<'w> Evaluator<'w> {
         state: &mut State,
         condition: Condition,
         to: u64,
-        forks: &mut HashSet<u64>,
+        forks: &mut NumberSet,
         limit: &mut u32,
     ) -> Result<Option<State>, Hopeless> {
         if self.effort.get() == Effort::Full {
@@ -559,7 +558,7 @@ fn fork(state: &mut State, condition: Condition, outcome: bool) {
 
 /// Two states with the same one go the same way from here.
 fn fingerprint(state: &State) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
     (state.at, &state.registers, &state.vectors, &state.flags, &state.memory).hash(&mut hasher);
     (&state.nonzero, &state.definitions, &state.escaped, state.heap, state.astray).hash(&mut hasher);
     hasher.finish()

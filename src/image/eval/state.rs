@@ -122,7 +122,8 @@ impl State {
         if self.nonzero.is_empty() {
             return;
         }
-        let held: BTreeSet<Name> = (self.registers.iter().chain(self.vectors.values()))
+        // A handful of names each: cheaper to look through than to sort.
+        let held: Vec<Name> = (self.registers.iter().chain(self.vectors.values()))
             .filter_map(|value| match value {
                 Value::Unknown(name) => Some(*name),
                 Value::Known(_) => None,

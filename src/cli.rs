@@ -274,6 +274,14 @@ pub enum Format {
     Json,
     /// Everything about each extension module, as text
     Details,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit XML, for CI dashboards
+    Junit,
+    /// Markdown, for a comment on a pull request
+    Markdown,
+    /// Annotations of GitHub Actions; printed beside the table where that runs
+    Github,
 }
 
 /// When to use colours.

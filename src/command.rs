@@ -22,7 +22,7 @@ use crate::model::{Facts, Initialisation, Mode};
 use crate::plan::{Plan, is_coloured};
 use crate::render::progress::Progress;
 use crate::render::table::Style;
-use crate::render::{details, json, table};
+use crate::render::{details, github, json, junit, markdown, sarif, table};
 use crate::report::Document;
 use crate::rules::Rule;
 use crate::trial::{Stop, sweep_orphans};
@@ -79,13 +79,13 @@ fn run_plan(
     if let Some(file) = &mut json {
         write(file, json::render(&document)?)?;
     }
-    output.print(&document, print)?;
+    output.print(&document, print, gate)?;
     Ok(if stop.is_set() { Exit::Interrupted } else { exit(&document, gate) })
 }
 
 fn render(args: &RenderArgs) -> Result<Exit> {
     let document = read(&args.report)?;
-    Output::open(&args.print)?.print(&document, &args.print)?;
+    Output::open(&args.print)?.print(&document, &args.print, &args.gate)?;
     Ok(exit(&document, &args.gate))
 }
 
@@ -109,8 +109,11 @@ fn read(path: &Path) -> Result<Document> {
 }
 
 fn exit(document: &Document, gate: &GateArgs) -> Exit {
-    let required: Vec<Mode> = gate.require.iter().map(|required| required.mode()).collect();
-    Exit::of(document, &required, gate.strict)
+    Exit::of(document, &required(gate), gate.strict)
+}
+
+fn required(gate: &GateArgs) -> Vec<Mode> {
+    gate.require.iter().map(|required| required.mode()).collect()
 }
 
 /// Declarations only. What cannot be read at all ends it with [`Exit::Incomplete`].
@@ -163,25 +166,32 @@ impl Output {
         Ok(args.output.as_deref().map(create).transpose()?.map_or(Self::Stdout, Self::File))
     }
 
-    fn print(&mut self, document: &Document, args: &PrintArgs) -> Result<()> {
+    fn print(&mut self, document: &Document, args: &PrintArgs, gate: &GateArgs) -> Result<()> {
         match self {
-            Self::File(file) => write(file, text(document, args, false)?),
+            Self::File(file) => write(file, text(document, args, gate, false)?),
             Self::Stdout => {
                 let mut stdout = io::stdout();
-                let text = text(document, args, is_coloured(args.color, &stdout))?;
+                let text = text(document, args, gate, is_coloured(args.color, &stdout))?;
                 write(&mut stdout, text)
             }
         }
     }
 }
 
-fn text(document: &Document, args: &PrintArgs, colour: bool) -> Result<String> {
+fn text(document: &Document, args: &PrintArgs, gate: &GateArgs, colour: bool) -> Result<String> {
+    let annotations = || github::render(document, &required(gate));
     Ok(match args.format {
         Format::Table => {
             let style = Style { width: width(), colour, modules: args.modules };
-            table::render(&document.with_places()?, style)
+            let table = table::render(&document.with_places()?, style);
+            let is_action = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+            if is_action && args.output.is_none() { table + "\n" + &annotations() } else { table }
         }
         Format::Json => json::render(document)?,
+        Format::Sarif => sarif::render(document)?,
+        Format::Junit => junit::render(document, gate.strict)?,
+        Format::Markdown => markdown::render(&document.with_places()?),
+        Format::Github => annotations(),
         Format::Details => details::render(&document.with_places()?),
     })
 }

@@ -9,6 +9,7 @@ mod crashes;
 mod declarations;
 mod declarations_elsewhere;
 mod demo;
+mod formats;
 mod free_threading;
 mod hard_cases;
 mod hazards;

@@ -3,6 +3,10 @@
 mod answer;
 pub mod details;
 pub mod escape;
+pub mod github;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod progress;
+pub mod sarif;
 pub mod table;

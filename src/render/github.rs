@@ -1,0 +1,65 @@
+//! Workflow commands of GitHub Actions: an annotation for each root cause.
+
+use std::fmt::Write;
+
+use super::escape::escape;
+use crate::model::{Mode, Verdict};
+use crate::report::v1::Document;
+
+/// GitHub shows ten of each kind for a step.
+const MOST: usize = 10;
+
+/// Errors for what is in the way of the required modes, notices for the others, warnings for what is lost.
+pub fn render(document: &Document, required: &[Mode]) -> String {
+    let mut text = String::new();
+    for (mode, blockers) in &document.blockers {
+        let kind = if required.contains(mode) { "error" } else { "notice" };
+        for blocker in blockers.iter().take(MOST) {
+            for root in blocker.roots.iter().take(1) {
+                let title = format!("wsgiaudit {}: {}", root.rule, root.module);
+                let blocks: Vec<&str> =
+                    blocker.blocks.iter().map(|each| each.distribution.as_str()).collect();
+                let also = if blocks.is_empty() {
+                    String::new()
+                } else {
+                    format!(". Also blocks {}", blocks.join(", "))
+                };
+                annotate(&mut text, kind, &title, &format!("{mode}: {}{also}", root.what));
+            }
+        }
+    }
+    for row in &document.distributions {
+        let lost = required.iter().filter_map(|mode| row.modes.get(mode));
+        for judged in lost.filter(|judged| judged.verdict == Verdict::Degraded).take(1) {
+            let name = row.name.as_deref().unwrap_or_default();
+            annotate(
+                &mut text,
+                "warning",
+                "wsgiaudit lost-accelerator",
+                &format!("{name} {}", judged.reason),
+            );
+        }
+    }
+    for trouble in document.trouble.iter().take(MOST) {
+        annotate(&mut text, "error", "wsgiaudit incomplete", trouble);
+    }
+    text
+}
+
+fn annotate(text: &mut String, kind: &str, title: &str, message: &str) {
+    let data = |value: &str| escape(value).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |value: &str| data(value).replace(':', "%3A").replace(',', "%2C");
+    let _ = writeln!(text, "::{kind} title={}::{}", property(title), data(message));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_command() {
+        let mut text = String::new();
+        annotate(&mut text, "error", "a,b:c", "x\n::set-output name=y::z%");
+        assert_eq!(text, "::error title=a%2Cb%3Ac::x\\u{a}::set-output name=y::z%25\n");
+    }
+}

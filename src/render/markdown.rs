@@ -1,0 +1,118 @@
+//! Markdown for a comment on a pull request: the answers, what stands in the way, the rest folded. Every string
+//! from a report stands in `<code>`, encoded, so that it can be neither markup nor a mention.
+
+use std::fmt::Write;
+
+use super::answer;
+use super::escape::escape_within;
+use crate::model::{Mode, Verdict};
+use crate::report::v1::{Blocker, Document, Judged};
+
+/// How many rows a table has before the rest is counted: comments have a limit of 65,536 characters.
+const ROWS: usize = 50;
+
+/// Renders it.
+pub fn render(document: &Document) -> String {
+    let mut text = String::from("## wsgiaudit\n\n");
+    for line in answer::all(document).lines() {
+        let _ = writeln!(text, "- {line}");
+    }
+    for mode in [Mode::OwnGil, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
+        if let Some(blockers) = document.blockers.get(&mode).filter(|blockers| !blockers.is_empty()) {
+            let _ = write!(text, "\n### In the way of {mode}\n\n{}", in_the_way(blockers));
+        }
+    }
+    text.push_str(&distributions(document));
+    for note in &document.notes {
+        let _ = writeln!(text, "\nNote: {}", code(note, 500));
+    }
+    for trouble in &document.trouble {
+        let _ = writeln!(text, "\nIncomplete: {}", code(trouble, 500));
+    }
+    text
+}
+
+fn in_the_way(blockers: &[Blocker]) -> String {
+    let mut text =
+        String::from("| Distribution | Root cause | Also blocks | Way out |\n| --- | --- | --- | --- |\n");
+    for blocker in blockers.iter().take(ROWS) {
+        let Some(root) = blocker.roots.first() else { continue };
+        let more = match blocker.roots.len() {
+            1 => String::new(),
+            count => format!(" (and {} more of its modules)", count - 1),
+        };
+        let blocks: Vec<String> = blocker.blocks.iter().map(|each| code(&each.distribution, 60)).collect();
+        let way_out = match &blocker.upgrade {
+            Some(upgrade) => code(&upgrade.words, 200),
+            None => code(&format!("wsgiaudit explain {}", root.rule), 60),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {}: {}{more} | {} | {way_out} |",
+            blocker
+                .distribution
+                .as_deref()
+                .map_or("the standard library, or no distribution".to_owned(), |name| code(name, 60)),
+            code(&root.module, 100),
+            code(&root.what, 200),
+            blocks.join(", "),
+        );
+    }
+    text + &more(blockers.len())
+}
+
+/// Everything that is not plainly ready, folded.
+fn distributions(document: &Document) -> String {
+    let modes: Vec<Mode> = document.modes.iter().copied().filter(|mode| *mode != Mode::Main).collect();
+    let is_shown = |judged: &Judged| !matches!(judged.verdict, Verdict::Ready | Verdict::NotApplicable);
+    let shown = || document.distributions.iter().filter(|row| row.modes.values().any(is_shown));
+    let mut text = String::from("\n<details><summary>By distribution</summary>\n\n");
+    let names: Vec<&str> = modes.iter().map(|mode| mode.name()).collect();
+    let _ = writeln!(text, "| Distribution | Version | {} |", names.join(" | "));
+    let _ = writeln!(text, "| --- | --- |{}", " --- |".repeat(modes.len()));
+    for row in shown().take(ROWS) {
+        let cells = modes.iter().map(|mode| row.modes.get(mode).map_or("-", |judged| judged.verdict.name()));
+        let name = row.name.as_deref().map_or("(no distribution)".to_owned(), |name| code(name, 60));
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {} |",
+            code(&row.version, 30),
+            cells.collect::<Vec<_>>().join(" | ")
+        );
+    }
+    let rest = document.distributions.len() - shown().count();
+    let _ = writeln!(text, "{}\n{} more: nothing in the way.\n\n</details>", more(shown().count()), rest);
+    text
+}
+
+fn more(count: usize) -> String {
+    if count > ROWS { format!("\nAnd {} more.\n", count - ROWS) } else { String::new() }
+}
+
+/// Text that is shown as it is: what Markdown, HTML or the forge would act on is encoded, and forges look for
+/// mentions and references outside of `<code>` only.
+fn code(text: &str, most: usize) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    let mut encoded = String::from("<code>");
+    for letter in escape_within(text, most).chars() {
+        match letter {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | '.' | ',' | ';' | '/' => encoded.push(letter),
+            _ if letter.is_ascii() => encoded.push_str(&format!("&#{};", u32::from(letter))),
+            _ => encoded.push(letter),
+        }
+    }
+    encoded + "</code>"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_a_report_is_markup() {
+        assert_eq!(code("<b>|@all`*", 20), "<code>&#60;b&#62;&#124;&#64;all&#96;&#42;</code>");
+        assert_eq!(code("", 20), "");
+    }
+}

@@ -37,6 +37,12 @@ pub enum Command {
     /// Say what a rule means, how it is found and what to do
     #[command(after_help = "E.g. wsgiaudit explain refused; wsgiaudit rules lists them")]
     Explain(ExplainArgs),
+    /// Host a WSGI application: each application group an interpreter of its own, in the environment's own
+    /// python
+    #[command(after_help = "Signals:
+  SIGTERM, SIGINT  answer what was accepted, then end: exit status 0, or 1 where --drain did not suffice
+  SIGHUP           start anew with the same sockets; the old process ends when the new one is ready")]
+    Serve(ServeArgs),
     /// Print what a shell needs to complete this command line
     #[command(
         after_help = "E.g. wsgiaudit completions bash > ~/.local/share/bash-completion/completions/wsgiaudit"
@@ -248,6 +254,80 @@ pub struct ExplainArgs {
         crate::rules::RULES.iter().map(|rule| clap::builder::PossibleValue::new(rule.id).help(rule.title()))
     ), hide_possible_values = true)]
     pub rule: String,
+}
+
+/// Hosting an application.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// MODULE:CALLABLE, or FILE:CALLABLE; a name with brackets, as in module:create_app(), is called first.
+    /// CALLABLE is `application` where it is left out
+    pub application: String,
+    /// A virtualenv, a Python prefix, or a python [default: $VIRTUAL_ENV, else ./.venv]
+    #[arg(short, long, value_name = "PATH")]
+    pub environment: Option<PathBuf>,
+    /// Only let extension modules load that this report of an audit found ready, for the mode and the very file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Also let load what is only degraded
+    #[arg(long, value_enum, requires = "report")]
+    pub admit: Option<Admit>,
+    /// What to do about an extension module that the report does not let load
+    #[arg(long, value_enum, default_value_t = Unvetted::Refuse, requires = "report")]
+    pub unvetted: Unvetted,
+    /// Where to listen: HOST:PORT, or unix:PATH; may be repeated
+    #[arg(short, long, value_name = "ADDRESS", default_values_t = ["127.0.0.1:8000".to_owned()])]
+    pub bind: Vec<String>,
+    /// The kind of interpreter [default: main; with --interpreters, own-gil]
+    #[arg(long, value_enum)]
+    pub mode: Option<Hosted>,
+    /// Equal interpreters, each with its own GIL, that share the requests
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    pub interpreters: NonZeroUsize,
+    /// Threads of each interpreter
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    pub threads: NonZeroUsize,
+    /// Requests that may wait for a thread; one more is answered with 503
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub queue: usize,
+    /// Folders to import from, in front of the environment's own [default: the working folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub path: Vec<PathBuf>,
+    /// Seconds that running requests may take after SIGTERM
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
+    pub drain: f64,
+    /// Bytes of a request's body
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
+    pub max_body: u64,
+    /// Threads that do HTTP, outside of Python
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    pub http_threads: NonZeroUsize,
+}
+
+/// What is good enough beside what is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Admit {
+    /// What imports, and does without some of its extension modules
+    Degraded,
+}
+
+/// What to do about what is not vetted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Unvetted {
+    /// `ImportError`, which says why
+    Refuse,
+    /// Load it, and say so
+    Warn,
+}
+
+/// A kind of interpreter to host in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Hosted {
+    /// The main interpreter
+    Main,
+    /// A sub-interpreter on the main interpreter's GIL
+    SharedGil,
+    /// A sub-interpreter with a GIL of its own
+    OwnGil,
 }
 
 /// Which shell.

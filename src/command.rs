@@ -13,7 +13,7 @@ use signal_hook::iterator::Signals;
 use crate::audit;
 use crate::cli::{
     AuditArgs, Cli, Color, Command, Format, GateArgs, InspectArgs, ManArgs, ModuleArgs, PlainFormat,
-    PrintArgs, RenderArgs, RulesArgs,
+    PrintArgs, RenderArgs, RulesArgs, ServeArgs,
 };
 use crate::exit::Exit;
 use crate::image;
@@ -25,6 +25,7 @@ use crate::render::table::Style;
 use crate::render::{details, github, json, junit, markdown, sarif, table};
 use crate::report::Document;
 use crate::rules::Rule;
+use crate::serve;
 use crate::trial::{Stop, sweep_orphans};
 
 /// Runs the command.
@@ -41,6 +42,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
             let page = Rule::find(&args.rule).map(|rule| rule.page).unwrap_or_default();
             print(page.as_bytes()).map(|()| Exit::Ready)
         }
+        Some(Command::Serve(args)) => serve(args),
         Some(Command::Completions(args)) => print(&manual::completions(args.shell)).map(|()| Exit::Ready),
         Some(Command::Man(args)) => man(args),
         None => audit(&cli.audit),
@@ -81,6 +83,13 @@ fn run_plan(
     }
     output.print(&document, print, gate)?;
     Ok(if stop.is_set() { Exit::Interrupted } else { exit(&document, gate) })
+}
+
+/// Hosts an application until SIGTERM.
+#[expect(clippy::print_stderr, reason = "a server tells its operator what it does")]
+fn serve(args: &ServeArgs) -> Result<Exit> {
+    let is_clean = serve::supervise(args, &|line| eprintln!("wsgiaudit: {line}"))?;
+    Ok(if is_clean { Exit::Ready } else { Exit::InTheWay })
 }
 
 fn render(args: &RenderArgs) -> Result<Exit> {

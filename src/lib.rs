@@ -15,6 +15,7 @@
 //! - [`report`]: the sorted result, and its JSON document.
 //! - [`render`]: the report as text.
 //! - [`audit`]: the run that strings these together; [`plan`], [`cli`] and [`exit`] around it.
+//! - [`serve`]: the other way round: hosts an application in the environment's own python.
 //! - [`manual`]: shell completions and manual pages, from [`cli`].
 //!
 //! Dependencies point one way, and peers (`venv`, `image`, `trial`) do not use each other; `tests/house.rs`
@@ -34,6 +35,7 @@ pub mod plan;
 pub mod render;
 pub mod report;
 pub mod rules;
+pub mod serve;
 pub mod shadow;
 pub mod trial;
 pub mod upgrades;

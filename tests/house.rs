@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("image", &["model"]),
     ("venv", &["model"]),
@@ -24,10 +24,14 @@ const LAYERS: [(&str, &[&str]); 16] = [
         &["image", "installer", "model", "plan", "report", "rules", "shadow", "trial", "upgrades", "venv"],
     ),
     ("cli", &["exit", "model", "rules"]),
+    ("serve", &["cli", "model", "report", "trial", "venv"]),
     ("manual", &["cli"]),
     (
         "command",
-        &["audit", "cli", "exit", "image", "manual", "model", "plan", "render", "report", "rules", "trial"],
+        &[
+            "audit", "cli", "exit", "image", "manual", "model", "plan", "render", "report", "rules", "serve",
+            "trial",
+        ],
     ),
 ];
 

@@ -47,6 +47,17 @@ impl PyStatus {
     }
 }
 
+// Exported by every CPython, outside the limited API (`Include/cpython/pystate.h`, `sysmodule.h`).
+unsafe extern "C" {
+    pub(crate) fn PySys_AddAuditHook(
+        hook: unsafe extern "C" fn(*const c_char, *mut PyObject, *mut std::ffi::c_void) -> c_int,
+        data: *mut std::ffi::c_void,
+    ) -> c_int;
+    pub(crate) fn PyThreadState_DeleteCurrent();
+    pub(crate) fn PyInterpreterState_ThreadHead(interpreter: *mut PyInterpreterState) -> *mut PyThreadState;
+    pub(crate) fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
+}
+
 type NewInterpreter = unsafe extern "C" fn(*mut *mut PyThreadState, *const PyInterpreterConfig) -> PyStatus;
 
 /// `Py_NewInterpreterFromConfig` of the running Python; `None` before 3.12. Looked up at run time, so that

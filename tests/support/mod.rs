@@ -4,6 +4,7 @@ pub(crate) mod command;
 pub(crate) mod corpus;
 pub(crate) mod pythons;
 pub(crate) mod running;
+pub(crate) mod server;
 pub(crate) mod venv;
 
 use std::path::PathBuf;

@@ -1,0 +1,259 @@
+# WSGI (PEP 3333) in one interpreter. Runs in a namespace of its own, before the application is imported.
+# The server's C functions are in it: _read, _begin, _send; and _settings, a JSON document.
+import io
+import json
+import sys
+import traceback
+
+settings = json.loads(_settings)
+
+
+def _guard():
+    """Everything that the import system loads goes by _admit first."""
+    import _imp
+
+    create = _imp.create_dynamic
+
+    def create_dynamic(spec, file=None):
+        path = _admit(spec.name, spec.origin)
+        aside = type(spec).__new__(type(spec))
+        aside.__dict__.update(spec.__dict__)
+        aside.origin = path
+        module = create(aside)
+        # The module lies where it was found, whatever was loaded.
+        if getattr(module, "__file__", None) == path:
+            module.__file__ = spec.origin
+        if getattr(module, "__spec__", None) is aside:
+            module.__spec__ = spec
+        return module
+
+    _imp.create_dynamic = create_dynamic
+    # The python was started without, so that .pth files and sitecustomize come after the guard.
+    import site
+
+    site.main()
+
+
+if settings["guard"]:
+    _guard()
+sys.path[:0] = settings["path"]
+
+
+class _Raw(io.RawIOBase):
+    """A request's body as it arrives."""
+
+    def __init__(self, exchange):
+        self._exchange = exchange
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        data = _read(self._exchange, len(buffer))
+        buffer[:len(data)] = data
+        return len(data)
+
+
+class Input(io.BufferedReader):
+    """wsgi.input: reads as io.BytesIO does, without holding the whole body."""
+
+    def read(self, size=-1, /):
+        return super().read(-1 if size is None or size < 0 else size)
+
+    def read1(self, size=-1, /):
+        return self.read(size)
+
+    def readline(self, size=-1, /):
+        return super().readline(-1 if size is None or size < 0 else size)
+
+    def readlines(self, size=None, /):
+        if size is None or size <= 0:
+            return list(self)
+        lines, length = [], 0
+        for line in self:
+            lines.append(line)
+            length += len(line)
+            if length >= size:
+                break
+        return lines
+
+
+no_input = io.BytesIO
+
+
+def open_input(exchange):
+    return Input(_Raw(exchange), 65536)
+
+
+class FileWrapper:
+    """wsgi.file_wrapper: an iterable of a file's blocks."""
+
+    def __init__(self, filelike, block_size=65536):
+        self.filelike = filelike
+        self.block_size = block_size
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.block_size)
+        if data:
+            return data
+        raise StopIteration
+
+
+def load():
+    """Imports the application. Returns None, or why it cannot be had, as text."""
+    global application
+    try:
+        application = _find(settings["application"])
+    except BaseException as error:
+        return "".join(traceback.format_exception(error))
+
+
+def _find(wanted):
+    # threading first: the thread that does this becomes its main thread, and is the one that ends it.
+    import importlib
+    import threading
+    import types
+
+    if wanted["is_file"]:
+        module = types.ModuleType("_wsgiaudit_application_")
+        module.__file__ = wanted["source"]
+        sys.modules[module.__name__] = module
+        with open(wanted["source"], "rb") as file:
+            exec(compile(file.read(), wanted["source"], "exec"), module.__dict__)
+    else:
+        module = importlib.import_module(wanted["source"])
+    found = module
+    for part in wanted["attribute"].split("."):
+        found = getattr(found, part)
+    if wanted["is_factory"]:
+        found = found()
+    if not callable(found):
+        kind = type(found).__name__
+        raise TypeError(f"{wanted['attribute']} of {wanted['source']} is no application but {kind}")
+    return found
+
+
+def base():
+    """What every environ of this interpreter has."""
+    return {
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": settings["multithread"],
+        "wsgi.multiprocess": settings["multiprocess"],
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+        "wsgi.file_wrapper": FileWrapper,
+        "SERVER_SOFTWARE": "wsgiaudit",
+        "SCRIPT_NAME": "",
+    }
+
+
+def _check(status, headers):
+    if type(status) is not str:
+        raise TypeError(f"status must be a str, not {type(status).__name__}")
+    if type(headers) is not list:
+        raise TypeError(f"headers must be a list, not {type(headers).__name__}")
+
+
+def respond(environ, exchange):
+    """Runs the application. Returns (status, headers, body), or None where the answer was sent in pieces,
+    or False where it broke off after its head was sent."""
+    head = None
+    sent = False
+
+    def write(data):
+        nonlocal sent
+        if type(data) is not bytes:
+            raise TypeError(f"write() takes bytes, not {type(data).__name__}")
+        if not sent:
+            _begin(exchange, head[0], head[1])
+            sent = True
+        if data and not _send(exchange, data):
+            raise ConnectionAbortedError("the client has gone")
+
+    def start_response(status, headers, exc_info=None, /):
+        nonlocal head
+        if exc_info is not None:
+            try:
+                if sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif head is not None:
+            raise AssertionError("start_response() was called again without exc_info")
+        _check(status, headers)
+        head = status, headers
+        return write
+
+    result = None
+    try:
+        try:
+            result = application(environ, start_response)
+            if type(result) is list or type(result) is tuple:
+                body = result[0] if len(result) == 1 else b"".join(result)
+                if head is None:
+                    raise AssertionError("the application did not call start_response()")
+                if type(body) is not bytes:
+                    raise TypeError(f"the application gave {type(body).__name__}, not bytes")
+                if sent:
+                    if body:
+                        _send(exchange, body)
+                    return None
+                return head[0], head[1], body
+            for data in result:
+                if type(data) is not bytes:
+                    raise TypeError(f"the application gave {type(data).__name__}, not bytes")
+                if data:
+                    if head is None:
+                        raise AssertionError("the application did not call start_response()")
+                    if not sent:
+                        _begin(exchange, head[0], head[1])
+                        sent = True
+                    if not _send(exchange, data):
+                        return None
+            if head is None:
+                raise AssertionError("the application did not call start_response()")
+            return None if sent else (head[0], head[1], None)
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+    except BaseException as error:
+        report(environ, error)
+        if sent:
+            return False
+        return "500 Internal Server Error", [("Content-Type", "text/plain")], b"Internal Server Error\n"
+
+
+def report(environ, error):
+    """Says on standard error what an application raised."""
+    try:
+        where = f"{environ.get('REQUEST_METHOD')} {environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO')}"
+        text = "".join(traceback.format_exception(error))
+        sys.stderr.write(f"wsgiaudit: the application raised in {where!r}\n{text}")
+        sys.stderr.flush()
+    except Exception:
+        pass
+
+
+def end():
+    """Before the interpreter ends: what threading would do at its end, and then which threads are left."""
+    import threading
+
+    for call in reversed(getattr(threading, "_threading_atexits", ())):
+        try:
+            call()
+        except BaseException as error:
+            traceback.print_exception(error)
+    for thread in threading.enumerate():
+        if not thread.daemon and thread not in (threading.current_thread(), threading.main_thread()):
+            thread.join()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()

@@ -1,0 +1,284 @@
+//! HTTP/1.1: sockets, connections, and requests on their way to a group.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::os::fd::FromRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use super::config::{Limits, Listener};
+use super::exchange::{Answer, Content, Exchange, Job, Peer};
+use super::group::{Group, Refused};
+use super::log::say;
+
+/// Where the process stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Accepting.
+    Serving,
+    /// Not accepting; answers close their connections.
+    Draining,
+    /// The same, and another process accepts from the same sockets.
+    HandedOver,
+    /// Connections without a request close.
+    Closing,
+}
+
+/// How long a connection that is open already may still bring a request after SIGTERM.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// What all connections share.
+pub(super) struct Site {
+    pub(super) groups: Vec<Arc<Group>>,
+    pub(super) limits: Limits,
+    pub(super) phase: watch::Sender<Phase>,
+    /// Requests that wait for an answer.
+    pub(super) open: AtomicU64,
+}
+
+/// Classic BPF: drop what has the SYN flag (bit 1 of the 13th byte of a TCP header).
+const NO_SYN: [libc::sock_filter; 4] = [
+    libc::sock_filter { code: 0x30, jt: 0, jf: 0, k: 13 },
+    libc::sock_filter { code: 0x45, jt: 0, jf: 1, k: 2 },
+    libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 },
+    libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: u32::MAX },
+];
+
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Socket {
+    /// # Safety
+    /// The descriptor is a listening socket that nobody else owns.
+    unsafe fn adopt(listener: &Listener) -> std::io::Result<Self> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if listener.is_unix {
+                let socket = std::os::unix::net::UnixListener::from_raw_fd(listener.descriptor);
+                socket.set_nonblocking(true)?;
+                Ok(Self::Unix(UnixListener::from_std(socket)?))
+            } else {
+                let socket = std::net::TcpListener::from_raw_fd(listener.descriptor);
+                socket.set_nonblocking(true)?;
+                Ok(Self::Tcp(TcpListener::from_std(socket)?))
+            }
+        }
+    }
+
+    /// No new connections, while those that the kernel has begun can still be accepted: closing alone would
+    /// reset them. Nobody can connect to a Unix socket whose file is gone, which the supervisor sees to.
+    #[cfg(target_os = "linux")]
+    fn refuse(&self) {
+        let Self::Tcp(socket) = self else { return };
+        let program = libc::sock_fprog { len: NO_SYN.len() as u16, filter: NO_SYN.as_ptr().cast_mut() };
+        // SAFETY: the kernel copies the program, which lives as long as the call.
+        unsafe {
+            libc::setsockopt(
+                std::os::fd::AsRawFd::as_raw_fd(socket),
+                libc::SOL_SOCKET,
+                libc::SO_ATTACH_FILTER,
+                (&raw const program).cast(),
+                size_of::<libc::sock_fprog>() as u32,
+            );
+        }
+    }
+}
+
+/// Serves the listeners until the phase changes, then what is open. Returns when nothing is left.
+pub(super) async fn serve(site: Arc<Site>, listeners: Vec<Listener>) {
+    // Every connection holds a sender: the channel ends with the last of them.
+    let (alive, mut ended) = mpsc::channel::<Infallible>(1);
+    for listener in listeners {
+        // SAFETY: the supervisor hands each descriptor to us alone.
+        match unsafe { Socket::adopt(&listener) } {
+            Ok(socket) => {
+                tokio::spawn(accept(Arc::clone(&site), socket, Arc::new(listener), alive.clone()));
+            }
+            Err(error) => say(&format!("{} cannot be listened to: {error}", listener.name)),
+        }
+    }
+    drop(alive);
+    reached(&mut site.phase.subscribe(), Phase::Draining).await;
+    tokio::spawn({
+        let site = Arc::clone(&site);
+        async move {
+            tokio::time::sleep(GRACE).await;
+            site.phase.send_replace(Phase::Closing);
+        }
+    });
+    ended.recv().await;
+}
+
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    drop(phase.wait_for(|phase| *phase >= wanted).await);
+}
+
+async fn accept(site: Arc<Site>, socket: Socket, listener: Arc<Listener>, alive: mpsc::Sender<Infallible>) {
+    let mut phase = site.phase.subscribe();
+    loop {
+        tokio::select! {
+            biased;
+            accepted = accept_one(&site, &socket, &listener, &alive) => {
+                if let Err(error) = accepted {
+                    say(&format!("a connection cannot be accepted: {error}"));
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+            () = reached(&mut phase, Phase::Draining) => break,
+        }
+    }
+    if *phase.borrow() == Phase::HandedOver {
+        // Another process accepts from the same socket.
+        return;
+    }
+    socket.refuse();
+    // What the kernel has accepted for us already was promised an answer.
+    while let Ok(Ok(())) =
+        tokio::time::timeout(Duration::from_millis(20), accept_one(&site, &socket, &listener, &alive)).await
+    {
+    }
+}
+
+async fn accept_one(
+    site: &Arc<Site>,
+    socket: &Socket,
+    listener: &Arc<Listener>,
+    alive: &mpsc::Sender<Infallible>,
+) -> std::io::Result<()> {
+    match socket {
+        Socket::Tcp(socket) => {
+            let (stream, from) = socket.accept().await?;
+            drop(stream.set_nodelay(true));
+            spawn(site, stream, peer(from), listener, alive);
+        }
+        Socket::Unix(socket) => {
+            let (stream, _) = socket.accept().await?;
+            let peer = Peer { address: String::new(), port: String::new() };
+            spawn(site, stream, peer, listener, alive);
+        }
+    }
+    Ok(())
+}
+
+fn peer(from: SocketAddr) -> Peer {
+    Peer { address: from.ip().to_canonical().to_string(), port: from.port().to_string() }
+}
+
+fn spawn<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    site: &Arc<Site>,
+    stream: S,
+    peer: Peer,
+    listener: &Arc<Listener>,
+    alive: &mpsc::Sender<Infallible>,
+) {
+    let (site, listener, alive) = (Arc::clone(site), Arc::clone(listener), alive.clone());
+    tokio::spawn(async move {
+        let mut phase = site.phase.subscribe();
+        // Whether a request is on its way: such a connection is not cut short.
+        let busy = AtomicBool::new(false);
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_secs_f64(site.limits.head))
+            .max_buf_size(site.limits.head_size.max(8192))
+            .pipeline_flush(true);
+        let service = service_fn(|request| {
+            let (site, listener, peer, busy) = (&site, &listener, &peer, &busy);
+            async move {
+                busy.store(true, Ordering::Relaxed);
+                site.open.fetch_add(1, Ordering::Relaxed);
+                let open = Open(site);
+                let answer = answer(site, listener, peer, request).await;
+                drop(open);
+                busy.store(false, Ordering::Relaxed);
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let closing = tokio::select! {
+            _ = connection.as_mut() => false,
+            () = reached(&mut phase, Phase::Closing) => true,
+        };
+        if closing {
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        }
+        drop(alive);
+    });
+}
+
+/// Counts a request for as long as it is open, however that ends.
+struct Open<'a>(&'a Site);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn answer(site: &Site, listener: &Arc<Listener>, peer: &Peer, request: Request<Incoming>) -> Answer {
+    let mut answer = hand_over(site, listener, peer, request).await;
+    if *site.phase.borrow() >= Phase::Draining {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+async fn hand_over(site: &Site, listener: &Arc<Listener>, peer: &Peer, request: Request<Incoming>) -> Answer {
+    let Some(group) = site.groups.first() else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
+    };
+    let (head, body) = request.into_parts();
+    let has_body = !body.is_end_stream();
+    if body.size_hint().exact().is_some_and(|length| length > site.limits.body_size) {
+        let mut answer = plain(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large\n");
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return answer;
+    }
+    let (exchange, response) = Exchange::new(
+        Handle::current(),
+        has_body.then_some(body),
+        site.limits.body_size,
+        Duration::from_secs_f64(site.limits.stall),
+    );
+    let job = Job {
+        head,
+        has_body,
+        peer: peer.clone(),
+        listener: Arc::clone(listener),
+        exchange: Arc::new(exchange),
+    };
+    match group.take(job) {
+        Ok(()) => match response.await {
+            Ok(answer) => answer,
+            Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
+        },
+        Err(Refused::Full | Refused::Gone) => {
+            let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            answer
+        }
+    }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Answer {
+    let mut answer = Answer::new(Content::text(text));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer
+}

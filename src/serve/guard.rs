@@ -1,0 +1,113 @@
+//! The report, as the host's guard needs it; and whether it still fits the environment.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use super::protocol::{Guard, Vetted};
+use crate::cli::{Admit, ServeArgs, Unvetted};
+use crate::report::Document;
+use crate::venv::ask;
+
+/// Differences that are told one by one.
+const TOLD: usize = 5;
+
+/// Reads the report; `None` without one.
+///
+/// # Errors
+/// When it cannot be read, or is stale: of another Python, or of files that have changed or gone since.
+pub(super) fn read(args: &ServeArgs, python: &Path, folder: &Path) -> Result<Option<Guard>> {
+    let Some(path) = &args.report else { return Ok(None) };
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let document: Document = serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{shown} is no report of wsgiaudit\nhint: wsgiaudit path/to/venv --json report.json writes one"
+        )
+    })?;
+    if document.schema != 1 {
+        bail!("{shown} has schema {}, and this wsgiaudit reads schema 1", document.schema);
+    }
+    let document = document.with_places()?;
+    let (vetted, mut changes) = modules(&document);
+    let found = ask(python, folder)?;
+    let now = (found.release.as_str(), found.abi.as_str());
+    let then = document.environment.as_ref().map(|python| (python.python.as_str(), python.abi.as_str()));
+    if then != Some(now) {
+        let then = then.map_or_else(|| "none".to_owned(), |(release, abi)| format!("{release} ({abi})"));
+        changes.insert(0, format!("the Python was {then} and is {} ({})", now.0, now.1));
+    }
+    if !changes.is_empty() {
+        let more = changes.len().saturating_sub(TOLD);
+        changes.truncate(TOLD);
+        if more > 0 {
+            changes.push(format!("and {more} more"));
+        }
+        bail!(
+            "{shown} no longer fits the environment:\n  {}\nhint: audit again: wsgiaudit {} --json {shown}",
+            changes.join("\n  "),
+            python.display()
+        );
+    }
+    let copies = folder.join("copies");
+    fs::create_dir_all(&copies)?;
+    Ok(Some(Guard {
+        vetted,
+        admit_degraded: args.admit == Some(Admit::Degraded),
+        warn_only: args.unvetted == Unvetted::Warn,
+        folder: copies.canonicalize()?.to_string_lossy().into_owned(),
+    }))
+}
+
+/// What the report says of each file with a digest, and what is no longer so.
+fn modules(document: &Document) -> (Vec<Vetted>, Vec<String>) {
+    let (mut vetted, mut changes) = (Vec::new(), Vec::new());
+    for module in &document.modules {
+        let Some(sha256) = &module.sha256 else { continue };
+        let folder = Path::new(&module.folder);
+        let path = folder.join(&module.file);
+        match digest(&path) {
+            Ok(found) if found == *sha256 => {}
+            Ok(_) => {
+                changes.push(format!("{} has changed", path.display()));
+                continue;
+            }
+            Err(error) => {
+                changes.push(format!("{}: {error}", path.display()));
+                continue;
+            }
+        }
+        let (Ok(path), Ok(folder)) = (path.canonicalize(), folder.canonicalize()) else { continue };
+        // A link out of the folder: its copy then has nothing beside it but what is beside the file.
+        let folder = match path.starts_with(&folder) {
+            true => folder,
+            false => path.parent().unwrap_or(&path).to_owned(),
+        };
+        let verdicts = module.modes.iter().map(|(mode, tried)| {
+            let verdict = tried.judged.verdict.name().to_owned();
+            (mode.name().to_owned(), (verdict, tried.judged.reason.clone()))
+        });
+        vetted.push(Vetted {
+            path: path.to_string_lossy().into_owned(),
+            folder: folder.to_string_lossy().into_owned(),
+            sha256: sha256.clone(),
+            verdicts: verdicts.collect(),
+        });
+    }
+    (vetted, changes)
+}
+
+fn digest(path: &Path) -> io::Result<String> {
+    let (mut file, mut digest, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        let size = file.read(&mut block)?;
+        match block.get(..size) {
+            None | Some([]) => break,
+            Some(bytes) => digest.update(bytes),
+        }
+    }
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,76 @@
+//! What it means: the arguments made definite. Read anew at each SIGHUP.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use super::listen::Bound;
+use super::protocol::{Application, Config, Group, Guard, Limits, Mode};
+use crate::cli::{Hosted, ServeArgs};
+use crate::venv::locate;
+
+/// The environment's python.
+///
+/// # Errors
+/// When there is no environment, or it has no python.
+pub(super) fn python(args: &ServeArgs) -> Result<PathBuf> {
+    let active = std::env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()).map(PathBuf::from);
+    let default = Path::new(".venv").is_dir().then(|| PathBuf::from(".venv"));
+    let Some(environment) = args.environment.clone().or(active).or(default) else {
+        bail!(
+            "no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\nhint: --environment PATH"
+        );
+    };
+    let located = locate(&environment)?;
+    located.python.map_err(anyhow::Error::msg)
+}
+
+/// The host's configuration but for its `ready`.
+///
+/// # Errors
+/// When the arguments contradict each other.
+pub(super) fn config(args: &ServeArgs, bound: &[Bound], guard: Option<Guard>) -> Result<Config> {
+    let interpreters = args.interpreters.get();
+    let mode = match args.mode {
+        Some(Hosted::Main) => Mode::Main,
+        Some(Hosted::SharedGil) => Mode::SharedGil,
+        Some(Hosted::OwnGil) => Mode::OwnGil,
+        None if interpreters > 1 => Mode::OwnGil,
+        None => Mode::Main,
+    };
+    if interpreters > 1 && mode != Mode::OwnGil {
+        bail!("{interpreters} interpreters want an own GIL each, not {}\nhint: --threads", mode.name());
+    }
+    let group = Group {
+        name: "default".to_owned(),
+        mode,
+        interpreters,
+        threads: args.threads.get(),
+        queue: args.queue,
+        application: Application::parse(&args.application)?,
+    };
+    let folders = match args.path.is_empty() {
+        true => vec![PathBuf::from(".")],
+        false => args.path.clone(),
+    };
+    let path = folders
+        .iter()
+        .map(|folder| Ok(std::path::absolute(folder)?.to_string_lossy().into_owned()))
+        .collect::<Result<_>>()?;
+    Ok(Config {
+        listeners: bound.iter().map(Bound::listener).collect(),
+        ready: -1,
+        path,
+        groups: vec![group],
+        limits: Limits {
+            drain: args.drain,
+            head: 30.0,
+            stall: 60.0,
+            idle: 75.0,
+            head_size: 64 << 10,
+            body_size: args.max_body,
+        },
+        guard,
+        http_threads: args.http_threads.get(),
+    })
+}

@@ -155,12 +155,22 @@ pub struct PrintArgs {
 /// What decides the exit status.
 #[derive(Debug, Args)]
 pub struct GateArgs {
-    /// Which modes decide the exit status; may be repeated
-    #[arg(long, value_enum, value_name = "MODE", default_values_t = [Required::OwnGil])]
+    /// Which modes decide the exit status; may be repeated [default: own-gil]
+    #[arg(long, value_enum, value_name = "MODE")]
     pub require: Vec<Required>,
     /// Degraded distributions fail the audit too
     #[arg(long)]
     pub strict: bool,
+    /// Fail only on what is worse than in this older report
+    #[arg(long, value_name = "REPORT")]
+    pub baseline: Option<PathBuf>,
+    /// Settings: a wsgiaudit.toml, or a pyproject.toml with [tool.wsgiaudit] [default: the first in this folder and
+    /// above, up to where the repository begins]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Heed no settings
+    #[arg(long, conflicts_with = "config")]
+    pub no_config: bool,
 }
 
 /// A stored report in another form.

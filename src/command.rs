@@ -16,16 +16,19 @@ use crate::cli::{
     PrintArgs, RenderArgs, RulesArgs, ServeArgs,
 };
 use crate::exit::Exit;
+use crate::gate::{Accepted, Gate, Settings, decide};
 use crate::image;
 use crate::manual;
 use crate::model::{Facts, Initialisation, Mode};
 use crate::plan::{Plan, is_coloured};
+use crate::render::escape::escape;
 use crate::render::progress::Progress;
 use crate::render::table::Style;
 use crate::render::{details, github, json, junit, markdown, sarif, table};
 use crate::report::Document;
 use crate::rules::Rule;
 use crate::serve;
+use crate::settings;
 use crate::trial::{Stop, sweep_orphans};
 
 /// Runs the command.
@@ -50,21 +53,23 @@ pub fn run(cli: &Cli) -> Result<Exit> {
 }
 
 fn audit(args: &AuditArgs) -> Result<Exit> {
-    run_plan(&Plan::new(args)?, &args.print, args.json.as_deref(), &args.gate, args.quiet)
+    let gate = Decider::new(&args.gate)?;
+    run_plan(&Plan::new(args, &gate.required)?, &args.print, args.json.as_deref(), &gate, args.quiet)
 }
 
 fn module(args: &ModuleArgs) -> Result<Exit> {
     args.file.metadata().with_context(|| format!("cannot read {}", args.file.display()))?;
     let print =
         PrintArgs { format: args.format, modules: true, output: args.output.clone(), color: Color::Auto };
-    run_plan(&Plan::of_module(args)?, &print, args.json.as_deref(), &args.gate, args.quiet)
+    let gate = Decider::new(&args.gate)?;
+    run_plan(&Plan::of_module(args, &gate.required)?, &print, args.json.as_deref(), &gate, args.quiet)
 }
 
 fn run_plan(
     plan: &Plan,
     print: &PrintArgs,
     json: Option<&Path>,
-    gate: &GateArgs,
+    gate: &Decider,
     is_quiet: bool,
 ) -> Result<Exit> {
     let mut output = Output::open(print)?;
@@ -82,7 +87,8 @@ fn run_plan(
         write(file, json::render(&document)?)?;
     }
     output.print(&document, print, gate)?;
-    Ok(if stop.is_set() { Exit::Interrupted } else { exit(&document, gate) })
+    let exit = gate.exit(&document)?;
+    Ok(if stop.is_set() { Exit::Interrupted } else { exit })
 }
 
 /// Hosts an application until SIGTERM.
@@ -94,8 +100,52 @@ fn serve(args: &ServeArgs) -> Result<Exit> {
 
 fn render(args: &RenderArgs) -> Result<Exit> {
     let document = read(&args.report)?;
-    Output::open(&args.print)?.print(&document, &args.print, &args.gate)?;
-    Ok(exit(&document, &args.gate))
+    let gate = Decider::new(&args.gate)?;
+    Output::open(&args.print)?.print(&document, &args.print, &gate)?;
+    gate.exit(&document)
+}
+
+/// What decides the exit status: the command line before the project's settings.
+struct Decider {
+    required: Vec<Mode>,
+    is_strict: bool,
+    accepted: Vec<Accepted>,
+    baseline: Option<Document>,
+}
+
+impl Decider {
+    fn new(args: &GateArgs) -> Result<Self> {
+        let settings = match args.no_config {
+            true => Settings::default(),
+            false => settings::find(args.config.as_deref(), &std::env::current_dir()?)?,
+        };
+        let named: Vec<Mode> = args.require.iter().map(|required| required.mode()).collect();
+        let required = if named.is_empty() { settings.require.unwrap_or_default() } else { named };
+        Ok(Self {
+            required: if required.is_empty() { vec![Mode::OwnGil] } else { required },
+            is_strict: args.strict || settings.strict,
+            accepted: settings.accept,
+            baseline: args.baseline.as_deref().map(read).transpose()?,
+        })
+    }
+
+    /// The exit status; what it leaves out of account is said on standard error.
+    fn exit(&self, document: &Document) -> Result<Exit> {
+        let decision = decide(
+            document,
+            &Gate {
+                required: self.required.clone(),
+                is_strict: self.is_strict,
+                accepted: &self.accepted,
+                baseline: self.baseline.as_ref(),
+                today: jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date(),
+            },
+        );
+        for sentence in &decision.sentences {
+            write(&mut io::stderr(), format!("wsgiaudit: {}\n", escape(sentence)))?;
+        }
+        Ok(decision.exit)
+    }
 }
 
 /// A stored report.
@@ -115,14 +165,6 @@ fn read(path: &Path) -> Result<Document> {
             path.display()
         ),
     }
-}
-
-fn exit(document: &Document, gate: &GateArgs) -> Exit {
-    Exit::of(document, &required(gate), gate.strict)
-}
-
-fn required(gate: &GateArgs) -> Vec<Mode> {
-    gate.require.iter().map(|required| required.mode()).collect()
 }
 
 /// Declarations only. What cannot be read at all ends it with [`Exit::Incomplete`].
@@ -175,7 +217,7 @@ impl Output {
         Ok(args.output.as_deref().map(create).transpose()?.map_or(Self::Stdout, Self::File))
     }
 
-    fn print(&mut self, document: &Document, args: &PrintArgs, gate: &GateArgs) -> Result<()> {
+    fn print(&mut self, document: &Document, args: &PrintArgs, gate: &Decider) -> Result<()> {
         match self {
             Self::File(file) => write(file, text(document, args, gate, false)?),
             Self::Stdout => {
@@ -187,8 +229,8 @@ impl Output {
     }
 }
 
-fn text(document: &Document, args: &PrintArgs, gate: &GateArgs, colour: bool) -> Result<String> {
-    let annotations = || github::render(document, &required(gate));
+fn text(document: &Document, args: &PrintArgs, gate: &Decider, colour: bool) -> Result<String> {
+    let annotations = || github::render(document, &gate.required);
     Ok(match args.format {
         Format::Table => {
             let style = Style { width: width(), colour, modules: args.modules };
@@ -198,7 +240,7 @@ fn text(document: &Document, args: &PrintArgs, gate: &GateArgs, colour: bool) ->
         }
         Format::Json => json::render(document)?,
         Format::Sarif => sarif::render(document)?,
-        Format::Junit => junit::render(document, gate.strict)?,
+        Format::Junit => junit::render(document, gate.is_strict)?,
         Format::Markdown => markdown::render(&document.with_places()?),
         Format::Github => annotations(),
         Format::Details => details::render(&document.with_places()?),

@@ -2,13 +2,10 @@
 
 use std::process::ExitCode;
 
-use crate::model::{Mode, Verdict};
-use crate::report::Document;
-
 /// The table for `--help`.
 pub const HELP: &str = "Exit status:
-  0    every distribution is ready in every required mode (or degraded, without --strict)
-  1    something is blocked or unsafe (with --strict: or degraded)
+  0    every distribution is ready in every required mode (or degraded, without --strict; or accepted)
+  1    something is blocked or unsafe (with --strict: or degraded; with --baseline: and was not before)
   2    wrong usage, or the audit itself failed
   3    incomplete: nothing bad was found, and something is unknown
   130  interrupted; what was found by then is reported";
@@ -29,19 +26,6 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// What a report says of these modes. One that was not tried is incomplete.
-    pub fn of(report: &Document, required: &[Mode], strict: bool) -> Self {
-        let has = |verdict| required.iter().any(|mode| report.count(*mode, verdict) > 0);
-        let is_open = required.iter().any(|mode| !report.modes.contains(mode));
-        if has(Verdict::Unsafe) || has(Verdict::Blocked) || (strict && has(Verdict::Degraded)) {
-            Self::InTheWay
-        } else if is_open || has(Verdict::Unknown) || !report.trouble.is_empty() {
-            Self::Incomplete
-        } else {
-            Self::Ready
-        }
-    }
-
     /// The number.
     pub fn status(self) -> u8 {
         match self {

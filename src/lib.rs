@@ -13,6 +13,8 @@
 //! - [`trial`]: each module in children of a zygote, in each [`model::Mode`]: [`model::Trial`]s.
 //! - [`rules`]: evidence to [`model::Judgement`]s. Pure.
 //! - [`report`]: the sorted result, and its JSON document.
+//! - [`gate`]: the report to an exit status: what is required, accepted, and was so before; [`settings`] finds
+//!   what a project says of that.
 //! - [`render`]: the report as text.
 //! - [`audit`]: the run that strings these together; [`plan`], [`cli`] and [`exit`] around it.
 //! - [`serve`]: the other way round: hosts an application in the environment's own python.
@@ -27,6 +29,7 @@ pub mod audit;
 pub mod cli;
 pub mod command;
 pub mod exit;
+pub mod gate;
 pub mod image;
 pub mod installer;
 pub mod manual;
@@ -36,6 +39,7 @@ pub mod render;
 pub mod report;
 pub mod rules;
 pub mod serve;
+pub mod settings;
 pub mod shadow;
 pub mod trial;
 pub mod upgrades;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cli::{AuditArgs, Color, GateArgs, IndexArgs, ModuleArgs, TrialArgs};
+use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
 use crate::model::Mode;
 use crate::trial::Limits;
 
@@ -49,12 +49,12 @@ impl Plan {
     ///
     /// # Errors
     /// When no environment was named and none is where one is looked for.
-    pub fn new(args: &AuditArgs) -> Result<Self> {
+    pub fn new(args: &AuditArgs, required: &[Mode]) -> Result<Self> {
         let free_threaded = args.free_threaded.as_ref().map(|named| match named.as_os_str() == "auto" {
             true => FreeThreaded::Auto,
             false => FreeThreaded::Named(named.clone()),
         });
-        let plan = Self::of(environment(args.environment.as_deref())?, &args.gate, &args.trials);
+        let plan = Self::of(environment(args.environment.as_deref())?, required, &args.trials);
         let index = index(&args.index);
         Ok(Self { free_threaded, upgrades: args.upgrades, is_offline: args.offline, index, ..plan })
     }
@@ -63,12 +63,12 @@ impl Plan {
     ///
     /// # Errors
     /// When no Python was named and none is where one is looked for.
-    pub fn of_module(args: &ModuleArgs) -> Result<Self> {
+    pub fn of_module(args: &ModuleArgs, required: &[Mode]) -> Result<Self> {
         let python = environment(args.python.as_deref()).or_else(|_| python())?;
-        Ok(Self { only: Some(args.file.clone()), ..Self::of(python, &args.gate, &args.trials) })
+        Ok(Self { only: Some(args.file.clone()), ..Self::of(python, required, &args.trials) })
     }
 
-    fn of(environment: PathBuf, gate: &GateArgs, trials: &TrialArgs) -> Self {
+    fn of(environment: PathBuf, required: &[Mode], trials: &TrialArgs) -> Self {
         Self {
             environment,
             only: None,
@@ -76,7 +76,7 @@ impl Plan {
             upgrades: false,
             is_offline: false,
             index: Vec::new(),
-            require: gate.require.iter().map(|required| required.mode()).collect(),
+            require: required.to_vec(),
             limits: Limits { timeout: Duration::from_secs_f64(trials.timeout), sandbox: !trials.no_sandbox },
             jobs: trials.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
         }

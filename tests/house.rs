@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("model", &[]),
     ("image", &["model"]),
     ("venv", &["model"]),
@@ -17,7 +17,9 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("upgrades", &["image", "installer", "model", "rules", "venv"]),
     ("report", &["model", "rules", "trial"]),
     ("render", &["model", "report", "rules", "trial"]),
-    ("exit", &["model", "report"]),
+    ("exit", &[]),
+    ("gate", &["exit", "model", "report"]),
+    ("settings", &["gate"]),
     ("plan", &["cli", "model", "trial"]),
     (
         "audit",
@@ -29,8 +31,8 @@ const LAYERS: [(&str, &[&str]); 17] = [
     (
         "command",
         &[
-            "audit", "cli", "exit", "image", "manual", "model", "plan", "render", "report", "rules", "serve",
-            "trial",
+            "audit", "cli", "exit", "gate", "image", "manual", "model", "plan", "render", "report", "rules",
+            "serve", "settings", "trial",
         ],
     ),
 ];

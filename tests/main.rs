@@ -11,6 +11,7 @@ mod declarations_elsewhere;
 mod demo;
 mod formats;
 mod free_threading;
+mod gate;
 mod guard;
 mod hard_cases;
 mod hazards;

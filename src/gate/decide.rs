@@ -1,0 +1,97 @@
+//! The exit status, and what it leaves out of account.
+
+use jiff::civil::Date;
+
+use super::{Accepted, baseline};
+use crate::exit::Exit;
+use crate::model::{Mode, Verdict};
+use crate::report::Document;
+
+/// What decides.
+#[derive(Clone, Debug)]
+pub struct Gate<'a> {
+    /// The modes required.
+    pub required: Vec<Mode>,
+    /// Whether degraded is too bad.
+    pub is_strict: bool,
+    /// What may stand in the way.
+    pub accepted: &'a [Accepted],
+    /// An older report: only what is worse than there counts.
+    pub baseline: Option<&'a Document>,
+    /// For what expires.
+    pub today: Date,
+}
+
+/// How the process ends, and the sentences that say what was left out of account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The exit status.
+    pub exit: Exit,
+    /// What was accepted, what has expired, what accepts nothing, what was so before.
+    pub sentences: Vec<String>,
+}
+
+/// Decides. A mode that is required and was not tried leaves it incomplete, and so does what an audit left out.
+pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
+    let mut sentences = Vec::new();
+    let mut used = vec![false; gate.accepted.len()];
+    let (mut is_in_the_way, mut is_open, mut known) = (false, false, 0_usize);
+    for (row, mode, judged) in document.distributions.iter().flat_map(|row| {
+        let judged = gate.required.iter().filter_map(|mode| Some((*mode, row.modes.get(mode)?)));
+        judged.map(move |(mode, judged)| (row, mode, judged))
+    }) {
+        let is_bad = match judged.verdict {
+            Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown => true,
+            Verdict::Degraded => gate.is_strict,
+            Verdict::Ready | Verdict::NotApplicable => false,
+        };
+        if !is_bad {
+            continue;
+        }
+        let name = row.name.as_deref().unwrap_or("(no distribution)");
+        let about =
+            gate.accepted.iter().enumerate().find(|(_, accepted)| accepted.is_about(row, mode, judged));
+        if let Some((index, accepted)) = about {
+            if let Some(used) = used.get_mut(index) {
+                *used = true;
+            }
+            let (expires, reason) = (accepted.expires, &accepted.reason);
+            if !accepted.is_expired(gate.today) {
+                sentences.push(format!(
+                    "accepted until {expires}: {name} is {} in {mode}: {reason}",
+                    judged.verdict
+                ));
+                continue;
+            }
+            sentences.push(format!("no longer accepted since {expires}: {name} in {mode}: {reason}"));
+        }
+        if gate.baseline.is_some_and(|older| baseline::was_so(older, row, mode, judged.verdict)) {
+            known += 1;
+            continue;
+        }
+        match judged.verdict {
+            Verdict::Unknown => is_open = true,
+            Verdict::Unsafe
+            | Verdict::Blocked
+            | Verdict::Degraded
+            | Verdict::Ready
+            | Verdict::NotApplicable => {
+                is_in_the_way = true;
+            }
+        }
+    }
+    for (accepted, _) in gate.accepted.iter().zip(used).filter(|(_, is_used)| !is_used) {
+        sentences.push(format!("an acceptance of {} accepts nothing: take it out", accepted.distribution));
+    }
+    if gate.baseline.is_some() {
+        sentences.push(format!("{known} in the way as in the baseline, and left out of account"));
+    }
+    let is_incomplete =
+        gate.required.iter().any(|mode| !document.modes.contains(mode)) || !document.trouble.is_empty();
+    let exit = match (is_in_the_way, is_open || is_incomplete) {
+        (true, _) => Exit::InTheWay,
+        (false, true) => Exit::Incomplete,
+        (false, false) => Exit::Ready,
+    };
+    Decision { exit, sentences }
+}

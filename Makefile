@@ -1,5 +1,6 @@
 # Two commands: `make demo` audits real distributions, `make test` runs every check there is.
-# Neither needs anything but a C compiler, Rust and make: they get the Pythons that they need.
+# Neither needs anything but a C compiler, Rust, make and, for the tests, Chromium: they get the Pythons that they
+# need.
 
 .SUFFIXES:
 .PHONY: help fuzz demo demo-environment switches-environment test bench wheel maturin pythons clean
@@ -54,6 +55,7 @@ test:
 	export WSGIAUDIT_TEST_DEMO; \
 	WSGIAUDIT_TEST_MATURIN=$$($(MAKE) -s maturin); \
 	export WSGIAUDIT_TEST_MATURIN; \
+	tests/support/chromium >/dev/null; \
 	WSGIAUDIT_TEST_PYTHONS=$$($(MAKE) -s pythons PYTHONS='$(PYTHONS)'); \
 	export WSGIAUDIT_TEST_PYTHONS; \
 	echo "Pythons: $$WSGIAUDIT_TEST_PYTHONS"; \

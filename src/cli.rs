@@ -372,6 +372,8 @@ pub enum Format {
     Markdown,
     /// Annotations of GitHub Actions; printed beside the table where that runs
     Github,
+    /// A compatibility table as one HTML page that asks for nothing from outside
+    Html,
 }
 
 /// When to use colours.

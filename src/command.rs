@@ -24,7 +24,7 @@ use crate::plan::{Plan, is_coloured};
 use crate::render::escape::escape;
 use crate::render::progress::Progress;
 use crate::render::table::Style;
-use crate::render::{details, github, json, junit, markdown, sarif, table};
+use crate::render::{details, github, html, json, junit, markdown, sarif, table};
 use crate::report::Document;
 use crate::rules::Rule;
 use crate::serve;
@@ -244,6 +244,7 @@ fn text(document: &Document, args: &PrintArgs, gate: &Decider, colour: bool) -> 
         Format::Markdown => markdown::render(&document.with_places()?),
         Format::Github => annotations(),
         Format::Details => details::render(&document.with_places()?),
+        Format::Html => html::render(document)?,
     })
 }
 

@@ -14,9 +14,10 @@ use crate::support::command::Wsgiaudit;
 use crate::support::venv::Venv;
 use crate::support::{demo_environment, pythons};
 
-const FORMS: [(&str, &str); 6] = [
+const FORMS: [(&str, &str); 7] = [
     ("table", "report.txt"),
     ("details", "report.details.txt"),
+    ("html", "report.html"),
     ("sarif", "report.sarif"),
     ("junit", "report.junit.xml"),
     ("markdown", "report.md"),

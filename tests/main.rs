@@ -21,6 +21,7 @@ mod house;
 mod interruption;
 mod module;
 mod packaging;
+mod page;
 mod reports;
 mod rules;
 mod sandbox;

@@ -4,6 +4,7 @@ mod answer;
 pub mod details;
 pub mod escape;
 pub mod github;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;

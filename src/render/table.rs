@@ -184,7 +184,7 @@ fn reason_and_findings(row: &Module) -> String {
 }
 
 /// The reason for own-gil; where that is fine, the one for shared-gil. Then the one for free-threaded.
-fn reason<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>) -> String {
+pub(super) fn reason<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>) -> String {
     let own = judged(Mode::OwnGil).filter(|own| !own.reason.is_empty());
     let other = |mode| judged(mode).filter(|other| !other.reason.is_empty());
     let named = |mode: Mode, other: &Judged| format!("{mode}: {}", other.reason);
@@ -303,7 +303,7 @@ fn in_the_way(report: &Document, mode: Mode) -> String {
 }
 
 /// `3 root causes block 14 distributions`.
-fn counted(report: &Document, mode: Mode, roots: usize) -> String {
+pub(super) fn counted(report: &Document, mode: Mode, roots: usize) -> String {
     let blocked = report.count(mode, Verdict::Unsafe) + report.count(mode, Verdict::Blocked);
     let (roots, verb) = match roots {
         1 => ("1 root cause".to_owned(), "blocks"),
@@ -313,7 +313,7 @@ fn counted(report: &Document, mode: Mode, roots: usize) -> String {
 }
 
 /// What would still be in the way of a distribution if the root above it were gone.
-fn beside(blocked: &Blocked) -> String {
+pub(super) fn beside(blocked: &Blocked) -> String {
     let is_own = |name: &&String| **name == blocked.distribution;
     let own = blocked.also_needs.iter().any(|name| is_own(&name));
     let others: Vec<&str> =

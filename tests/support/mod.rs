@@ -1,5 +1,6 @@
 //! What the themes share.
 
+pub(crate) mod browser;
 pub(crate) mod command;
 pub(crate) mod corpus;
 pub(crate) mod pythons;

@@ -1,0 +1,83 @@
+//! A verdict as a cell: a word, a shape and a colour.
+
+use crate::model::{Mode, Verdict};
+use crate::report::v1::Judged;
+
+use super::text::cut;
+
+/// The order of the page: the question first, the control last.
+pub(super) const ORDER: [Mode; 5] =
+    [Mode::OwnGil, Mode::SharedGil, Mode::FreeThreaded, Mode::FreeThreadedGroup, Mode::Main];
+
+/// What mod_wsgi calls it.
+pub(super) fn directive(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Main => "the control: %{GLOBAL}",
+        Mode::SharedGil => "application groups as they are",
+        Mode::OwnGil => "WSGIPerInterpreterGIL On",
+        Mode::FreeThreaded => "WSGIFreeThreading On",
+        Mode::FreeThreadedGroup => "the same, in application groups",
+    }
+}
+
+/// The word in a cell.
+pub(super) fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::NotApplicable => "n/a",
+        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::Degraded | Verdict::Ready => {
+            verdict.name()
+        }
+    }
+}
+
+/// What it means, in a sentence's part.
+pub(super) fn meaning(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Unsafe => {
+            "gets past CPython's check, or only reaches it, and then crashes, hangs, leaves threads behind or shares \
+             objects between interpreters"
+        }
+        Verdict::Blocked => "refused, by itself or through something it needs",
+        Verdict::Unknown => "could not be judged; the reason says why",
+        Verdict::Degraded => "imports, without extension modules that it loads in the main interpreter",
+        Verdict::Ready => "declared, tried, nothing found",
+        Verdict::NotApplicable => "fails in the main interpreter too, or is nothing that could be imported",
+    }
+}
+
+/// One verdict in one mode.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    /// The mode's name: `own-gil`.
+    pub(super) mode: &'static str,
+    /// The verdict's name, which is its class too; `none` where it was not asked.
+    pub(super) class: &'static str,
+    /// What is read.
+    pub(super) word: &'static str,
+    /// Worst first.
+    pub(super) rank: usize,
+    /// Why, for the pointer that rests on it.
+    pub(super) reason: String,
+}
+
+impl Cell {
+    /// Of what was judged in a mode, if it was.
+    pub(super) fn of(mode: Mode, judged: Option<&Judged>) -> Self {
+        match judged {
+            Some(judged) => Self::new(mode, judged.verdict, cut(&judged.reason, 300)),
+            None => Self {
+                mode: mode.name(),
+                class: "none",
+                word: "–",
+                rank: Verdict::ALL.len(),
+                reason: String::new(),
+            },
+        }
+    }
+
+    /// Of a verdict.
+    pub(super) fn new(mode: Mode, verdict: Verdict, reason: String) -> Self {
+        let rank = Verdict::ALL.iter().position(|each| *each == verdict).unwrap_or_default();
+        Self { mode: mode.name(), class: verdict.name(), word: word(verdict), rank, reason }
+    }
+}

@@ -3,10 +3,11 @@
 # need.
 
 .SUFFIXES:
-.PHONY: help fuzz demo demo-environment switches-environment test bench wheel maturin pythons clean
+.PHONY: help fuzz demo demo-environment switches-environment modwsgi test test-modwsgi bench wheel maturin pythons clean
 
 python = tests/support/python
 environment = tests/support/environment
+modwsgi = tests/support/modwsgi
 wsgiaudit = target/release/wsgiaudit
 
 # The Pythons that `make test` runs on. Left empty: 3.14, its free-threaded build, and each of WELCOME that is
@@ -18,6 +19,7 @@ WELCOME = 3.12 3.13 3.15 3.15t
 help:
 	@echo 'make demo     audit some 25 real distributions, print the table, leave reports/demo.json'
 	@echo 'make test     every check; PYTHONS="3.14 3.13" chooses the Pythons'
+	@echo 'make test-modwsgi  of these, what holds the verdicts against mod_wsgi in Apache'
 	@echo 'make bench    the audit of some 780 modules against the naive way, side by side'
 	@echo 'make wheel    build the wheel for `pip install`, into target/wheels'
 	@echo 'make fuzz     feed the reader of declarations with damaged modules for ten minutes'
@@ -56,6 +58,8 @@ test:
 	WSGIAUDIT_TEST_MATURIN=$$($(MAKE) -s maturin); \
 	export WSGIAUDIT_TEST_MATURIN; \
 	tests/support/chromium >/dev/null; \
+	WSGIAUDIT_TEST_MODWSGI=$$($(MAKE) -s modwsgi); \
+	export WSGIAUDIT_TEST_MODWSGI; \
 	WSGIAUDIT_TEST_PYTHONS=$$($(MAKE) -s pythons PYTHONS='$(PYTHONS)'); \
 	export WSGIAUDIT_TEST_PYTHONS; \
 	echo "Pythons: $$WSGIAUDIT_TEST_PYTHONS"; \
@@ -64,6 +68,26 @@ test:
 	cargo clippy --workspace --all-targets -- -D warnings; \
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps; \
 	cargo test --workspace
+
+# Every name of the demo environment is imported in mod_wsgi too, in each kind of interpreter.
+test-modwsgi:
+	@set -e; \
+	WSGIAUDIT_TEST_DEMO=$$($(MAKE) -s demo-environment); \
+	export WSGIAUDIT_TEST_DEMO; \
+	WSGIAUDIT_TEST_MODWSGI=$$($(MAKE) -s modwsgi); \
+	export WSGIAUDIT_TEST_MODWSGI; \
+	WSGIAUDIT_TEST_PYTHONS=$$($(MAKE) -s pythons PYTHONS='3.14 3.14t'); \
+	export WSGIAUDIT_TEST_PYTHONS; \
+	cargo test --test end-to-end apache_
+
+# mod_wsgi built for 3.14 and its free-threaded build.
+modwsgi:
+	@set -e; \
+	modules=; \
+	for version in 3.14 3.14t; do \
+		modules="$$modules $$version=$$($(modwsgi) modwsgi-$$version "$$($(python) $$version)")"; \
+	done; \
+	echo $$modules
 
 wheel:
 	@set -e; maturin=$$($(MAKE) -s maturin); "$$maturin" build --release

@@ -27,6 +27,7 @@ impl Wsgiaudit {
     }
 
     pub(crate) fn args(mut self, args: &[&str]) -> Self {
+    pub(crate) fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.0.args(args);
         self
     }

@@ -4,6 +4,7 @@
 
 .SUFFIXES:
 .PHONY: help fuzz demo demo-environment switches-environment modwsgi test test-modwsgi bench wheel maturin pythons clean
+.PHONY: help fuzz test-declarations demo demo-environment switches-environment test bench wheel maturin pythons clean
 
 python = tests/support/python
 environment = tests/support/environment
@@ -21,6 +22,7 @@ help:
 	@echo 'make test     every check; PYTHONS="3.14 3.13" chooses the Pythons'
 	@echo 'make test-modwsgi  of these, what holds the verdicts against mod_wsgi in Apache'
 	@echo 'make bench    the audit of some 780 modules against the naive way, side by side'
+	@echo 'make test-declarations  what is read in real modules against what they return when they run'
 	@echo 'make wheel    build the wheel for `pip install`, into target/wheels'
 	@echo 'make fuzz     feed the reader of declarations with damaged modules for ten minutes'
 	@echo 'make pythons  print the Pythons of `make test`: export WSGIAUDIT_TEST_PYTHONS="$$(make -s pythons)"'
@@ -88,6 +90,18 @@ modwsgi:
 		modules="$$modules $$version=$$($(modwsgi) modwsgi-$$version "$$($(python) $$version)")"; \
 	done; \
 	echo $$modules
+# What running init functions return is asked once and kept: it takes minutes. Other machines' wheels are some
+# 900 MB.
+test-declarations:
+	truth=$${XDG_CACHE_HOME:-$$HOME/.cache}/wsgiaudit/truth; mkdir -p "$$truth"; \
+	popular=$$($(environment) popular-314 "$$($(python) 3.14)" corpus/environments/popular-314.txt --no-deps --compile); \
+	untuned=$$($(environment) untuned-314 "$$($(python) 3.14)" corpus/environments/untuned-314.txt --no-deps); \
+	free=$$($(environment) popular-314t "$$($(python) 3.14t)" corpus/environments/popular-314t.txt --no-deps); \
+	WSGIAUDIT_WHEELS=$$(tests/support/wheels "$$popular"); \
+	WSGIAUDIT_TRUTH=$$truth; WSGIAUDIT_ENVIRONMENTS=$$popular:$$untuned:$$free; \
+	export WSGIAUDIT_WHEELS WSGIAUDIT_TRUTH WSGIAUDIT_ENVIRONMENTS; \
+	cargo test --test end-to-end -- --nocapture declarations::declarations; \
+	cargo test --test end-to-end -- --nocapture --ignored other_machines_agree
 
 wheel:
 	@set -e; maturin=$$($(MAKE) -s maturin); "$$maturin" build --release

@@ -58,6 +58,7 @@ impl Comparison<'_> {
         for (rule, wanted, is_due) in [
             ("declare-slot", &expected.declare_slot, !is_free_threaded),
             ("declare-gil", &expected.declare_gil, is_free_threaded),
+            ("misread-declaration", &expected.misread_declaration, true),
         ] {
             let found = module.as_ref().map(|name| answer.finding(name, rule)).unwrap_or_default();
             let wanted = wanted.as_ref().filter(|_| is_due);

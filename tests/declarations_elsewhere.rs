@@ -1,7 +1,7 @@
 //! The same versions' wheels for other machines must say what the Linux modules said when they ran.
 //!
 //! `WSGIAUDIT_WHEELS` names a folder with a folder of wheels for each machine; `WSGIAUDIT_TRUTH` the folder
-//! in which `tests/declarations.rs` left `popular-314.jsonl`. Without them there is nothing to compare.
+//! in which `tests/declarations.rs` left `popular-314.jsonl`: `make test-declarations`.
 #![expect(clippy::print_stdout, reason = "a test that tells how much it compared")]
 
 use std::collections::BTreeMap;

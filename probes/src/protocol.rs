@@ -111,6 +111,15 @@ pub(crate) enum Event {
         /// Dotted name.
         name: String,
     },
+    /// It was created, from this definition.
+    Declared {
+        /// Which interpreter.
+        interpreter: String,
+        /// Dotted name.
+        name: String,
+        /// The definition.
+        definition: Definition,
+    },
     /// Creating it switched the GIL on.
     GilEnabled {
         /// Which interpreter.
@@ -166,6 +175,16 @@ pub(crate) enum Step {
     Storm,
     /// End the interpreter.
     End,
+}
+
+/// What `PyModuleDef` says, read from the memory of the running module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Definition {
+    /// `m_size`.
+    pub(crate) m_size: i64,
+    /// The number of each slot in order, and the value of those that hold one. Empty for a module with
+    /// single-phase initialisation.
+    pub(crate) slots: Vec<(u16, Option<u64>)>,
 }
 
 /// An object that two interpreters reach.

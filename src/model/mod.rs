@@ -16,7 +16,7 @@ pub use finding::Finding;
 pub use mode::Mode;
 pub use module::{FileKind, Module};
 pub use outcome::{
-    Crash, Death, Load, NotRun, Outcome, Place, PythonError, Refuser, SharedObject, Site, Trial,
+    Crash, Death, Load, NotRun, Outcome, Place, PythonError, Refuser, Running, SharedObject, Site, Trial,
 };
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Judgement, Verdict};

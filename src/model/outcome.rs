@@ -158,8 +158,20 @@ pub struct Load {
     /// Whether creating it switched the GIL on, on a free-threaded build. Only the first to do it in a process is
     /// seen: from then on the GIL is on.
     pub enables_gil: bool,
+    /// The definition that the running init function made it of, where it was created and has one.
+    pub declared: Option<Running>,
     /// What came of it; `None` when the process ended before it was known.
     pub result: Option<Result<(), PythonError>>,
+}
+
+/// A module definition in the memory of a running module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// `PyModuleDef.m_size`, bytes of module state.
+    pub m_size: i64,
+    /// The number of each slot, in order, and the value of those that hold a number. Empty for single-phase
+    /// initialisation.
+    pub slots: Vec<(u16, Option<u64>)>,
 }
 
 /// What a process said of itself when a fatal signal hit it.

@@ -6,7 +6,8 @@ use super::blockers::blockers;
 use super::{DistributionRow, ModuleRow, NameRow, Python, Report};
 use crate::model::{Environment, Facts, FileKind, Judgement, Mode, Module, Trial, Verdict};
 use crate::rules::{
-    Beside, Case, DistributionParts, declaration, declare_gil, declare_slot, distribution, module,
+    Beside, Case, DistributionParts, declaration, declare_gil, declare_slot, distribution,
+    misread_declaration, module,
 };
 use crate::trial::Trials;
 
@@ -99,11 +100,15 @@ fn module_row(
         trials: if subject.is_tried() { trials(case, &subject.name) } else { BTreeMap::new() },
         judgements: in_each_mode(modes, |mode| module(case, subject, mode)),
         other_build: None,
-        findings: [declare_slot(unchecked, &subject.name), declare_gil(case, &subject.name)]
-            .into_iter()
-            .flatten()
-            .filter(|_| subject.is_tried())
-            .collect(),
+        findings: [
+            declare_slot(unchecked, &subject.name),
+            declare_gil(case, &subject.name),
+            misread_declaration(case, subject),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|_| subject.is_tried())
+        .collect(),
     }
 }
 

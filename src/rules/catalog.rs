@@ -84,6 +84,7 @@ pub const RULES: &[Rule] = rules! {
     "lost-accelerator" Warning Tried,
     "declare-slot" Note Tried,
     "declare-gil" Note Tried,
+    "misread-declaration" Warning Tried,
     "gil-state-api" Note Read,
     "static-type" Note Read,
     "state-find-module" Note Read,

@@ -7,6 +7,7 @@ mod declare_gil;
 mod declare_slot;
 mod distribution;
 mod free_threading;
+mod misread_declaration;
 mod module;
 mod words;
 
@@ -15,5 +16,6 @@ pub use catalog::{Confidence, RULES, Rule, Severity};
 pub use declare_gil::declare_gil;
 pub use declare_slot::declare_slot;
 pub use distribution::{DistributionParts, distribution};
+pub use misread_declaration::misread_declaration;
 pub use module::module;
 pub use words::{declaration, gil_declaration, refused_by_declaration};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::cause::root;
 use super::free_threading::switches_gil_on;
+use super::misread_declaration::running;
 use super::{Case, free_threading, words};
 use crate::model::{
     Cause, Declared, Facts, FileKind, Initialisation, Judgement, Mode, Module, NotRun, Outcome, Trial,
@@ -94,7 +95,12 @@ fn in_control(case: &Case<'_>, control: &Trial) -> Option<Judgement> {
 fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
     let contradicts = |facts: &&Facts| {
         let declares = matches!(facts.multiple_interpreters(), Declared::Value(2) | Declared::Undetermined);
-        trial.mode == Mode::OwnGil && facts.initialisation != Initialisation::Undetermined && !declares
+        let running = running(case, &trial.subject, None);
+        let is_running =
+            running.is_some_and(|running| running.slots.iter().any(|slot| matches!(slot, (3 | 86, Some(2)))));
+        trial.mode == Mode::OwnGil
+            && facts.initialisation != Initialisation::Undetermined
+            && !(declares || is_running)
     };
     if let Some(facts) = case.facts.get(trial.subject.as_str()).filter(|facts| contradicts(facts)) {
         let reason = format!(

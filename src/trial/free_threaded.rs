@@ -105,6 +105,7 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
             Event::GilEnabled { name, .. } => Some(name),
             Event::Confined
             | Event::Step(..)
+            | Event::Declared { .. }
             | Event::Importing(_)
             | Event::Loading { .. }
             | Event::Loaded { .. }

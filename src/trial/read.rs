@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::protocol::{End, Event, Exception, Shared, Step};
-use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, PythonError, Refuser, SharedObject};
+use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, PythonError, Refuser, Running, SharedObject};
 
 /// What is left of a trial: both witnesses.
 #[derive(Clone, Debug)]
@@ -34,6 +34,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Loading { .. }
         | Event::Loaded { .. }
         | Event::GilEnabled { .. }
+        | Event::Declared { .. }
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::ThreadsLeft(_)
@@ -166,6 +167,7 @@ fn place(events: &[Event]) -> Place {
         | Event::Loading { .. }
         | Event::Loaded { .. }
         | Event::GilEnabled { .. }
+        | Event::Declared { .. }
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::ThreadsLeft(_)
@@ -195,6 +197,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
                     path: path.clone(),
                     chain: chain.clone(),
                     enables_gil: false,
+                    declared: None,
                     result: None,
                 });
                 continue;
@@ -202,6 +205,13 @@ fn loads(events: &[Event]) -> Vec<Load> {
             Event::GilEnabled { interpreter, name } => {
                 if let Some(load) = open(&mut loads, interpreter, name) {
                     load.enables_gil = true;
+                }
+                continue;
+            }
+            Event::Declared { interpreter, name, definition } => {
+                if let Some(load) = open(&mut loads, interpreter, name) {
+                    let slots = definition.slots.clone();
+                    load.declared = Some(Running { m_size: definition.m_size, slots });
                 }
                 continue;
             }

@@ -44,6 +44,8 @@ pub(crate) struct Case {
     pub(crate) declare_slot: Option<String>,
     /// The same for `declare-gil`, on a free-threaded build.
     pub(crate) declare_gil: Option<String>,
+    /// The same for `misread-declaration`.
+    pub(crate) misread_declaration: Option<String>,
     #[serde(default)]
     requires: Vec<String>,
     then: Option<Then>,

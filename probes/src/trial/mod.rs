@@ -2,6 +2,7 @@
 
 mod child;
 mod crash;
+mod definition;
 mod limits;
 mod observe;
 mod record;

@@ -1,5 +1,5 @@
-# Runs inside every interpreter of a trial. `record` is the probe's function, set before this runs. Imports
-# nothing but built-in modules: what a trial loads must come from the module on trial.
+# Runs inside every interpreter of a trial. `record` and `declared` are the probe's functions, set before this
+# runs. Imports nothing but built-in modules: what a trial loads must come from the module on trial.
 import _imp
 import gc
 import sys
@@ -91,6 +91,8 @@ def create(spec, file=None):
     except BaseException as error:
         failed(name, error)
         raise
+    if module is not None:
+        declared(name, module)
     # CPython decides by what the module declares, right after its creation and before its execution.
     if not was_on and gil_is_on():
         record("gil-enabled", name)

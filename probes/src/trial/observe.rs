@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::ffi::CStr;
 use std::ptr::null_mut;
 
-use super::record;
+use super::steps::free_threaded;
+use super::{definition, record};
 use crate::protocol::{Event, Exception};
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
@@ -45,6 +46,13 @@ impl Observer {
             ))
             .ok_or_else(|| python::take_error())?;
             python::PyDict_SetItemString(globals.as_ptr(), c"record".as_ptr(), record.as_ptr());
+            let declared = Object::new(python::PyCFunction_NewEx(
+                (&raw const DECLARED.0).cast_mut(),
+                null_mut(),
+                null_mut(),
+            ))
+            .ok_or_else(|| python::take_error())?;
+            python::PyDict_SetItemString(globals.as_ptr(), c"declared".as_ptr(), declared.as_ptr());
             let code = Object::new(python::Py_CompileString(
                 SOURCE.as_ptr(),
                 c"<wsgiaudit>".as_ptr(),
@@ -123,6 +131,29 @@ static RECORD: Method = Method(PyMethodDef {
     ml_flags: METH_VARARGS,
     ml_doc: std::ptr::null(),
 });
+
+/// `declared(name, module)`: records what a new module was created from.
+static DECLARED: Method = Method(PyMethodDef {
+    ml_name: c"declared".as_ptr(),
+    ml_meth: PyMethodDefPointer { PyCFunction: declared_call },
+    ml_flags: METH_VARARGS,
+    ml_doc: std::ptr::null(),
+});
+
+unsafe extern "C" fn declared_call(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
+    unsafe {
+        let name = python::text(python::PyTuple_GetItem(arguments, 0)).unwrap_or_default();
+        let definition = definition::of(python::PyTuple_GetItem(arguments, 1), free_threaded());
+        if let Some(definition) = definition {
+            let interpreter = INTERPRETER.with_borrow(Clone::clone);
+            record::write(&Event::Declared { interpreter, name, definition });
+        }
+        let none = python::Py_None();
+        python::Py_IncRef(none);
+        none
+    }
+}
 
 unsafe extern "C" fn record_call(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
     // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.

@@ -255,7 +255,7 @@ pub(super) fn step(interpreter: &str, step: Step) {
 
 /// Whether this Python was built with `--disable-gil`: only then is `_Py_MergeZeroLocalRefcount` there
 /// (`Include/refcount.h`, since 3.13).
-fn free_threaded() -> bool {
+pub(super) fn free_threaded() -> bool {
     // SAFETY: dlsym with a NUL-terminated name.
     unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"_Py_MergeZeroLocalRefcount".as_ptr()).is_null() }
 }

@@ -1,0 +1,3 @@
+"""Edits the declaration of its own extension module before it imports it: no reader of the file can know."""
+
+from . import _editor, _impl

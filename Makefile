@@ -3,8 +3,8 @@
 # need.
 
 .SUFFIXES:
-.PHONY: help fuzz demo demo-environment switches-environment modwsgi test test-modwsgi bench wheel maturin pythons clean
-.PHONY: help fuzz test-declarations demo demo-environment switches-environment test bench wheel maturin pythons clean
+.PHONY: help fuzz demo demo-environment switches-environment modwsgi test test-declarations test-modwsgi bench wheel \
+	maturin pythons clean
 
 python = tests/support/python
 environment = tests/support/environment
@@ -90,6 +90,7 @@ modwsgi:
 		modules="$$modules $$version=$$($(modwsgi) modwsgi-$$version "$$($(python) $$version)")"; \
 	done; \
 	echo $$modules
+
 # What running init functions return is asked once and kept: it takes minutes. Other machines' wheels are some
 # 900 MB.
 test-declarations:

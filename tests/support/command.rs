@@ -26,7 +26,6 @@ impl Wsgiaudit {
         self
     }
 
-    pub(crate) fn args(mut self, args: &[&str]) -> Self {
     pub(crate) fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.0.args(args);
         self

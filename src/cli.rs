@@ -284,6 +284,9 @@ pub struct ServeArgs {
     /// What to do about an extension module that the report does not let load
     #[arg(long, value_enum, default_value_t = Unvetted::Refuse, requires = "report")]
     pub unvetted: Unvetted,
+    /// Application groups with their modes, threads and routes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mode", "interpreters", "threads"])]
+    pub config: Option<PathBuf>,
     /// Where to listen: HOST:PORT, or unix:PATH; may be repeated
     #[arg(short, long, value_name = "ADDRESS", default_values_t = ["127.0.0.1:8000".to_owned()])]
     pub bind: Vec<String>,
@@ -305,6 +308,12 @@ pub struct ServeArgs {
     /// Seconds that running requests may take after SIGTERM
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
     pub drain: f64,
+    /// Seconds until an answer must begin; else it is 504, and another process takes over
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub request_timeout: Option<f64>,
+    /// Requests after which another process takes over
+    #[arg(long, value_name = "N")]
+    pub max_requests: Option<u64>,
     /// Bytes of a request's body
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_body: u64,
@@ -338,6 +347,8 @@ pub enum Hosted {
     SharedGil,
     /// A sub-interpreter with a GIL of its own
     OwnGil,
+    /// The main interpreter of a free-threaded Python, the GIL forced off
+    FreeThreaded,
 }
 
 /// Which shell.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod apache_judge;
+mod application_groups;
 mod blockers;
 mod cli;
 mod corpus;

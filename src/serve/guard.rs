@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::protocol::{Guard, Vetted};
 use crate::cli::{Admit, ServeArgs, Unvetted};
+use crate::model::Interpreter;
 use crate::report::Document;
-use crate::venv::ask;
 
 /// Differences that are told one by one.
 const TOLD: usize = 5;
@@ -19,7 +19,7 @@ const TOLD: usize = 5;
 ///
 /// # Errors
 /// When it cannot be read, or is stale: of another Python, or of files that have changed or gone since.
-pub(super) fn read(args: &ServeArgs, python: &Path, folder: &Path) -> Result<Option<Guard>> {
+pub(super) fn read(args: &ServeArgs, python: &Interpreter, folder: &Path) -> Result<Option<Guard>> {
     let Some(path) = &args.report else { return Ok(None) };
     let shown = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
@@ -33,8 +33,7 @@ pub(super) fn read(args: &ServeArgs, python: &Path, folder: &Path) -> Result<Opt
     }
     let document = document.with_places()?;
     let (vetted, mut changes) = modules(&document);
-    let found = ask(python, folder)?;
-    let now = (found.release.as_str(), found.abi.as_str());
+    let now = (python.release.as_str(), python.abi.as_str());
     let then = document.environment.as_ref().map(|python| (python.python.as_str(), python.abi.as_str()));
     if then != Some(now) {
         let then = then.map_or_else(|| "none".to_owned(), |(release, abi)| format!("{release} ({abi})"));
@@ -49,7 +48,7 @@ pub(super) fn read(args: &ServeArgs, python: &Path, folder: &Path) -> Result<Opt
         bail!(
             "{shown} no longer fits the environment:\n  {}\nhint: audit again: wsgiaudit {} --json {shown}",
             changes.join("\n  "),
-            python.display()
+            python.executable.display()
         );
     }
     let copies = folder.join("copies");

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::protocol::{Config, Ready};
+use super::protocol::{Config, Mode, Ready};
 use crate::trial::Library;
 
 /// What the python runs. The application is not to see our arguments.
@@ -58,6 +58,7 @@ impl Host {
         let file = folder.join("config.json");
         let config = Config { ready: writer.as_raw_fd(), ..config.clone() };
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
+        let is_free = config.groups.iter().any(|group| group.mode == Mode::FreeThreaded);
         let mut child = Command::new(python)
             .args(["-P"])
             // With a guard, `.pth` files and `sitecustomize` run behind it (`glue.py`).
@@ -65,6 +66,8 @@ impl Host {
             .args(["-c", BOOTSTRAP])
             .arg(library.path())
             .arg(&file)
+            // As mod_wsgi does: no undeclared module turns the GIL on again.
+            .envs(is_free.then_some(("PYTHON_GIL", "0")))
             .stdin(Stdio::null())
             // Of its own: Ctrl-C is for the supervisor, which passes it on as SIGTERM.
             .process_group(0)

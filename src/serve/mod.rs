@@ -6,6 +6,8 @@ mod guard;
 mod host;
 mod listen;
 mod plan;
+mod rules;
+mod settings;
 mod supervisor;
 
 /// What the supervisor hands over: the host's own file, so that the two cannot disagree.

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use super::listen::Bound;
 use super::protocol::{Application, Config, Group, Guard, Limits, Mode};
+use super::{rules, settings};
 use crate::cli::{Hosted, ServeArgs};
 use crate::venv::locate;
 
@@ -25,30 +26,21 @@ pub(super) fn python(args: &ServeArgs) -> Result<PathBuf> {
     located.python.map_err(anyhow::Error::msg)
 }
 
-/// The host's configuration but for its `ready`.
+/// The host's configuration but for its `ready`, and what the operator should know of it.
 ///
 /// # Errors
 /// When the arguments contradict each other.
-pub(super) fn config(args: &ServeArgs, bound: &[Bound], guard: Option<Guard>) -> Result<Config> {
-    let interpreters = args.interpreters.get();
-    let mode = match args.mode {
-        Some(Hosted::Main) => Mode::Main,
-        Some(Hosted::SharedGil) => Mode::SharedGil,
-        Some(Hosted::OwnGil) => Mode::OwnGil,
-        None if interpreters > 1 => Mode::OwnGil,
-        None => Mode::Main,
+pub(super) fn config(
+    args: &ServeArgs,
+    bound: &[Bound],
+    guard: Option<Guard>,
+    is_free_threaded: bool,
+) -> Result<(Config, Vec<String>)> {
+    let mut groups = match &args.config {
+        Some(file) => settings::read(file, &args.application, args.queue)?,
+        None => vec![only(args)?],
     };
-    if interpreters > 1 && mode != Mode::OwnGil {
-        bail!("{interpreters} interpreters want an own GIL each, not {}\nhint: --threads", mode.name());
-    }
-    let group = Group {
-        name: "default".to_owned(),
-        mode,
-        interpreters,
-        threads: args.threads.get(),
-        queue: args.queue,
-        application: Application::parse(&args.application)?,
-    };
+    let notes = rules::apply(&mut groups, is_free_threaded)?;
     let folders = match args.path.is_empty() {
         true => vec![PathBuf::from(".")],
         false => args.path.clone(),
@@ -57,20 +49,46 @@ pub(super) fn config(args: &ServeArgs, bound: &[Bound], guard: Option<Guard>) ->
         .iter()
         .map(|folder| Ok(std::path::absolute(folder)?.to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
-    Ok(Config {
+    let config = Config {
         listeners: bound.iter().map(Bound::listener).collect(),
         ready: -1,
         path,
-        groups: vec![group],
+        groups,
         limits: Limits {
             drain: args.drain,
             head: 30.0,
             stall: 60.0,
             idle: 75.0,
+            request: args.request_timeout,
+            requests: args.max_requests,
             head_size: 64 << 10,
             body_size: args.max_body,
         },
         guard,
         http_threads: args.http_threads.get(),
+    };
+    Ok((config, notes))
+}
+
+/// The group of a command line without `--config`.
+fn only(args: &ServeArgs) -> Result<Group> {
+    let interpreters = args.interpreters.get();
+    let mode = match args.mode {
+        Some(Hosted::Main) => Mode::Main,
+        Some(Hosted::SharedGil) => Mode::SharedGil,
+        Some(Hosted::OwnGil) => Mode::OwnGil,
+        Some(Hosted::FreeThreaded) => Mode::FreeThreaded,
+        None if interpreters > 1 => Mode::OwnGil,
+        None => Mode::Main,
+    };
+    Ok(Group {
+        name: "default".to_owned(),
+        mode,
+        interpreters,
+        threads: args.threads.get(),
+        queue: args.queue,
+        application: Application::parse(&args.application)?,
+        routes: vec![String::new()],
+        switch_interval: None,
     })
 }

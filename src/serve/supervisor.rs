@@ -12,9 +12,10 @@ use super::guard;
 use super::host::{Event, Host};
 use super::listen::Bound;
 use super::plan;
-use super::protocol::{Config, Ready};
+use super::protocol::{Group, Ready};
 use crate::cli::ServeArgs;
 use crate::trial::Library;
+use crate::venv::ask;
 
 /// A host that ended sooner is not started again: it would end again.
 const SHORTEST_LIFE: Duration = Duration::from_secs(5);
@@ -37,6 +38,7 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
         library,
         sender,
         hosts: Vec::new(),
+        groups: Vec::new(),
         is_stopping: false,
         is_clean: true,
     };
@@ -53,6 +55,8 @@ struct Supervisor<'a> {
     sender: Sender<Event>,
     /// Oldest first: the last is the one that serves, or is to.
     hosts: Vec<Host>,
+    /// Of the last of them.
+    groups: Vec<Group>,
     is_stopping: bool,
     is_clean: bool,
 }
@@ -60,10 +64,13 @@ struct Supervisor<'a> {
 impl Supervisor<'_> {
     fn start(&mut self) -> Result<()> {
         let python = plan::python(self.args)?;
-        let guard = guard::read(self.args, &python, self.folder.path())?;
-        let config = plan::config(self.args, &self.bound, guard)?;
+        let found = ask(&python, self.folder.path())?;
+        let guard = guard::read(self.args, &found, self.folder.path())?;
+        let (config, notes) = plan::config(self.args, &self.bound, guard, found.free_threaded)?;
+        notes.iter().for_each(|note| (self.say)(note));
         let host = Host::start(&python, &self.library, &config, self.folder.path(), &self.sender)?;
         self.hosts.push(host);
+        self.groups = config.groups;
         Ok(())
     }
 
@@ -120,15 +127,15 @@ impl Supervisor<'_> {
     /// A host has started: those before it end.
     fn ready(&mut self, pid: u32, ready: Option<Ready>) -> Result<()> {
         let Some(place) = self.hosts.iter().position(|host| host.pid == pid) else { return Ok(()) };
-        if self.is_stopping || !ready.is_some_and(|ready| ready.serves) {
+        let Some(Ready { failed, .. }) = ready.filter(|ready| ready.serves && !self.is_stopping) else {
             return Ok(());
-        }
+        };
         self.hosts[place].serves = true;
         self.hosts[..place].iter().for_each(Host::retire);
-        let config: Config = plan::config(self.args, &self.bound, None)?;
-        let groups: Vec<String> = config
+        let groups: Vec<String> = self
             .groups
             .iter()
+            .filter(|group| failed.iter().all(|(name, _)| *name != group.name))
             .map(|group| {
                 let (mode, interpreters, threads) = (group.mode.name(), group.interpreters, group.threads);
                 format!("{}: {mode}, {interpreters} x {threads} threads", group.name)

@@ -14,7 +14,7 @@ pub(crate) struct Config {
     pub(crate) ready: i32,
     /// Folders that go in front of `sys.path`, first one first.
     pub(crate) path: Vec<String>,
-    /// The groups; the first has everything that no route names.
+    /// The groups.
     pub(crate) groups: Vec<Group>,
     /// What a request may take.
     pub(crate) limits: Limits,
@@ -78,6 +78,10 @@ pub(crate) struct Group {
     pub(crate) queue: usize,
     /// What to serve.
     pub(crate) application: Application,
+    /// Prefixes of paths: the longest that fits decides. An empty one fits every path.
+    pub(crate) routes: Vec<String>,
+    /// Seconds, for `sys.setswitchinterval`.
+    pub(crate) switch_interval: Option<f64>,
 }
 
 /// The kind of a group's interpreters.
@@ -130,6 +134,10 @@ pub(crate) struct Limits {
     pub(crate) stall: f64,
     /// A keep-alive connection without a request.
     pub(crate) idle: f64,
+    /// For an application to begin its answer.
+    pub(crate) request: Option<f64>,
+    /// Requests after which the process asks to be replaced.
+    pub(crate) requests: Option<u64>,
     /// Bytes of a request's head.
     pub(crate) head_size: usize,
     /// Bytes of a request's body.

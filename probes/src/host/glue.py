@@ -34,6 +34,30 @@ def _guard():
     site.main()
 
 
+_callbacks = []
+
+
+def subscribe_shutdown(callback):
+    """Has callback(event, **kwargs) called before the interpreter's threads are joined, as mod_wsgi's
+    function of this name does: the event is "process_stopping", with shutdown_reason."""
+    if not callable(callback):
+        raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+    _callbacks.append(callback)
+
+
+def _module():
+    import types
+
+    module = types.ModuleType("wsgiaudit", "What an application under `wsgiaudit serve` can ask of it.")
+    module.subscribe_shutdown = subscribe_shutdown
+    module.application_group = settings["group"]
+    module.mode = settings["mode"]
+    sys.modules["wsgiaudit"] = module
+
+
+_module()
+if settings["switch_interval"] is not None:
+    sys.setswitchinterval(settings["switch_interval"])
 if settings["guard"]:
     _guard()
 sys.path[:0] = settings["path"]
@@ -246,6 +270,11 @@ def end():
     """Before the interpreter ends: what threading would do at its end, and then which threads are left."""
     import threading
 
+    for callback in _callbacks:
+        try:
+            callback("process_stopping", shutdown_reason="shutdown_signal")
+        except BaseException as error:
+            traceback.print_exception(error)
     for call in reversed(getattr(threading, "_threading_atexits", ())):
         try:
             call()

@@ -73,6 +73,9 @@ impl Running {
         let settings = serde_json::json!({
             "application": plan.application,
             "path": path,
+            "group": plan.name,
+            "mode": plan.mode.name(),
+            "switch_interval": plan.switch_interval,
             "guard": guard::is_on(),
             "multithread": plan.threads > 1,
             // Equal interpreters share no state, as processes do not: that is what an application asks.

@@ -16,9 +16,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::{Limits, Listener};
+use super::environ::decoded;
 use super::exchange::{Answer, Content, Exchange, Job, Peer};
 use super::group::{Group, Refused};
 use super::log::say;
@@ -41,11 +42,37 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// What all connections share.
 pub(super) struct Site {
-    pub(super) groups: Vec<Arc<Group>>,
+    /// Prefixes, longest first, with their groups; `None` for a group that did not start.
+    pub(super) routes: Vec<(String, Option<Arc<Group>>)>,
     pub(super) limits: Limits,
     pub(super) phase: watch::Sender<Phase>,
     /// Requests that wait for an answer.
     pub(super) open: AtomicU64,
+    /// Requests so far.
+    pub(super) count: AtomicU64,
+    /// Whether this process has asked to be replaced.
+    pub(super) is_done: AtomicBool,
+}
+
+impl Site {
+    /// The group of a path, by the longest prefix that ends at one of its parts.
+    fn group(&self, path: &str) -> Option<&Arc<Group>> {
+        let path = decoded(path);
+        let fits = |prefix: &str| {
+            let rest = path.strip_prefix(prefix.trim_end_matches('/').as_bytes());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        self.routes.iter().find(|(prefix, _)| prefix.is_empty() || fits(prefix))?.1.as_ref()
+    }
+
+    /// Asks the supervisor, once, for a process in this one's place.
+    fn replace(&self, why: &str) {
+        if !self.is_done.swap(true, Ordering::Relaxed) {
+            say(&format!("{why}: another process takes over"));
+            // SAFETY: the supervisor is our parent: we end with it (`PR_SET_PDEATHSIG`).
+            unsafe { libc::kill(libc::getppid(), libc::SIGHUP) };
+        }
+    }
 }
 
 /// Classic BPF: drop what has the SYN flag (bit 1 of the 13th byte of a TCP header).
@@ -240,7 +267,11 @@ async fn answer(site: &Site, listener: &Arc<Listener>, peer: &Peer, request: Req
 }
 
 async fn hand_over(site: &Site, listener: &Arc<Listener>, peer: &Peer, request: Request<Incoming>) -> Answer {
-    let Some(group) = site.groups.first() else {
+    let count = site.count.fetch_add(1, Ordering::Relaxed) + 1;
+    if site.limits.requests.is_some_and(|most| count >= most) {
+        site.replace(&format!("{count} requests"));
+    }
+    let Some(group) = site.group(request.uri().path()) else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
     };
     let (head, body) = request.into_parts();
@@ -256,6 +287,7 @@ async fn hand_over(site: &Site, listener: &Arc<Listener>, peer: &Peer, request: 
         site.limits.body_size,
         Duration::from_secs_f64(site.limits.stall),
     );
+    let what = format!("{} {}", head.method, head.uri.path());
     let job = Job {
         head,
         has_body,
@@ -264,14 +296,28 @@ async fn hand_over(site: &Site, listener: &Arc<Listener>, peer: &Peer, request: 
         exchange: Arc::new(exchange),
     };
     match group.take(job) {
-        Ok(()) => match response.await {
-            Ok(answer) => answer,
-            Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
-        },
+        Ok(()) => wait(site, group, &what, response).await,
         Err(Refused::Full | Refused::Gone) => {
             let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             answer
+        }
+    }
+}
+
+/// The application's answer, or that it takes too long: nothing can stop the thread that works on it, so the
+/// process is to be replaced.
+async fn wait(site: &Site, group: &Group, what: &str, response: oneshot::Receiver<Answer>) -> Answer {
+    let answer = match site.limits.request {
+        None => Ok(response.await),
+        Some(seconds) => tokio::time::timeout(Duration::from_secs_f64(seconds), response).await,
+    };
+    match answer {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
+        Err(_) => {
+            site.replace(&format!("group {}: {what:?} took longer than --request-timeout", group.name));
+            plain(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout\n")
         }
     }
 }

@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::FromRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::config::{Config, Ready};
-use super::group::{self, Running};
+use super::group::{self, Group, Running};
 use super::guard;
 use super::http::{self, Phase, Site};
 use super::log::say;
@@ -95,10 +95,12 @@ fn run(config: Config, free_threaded: bool) -> Result<c_int, String> {
 
     let (phase, _) = watch::channel(Phase::Serving);
     let site = Arc::new(Site {
-        groups: groups.iter().map(|running| Arc::clone(&running.group)).collect(),
+        routes: routes(&config, &groups),
         limits: config.limits.clone(),
         phase,
         open: AtomicU64::new(0),
+        count: AtomicU64::new(0),
+        is_done: AtomicBool::new(false),
     });
     let drain = Duration::from_secs_f64(config.limits.drain);
     let (deadline, all_answered) = runtime.block_on(async {
@@ -127,6 +129,17 @@ fn run(config: Config, free_threaded: bool) -> Result<c_int, String> {
             leave(0)
         }
     }
+}
+
+/// Every prefix with its group, longest first.
+fn routes(config: &Config, groups: &[Running]) -> Vec<(String, Option<Arc<Group>>)> {
+    let mut routes = Vec::new();
+    for plan in &config.groups {
+        let group = groups.iter().map(|running| &running.group).find(|group| group.name == plan.name);
+        routes.extend(plan.routes.iter().map(|prefix| (prefix.clone(), group.cloned())));
+    }
+    routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+    routes
 }
 
 /// Ends the process without Python's finalization, which would wait for what is stuck.

@@ -5,6 +5,7 @@
 .SUFFIXES:
 .PHONY: help fuzz demo demo-environment switches-environment modwsgi test test-declarations test-modwsgi bench wheel \
 	maturin pythons clean
+.PHONY: help fuzz demo demo-environment applications-environment switches-environment test bench wheel maturin pythons clean
 
 python = tests/support/python
 environment = tests/support/environment
@@ -51,8 +52,14 @@ demo-environment:
 switches-environment:
 	@$(environment) switches-314t "$$($(python) 3.14t)" corpus/environments/switches-314t.txt --no-deps
 
+# Web applications and frameworks, for the tests of --app.
+applications-environment:
+	@$(environment) applications "$$($(python) 3.14)" corpus/environments/applications.txt --no-deps
+
 test:
 	@set -e; \
+	WSGIAUDIT_TEST_APPLICATIONS=$$($(MAKE) -s applications-environment); \
+	export WSGIAUDIT_TEST_APPLICATIONS; \
 	WSGIAUDIT_TEST_SWITCHES=$$($(MAKE) -s switches-environment); \
 	export WSGIAUDIT_TEST_SWITCHES; \
 	WSGIAUDIT_TEST_DEMO=$$($(MAKE) -s demo-environment); \

@@ -32,6 +32,9 @@ pub enum Command {
     /// Print a stored report in another form
     #[command(after_help = crate::exit::HELP)]
     Render(RenderArgs),
+    /// Print the directives of mod_wsgi that a stored report supports, with the reasons as comments. Where nothing is
+    /// safe nothing is printed, and the exit status is 1
+    Directive(DirectiveArgs),
     /// List the rules that reports refer to
     Rules(RulesArgs),
     /// Say what a rule means, how it is found and what to do
@@ -70,6 +73,10 @@ pub struct AuditArgs {
     /// made in the user's cache, by uv or pip, from wheels only
     #[arg(long, value_name = "auto|PYTHON_OR_VENV", group = "asks-an-index")]
     pub free_threaded: Option<PathBuf>,
+    /// An application that the environment is for: a dotted name, in the current folder or the environment, or a
+    /// path; may be repeated. The report then says what it reaches, and the exit status follows that
+    #[arg(long, value_name = "MODULE:CALLABLE")]
+    pub app: Vec<String>,
     /// Ask the index for newer versions of the distributions that stand in the way, and read what their wheels
     /// declare
     #[arg(long, group = "asks-an-index")]
@@ -184,6 +191,18 @@ pub struct RenderArgs {
     /// What decides the exit status.
     #[command(flatten)]
     pub gate: GateArgs,
+}
+
+/// What a report supports.
+#[derive(Debug, Args)]
+pub struct DirectiveArgs {
+    /// A report that --json or --format json wrote; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub report: PathBuf,
+    /// An application that the report is about, as it was named there, and the prefix of its URLs [default: all of
+    /// them, at /]; may be repeated
+    #[arg(long, value_name = "MODULE:CALLABLE[=/PREFIX]")]
+    pub app: Vec<String>,
 }
 
 /// Passed through to uv or pip.

@@ -1,6 +1,7 @@
 //! Runs what was typed: the audit with its outputs. Output files are opened before the long run, so that a
 //! bad path fails at once.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -12,8 +13,8 @@ use signal_hook::iterator::Signals;
 
 use crate::audit;
 use crate::cli::{
-    AuditArgs, Cli, Color, Command, Format, GateArgs, InspectArgs, ManArgs, ModuleArgs, PlainFormat,
-    PrintArgs, RenderArgs, RulesArgs, ServeArgs,
+    AuditArgs, Cli, Color, Command, DirectiveArgs, Format, GateArgs, InspectArgs, ManArgs, ModuleArgs,
+    PlainFormat, PrintArgs, RenderArgs, RulesArgs, ServeArgs,
 };
 use crate::exit::Exit;
 use crate::gate::{Accepted, Gate, Settings, decide};
@@ -22,6 +23,7 @@ use crate::manual;
 use crate::model::{Facts, Initialisation, Mode};
 use crate::plan::{Plan, is_coloured};
 use crate::render::escape::escape;
+use crate::render::directive::{self, Directive, Mount};
 use crate::render::progress::Progress;
 use crate::render::table::Style;
 use crate::render::{details, github, html, json, junit, markdown, sarif, table};
@@ -40,6 +42,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Some(Command::Inspect(args)) => inspect(args),
         Some(Command::Module(args)) => module(args),
         Some(Command::Render(args)) => render(args),
+        Some(Command::Directive(args)) => directive(args),
         Some(Command::Rules(args)) => rules(args),
         Some(Command::Explain(args)) => {
             let page = Rule::find(&args.rule).map(|rule| rule.page).unwrap_or_default();
@@ -145,6 +148,30 @@ impl Decider {
             write(&mut io::stderr(), format!("wsgiaudit: {}\n", escape(sentence)))?;
         }
         Ok(decision.exit)
+    }
+}
+
+/// What a report supports, on standard output; why it supports nothing, on standard error.
+fn directive(args: &DirectiveArgs) -> Result<Exit> {
+    let report = read(&args.report)?.with_places()?;
+    let named = args.app.iter().map(|spec| match spec.rsplit_once("=/") {
+        Some((application, prefix)) => {
+            Mount { application: application.to_owned(), prefix: format!("/{prefix}") }
+        }
+        None => Mount { application: spec.clone(), prefix: "/".to_owned() },
+    });
+    let all = report.applications.iter();
+    let all = all.map(|each| Mount { application: each.name.clone(), prefix: "/".to_owned() });
+    let mounts: Vec<Mount> = if args.app.is_empty() { all.collect() } else { named.collect() };
+    let prefixes: BTreeSet<&str> = mounts.iter().map(|mount| mount.prefix.as_str()).collect();
+    if prefixes.len() < mounts.len() {
+        bail!(
+            "several applications have the same prefix\nhint: name each with its own: --app shop.wsgi:application=/shop"
+        );
+    }
+    match directive::directive(&report, &mounts).map_err(anyhow::Error::msg)? {
+        Directive::Lines(text) => print(text.as_bytes()).map(|()| Exit::Ready),
+        Directive::Nothing(why) => write(&mut io::stderr(), why.as_bytes()).map(|()| Exit::InTheWay),
     }
 }
 

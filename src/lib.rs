@@ -7,6 +7,7 @@
 //! - [`model`]: the nouns. No I/O.
 //! - [`venv`]: an environment on disk: its python, distributions, candidates for extension modules.
 //! - [`image`]: a file's bytes to its declaration ([`model::Facts`]), without running it.
+//! - [`app`]: an application's sources: what it imports and when, and hazards in them.
 //! - [`shadow`]: the same distributions once more, for the free-threaded build of the environment's Python.
 //! - [`installer`]: uv or pip, for what an index has.
 //! - [`upgrades`]: what newer versions of what stands in the way declare.
@@ -25,6 +26,7 @@
 //! from the workspace member `probes`), and `unsafe`.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod command;

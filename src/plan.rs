@@ -21,6 +21,8 @@ pub struct Plan {
     pub only: Option<PathBuf>,
     /// The free-threaded environment to audit beside it.
     pub free_threaded: Option<FreeThreaded>,
+    /// The applications that the environment is for.
+    pub apps: Vec<String>,
     /// Whether the index is asked for newer versions of what stands in the way.
     pub upgrades: bool,
     /// Whether only the cache answers that.
@@ -56,7 +58,8 @@ impl Plan {
         });
         let plan = Self::of(environment(args.environment.as_deref())?, required, &args.trials);
         let index = index(&args.index);
-        Ok(Self { free_threaded, upgrades: args.upgrades, is_offline: args.offline, index, ..plan })
+        let apps = args.app.clone();
+        Ok(Self { free_threaded, apps, upgrades: args.upgrades, is_offline: args.offline, index, ..plan })
     }
 
     /// For one extension module, or one wheel.
@@ -73,6 +76,7 @@ impl Plan {
             environment,
             only: None,
             free_threaded: None,
+            apps: Vec::new(),
             upgrades: false,
             is_offline: false,
             index: Vec::new(),

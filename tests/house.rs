@@ -8,6 +8,7 @@ use walkdir::WalkDir;
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
 const LAYERS: [(&str, &[&str]); 19] = [
     ("model", &[]),
+    ("app", &["model"]),
     ("image", &["model"]),
     ("venv", &["model"]),
     ("installer", &[]),
@@ -23,7 +24,19 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("plan", &["cli", "model", "trial"]),
     (
         "audit",
-        &["image", "installer", "model", "plan", "report", "rules", "shadow", "trial", "upgrades", "venv"],
+        &[
+            "app",
+            "image",
+            "installer",
+            "model",
+            "plan",
+            "report",
+            "rules",
+            "shadow",
+            "trial",
+            "upgrades",
+            "venv",
+        ],
     ),
     ("cli", &["exit", "model", "rules"]),
     ("serve", &["cli", "model", "report", "trial", "venv"]),

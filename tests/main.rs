@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod apache_judge;
+mod application;
 mod application_groups;
 mod blockers;
 mod cli;
@@ -11,6 +12,7 @@ mod crashes;
 mod declarations;
 mod declarations_elsewhere;
 mod demo;
+mod directive;
 mod formats;
 mod free_threading;
 mod gate;

@@ -1,5 +1,6 @@
 //! A run, from the environment's folder to the report.
 
+mod application;
 mod around;
 mod free_threaded;
 mod modules;

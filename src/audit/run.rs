@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::application;
 use super::around::{self, Only};
 use super::free_threaded;
 use super::modules::{self, Wanted};
@@ -60,6 +61,7 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
             [Some(&first), second.as_ref().map(|second| &second.audited)].into_iter().flatten().collect();
         ways_out::add(&running, &environments, &mut report);
     }
+    application::add(&running, &first, &mut places, &mut report)?;
     let document = places.hide(&Document::from(&report)).context("cannot write the report")?;
     let started = started.round(jiff::Unit::Second).unwrap_or(started).to_string();
     let header = Header { started, seconds: clock.elapsed().as_secs_f64(), places: places.named() };
@@ -106,6 +108,12 @@ impl Audited {
         }
     }
 
+    /// The modes it could be tried in, and why not in others.
+    pub(super) fn possible(&self) -> (Vec<Mode>, BTreeMap<Mode, String>) {
+        let possible = self.modes.iter().copied().filter(|mode| !self.no_trials.contains_key(mode));
+        (possible.collect(), self.no_trials.clone())
+    }
+
     fn report(&self, beside: Option<&Beside>) -> Report {
         assemble(Evidence {
             environment: &self.environment,
@@ -149,30 +157,42 @@ impl Running<'_> {
         Audited { environment, modes, trials, unchecked, no_trials, notes, trouble }
     }
 
-    fn try_all(
-        &self,
-        environment: &Environment,
-        interpreter: &Interpreter,
-        modes: &[Mode],
-    ) -> (Trials, Trials) {
-        let trying = Trying {
-            python: &interpreter.executable,
+    fn trying<'b>(&'b self, python: &'b Path) -> Trying<'b> {
+        Trying {
+            python,
             library: self.library,
             scratch: self.scratch.path(),
             limits: self.plan.limits,
             jobs: self.plan.jobs,
             options: &[],
             stop: self.stop,
-        };
-        let subjects = subjects(environment);
-        let mut trials = trial::run(&trying, &subjects, modes, self.listener);
+        }
+    }
+
+    /// Tries these by themselves.
+    pub(super) fn try_subjects(&self, python: &Path, subjects: &[Subject], modes: &[Mode]) -> Trials {
+        let trying = self.trying(python);
+        let mut trials = trial::run(&trying, subjects, modes, self.listener);
         if modes.contains(&Mode::FreeThreaded) {
-            let without_gil = trial::run_free_threaded(&trying, &subjects, &trials, self.listener);
+            let without_gil = trial::run_free_threaded(&trying, subjects, &trials, self.listener);
             trials.extend(without_gil);
         }
+        trials
+    }
+
+    fn try_all(
+        &self,
+        environment: &Environment,
+        interpreter: &Interpreter,
+        modes: &[Mode],
+    ) -> (Trials, Trials) {
+        let subjects = subjects(environment);
+        let trials = self.try_subjects(&interpreter.executable, &subjects, modes);
         // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
         let unchecked = match modes.contains(&Mode::OwnGil) && !interpreter.free_threaded {
-            true => trial::run_unchecked(&trying, &subjects, &trials, self.listener),
+            true => {
+                trial::run_unchecked(&self.trying(&interpreter.executable), &subjects, &trials, self.listener)
+            }
             false => Trials::default(),
         };
         (trials, unchecked)

@@ -1,6 +1,7 @@
 //! The nouns of an audit. No I/O, no wire format (beside the names of modes and verdicts), no opinions: every other folder imports these and they
 //! import nothing.
 
+mod application;
 mod environment;
 mod facts;
 mod finding;
@@ -10,6 +11,7 @@ mod outcome;
 mod upgrade;
 mod verdict;
 
+pub use application::{Reached, SourceHazard, Sources, Spot, Way};
 pub use environment::{Distribution, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
 pub use finding::Finding;

@@ -1,7 +1,9 @@
 //! A report as people and machines read it. Functions from a report to text.
 
 mod answer;
+mod application;
 pub mod details;
+pub mod directive;
 pub mod escape;
 pub mod github;
 pub mod html;

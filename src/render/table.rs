@@ -7,8 +7,8 @@ use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width,
 };
 
-use super::answer;
 use super::escape::{escape, escape_within};
+use super::{answer, application};
 use crate::model::{Declared, Facts, Mode, Verdict};
 use crate::report::v1::{Blocked, Blocker, Distribution, Document, Judged, Module};
 use crate::rules::{RULES, Rule};
@@ -46,6 +46,7 @@ pub fn render(report: &Document, style: Style) -> String {
     for mode in [Mode::OwnGil, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
         text.push_str(&in_the_way(report, mode));
     }
+    text.push_str(&application::all(report));
     let _ = writeln!(text, "\n{LEGEND}");
     if report.modes.contains(&Mode::FreeThreaded) {
         let _ = writeln!(text, "\n{LEGEND_OF_SLOT_4}");

@@ -76,6 +76,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         blockers: asked().map(|mode| (mode, blockers(mode, &distributions, &modules))).collect(),
         distributions,
         modules,
+        applications: Vec::new(),
         notes: evidence.notes,
         trouble: evidence.trouble,
     }

@@ -1,5 +1,6 @@
 //! The sorted result of an audit: everything that a person or a machine is shown is rendered from it.
 
+mod application;
 mod assemble;
 mod blockers;
 mod join;
@@ -7,6 +8,7 @@ mod places;
 mod rows;
 pub mod v1;
 
+pub use application::{ApplicationParts, ApplicationRow, Use, application};
 pub use assemble::{Evidence, assemble};
 pub use join::{join, normalised};
 pub use places::Places;

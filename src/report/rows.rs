@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ApplicationRow;
 use crate::model::{Facts, FileKind, Finding, Judgement, Mode, Trial, Upgrade, Verdict};
 
 /// The result of an audit.
@@ -21,6 +22,8 @@ pub struct Report {
     pub modules: Vec<ModuleRow>,
     /// Root causes by mode, the ones that block most first.
     pub blockers: BTreeMap<Mode, Vec<Blocker>>,
+    /// Applications, in the order they were named.
+    pub applications: Vec<ApplicationRow>,
     /// What a reader must know: sentences.
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.

@@ -70,7 +70,8 @@ macro_rules! rules {
     };
 }
 
-/// All of them: what stands in the way, what is lost, what maintainers want to know, hazards in files.
+/// All of them: what stands in the way, what is lost, what maintainers want to know, hazards in files,
+/// hazards in an application's Python source.
 pub const RULES: &[Rule] = rules! {
     "refused" Error Tried,
     "refuses-by-itself" Error Tried,
@@ -91,6 +92,18 @@ pub const RULES: &[Rule] = rules! {
     "global-state" Note Read,
     "own-interpreter-guard" Note Read,
     "writable-globals" Note Read,
+    "daemon-thread" Warning Read,
+    "timer-thread" Note Read,
+    "queue-listener" Warning Read,
+    "multiprocessing" Warning Read,
+    "thread-in-request" Note Read,
+    "thread-pool" Note Read,
+    "atexit-cleanup" Warning Read,
+    "fork-or-exec" Warning Read,
+    "signal-handler" Note Read,
+    "main-only-module" Warning Read,
+    "process-wide-global" Note Read,
+    "ctypes-load" Note Read,
 };
 
 impl Rule {

@@ -30,3 +30,13 @@ pub(crate) fn demo_environment() -> PathBuf {
         )
     })
 }
+
+/// The virtualenv of `make applications-environment`. Panics where it was not provided.
+pub(crate) fn applications_environment() -> PathBuf {
+    std::env::var_os("WSGIAUDIT_TEST_APPLICATIONS").map(PathBuf::from).unwrap_or_else(|| {
+        panic!(
+            "no environment to test with: run `make test`, or\n    \
+             export WSGIAUDIT_TEST_APPLICATIONS=\"$(make -s applications-environment)\""
+        )
+    })
+}

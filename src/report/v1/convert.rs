@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Blocked, Blocker, Cause, Crash, Declaration, Declarations, Distribution, Document, FailedLoad, Finding,
-    Hazard, Inspected, Judged, Module, Name, Outcome, Python, Root, Shared, SlotValue, Tool, Tried, Upgrade,
+    Application, Blocked, Blocker, Cause, Crash, Declaration, Declarations, Distribution, Document,
+    FailedLoad, Finding, Hazard, Inspected, Judged, Module, Name, Outcome, Python, Root, Shared, SlotValue,
+    Tool, Tried, Upgrade,
 };
 use crate::model::{self, Declared, Facts, FileKind, Judgement, Load, Mode, NotRun, Place, Refuser, Trial};
 use crate::report::{self, DistributionRow, ModuleRow, NameRow, Report};
@@ -42,6 +43,11 @@ impl From<&Report> for Document {
                 .blockers
                 .iter()
                 .map(|(mode, all)| (*mode, all.iter().map(blocker).collect()))
+                .collect(),
+            applications: report
+                .applications
+                .iter()
+                .map(|row| Application::new(row, tried(&row.judgements, &row.trials)))
                 .collect(),
             notes: report.notes.clone(),
             trouble: report.trouble.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Declaration, Inspected, Outcome, Tool};
+use super::{Application, Declaration, Inspected, Outcome, Tool};
 use crate::model::{Mode, Verdict};
 
 /// The result of an audit. All but the header depends on what was audited alone: the same environment gives
@@ -36,6 +36,9 @@ pub struct Document {
     pub modules: Vec<Module>,
     /// Root causes by mode, those that block most first.
     pub blockers: BTreeMap<Mode, Vec<Blocker>>,
+    /// The applications that the environment is for (`--app`). Where there are any, they decide the exit status.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<Application>,
     /// What a reader must know: sentences.
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.
@@ -227,6 +230,16 @@ impl Document {
     /// The answer in this mode; `unknown` where it was not asked.
     pub fn answer(&self, mode: Mode) -> Verdict {
         self.answers.get(&mode).copied().unwrap_or(Verdict::Unknown)
+    }
+
+    /// How many of what decides the exit status have this verdict: applications, where there are any, else
+    /// distributions.
+    pub fn deciding(&self, mode: Mode, verdict: Verdict) -> usize {
+        let judged = self.applications.iter().filter_map(|each| each.modes.get(&mode));
+        match self.applications.is_empty() {
+            true => self.count(mode, verdict),
+            false => judged.filter(|tried| tried.judged.verdict == verdict).count(),
+        }
     }
 
     /// How many distributions have this verdict in this mode.

@@ -1,0 +1,193 @@
+//! Where a dotted name's file is, as the import system finds it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What a dotted name is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A Python file; whether it is a package.
+    Source(PathBuf, bool),
+    /// An extension module.
+    Extension,
+    /// A folder without `__init__.py`.
+    Namespace,
+    /// Part of the standard library: not read, it imports nothing of the environment.
+    Library,
+    /// Not there.
+    Nothing,
+}
+
+/// Finds modules in an environment.
+#[derive(Debug)]
+pub struct Finder {
+    /// What holds the application's own files: its folder, or of one that is installed its package.
+    pub own: PathBuf,
+    /// Folders on `sys.path`, in order, the application's first.
+    pub roots: Vec<PathBuf>,
+    /// Names that an editable install's finder serves, with folder or file.
+    pub editable: Vec<(String, PathBuf)>,
+    /// The import system's extension suffixes.
+    pub suffixes: Vec<String>,
+    /// The folder of the standard library.
+    pub library: Option<PathBuf>,
+    /// Folders that were listed already.
+    listings: RefCell<BTreeMap<PathBuf, BTreeSet<String>>>,
+}
+
+impl Finder {
+    /// One for an application in this folder.
+    pub fn new(
+        own: PathBuf,
+        site: &[PathBuf],
+        editable: &[(String, PathBuf)],
+        suffixes: &[String],
+        library: Option<PathBuf>,
+    ) -> Self {
+        let mut roots = vec![own.clone()];
+        roots.extend(site.iter().filter(|folder| **folder != own).cloned());
+        Self {
+            own,
+            roots,
+            editable: editable.to_vec(),
+            suffixes: suffixes.to_vec(),
+            library,
+            listings: RefCell::default(),
+        }
+    }
+
+    /// Whether a file is the application's own: below its folder, and in none of the environment's.
+    pub(super) fn is_own(&self, file: &Path) -> bool {
+        let is_installed =
+            |path: &Path| path.iter().any(|part| part == "site-packages" || part == "dist-packages");
+        let others = || self.roots.iter().filter(|root| **root != self.own && root.starts_with(&self.own));
+        file.starts_with(&self.own)
+            && !others().any(|root| file.starts_with(root))
+            && (is_installed(&self.own) || !is_installed(file))
+    }
+
+    pub(super) fn find(&self, name: &str) -> Found {
+        let relative = name.replace('.', "/");
+        let mut namespace = false;
+        for root in &self.roots {
+            match self.at(&root.join(&relative)) {
+                Found::Namespace => namespace = true,
+                Found::Nothing => {}
+                found => return found,
+            }
+        }
+        for (top, path) in &self.editable {
+            if name == top && path.extension().is_some_and(|extension| extension == "py") {
+                return Found::Source(path.clone(), false);
+            }
+            if let Some(rest) = name.strip_prefix(top.as_str()) {
+                let found = match rest.strip_prefix('.') {
+                    Some(rest) => self.at(&path.join(rest.replace('.', "/"))),
+                    None if rest.is_empty() => self.at(path),
+                    None => continue,
+                };
+                if found != Found::Nothing {
+                    return found;
+                }
+            }
+        }
+        let top = name.split('.').next().unwrap_or(name);
+        let is_library = BUILTIN.contains(&top)
+            || self.library.as_ref().is_some_and(|library| {
+                [self.at(&library.join(top)), self.at(&library.join("lib-dynload").join(top))]
+                    .iter()
+                    .any(|found| !matches!(found, Found::Nothing | Found::Namespace))
+            });
+        match (namespace, is_library) {
+            (true, _) => Found::Namespace,
+            (false, true) => Found::Library,
+            (false, false) => Found::Nothing,
+        }
+    }
+
+    /// What lies at a path without a suffix.
+    fn at(&self, path: &Path) -> Found {
+        let (Some(folder), Some(stem)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
+        else {
+            return Found::Nothing;
+        };
+        if !self.has(folder, |names| {
+            names.contains(stem)
+                || names.range(stem.to_owned()..).next().is_some_and(|name| name.starts_with(stem))
+        }) {
+            return Found::Nothing;
+        }
+        // In the import system's order: a package, an extension module, a source file.
+        if self.has(path, |names| names.contains("__init__.py")) {
+            return Found::Source(path.join("__init__.py"), true);
+        }
+        if self.has(path, |names| {
+            self.suffixes.iter().any(|suffix| names.contains(&format!("__init__{suffix}")))
+        }) {
+            return Found::Extension;
+        }
+        if self.has(folder, |names| {
+            self.suffixes.iter().any(|suffix| names.contains(&format!("{stem}{suffix}")))
+        }) {
+            return Found::Extension;
+        }
+        if self.has(folder, |names| names.contains(&format!("{stem}.py"))) {
+            return Found::Source(folder.join(format!("{stem}.py")), false);
+        }
+        if path.is_dir() { Found::Namespace } else { Found::Nothing }
+    }
+
+    fn has(&self, folder: &Path, ask: impl FnOnce(&BTreeSet<String>) -> bool) -> bool {
+        if !self.listings.borrow().contains_key(folder) {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let names = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+            self.listings.borrow_mut().insert(folder.to_owned(), names);
+        }
+        self.listings.borrow().get(folder).is_some_and(ask)
+    }
+}
+
+/// Modules that are part of the interpreter itself (`sys.builtin_module_names` of a usual build).
+const BUILTIN: &[&str] = &[
+    "_abc",
+    "_ast",
+    "_codecs",
+    "_collections",
+    "_functools",
+    "_imp",
+    "_io",
+    "_locale",
+    "_operator",
+    "_signal",
+    "_sre",
+    "_stat",
+    "_string",
+    "_symtable",
+    "_thread",
+    "_tracemalloc",
+    "_typing",
+    "_warnings",
+    "_weakref",
+    "array",
+    "atexit",
+    "builtins",
+    "errno",
+    "faulthandler",
+    "gc",
+    "itertools",
+    "marshal",
+    "math",
+    "nt",
+    "posix",
+    "pwd",
+    "sys",
+    "time",
+    "winreg",
+    "msvcrt",
+    "_winapi",
+    "_suggestions",
+    "_sysconfig",
+    "_contextvars",
+    "_types",
+];

@@ -1,0 +1,202 @@
+//! What in Python source does not suit an interpreter with its own GIL. Each is a rule with a page.
+
+use ruff_python_ast::{Expr, ExprCall, Stmt};
+use ruff_text_size::{Ranged, TextSize};
+
+use super::calls::{CALLS, Calls};
+use super::scan::Scanner;
+
+/// Modules that CPython lets nobody but the main interpreter load, or that work on the whole process
+/// (measured: `faulthandler`, `readline`, `_curses`, `_tkinter`, `_tracemalloc` are single-phase or refuse).
+const MAIN_ONLY: &[&str] = &["faulthandler", "readline", "curses", "tracemalloc", "tkinter"];
+
+/// An import of this module.
+pub(super) fn import(scanner: &mut Scanner<'_>, at: TextSize, name: &str) {
+    let top = name.split('.').next().unwrap_or(name);
+    if MAIN_ONLY.contains(&top) {
+        scanner.report(at, "main-only-module", format!("imports {top}, which works on the whole process"));
+    }
+}
+
+/// A call.
+pub(super) fn call(scanner: &mut Scanner<'_>, call: &ExprCall) {
+    let Some(function) = scanner.names.resolve(&call.func) else { return };
+    let at = call.start();
+    if has_true(call, "daemon") && is_thread(&function) {
+        scanner.report(at, "daemon-thread", format!("{function}(daemon=True)"));
+    } else if function == "threading.Thread" && scanner.is_in_function() {
+        scanner.report(
+            at,
+            "thread-in-request",
+            "starts a thread that the interpreter's end waits for".to_owned(),
+        );
+    } else if function.ends_with(".setDaemon") {
+        scanner.report(at, "daemon-thread", format!("{function}()"));
+    }
+    for Calls { rule, names, does } in CALLS {
+        if names.iter().any(|name| *name == function) {
+            scanner.report(at, rule, format!("{function}() {does}"));
+        }
+    }
+    if let Some(keyword) = call.arguments.find_keyword("preexec_fn")
+        && !matches!(keyword.value, Expr::NoneLiteral(_))
+    {
+        scanner.report(at, "fork-or-exec", format!("{function}(preexec_fn=...)"));
+    }
+    if function == "atexit.register"
+        && let Some(callback) = call.arguments.args.first()
+    {
+        at_exit(scanner, at, callback);
+    }
+    mutation(scanner, call);
+}
+
+/// What `atexit` calls back, where that ends threads.
+fn at_exit(scanner: &mut Scanner<'_>, at: TextSize, callback: &Expr) {
+    let Some(name) = scanner.names.resolve(callback) else { return };
+    let ends = |called: &str| {
+        let (of, last) = called.rsplit_once('.')?;
+        let is_end = ["join", "stop", "shutdown", "cancel", "terminate"].contains(&last);
+        (is_end && !of.ends_with("path")).then(|| called.to_owned())
+    };
+    let last = name.rsplit('.').next().unwrap_or(&name);
+    let inside = scanner.globals.calls.get(last);
+    let found = ends(&name).or_else(|| inside.and_then(|calls| calls.iter().find_map(|called| ends(called))));
+    if let Some(called) = found {
+        let through = if called == name { String::new() } else { format!(", through {name}()") };
+        scanner.report(at, "atexit-cleanup", format!("atexit calls {called}(){through}"));
+    }
+}
+
+/// A container of the module that a function changes by a method.
+fn mutation(scanner: &mut Scanner<'_>, call: &ExprCall) {
+    let Expr::Attribute(attribute) = &*call.func else { return };
+    let Expr::Name(name) = &*attribute.value else { return };
+    let changes = [
+        "append",
+        "add",
+        "update",
+        "setdefault",
+        "pop",
+        "popitem",
+        "clear",
+        "insert",
+        "extend",
+        "remove",
+        "discard",
+        "appendleft",
+    ];
+    if changes.contains(&attribute.attr.as_str()) {
+        changed(scanner, call.start(), name.id.as_str());
+    }
+}
+
+fn changed(scanner: &mut Scanner<'_>, at: TextSize, name: &str) {
+    if !scanner.is_in_function() {
+        return;
+    }
+    if let Some(kind) = scanner.globals.containers.get(name).cloned() {
+        scanner.report(
+            at,
+            "process-wide-global",
+            format!("changes {name}, a {kind} of the module: each interpreter has its own"),
+        );
+    }
+}
+
+/// A statement.
+pub(super) fn statement(scanner: &mut Scanner<'_>, stmt: &Stmt) {
+    match stmt {
+        Stmt::Assign(assign) => {
+            for target in &assign.targets {
+                match target {
+                    Expr::Attribute(attribute)
+                        if attribute.attr.as_str() == "daemon" && is_true(&assign.value) =>
+                    {
+                        scanner.report(assign.start(), "daemon-thread", "sets daemon = True".to_owned());
+                    }
+                    Expr::Subscript(item) => {
+                        if let Expr::Name(name) = &*item.value {
+                            changed(scanner, assign.start(), name.id.as_str());
+                        }
+                    }
+                    Expr::Name(name) if !scanner.is_in_function() => {
+                        lock(scanner, stmt, name.id.as_str(), &assign.value)
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Stmt::AugAssign(assign) => {
+            let of = match &*assign.target {
+                Expr::Subscript(item) => &*item.value,
+                other => other,
+            };
+            if let Expr::Name(name) = of {
+                changed(scanner, assign.start(), name.id.as_str());
+            }
+        }
+        Stmt::Delete(delete) => {
+            for target in &delete.targets {
+                if let Expr::Subscript(item) = target
+                    && let Expr::Name(name) = &*item.value
+                {
+                    changed(scanner, delete.start(), name.id.as_str());
+                }
+            }
+        }
+        Stmt::Global(global) => {
+            let names: Vec<&str> = global.names.iter().map(|name| name.as_str()).collect();
+            let text = format!("assigns {} of the module: each interpreter has its own", names.join(", "));
+            scanner.report(global.start(), "process-wide-global", text);
+        }
+        Stmt::FunctionDef(function) => {
+            for decorator in &function.decorator_list {
+                if scanner.names.resolve(&decorator.expression).as_deref() == Some("atexit.register") {
+                    let name = function.name.as_str();
+                    let calls = scanner.globals.calls.get(name).cloned().unwrap_or_default();
+                    let ends = |called: &&String| {
+                        called.rsplit_once('.').is_some_and(|(_, last)| {
+                            ["join", "stop", "shutdown", "cancel", "terminate"].contains(&last)
+                        })
+                    };
+                    if let Some(called) = calls.iter().find(ends) {
+                        let text = format!("atexit calls {called}(), through {name}()");
+                        scanner.report(decorator.start(), "atexit-cleanup", text);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A lock at the level of the module.
+fn lock(scanner: &mut Scanner<'_>, stmt: &Stmt, name: &str, value: &Expr) {
+    let Expr::Call(call) = value else { return };
+    let Some(made) = scanner.names.resolve(&call.func) else { return };
+    let kinds = [
+        "threading.Lock",
+        "threading.RLock",
+        "threading.Semaphore",
+        "threading.BoundedSemaphore",
+        "threading.Condition",
+    ];
+    if kinds.contains(&made.as_str()) {
+        let text = format!("{name} = {made}(): each interpreter has its own, so it keeps nobody else out");
+        scanner.report(stmt.start(), "process-wide-global", text);
+    }
+}
+
+fn is_thread(function: &str) -> bool {
+    let last = function.rsplit('.').next().unwrap_or(function);
+    last.ends_with("Thread") || last == "Timer" || last == "__init__"
+}
+
+fn has_true(call: &ExprCall, keyword: &str) -> bool {
+    call.arguments.find_keyword(keyword).is_some_and(|keyword| is_true(&keyword.value))
+}
+
+fn is_true(expr: &Expr) -> bool {
+    matches!(expr, Expr::BooleanLiteral(literal) if literal.value)
+}

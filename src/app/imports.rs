@@ -1,0 +1,76 @@
+//! A file's imports: what, where, and whether they need to succeed.
+
+use ruff_python_ast::{ExceptHandler, Expr, StmtImport, StmtImportFrom, StmtTry};
+
+use crate::model::Way;
+
+/// An import in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Import {
+    /// Dotted name, relative ones resolved.
+    pub(super) name: String,
+    /// Whether the last part may be something in a module and no module.
+    pub(super) is_from: bool,
+    pub(super) line: usize,
+    /// The function around it; empty at the level of the module.
+    pub(super) function: String,
+    pub(super) way: Way,
+    /// Whether only a string names it.
+    pub(super) is_named: bool,
+}
+
+/// The names of an `import` statement.
+pub(super) fn names(import: &StmtImport) -> Vec<String> {
+    import.names.iter().map(|alias| alias.name.to_string()).collect()
+}
+
+/// The names of a `from` statement in this package: the module, then what is taken from it. `None` where a
+/// relative import leaves the top.
+pub(super) fn from_names(import: &StmtImportFrom, package: &str) -> Option<(String, Vec<String>)> {
+    let written = import.module.as_ref().map(|module| module.to_string()).unwrap_or_default();
+    let base = relative(&written, import.level, package)?;
+    let names = import.names.iter().filter(|alias| alias.name.as_str() != "*");
+    Some((base, names.map(|alias| alias.name.to_string()).collect()))
+}
+
+/// A name with so many dots before it, in a package.
+pub(super) fn relative(name: &str, level: u32, package: &str) -> Option<String> {
+    if level == 0 {
+        return Some(name.to_owned()).filter(|name| !name.is_empty());
+    }
+    let mut parts: Vec<&str> = package.split('.').filter(|part| !part.is_empty()).collect();
+    for _ in 1..level {
+        parts.pop()?;
+    }
+    parts.extend(name.split('.').filter(|part| !part.is_empty()));
+    (!parts.is_empty()).then(|| parts.join("."))
+}
+
+/// Whether what its body imports may be missing: a handler takes the `ImportError`.
+pub(super) fn guards_imports(stmt: &StmtTry) -> bool {
+    let is_taken = |expr: &Expr| {
+        let name = match expr {
+            Expr::Name(name) => name.id.as_str(),
+            Expr::Attribute(attribute) => attribute.attr.as_str(),
+            _ => return false,
+        };
+        ["ImportError", "ModuleNotFoundError", "Exception", "BaseException"].contains(&name)
+    };
+    stmt.handlers.iter().any(|ExceptHandler::ExceptHandler(handler)| match handler.type_.as_deref() {
+        None => true,
+        Some(Expr::Tuple(all)) => all.elts.iter().any(is_taken),
+        Some(expr) => is_taken(expr),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_names_are_resolved() {
+        assert_eq!(relative("b", 1, "a").as_deref(), Some("a.b"));
+        assert_eq!(relative("", 2, "a.b").as_deref(), Some("a"));
+        assert_eq!(relative("x", 4, "a.b"), None);
+    }
+}

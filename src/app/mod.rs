@@ -1,0 +1,16 @@
+//! An application's sources: what it imports, from where and when, and what in them does not suit an interpreter
+//! with its own GIL. Nothing is run.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "ruff's enums name every piece of Python")]
+
+mod calls;
+mod find;
+mod globals;
+mod graph;
+mod hazards;
+mod imports;
+mod names;
+mod scan;
+
+pub use find::Finder;
+pub use graph::sources;

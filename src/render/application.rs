@@ -1,0 +1,114 @@
+//! What a report says of applications, for a terminal.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use super::escape::{escape, escape_within};
+use crate::model::{Mode, Verdict};
+use crate::report::v1::{Application, Document, SourcePlace, UsedModule};
+use crate::rules::RULES;
+
+/// How many lines of one kind are shown before the rest is counted.
+const MOST: usize = 20;
+
+/// A section for each.
+pub(super) fn all(document: &Document) -> String {
+    document.applications.iter().map(|application| one(document, application)).collect()
+}
+
+fn one(document: &Document, application: &Application) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "\nApplication {} ({} Python files read)",
+        escape(&application.name),
+        application.files
+    );
+    for (mode, tried) in application.modes.iter().filter(|(mode, _)| **mode != Mode::Main) {
+        let reason = match tried.judged.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {}", escape_within(reason, 400)),
+        };
+        let _ = writeln!(text, "  {mode}: {}{reason}", tried.judged.verdict);
+    }
+    let of = |words: &[&str]| {
+        application.modules.iter().filter(|used| words.contains(&used.reached.as_str())).collect::<Vec<_>>()
+    };
+    let (lazy, not) = (of(&["lazy", "lazy-optional"]), of(&["not-reached"]));
+    let _ = writeln!(
+        text,
+        "  extension modules: {} at import, {} conditional, {} optional, {} lazily, {} not reached",
+        of(&["at-import"]).len(),
+        of(&["conditional"]).len(),
+        of(&["optional"]).len(),
+        lazy.len(),
+        not.len()
+    );
+    text.push_str(&first_requests(document, &lazy));
+    let hazards = application.hazards.iter().map(|hazard| {
+        format!("{}: {}: {}", place(&hazard.place), hazard.rule, escape_within(&hazard.text, 200))
+    });
+    lines(&mut text, "hazards in its source", hazards);
+    let rules: BTreeSet<&str> = application.hazards.iter().map(|hazard| hazard.rule.as_str()).collect();
+    let known: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| rules.contains(id)).collect();
+    if !known.is_empty() {
+        let _ = writeln!(text, "    What to do: wsgiaudit explain {}", known.join("|"));
+    }
+    let not_followed = application.not_followed.iter();
+    let not_followed =
+        not_followed.map(|each| format!("{}: {}", place(&each.place), escape_within(&each.what, 200)));
+    lines(&mut text, "not followed", not_followed);
+    let (hazards, imports) = (application.hazards_elsewhere.len(), application.not_followed_elsewhere.len());
+    if hazards + imports > 0 {
+        let _ = writeln!(
+            text,
+            "  in what it uses: {hazards} hazards, {imports} imports that were not followed: see --format json"
+        );
+    }
+    text
+}
+
+/// Imports inside functions whose module does not load: each import once.
+fn first_requests(document: &Document, lazy: &[&UsedModule]) -> String {
+    let mut seen = BTreeSet::new();
+    let fails = |used: &&&UsedModule| {
+        let row = document.modules.iter().find(|row| row.name == used.name);
+        let judged = row.and_then(|row| row.modes.get(&Mode::OwnGil));
+        used.reached == "lazy"
+            && judged.is_some_and(|tried| matches!(tried.judged.verdict, Verdict::Blocked | Verdict::Unsafe))
+    };
+    let failing: Vec<(&UsedModule, &SourcePlace)> = lazy
+        .iter()
+        .filter(fails)
+        .filter_map(|used| Some((*used, used.through.as_ref()?)))
+        .filter(|(_, through)| seen.insert((through.file.clone(), through.line)))
+        .collect();
+    let mut text = String::new();
+    let all = failing.iter().map(|(used, through)| {
+        format!("{}: {}", place(through), escape_within(&used.chain.join(" -> "), 200))
+    });
+    lines(&mut text, "the first request through here fails with an own GIL", all);
+    text
+}
+
+fn lines(text: &mut String, title: &str, all: impl ExactSizeIterator<Item = String>) {
+    let count = all.len();
+    if count == 0 {
+        return;
+    }
+    let _ = writeln!(text, "  {title}:");
+    for line in all.take(MOST) {
+        let _ = writeln!(text, "    {line}");
+    }
+    if count > MOST {
+        let _ = writeln!(text, "    and {} more: see --format json", count - MOST);
+    }
+}
+
+fn place(place: &SourcePlace) -> String {
+    let within = match place.function.as_str() {
+        "" => String::new(),
+        function => format!(" in {}()", escape(function)),
+    };
+    format!("{}:{}{within}", escape(&place.file), place.line)
+}

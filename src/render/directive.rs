@@ -1,0 +1,192 @@
+//! The configuration that a report supports: mod_wsgi's directives, with the reasons as comments. Pure.
+
+use std::fmt::Write;
+
+use super::escape::escape_within;
+use crate::model::{Mode, Verdict};
+use crate::report::Document;
+use crate::report::v1::{Application, Judged};
+
+/// An application of the report, and where it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// As the report names it.
+    pub application: String,
+    /// The prefix of its URLs, e.g. `/shop`.
+    pub prefix: String,
+}
+
+/// What a report supports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Directive {
+    /// These lines.
+    Lines(String),
+    /// Nothing; why, a line for each reason.
+    Nothing(String),
+}
+
+/// The `<WSGIInterpreterOptions>` block for the environment, or for these applications of it: those that must
+/// stay in the main interpreter get a process group of their own, since a group that is shared with others serves
+/// `%{GLOBAL}` by the wrong interpreter (measured with mod_wsgi 6.1.1).
+///
+/// # Errors
+/// In words, where an application is not in the report.
+pub fn directive(report: &Document, mounts: &[Mount]) -> Result<Directive, String> {
+    let mut parts = Vec::new();
+    for mount in mounts {
+        let found = report.applications.iter().find(|each| each.name == mount.application);
+        let found =
+            found.ok_or_else(|| format!("the report is not about an application {}", mount.application))?;
+        parts.push((mount, found));
+    }
+    if let Some(trouble) = report.trouble.first() {
+        return Ok(Directive::Nothing(format!("the audit is incomplete: {}\n", comment(trouble))));
+    }
+    let python = report.environment.as_ref();
+    let python =
+        python.map_or_else(String::new, |python| format!("CPython {}, {}, ", python.python, python.platform));
+    let head = format!("# What wsgiaudit's report on {}supports.\n", comment(&python));
+    let (fit, unfit): (Vec<_>, Vec<_>) = parts.iter().partition(|(_, each)| is_fit(judged(each)));
+    Ok(match (mounts.is_empty(), fit.is_empty(), unfit.is_empty()) {
+        (true, ..) => environment(report, &head),
+        (false, true, _) => {
+            Directive::Nothing(unfit.iter().map(|(_, each)| format!("{}\n", why(each))).collect())
+        }
+        (false, false, true) => {
+            let mut text = head;
+            for (_, each) in &fit {
+                let _ = writeln!(text, "# {}", why(each));
+            }
+            text.push_str(&pools(fit.iter().map(|(_, each)| *each)));
+            text.push_str(&block(""));
+            Directive::Lines(text)
+        }
+        (false, false, false) => Directive::Lines(head + &split(&fit, &unfit)),
+    })
+}
+
+fn environment(report: &Document, head: &str) -> Directive {
+    let verdict = report.answer(Mode::OwnGil);
+    match verdict {
+        Verdict::Ready | Verdict::NotApplicable => {
+            Directive::Lines(format!("{head}# Everything in the environment is ready.\n{}", block("")))
+        }
+        Verdict::Degraded => {
+            let rows =
+                report.distributions.iter().filter_map(|row| Some((row, row.modes.get(&Mode::OwnGil)?)));
+            let lost = rows.filter(|(_, judged)| judged.verdict == Verdict::Degraded).map(|(row, judged)| {
+                format!("# {}: {}\n", comment(row.name.as_deref().unwrap_or("?")), comment(&judged.reason))
+            });
+            Directive::Lines(format!("{head}{}{}", lost.collect::<String>(), block("")))
+        }
+        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown => {
+            let rows =
+                report.distributions.iter().filter_map(|row| Some((row, row.modes.get(&Mode::OwnGil)?)));
+            let bad = rows.filter(|(_, judged)| judged.verdict <= Verdict::Unknown).map(|(row, judged)| {
+                let name = comment(row.name.as_deref().unwrap_or("?"));
+                format!("{name}: {}: {}\n", judged.verdict, comment(&judged.reason))
+            });
+            Directive::Nothing(bad.collect())
+        }
+    }
+}
+
+/// Two process groups: one whose interpreters have their own GIL, and one for the main interpreter.
+fn split(fit: &[&(&Mount, &Application)], unfit: &[&(&Mount, &Application)]) -> String {
+    let mut text = String::new();
+    for (mount, each) in fit {
+        let _ = writeln!(text, "# {}: {}", comment(&mount.prefix), why(each));
+    }
+    for (mount, each) in unfit {
+        let _ = writeln!(
+            text,
+            "# {}: {}: it stays in the main interpreter, in a process group",
+            comment(&mount.prefix),
+            why(each)
+        );
+        text.push_str(
+            "# of its own: beside other groups mod_wsgi 6.1.1 serves %{GLOBAL} by the wrong interpreter.\n",
+        );
+    }
+    text.push_str("WSGIDaemonProcess own-gil\nWSGIDaemonProcess main-interpreter\n");
+    let mut aliases: Vec<(&str, String)> = Vec::new();
+    let all = fit.iter().map(|part| (part, true)).chain(unfit.iter().map(|part| (part, false)));
+    for ((mount, each), is_fit) in all {
+        let group = match is_fit {
+            true => format!("process-group=own-gil application-group={}", group(&each.name)),
+            false => "process-group=main-interpreter application-group=%{GLOBAL}".to_owned(),
+        };
+        let callable = each.name.rsplit_once(':').map_or("application", |(_, callable)| callable);
+        let callable =
+            if callable == "application" { String::new() } else { format!(" callable-object={callable}") };
+        let file = quoted(&each.file);
+        aliases.push((
+            &mount.prefix,
+            format!("WSGIScriptAlias {} {file} {group}{callable}\n", quoted(&mount.prefix)),
+        ));
+    }
+    // Apache takes the first alias that fits: the longest prefix comes first.
+    aliases.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    aliases.iter().for_each(|(_, line)| text.push_str(line));
+    text.push_str(&pools(fit.iter().map(|(_, each)| *each)));
+    text.push_str(&block(" process-group=own-gil"));
+    text
+}
+
+fn block(selectors: &str) -> String {
+    format!("<WSGIInterpreterOptions{selectors}>\n    WSGIPerInterpreterGIL On\n</WSGIInterpreterOptions>\n")
+}
+
+/// Thread pools that live when an interpreter is destroyed crash the process (measured with mod_wsgi 6.1.1).
+fn pools<'a>(mut applications: impl Iterator<Item = &'a Application>) -> String {
+    let has = |each: &Application| each.hazards.iter().any(|hazard| hazard.rule == "thread-pool");
+    match applications.any(has) {
+        true => "# A thread pool that lives when a sub-interpreter is destroyed crashes mod_wsgi 6.1.1.\n\
+                 WSGIDestroyInterpreter Off\n"
+            .to_owned(),
+        false => String::new(),
+    }
+}
+
+fn judged(application: &Application) -> Option<&Judged> {
+    application.modes.get(&Mode::OwnGil).map(|tried| &tried.judged)
+}
+
+fn is_fit(judged: Option<&Judged>) -> bool {
+    judged.is_some_and(|judged| match judged.verdict {
+        Verdict::Ready | Verdict::Degraded => true,
+        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::NotApplicable => false,
+    })
+}
+
+/// `shop.wsgi:application: blocked: ...`, with its hazards.
+fn why(application: &Application) -> String {
+    let (verdict, reason) = match judged(application) {
+        Some(judged) => (judged.verdict, judged.reason.as_str()),
+        None => (Verdict::Unknown, "it was not tried with an own GIL"),
+    };
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let hazards = match application.hazards.len() {
+        0 => String::new(),
+        1 => "; 1 hazard in its source".to_owned(),
+        count => format!("; {count} hazards in its source"),
+    };
+    comment(&format!("{}: {verdict}{reason}{hazards}", application.name))
+}
+
+/// A word that can name a group.
+fn group(name: &str) -> String {
+    let name = name.rsplit_once(':').map_or(name, |(module, _)| module);
+    let name = name.rsplit('/').next().unwrap_or(name);
+    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect()
+}
+
+/// Text from strangers, on one line of a comment that Apache does not continue.
+fn comment(text: &str) -> String {
+    escape_within(text, 300).replace('\n', " ").trim_end_matches('\\').to_owned()
+}
+
+/// A word of a configuration (Apache, `ap_getword_conf`).
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", escape_within(text, 4096).replace('\\', "\\\\").replace('"', "\\\""))
+}

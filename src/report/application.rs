@@ -1,0 +1,203 @@
+//! An application's row: what it reaches, and what that means. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{DistributionRow, ModuleRow};
+use crate::model::{FileKind, Judgement, Mode, Outcome, Reached, Sources, Spot, Trial, Verdict, Way};
+
+/// An application.
+#[derive(Clone, Debug)]
+pub struct ApplicationRow {
+    /// As it was named: `shop.wsgi:application`.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// What its sources say.
+    pub sources: Sources,
+    /// How importing it ended.
+    pub trials: BTreeMap<Mode, Trial>,
+    /// Its verdicts.
+    pub judgements: BTreeMap<Mode, Judgement>,
+    /// Every extension module of the environment.
+    pub modules: Vec<Use>,
+}
+
+/// What an application does with an extension module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// Dotted name.
+    pub module: String,
+    /// How it is reached; `None` where it is not, as far as can be told.
+    pub way: Option<Way>,
+    /// Whether importing the application in the main interpreter loaded it.
+    pub is_loaded: bool,
+    /// The import that decides the way.
+    pub through: Option<Spot>,
+    /// The modules that lead there.
+    pub chain: Vec<String>,
+}
+
+/// What an application's row is made of.
+#[derive(Debug)]
+pub struct ApplicationParts<'a> {
+    /// As it was named.
+    pub name: &'a str,
+    /// Its file.
+    pub file: &'a str,
+    /// What its sources say.
+    pub sources: Sources,
+    /// How importing it ended, by mode.
+    pub trials: BTreeMap<Mode, Trial>,
+    /// What that alone means, by mode.
+    pub judgements: BTreeMap<Mode, Judgement>,
+}
+
+/// Puts the row together.
+pub fn application(
+    parts: ApplicationParts<'_>,
+    modules: &[ModuleRow],
+    distributions: &[DistributionRow],
+) -> ApplicationRow {
+    let ApplicationParts { name, file, sources, trials, judgements } = parts;
+    let control = trials.get(&Mode::Main);
+    let loads = || control.into_iter().flat_map(|trial| trial.loaded());
+    let reached: BTreeMap<&str, &Reached> =
+        sources.reached.iter().map(|reached| (reached.name.as_str(), reached)).collect();
+    let uses: Vec<Use> = modules
+        .iter()
+        .filter(|row| row.kind == FileKind::ExtensionModule)
+        .map(|row| {
+            let load = loads().find(|load| load.name == row.name);
+            let found = reached.get(row.name.as_str());
+            let is_sure = found.is_some_and(|found| found.way <= Way::Optional);
+            let chain = match (found, load) {
+                (Some(found), None) => found.chain.clone(),
+                (Some(found), Some(_)) if is_sure => found.chain.clone(),
+                (_, Some(load)) => load.chain.iter().cloned().chain([row.name.clone()]).collect(),
+                (None, None) => Vec::new(),
+            };
+            let is_loaded = load.is_some();
+            let through = found.filter(|_| !is_loaded || is_sure).and_then(|found| found.through.clone());
+            let way = found.map(|found| found.way);
+            let way = if is_loaded && !is_sure { Some(Way::AtImport) } else { way };
+            Use { module: row.name.clone(), way, is_loaded, through, chain }
+        })
+        .collect();
+    let judgements = judgements
+        .into_iter()
+        .map(|(mode, own)| {
+            let judgement = match control.map(|trial| &trial.outcome) {
+                Some(Outcome::Imported) => judge(mode, own, &uses, &reached, modules, distributions),
+                Some(_) | None => not_imported(own, control),
+            };
+            (mode, judgement)
+        })
+        .collect();
+    ApplicationRow {
+        name: name.to_owned(),
+        file: file.to_owned(),
+        sources,
+        trials,
+        judgements,
+        modules: uses,
+    }
+}
+
+/// What cannot be imported in the control tells nothing.
+fn not_imported(own: Judgement, control: Option<&Trial>) -> Judgement {
+    let why = match control.map(|trial| &trial.outcome) {
+        Some(Outcome::Raised { error, .. }) => {
+            format!(": {}: {}", error.kind, error.text.lines().next().unwrap_or_default())
+        }
+        Some(_) | None if own.reason.is_empty() => String::new(),
+        Some(_) | None => format!(": {}", own.reason),
+    };
+    Judgement::plain(Verdict::Unknown, format!("the main interpreter does not import it either{why}"))
+}
+
+/// What the application's own import showed, and what it may load later. What the control did not load at import
+/// will hardly be loaded at import elsewhere.
+fn judge(
+    mode: Mode,
+    own: Judgement,
+    uses: &[Use],
+    reached: &BTreeMap<&str, &Reached>,
+    modules: &[ModuleRow],
+    distributions: &[DistributionRow],
+) -> Judgement {
+    let mut worst = own;
+    let extensions: BTreeSet<&str> = uses.iter().map(|each| each.module.as_str()).collect();
+    let of_modules = uses.iter().filter_map(|each| {
+        let row = modules.iter().find(|row| row.name == each.module)?;
+        Some((
+            each.module.as_str(),
+            each.way?,
+            each.is_loaded,
+            each.through.as_ref(),
+            row.judgements.get(&mode)?,
+        ))
+    });
+    let names = distributions.iter().flat_map(|row| &row.top_level);
+    let of_names = names.filter(|row| !extensions.contains(row.name.as_str())).filter_map(|row| {
+        let found = reached.get(row.name.as_str())?;
+        Some((row.name.as_str(), found.way, false, found.through.as_ref(), row.judgements.get(&mode)?))
+    });
+    for (name, way, is_loaded, through, judgement) in of_names.chain(of_modules) {
+        let Some(verdict) = counts(way, is_loaded, judgement.verdict) else { continue };
+        if verdict < worst.verdict {
+            let reason = format!("{name}: {}{}", judgement.reason, later(way, through));
+            worst = Judgement { verdict, reason, cause: judgement.cause.clone(), lost: Vec::new() };
+        }
+    }
+    match worst.verdict {
+        Verdict::NotApplicable => Judgement::plain(Verdict::Unknown, "it was not tried"),
+        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::Degraded | Verdict::Ready => worst,
+    }
+}
+
+/// What a module's verdict means for who reaches it like this; `None` for nothing that its own import has not shown.
+fn counts(way: Way, is_loaded: bool, verdict: Verdict) -> Option<Verdict> {
+    let is_bad = matches!(verdict, Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::Degraded);
+    match way {
+        _ if !is_bad => None,
+        // Two interpreters in one process see more than the one import of the application.
+        _ if is_loaded => (verdict == Verdict::Unsafe).then_some(verdict),
+        Way::AtImport | Way::Optional => None,
+        // Another day the condition may hold.
+        Way::Conditional => Some(Verdict::Unknown),
+        Way::Lazy => Some(verdict),
+        Way::LazyOptional if verdict == Verdict::Blocked => Some(Verdict::Degraded),
+        Way::LazyOptional => Some(verdict),
+    }
+}
+
+fn later(way: Way, through: Option<&Spot>) -> String {
+    let Some(spot) = through else { return String::new() };
+    let place = format!("{}:{}", spot.file.display(), spot.line);
+    match (way, spot.function.as_str()) {
+        (Way::Conditional, _) => format!("; imported on a condition, {place}"),
+        (Way::Lazy | Way::LazyOptional, "") => format!("; imported by name, {place}"),
+        (Way::Lazy | Way::LazyOptional, function) => {
+            format!("; imported at the first call of {function}(), {place}")
+        }
+        (Way::AtImport | Way::Optional, _) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_still_be_loaded_counts() {
+        use Verdict::{Blocked, Degraded, Ready, Unknown, Unsafe};
+        assert_eq!(counts(Way::Lazy, false, Blocked), Some(Blocked));
+        assert_eq!(counts(Way::LazyOptional, false, Blocked), Some(Degraded));
+        assert_eq!(counts(Way::LazyOptional, false, Unsafe), Some(Unsafe));
+        assert_eq!(counts(Way::AtImport, true, Blocked), None);
+        assert_eq!(counts(Way::AtImport, true, Unsafe), Some(Unsafe));
+        assert_eq!(counts(Way::AtImport, false, Blocked), None);
+        assert_eq!(counts(Way::Conditional, false, Blocked), Some(Unknown));
+        assert_eq!(counts(Way::Lazy, false, Ready), None);
+    }
+}

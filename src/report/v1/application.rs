@@ -1,0 +1,129 @@
+//! Applications in the document.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Tried;
+use crate::model::{Mode, SourceHazard, Spot};
+use crate::report::{ApplicationRow, Use};
+
+/// An application, and what it reaches (`--app`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Application {
+    /// As it was named: `shop.wsgi:application`.
+    pub name: String,
+    /// Its file.
+    pub file: String,
+    /// How many Python files were read for it.
+    pub files: usize,
+    /// How importing it ended, and what that and what it may import later means. This decides the exit status.
+    pub modes: BTreeMap<Mode, Tried>,
+    /// Every extension module of the environment.
+    pub modules: Vec<UsedModule>,
+    /// Hazards in its own source. They change no verdict.
+    pub hazards: Vec<SourceFinding>,
+    /// Hazards in the source of what it uses.
+    pub hazards_elsewhere: Vec<SourceFinding>,
+    /// What could not be followed in its own source: computed names, entry points, what is not there.
+    pub not_followed: Vec<NotFollowed>,
+    /// The same in what it uses.
+    pub not_followed_elsewhere: Vec<NotFollowed>,
+}
+
+/// What an application does with an extension module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsedModule {
+    /// Dotted name.
+    pub name: String,
+    /// `at-import`, `conditional`, `optional`, `lazy`, `lazy-optional`, `not-reached`.
+    pub reached: String,
+    /// Whether importing the application in the main interpreter loaded it.
+    pub loaded: bool,
+    /// The import that decides that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<SourcePlace>,
+    /// The modules that lead there, the application first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<String>,
+}
+
+/// A line of Python source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourcePlace {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The function around it; absent at the level of the module.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub function: String,
+}
+
+/// A hazard in Python source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceFinding {
+    /// The rule's id.
+    pub rule: String,
+    /// What is there, in one line.
+    pub text: String,
+    /// Where.
+    #[serde(flatten)]
+    pub place: SourcePlace,
+}
+
+/// An import that was not followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotFollowed {
+    /// What it is, in one line.
+    pub what: String,
+    /// Where.
+    #[serde(flatten)]
+    pub place: SourcePlace,
+}
+
+impl Application {
+    pub(super) fn new(row: &ApplicationRow, modes: BTreeMap<Mode, Tried>) -> Self {
+        let hazards = |all: &[SourceHazard]| all.iter().map(SourceFinding::from).collect();
+        let not_followed = |all: &[(Spot, String)]| {
+            all.iter().map(|(spot, what)| NotFollowed { what: what.clone(), place: spot.into() }).collect()
+        };
+        Self {
+            name: row.name.clone(),
+            file: row.file.clone(),
+            files: row.sources.files,
+            modes,
+            modules: row.modules.iter().map(UsedModule::from).collect(),
+            hazards: hazards(&row.sources.hazards),
+            hazards_elsewhere: hazards(&row.sources.elsewhere),
+            not_followed: not_followed(&row.sources.not_followed),
+            not_followed_elsewhere: not_followed(&row.sources.not_followed_elsewhere),
+        }
+    }
+}
+
+impl From<&Use> for UsedModule {
+    fn from(used: &Use) -> Self {
+        Self {
+            name: used.module.clone(),
+            reached: used.way.map_or("not-reached", |way| way.name()).to_owned(),
+            loaded: used.is_loaded,
+            through: used.through.as_ref().map(SourcePlace::from),
+            chain: used.chain.clone(),
+        }
+    }
+}
+
+impl From<&SourceHazard> for SourceFinding {
+    fn from(hazard: &SourceHazard) -> Self {
+        Self { rule: hazard.rule.to_owned(), text: hazard.text.clone(), place: (&hazard.spot).into() }
+    }
+}
+
+impl From<&Spot> for SourcePlace {
+    fn from(spot: &Spot) -> Self {
+        let file = spot.file.to_string_lossy().into_owned();
+        Self { file, line: spot.line, function: spot.function.clone() }
+    }
+}

@@ -27,23 +27,6 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// What a report says of these modes. One that was not tried is incomplete.
-    pub fn of(report: &Document, required: &[Mode], strict: bool) -> Self {
-        let has = |verdict| required.iter().any(|mode| report.deciding(*mode, verdict) > 0);
-        let is_tried = |mode: &Mode| {
-            report.modes.contains(mode)
-                && report.applications.iter().all(|each| each.modes.contains_key(mode))
-        };
-        let is_open = required.iter().any(|mode| !is_tried(mode));
-        if has(Verdict::Unsafe) || has(Verdict::Blocked) || (strict && has(Verdict::Degraded)) {
-            Self::InTheWay
-        } else if is_open || has(Verdict::Unknown) || !report.trouble.is_empty() {
-            Self::Incomplete
-        } else {
-            Self::Ready
-        }
-    }
-
     /// The number.
     pub fn status(self) -> u8 {
         match self {

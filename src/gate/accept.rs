@@ -5,13 +5,13 @@ use serde::{Deserialize, Deserializer};
 
 use crate::model::Mode;
 use crate::report::normalised;
-use crate::report::v1::{Distribution, Judged};
+use crate::report::v1::Judged;
 
 /// `[[tool.wsgiaudit.accept]]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Accepted {
-    /// Whose verdict is accepted.
+    /// Whose verdict is accepted: a distribution's or, with --app, an application's.
     pub distribution: String,
     /// Only in this mode.
     pub mode: Option<Mode>,
@@ -29,13 +29,13 @@ pub struct Accepted {
 
 impl Accepted {
     /// Whether it speaks of this verdict.
-    pub(super) fn is_about(&self, row: &Distribution, mode: Mode, judged: &Judged) -> bool {
+    pub(super) fn is_about(&self, name: Option<&str>, mode: Mode, judged: &Judged) -> bool {
         let cause = judged.cause.as_ref();
         let is_same = |wanted: &Option<String>, found: Option<&String>| match wanted {
             Some(wanted) => found == Some(wanted),
             None => true,
         };
-        row.name.as_deref().map(normalised) == Some(normalised(&self.distribution))
+        name.map(normalised) == Some(normalised(&self.distribution))
             && self.mode.is_none_or(|wanted| wanted == mode)
             && is_same(&self.rule, cause.map(|cause| &cause.rule))
             && is_same(&self.module, cause.map(|cause| &cause.module))

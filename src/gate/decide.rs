@@ -36,10 +36,11 @@ pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
     let mut sentences = Vec::new();
     let mut used = vec![false; gate.accepted.len()];
     let (mut is_in_the_way, mut is_open, mut known) = (false, false, 0_usize);
-    for (row, mode, judged) in document.distributions.iter().flat_map(|row| {
-        let judged = gate.required.iter().filter_map(|mode| Some((*mode, row.modes.get(mode)?)));
-        judged.map(move |(mode, judged)| (row, mode, judged))
-    }) {
+    let judged = gate
+        .required
+        .iter()
+        .flat_map(|mode| document.deciders(*mode).into_iter().map(|(name, judged)| (*mode, name, judged)));
+    for (mode, name, judged) in judged {
         let is_bad = match judged.verdict {
             Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown => true,
             Verdict::Degraded => gate.is_strict,
@@ -48,10 +49,10 @@ pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
         if !is_bad {
             continue;
         }
-        let name = row.name.as_deref().unwrap_or("(no distribution)");
         let about =
-            gate.accepted.iter().enumerate().find(|(_, accepted)| accepted.is_about(row, mode, judged));
+            gate.accepted.iter().enumerate().find(|(_, accepted)| accepted.is_about(name, mode, judged));
         if let Some((index, accepted)) = about {
+            let name = name.unwrap_or("(no distribution)");
             if let Some(used) = used.get_mut(index) {
                 *used = true;
             }
@@ -65,7 +66,7 @@ pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
             }
             sentences.push(format!("no longer accepted since {expires}: {name} in {mode}: {reason}"));
         }
-        if gate.baseline.is_some_and(|older| baseline::was_so(older, row, mode, judged.verdict)) {
+        if gate.baseline.is_some_and(|older| baseline::was_so(older, name, mode, judged.verdict)) {
             known += 1;
             continue;
         }
@@ -87,11 +88,16 @@ pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
         sentences.push(format!("{known} in the way as in the baseline, and left out of account"));
     }
     let is_incomplete =
-        gate.required.iter().any(|mode| !document.modes.contains(mode)) || !document.trouble.is_empty();
+        gate.required.iter().any(|mode| !is_tried(document, *mode)) || !document.trouble.is_empty();
     let exit = match (is_in_the_way, is_open || is_incomplete) {
         (true, _) => Exit::InTheWay,
         (false, true) => Exit::Incomplete,
         (false, false) => Exit::Ready,
     };
     Decision { exit, sentences }
+}
+
+/// Whether this mode was tried, for each application too.
+fn is_tried(document: &Document, mode: Mode) -> bool {
+    document.modes.contains(&mode) && document.applications.iter().all(|each| each.modes.contains_key(&mode))
 }

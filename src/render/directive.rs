@@ -46,7 +46,7 @@ pub fn directive(report: &Document, mounts: &[Mount]) -> Result<Directive, Strin
     let python =
         python.map_or_else(String::new, |python| format!("CPython {}, {}, ", python.python, python.platform));
     let head = format!("# What wsgiaudit's report on {}supports.\n", comment(&python));
-    let (fit, unfit): (Vec<_>, Vec<_>) = parts.iter().partition(|(_, each)| is_fit(judged(each)));
+    let (fit, unfit): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, each)| is_fit(judged(each)));
     Ok(match (mounts.is_empty(), fit.is_empty(), unfit.is_empty()) {
         (true, ..) => environment(report, &head),
         (false, true, _) => {
@@ -92,7 +92,7 @@ fn environment(report: &Document, head: &str) -> Directive {
 }
 
 /// Two process groups: one whose interpreters have their own GIL, and one for the main interpreter.
-fn split(fit: &[&(&Mount, &Application)], unfit: &[&(&Mount, &Application)]) -> String {
+fn split(fit: &[(&Mount, &Application)], unfit: &[(&Mount, &Application)]) -> String {
     let mut text = String::new();
     for (mount, each) in fit {
         let _ = writeln!(text, "# {}: {}", comment(&mount.prefix), why(each));

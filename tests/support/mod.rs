@@ -1,7 +1,7 @@
 //! What the themes share.
 
-pub(crate) mod browser;
 pub(crate) mod apache;
+pub(crate) mod browser;
 pub(crate) mod command;
 pub(crate) mod corpus;
 pub(crate) mod pythons;

@@ -232,14 +232,25 @@ impl Document {
         self.answers.get(&mode).copied().unwrap_or(Verdict::Unknown)
     }
 
-    /// How many of what decides the exit status have this verdict: applications, where there are any, else
-    /// distributions.
-    pub fn deciding(&self, mode: Mode, verdict: Verdict) -> usize {
-        let judged = self.applications.iter().filter_map(|each| each.modes.get(&mode));
+    /// What decides the exit status, with its name: applications, where there are any, else distributions.
+    pub fn deciders(&self, mode: Mode) -> Vec<(Option<&str>, &Judged)> {
         match self.applications.is_empty() {
-            true => self.count(mode, verdict),
-            false => judged.filter(|tried| tried.judged.verdict == verdict).count(),
+            true => self
+                .distributions
+                .iter()
+                .filter_map(|row| Some((row.name.as_deref(), row.modes.get(&mode)?)))
+                .collect(),
+            false => self
+                .applications
+                .iter()
+                .filter_map(|each| Some((Some(each.name.as_str()), &each.modes.get(&mode)?.judged)))
+                .collect(),
         }
+    }
+
+    /// How many of what decides the exit status have this verdict.
+    pub fn deciding(&self, mode: Mode, verdict: Verdict) -> usize {
+        self.deciders(mode).into_iter().filter(|(_, judged)| judged.verdict == verdict).count()
     }
 
     /// How many distributions have this verdict in this mode.

@@ -1,3 +1,3 @@
-"""Edits the declaration of its own extension module before it imports it: no reader of the file can know."""
+"""Edits the declaration of its own extension module before anybody imports it: no reader of the file can know."""
 
-from . import _editor, _impl
+from . import _editor

@@ -31,7 +31,7 @@ impl Page {
         let file = folder.path().join("report.json");
         fs::write(&file, report.to_string()).unwrap();
         let page = folder.path().join("report.html");
-        let render = Wsgiaudit::new().arg("render").arg(&file).args(&["--format", "html", "-o"]).arg(&page);
+        let render = Wsgiaudit::new().arg("render").arg(&file).args(["--format", "html", "-o"]).arg(&page);
         render.run().ended_with(1);
         Self { folder }
     }
@@ -46,7 +46,7 @@ fn an_audit_writes_the_page() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("audit.html");
     let venv = Venv::new().with("no-slot").with("well-behaved");
-    Wsgiaudit::new().arg(venv.path()).args(&["--format", "html", "-o"]).arg(&page).run().ended_with(1);
+    Wsgiaudit::new().arg(venv.path()).args(["--format", "html", "-o"]).arg(&page).run().ended_with(1);
     let browser = Browser::start();
     browser.looks(1280, 800, "light").open(&page, "");
     assert_eq!(browser.names(SHOWN), ["corpus-no-slot", "corpus-well-behaved"]);
@@ -423,7 +423,12 @@ fn poison(value: &mut Value) {
                         all.iter_mut().for_each(|each| *each = json!(attack()));
                     }
                     Value::Array(_) if name == "modes" => {}
-                    other => poison(other),
+                    Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::String(_)
+                    | Value::Array(_)
+                    | Value::Object(_) => poison(field),
                 }
             }
         }

@@ -183,7 +183,7 @@ fn compare(
             let lost: BTreeSet<&str> =
                 judged["lost"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
             let is_lost = |name: &&str| answers.iter().any(|answer| !answer.loaded.contains(*name));
-            expect(lost.iter().all(|name| is_lost(name)), "what the audit says is lost is loaded")?;
+            expect(lost.iter().all(is_lost), "what the audit says is lost is loaded")?;
             let failed: BTreeSet<&str> =
                 answers.iter().flat_map(|answer| &answer.failed).map(String::as_str).collect();
             expect(failed.is_subset(&lost), "loses what the audit does not name")

@@ -37,10 +37,9 @@ pub(super) fn answers(document: &Document) -> Vec<Answer> {
 fn answer(document: &Document, mode: Mode) -> Answer {
     let is_incomplete = !document.trouble.is_empty();
     let in_the_way = document.count(mode, Verdict::Unsafe) + document.count(mode, Verdict::Blocked);
-    let verdict = match document.answer(mode) {
-        Verdict::Ready | Verdict::NotApplicable if is_incomplete => Verdict::Unknown,
-        other => other,
-    };
+    let answer = document.answer(mode);
+    let is_good = matches!(answer, Verdict::Ready | Verdict::NotApplicable);
+    let verdict = if is_good && is_incomplete { Verdict::Unknown } else { answer };
     let (headline, sentence) = match verdict {
         Verdict::Unsafe | Verdict::Blocked => {
             let verb = if in_the_way == 1 { "is" } else { "are" };

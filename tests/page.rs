@@ -121,7 +121,7 @@ fn each_column_sorts_and_says_so() {
         "[...document.querySelectorAll('.row [data-mode=free-threaded]')].map(each => +each.dataset.rank)",
     );
     let ranks: Vec<u64> = ranks.as_array().unwrap().iter().map(|rank| rank.as_u64().unwrap()).collect();
-    assert!(ranks.is_sorted() && ranks[0] == 0, "{ranks:?}");
+    assert!(ranks.is_sorted() && ranks.first() < ranks.last(), "{ranks:?}");
     browser.click("#page\\:reset");
     assert_eq!(browser.names(SHOWN), audited);
     browser.was_quiet();

@@ -78,7 +78,7 @@ impl Finder {
             }
         }
         for (top, path) in &self.editable {
-            if name == top && path.extension().is_some_and(|extension| extension == "py") {
+            if name == top && path.is_file() {
                 return Found::Source(path.clone(), false);
             }
             if let Some(rest) = name.strip_prefix(top.as_str()) {

@@ -87,6 +87,10 @@ pub fn application(
         .into_iter()
         .map(|(mode, own)| {
             let judgement = match control.map(|trial| &trial.outcome) {
+                Some(Outcome::Imported) if sources.files == 0 => {
+                    let why = "its source was not read: what it imports later is not known";
+                    Judgement::plain(Verdict::Unknown, why)
+                }
                 Some(Outcome::Imported) => judge(mode, own, &uses, &reached, modules, distributions),
                 Some(_) | None => not_imported(own, control),
             };

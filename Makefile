@@ -3,7 +3,7 @@
 # need.
 
 .SUFFIXES:
-.PHONY: help fuzz demo demo-environment switches-environment modwsgi test test-declarations test-modwsgi bench wheel \
+.PHONY: help fuzz demo demo-environment switches-environment modwsgi test test-declarations test-modwsgi bench survey wheel \
 	maturin pythons clean
 .PHONY: help fuzz demo demo-environment applications-environment switches-environment test bench wheel maturin pythons clean
 
@@ -24,6 +24,7 @@ help:
 	@echo 'make test-modwsgi  of these, what holds the verdicts against mod_wsgi in Apache'
 	@echo 'make bench    the audit of some 780 modules against the naive way, side by side'
 	@echo 'make test-declarations  what is read in real modules against what they return when they run'
+	@echo 'make survey   reports/: what is so of about 70 popular distributions, on 3.14 with and without a GIL'
 	@echo 'make wheel    build the wheel for `pip install`, into target/wheels'
 	@echo 'make fuzz     feed the reader of declarations with damaged modules for ten minutes'
 	@echo 'make pythons  print the Pythons of `make test`: export WSGIAUDIT_TEST_PYTHONS="$$(make -s pythons)"'
@@ -137,6 +138,18 @@ bench:
 	popular=$$($(environment) popular-314 "$$($(python) 3.14)" corpus/environments/popular-314.txt --no-deps --compile); \
 	cargo build --release; \
 	"$$popular/bin/python" -I tests/bench/naive.py $(wsgiaudit) "$$popular"
+
+# The survey in reports/, anew: some ten minutes and 2 GB. What the installers and the audit need is downloaded once.
+survey:
+	@set -e; \
+	python="$$($(python) 3.14)"; \
+	popular=$$($(environment) popular-314 "$$python" corpus/environments/popular-314.txt --no-deps --compile); \
+	free=$$($(environment) popular-314t "$$($(python) 3.14t)" corpus/environments/popular-314t.txt --no-deps --compile); \
+	cargo build --release; \
+	$(wsgiaudit) "$$popular" --free-threaded "$$free" --json reports/survey.json || [ $$? = 1 ]; \
+	"$$python" -I reports/spot_check.py "$$popular" "$$free"; \
+	$(wsgiaudit) render reports/survey.json --format html --output reports/survey.html || [ $$? = 1 ]; \
+	"$$python" -I reports/summarise.py
 
 # Ten minutes of damaged modules, on from those of tests/seeds and corpus/. Needs clang; gets cargo-fuzz.
 fuzz:

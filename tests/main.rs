@@ -32,4 +32,5 @@ mod sandbox;
 mod serving;
 mod standard_library;
 mod support;
+mod survey;
 mod upgrades;

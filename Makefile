@@ -1,11 +1,10 @@
 # Two commands: `make demo` audits real distributions, `make test` runs every check there is.
-# Neither needs anything but a C compiler, Rust, make and, for the tests, Chromium: they get the Pythons that they
-# need.
+# Neither needs anything but a C compiler, Rust and make: they get the Pythons that they need and, as root, what else
+# the tests run (Chromium, Apache).
 
 .SUFFIXES:
-.PHONY: help fuzz demo demo-environment switches-environment modwsgi test test-declarations test-modwsgi bench survey wheel \
-	maturin pythons clean
-.PHONY: help fuzz demo demo-environment applications-environment switches-environment test bench wheel maturin pythons clean
+.PHONY: help fuzz demo demo-environment applications-environment switches-environment modwsgi test test-declarations \
+	test-modwsgi bench survey wheel maturin pythons clean
 
 python = tests/support/python
 environment = tests/support/environment

@@ -39,7 +39,8 @@ fn the_report_is_one_of_this_schema_and_answers_both_questions() {
 
 #[test]
 fn what_was_checked_by_hand_agrees() {
-    let checked: Value = serde_json::from_slice(&fs::read(reports().join("spot-check.json")).unwrap()).unwrap();
+    let checked: Value =
+        serde_json::from_slice(&fs::read(reports().join("spot-check.json")).unwrap()).unwrap();
     let disagree: Vec<&Value> =
         checked["checked"].as_array().unwrap().iter().filter(|each| each["agrees"] == false).collect();
     assert!(disagree.is_empty(), "{disagree:#?}");

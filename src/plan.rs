@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
+use crate::installer::on_path;
 use crate::model::Mode;
 use crate::trial::Limits;
 
@@ -67,7 +68,9 @@ impl Plan {
     /// # Errors
     /// When no Python was named and none is where one is looked for.
     pub fn of_module(args: &ModuleArgs, required: &[Mode]) -> Result<Self> {
-        let python = environment(args.python.as_deref()).or_else(|_| python())?;
+        let python = environment(args.python.as_deref()).or_else(|_| {
+            on_path("python3").context("no python3 on PATH\nhint: name one: --python path/to/python")
+        })?;
         Ok(Self { only: Some(args.file.clone()), ..Self::of(python, required, &args.trials) })
     }
 
@@ -97,13 +100,6 @@ fn index(args: &IndexArgs) -> Vec<String> {
     options.extend(each("--find-links", &args.find_links));
     options.extend(args.no_index.then(|| "--no-index".to_owned()));
     options
-}
-
-/// The first python3 on PATH.
-fn python() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("python3")).find(|file| file.is_file());
-    found.context("no python3 on PATH\nhint: name one: --python path/to/python")
 }
 
 fn environment(named: Option<&Path>) -> Result<PathBuf> {

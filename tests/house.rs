@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
     ("exit", &[]),
     ("gate", &["exit", "model", "report"]),
     ("settings", &["gate"]),
-    ("plan", &["cli", "model", "trial"]),
+    ("plan", &["cli", "installer", "model", "trial"]),
     (
         "audit",
         &[

@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::around::{import_root, virtualenv};
 use super::run::{Audited, Running};
 use crate::app::{Finder, sources};
 use crate::model::{Facts, FileKind, Interpreter, Mode, Sources};
 use crate::report::{ApplicationParts, ApplicationRow, Places, Report, application};
 use crate::rules::Case;
 use crate::trial::{Subject, Trials};
-use crate::venv;
 
 /// An application, found.
 #[derive(Debug)]
@@ -131,18 +130,7 @@ fn around(
     index: usize,
 ) -> Result<PathBuf> {
     let root = running.scratch.path().join(format!("application-{index}"));
-    let python = &interpreter.executable;
-    let made = Command::new(python)
-        .args(["-I", "-m", "venv", "--without-pip"])
-        .arg(&root)
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {}", python.display()))?;
-    if !made.status.success() {
-        bail!("{} makes no virtualenv: {}", python.display(), String::from_utf8_lossy(&made.stderr).trim());
-    }
-    let site =
-        venv::site_packages(&root).into_iter().next().context("the virtualenv has no site-packages")?;
+    let site = virtualenv(&interpreter.executable, &root)?;
     let mut paths = vec![application.root.to_string_lossy().into_owned()];
     paths.extend(interpreter.site.iter().map(|folder| folder.to_string_lossy().into_owned()));
     // `site` appends; an application's folder comes before what is installed.
@@ -190,8 +178,7 @@ fn of_file(spec: &str, file: PathBuf) -> Result<Application> {
     let is_identifier = !stem.is_empty()
         && stem.chars().all(|letter| letter == '_' || letter.is_alphanumeric())
         && !stem.starts_with(|letter: char| letter.is_numeric());
-    let above = file.ancestors().skip(1).find(|folder| !folder.join("__init__.py").is_file());
-    let root = above.with_context(|| format!("{} lies in no folder", file.display()))?.to_owned();
+    let root = import_root(&file)?;
     let is_python = file.extension().is_some_and(|extension| extension == "py");
     let name = spec.to_owned();
     if !is_python || !is_identifier {

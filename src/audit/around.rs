@@ -4,12 +4,12 @@
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use zip::ZipArchive;
 
 use super::scratch::Scratch;
+use crate::installer::Installer;
 use crate::venv::{self, Located};
 
 /// What is audited of an environment where that is not all of it.
@@ -32,17 +32,7 @@ pub(super) fn make(file: &Path, python: &Located, scratch: &Scratch) -> Result<(
     let python = python.python.as_ref().map_err(|why| anyhow::anyhow!("{why}"))?;
     let interpreter = venv::ask(python, scratch.path())?;
     let root = scratch.path().join("around");
-    let made = Command::new(python)
-        .args(["-I", "-m", "venv", "--without-pip"])
-        .arg(&root)
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {}", python.display()))?;
-    if !made.status.success() {
-        bail!("{} makes no virtualenv: {}", python.display(), String::from_utf8_lossy(&made.stderr).trim());
-    }
-    let site =
-        venv::site_packages(&root).into_iter().next().context("the virtualenv has no site-packages")?;
+    let site = virtualenv(python, &root)?;
     let only = match file.extension().is_some_and(|extension| extension == "whl") {
         true => {
             unpack(file, &site)?;
@@ -58,12 +48,24 @@ pub(super) fn make(file: &Path, python: &Located, scratch: &Scratch) -> Result<(
     Ok((located, only))
 }
 
+/// Makes an empty virtualenv in the scratch folder, and returns its `site-packages`.
+pub(super) fn virtualenv(python: &Path, root: &Path) -> Result<PathBuf> {
+    let base = Installer { has_uv: false, python, options: &[] };
+    if let Err(said) = base.virtualenv(root) {
+        bail!("{} makes no virtualenv: {}", python.display(), said.trim());
+    }
+    venv::site_packages(root).into_iter().next().context("the virtualenv has no site-packages")
+}
+
 /// The folder that a file is imported from: the first one above it that is no package.
+pub(super) fn import_root(file: &Path) -> Result<PathBuf> {
+    let above = file.ancestors().skip(1).find(|folder| !folder.join("__init__.py").is_file());
+    Ok(above.with_context(|| format!("{} lies in no folder", file.display()))?.to_owned())
+}
+
 fn beside(file: &Path) -> Result<Only> {
     let file = file.canonicalize().with_context(|| format!("cannot read {}", file.display()))?;
-    let above = file.ancestors().skip(1).find(|folder| !folder.join("__init__.py").is_file());
-    let root = above.with_context(|| format!("{} lies in no folder", file.display()))?.to_owned();
-    Ok(Only { root, file: Some(file) })
+    Ok(Only { root: import_root(&file)?, file: Some(file) })
 }
 
 /// Unpacks a wheel as an installer does (binary distribution format): what is in `NAME.data/platlib` and

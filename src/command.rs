@@ -181,17 +181,7 @@ fn read(path: &Path) -> Result<Document> {
         true => io::read_to_string(io::stdin()).context("cannot read standard input")?,
         false => fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
     };
-    let document: Document = serde_json::from_str(&text).with_context(|| {
-        let what = "is no report of wsgiaudit";
-        format!("{} {what}\nhint: wsgiaudit path/to/venv --json report.json writes one", path.display())
-    })?;
-    match document.schema {
-        1 => Ok(document),
-        other => bail!(
-            "{} has schema {other}, and this wsgiaudit reads schema 1\nhint: use a newer wsgiaudit",
-            path.display()
-        ),
-    }
+    Ok(Document::parse(&text, &path.display().to_string())?)
 }
 
 /// Declarations only. What cannot be read at all ends it with [`Exit::Incomplete`].

@@ -9,6 +9,7 @@
 //! - [`image`]: a file's bytes to its declaration ([`model::Facts`]), without running it.
 //! - [`app`]: an application's sources: what it imports and when, and hazards in them.
 //! - [`shadow`]: the same distributions once more, for the free-threaded build of the environment's Python.
+//! - [`digest`]: files by their SHA-256.
 //! - [`installer`]: uv or pip, for what an index has.
 //! - [`upgrades`]: what newer versions of what stands in the way declare.
 //! - [`trial`]: each module in children of a zygote, in each [`model::Mode`]: [`model::Trial`]s.
@@ -30,6 +31,7 @@ pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod command;
+pub mod digest;
 pub mod exit;
 pub mod gate;
 pub mod image;

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
 use crate::installer::on_path;
 use crate::model::Mode;
 use crate::trial::Limits;
+use crate::venv::meant;
 
 /// An audit, ready to run.
 #[derive(Clone, Debug)]
@@ -103,19 +104,9 @@ fn index(args: &IndexArgs) -> Vec<String> {
 }
 
 fn environment(named: Option<&Path>) -> Result<PathBuf> {
-    if let Some(named) = named {
-        return Ok(named.to_owned());
-    }
-    if let Some(active) = std::env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()) {
-        return Ok(active.into());
-    }
-    let default = PathBuf::from(".venv");
-    if default.is_dir() {
-        return Ok(default);
-    }
-    bail!(
+    meant(named).context(
         "no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\n\
-         hint: name one: wsgiaudit path/to/venv"
+         hint: name one: wsgiaudit path/to/venv",
     )
 }
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("model", &[]),
+    ("digest", &[]),
     ("app", &["model"]),
     ("image", &["model"]),
     ("venv", &["model"]),
@@ -17,15 +18,16 @@ const LAYERS: [(&str, &[&str]); 20] = [
     ("rules", &["model", "trial"]),
     ("upgrades", &["image", "installer", "model", "rules", "venv"]),
     ("report", &["model", "rules", "trial"]),
-    ("render", &["model", "report", "rules", "trial"]),
+    ("render", &["digest", "model", "report", "rules", "trial"]),
     ("exit", &[]),
     ("gate", &["exit", "model", "report"]),
     ("settings", &["gate"]),
-    ("plan", &["cli", "installer", "model", "trial"]),
+    ("plan", &["cli", "installer", "model", "trial", "venv"]),
     (
         "audit",
         &[
             "app",
+            "digest",
             "image",
             "installer",
             "model",
@@ -39,7 +41,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
         ],
     ),
     ("cli", &["exit", "model", "rules"]),
-    ("serve", &["cli", "model", "report", "trial", "venv"]),
+    ("serve", &["cli", "digest", "model", "report", "trial", "venv"]),
     ("manual", &["cli"]),
     (
         "command",

@@ -1,12 +1,11 @@
 //! From candidates to modules: what each file is, and what it declares.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
+use crate::digest;
 use crate::image::{self, Kind, NotAnObject};
 use crate::model::{Facts, FileKind, Initialisation, Module, Target};
 use crate::venv::Candidate;
@@ -46,23 +45,11 @@ fn read_one(candidate: Candidate, wanted: Wanted, owner: impl Fn(&Path) -> Optio
         distribution: owner(&candidate.path),
         name: candidate.name.dotted,
         file: candidate.file,
-        sha256: if kind == FileKind::ExtensionModule { digest(&candidate.path).ok() } else { None },
+        sha256: if kind == FileKind::ExtensionModule { digest::of_file(&candidate.path).ok() } else { None },
         path: candidate.path,
         kind,
         facts,
     }
-}
-
-/// The file's SHA-256, in hexadecimal.
-fn digest(path: &Path) -> io::Result<String> {
-    let (mut file, mut digest, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut block)? {
-            0 => break,
-            size => digest.update(block.get(..size).unwrap_or_default()),
-        }
-    }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn classify(candidate: &Candidate, wanted: Wanted) -> (FileKind, Facts) {

@@ -13,6 +13,12 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
         Ok(cache) => cache,
         Err(why) => return report.notes.push(format!("newer versions were not asked for: {why}")),
     };
+    let has_uv = on_path("uv").is_some();
+    let versions: Vec<(String, String)> = report
+        .distributions
+        .iter()
+        .filter_map(|row| Some((row.name.clone()?, row.version.clone())))
+        .collect();
     for mode in [Mode::OwnGil, Mode::FreeThreaded] {
         let fits = |each: &&&Audited| {
             let interpreter = each.environment.interpreter.as_ref();
@@ -22,11 +28,7 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
         let Some(interpreter) = audited.environment.interpreter.as_ref() else { continue };
         let base = base_python(interpreter);
         let asking = Asking {
-            installer: Installer {
-                has_uv: on_path("uv").is_some(),
-                python: &base,
-                options: &running.plan.index,
-            },
+            installer: Installer { has_uv, python: &base, options: &running.plan.index },
             environment: &audited.environment.root,
             target: interpreter.target(),
             suffixes: &interpreter.suffixes,
@@ -35,11 +37,6 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
             cache: &cache,
             is_offline: running.plan.is_offline,
         };
-        let versions: Vec<(String, String)> = report
-            .distributions
-            .iter()
-            .filter_map(|row| Some((row.name.clone()?, row.version.clone())))
-            .collect();
         for blocker in report.blockers.get_mut(&mode).into_iter().flatten() {
             let Some(name) = blocker.distribution.as_deref() else { continue };
             let Some((_, version)) = versions.iter().find(|(each, _)| each == name) else { continue };

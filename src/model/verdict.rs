@@ -39,6 +39,11 @@ impl Verdict {
             Self::NotApplicable => "not-applicable",
         }
     }
+
+    /// The word in a narrow cell.
+    pub fn word(self) -> &'static str {
+        if self == Self::NotApplicable { "n/a" } else { self.name() }
+    }
 }
 
 impl fmt::Display for Verdict {

@@ -1,9 +1,11 @@
-//! The closing lines: what the report answers.
+//! What the report answers, and where the way out is explained: the lines that several renderings share.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use crate::model::{Mode, Verdict};
 use crate::report::v1::Document;
+use crate::rules::RULES;
 
 /// A line for each question that was asked, and which road is nearer where both were.
 pub(super) fn all(document: &Document) -> String {
@@ -14,6 +16,13 @@ pub(super) fn all(document: &Document) -> String {
         lines.push(nearer(document));
     }
     lines.join("\n") + "\n"
+}
+
+/// The command that explains these rules, in the catalog's order; `None` without any that is known.
+pub(super) fn explain<'a>(rules: impl Iterator<Item = &'a str>) -> Option<String> {
+    let named: BTreeSet<&str> = rules.collect();
+    let known: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| named.contains(id)).collect();
+    (!known.is_empty()).then(|| format!("wsgiaudit explain {}", known.join("|")))
 }
 
 /// `1 distribution`, `2 distributions`.

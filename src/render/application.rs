@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::answer;
 use super::escape::{escape, escape_within};
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Application, Document, SourcePlace, UsedModule};
-use crate::rules::RULES;
 
 /// How many lines of one kind are shown before the rest is counted.
 const MOST: usize = 20;
@@ -49,10 +49,8 @@ fn one(document: &Document, application: &Application) -> String {
         format!("{}: {}: {}", place(&hazard.place), hazard.rule, escape_within(&hazard.text, 200))
     });
     lines(&mut text, "hazards in its source", hazards);
-    let rules: BTreeSet<&str> = application.hazards.iter().map(|hazard| hazard.rule.as_str()).collect();
-    let known: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| rules.contains(id)).collect();
-    if !known.is_empty() {
-        let _ = writeln!(text, "    What to do: wsgiaudit explain {}", known.join("|"));
+    if let Some(command) = answer::explain(application.hazards.iter().map(|hazard| hazard.rule.as_str())) {
+        let _ = writeln!(text, "    What to do: {command}");
     }
     let not_followed = application.not_followed.iter();
     let not_followed =

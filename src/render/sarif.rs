@@ -2,9 +2,9 @@
 //! lost, and for each finding. What a root cause blocks is told in its message, not as results of their own.
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::escape::escape_json;
+use crate::digest;
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Blocker, Document, Module, Root};
 use crate::rules::{Confidence, RULES, Rule, Severity};
@@ -107,8 +107,7 @@ fn of_root(document: &Document, mode: Mode, blocker: &Blocker, root: &Root) -> V
 fn result(document: &Document, rule: &str, module: &str, text: &str, parts: &[&str]) -> Value {
     let found = document.modules.iter().find(|each| each.name == module);
     let fingerprint = [&[rule, module], parts].concat().join("\n");
-    let fingerprint: String =
-        Sha256::digest(fingerprint.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint = digest::of_text(&fingerprint);
     let known = RULES.iter().position(|each| each.id == rule);
     let mut result = json!({
         "ruleId": rule,

@@ -1,6 +1,5 @@
 //! The report for a terminal: distributions worst first, what stands in the way, and the answer.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use comfy_table::{
@@ -229,13 +228,7 @@ fn text_cell(text: &str, most: usize) -> Cell {
 
 fn verdict_cell(judgement: Option<&Judged>, style: Style) -> Cell {
     let Some(judgement) = judgement else { return Cell::new("-") };
-    let word = match judgement.verdict {
-        Verdict::NotApplicable => "n/a",
-        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::Degraded | Verdict::Ready => {
-            judgement.verdict.name()
-        }
-    };
-    let cell = Cell::new(word);
+    let cell = Cell::new(judgement.verdict.word());
     if !style.colour {
         return cell;
     }
@@ -294,11 +287,9 @@ fn in_the_way(report: &Document, mode: Mode) -> String {
     if blockers.len() > BLOCKERS {
         let _ = writeln!(text, "  and {} more: see --format json", blockers.len() - BLOCKERS);
     }
-    let rules: BTreeSet<&str> =
-        blockers.iter().flat_map(|blocker| &blocker.roots).map(|root| root.rule.as_str()).collect();
-    let known: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| rules.contains(id)).collect();
-    if !known.is_empty() {
-        let _ = writeln!(text, "  What to do: wsgiaudit explain {}", known.join("|"));
+    let rules = blockers.iter().flat_map(|blocker| &blocker.roots).map(|root| root.rule.as_str());
+    if let Some(command) = answer::explain(rules) {
+        let _ = writeln!(text, "  What to do: {command}");
     }
     text
 }

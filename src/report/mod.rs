@@ -6,6 +6,7 @@ mod blockers;
 mod join;
 mod places;
 mod rows;
+mod stored;
 pub mod v1;
 
 pub use application::{ApplicationParts, ApplicationRow, Use, application};
@@ -13,4 +14,5 @@ pub use assemble::{Evidence, assemble};
 pub use join::{join, normalised};
 pub use places::Places;
 pub use rows::{Blocked, Blocker, DistributionRow, ModuleRow, NameRow, OtherBuild, Python, Report, Root};
+pub use stored::NotAReport;
 pub use v1::{Declarations, Document};

@@ -1,14 +1,13 @@
 //! The report, as the host's guard needs it; and whether it still fits the environment.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 
 use super::protocol::{Guard, Vetted};
 use crate::cli::{Admit, ServeArgs, Unvetted};
+use crate::digest;
 use crate::model::Interpreter;
 use crate::report::Document;
 
@@ -23,14 +22,7 @@ pub(super) fn read(args: &ServeArgs, python: &Interpreter, folder: &Path) -> Res
     let Some(path) = &args.report else { return Ok(None) };
     let shown = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-    let document: Document = serde_json::from_str(&text).with_context(|| {
-        format!(
-            "{shown} is no report of wsgiaudit\nhint: wsgiaudit path/to/venv --json report.json writes one"
-        )
-    })?;
-    if document.schema != 1 {
-        bail!("{shown} has schema {}, and this wsgiaudit reads schema 1", document.schema);
-    }
+    let document = Document::parse(&text, &shown.to_string())?;
     let document = document.with_places()?;
     let (vetted, mut changes) = modules(&document);
     let now = (python.release.as_str(), python.abi.as_str());
@@ -68,7 +60,7 @@ fn modules(document: &Document) -> (Vec<Vetted>, Vec<String>) {
         let Some(sha256) = &module.sha256 else { continue };
         let folder = Path::new(&module.folder);
         let path = folder.join(&module.file);
-        match digest(&path) {
+        match digest::of_file(&path) {
             Ok(found) if found == *sha256 => {}
             Ok(_) => {
                 changes.push(format!("{} has changed", path.display()));
@@ -97,16 +89,4 @@ fn modules(document: &Document) -> (Vec<Vetted>, Vec<String>) {
         });
     }
     (vetted, changes)
-}
-
-fn digest(path: &Path) -> io::Result<String> {
-    let (mut file, mut digest, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        let size = file.read(&mut block)?;
-        match block.get(..size) {
-            None | Some([]) => break,
-            Some(bytes) => digest.update(bytes),
-        }
-    }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

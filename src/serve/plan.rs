@@ -1,27 +1,23 @@
 //! What it means: the arguments made definite. Read anew at each SIGHUP.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 
 use super::listen::Bound;
 use super::protocol::{Application, Config, Group, Guard, Limits, Mode};
 use super::{rules, settings};
 use crate::cli::{Hosted, ServeArgs};
-use crate::venv::locate;
+use crate::venv::{locate, meant};
 
 /// The environment's python.
 ///
 /// # Errors
 /// When there is no environment, or it has no python.
 pub(super) fn python(args: &ServeArgs) -> Result<PathBuf> {
-    let active = std::env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()).map(PathBuf::from);
-    let default = Path::new(".venv").is_dir().then(|| PathBuf::from(".venv"));
-    let Some(environment) = args.environment.clone().or(active).or(default) else {
-        bail!(
-            "no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\nhint: --environment PATH"
-        );
-    };
+    let environment = meant(args.environment.as_deref()).context(
+        "no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\nhint: --environment PATH",
+    )?;
     let located = locate(&environment)?;
     located.python.map_err(anyhow::Error::msg)
 }

@@ -25,6 +25,13 @@ pub enum NotAnEnvironment {
     Other(PathBuf),
 }
 
+/// The environment that is meant: the one named, else the active one, else `./.venv` where there is one.
+pub fn meant(named: Option<&Path>) -> Option<PathBuf> {
+    let active = || std::env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()).map(PathBuf::from);
+    let default = || Path::new(".venv").is_dir().then(|| PathBuf::from(".venv"));
+    named.map(Path::to_owned).or_else(active).or_else(default)
+}
+
 /// Finds the python of an environment.
 ///
 /// # Errors

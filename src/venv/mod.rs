@@ -9,6 +9,6 @@ mod walk;
 
 pub use ask::{AskError, ask};
 pub use dist_info::{Installation, Installed, installed};
-pub use locate::{Located, NotAnEnvironment, locate, site_packages};
+pub use locate::{Located, NotAnEnvironment, locate, meant, site_packages};
 pub use names::ModuleName;
 pub use walk::{Candidate, Walk, walk};

@@ -3,7 +3,7 @@
 use crate::model::{Mode, Verdict};
 use crate::report::v1::Document;
 
-use super::verdicts::{ORDER, directive, word};
+use super::verdicts::{ORDER, directive};
 
 /// The answer in one mode.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ fn shares(document: &Document, mode: Mode) -> Vec<Share> {
         before += count;
         if count > 0 {
             let (from, to) = (from * 1000 / all, before * 1000 / all);
-            shares.push(Share { class: verdict.name(), word: word(verdict), count, from, width: to - from });
+            shares.push(Share { class: verdict.name(), word: verdict.word(), count, from, width: to - from });
         }
     }
     shares

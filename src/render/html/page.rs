@@ -14,7 +14,7 @@ use super::answers::{Answer, answers};
 use super::causes::{InTheWay, causes};
 use super::rows::{Row, columns, ids, rows};
 use super::text::cut;
-use super::verdicts::{directive, meaning, word};
+use super::verdicts::{directive, meaning};
 use super::ways::{Way, Ways};
 
 const STYLE: &str = include_str!("page.css");
@@ -88,7 +88,7 @@ pub fn render(document: &Document) -> askama::Result<String> {
         modes: modes.iter().map(|mode| (mode.name(), directive(*mode))).collect(),
         width: 4 + modes.len(),
         rows: rows(document, &modes, &ids, &ways),
-        verdicts: Verdict::ALL.map(|verdict| (verdict.name(), word(verdict), meaning(verdict))).to_vec(),
+        verdicts: Verdict::ALL.map(|verdict| (verdict.name(), verdict.word(), meaning(verdict))).to_vec(),
         ways: ways.all(),
     }
     .render()

@@ -20,16 +20,6 @@ pub(super) fn directive(mode: Mode) -> &'static str {
     }
 }
 
-/// The word in a cell.
-pub(super) fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::NotApplicable => "n/a",
-        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::Degraded | Verdict::Ready => {
-            verdict.name()
-        }
-    }
-}
-
 /// What it means, in a sentence's part.
 pub(super) fn meaning(verdict: Verdict) -> &'static str {
     match verdict {
@@ -78,6 +68,6 @@ impl Cell {
     /// Of a verdict.
     pub(super) fn new(mode: Mode, verdict: Verdict, reason: String) -> Self {
         let rank = Verdict::ALL.iter().position(|each| *each == verdict).unwrap_or_default();
-        Self { mode: mode.name(), class: verdict.name(), word: word(verdict), rank, reason }
+        Self { mode: mode.name(), class: verdict.name(), word: verdict.word(), rank, reason }
     }
 }

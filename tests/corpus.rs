@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::command::program;
 use crate::support::corpus::{self, Case};
 use crate::support::pythons::{self, Python};
 
@@ -112,7 +113,7 @@ struct Answer(Value);
 impl Answer {
     fn of_an_audit(python: &Python) -> Self {
         let environment = corpus::environment(python);
-        let output = Command::new(env!("CARGO_BIN_EXE_wsgiaudit"))
+        let output = Command::new(program())
             .arg(environment)
             .args(["--format", "json", "--timeout", "5"])
             .output()

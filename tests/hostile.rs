@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::command::program;
 use crate::support::running::Running;
 use crate::support::venv::Venv;
 
@@ -106,11 +107,8 @@ fn one_that_attacks_the_terminal() {
     // On a terminal, where there is one to attack.
     let venv = bystanders().with("terminal-attack");
     for options in ["", "--modules", "--format json", "--no-sandbox"] {
-        let audit = format!(
-            "{} {} --color never --quiet {options}",
-            env!("CARGO_BIN_EXE_wsgiaudit"),
-            venv.path().display()
-        );
+        let audit =
+            format!("{} {} --color never --quiet {options}", program().display(), venv.path().display());
         let output = Command::new("script").args(["-qec", &audit, "/dev/null"]).output().unwrap();
         let shown = String::from_utf8(output.stdout).unwrap();
         assert!(shown.contains("terminal_attack"), "{shown}");

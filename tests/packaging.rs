@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::support::command::{Said, Wsgiaudit};
+use crate::support::command::{Said, Wsgiaudit, program};
 use crate::support::corpus;
 use crate::support::pythons;
 use crate::support::venv::Venv;
@@ -78,7 +78,7 @@ fn the_actions_audit_step_reports_its_status_and_summary() {
     let runner = tempfile::tempdir().unwrap();
     let at = |name: &str| runner.path().join(name);
     fs::create_dir_all(at("wsgiaudit/bin")).unwrap();
-    symlink(env!("CARGO_BIN_EXE_wsgiaudit"), at("wsgiaudit/bin/wsgiaudit")).unwrap();
+    symlink(program(), at("wsgiaudit/bin/wsgiaudit")).unwrap();
     for (venv, arguments, status) in [
         (Venv::new().with("no-slot"), "", 1),
         (Venv::new().with("lost-accelerator"), "--strict --jobs 1", 1),

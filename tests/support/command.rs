@@ -1,8 +1,26 @@
 //! Runs `wsgiaudit` as a user would, in an environment without a user's settings.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The program, under a name that stays: tests/packaging.rs has cargo build it once more in the same folder, which
+/// takes its own name away for a moment.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("program");
+        fs::create_dir_all(&folder).unwrap();
+        let (program, new) = (folder.join("wsgiaudit"), folder.join(std::process::id().to_string()));
+        fs::hard_link(env!("CARGO_BIN_EXE_wsgiaudit"), &new).unwrap();
+        fs::rename(&new, &program).unwrap();
+        // Where both were the same file already, renaming leaves both names.
+        drop(fs::remove_file(new));
+        program
+    })
+}
 
 /// A command to build up and run.
 pub(crate) struct Wsgiaudit(Command);
@@ -16,7 +34,7 @@ pub(crate) struct Said {
 
 impl Wsgiaudit {
     pub(crate) fn new() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wsgiaudit"));
+        let mut command = Command::new(program());
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("COLUMNS", "120");
         Self(command)
     }

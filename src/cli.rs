@@ -32,6 +32,10 @@ pub enum Command {
     /// Print a stored report in another form
     #[command(after_help = crate::exit::HELP)]
     Render(RenderArgs),
+    /// Say what changed from an earlier report to a later one. The exit status is that of the later one with the
+    /// earlier as its --baseline
+    #[command(after_help = crate::exit::HELP)]
+    Diff(DiffArgs),
     /// Print the directives of mod_wsgi that a stored report supports, with the reasons as comments. Where nothing is
     /// safe nothing is printed, and the exit status is 1
     Directive(DirectiveArgs),
@@ -162,15 +166,23 @@ pub struct PrintArgs {
 /// What decides the exit status.
 #[derive(Debug, Args)]
 pub struct GateArgs {
+    /// What is good enough.
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+    /// Fail only on what is worse than in this older report
+    #[arg(long, value_name = "REPORT")]
+    pub baseline: Option<PathBuf>,
+}
+
+/// What is good enough.
+#[derive(Debug, Args)]
+pub struct PolicyArgs {
     /// Which modes decide the exit status; may be repeated [default: own-gil]
     #[arg(long, value_enum, value_name = "MODE")]
     pub require: Vec<Required>,
     /// Degraded distributions fail the audit too
     #[arg(long)]
     pub strict: bool,
-    /// Fail only on what is worse than in this older report
-    #[arg(long, value_name = "REPORT")]
-    pub baseline: Option<PathBuf>,
     /// Settings: a wsgiaudit.toml, or a pyproject.toml with [tool.wsgiaudit] [default: the first in this folder and
     /// above, up to where the repository begins]
     #[arg(long, value_name = "FILE")]
@@ -191,6 +203,32 @@ pub struct RenderArgs {
     /// What decides the exit status.
     #[command(flatten)]
     pub gate: GateArgs,
+}
+
+/// Two reports.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The earlier report; `-` for standard input
+    pub old: PathBuf,
+    /// The later one
+    pub new: PathBuf,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub format: DiffFormat,
+    /// What is good enough.
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+}
+
+/// A rendering of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// For a terminal
+    Text,
+    /// For a comment on a pull request
+    Markdown,
+    /// For machines
+    Json,
 }
 
 /// What a report supports.

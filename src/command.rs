@@ -13,9 +13,10 @@ use signal_hook::iterator::Signals;
 
 use crate::audit;
 use crate::cli::{
-    AuditArgs, Cli, Color, Command, DirectiveArgs, Format, GateArgs, InspectArgs, ManArgs, ModuleArgs,
-    PlainFormat, PrintArgs, RenderArgs, RulesArgs, ServeArgs,
+    AuditArgs, Cli, Color, Command, DiffArgs, DiffFormat, DirectiveArgs, Format, GateArgs, InspectArgs,
+    ManArgs, ModuleArgs, PlainFormat, PolicyArgs, PrintArgs, RenderArgs, RulesArgs, ServeArgs,
 };
+use crate::diff::compare;
 use crate::exit::Exit;
 use crate::gate::{Accepted, Gate, Settings, decide};
 use crate::image;
@@ -26,7 +27,7 @@ use crate::render::directive::{self, Directive, Mount};
 use crate::render::escape::escape;
 use crate::render::progress::Progress;
 use crate::render::table::Style;
-use crate::render::{details, github, html, json, junit, markdown, sarif, table};
+use crate::render::{details, diff as changes, github, html, json, junit, markdown, sarif, table};
 use crate::report::Document;
 use crate::rules::Rule;
 use crate::serve;
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Some(Command::Inspect(args)) => inspect(args),
         Some(Command::Module(args)) => module(args),
         Some(Command::Render(args)) => render(args),
+        Some(Command::Diff(args)) => diff(args),
         Some(Command::Directive(args)) => directive(args),
         Some(Command::Rules(args)) => rules(args),
         Some(Command::Explain(args)) => {
@@ -56,7 +58,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
 }
 
 fn audit(args: &AuditArgs) -> Result<Exit> {
-    let gate = Decider::new(&args.gate)?;
+    let gate = Decider::of(&args.gate)?;
     run_plan(&Plan::new(args, &gate.required)?, &args.print, args.json.as_deref(), &gate, args.quiet)
 }
 
@@ -64,7 +66,7 @@ fn module(args: &ModuleArgs) -> Result<Exit> {
     args.file.metadata().with_context(|| format!("cannot read {}", args.file.display()))?;
     let print =
         PrintArgs { format: args.format, modules: true, output: args.output.clone(), color: Color::Auto };
-    let gate = Decider::new(&args.gate)?;
+    let gate = Decider::of(&args.gate)?;
     run_plan(&Plan::of_module(args, &gate.required)?, &print, args.json.as_deref(), &gate, args.quiet)
 }
 
@@ -103,9 +105,22 @@ fn serve(args: &ServeArgs) -> Result<Exit> {
 
 fn render(args: &RenderArgs) -> Result<Exit> {
     let document = read(&args.report)?;
-    let gate = Decider::new(&args.gate)?;
+    let gate = Decider::of(&args.gate)?;
     Output::open(&args.print)?.print(&document, &args.print, &gate)?;
     gate.exit(&document)
+}
+
+/// What changed between two reports.
+fn diff(args: &DiffArgs) -> Result<Exit> {
+    let (old, new) = (read(&args.old)?, read(&args.new)?);
+    let comparison = compare(&old, &new);
+    let text = match args.format {
+        DiffFormat::Text => changes::text(&comparison),
+        DiffFormat::Markdown => changes::markdown(&comparison),
+        DiffFormat::Json => json::comparison(&comparison)?,
+    };
+    print(text.as_bytes())?;
+    Decider::new(&args.policy, Some(old))?.exit(&new)
 }
 
 /// What decides the exit status: the command line before the project's settings.
@@ -117,7 +132,11 @@ struct Decider {
 }
 
 impl Decider {
-    fn new(args: &GateArgs) -> Result<Self> {
+    fn of(args: &GateArgs) -> Result<Self> {
+        Self::new(&args.policy, args.baseline.as_deref().map(read).transpose()?)
+    }
+
+    fn new(args: &PolicyArgs, baseline: Option<Document>) -> Result<Self> {
         let settings = match args.no_config {
             true => Settings::default(),
             false => settings::find(args.config.as_deref(), &std::env::current_dir()?)?,
@@ -128,19 +147,20 @@ impl Decider {
             required: if required.is_empty() { vec![Mode::OwnGil] } else { required },
             is_strict: args.strict || settings.strict,
             accepted: settings.accept,
-            baseline: args.baseline.as_deref().map(read).transpose()?,
+            baseline,
         })
     }
 
     /// The exit status; what it leaves out of account is said on standard error.
     fn exit(&self, document: &Document) -> Result<Exit> {
+        let since = self.baseline.as_ref().map(|older| compare(older, document));
         let decision = decide(
             document,
             &Gate {
                 required: self.required.clone(),
                 is_strict: self.is_strict,
                 accepted: &self.accepted,
-                baseline: self.baseline.as_ref(),
+                since: since.as_ref(),
                 today: jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date(),
             },
         );

@@ -15,6 +15,7 @@
 //! - [`trial`]: each module in children of a zygote, in each [`model::Mode`]: [`model::Trial`]s.
 //! - [`rules`]: evidence to [`model::Judgement`]s. Pure.
 //! - [`report`]: the sorted result, and its JSON document.
+//! - [`diff`]: what changed between two documents.
 //! - [`gate`]: the report to an exit status: what is required, accepted, and was so before; [`settings`] finds
 //!   what a project says of that.
 //! - [`render`]: the report as text.
@@ -31,6 +32,7 @@ pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod command;
+pub mod diff;
 pub mod digest;
 pub mod exit;
 pub mod gate;

@@ -57,12 +57,12 @@ impl Comparison<'_> {
         }
         let is_free_threaded = self.python.is_free_threaded();
         for (rule, wanted, is_due) in [
-            ("declare-slot", &expected.declare_slot, !is_free_threaded),
-            ("declare-gil", &expected.declare_gil, is_free_threaded),
-            ("misread-declaration", &expected.misread_declaration, true),
+            ("declare-slot", expected.declare_slot.as_ref(), !is_free_threaded),
+            ("declare-gil", expected.declare_gil.as_ref(), is_free_threaded),
+            ("misread-declaration", expected.misread_declaration(self.python), true),
         ] {
             let found = module.as_ref().map(|name| answer.finding(name, rule)).unwrap_or_default();
-            let wanted = wanted.as_ref().filter(|_| is_due);
+            let wanted = wanted.filter(|_| is_due);
             let is_as_expected = match wanted {
                 Some(part) => found.contains(part.as_str()),
                 None => found.is_empty(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("model", &[]),
     ("digest", &[]),
     ("app", &["model"]),
@@ -18,9 +18,10 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("rules", &["model", "trial"]),
     ("upgrades", &["image", "installer", "model", "rules", "venv"]),
     ("report", &["model", "rules", "trial"]),
-    ("render", &["digest", "model", "report", "rules", "trial"]),
+    ("diff", &["model", "report"]),
+    ("render", &["diff", "digest", "model", "report", "rules", "trial"]),
     ("exit", &[]),
-    ("gate", &["exit", "model", "report"]),
+    ("gate", &["diff", "exit", "model", "report"]),
     ("settings", &["gate"]),
     ("plan", &["cli", "installer", "model", "trial", "venv"]),
     (
@@ -46,8 +47,8 @@ const LAYERS: [(&str, &[&str]); 21] = [
     (
         "command",
         &[
-            "audit", "cli", "exit", "gate", "image", "manual", "model", "plan", "render", "report", "rules",
-            "serve", "settings", "trial",
+            "audit", "cli", "diff", "exit", "gate", "image", "manual", "model", "plan", "render", "report",
+            "rules", "serve", "settings", "trial",
         ],
     ),
 ];

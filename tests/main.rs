@@ -12,6 +12,7 @@ mod crashes;
 mod declarations;
 mod declarations_elsewhere;
 mod demo;
+mod diff;
 mod directive;
 mod formats;
 mod free_threading;

@@ -46,9 +46,7 @@ fn the_wheel_installs_into_a_clean_virtualenv_and_works_there() {
     let mut build = Command::new(maturin());
     build.args(["build", "--quiet", "--profile", "dev", "--target-dir"]).arg(target);
     ran(build.arg("--out").arg(folder.path()).current_dir(ROOT));
-    let wheels: Vec<PathBuf> =
-        fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
-    let [wheel] = wheels.as_slice() else { panic!("one wheel is expected: {wheels:?}") };
+    let wheel = only_file_in(folder.path());
     let name = wheel.file_name().unwrap().to_string_lossy();
     assert!(name.contains("-py3-none-"), "{name}: it holds a program, so any Python may install it");
 
@@ -56,13 +54,45 @@ fn the_wheel_installs_into_a_clean_virtualenv_and_works_there() {
     let python = &pythons::all().remove(0);
     ran(Command::new(&python.executable).args(["-I", "-m", "venv"]).arg(&venv));
     let pip = ["-I", "-m", "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check"];
-    ran(Command::new(venv.join("bin/python")).args(pip).arg(wheel));
+    ran(Command::new(venv.join("bin/python")).args(pip).arg(&wheel));
     let installed = venv.join("bin/wsgiaudit");
     let version = ran(Command::new(&installed).arg("--version")).stdout;
     assert_eq!(String::from_utf8_lossy(&version), format!("wsgiaudit {}\n", env!("CARGO_PKG_VERSION")));
     let modules = corpus::environment(python);
     let inspected = Command::new(&installed).arg("inspect").arg(modules).output().unwrap().stdout;
     assert!(String::from_utf8_lossy(&inspected).contains("multi-phase"));
+}
+
+/// What an index would hold, and pip builds where no wheel fits.
+#[test]
+fn the_source_distribution_builds_where_nothing_else_of_the_checkout_is() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    ran(Command::new(maturin()).arg("sdist").arg("--out").arg(folder.path()).current_dir(ROOT));
+    let archive = only_file_in(folder.path());
+    // The target folder of the tests has what it depends on, compiled.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let mut build = Command::new(maturin().with_file_name("python"));
+    build.args(["-I", "-m", "pip", "wheel", "--quiet", "--no-index", "--no-build-isolation"]);
+    build.args(["--disable-pip-version-check", "--no-deps", "--wheel-dir"]).arg(folder.path().join("wheels"));
+    build.env("MATURIN_PEP517_ARGS", format!("--profile dev --target-dir {}", target.display()));
+    // As an activated environment: what builds finds maturin there.
+    let path = std::env::var("PATH").unwrap_or_default();
+    build.env("PATH", format!("{}:{path}", maturin().parent().unwrap().display()));
+    ran(build.arg(archive).current_dir(folder.path()));
+    let wheel = only_file_in(&folder.path().join("wheels"));
+    let unpack = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])";
+    ran(Command::new(maturin().with_file_name("python"))
+        .args(["-I", "-c", unpack])
+        .arg(&wheel)
+        .arg(folder.path()));
+    let scripts = format!("wsgiaudit-{}.data/scripts/wsgiaudit", env!("CARGO_PKG_VERSION"));
+    assert!(folder.path().join(scripts).is_file(), "{} holds no program", wheel.display());
+}
+
+fn only_file_in(folder: &Path) -> PathBuf {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "one file is expected: {files:?}");
+    files.remove(0)
 }
 
 #[test]
@@ -74,6 +104,15 @@ fn the_actions_audit_step_reports_its_status_and_summary() {
         assert!(!script.contains("${{"), "an input pasted into a script can run commands: {script}");
     }
     let audit = steps.iter().find(|step| step["id"].as_str() == Some("audit")).unwrap();
+    let step = |runner: &tempfile::TempDir, venv: &Venv, inputs: &[(&str, &str)]| {
+        let at = |name: &str| runner.path().join(name);
+        let mut bash = Command::new("bash");
+        bash.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", audit["run"].as_str().unwrap()]);
+        bash.env("RUNNER_TEMP", runner.path()).current_dir(runner.path()).env("REPORT", "report.json");
+        bash.env("GITHUB_OUTPUT", at("output")).env("GITHUB_STEP_SUMMARY", at("summary"));
+        bash.env("ENVIRONMENT", venv.path());
+        Said::from(bash.envs(inputs.iter().copied()).output().unwrap())
+    };
 
     let runner = tempfile::tempdir().unwrap();
     let at = |name: &str| runner.path().join(name);
@@ -84,12 +123,7 @@ fn the_actions_audit_step_reports_its_status_and_summary() {
         (Venv::new().with("lost-accelerator"), "--strict --jobs 1", 1),
         (Venv::new().with("well-behaved"), "", 0),
     ] {
-        let mut bash = Command::new("bash");
-        bash.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", audit["run"].as_str().unwrap()]);
-        bash.env("RUNNER_TEMP", runner.path()).current_dir(runner.path()).env("REPORT", "report.json");
-        bash.env("GITHUB_OUTPUT", at("output")).env("GITHUB_STEP_SUMMARY", at("summary"));
-        bash.env("ENVIRONMENT", venv.path()).env("ARGUMENTS", arguments);
-        let said = Said::from(bash.output().unwrap()).ended_with(status);
+        let said = step(&runner, &venv, &[("ARGUMENTS", arguments)]).ended_with(status);
         assert!(fs::read_to_string(at("summary")).unwrap().contains(said.out.trim()), "{}", said.out);
         let outputs = fs::read_to_string(at("output")).unwrap();
         assert!(outputs.ends_with(&format!("report=report.json\nstatus={status}\n")), "{outputs}");
@@ -97,6 +131,15 @@ fn the_actions_audit_step_reports_its_status_and_summary() {
             serde_json::from_slice(&fs::read(at("report.json")).unwrap()).unwrap();
         assert_eq!(report["schema"], 1);
     }
+
+    // A baseline, and a form for code scanning beside the document.
+    let venv = Venv::new().with("no-slot");
+    fs::rename(at("report.json"), at("other.json")).unwrap();
+    Wsgiaudit::new().arg(venv.path()).arg("--json").arg(at("old.json")).run().ended_with(1);
+    step(&runner, &venv, &[("BASELINE", "old.json"), ("FORMAT", "sarif"), ("OUTPUT", "audit.sarif")])
+        .ended_with(0);
+    let sarif: serde_json::Value = serde_json::from_slice(&fs::read(at("audit.sarif")).unwrap()).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
 }
 
 #[test]

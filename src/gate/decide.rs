@@ -2,7 +2,8 @@
 
 use jiff::civil::Date;
 
-use super::{Accepted, baseline};
+use super::Accepted;
+use crate::diff::Comparison;
 use crate::exit::Exit;
 use crate::model::{Mode, Verdict};
 use crate::report::Document;
@@ -16,8 +17,8 @@ pub struct Gate<'a> {
     pub is_strict: bool,
     /// What may stand in the way.
     pub accepted: &'a [Accepted],
-    /// An older report: only what is worse than there counts.
-    pub baseline: Option<&'a Document>,
+    /// What changed since an older report: only what is worse than there counts.
+    pub since: Option<&'a Comparison>,
     /// For what expires.
     pub today: Date,
 }
@@ -66,9 +67,13 @@ pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
             }
             sentences.push(format!("no longer accepted since {expires}: {name} in {mode}: {reason}"));
         }
-        if gate.baseline.is_some_and(|older| baseline::was_so(older, name, mode, judged.verdict)) {
-            known += 1;
-            continue;
+        if let Some(since) = gate.since {
+            if !since.is_worse(document, name, mode) {
+                known += 1;
+                continue;
+            }
+            let name = name.unwrap_or("(no distribution)");
+            sentences.push(format!("worse than in the baseline: {name} is {} in {mode}", judged.verdict));
         }
         match judged.verdict {
             Verdict::Unknown => is_open = true,
@@ -84,11 +89,11 @@ pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
     for (accepted, _) in gate.accepted.iter().zip(used).filter(|(_, is_used)| !is_used) {
         sentences.push(format!("an acceptance of {} accepts nothing: take it out", accepted.distribution));
     }
-    if gate.baseline.is_some() {
+    if gate.since.is_some() {
         sentences.push(format!("{known} in the way as in the baseline, and left out of account"));
     }
-    let is_incomplete =
-        gate.required.iter().any(|mode| !is_tried(document, *mode)) || !document.trouble.is_empty();
+    let trouble = gate.since.map_or(&document.trouble, |since| &since.new_trouble);
+    let is_incomplete = gate.required.iter().any(|mode| !is_tried(document, *mode)) || !trouble.is_empty();
     let exit = match (is_in_the_way, is_open || is_incomplete) {
         (true, _) => Exit::InTheWay,
         (false, true) => Exit::Incomplete,

@@ -1,7 +1,6 @@
 //! What decides the exit status: the modes required, what is accepted and until when, and what was so before. Pure.
 
 mod accept;
-mod baseline;
 mod decide;
 mod settings;
 

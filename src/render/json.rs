@@ -1,6 +1,7 @@
 //! The versioned JSON document.
 
 use super::escape::escape_json;
+use crate::diff::Comparison;
 use crate::model::Facts;
 use crate::report::{Declarations, Document};
 use crate::rules::{RULES, Rule};
@@ -11,6 +12,14 @@ use crate::rules::{RULES, Rule};
 /// None that can happen with a document's types; passed on all the same.
 pub fn render(document: &Document) -> serde_json::Result<String> {
     text(document)
+}
+
+/// What changed between two reports.
+///
+/// # Errors
+/// As above.
+pub fn comparison(comparison: &Comparison) -> serde_json::Result<String> {
+    text(comparison)
 }
 
 /// What files declare, by name: the same fields as in the document.

@@ -91,7 +91,7 @@ fn more(count: usize) -> String {
 
 /// Text that is shown as it is: what Markdown, HTML or the forge would act on is encoded, and forges look for
 /// mentions and references outside of `<code>` only.
-fn code(text: &str, most: usize) -> String {
+pub(super) fn code(text: &str, most: usize) -> String {
     if text.is_empty() {
         return String::new();
     }

@@ -3,6 +3,7 @@
 mod answer;
 mod application;
 pub mod details;
+pub mod diff;
 pub mod directive;
 pub mod escape;
 pub mod github;

@@ -45,7 +45,7 @@ pub(crate) struct Case {
     /// The same for `declare-gil`, on a free-threaded build.
     pub(crate) declare_gil: Option<String>,
     /// The same for `misread-declaration`.
-    pub(crate) misread_declaration: Option<String>,
+    misread_declaration: Option<String>,
     #[serde(default)]
     requires: Vec<String>,
     then: Option<Then>,
@@ -101,6 +101,12 @@ impl Case {
                 .find_map(|modes| modes.get(mode).or_else(|| modes.get("every")))
                 .map_or("imported -> ready", String::as_str),
         }
+    }
+
+    /// What its `misread-declaration` finding must say: slots have other numbers since 3.15.
+    pub(crate) fn misread_declaration(&self, python: &Python) -> Option<&String> {
+        let here = self.on.get(&python.version).and_then(|table| table.get("misread-declaration"));
+        here.or(self.misread_declaration.as_ref())
     }
 
     /// Whether this Python can import what the case is about.

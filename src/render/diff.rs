@@ -1,0 +1,143 @@
+//! A comparison of two reports, in words.
+
+use std::fmt::Write;
+
+use super::answer::distributions;
+use super::escape::escape_within;
+use super::markdown::code;
+use crate::diff::{Change, Comparison, Direction, InMode, RootChange, Step};
+use crate::model::{Mode, Verdict};
+use crate::report::v1::Python;
+
+/// How many lines a section has before the rest is counted.
+const MOST: usize = 100;
+
+/// For a terminal.
+pub fn text(comparison: &Comparison) -> String {
+    Form { heading: "", after_heading: ":", after_answer: "", string: escape_within }.write(comparison)
+}
+
+/// For a comment on a pull request.
+pub fn markdown(comparison: &Comparison) -> String {
+    Form { heading: "### ", after_heading: "\n", after_answer: "\n", string: code }.write(comparison)
+}
+
+/// How headings and strings from strangers are written.
+struct Form {
+    heading: &'static str,
+    after_heading: &'static str,
+    after_answer: &'static str,
+    string: fn(&str, usize) -> String,
+}
+
+impl Form {
+    fn write(&self, comparison: &Comparison) -> String {
+        let mut text = String::new();
+        if comparison.old != comparison.new {
+            let python = |python: &Option<Python>| match python {
+                Some(python) => (self.string)(&format!("{} ({})", python.python, python.abi), 80),
+                None => "none".to_owned(),
+            };
+            let _ = writeln!(text, "Python {} -> {}\n", python(&comparison.old), python(&comparison.new));
+        }
+        for (direction, title) in [
+            (Direction::Worse, "Worse"),
+            (Direction::Better, "Better"),
+            (Direction::Other, "Otherwise changed"),
+        ] {
+            let all = comparison.applications.iter().chain(&comparison.distributions);
+            let lines = all.filter(|each| each.direction() == direction).map(|each| self.change(each));
+            text += &self.section(title, lines.collect());
+        }
+        let roots = |all: &[RootChange]| all.iter().map(|root| self.root(root)).collect();
+        text += &self.section("New root causes", roots(&comparison.new_roots));
+        text += &self.section("Root causes gone", roots(&comparison.gone_roots));
+        let trouble = comparison.new_trouble.iter().map(|each| format!("- {}\n", (self.string)(each, 300)));
+        text += &self.section("Incomplete, and was not before", trouble.collect());
+        for (mode, sum) in &comparison.modes {
+            let _ = writeln!(text, "{}{}", answer(*mode, sum), self.after_answer);
+        }
+        text
+    }
+
+    fn section(&self, title: &str, lines: Vec<String>) -> String {
+        if lines.is_empty() {
+            return String::new();
+        }
+        let mut text = format!("{}{title}{}\n", self.heading, self.after_heading);
+        text.extend(lines.iter().take(MOST).map(String::as_str));
+        if lines.len() > MOST {
+            let _ = writeln!(text, "- and {} more: --format json has all", lines.len() - MOST);
+        }
+        text + "\n"
+    }
+
+    /// `- numpy 2.4.0 -> 2.5.5`, and below it a line for each mode.
+    fn change(&self, change: &Change) -> String {
+        let version = |version: &String| (self.string)(version, 40);
+        let versions = match (&change.from, &change.to) {
+            (Some(from), Some(to)) if from == to => version(to),
+            (Some(from), Some(to)) => format!("{} -> {}", version(from), version(to)),
+            (None, Some(to)) => format!("{} (new)", version(to)),
+            (Some(from), None) => format!("{} (removed)", version(from)),
+            (None, None) => String::new(),
+        };
+        let name = change.name.as_deref().map(|name| (self.string)(name, 80));
+        let name = name.unwrap_or_else(|| "(no distribution)".to_owned());
+        let mut text = format!("- {name} {versions}").trim_end().to_owned() + "\n";
+        if change.to.is_some() {
+            for (mode, step) in &change.modes {
+                let _ = writeln!(text, "  - {mode}: {}", self.step(step));
+            }
+        }
+        text
+    }
+
+    /// `ready -> blocked: needs ...`
+    fn step(&self, step: &Step) -> String {
+        let name = |verdict: Option<Verdict>| verdict.map_or("not tried", Verdict::name);
+        let verdicts = match (step.from, step.to) {
+            (from, to) if from == to => format!("{} as before", name(to)),
+            (None, to) => name(to).to_owned(),
+            (from, to) => format!("{} -> {}", name(from), name(to)),
+        };
+        let told = |reason: &str| (self.string)(reason, 300);
+        let reasons = match (step.from_reason.as_str(), step.to_reason.as_str()) {
+            ("", "") => String::new(),
+            (was, "") => format!(" (was: {})", told(was)),
+            (was, is) if was != is && !was.is_empty() && step.from == step.to => {
+                format!(": {} (was: {})", told(is), told(was))
+            }
+            (_, is) => format!(": {}", told(is)),
+        };
+        let modules = match step.worse_modules.as_slice() {
+            [] => String::new(),
+            modules => format!("; worse in it: {}", told(&modules.join(", "))),
+        };
+        verdicts + &reasons + &modules
+    }
+
+    fn root(&self, root: &RootChange) -> String {
+        let owner = root.distribution.as_deref().map(|name| (self.string)(name, 80));
+        let owner = owner.unwrap_or_else(|| "the standard library, or no distribution".to_owned());
+        let (module, what) = ((self.string)(&root.module, 100), (self.string)(&root.what, 200));
+        let blocks = match root.blocks {
+            0 => String::new(),
+            count => format!(" (blocks {count} more)"),
+        };
+        format!("- {}: {owner}: {module}: {what}{blocks}\n", root.mode)
+    }
+}
+
+/// What it comes to in one mode.
+fn answer(mode: Mode, sum: &InMode) -> String {
+    let now = distributions(sum.in_the_way_now);
+    if sum.from.is_none() {
+        return format!("{mode}: {now} in the way; the earlier report did not ask, so all of it is new.");
+    }
+    let worse = if sum.worse == 0 { "nothing".to_owned() } else { distributions(sum.worse) };
+    format!(
+        "{mode}: {worse} got worse, {} better; {now} in the way, {} before.",
+        sum.better, sum.in_the_way_before
+    )
+}

@@ -3,13 +3,14 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use walkdir::WalkDir;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use crate::support::command::Wsgiaudit;
+use crate::support::command::{Said, Wsgiaudit, program};
 use crate::support::venv::Venv;
 
 fn module(file: &Path, python: &Venv) -> Wsgiaudit {
@@ -95,6 +96,21 @@ fn a_wheel_is_unpacked_and_tried() {
     let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
     assert_eq!(report["distributions"][0]["name"], "corpus-well-behaved");
     assert_eq!(report["distributions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_step_in_readme_tests_the_wheel_that_was_built() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let step = readme.lines().find_map(|line| line.strip_prefix("- run: pip install wsgiaudit && ")).unwrap();
+    let (folder, empty) = (tempfile::tempdir().unwrap(), Venv::new());
+    fs::create_dir(folder.path().join("dist")).unwrap();
+    for (case, status) in [("well-behaved", 0), ("no-slot", 1)] {
+        wheel(&Venv::new().with(case), &folder.path().join("dist"), &[]);
+        let path = format!("{}:/usr/bin:/bin", program().parent().unwrap().display());
+        let mut bash = Command::new("bash");
+        bash.args(["-e", "-c", step]).env("PATH", path).env("VIRTUAL_ENV", empty.path());
+        Said::from(bash.current_dir(folder.path()).output().unwrap()).ended_with(status);
+    }
 }
 
 #[test]

@@ -30,3 +30,8 @@ fn a_crash_is_placed_in_a_file_and_a_function_with_the_stack_that_led_there() {
 fn what_did_not_crash_has_no_crash() {
     assert_eq!(own_gil("no-slot", "no_slot")["outcome"]["crash"], Value::Null);
 }
+
+#[test]
+fn two_audits_tell_the_same_of_a_crash() {
+    assert_eq!(own_gil("crash-in-exec", "crash_in_exec"), own_gil("crash-in-exec", "crash_in_exec"));
+}

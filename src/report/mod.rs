@@ -1,5 +1,6 @@
 //! The sorted result of an audit: everything that a person or a machine is shown is rendered from it.
 
+mod addresses;
 mod application;
 mod assemble;
 mod blockers;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Document;
+use super::{Document, addresses};
 
 /// Folders, each with the name that stands for it in a document.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ impl Places {
         self.0.iter().filter_map(shown).collect()
     }
 
-    /// The document with `{name}` for each of these folders.
+    /// The document with `{name}` for each of these folders, and without addresses.
     ///
     /// # Errors
     /// None that can happen with a document's types; passed on all the same.
@@ -51,7 +51,8 @@ impl Places {
         }
         // The longest first: one place may lie in another.
         pairs.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-        replace(document, |text| pairs.iter().fold(text, |text, (path, name)| whole(&text, path, name)))
+        let named = |text: String| pairs.iter().fold(text, |text, (path, name)| whole(&text, path, name));
+        replace(document, |text| addresses::hide(&named(text)))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::{Mode, Verdict};
 
 /// The result of an audit. All but the header depends on what was audited alone: the same environment gives
 /// the same bytes, wherever it lies. Folders of the machine stand as `{environment}` and the like; the header
-/// tells what they are.
+/// tells what they are. An address that differs in each run stands as `0x?`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Document {
     /// The schema's number: 1.

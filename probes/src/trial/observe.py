@@ -69,6 +69,7 @@ def denied_behind(error):
 
 
 create_dynamic, exec_dynamic = _imp.create_dynamic, _imp.exec_dynamic
+create_builtin = _imp.create_builtin
 
 
 def failed(name, error):
@@ -112,7 +113,18 @@ def execute(module):
     return result
 
 
-_imp.create_dynamic, _imp.exec_dynamic = create, execute
+def create_from_within(spec):
+    """A module that is built into the interpreter can be refused too: faulthandler is."""
+    try:
+        return create_builtin(spec)
+    except BaseException as error:
+        name = str(spec.name)
+        record("loading", name, str(spec.origin), *importing_now(sys._getframe(1)))
+        failed(name, error)
+        raise
+
+
+_imp.create_dynamic, _imp.exec_dynamic, _imp.create_builtin = create, execute, create_from_within
 
 
 def bring(name):

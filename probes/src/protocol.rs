@@ -50,6 +50,9 @@ pub(crate) enum Interpreters {
     OwnGilUnchecked,
     /// Legacy sub-interpreters of a free-threaded build, with CPython's check of declarations.
     FreeThreadedGroup,
+    /// Sub-interpreters with a GIL each, where functions of the modules loaded are called, and only the use of
+    /// another interpreter's objects counts.
+    OwnGilCalled,
     /// The main one, with several threads that import and use the subject at the same time.
     Storm,
     /// The main one, where the subject's shared object alone is loaded and its module created, not executed:
@@ -152,6 +155,15 @@ pub(crate) enum Event {
         /// The first of them.
         objects: Vec<Shared>,
     },
+    /// The data of shared objects keeps objects of one interpreter while another one lives.
+    Kept {
+        /// Whether the other one has used them: then the trial is over.
+        used: bool,
+        /// How many there are.
+        count: usize,
+        /// The first of them.
+        objects: Vec<Kept>,
+    },
     /// Threads of these names would outlive the interpreter that is to end.
     ThreadsLeft(Vec<String>),
     /// The probe itself failed. Says nothing about the subject.
@@ -200,6 +212,19 @@ pub(crate) struct Shared {
     pub(crate) first: String,
     /// The way to it in B.
     pub(crate) second: String,
+}
+
+/// An object that the data of a shared object keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// Its type's name; of a type its own.
+    pub(crate) kind: String,
+    /// Whether it is a type.
+    pub(crate) is_type: bool,
+    /// The shared object.
+    pub(crate) file: String,
+    /// The address there of what points at it, by the file's own count.
+    pub(crate) offset: u64,
 }
 
 /// An exception as the probe saw it.

@@ -38,5 +38,5 @@ pub use naming::stem;
 pub use siblings::{inspect_file, kind_of_file};
 pub use source::{Opened, Source};
 pub use survey::survey;
-pub use symbols::symbol_at;
+pub use symbols::{symbol_at, symbol_at_address};
 pub use wheel::inspect_wheel;

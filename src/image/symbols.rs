@@ -15,6 +15,17 @@ pub fn symbol_at(path: &Path, offset: u64) -> Option<String> {
         let inside = offset.checked_sub(start).filter(|inside| *inside < size)?;
         segment.address().checked_add(inside)
     })?;
+    at(&file, address)
+}
+
+/// The function or variable that holds the byte at this address of a file, as the file itself counts; `None` as
+/// above.
+pub fn symbol_at_address(path: &Path, address: u64) -> Option<String> {
+    let cache = ReadCache::new(File::open(path).ok()?);
+    at(&object::File::parse(&cache).ok()?, address)
+}
+
+fn at<'d>(file: &object::File<'d, &'d ReadCache<File>>, address: u64) -> Option<String> {
     let holds = |symbol: &object::Symbol<'_, '_, _>| {
         address.checked_sub(symbol.address()).is_some_and(|inside| inside < symbol.size())
     };

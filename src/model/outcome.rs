@@ -213,6 +213,8 @@ pub struct Trial {
     pub printed: String,
     /// Where it crashed, if a fatal signal ended it.
     pub crash: Option<Crash>,
+    /// Objects of one interpreter that the data of a shared object kept while another ran: no use of them was seen.
+    pub kept: Vec<SharedObject>,
     /// What had to be imported first for the subject to import at all.
     pub after: Option<String>,
     /// The subject whose trial loaded this one too, and so answers for it. It was not imported by itself.
@@ -229,6 +231,7 @@ impl Trial {
             loads: Vec::new(),
             printed: String::new(),
             crash: None,
+            kept: Vec::new(),
             after: None,
             through: None,
         }

@@ -112,6 +112,9 @@ fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
     if let Some(judgement) = switches_gil_on(case, trial).filter(|_| trial.mode.is_free_threaded()) {
         return judgement;
     }
+    if let Some(object) = trial.kept.first() {
+        return Judgement::plain(Verdict::Unknown, words::kept(object, trial.kept.len()));
+    }
     let lost = lost(case, trial, control);
     let refused = trial.loads.iter().find_map(|load| {
         let error = load.result.as_ref()?.as_ref().err()?;

@@ -96,6 +96,15 @@ pub(super) fn did(trial: &Trial, facts: Option<&Facts>) -> String {
     }
 }
 
+/// What is kept though nobody was seen to use it.
+pub(super) fn kept(object: &SharedObject, count: usize) -> String {
+    let more = match count {
+        0 | 1 => String::new(),
+        more => format!(" and {} more", more - 1),
+    };
+    format!("keeps {}{more} of one interpreter for all: not seen to be used by another", shared(object))
+}
+
 /// A shared object, with the way to it.
 fn shared(object: &SharedObject) -> String {
     let what = match (object.is_type, object.is_static) {

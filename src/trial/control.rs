@@ -150,6 +150,7 @@ pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, left: Le
         loads: reading.loads,
         printed: left.printed,
         crash: left.crash,
+        kept: reading.kept,
         after: None,
         through: None,
     };

@@ -87,6 +87,11 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Whether trials run in the sandbox.
+    pub(super) fn is_confined(&self) -> bool {
+        self.setup.limits.sandbox
+    }
+
     /// Whether every trial so far had shared memory.
     pub(super) fn has_shared_memory(&self) -> bool {
         self.has_shared_memory

@@ -113,6 +113,7 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
             | Event::Error { .. }
             | Event::ThreadsLeft(_)
             | Event::Shared { .. }
+            | Event::Kept { .. }
             | Event::Broken(_)
             | Event::Done => None,
         })

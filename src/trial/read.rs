@@ -1,8 +1,10 @@
 //! From what the two witnesses say to an outcome. Pure: the record's events and how the process ended.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use super::protocol::{End, Event, Exception, Shared, Step};
+use super::protocol::{End, Event, Exception, Kept, Shared, Step};
+use crate::image::symbol_at_address;
 use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, PythonError, Refuser, Running, SharedObject};
 
 /// What is left of a trial: both witnesses.
@@ -20,6 +22,8 @@ pub(super) struct Reading {
     pub(super) outcome: Outcome,
     pub(super) importing: Option<String>,
     pub(super) loads: Vec<Load>,
+    /// What the data of shared objects kept, though nobody was seen to use it.
+    pub(super) kept: Vec<SharedObject>,
     /// Whether it happened in the sandbox.
     pub(super) is_confined: bool,
 }
@@ -39,12 +43,17 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Error { .. }
         | Event::ThreadsLeft(_)
         | Event::Shared { .. }
+        | Event::Kept { .. }
         | Event::Broken(_)
         | Event::Confined
         | Event::Done => None,
     });
     let outcome = outcome(mode, evidence, &loads, loads_in_control);
-    Reading { outcome, importing, loads, is_confined: is_confined(evidence) }
+    let kept = evidence.events.iter().filter_map(|event| {
+        if let Event::Kept { used: false, objects, .. } = event { Some(objects) } else { None }
+    });
+    let kept = kept.flatten().map(|object| kept_object(object, &loads)).collect();
+    Reading { outcome, importing, loads, kept, is_confined: is_confined(evidence) }
 }
 
 fn is_confined(evidence: &Evidence) -> bool {
@@ -81,6 +90,10 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
             count: *count,
             objects: objects.iter().map(|object| shared(object, loads)).collect(),
         },
+        (Some(Event::Kept { used: true, count, objects }), Some(End::Exit(0))) => Outcome::Shares {
+            count: *count,
+            objects: objects.iter().map(|object| kept_object(object, loads)).collect(),
+        },
         (Some(Event::Error { load, denied, error }), None | Some(End::Exit(0))) => {
             let failed = failed(mode, place, load.as_deref(), error, loads, in_control);
             let is_cpythons = matches!(failed, Outcome::Refused { by: Refuser::CPython, .. });
@@ -111,6 +124,26 @@ fn shared(object: &Shared, loads: &[Load]) -> SharedObject {
         is_static: object.file.is_some(),
         module: by_file.or_else(by_name).map(|load| load.name.clone()),
         ways: [object.first.clone(), object.second.clone()],
+    }
+}
+
+/// An object that only C reaches, and the module whose data, or whose library's, keeps it.
+fn kept_object(object: &Kept, loads: &[Load]) -> SharedObject {
+    let path = Path::new(&object.file);
+    let module = loads.iter().find(|load| load.path == object.file).map(|load| load.name.clone());
+    let file = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let whose = module.clone().unwrap_or_else(file);
+    let what = match symbol_at_address(path, object.offset) {
+        Some(name) => format!("C static {name} of {whose}"),
+        None => format!("C data of {whose} at {:#x}", object.offset),
+    };
+    let way = format!("{what} -> {}", object.kind);
+    SharedObject {
+        kind: object.kind.clone(),
+        is_type: object.is_type,
+        is_static: false,
+        module,
+        ways: [way.clone(), way],
     }
 }
 
@@ -172,6 +205,7 @@ fn place(events: &[Event]) -> Place {
         | Event::Error { .. }
         | Event::ThreadsLeft(_)
         | Event::Shared { .. }
+        | Event::Kept { .. }
         | Event::Broken(_)
         | Event::Confined
         | Event::Done => None,
@@ -222,6 +256,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
             | Event::Error { .. }
             | Event::ThreadsLeft(_)
             | Event::Shared { .. }
+            | Event::Kept { .. }
             | Event::Broken(_)
             | Event::Confined
             | Event::Done => {

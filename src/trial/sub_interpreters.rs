@@ -24,7 +24,7 @@ pub(super) fn run(
         Interpreters::Storm => Mode::FreeThreaded,
         Interpreters::FreeThreadedGroup => Mode::FreeThreadedGroup,
         Interpreters::SharedGil => Mode::SharedGil,
-        Interpreters::OwnGil | Interpreters::OwnGilUnchecked => Mode::OwnGil,
+        Interpreters::OwnGil | Interpreters::OwnGilUnchecked | Interpreters::OwnGilCalled => Mode::OwnGil,
     };
     let in_control = |subject: &Subject| control.get(&subject.name, Mode::Main);
     let mut known = Known { mode, place, trials: Trials::default(), failing: BTreeSet::new() };
@@ -125,8 +125,25 @@ impl Known {
     }
 
     fn attempt(&self, desk: &mut Desk<'_>, subject: &Subject, after: Option<&str>, control: &Trial) -> Tried {
+        let tried = self.attempt_in(desk, self.place, subject, after, control);
+        if !passes(&tried.trial) || tried.trial.kept.is_empty() || !desk.is_confined() {
+            return tried;
+        }
+        // Its statics keep what nobody was seen to use: is it used when its functions are called?
+        let called = self.attempt_in(desk, Interpreters::OwnGilCalled, subject, after, control);
+        if matches!(called.trial.outcome, Outcome::Shares { .. }) { called } else { tried }
+    }
+
+    fn attempt_in(
+        &self,
+        desk: &mut Desk<'_>,
+        place: Interpreters,
+        subject: &Subject,
+        after: Option<&str>,
+        control: &Trial,
+    ) -> Tried {
         let own = subject.name.clone();
-        match desk.attempt(self.place, after.as_slice(), &subject.name) {
+        match desk.attempt(place, after.as_slice(), &subject.name) {
             Ok(attempt) => {
                 let in_control = control.loaded().map(|load| load.name.clone()).collect();
                 let reading = read(self.mode, &attempt.evidence, &in_control);

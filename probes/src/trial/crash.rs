@@ -11,8 +11,12 @@ use std::path::Path;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-/// The signals that `faulthandler` handles too (CPython, `Modules/faulthandler.c`).
-const FATAL: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
+use super::watch;
+
+/// The signals that `faulthandler` handles too (CPython, `Modules/faulthandler.c`),
+/// and the one of a watch.
+const HANDLED: [c_int; 6] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP];
 
 /// The process on trial: what it forks inherits the handlers, and must not write over its record.
 static WATCHED: AtomicI32 = AtomicI32::new(0);
@@ -21,13 +25,13 @@ static WATCHED: AtomicI32 = AtomicI32::new(0);
 static CRASH: AtomicPtr<libc::c_char> = AtomicPtr::new(null_mut());
 static STACK: AtomicPtr<libc::c_char> = AtomicPtr::new(null_mut());
 
-/// The handlers below ours, in the order of [`FATAL`].
-struct Below(UnsafeCell<[MaybeUninit<libc::sigaction>; FATAL.len()]>);
+/// The handlers below ours, in the order of [`HANDLED`].
+struct Below(UnsafeCell<[MaybeUninit<libc::sigaction>; HANDLED.len()]>);
 
 // SAFETY: written in `watch`, before another thread exists; after that only read.
 unsafe impl Sync for Below {}
 
-static BELOW: Below = Below(UnsafeCell::new([const { MaybeUninit::uninit() }; FATAL.len()]));
+static BELOW: Below = Below(UnsafeCell::new([const { MaybeUninit::uninit() }; HANDLED.len()]));
 
 /// Has a fatal signal of this process fill these two files. They are made now: what is on trial may not make
 /// files beside its home.
@@ -50,7 +54,7 @@ pub(super) fn watch(crash: &Path, stack: &Path) -> std::io::Result<()> {
         let mut action: libc::sigaction = zeroed();
         action.sa_sigaction = handler as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        for (signal, below) in FATAL.iter().zip(&mut *BELOW.0.get()) {
+        for (signal, below) in HANDLED.iter().zip(&mut *BELOW.0.get()) {
             libc::sigaction(*signal, &raw const action, below.as_mut_ptr());
         }
     }
@@ -71,10 +75,13 @@ pub(crate) fn spare_stack() {
 extern "C" fn on_fatal_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel's arguments; system calls on our own files; paths and handlers set by `watch`.
     unsafe {
+        if watch::on_signal(signal, info, context) {
+            return;
+        }
         if libc::getpid() == WATCHED.load(Ordering::Relaxed) {
             write_record(signal, info, context);
         }
-        if let Some(index) = FATAL.iter().position(|fatal| *fatal == signal) {
+        if let Some(index) = HANDLED.iter().position(|handled| *handled == signal) {
             libc::sigaction(signal, (*BELOW.0.get())[index].as_ptr(), null_mut());
         }
         // Blocked until the handler returns; then it reaches the handler below.

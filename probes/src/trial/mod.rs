@@ -3,6 +3,7 @@
 mod child;
 mod crash;
 mod definition;
+mod kept;
 mod limits;
 mod observe;
 mod record;
@@ -11,6 +12,7 @@ mod sharing;
 mod steps;
 mod storm;
 mod supervise;
+mod watch;
 pub(crate) mod zygote;
 
 pub(crate) use crash::spare_stack;

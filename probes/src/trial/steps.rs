@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::child::give_up;
+use super::kept::{Before, Kept};
 use super::observe::Observer;
 use super::sharing::{self, Heap, Leak};
-use super::{record, storm};
+use super::{kept, record, storm};
 use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
@@ -19,7 +20,7 @@ pub(super) fn run(order: &Order) -> bool {
         Interpreters::FreeThreadedGroup => in_sub_interpreters(order, interpreter::shared_gil(true)),
         Interpreters::Storm => storm::run(order),
         Interpreters::Created => storm::create_only(order),
-        Interpreters::OwnGil | Interpreters::OwnGilUnchecked => {
+        Interpreters::OwnGil | Interpreters::OwnGilUnchecked | Interpreters::OwnGilCalled => {
             in_sub_interpreters(order, interpreter::OWN_GIL)
         }
     };
@@ -46,10 +47,13 @@ fn in_main(order: &Order) -> bool {
 fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
     // SAFETY: the caller's promise.
-    let before = is_apart(config).then(|| unsafe { Heap::walk(&[]) }.unwrap_or_else(|error| give_up(&error)));
+    let before = is_apart(config).then(|| unsafe { Before::look() }.unwrap_or_else(|error| give_up(&error)));
     // SAFETY: the caller's thread state is left for as long as other threads run interpreters.
     let main = unsafe { python::PyEval_SaveThread() };
-    let passed = lives(&order, config, before);
+    let passed = match &before {
+        Some(before) if order.place == Interpreters::OwnGilCalled => kept::call(&order, config, before),
+        before => lives(&order, config, before.as_ref()),
+    };
     // SAFETY: the thread state left above.
     unsafe { python::PyEval_RestoreThread(main) };
     passed
@@ -60,17 +64,21 @@ fn is_apart(config: PyInterpreterConfig) -> bool {
     config.gil == python::OWN_GIL
 }
 
-/// `before`: what the main interpreter could reach before the trial, where the heaps are to be compared.
-fn lives(order: &Arc<Order>, config: PyInterpreterConfig, before: Option<Heap>) -> bool {
+/// `before`: how it was before the trial, where the heaps are to be compared.
+fn lives(order: &Arc<Order>, config: PyInterpreterConfig, before: Option<&Arc<Before>>) -> bool {
     let a = Life::begin("A", config);
     if !a.import(order) {
         return false;
     }
+    let kept = before.map(|before| Kept::by(&a, before));
     let b = Life::begin("B", config);
-    if !b.import(order) {
+    if !b.import_watched(order, kept.as_ref()) {
         return false;
     }
     if before.is_some_and(|before| share(&a, &b, order, before)) {
+        return false;
+    }
+    if before.zip(kept).is_some_and(|(before, kept)| kept.is_used(&a, &b, order, before)) {
         return false;
     }
     if !b.end() {
@@ -85,11 +93,11 @@ fn lives(order: &Arc<Order>, config: PyInterpreterConfig, before: Option<Heap>) 
 }
 
 /// Shared objects whose ways are told.
-const TOLD: usize = 12;
+pub(super) const TOLD: usize = 12;
 
 /// Records what both interpreters can reach and CPython does not share by itself; whether there is any. Then
 /// the trial is over: what comes of it is anybody's guess.
-fn share(a: &Life, b: &Life, order: &Arc<Order>, before: Heap) -> bool {
+fn share(a: &Life, b: &Life, order: &Arc<Order>, before: &Arc<Before>) -> bool {
     step("B", Step::Compare);
     let first = a.walk(order);
     let (leaks, second) = b.leaks(order, first, before);
@@ -115,21 +123,27 @@ fn share(a: &Life, b: &Life, order: &Arc<Order>, before: Heap) -> bool {
 }
 
 /// One interpreter's life within the protocol.
-struct Life {
-    name: &'static str,
-    interpreter: Interpreter,
+pub(super) struct Life {
+    pub(super) name: &'static str,
+    pub(super) interpreter: Interpreter,
 }
 
 impl Life {
-    fn begin(name: &'static str, config: PyInterpreterConfig) -> Self {
+    pub(super) fn begin(name: &'static str, config: PyInterpreterConfig) -> Self {
         step(name, Step::Start);
         let interpreter = Interpreter::start(config)
             .unwrap_or_else(|error| give_up(&format!("interpreter {name}: {error}")));
         Self { name, interpreter }
     }
 
-    fn import(&self, order: &Arc<Order>) -> bool {
+    pub(super) fn import(&self, order: &Arc<Order>) -> bool {
+        self.import_watched(order, None)
+    }
+
+    /// Imports while the use of what is kept is watched.
+    pub(super) fn import_watched(&self, order: &Arc<Order>, kept: Option<&Kept>) -> bool {
         let (name, order) = (self.name, Arc::clone(order));
+        let watch = kept.map(Kept::to_be_watched).unwrap_or_default();
         let imported = self.interpreter.run(move || {
             // SAFETY: a job runs with its interpreter's GIL held. The observer is dropped there too, in `end`.
             unsafe {
@@ -137,7 +151,7 @@ impl Life {
                     python::run(c"import _imp; _imp._override_multi_interp_extensions_check(-1)");
                 }
                 let observer = install(name);
-                let imported = import(name, &observer, &order);
+                let imported = watch.during(|| import(name, &observer, &order));
                 KEPT.set(Some(observer));
                 imported
             }
@@ -162,13 +176,13 @@ impl Life {
     }
 
     /// What it shares with the interpreter of the other heap, and the ways there.
-    fn leaks(&self, order: &Arc<Order>, there: Heap, before: Heap) -> (Vec<Leak>, Vec<String>) {
-        let subject = order.subject.clone();
+    fn leaks(&self, order: &Arc<Order>, there: Heap, before: &Arc<Before>) -> (Vec<Leak>, Vec<String>) {
+        let (subject, before) = (order.subject.clone(), Arc::clone(before));
         self.ask(move |observer| {
             // SAFETY: a job runs with its interpreter's GIL held; the other's thread waits for a job.
             unsafe {
                 let here = walk(observer, subject)?;
-                let leaks = sharing::leaks(&here, &there, &before)?;
+                let leaks = sharing::leaks(&here, &there, &before.heap)?;
                 let ways = leaks.iter().take(TOLD).map(|leak| sharing::path(&here, leak.address)).collect();
                 Ok((leaks, ways))
             }
@@ -202,7 +216,7 @@ impl Life {
     }
 
     /// Calls the interpreter's observer, on its thread.
-    fn ask<R: Send + 'static>(
+    pub(super) fn ask<R: Send + 'static>(
         &self,
         question: impl FnOnce(&Observer) -> Result<R, String> + Send + 'static,
     ) -> R {

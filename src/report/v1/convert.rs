@@ -170,6 +170,7 @@ fn outcome(trial: &Trial) -> Outcome {
         failed_loads: trial.loads.iter().filter_map(failed_load).collect(),
         printed: trial.printed.clone(),
         crash: trial.crash.as_ref().map(crash),
+        kept: trial.kept.iter().map(shared).collect(),
         ..Outcome::default()
     };
     match &trial.outcome {
@@ -211,16 +212,7 @@ fn outcome(trial: &Trial) -> Outcome {
             kind: "shares".to_owned(),
             place: Some(Place::SecondInterpreter.name().to_owned()),
             module: objects.iter().find_map(|object| object.module.clone()),
-            shared: objects
-                .iter()
-                .map(|object| Shared {
-                    kind: object.kind.clone(),
-                    is_type: object.is_type,
-                    is_static: object.is_static,
-                    module: object.module.clone(),
-                    ways: object.ways.clone(),
-                })
-                .collect(),
+            shared: objects.iter().map(shared).collect(),
             text: Some(format!("objects that both interpreters reach: {count}")),
             ..base
         },
@@ -240,6 +232,16 @@ fn outcome(trial: &Trial) -> Outcome {
             }),
             ..base
         },
+    }
+}
+
+fn shared(object: &model::SharedObject) -> Shared {
+    Shared {
+        kind: object.kind.clone(),
+        is_type: object.is_type,
+        is_static: object.is_static,
+        module: object.module.clone(),
+        ways: object.ways.clone(),
     }
 }
 

@@ -41,6 +41,9 @@ pub struct Outcome {
     /// Objects that both interpreters reach: at most some, `text` has the number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared: Vec<Shared>,
+    /// Objects of one interpreter that C data keeps for all, where no other interpreter was seen to use them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Shared>,
 }
 
 /// An object that both interpreters reach, and the way to it in each.

@@ -179,7 +179,7 @@ impl Functions {
 ///
 /// # Safety
 /// The thread holds the GIL.
-unsafe fn tracked() -> Result<Object, String> {
+pub(super) unsafe fn tracked() -> Result<Object, String> {
     // SAFETY: references are checked before use.
     unsafe {
         let collector = Object::new(python::PyImport_ImportModule(c"gc".as_ptr()));

@@ -5,7 +5,10 @@ mod heap;
 mod images;
 mod owner;
 mod path;
+mod statics;
 
 pub(super) use heap::Heap;
+pub(super) use images::Images;
 pub(super) use owner::{Leak, leaks};
 pub(super) use path::path;
+pub(super) use statics::{Foreign, Keeper, Statics, addresses, is_in, writable};

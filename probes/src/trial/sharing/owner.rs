@@ -30,7 +30,7 @@ pub(in crate::trial) struct Leak {
 pub(in crate::trial) unsafe fn leaks(here: &Heap, there: &Heap, before: &Heap) -> Result<Vec<Leak>, String> {
     // SAFETY: the caller's promise: every address is that of a living object.
     unsafe {
-        let owner = Owner { images: Images::loaded(), before, count: getrefcount()? };
+        let owner = Owner::new(Images::loaded(), before)?;
         let foreign: Vec<(usize, Option<usize>)> = here
             .shared_with(there)
             .map(|(address, from)| Ok((address, from, owner.is_cpythons(address)?)))
@@ -55,7 +55,7 @@ pub(in crate::trial) unsafe fn leaks(here: &Heap, there: &Heap, before: &Heap) -
 }
 
 /// Knows what is CPython's.
-struct Owner<'a> {
+pub(super) struct Owner<'a> {
     images: Images,
     before: &'a Heap,
     /// `sys.getrefcount`.
@@ -66,12 +66,21 @@ struct Owner<'a> {
 /// own state, whatever file it lies in.
 const STATIC_BUILTIN: std::ffi::c_ulong = 1 << 1;
 
-impl Owner<'_> {
+impl<'a> Owner<'a> {
+    /// For the shared objects loaded, and what the main interpreter could reach when nothing was loaded yet.
+    ///
+    /// # Safety
+    /// The thread holds a GIL.
+    pub(super) unsafe fn new(images: Images, before: &'a Heap) -> Result<Self, String> {
+        // SAFETY: the caller's promise.
+        Ok(Self { images, before, count: unsafe { getrefcount() }? })
+    }
+
     /// Whether CPython shares this object by itself.
     ///
     /// # Safety
     /// A living object; the thread holds a GIL.
-    unsafe fn is_cpythons(&self, address: usize) -> Result<bool, String> {
+    pub(super) unsafe fn is_cpythons(&self, address: usize) -> Result<bool, String> {
         if self.images.is_cpythons(address) {
             return Ok(true);
         }
@@ -126,7 +135,7 @@ impl Owner<'_> {
     }
 
     /// The name of an object's type; of a type its own.
-    unsafe fn kind(&self, address: usize) -> String {
+    pub(super) unsafe fn kind(&self, address: usize) -> String {
         let object = address as *mut PyObject;
         // SAFETY: a living object.
         unsafe {
@@ -144,7 +153,7 @@ impl Owner<'_> {
     }
 }
 
-unsafe fn is_type(object: *mut PyObject) -> bool {
+pub(super) unsafe fn is_type(object: *mut PyObject) -> bool {
     // SAFETY: a living object.
     unsafe { python::is_a(object, python::Py_TPFLAGS_TYPE_SUBCLASS) }
 }

@@ -181,11 +181,11 @@ fn is_a_count(word: u64) -> bool {
     overflow == 0 && (low >= 1 << 30 || (1..1 << 20).contains(&low))
 }
 
-/// Types whose objects need not be tracked: CPython's own, which lie in its data.
+/// Types whose objects need not be tracked: CPython's own, which lie in its data. Not the tuple: the one that the
+/// main interpreter makes for a `_PyArg_Parser` is untracked by its next collection.
 fn cpythons_types() -> HashSet<usize> {
     [
         &raw const python::PyDict_Type,
-        &raw const python::PyTuple_Type,
         &raw const python::PyUnicode_Type,
         &raw const python::PyBytes_Type,
         &raw const python::PyByteArray_Type,

@@ -81,6 +81,10 @@ pub struct AuditArgs {
     /// path; may be repeated. The report then says what it reaches, and the exit status follows that
     #[arg(long, value_name = "MODULE:CALLABLE")]
     pub app: Vec<String>,
+    /// A script that uses what is installed, as a request would; may be repeated. It is run in each kind of
+    /// interpreter, and in several at the same time: what is only imported then, and races
+    #[arg(long, value_name = "FILE.py")]
+    pub exercise: Vec<PathBuf>,
     /// Ask the index for newer versions of the distributions that stand in the way, and read what their wheels
     /// declare
     #[arg(long, group = "asks-an-index")]
@@ -112,6 +116,9 @@ pub struct TrialArgs {
     /// and processes. For machines and modules that a sandbox does not suit
     #[arg(long)]
     pub no_sandbox: bool,
+    /// Use everything on more threads at the same time, and more often: slower, and finds more races
+    #[arg(long)]
+    pub thorough: bool,
     /// Trials at a time [default: one for each core]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
 use crate::installer::on_path;
 use crate::model::Mode;
-use crate::trial::Limits;
+use crate::trial::{Limits, Storm};
 use crate::venv::meant;
 
 /// An audit, ready to run.
@@ -25,6 +25,8 @@ pub struct Plan {
     pub free_threaded: Option<FreeThreaded>,
     /// The applications that the environment is for.
     pub apps: Vec<String>,
+    /// Scripts that use what is installed.
+    pub exercises: Vec<PathBuf>,
     /// Whether the index is asked for newer versions of what stands in the way.
     pub upgrades: bool,
     /// Whether only the cache answers that.
@@ -60,8 +62,9 @@ impl Plan {
         });
         let plan = Self::of(environment(args.environment.as_deref())?, required, &args.trials);
         let index = index(&args.index);
-        let apps = args.app.clone();
-        Ok(Self { free_threaded, apps, upgrades: args.upgrades, is_offline: args.offline, index, ..plan })
+        let (apps, exercises) = (args.app.clone(), args.exercise.clone());
+        let (upgrades, is_offline) = (args.upgrades, args.offline);
+        Ok(Self { free_threaded, apps, exercises, upgrades, is_offline, index, ..plan })
     }
 
     /// For one extension module, or one wheel.
@@ -81,11 +84,16 @@ impl Plan {
             only: None,
             free_threaded: None,
             apps: Vec::new(),
+            exercises: Vec::new(),
             upgrades: false,
             is_offline: false,
             index: Vec::new(),
             require: required.to_vec(),
-            limits: Limits { timeout: Duration::from_secs_f64(trials.timeout), sandbox: !trials.no_sandbox },
+            limits: Limits {
+                timeout: Duration::from_secs_f64(trials.timeout),
+                sandbox: !trials.no_sandbox,
+                storm: if trials.thorough { Storm::THOROUGH } else { Storm::USUAL },
+            },
             jobs: trials.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
         }
     }

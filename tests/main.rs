@@ -14,6 +14,7 @@ mod declarations_elsewhere;
 mod demo;
 mod diff;
 mod directive;
+mod exercise;
 mod formats;
 mod free_threading;
 mod gate;

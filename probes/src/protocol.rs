@@ -35,6 +35,10 @@ pub(crate) struct Order {
     pub(crate) subject: String,
     /// How long it may take, in milliseconds.
     pub(crate) deadline: u64,
+    /// Threads of a storm.
+    pub(crate) threads: usize,
+    /// How often each of them does its part.
+    pub(crate) rounds: usize,
 }
 
 /// The interpreters that a trial uses.
@@ -55,6 +59,8 @@ pub(crate) enum Interpreters {
     OwnGilCalled,
     /// The main one, with several threads that import and use the subject at the same time.
     Storm,
+    /// Sub-interpreters with a GIL each, on several threads that begin, import, use and end at the same time.
+    OwnGilStorm,
     /// The main one, where the subject's shared object alone is loaded and its module created, not executed:
     /// the point where a free-threaded CPython switches the GIL on.
     Created,

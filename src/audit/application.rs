@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::around::{import_root, virtualenv};
+use super::around::{import_root, in_front};
 use super::run::{Audited, Running};
 use crate::app::{Finder, sources};
-use crate::model::{Facts, FileKind, Interpreter, Mode, Sources};
+use crate::model::{Interpreter, Mode, Sources};
 use crate::report::{ApplicationParts, ApplicationRow, Places, Report, application};
 use crate::rules::Case;
 use crate::trial::{Subject, Trials};
@@ -71,16 +71,12 @@ fn row(
     let mut trials = Trials::default();
     if interpreter.no_trials.is_none() {
         let python = around(running, interpreter, application_, index)?;
-        let subject = Subject { name: application_.module.clone(), file: None, could_declare: false };
+        let subject = Subject::name(application_.module.clone());
         trials = running.try_subjects(&python, &[subject], &modes);
     }
     let mut all = first.trials.clone();
     all.extend(trials);
-    let modules = first.environment.modules.iter();
-    let facts: BTreeMap<&str, &Facts> = modules
-        .filter(|module| module.kind == FileKind::ExtensionModule)
-        .map(|module| (module.name.as_str(), &module.facts))
-        .collect();
+    let facts = first.facts();
     let case = Case { trials: &all, facts: &facts, no_trials: &no_trials, beside: None };
     let name = application_.module.as_str();
     let parts = ApplicationParts {
@@ -130,13 +126,7 @@ fn around(
     index: usize,
 ) -> Result<PathBuf> {
     let root = running.scratch.path().join(format!("application-{index}"));
-    let site = virtualenv(&interpreter.executable, &root)?;
-    let mut paths = vec![application.root.to_string_lossy().into_owned()];
-    paths.extend(interpreter.site.iter().map(|folder| folder.to_string_lossy().into_owned()));
-    // `site` appends; an application's folder comes before what is installed.
-    let first = format!("import sys; sys.path[:0] = [{:?}]\n", paths.remove(0));
-    fs::write(site.join("wsgiaudit.pth"), first + &paths.join("\n") + "\n")
-        .context("cannot write a .pth file")?;
+    let site = in_front(interpreter, &application.root, &root)?;
     if application.is_script {
         // As mod_wsgi runs a script: by its path, under a name of its own.
         let text = format!(

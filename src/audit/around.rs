@@ -10,6 +10,7 @@ use zip::ZipArchive;
 
 use super::scratch::Scratch;
 use crate::installer::Installer;
+use crate::model::Interpreter;
 use crate::venv::{self, Located};
 
 /// What is audited of an environment where that is not all of it.
@@ -46,6 +47,18 @@ pub(super) fn make(file: &Path, python: &Located, scratch: &Scratch) -> Result<(
     fs::write(site.join("wsgiaudit.pth"), paths.join("\n") + "\n").context("cannot write a .pth file")?;
     let located = venv::locate(&root).context("the virtualenv that was made is none")?;
     Ok((located, only))
+}
+
+/// Makes a virtualenv that imports from this folder first, and then what the environment does, and returns its
+/// `site-packages`.
+pub(super) fn in_front(interpreter: &Interpreter, folder: &Path, root: &Path) -> Result<PathBuf> {
+    let site = virtualenv(&interpreter.executable, root)?;
+    let installed = interpreter.site.iter().map(|folder| folder.to_string_lossy().into_owned() + "\n");
+    // `site` appends; this folder comes before what is installed.
+    let first = format!("import sys; sys.path[:0] = [{:?}]\n", folder.to_string_lossy());
+    fs::write(site.join("wsgiaudit.pth"), first + &installed.collect::<String>())
+        .context("cannot write a .pth file")?;
+    Ok(site)
 }
 
 /// Makes an empty virtualenv in the scratch folder, and returns its `site-packages`.

@@ -2,6 +2,7 @@
 
 mod application;
 mod around;
+mod exercise;
 mod free_threaded;
 mod modules;
 mod run;

@@ -8,12 +8,13 @@ use anyhow::{Context, Result};
 
 use super::application;
 use super::around::{self, Only};
+use super::exercise;
 use super::free_threaded;
 use super::modules::{self, Wanted};
 use super::scratch::Scratch;
 use super::ways_out;
 use crate::image;
-use crate::model::{Environment, Interpreter, Mode, Module};
+use crate::model::{Environment, Facts, FileKind, Interpreter, Mode, Module};
 use crate::plan::Plan;
 use crate::report::v1::Header;
 use crate::report::{Document, Evidence, Places, Report, assemble, join};
@@ -56,12 +57,13 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
         Some(second) => join(report, second.audited.report(Some(&second.beside)), &second.absent),
         None => report,
     };
+    let environments: Vec<&Audited> =
+        [Some(&first), second.as_ref().map(|second| &second.audited)].into_iter().flatten().collect();
     if plan.upgrades && !stop.is_set() {
-        let environments: Vec<&Audited> =
-            [Some(&first), second.as_ref().map(|second| &second.audited)].into_iter().flatten().collect();
         ways_out::add(&running, &environments, &mut report);
     }
     application::add(&running, &first, &mut places, &mut report)?;
+    exercise::add(&running, &environments, &mut report)?;
     let document = places.hide(&Document::from(&report)).context("cannot write the report")?;
     let started = started.round(jiff::Unit::Second).unwrap_or(started).to_string();
     let header = Header { started, seconds: clock.elapsed().as_secs_f64(), places: places.named() };
@@ -112,6 +114,13 @@ impl Audited {
     pub(super) fn possible(&self) -> (Vec<Mode>, BTreeMap<Mode, String>) {
         let possible = self.modes.iter().copied().filter(|mode| !self.no_trials.contains_key(mode));
         (possible.collect(), self.no_trials.clone())
+    }
+
+    /// What each extension module's file declares, by the module's name.
+    pub(super) fn facts(&self) -> BTreeMap<&str, &Facts> {
+        let modules = self.environment.modules.iter();
+        let modules = modules.filter(|module| module.kind == FileKind::ExtensionModule);
+        modules.map(|module| (module.name.as_str(), &module.facts)).collect()
     }
 
     fn report(&self, beside: Option<&Beside>) -> Report {
@@ -274,6 +283,7 @@ fn subjects(environment: &Environment) -> Vec<Subject> {
                 name: module.name.clone(),
                 file: Some(module.path.clone()),
                 could_declare: module.facts.could_declare(),
+                is_exercise: false,
             };
             (module.name.clone(), subject)
         })
@@ -281,11 +291,7 @@ fn subjects(environment: &Environment) -> Vec<Subject> {
     let names: BTreeSet<&String> =
         environment.distributions.iter().flat_map(|each| &each.top_level).collect();
     for name in names {
-        subjects.entry(name.clone()).or_insert_with(|| Subject {
-            name: name.clone(),
-            file: None,
-            could_declare: false,
-        });
+        subjects.entry(name.clone()).or_insert_with(|| Subject::name(name.clone()));
     }
     subjects.into_values().collect()
 }

@@ -23,6 +23,8 @@ pub struct Comparison {
     pub modes: BTreeMap<Mode, InMode>,
     /// Applications that changed, by name; a version is empty.
     pub applications: Vec<Change>,
+    /// Exercises that changed, by file; a version is empty.
+    pub exercises: Vec<Change>,
     /// Distributions that changed, by name.
     pub distributions: Vec<Change>,
     /// Root causes that are there now and were not before.
@@ -122,7 +124,8 @@ impl Comparison {
     pub fn is_worse(&self, new: &Document, name: Option<&str>, mode: Mode) -> bool {
         let changes = if new.applications.is_empty() { &self.distributions } else { &self.applications };
         let is_same = |change: &&Change| change.name.as_deref().map(normalised) == name.map(normalised);
-        let step = changes.iter().find(is_same).and_then(|change| change.modes.get(&mode));
+        let change = changes.iter().chain(&self.exercises).find(is_same);
+        let step = change.and_then(|change| change.modes.get(&mode));
         self.modes.get(&mode).is_none_or(|sum| sum.from.is_none())
             || step.is_some_and(|step| step.direction == Direction::Worse)
     }

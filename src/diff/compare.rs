@@ -15,9 +15,11 @@ pub fn compare(old: &Document, new: &Document) -> Comparison {
         let modules = worse_modules.get(&(key.clone(), mode)).cloned().unwrap_or_default();
         both.contains(&mode).then(|| step(from, to, modules)).flatten()
     });
-    let applications = changes(&applications(old), &applications(new), |_, mode, from, to| {
+    let plainly = |_: &Option<String>, mode, from: Option<&Judged>, to: Option<&Judged>| {
         both.contains(&mode).then(|| step(from, to, Vec::new())).flatten()
-    });
+    };
+    let applications = changes(&applications(old), &applications(new), plainly);
+    let exercises = changes(&exercises(old), &exercises(new), plainly);
     Comparison {
         schema: 1,
         tool: Tool::this(),
@@ -25,6 +27,7 @@ pub fn compare(old: &Document, new: &Document) -> Comparison {
         new: new.environment.clone(),
         modes: asked(new).map(|mode| (mode, in_mode(old, new, mode, &distributions))).collect(),
         applications,
+        exercises,
         distributions,
         new_roots: roots::only_in(new, old, &both),
         gone_roots: roots::only_in(old, new, &both),
@@ -70,6 +73,16 @@ fn applications(document: &Document) -> Subjects<'_> {
         let subject = all.entry(Some(normalised(&application.name))).or_default();
         subject.name = Some(&application.name);
         application.modes.iter().for_each(|(mode, tried)| subject.add(*mode, &tried.judged));
+    }
+    all
+}
+
+fn exercises(document: &Document) -> Subjects<'_> {
+    let mut all = Subjects::new();
+    for exercise in &document.exercises {
+        let subject = all.entry(Some(normalised(&exercise.file))).or_default();
+        subject.name = Some(&exercise.file);
+        exercise.modes.iter().for_each(|(mode, tried)| subject.add(*mode, &tried.judged));
     }
     all
 }

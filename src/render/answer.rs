@@ -52,8 +52,12 @@ pub(super) fn in_mode(document: &Document, mode: Mode) -> String {
         Mode::FreeThreadedGroup => "WSGIFreeThreading On, in application groups",
         Mode::Main | Mode::SharedGil | Mode::OwnGil => "WSGIPerInterpreterGIL On",
     };
-    let count = |verdict| document.count(mode, verdict);
+    let exercises = document.exercises.iter().filter_map(|each| Some(each.modes.get(&mode)?.judged.verdict));
+    let exercises: Vec<Verdict> = exercises.collect();
+    let count =
+        |verdict| document.count(mode, verdict) + exercises.iter().filter(|found| **found == verdict).count();
     let in_the_way = count(Verdict::Unsafe) + count(Verdict::Blocked);
+    let failing = exercises.iter().filter(|verdict| **verdict <= Verdict::Blocked).count();
     let counts = [Verdict::Unsafe, Verdict::Blocked, Verdict::Unknown, Verdict::Degraded, Verdict::Ready]
         .into_iter()
         .filter(|verdict| count(*verdict) > 0)
@@ -63,7 +67,12 @@ pub(super) fn in_mode(document: &Document, mode: Mode) -> String {
     match document.answer(mode) {
         Verdict::Unsafe | Verdict::Blocked => {
             let verb = if in_the_way == 1 { "is" } else { "are" };
-            let them = distributions(in_the_way);
+            let exercises = if failing == 1 { "1 exercise" } else { &format!("{failing} exercises") };
+            let them = match (in_the_way - failing, failing) {
+                (all, 0) => distributions(all),
+                (0, _) => exercises.to_owned(),
+                (some, _) => format!("{} and {exercises}", distributions(some)),
+            };
             format!("{directive}: no. {them} {verb} in the way ({counts}).")
         }
         Verdict::Unknown => {

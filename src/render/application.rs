@@ -1,12 +1,12 @@
-//! What a report says of applications, for a terminal.
+//! What a report says of applications and exercises, for a terminal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::answer;
 use super::escape::{escape, escape_within};
 use crate::model::{Mode, Verdict};
-use crate::report::v1::{Application, Document, SourcePlace, UsedModule};
+use crate::report::v1::{Application, Document, Exercise, SourcePlace, Tried, UsedModule};
 
 /// How many lines of one kind are shown before the rest is counted.
 const MOST: usize = 20;
@@ -14,6 +14,26 @@ const MOST: usize = 20;
 /// A section for each.
 pub(super) fn all(document: &Document) -> String {
     document.applications.iter().map(|application| one(document, application)).collect()
+}
+
+/// A section for each script that was run.
+pub(super) fn exercises(document: &Document) -> String {
+    let each =
+        |exercise: &Exercise| format!("\nExercise {}\n{}", escape(&exercise.file), verdicts(&exercise.modes));
+    document.exercises.iter().map(each).collect()
+}
+
+/// A line for each mode but the control.
+fn verdicts(modes: &BTreeMap<Mode, Tried>) -> String {
+    let mut text = String::new();
+    for (mode, tried) in modes.iter().filter(|(mode, _)| **mode != Mode::Main) {
+        let reason = match tried.judged.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {}", escape_within(reason, 400)),
+        };
+        let _ = writeln!(text, "  {mode}: {}{reason}", tried.judged.verdict);
+    }
+    text
 }
 
 fn one(document: &Document, application: &Application) -> String {
@@ -24,13 +44,7 @@ fn one(document: &Document, application: &Application) -> String {
         escape(&application.name),
         application.files
     );
-    for (mode, tried) in application.modes.iter().filter(|(mode, _)| **mode != Mode::Main) {
-        let reason = match tried.judged.reason.as_str() {
-            "" => String::new(),
-            reason => format!(": {}", escape_within(reason, 400)),
-        };
-        let _ = writeln!(text, "  {mode}: {}{reason}", tried.judged.verdict);
-    }
+    text.push_str(&verdicts(&application.modes));
     let of = |words: &[&str]| {
         application.modules.iter().filter(|used| words.contains(&used.reached.as_str())).collect::<Vec<_>>()
     };

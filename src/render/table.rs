@@ -46,6 +46,7 @@ pub fn render(report: &Document, style: Style) -> String {
         text.push_str(&in_the_way(report, mode));
     }
     text.push_str(&application::all(report));
+    text.push_str(&application::exercises(report));
     let _ = writeln!(text, "\n{LEGEND}");
     if report.modes.contains(&Mode::FreeThreaded) {
         let _ = writeln!(text, "\n{LEGEND_OF_SLOT_4}");

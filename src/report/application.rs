@@ -108,7 +108,7 @@ pub fn application(
 }
 
 /// What cannot be imported in the control tells nothing.
-fn not_imported(own: Judgement, control: Option<&Trial>) -> Judgement {
+pub(super) fn not_imported(own: Judgement, control: Option<&Trial>) -> Judgement {
     let why = match control.map(|trial| &trial.outcome) {
         Some(Outcome::Raised { error, .. }) => {
             format!(": {}: {}", error.kind, error.text.lines().next().unwrap_or_default())

@@ -77,6 +77,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         distributions,
         modules,
         applications: Vec::new(),
+        exercises: Vec::new(),
         notes: evidence.notes,
         trouble: evidence.trouble,
     }

@@ -4,6 +4,7 @@ mod addresses;
 mod application;
 mod assemble;
 mod blockers;
+mod exercise;
 mod join;
 mod places;
 mod rows;
@@ -12,6 +13,7 @@ pub mod v1;
 
 pub use application::{ApplicationParts, ApplicationRow, Use, application};
 pub use assemble::{Evidence, assemble};
+pub use exercise::{ExerciseRow, exercise};
 pub use join::{join, normalised};
 pub use places::Places;
 pub use rows::{Blocked, Blocker, DistributionRow, ModuleRow, NameRow, OtherBuild, Python, Report, Root};

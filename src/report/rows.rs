@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ApplicationRow;
+use super::{ApplicationRow, ExerciseRow};
 use crate::model::{Facts, FileKind, Finding, Judgement, Mode, Trial, Upgrade, Verdict};
 
 /// The result of an audit.
@@ -24,6 +24,8 @@ pub struct Report {
     pub blockers: BTreeMap<Mode, Vec<Blocker>>,
     /// Applications, in the order they were named.
     pub applications: Vec<ApplicationRow>,
+    /// Scripts that were run in each mode, in the order they were named.
+    pub exercises: Vec<ExerciseRow>,
     /// What a reader must know: sentences.
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.

@@ -1,6 +1,6 @@
 //! Where one thread orders its trials: keeps a worker, and gets another when that one is lost.
 
-use super::protocol::{End, Interpreters};
+use super::protocol::{End, Event, Interpreters};
 use super::worker::{Attempt, Entered, Lost, Setup, Worker};
 
 /// A worker that is replaced when it is lost.
@@ -12,11 +12,13 @@ pub(super) struct Desk<'a> {
     hopeless: Option<String>,
     /// Whether every worker so far had shared memory for its trials.
     has_shared_memory: bool,
+    /// Whether interpreters survive a storm in which nothing happens; `None` where that was not tried.
+    survives: Option<bool>,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(setup: &'a Setup<'a>) -> Self {
-        Self { setup, worker: None, hopeless: None, has_shared_memory: true }
+        Self { setup, worker: None, hopeless: None, has_shared_memory: true, survives: None }
     }
 
     /// Runs a trial. What is killed from outside, child or zygote, gets a second chance.
@@ -90,6 +92,17 @@ impl<'a> Desk<'a> {
     /// Whether trials run in the sandbox.
     pub(super) fn is_confined(&self) -> bool {
         self.setup.limits.sandbox
+    }
+
+    /// Whether interpreters that begin and end at the same time, and do next to nothing, survive here: else what a
+    /// storm shows is CPython's own doing.
+    pub(super) fn survives_a_storm_of_nothing(&mut self) -> bool {
+        if self.survives.is_none() {
+            let is_done = |attempt: Attempt| attempt.evidence.events.last() == Some(&Event::Done);
+            let attempts = (0..3).map(|_| self.attempt(Interpreters::OwnGilStorm, &[], "sys"));
+            self.survives = Some(attempts.into_iter().all(|attempt| attempt.is_ok_and(is_done)));
+        }
+        self.survives == Some(true)
     }
 
     /// Whether every trial so far had shared memory.

@@ -166,7 +166,7 @@ fn with_gil(on: &Trying<'_>, storms: &[&Trial]) -> Trials {
 }
 
 fn again(desk: &mut Desk<'_>, place: Interpreters, storm: &Trial) -> Option<Trial> {
-    let subject = Subject { name: storm.subject.clone(), file: None, could_declare: false };
+    let subject = Subject::name(storm.subject.clone());
     let attempt = desk.attempt(place, storm.after.as_deref().as_slice(), &subject.name).ok()?;
     let in_control: BTreeSet<String> = storm.loads.iter().map(|load| load.name.clone()).collect();
     let reading = read(Mode::FreeThreaded, &attempt.evidence, &in_control);

@@ -25,4 +25,4 @@ pub use free_threaded::run_free_threaded;
 pub use library::Library;
 pub use protection::unenforced;
 pub use schedule::{Listener, Subject, Trials, Trying, run, run_unchecked};
-pub use worker::{Limits, Stop, sweep_orphans};
+pub use worker::{Limits, Stop, Storm, sweep_orphans};

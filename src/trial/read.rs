@@ -150,9 +150,15 @@ fn kept_object(object: &Kept, loads: &[Load]) -> SharedObject {
 /// The event that tells how it went. Where several threads import at the same time, what one of them says last
 /// may follow the error of another.
 fn last(mode: Mode, events: &[Event]) -> Option<&Event> {
-    let is_error = |event: &&Event| matches!(event, Event::Error { .. });
-    let error = events.iter().rev().find(is_error).filter(|_| mode == Mode::FreeThreaded);
-    error.or(events.last())
+    let tells = |event: &&Event| matches!(event, Event::Error { .. } | Event::ThreadsLeft(_));
+    let are_several = mode == Mode::FreeThreaded || is_storm(events);
+    let told = events.iter().rev().find(tells).filter(|_| are_several);
+    told.or(events.last())
+}
+
+/// Whether interpreters begin, import, use and end at the same time.
+fn is_storm(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(event, Event::Step(name, Step::Storm) if name == "storm"))
 }
 
 /// An import that raised: was it a refusal, and whose?

@@ -23,6 +23,15 @@ pub struct Subject {
     pub file: Option<PathBuf>,
     /// Whether it is an extension module that could declare support for an own GIL and does not.
     pub could_declare: bool,
+    /// Whether its import runs a script that uses what is installed, and its `__exercise__` runs it again.
+    pub is_exercise: bool,
+}
+
+impl Subject {
+    /// What may be pure Python.
+    pub fn name(name: String) -> Self {
+        Self { name, file: None, could_declare: false, is_exercise: false }
+    }
 }
 
 /// Every trial of an audit, by subject and mode.

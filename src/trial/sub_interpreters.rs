@@ -24,7 +24,10 @@ pub(super) fn run(
         Interpreters::Storm => Mode::FreeThreaded,
         Interpreters::FreeThreadedGroup => Mode::FreeThreadedGroup,
         Interpreters::SharedGil => Mode::SharedGil,
-        Interpreters::OwnGil | Interpreters::OwnGilUnchecked | Interpreters::OwnGilCalled => Mode::OwnGil,
+        Interpreters::OwnGil
+        | Interpreters::OwnGilUnchecked
+        | Interpreters::OwnGilCalled
+        | Interpreters::OwnGilStorm => Mode::OwnGil,
     };
     let in_control = |subject: &Subject| control.get(&subject.name, Mode::Main);
     let mut known = Known { mode, place, trials: Trials::default(), failing: BTreeSet::new() };
@@ -112,7 +115,7 @@ impl Known {
         let Ok(attempt) = desk.attempt(Interpreters::SharedGil, others, last) else { return };
         let reading = read(self.mode, &attempt.evidence, &BTreeSet::new());
         let name = format!("{last}, together with {} others", others.len());
-        let subject = Subject { name, file: None, could_declare: false };
+        let subject = Subject::name(name);
         let trial = control::trial_in(self.mode, &subject, reading, attempt.left);
         if passes(&trial) {
             self.trials.add(trial);
@@ -126,12 +129,22 @@ impl Known {
 
     fn attempt(&self, desk: &mut Desk<'_>, subject: &Subject, after: Option<&str>, control: &Trial) -> Tried {
         let tried = self.attempt_in(desk, self.place, subject, after, control);
-        if !passes(&tried.trial) || tried.trial.kept.is_empty() || !desk.is_confined() {
+        if !passes(&tried.trial) || self.place != Interpreters::OwnGil {
             return tried;
         }
-        // Its statics keep what nobody was seen to use: is it used when its functions are called?
-        let called = self.attempt_in(desk, Interpreters::OwnGilCalled, subject, after, control);
-        if matches!(called.trial.outcome, Outcome::Shares { .. }) { called } else { tried }
+        if !tried.trial.kept.is_empty() && desk.is_confined() {
+            // Its statics keep what nobody was seen to use: is it used when its functions are called?
+            let called = self.attempt_in(desk, Interpreters::OwnGilCalled, subject, after, control);
+            if matches!(called.trial.outcome, Outcome::Shares { .. }) {
+                return called;
+            }
+        }
+        if subject.file.is_none() && !subject.is_exercise {
+            return tried;
+        }
+        let storm = self.attempt_in(desk, Interpreters::OwnGilStorm, subject, after, control);
+        let is_failure = !passes(&storm.trial) && !matches!(storm.trial.outcome, Outcome::NotRun(_));
+        if is_failure && desk.survives_a_storm_of_nothing() { storm } else { tried }
     }
 
     fn attempt_in(

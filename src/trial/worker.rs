@@ -32,6 +32,24 @@ pub struct Limits {
     pub timeout: Duration,
     /// Whether it is confined: no network, no writes outside its folder, no signals to others, and limits.
     pub sandbox: bool,
+    /// How hard it is tried with several threads.
+    pub storm: Storm,
+}
+
+/// Several threads that use something at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Storm {
+    /// How many.
+    pub threads: usize,
+    /// How often each does its part.
+    pub rounds: usize,
+}
+
+impl Storm {
+    /// More threads than the processors of a small machine, few enough for each to get somewhere.
+    pub const USUAL: Self = Self { threads: 4, rounds: 2 };
+    /// For what takes more luck.
+    pub const THOROUGH: Self = Self { threads: 8, rounds: 8 };
 }
 
 /// Asks every worker to stop: set by ctrl-C.
@@ -253,6 +271,8 @@ impl<'a> Worker<'a> {
             after: after.iter().map(|&name| name.to_owned()).collect(),
             subject: subject.to_owned(),
             deadline: u64::try_from(self.setup.limits.timeout.as_millis()).unwrap_or(u64::MAX),
+            threads: self.setup.limits.storm.threads,
+            rounds: self.setup.limits.storm.rounds,
         })
     }
 

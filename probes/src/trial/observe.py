@@ -136,11 +136,15 @@ def bring(name):
         try:
             __import__(step)
         except BaseException as error:
-            kind, text = words(error)
-            record("error", load_behind(error), denied_behind(error), kind, text, *importing_then(error))
+            tell(error)
             return False
     present()
     return True
+
+
+def tell(error):
+    kind, text = words(error)
+    record("error", load_behind(error), denied_behind(error), kind, text, *importing_then(error))
 
 
 def present():
@@ -175,14 +179,29 @@ def storm(name):
 
     end, rounds = time.monotonic() + 0.03, 0
     while rounds < 3 or time.monotonic() < end:
-        look(name)
+        if not use(name):
+            return False
         rounds += 1
+    return True
 
 
 def touch(name):
-    """Look at everything that the subject and the loaded extension modules hold; a collection on top."""
-    look(name)
+    """Use the subject; a collection on top. Returns whether that went well."""
+    went_well = use(name)
     gc.collect()
+    return went_well
+
+
+def use(name):
+    """Look at everything that the subject and the loaded extension modules hold; run the subject once more, where it
+    is an exercise. Returns whether that went well."""
+    look(name)
+    try:
+        getattr(sys.modules.get(name), "__exercise__", bool)()
+    except BaseException as error:
+        tell(error)
+        return False
+    return True
 
 
 def look(name):

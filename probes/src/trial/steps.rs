@@ -19,6 +19,7 @@ pub(super) fn run(order: &Order) -> bool {
         Interpreters::SharedGil => in_sub_interpreters(order, interpreter::shared_gil(free_threaded())),
         Interpreters::FreeThreadedGroup => in_sub_interpreters(order, interpreter::shared_gil(true)),
         Interpreters::Storm => storm::run(order),
+        Interpreters::OwnGilStorm => storm::of_interpreters(order),
         Interpreters::Created => storm::create_only(order),
         Interpreters::OwnGil | Interpreters::OwnGilUnchecked | Interpreters::OwnGilCalled => {
             in_sub_interpreters(order, interpreter::OWN_GIL)
@@ -84,8 +85,7 @@ fn lives(order: &Arc<Order>, config: PyInterpreterConfig, before: Option<&Arc<Be
     if !b.end() {
         return false;
     }
-    a.touch(order);
-    if !a.end() {
+    if !a.touch(order) || !a.end() {
         return false;
     }
     let c = Life::begin("C", config);
@@ -159,13 +159,12 @@ impl Life {
         imported.unwrap_or_else(|error| give_up(&error))
     }
 
-    fn touch(&self, order: &Arc<Order>) {
+    /// Uses what was imported; whether that went well.
+    fn touch(&self, order: &Arc<Order>) -> bool {
         step(self.name, Step::Touch);
         let order = Arc::clone(order);
-        self.ask(move |observer| {
-            // SAFETY: a job runs with its interpreter's GIL held.
-            unsafe { observer.call(c"touch", &order.subject) }
-        });
+        // SAFETY: a job runs with its interpreter's GIL held.
+        self.ask(move |observer| unsafe { observer.call(c"touch", &order.subject) })
     }
 
     /// Everything that the interpreter reaches.

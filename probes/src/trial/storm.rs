@@ -1,17 +1,16 @@
-//! Several threads in the main interpreter, at the same time, as a server has them: what only one GIL kept apart
-//! meets here on a free-threaded build. They are native threads, which Python has not made.
+//! Several threads at the same time, as a server has them: native threads, which Python has not made. In the main
+//! interpreter what only one GIL kept apart meets on a free-threaded build; and in interpreters of their own what
+//! their C code shares.
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 
 use super::child::give_up;
 use super::crash::spare_stack;
 use super::observe::Observer;
 use super::steps::{import, install, step};
+use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Order, Step};
 use crate::python;
-
-/// More than the processors of a small machine, few enough for each to get somewhere.
-const THREADS: usize = 4;
 
 /// All threads import the subject at once, then all use it. Whether every import passed.
 pub(super) fn run(order: &Order) -> bool {
@@ -19,18 +18,59 @@ pub(super) fn run(order: &Order) -> bool {
     // SAFETY: the caller holds the GIL of the main interpreter.
     let observer = unsafe { install("main") };
     step("main", Step::Import);
-    if !on_threads(&observer, |observer| {
+    if !on_threads(order.threads, &observer, |observer| {
         // SAFETY: `on_threads` has attached this thread to the main interpreter.
         unsafe { import("main", observer, order) }
     }) {
         return false;
     }
     step("main", Step::Storm);
-    on_threads(&observer, |observer| {
-        // SAFETY: as above.
-        unsafe { observer.call(c"storm", &order.subject) }.unwrap_or_else(|error| give_up(&error));
-        true
+    on_threads(order.threads, &observer, |observer| {
+        (0..order.rounds).all(|_| {
+            // SAFETY: as above.
+            unsafe { observer.call(c"storm", &order.subject) }.unwrap_or_else(|error| give_up(&error))
+        })
     })
+}
+
+/// Each thread makes an interpreter with its own GIL, imports and uses the subject there, and ends it, over and over.
+/// Whether that went well every time. The caller holds the main interpreter's GIL and gets it back.
+pub(super) fn of_interpreters(order: &Order) -> bool {
+    step("storm", Step::Storm);
+    let (order, start) = (Arc::new(order.clone()), Barrier::new(order.threads));
+    // SAFETY: the caller's thread state is left for as long as other threads run interpreters.
+    let main = unsafe { python::PyEval_SaveThread() };
+    let passed = std::thread::scope(|scope| {
+        let life = || {
+            start.wait();
+            (0..order.rounds).all(|_| live(&order))
+        };
+        let threads: Vec<_> = (0..order.threads).map(|_| scope.spawn(life)).collect();
+        threads.into_iter().map(std::thread::ScopedJoinHandle::join).all(|joined| joined.unwrap_or(false))
+    });
+    // SAFETY: the thread state left above.
+    unsafe { python::PyEval_RestoreThread(main) };
+    passed
+}
+
+/// One interpreter, from its beginning to its end; whether all went well.
+fn live(order: &Arc<Order>) -> bool {
+    let interpreter = Interpreter::start(interpreter::OWN_GIL)
+        .unwrap_or_else(|error| give_up(&format!("an interpreter of the storm: {error}")));
+    let order = Arc::clone(order);
+    let used = interpreter.run(move || {
+        // SAFETY: a job runs with its interpreter's GIL held; the observer is dropped there too.
+        unsafe {
+            let observer = install("storm");
+            let call =
+                |function, name: &str| observer.call(function, name).unwrap_or_else(|error| give_up(&error));
+            order.after.iter().chain([&order.subject]).all(|subject| call(c"bring", subject))
+                && call(c"touch", &order.subject)
+                && !call(c"leaves_threads", "")
+        }
+    });
+    used.and_then(|used| if used { interpreter.end().map(|()| true) } else { Ok(false) })
+        .unwrap_or_else(|error| give_up(&error))
 }
 
 /// Creates the subject's module from its shared object alone.
@@ -58,12 +98,12 @@ impl Shared<'_> {
 
 /// Does the same on every thread, all beginning at once; whether it came out true on all of them. The caller's
 /// thread is attached, detached meanwhile, and attached again.
-fn on_threads(observer: &Observer, work: impl Fn(&Observer) -> bool + Sync) -> bool {
-    let (start, work) = (Barrier::new(THREADS), &work);
+fn on_threads(threads: usize, observer: &Observer, work: impl Fn(&Observer) -> bool + Sync) -> bool {
+    let (start, work) = (Barrier::new(threads), &work);
     // SAFETY: the caller's thread state, left while other threads run.
     let main = unsafe { python::PyEval_SaveThread() };
     let passed = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
+        let threads: Vec<_> = (0..threads)
             .map(|_| {
                 let (observer, start) = (Shared(observer), &start);
                 scope.spawn(move || {

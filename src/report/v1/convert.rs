@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Application, Blocked, Blocker, Cause, Crash, Declaration, Declarations, Distribution, Document,
+    Application, Blocked, Blocker, Cause, Crash, Declaration, Declarations, Distribution, Document, Exercise,
     FailedLoad, Finding, Hazard, Inspected, Judged, Module, Name, Outcome, Python, Root, Shared, SlotValue,
     Tool, Tried, Upgrade,
 };
@@ -48,6 +48,11 @@ impl From<&Report> for Document {
                 .applications
                 .iter()
                 .map(|row| Application::new(row, tried(&row.judgements, &row.trials)))
+                .collect(),
+            exercises: report
+                .exercises
+                .iter()
+                .map(|row| Exercise { file: row.file.clone(), modes: tried(&row.judgements, &row.trials) })
                 .collect(),
             notes: report.notes.clone(),
             trouble: report.trouble.clone(),

@@ -39,6 +39,9 @@ pub struct Document {
     /// The applications that the environment is for (`--app`). Where there are any, they decide the exit status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applications: Vec<Application>,
+    /// Scripts that use what is installed (`--exercise`). They decide the exit status too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exercises: Vec<Exercise>,
     /// What a reader must know: sentences.
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.
@@ -92,6 +95,15 @@ pub struct Name {
     /// Dotted name.
     pub name: String,
     /// How its trials ended, and what that means.
+    pub modes: BTreeMap<Mode, Tried>,
+}
+
+/// A script that was run in each mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Exercise {
+    /// Its file, as it was named.
+    pub file: String,
+    /// How running it ended, and what that means.
     pub modes: BTreeMap<Mode, Tried>,
 }
 
@@ -232,8 +244,16 @@ impl Document {
         self.answers.get(&mode).copied().unwrap_or(Verdict::Unknown)
     }
 
-    /// What decides the exit status, with its name: applications, where there are any, else distributions.
+    /// What decides the exit status, with its name: applications, where there are any, else distributions; and
+    /// exercises.
     pub fn deciders(&self, mode: Mode) -> Vec<(Option<&str>, &Judged)> {
+        let exercises = self.exercises.iter();
+        let exercises =
+            exercises.filter_map(|each| Some((Some(each.file.as_str()), &each.modes.get(&mode)?.judged)));
+        self.installed_or_applied(mode).into_iter().chain(exercises).collect()
+    }
+
+    fn installed_or_applied(&self, mode: Mode) -> Vec<(Option<&str>, &Judged)> {
         match self.applications.is_empty() {
             true => self
                 .distributions

@@ -10,7 +10,7 @@ mod outcome;
 pub use application::{Application, NotFollowed, SourceFinding, SourcePlace, UsedModule};
 pub use declarations::{Declaration, Declarations, Hazard, Inspected, SlotValue, Tool};
 pub use document::{
-    Blocked, Blocker, Cause, Distribution, Document, Finding, Header, Judged, Module, Name, Python, Root,
-    Tried, Upgrade,
+    Blocked, Blocker, Cause, Distribution, Document, Exercise, Finding, Header, Judged, Module, Name, Python,
+    Root, Tried, Upgrade,
 };
 pub use outcome::{Crash, FailedLoad, Outcome, Shared};

@@ -1,0 +1,82 @@
+//! Scripts that use what is installed (`--exercise`): each is run in every mode, and in several interpreters or threads
+//! at the same time.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::around::in_front;
+use super::run::{Audited, Running};
+use crate::report::{ExerciseRow, Report, exercise};
+use crate::rules::Case;
+use crate::trial::Subject;
+
+/// Adds a row for each script that the plan names, with what every environment that was audited makes of it.
+///
+/// # Errors
+/// Where a script cannot be read.
+pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut Report) -> Result<()> {
+    for (index, named) in running.plan.exercises.iter().enumerate() {
+        let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
+        fs::File::open(&file).with_context(|| format!("cannot read {}", named.display()))?;
+        let mut row = ExerciseRow::new(&named.to_string_lossy());
+        for (number, audited) in environments.iter().enumerate() {
+            let root = running.scratch.path().join(format!("exercise-{index}-{number}"));
+            run(running, audited, &file, &root, &mut row)?;
+        }
+        report.add_exercise(row);
+    }
+    Ok(())
+}
+
+fn run(
+    running: &Running<'_>,
+    audited: &Audited,
+    file: &Path,
+    root: &Path,
+    row: &mut ExerciseRow,
+) -> Result<()> {
+    let Some(interpreter) = audited.environment.interpreter.as_ref() else { return Ok(()) };
+    let name = module_name(file);
+    let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
+    let site = in_front(interpreter, &folder, root)?;
+    fs::write(site.join(format!("{name}.py")), module(file)).context("cannot write an exercise")?;
+    let (modes, no_trials) = audited.possible();
+    let mut trials = audited.trials.clone();
+    if interpreter.no_trials.is_none() {
+        let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
+        trials.extend(running.try_subjects(&root.join("bin/python"), &[subject], &modes));
+    }
+    let facts = audited.facts();
+    let case = Case { trials: &trials, facts: &facts, no_trials: &no_trials, beside: None };
+    for mode in modes {
+        let judgement = exercise(case.name(&name, mode), trials.get(&name, crate::model::Mode::Main));
+        row.add(mode, trials.get(&name, mode).cloned(), judgement);
+    }
+    Ok(())
+}
+
+/// The name under which the script is imported: no module's, and told by chains of imports.
+fn module_name(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let letters = stem.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' });
+    format!("exercise_{}", letters.collect::<String>())
+}
+
+/// A module whose import runs the script, as a program, and which can do so again.
+fn module(file: &Path) -> String {
+    format!(
+        "FILE = {:?}\n\
+         with open(FILE, 'rb') as source:\n    \
+             CODE = compile(source.read(), FILE, 'exec')\n\n\n\
+         def __exercise__():\n    \
+             try:\n        \
+                 exec(CODE, {{'__name__': '__main__', '__file__': FILE, '__builtins__': __builtins__}})\n    \
+             except SystemExit as end:\n        \
+                 if end.code:\n            \
+                     raise\n\n\n\
+         __exercise__()\n",
+        file.to_string_lossy()
+    )
+}

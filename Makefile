@@ -143,10 +143,10 @@ survey:
 	@set -e; \
 	python="$$($(python) 3.14)"; \
 	popular=$$($(environment) popular-314 "$$python" corpus/environments/popular-314.txt --no-deps --compile); \
-	free=$$($(environment) popular-314t "$$($(python) 3.14t)" corpus/environments/popular-314t.txt --no-deps --compile); \
+	free=$$($(python) 3.14t); \
 	cargo build --release; \
 	$(wsgiaudit) "$$popular" --free-threaded "$$free" --json reports/survey.json || [ $$? = 1 ]; \
-	"$$python" -I reports/spot_check.py "$$popular" "$$free"; \
+	"$$python" -I reports/spot_check.py; \
 	$(wsgiaudit) render reports/survey.json --format html --output reports/survey.html || [ $$? = 1 ]; \
 	"$$python" -I reports/summarise.py
 

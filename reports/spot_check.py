@@ -1,9 +1,9 @@
 """Holds the survey's verdicts against imports made without wsgiaudit, and tells what each module was made with.
 
-    python3.14 -I reports/spot_check.py ENVIRONMENT FREE_THREADED_ENVIRONMENT
+    python3.14 -I reports/spot_check.py
 
-Takes what tells of machines out of reports/survey.json (the header; where a wheel's builder kept its crates); writes
-reports/spot-check.json and reports/toolchains.json.
+The header of reports/survey.json names the environments. Takes what tells of machines out of that report (the header;
+where a wheel's builder kept its crates); writes reports/spot-check.json and reports/toolchains.json.
 """
 
 import json
@@ -69,6 +69,7 @@ def check(module, environment, free_threaded):
         "shared-gil": (plain, [], IN_INTERPRETERS.format(config="legacy", source=source)),
         "own-gil": (plain, [], IN_INTERPRETERS.format(config="isolated", source=source)),
         "free-threaded": (free, ["-X", "gil=0"], source),
+        "free-threaded-group": (free, ["-X", "gil=0"], IN_INTERPRETERS.format(config="legacy", source=source)),
     }
     for mode, (python, options, code) in ways.items():
         judged = module["modes"].get(mode)
@@ -76,7 +77,7 @@ def check(module, environment, free_threaded):
         if not judged or (judged.get("cause") or {}).get("rule") == "switches-gil-on":
             continue
         # The free-threaded environment's wheel holds plain Python in this module's place.
-        if mode == "free-threaded" and not module.get("free_threaded_build"):
+        if mode.startswith("free-threaded") and not module.get("free_threaded_build"):
             continue
         said = imports(python, options, code)
         yield {"module": name, "mode": mode, "verdict": judged["verdict"], "import": said,
@@ -89,11 +90,11 @@ def made_with(file):
 
 
 def main():
-    environment, free_threaded = (pathlib.Path(argument) for argument in sys.argv[1:3])
     report = json.loads((HERE / "survey.json").read_text(encoding="utf-8"))
-    if report.pop("header", None):
-        text = re.sub(r"/[^\s\"]*/registry/src/[^/]*/", "{crates}/", json.dumps(report, indent=2))
-        (HERE / "survey.json").write_text(text + "\n", encoding="utf-8")
+    places = report.pop("header")["places"]
+    environment, free_threaded = (pathlib.Path(places[name]) for name in ("environment", "free-threaded environment"))
+    text = re.sub(r"/[^\s\"]*/registry/src/[^/]*/", "{crates}/", json.dumps(report, indent=2))
+    (HERE / "survey.json").write_text(text + "\n", encoding="utf-8")
     modules = [module for module in report["modules"] if module["kind"] == "extension-module"]
     site = next((environment / "lib").glob("python3*/site-packages"))
     tools = {module["name"]: made_with(site / module["file"]) for module in modules if (site / module["file"]).exists()}

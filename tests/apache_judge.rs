@@ -84,7 +84,7 @@ struct Answer {
 }
 
 /// The audit of the demo environment in all modes, made once.
-fn audit() -> &'static Value {
+pub(crate) fn audit() -> &'static Value {
     static REPORT: OnceLock<Value> = OnceLock::new();
     REPORT.get_or_init(|| {
         let free_threaded = pythons::free_threaded().executable;

@@ -58,6 +58,9 @@ fn the_wheel_installs_into_a_clean_virtualenv_and_works_there() {
     let installed = venv.join("bin/wsgiaudit");
     let version = ran(Command::new(&installed).arg("--version")).stdout;
     assert_eq!(String::from_utf8_lossy(&version), format!("wsgiaudit {}\n", env!("CARGO_PKG_VERSION")));
+    let guard = "import importlib.util as found; print(found.find_spec('wsgiaudit_guard').origin)";
+    let guard = ran(Command::new(venv.join("bin/python")).args(["-I", "-c", guard])).stdout;
+    assert!(String::from_utf8_lossy(&guard).contains("site-packages/wsgiaudit_guard.py"));
     let modules = corpus::environment(python);
     let inspected = Command::new(&installed).arg("inspect").arg(modules).output().unwrap().stdout;
     assert!(String::from_utf8_lossy(&inspected).contains("multi-phase"));

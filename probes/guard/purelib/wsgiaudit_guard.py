@@ -1,0 +1,145 @@
+"""Admits an extension module only where an audit has vetted it for this interpreter.
+
+`import wsgiaudit_guard` at the top of a WSGI script under mod_wsgi, before anything else. The report is the
+document that `wsgiaudit VENV --json wsgiaudit.json` writes: the file that the environment variable
+WSGIAUDIT_REPORT names, else `wsgiaudit.json` beside the script. From then on in this interpreter, a shared object
+loads only if the report has its path and its SHA-256 and calls it `ready` for this interpreter's mode. Else the
+import raises an ImportError that names the module, the verdict, the root cause and the way out, and the same goes
+to sys.stderr, which is Apache's error log.
+
+CPython announces a shared object to its audit hooks right before it opens it (PEP 578, the event `import` with a
+file's name; `Python/import.c`), whichever way it came to the loader; a hook cannot be removed. What bypasses
+CPython's loader, such as ctypes, is not seen. The standard library's own modules pass: what they cannot do, CPython
+refuses itself."""
+
+import hashlib
+import json
+import os
+import sys
+
+__all__ = ["mode"]
+
+_told = set()
+
+
+def _mode():
+    """The report's word for the interpreter that this runs in."""
+    import sysconfig
+
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters  # 3.12, which does not tell who owns a GIL
+    current = interpreters.get_current()
+    current = current[0] if isinstance(current, tuple) else current
+    is_main = int(current) == 0
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "free-threaded" if is_main else "free-threaded-group"
+    if is_main:
+        return "main"
+    config = getattr(interpreters, "get_config", None)
+    # Where it cannot be asked, the stricter of the two.
+    return "own-gil" if config is None or config(current).gil == "own" else "shared-gil"
+
+
+def _say(text):
+    print(f"wsgiaudit_guard: {text}", file=sys.stderr, flush=True)
+
+
+def _refuse(text, name=None, path=None):
+    """Says it once; an application may try again with every request."""
+    if text not in _told:
+        _told.add(text)
+        _say(text)
+    raise ImportError(f"wsgiaudit_guard: {text}", name=name, path=path)
+
+
+def _find():
+    """The report's file."""
+    named = os.environ.get("WSGIAUDIT_REPORT")
+    if named:
+        return named
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file != __file__ and not file.startswith("<"):
+            return os.path.join(os.path.dirname(os.path.abspath(file)), "wsgiaudit.json")
+        frame = frame.f_back
+    return "wsgiaudit.json"
+
+
+def _read(file):
+    """The modules of the report by path, links resolved."""
+    hint = "write it with wsgiaudit VENV --json wsgiaudit.json, beside the WSGI script or named by WSGIAUDIT_REPORT"
+    try:
+        with open(file, encoding="utf-8") as stream:
+            report = json.load(stream)
+        if report["schema"] != 1:
+            _refuse(f"the report {file} has schema {report['schema']}, and this guard reads schema 1")
+        places = report["header"]["places"]
+        vetted = {}
+        for module in report["modules"]:
+            folder = module["folder"]
+            for place, path in places.items():
+                folder = folder.replace("{" + place + "}", path)
+            vetted[os.path.realpath(os.path.join(folder, module["file"]))] = module
+    except OSError as error:
+        _refuse(f"no report can be read ({error}); {hint}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _refuse(f"{file} is no report of wsgiaudit with its header ({error!r}); {hint}")
+    return vetted
+
+
+def _why_not(name, path):
+    """`None` for a file that is vetted here, else why it is not."""
+    module = _vetted.get(os.path.realpath(path))
+    if module is None:
+        return f"{path} is not in the report; audit the environment again"
+    with open(path, "rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != module.get("sha256"):
+        return f"{path} has changed since the audit; audit the environment again"
+    judged = module["modes"].get(mode)
+    if judged is None:
+        return f"the audit did not ask about {mode}"
+    if judged["verdict"] == "ready":
+        return None
+    why = f"{judged['verdict']}: {judged.get('reason') or 'no reason given'}"
+    cause = judged.get("cause")
+    if cause:
+        chain = " -> ".join(cause["chain"])
+        why += f"; root cause {cause['module']} ({chain}); the way out: wsgiaudit explain {cause['rule']}"
+    return why
+
+
+def _is_standard(path):
+    folder = os.path.dirname(os.path.realpath(path))
+    prefix = os.path.realpath(sys.base_exec_prefix) + os.sep
+    return os.path.basename(folder) == "lib-dynload" and folder.startswith(prefix)
+
+
+def _admit(name, path):
+    if _is_standard(path):
+        return
+    try:
+        why = _why_not(name, path)
+    except OSError as error:
+        why = f"{path} cannot be read: {error}"
+    if why is not None:
+        _refuse(f"{name} is not vetted for {mode}: {why}", name, path)
+
+
+def _hook(event, arguments):
+    if event == "import" and len(arguments) > 1 and arguments[1] is not None:
+        _admit(str(arguments[0]), os.fsdecode(arguments[1]))
+
+
+mode = _mode()
+_vetted = _read(_find())
+sys.addaudithook(_hook)
+# What came before this line is asked about too: it cannot be unloaded, but the application does not start on it.
+for _module in list(sys.modules.values()):
+    _spec = getattr(_module, "__spec__", None)
+    if type(getattr(_spec, "loader", None)).__name__ == "ExtensionFileLoader" and _spec.origin:
+        _admit(_spec.name, _spec.origin)
+_say(f"on for {mode}, with {len(_vetted)} files in the report")

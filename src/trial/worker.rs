@@ -318,12 +318,14 @@ fn collect(folder: &Path, end: Option<End>) -> Attempt {
     }
 }
 
-/// What a trial finds in its environment: what a program needs to run, and nothing of the user's.
+/// What a trial finds in its environment: what a program needs to run, nothing of the user's, and that it is a trial:
+/// `wsgiaudit_guard` then admits everything, since there is no report yet.
 fn environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
     let kept = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
     let mut environment: Vec<_> =
         kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
     environment.extend([("HOME", home.into()), ("TMPDIR", home.into()), ("LANG", "C.UTF-8".into())]);
+    environment.push(("WSGIAUDIT_TRIAL", "1".into()));
     environment
 }
 

@@ -76,3 +76,27 @@ running.pop()
     let fails = "  free-threaded: unknown: fails when threads import and use it at the same time, with the GIL on too";
     assert!(said.out.contains(fails), "{}", said.out);
 }
+
+#[test]
+fn every_form_tells_of_a_failing_exercise() {
+    let venv = Venv::new().with("well-behaved");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("requests.py"), "import faulthandler\n").unwrap();
+    audit(venv.path(), folder.path(), &["--json", "report.json"]).ended_with(1);
+    for (format, told) in [
+        ("html", "needs faulthandler, refused by CPython"),
+        ("markdown", "- own-gil: blocked <code>needs faulthandler, refused by CPython</code>"),
+        ("junit", "<testcase name=\"requests.py\" classname=\"wsgiaudit.own-gil\">"),
+    ] {
+        let render =
+            Wsgiaudit::new().args(["render", "report.json", "--format", format]).within(folder.path());
+        let said = render.run().ended_with(1);
+        assert!(said.out.contains(told), "{format}: {}", said.out);
+    }
+    // And a later report without it is better.
+    fs::write(folder.path().join("requests.py"), "import sys\n").unwrap();
+    audit(venv.path(), folder.path(), &["--json", "later.json"]).ended_with(0);
+    let diff = |old, new| Wsgiaudit::new().args(["diff", old, new]).within(folder.path()).run();
+    assert!(diff("later.json", "report.json").ended_with(1).out.starts_with("Worse:\n- requests.py\n"));
+    assert!(diff("report.json", "later.json").ended_with(0).out.starts_with("Better:\n- requests.py\n"));
+}

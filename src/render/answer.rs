@@ -30,6 +30,20 @@ pub(super) fn distributions(count: usize) -> String {
     if count == 1 { "1 distribution".to_owned() } else { format!("{count} distributions") }
 }
 
+/// `1 distribution is`, `2 distributions and 1 exercise are`: what is in the way of a mode.
+pub(super) fn they_are(document: &Document, mode: Mode) -> String {
+    let some = document.count(mode, Verdict::Unsafe) + document.count(mode, Verdict::Blocked);
+    let modes = document.exercises.iter().filter_map(|each| each.modes.get(&mode));
+    let failing = modes.filter(|tried| tried.judged.verdict <= Verdict::Blocked).count();
+    let exercises = if failing == 1 { "1 exercise".to_owned() } else { format!("{failing} exercises") };
+    let them = match (some, failing) {
+        (_, 0) => distributions(some),
+        (0, _) => exercises,
+        _ => format!("{} and {exercises}", distributions(some)),
+    };
+    them + if some + failing == 1 { " is" } else { " are" }
+}
+
 /// Which of the two roads has less in its way.
 pub(super) fn nearer(document: &Document) -> String {
     let count = |mode| document.count(mode, Verdict::Unsafe) + document.count(mode, Verdict::Blocked);
@@ -56,8 +70,6 @@ pub(super) fn in_mode(document: &Document, mode: Mode) -> String {
     let exercises: Vec<Verdict> = exercises.collect();
     let count =
         |verdict| document.count(mode, verdict) + exercises.iter().filter(|found| **found == verdict).count();
-    let in_the_way = count(Verdict::Unsafe) + count(Verdict::Blocked);
-    let failing = exercises.iter().filter(|verdict| **verdict <= Verdict::Blocked).count();
     let counts = [Verdict::Unsafe, Verdict::Blocked, Verdict::Unknown, Verdict::Degraded, Verdict::Ready]
         .into_iter()
         .filter(|verdict| count(*verdict) > 0)
@@ -66,14 +78,7 @@ pub(super) fn in_mode(document: &Document, mode: Mode) -> String {
         .join(", ");
     match document.answer(mode) {
         Verdict::Unsafe | Verdict::Blocked => {
-            let verb = if in_the_way == 1 { "is" } else { "are" };
-            let exercises = if failing == 1 { "1 exercise" } else { &format!("{failing} exercises") };
-            let them = match (in_the_way - failing, failing) {
-                (all, 0) => distributions(all),
-                (0, _) => exercises.to_owned(),
-                (some, _) => format!("{} and {exercises}", distributions(some)),
-            };
-            format!("{directive}: no. {them} {verb} in the way ({counts}).")
+            format!("{directive}: no. {} in the way ({counts}).", they_are(document, mode))
         }
         Verdict::Unknown => {
             format!("{directive}: not known. Nothing bad was found, and not all was judged ({counts}).")

@@ -1,10 +1,10 @@
-//! JUnit XML, for CI dashboards: a suite for each mode, a case for each distribution.
+//! JUnit XML, for CI dashboards: a suite for each mode, a case for each distribution, application and exercise.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::escape::escape;
 use crate::model::{Mode, Verdict};
-use crate::report::v1::{Distribution, Document, Judged};
+use crate::report::v1::{Document, Judged};
 
 /// The document. A degraded distribution passes, unless `is_strict`.
 ///
@@ -16,7 +16,15 @@ pub fn render(document: &Document, is_strict: bool) -> Result<String, quick_juni
         let mut suite = TestSuite::new(mode.name());
         for row in &document.distributions {
             if let Some(judged) = row.modes.get(&mode) {
-                suite.add_test_case(case(row, mode, judged, is_strict));
+                let name = row.name.as_deref().unwrap_or("(no distribution)");
+                suite.add_test_case(case(&format!("{name} {}", row.version), mode, judged, is_strict));
+            }
+        }
+        let applications = document.applications.iter().map(|each| (&each.name, &each.modes));
+        let exercises = document.exercises.iter().map(|each| (&each.file, &each.modes));
+        for (name, modes) in applications.chain(exercises) {
+            if let Some(tried) = modes.get(&mode) {
+                suite.add_test_case(case(name, mode, &tried.judged, is_strict));
             }
         }
         report.add_test_suite(suite);
@@ -24,7 +32,7 @@ pub fn render(document: &Document, is_strict: bool) -> Result<String, quick_juni
     report.to_string()
 }
 
-fn case(row: &Distribution, mode: Mode, judged: &Judged, is_strict: bool) -> TestCase {
+fn case(name: &str, mode: Mode, judged: &Judged, is_strict: bool) -> TestCase {
     let status = match judged.verdict {
         Verdict::Unsafe | Verdict::Blocked => not(NonSuccessKind::Failure, judged),
         Verdict::Degraded if is_strict => not(NonSuccessKind::Failure, judged),
@@ -32,8 +40,7 @@ fn case(row: &Distribution, mode: Mode, judged: &Judged, is_strict: bool) -> Tes
         Verdict::NotApplicable => TestCaseStatus::skipped(),
         Verdict::Degraded | Verdict::Ready => TestCaseStatus::success(),
     };
-    let name = row.name.as_deref().unwrap_or("(no distribution)");
-    let mut case = TestCase::new(escape(&format!("{name} {}", row.version)).trim_end(), status);
+    let mut case = TestCase::new(escape(name).trim_end(), status);
     case.set_classname(format!("wsgiaudit.{mode}"));
     if judged.verdict == Verdict::Degraded && !is_strict {
         case.set_system_out(escape(&judged.reason).into_owned());

@@ -22,6 +22,7 @@ pub fn render(document: &Document) -> String {
             let _ = write!(text, "\n### In the way of {mode}\n\n{}", in_the_way(blockers));
         }
     }
+    text.push_str(&users(document));
     text.push_str(&distributions(document));
     for note in &document.notes {
         let _ = writeln!(text, "\nNote: {}", code(note, 500));
@@ -30,6 +31,21 @@ pub fn render(document: &Document) -> String {
         let _ = writeln!(text, "\nIncomplete: {}", code(trouble, 500));
     }
     text
+}
+
+/// Applications and exercises.
+fn users(document: &Document) -> String {
+    let applications = document.applications.iter().map(|each| (&each.name, &each.modes));
+    let exercises = document.exercises.iter().map(|each| (&each.file, &each.modes));
+    let mut text = String::new();
+    for (name, modes) in applications.chain(exercises).take(ROWS) {
+        let _ = writeln!(text, "\n{}\n", code(name, 200));
+        for (mode, tried) in modes.iter().filter(|(mode, _)| **mode != Mode::Main) {
+            let reason = code(&tried.judged.reason, 300);
+            let _ = writeln!(text, "- {mode}: {} {reason}", tried.judged.verdict);
+        }
+    }
+    if text.is_empty() { text } else { format!("\n### What uses them\n{text}") }
 }
 
 fn in_the_way(blockers: &[Blocker]) -> String {

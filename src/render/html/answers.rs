@@ -1,6 +1,7 @@
 //! The upper part: an answer for each mode.
 
 use crate::model::{Mode, Verdict};
+use crate::render::answer::they_are;
 use crate::report::v1::Document;
 
 use super::verdicts::{ORDER, directive};
@@ -36,15 +37,11 @@ pub(super) fn answers(document: &Document) -> Vec<Answer> {
 
 fn answer(document: &Document, mode: Mode) -> Answer {
     let is_incomplete = !document.trouble.is_empty();
-    let in_the_way = document.count(mode, Verdict::Unsafe) + document.count(mode, Verdict::Blocked);
     let answer = document.answer(mode);
     let is_good = matches!(answer, Verdict::Ready | Verdict::NotApplicable);
     let verdict = if is_good && is_incomplete { Verdict::Unknown } else { answer };
     let (headline, sentence) = match verdict {
-        Verdict::Unsafe | Verdict::Blocked => {
-            let verb = if in_the_way == 1 { "is" } else { "are" };
-            ("No", format!("{} {verb} in the way.", crate::render::answer::distributions(in_the_way)))
-        }
+        Verdict::Unsafe | Verdict::Blocked => ("No", format!("{} in the way.", they_are(document, mode))),
         Verdict::Unknown if is_incomplete => ("Not known", "The audit is incomplete.".to_owned()),
         Verdict::Unknown => ("Not known", "Nothing bad was found, and not all was judged.".to_owned()),
         Verdict::Degraded => ("Yes, with losses", "All import; some lost their accelerators.".to_owned()),

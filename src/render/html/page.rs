@@ -13,6 +13,7 @@ use crate::report::v1::{Document, Python};
 use super::answers::{Answer, answers};
 use super::causes::{InTheWay, causes};
 use super::rows::{Row, columns, ids, rows};
+use super::subject::Subject;
 use super::text::cut;
 use super::verdicts::{directive, meaning};
 use super::ways::{Way, Ways};
@@ -37,6 +38,8 @@ struct Page<'a> {
     notes: &'a [String],
     trouble: &'a [String],
     causes: Vec<InTheWay>,
+    /// Applications and exercises.
+    users: Vec<Subject>,
     /// A name and what mod_wsgi calls it.
     modes: Vec<(&'static str, &'static str)>,
     /// How many columns the table has.
@@ -85,6 +88,7 @@ pub fn render(document: &Document) -> askama::Result<String> {
         notes: &document.notes,
         trouble: &document.trouble,
         causes: causes(document, &links),
+        users: Subject::of_users(document, &modes),
         modes: modes.iter().map(|mode| (mode.name(), directive(*mode))).collect(),
         width: 4 + modes.len(),
         rows: rows(document, &modes, &ids, &ways),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::Mode;
-use crate::report::v1::{Crash, Module, Name, Outcome, Tried};
+use crate::report::v1::{Crash, Document, Module, Name, Outcome, Tried};
 use crate::rules::Rule;
 
 use super::declared::Declared;
@@ -83,14 +83,28 @@ impl Subject {
     }
 
     pub(super) fn of_name(name: &Name, modes: &[Mode]) -> Self {
+        Self::without_file(&name.name, "top-level name", &name.modes, modes)
+    }
+
+    /// What uses the distributions: applications, then exercises.
+    pub(super) fn of_users(document: &Document, modes: &[Mode]) -> Vec<Self> {
+        let applications = document.applications.iter();
+        let applications =
+            applications.map(|each| Self::without_file(&each.name, "application", &each.modes, modes));
+        let exercises = document.exercises.iter();
+        let exercises = exercises.map(|each| Self::without_file(&each.file, "exercise", &each.modes, modes));
+        applications.chain(exercises).collect()
+    }
+
+    fn without_file(name: &str, what: &str, tried: &BTreeMap<Mode, Tried>, modes: &[Mode]) -> Self {
         Self {
-            name: cut(&name.name, 200),
-            what: "top-level name".to_owned(),
-            cells: cells(&name.modes, modes),
+            name: cut(name, 200),
+            what: what.to_owned(),
+            cells: cells(tried, modes),
             file: None,
             sha256: None,
             declared: Vec::new(),
-            trials: trials(&name.modes),
+            trials: trials(tried),
             findings: Vec::new(),
         }
     }

@@ -81,6 +81,13 @@ pub struct AuditArgs {
     /// path; may be repeated. The report then says what it reaches, and the exit status follows that
     #[arg(long, value_name = "MODULE:CALLABLE")]
     pub app: Vec<String>,
+    /// The Apache that the environment is for: its main configuration, with all that it includes. What it serves
+    /// with mod_wsgi is audited as --app is, and judged by the interpreter in which it lands
+    #[arg(long, value_name = "HTTPD.CONF")]
+    pub apache_config: Option<PathBuf>,
+    /// A name that Apache is started with (-D), for <IfDefine>; may be repeated
+    #[arg(long, value_name = "NAME", requires = "apache_config")]
+    pub apache_define: Vec<String>,
     /// A script that uses what is installed, as a request would; may be repeated. It is run in each kind of
     /// interpreter, and in several at the same time: what is only imported then, and races
     #[arg(long, value_name = "FILE.py")]

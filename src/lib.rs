@@ -8,6 +8,7 @@
 //! - [`venv`]: an environment on disk: its python, distributions, candidates for extension modules.
 //! - [`image`]: a file's bytes to its declaration ([`model::Facts`]), without running it.
 //! - [`app`]: an application's sources: what it imports and when, and hazards in them.
+//! - [`apache`]: a web server's configuration: where it puts applications, and what of it does not do what it says.
 //! - [`shadow`]: the same distributions once more, for the free-threaded build of the environment's Python.
 //! - [`digest`]: files by their SHA-256.
 //! - [`installer`]: uv or pip, for what an index has.
@@ -28,6 +29,7 @@
 //! from the workspace member `probes`), and `unsafe`.
 #![forbid(unsafe_code)]
 
+pub mod apache;
 pub mod app;
 pub mod audit;
 pub mod cli;

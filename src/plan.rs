@@ -25,6 +25,8 @@ pub struct Plan {
     pub free_threaded: Option<FreeThreaded>,
     /// The applications that the environment is for.
     pub apps: Vec<String>,
+    /// The Apache that the environment is for, and the names that it is started with.
+    pub apache: Option<(PathBuf, Vec<String>)>,
     /// Scripts that use what is installed.
     pub exercises: Vec<PathBuf>,
     /// Whether the index is asked for newer versions of what stands in the way.
@@ -64,7 +66,8 @@ impl Plan {
         let index = index(&args.index);
         let (apps, exercises) = (args.app.clone(), args.exercise.clone());
         let (upgrades, is_offline) = (args.upgrades, args.offline);
-        Ok(Self { free_threaded, apps, exercises, upgrades, is_offline, index, ..plan })
+        let apache = args.apache_config.clone().map(|file| (file, args.apache_define.clone()));
+        Ok(Self { free_threaded, apps, apache, exercises, upgrades, is_offline, index, ..plan })
     }
 
     /// For one extension module, or one wheel.
@@ -84,6 +87,7 @@ impl Plan {
             only: None,
             free_threaded: None,
             apps: Vec::new(),
+            apache: None,
             exercises: Vec::new(),
             upgrades: false,
             is_offline: false,

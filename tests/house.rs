@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("model", &[]),
     ("digest", &[]),
+    ("apache", &["model"]),
     ("app", &["model"]),
     ("image", &["model"]),
     ("venv", &["model"]),
@@ -27,6 +28,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     (
         "audit",
         &[
+            "apache",
             "app",
             "digest",
             "image",

@@ -29,25 +29,40 @@ struct Application {
     is_script: bool,
 }
 
-/// Adds a row for each application that the plan names.
+impl Application {
+    fn callable(&self) -> &str {
+        self.name.rsplit_once(':').map_or("application", |(_, callable)| callable)
+    }
+}
+
+/// Adds a row for each application that the plan names, and for each script that a web server serves.
 ///
 /// # Errors
 /// Where one of them is not to be found.
 pub(super) fn add(
     running: &Running<'_>,
     first: &Audited,
+    scripts: &[(PathBuf, String)],
     places: &mut Places,
     report: &mut Report,
 ) -> Result<()> {
-    if running.plan.apps.is_empty() {
+    if running.plan.apps.is_empty() && scripts.is_empty() {
         return Ok(());
     }
     let environment = &first.environment;
     let Some(interpreter) = environment.interpreter.as_ref() else {
-        bail!("--app needs an environment with a Python that can be asked")
+        bail!("an application needs an environment with a Python that can be asked")
     };
-    let applications: Vec<Application> =
+    let mut applications: Vec<Application> =
         running.plan.apps.iter().map(|spec| find(spec, interpreter)).collect::<Result<_>>()?;
+    for (script, callable) in scripts {
+        let spec = format!("{}:{callable}", script.display());
+        let found = find(&spec, interpreter)?;
+        let is_same = |each: &Application| each.file == found.file && each.callable() == callable;
+        if !applications.iter().any(is_same) {
+            applications.push(found);
+        }
+    }
     for (index, each) in applications.iter().enumerate() {
         if !environment.root.starts_with(&each.root) && !each.root.starts_with(&environment.root) {
             places.add(if index == 0 { "application" } else { "application's" }, &each.root);

@@ -2,6 +2,7 @@
 
 mod application;
 mod around;
+mod deployment;
 mod exercise;
 mod free_threaded;
 mod modules;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use super::application;
 use super::around::{self, Only};
+use super::deployment::Configured;
 use super::exercise;
 use super::free_threaded;
 use super::modules::{self, Wanted};
@@ -29,6 +30,8 @@ use crate::venv::{self, Installation, Installed, Located};
 /// environment is part of the report.
 pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document> {
     let (started, clock) = (jiff::Timestamp::now(), Instant::now());
+    let configured = plan.apache.as_ref();
+    let configured = configured.map(|(file, names)| Configured::read(file, names)).transpose()?;
     let scratch = Scratch::new()?;
     let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
     let running = Running { plan, scratch: &scratch, library: &library, listener, stop };
@@ -62,8 +65,12 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     if plan.upgrades && !stop.is_set() {
         ways_out::add(&running, &environments, &mut report);
     }
-    application::add(&running, &first, &mut places, &mut report)?;
+    let scripts = configured.as_ref().map(Configured::scripts).unwrap_or_default();
+    application::add(&running, &first, &scripts, &mut places, &mut report)?;
     exercise::add(&running, &environments, &mut report)?;
+    if let Some(configured) = &configured {
+        configured.add(&first, &mut places, &mut report);
+    }
     let document = places.hide(&Document::from(&report)).context("cannot write the report")?;
     let started = started.round(jiff::Unit::Second).unwrap_or(started).to_string();
     let header = Header { started, seconds: clock.elapsed().as_secs_f64(), places: places.named() };

@@ -7,6 +7,7 @@ use crate::diff::Comparison;
 use crate::exit::Exit;
 use crate::model::{Mode, Verdict};
 use crate::report::Document;
+use crate::report::v1::Apache;
 
 /// What decides.
 #[derive(Clone, Debug)]
@@ -37,8 +38,10 @@ pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
     let mut sentences = Vec::new();
     let mut used = vec![false; gate.accepted.len()];
     let (mut is_in_the_way, mut is_open, mut known) = (false, false, 0_usize);
-    let judged = gate
-        .required
+    // Where applications land asks for more than was required.
+    let landed = document.apache.iter().flat_map(Apache::modes).filter(|mode| !gate.required.contains(mode));
+    let modes: Vec<Mode> = gate.required.iter().copied().chain(landed).collect();
+    let judged = modes
         .iter()
         .flat_map(|mode| document.deciders(*mode).into_iter().map(|(name, judged)| (*mode, name, judged)));
     for (mode, name, judged) in judged {

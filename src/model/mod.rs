@@ -2,6 +2,7 @@
 //! import nothing.
 
 mod application;
+mod deployment;
 mod environment;
 mod facts;
 mod finding;
@@ -12,6 +13,7 @@ mod upgrade;
 mod verdict;
 
 pub use application::{Reached, SourceHazard, Sources, Spot, Way};
+pub use deployment::{ConfigPlace, Deployment, DeploymentFinding, Landing};
 pub use environment::{Distribution, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
 pub use finding::Finding;

@@ -1,6 +1,7 @@
 //! A report as people and machines read it. Functions from a report to text.
 
 mod answer;
+mod apache;
 mod application;
 pub mod details;
 pub mod diff;

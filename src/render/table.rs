@@ -7,7 +7,7 @@ use comfy_table::{
 };
 
 use super::escape::{escape, escape_within};
-use super::{answer, application};
+use super::{answer, apache, application};
 use crate::model::{Declared, Facts, Mode, Verdict};
 use crate::report::v1::{Blocked, Blocker, Distribution, Document, Judged, Module};
 use crate::rules::{RULES, Rule};
@@ -47,6 +47,7 @@ pub fn render(report: &Document, style: Style) -> String {
     }
     text.push_str(&application::all(report));
     text.push_str(&application::exercises(report));
+    text.push_str(&apache::section(report));
     let _ = writeln!(text, "\n{LEGEND}");
     if report.modes.contains(&Mode::FreeThreaded) {
         let _ = writeln!(text, "\n{LEGEND_OF_SLOT_4}");

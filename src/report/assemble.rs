@@ -78,6 +78,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         modules,
         applications: Vec::new(),
         exercises: Vec::new(),
+        deployment: None,
         notes: evidence.notes,
         trouble: evidence.trouble,
     }

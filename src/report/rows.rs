@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ApplicationRow, ExerciseRow};
-use crate::model::{Facts, FileKind, Finding, Judgement, Mode, Trial, Upgrade, Verdict};
+use crate::model::{Deployment, Facts, FileKind, Finding, Judgement, Mode, Trial, Upgrade, Verdict};
 
 /// The result of an audit.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Report {
     pub applications: Vec<ApplicationRow>,
     /// Scripts that were run in each mode, in the order they were named.
     pub exercises: Vec<ExerciseRow>,
+    /// The Apache that the environment is for.
+    pub deployment: Option<Deployment>,
     /// What a reader must know: sentences.
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.

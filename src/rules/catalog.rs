@@ -71,7 +71,7 @@ macro_rules! rules {
 }
 
 /// All of them: what stands in the way, what is lost, what maintainers want to know, hazards in files,
-/// hazards in an application's Python source.
+/// hazards in an application's Python source, Apache's configuration.
 pub const RULES: &[Rule] = rules! {
     "refused" Error Tried,
     "refuses-by-itself" Error Tried,
@@ -104,6 +104,22 @@ pub const RULES: &[Rule] = rules! {
     "main-only-module" Warning Read,
     "process-wide-global" Note Read,
     "ctypes-load" Note Read,
+    "apache-own-gil-main" Warning Read,
+    "apache-main-beside-groups" Error Read,
+    "apache-unfit-interpreter" Error Tried,
+    "apache-own-gil-unused" Note Tried,
+    "apache-own-gil-free-threading" Warning Read,
+    "apache-free-threading-gil-build" Warning Read,
+    "apache-free-threading-one-group" Warning Read,
+    "apache-own-gil-old-python" Warning Read,
+    "apache-switch-interval-shared-gil" Warning Read,
+    "apache-switch-interval-own-gil" Warning Read,
+    "apache-switch-interval-overridden" Warning Read,
+    "apache-switch-interval-free-threading" Warning Read,
+    "apache-pool-destroyed" Warning Read,
+    "apache-options-unused" Warning Read,
+    "apache-alias-unused" Warning Read,
+    "apache-no-process-group" Error Read,
 };
 
 impl Rule {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Application, Blocked, Blocker, Cause, Crash, Declaration, Declarations, Distribution, Document, Exercise,
-    FailedLoad, Finding, Hazard, Inspected, Judged, Module, Name, Outcome, Python, Root, Shared, SlotValue,
-    Tool, Tried, Upgrade,
+    Apache, Application, Blocked, Blocker, Cause, Crash, Declaration, Declarations, Distribution, Document,
+    Exercise, FailedLoad, Finding, Hazard, Inspected, Judged, Module, Name, Outcome, Python, Root, Shared,
+    SlotValue, Tool, Tried, Upgrade,
 };
 use crate::model::{self, Declared, Facts, FileKind, Judgement, Load, Mode, NotRun, Place, Refuser, Trial};
 use crate::report::{self, DistributionRow, ModuleRow, NameRow, Report};
@@ -54,6 +54,7 @@ impl From<&Report> for Document {
                 .iter()
                 .map(|row| Exercise { file: row.file.clone(), modes: tried(&row.judgements, &row.trials) })
                 .collect(),
+            apache: report.deployment.as_ref().map(Apache::from),
             notes: report.notes.clone(),
             trouble: report.trouble.clone(),
         }

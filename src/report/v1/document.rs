@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Application, Declaration, Inspected, Outcome, Tool};
+use super::{Apache, Application, Declaration, Inspected, Outcome, Tool};
 use crate::model::{Mode, Verdict};
 
 /// The result of an audit. All but the header depends on what was audited alone: the same environment gives
@@ -42,6 +42,10 @@ pub struct Document {
     /// Scripts that use what is installed (`--exercise`). They decide the exit status too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exercises: Vec<Exercise>,
+    /// The Apache that the environment is for (`--apache-config`). Where there is one, applications decide the exit
+    /// status in the interpreters where they land.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apache: Option<Apache>,
     /// What a reader must know: sentences.
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.
@@ -245,7 +249,7 @@ impl Document {
     }
 
     /// What decides the exit status, with its name: applications, where there are any, else distributions; and
-    /// exercises.
+    /// exercises. With Apache's configuration, applications where they land, and what was found of it.
     pub fn deciders(&self, mode: Mode) -> Vec<(Option<&str>, &Judged)> {
         let exercises = self.exercises.iter();
         let exercises =
@@ -254,6 +258,9 @@ impl Document {
     }
 
     fn installed_or_applied(&self, mode: Mode) -> Vec<(Option<&str>, &Judged)> {
+        if let Some(apache) = &self.apache {
+            return apache.deciders(&self.applications, mode);
+        }
         match self.applications.is_empty() {
             true => self
                 .distributions

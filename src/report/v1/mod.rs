@@ -1,12 +1,14 @@
 //! The document, schema 1: what an audit writes, and what every rendering and every later reader starts from.
 //! Its own types, apart from the inner ones: fields are added, never changed or taken away.
 
+mod apache;
 mod application;
 mod convert;
 mod declarations;
 mod document;
 mod outcome;
 
+pub use apache::{Apache, ApacheFinding, ConfigLine, Landing, NotTold};
 pub use application::{Application, NotFollowed, SourceFinding, SourcePlace, UsedModule};
 pub use declarations::{Declaration, Declarations, Hazard, Inspected, SlotValue, Tool};
 pub use document::{

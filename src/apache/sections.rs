@@ -1,0 +1,179 @@
+//! Which requests a section of Apache's configuration is for (httpd 2.4, `server/request.c`).
+
+use std::path::Path;
+
+use glob::{MatchOptions, Pattern};
+
+use super::site::Groups;
+use crate::model::ConfigPlace;
+
+/// A section that holds directives.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Section {
+    /// Outermost first; all must hold.
+    pub(super) conditions: Vec<Where>,
+    pub(super) groups: Groups,
+    pub(super) place: ConfigPlace,
+}
+
+/// A condition on a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Where {
+    pub(super) stage: Stage,
+    pub(super) argument: String,
+    /// By a regular expression, or an expression: it is not evaluated.
+    pub(super) is_expression: bool,
+}
+
+/// The order in which sections are applied; later ones win.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// By folder, the longest last.
+    Directory,
+    /// By folder and expression.
+    DirectoryMatch,
+    /// By file name.
+    Files,
+    /// By URL.
+    Location,
+    /// By anything.
+    If,
+}
+
+/// Whether a condition holds for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Held {
+    No,
+    Perhaps,
+    Yes,
+}
+
+impl Where {
+    /// A section's condition; `None` where it is not about requests for scripts, or about all of them.
+    pub(super) fn new(kind: &str, arguments: &str) -> Option<Self> {
+        let (tilde, first) = match arguments.trim_start().strip_prefix('~') {
+            Some(rest) => (true, super::line::word(rest).0),
+            None => (false, super::line::word(arguments).0),
+        };
+        let (stage, is_match) = match kind {
+            "directory" if tilde => (Stage::DirectoryMatch, true),
+            "directory" => (Stage::Directory, false),
+            "directorymatch" => (Stage::DirectoryMatch, true),
+            "files" => (Stage::Files, tilde),
+            "filesmatch" => (Stage::Files, true),
+            "location" => (Stage::Location, tilde),
+            "locationmatch" => (Stage::Location, true),
+            "if" | "elseif" | "else" => (Stage::If, true),
+            _ => return None,
+        };
+        Some(Self { stage, argument: first, is_expression: is_match })
+    }
+
+    /// Whether it holds for a script at a URL; `None` for a URL that is not known.
+    fn holds(&self, script: &Path, url: Option<&str>) -> Held {
+        if self.is_expression {
+            return Held::Perhaps;
+        }
+        let is_pattern = self.argument.contains(['*', '?', '[']);
+        let held = match self.stage {
+            Stage::Directory => is_below(script, &self.argument),
+            Stage::Files => {
+                let name = script.file_name().unwrap_or_default().to_string_lossy();
+                matches(&self.argument, &name)
+            }
+            Stage::Location => match url {
+                None if self.argument == "/" => true,
+                None => return Held::Perhaps,
+                Some(url) if is_pattern => matches(&self.argument, url),
+                Some(url) => is_under(url, &self.argument),
+            },
+            Stage::DirectoryMatch | Stage::If => return Held::Perhaps,
+        };
+        if held { Held::Yes } else { Held::No }
+    }
+}
+
+impl Section {
+    /// Whether all of its conditions hold.
+    pub(super) fn holds(&self, script: &Path, url: Option<&str>) -> Held {
+        self.conditions.iter().map(|each| each.holds(script, url)).min().unwrap_or(Held::Yes)
+    }
+
+    /// Where it comes in the order of application.
+    pub(super) fn rank(&self) -> (Stage, usize) {
+        let stage = self.conditions.iter().map(|each| each.stage).max().unwrap_or(Stage::Directory);
+        let folder = self.conditions.iter().find(|each| each.stage == Stage::Directory);
+        let depth = folder.map_or(0, |each| parts(&each.argument).count());
+        (stage, if stage == Stage::Directory { depth } else { 0 })
+    }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty())
+}
+
+/// `<Directory>`: the folder or one above the script; wildcards do not match `/`.
+fn is_below(script: &Path, folder: &str) -> bool {
+    let text = script.to_string_lossy();
+    let mut left = parts(&text);
+    let wanted: Vec<&str> = parts(folder).collect();
+    let all = wanted.iter().all(|part| left.next().is_some_and(|found| matches(part, found)));
+    // The script itself is no folder.
+    all && left.next().is_some()
+}
+
+/// `<Location>`: the URL, or one below it.
+pub(super) fn is_under(url: &str, location: &str) -> bool {
+    match url.strip_prefix(location) {
+        Some(rest) => location.ends_with('/') || rest.is_empty() || rest.starts_with('/'),
+        None => false,
+    }
+}
+
+/// Wildcards that do not match `/`.
+fn matches(pattern: &str, text: &str) -> bool {
+    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+    match Pattern::new(pattern) {
+        Ok(compiled) => compiled.matches_with(text, options),
+        Err(_) => pattern == text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_are_for_what_apache_says_they_are_for() {
+        let holds = |kind: &str, argument: &str| {
+            let place = Where::new(kind, argument).unwrap();
+            place.holds(Path::new("/srv/shop/app.wsgi"), Some("/shop"))
+        };
+        for (kind, argument) in [
+            ("directory", "/"),
+            ("directory", "/srv/shop/"),
+            ("directory", "\"/srv/*\""),
+            ("files", "app.wsgi"),
+            ("files", "*.wsgi"),
+            ("location", "/"),
+            ("location", "/shop"),
+            ("location", "/sh*"),
+        ] {
+            assert_eq!(holds(kind, argument), Held::Yes, "{kind} {argument}");
+        }
+        for (kind, argument) in [
+            ("directory", "/srv/shop/app.wsgi"),
+            ("directory", "/srv/sho"),
+            ("directory", "/*"),
+            ("files", "other"),
+            ("location", "/sho"),
+            ("location", "/shop/"),
+        ] {
+            assert_eq!(holds(kind, argument) == Held::Yes, argument == "/*", "{kind} {argument}");
+        }
+        for (kind, argument) in [("location", "~ x"), ("if", "true"), ("filesmatch", "x")] {
+            assert_eq!(holds(kind, argument), Held::Perhaps);
+        }
+        assert_eq!(Where::new("limit", "GET"), None);
+    }
+}

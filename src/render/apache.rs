@@ -1,0 +1,54 @@
+//! What a report says of Apache's configuration, for a terminal.
+
+use std::fmt::Write;
+
+use super::answer;
+use super::escape::{escape, escape_within};
+use crate::model::Verdict;
+use crate::report::v1::{ApacheFinding, ConfigLine, Document, Landing};
+
+/// A section; nothing where there was no configuration.
+pub(super) fn section(document: &Document) -> String {
+    let Some(apache) = &document.apache else { return String::new() };
+    let mut text = format!("\nApache {}\n", escape(&apache.file));
+    for landing in &apache.landings {
+        let _ = writeln!(text, "  {}", landed(document, landing));
+    }
+    if apache.landings.is_empty() {
+        text.push_str("  no application is served\n");
+    }
+    for finding in &apache.findings {
+        let _ = writeln!(text, "  {}: {}", place(&finding.place), said(finding));
+    }
+    if let Some(command) = answer::explain(apache.findings.iter().map(ApacheFinding::rule)) {
+        let _ = writeln!(text, "    What to do: {command}");
+    }
+    text
+}
+
+/// `example.org/shop -> d, shop: own-gil: ready (shop.wsgi)`.
+fn landed(document: &Document, landing: &Landing) -> String {
+    let process = match landing.process_group.as_str() {
+        "" => "Apache's own processes".to_owned(),
+        name => format!("process group {}", escape(name)),
+    };
+    let application = match landing.application_group.as_str() {
+        "" => "%{GLOBAL}".to_owned(),
+        name => format!("application group {}", escape(name)),
+    };
+    let rows = document.applications.iter();
+    let row = rows.into_iter().find(|row| Some(&row.name) == landing.application.as_ref());
+    let judged = row.and_then(|row| row.modes.get(&landing.mode));
+    let verdict = judged.map_or(Verdict::Unknown, |tried| tried.judged.verdict);
+    let (host, url, script) = (escape(&landing.host), escape(&landing.url), escape(&landing.script));
+    format!("{host}{url} -> {process}, {application}: {}: {verdict} ({script})", landing.mode)
+}
+
+/// `apache-own-gil-main: ignored ...`.
+fn said(finding: &ApacheFinding) -> String {
+    format!("{}: {}", escape(finding.rule()), escape_within(&finding.judged.reason, 400))
+}
+
+fn place(line: &ConfigLine) -> String {
+    format!("{}:{}", escape(&line.file), line.line)
+}

@@ -1,0 +1,173 @@
+//! A web server's configuration in the document.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Application, Cause, Judged};
+use crate::model::{ConfigPlace, Deployment, Mode, Verdict};
+use crate::rules::{Rule, Severity};
+
+/// Apache's configuration (`--apache-config`): where it puts applications, and what of it does not do what it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Apache {
+    /// The file that was named.
+    pub file: String,
+    /// Where each application lands. The verdict there decides the exit status.
+    pub landings: Vec<Landing>,
+    /// What has no effect, the wrong one or a hidden one. These decide it too: an error as `blocked` does, a warning
+    /// as `degraded`; a name for all of one kind is the rule's id.
+    pub findings: Vec<ApacheFinding>,
+    /// What could not be told.
+    pub not_told: Vec<NotTold>,
+}
+
+/// Where requests below a URL are served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Landing {
+    /// The virtual host; empty for the main server.
+    pub host: String,
+    /// The prefix of the URLs, or a regular expression.
+    pub url: String,
+    /// The WSGI script.
+    pub script: String,
+    /// The name in it.
+    pub callable: String,
+    /// The daemon process group; empty for Apache's own processes.
+    pub process_group: String,
+    /// The application group; empty for the main interpreter (`%{GLOBAL}`).
+    pub application_group: String,
+    /// The kind of interpreter.
+    pub mode: Mode,
+    /// The application of this report; absent where it was not audited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+    /// The line that serves it.
+    #[serde(flatten)]
+    pub place: ConfigLine,
+}
+
+/// A line of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigLine {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+/// What is found of a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApacheFinding {
+    /// The mode that it is about.
+    pub mode: Mode,
+    /// The application whose verdict it repeats: that decides, not this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+    /// Where.
+    #[serde(flatten)]
+    pub place: ConfigLine,
+    /// How bad it is, and what it is.
+    #[serde(flatten)]
+    pub judged: Judged,
+}
+
+/// What could not be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotTold {
+    /// What it is, in one line.
+    pub what: String,
+    /// Where.
+    #[serde(flatten)]
+    pub place: ConfigLine,
+}
+
+impl ApacheFinding {
+    /// The rule's id.
+    pub fn rule(&self) -> &str {
+        self.judged.cause.as_ref().map_or("", |cause| cause.rule.as_str())
+    }
+}
+
+impl Apache {
+    /// The kinds of interpreters that something lands in, or is said of.
+    pub fn modes(&self) -> BTreeSet<Mode> {
+        let landings = self.landings.iter().map(|landing| landing.mode);
+        landings.chain(self.deciding().map(|finding| finding.mode)).collect()
+    }
+
+    /// The findings that decide by themselves.
+    pub fn deciding(&self) -> impl Iterator<Item = &ApacheFinding> {
+        self.findings.iter().filter(|finding| finding.application.is_none())
+    }
+
+    /// What decides in a mode: applications where they land, those that land nowhere, and findings by their rules.
+    pub(super) fn deciders<'a>(
+        &'a self,
+        applications: &'a [Application],
+        mode: Mode,
+    ) -> Vec<(Option<&'a str>, &'a Judged)> {
+        let decides = |each: &&Application| {
+            let mut landings = self.landings.iter().filter(|it| it.application.as_ref() == Some(&each.name));
+            let first = landings.next();
+            first.is_none_or(|first| first.mode == mode || landings.any(|other| other.mode == mode))
+        };
+        let applications = applications.iter().filter(decides);
+        let applications =
+            applications.filter_map(|each| Some((Some(each.name.as_str()), &each.modes.get(&mode)?.judged)));
+        let findings = self.deciding().filter(|finding| finding.mode == mode);
+        applications.chain(findings.map(|finding| (Some(finding.rule()), &finding.judged))).collect()
+    }
+}
+
+impl From<&Deployment> for Apache {
+    fn from(deployment: &Deployment) -> Self {
+        let landings = deployment.landings.iter().map(|landing| Landing {
+            host: landing.host.clone(),
+            url: landing.url.clone(),
+            script: landing.script.to_string_lossy().into_owned(),
+            callable: landing.callable.clone(),
+            process_group: landing.process_group.clone(),
+            application_group: landing.application_group.clone(),
+            mode: landing.mode,
+            application: landing.application.clone(),
+            place: (&landing.place).into(),
+        });
+        let findings = deployment.findings.iter().map(|finding| ApacheFinding {
+            mode: finding.mode,
+            application: finding.application.clone(),
+            place: (&finding.place).into(),
+            judged: Judged {
+                verdict: match Rule::find(finding.rule).map_or(Severity::Error, |rule| rule.severity) {
+                    Severity::Error => Verdict::Blocked,
+                    Severity::Warning => Verdict::Degraded,
+                    Severity::Note => Verdict::Ready,
+                },
+                reason: finding.text.clone(),
+                cause: Some(Cause {
+                    rule: finding.rule.to_owned(),
+                    module: "wsgi_module".to_owned(),
+                    chain: Vec::new(),
+                    what: finding.text.clone(),
+                }),
+                lost: Vec::new(),
+            },
+        });
+        let not_told = deployment.not_told.iter();
+        Self {
+            file: deployment.file.to_string_lossy().into_owned(),
+            landings: landings.collect(),
+            findings: findings.collect(),
+            not_told: not_told
+                .map(|(place, what)| NotTold { what: what.clone(), place: place.into() })
+                .collect(),
+        }
+    }
+}
+
+impl From<&ConfigPlace> for ConfigLine {
+    fn from(place: &ConfigPlace) -> Self {
+        Self { file: place.file.to_string_lossy().into_owned(), line: place.line }
+    }
+}

@@ -85,7 +85,7 @@ pub struct AuditArgs {
     /// with mod_wsgi is audited as --app is, and judged by the interpreter in which it lands
     #[arg(long, value_name = "HTTPD.CONF")]
     pub apache_config: Option<PathBuf>,
-    /// A name that Apache is started with (-D), for <IfDefine>; may be repeated
+    /// A name that Apache is started with (-D), for `<IfDefine>`; may be repeated
     #[arg(long, value_name = "NAME", requires = "apache_config")]
     pub apache_define: Vec<String>,
     /// A script that uses what is installed, as a request would; may be repeated. It is run in each kind of

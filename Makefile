@@ -21,7 +21,7 @@ help:
 	@echo 'make demo     audit some 25 real distributions, print the table, leave reports/demo.json'
 	@echo 'make test     every check; PYTHONS="3.14 3.13" chooses the Pythons'
 	@echo 'make test-modwsgi  of these, what holds the verdicts against mod_wsgi in Apache'
-	@echo 'make bench    the audit of some 780 modules against the naive way, side by side'
+	@echo 'make bench    side by side: what reads modules, and an audit of some 780 against the naive way'
 	@echo 'make test-declarations  what is read in real modules against what they return when they run'
 	@echo 'make survey   reports/: what is so of about 70 popular distributions, on 3.14 with and without a GIL'
 	@echo 'make wheel    build the wheel for `pip install`, into target/wheels'
@@ -135,7 +135,9 @@ pythons:
 bench:
 	@set -e; \
 	popular=$$($(environment) popular-314 "$$($(python) 3.14)" corpus/environments/popular-314.txt --no-deps --compile); \
+	readers=$$($(environment) readers "$$($(python) 3.14)" corpus/environments/readers.txt --no-deps); \
 	cargo build --release; \
+	"$$readers/bin/python" -I tests/bench/readers.py $(wsgiaudit) "$$popular"; \
 	"$$popular/bin/python" -I tests/bench/naive.py $(wsgiaudit) "$$popular"
 
 # The survey in reports/, anew: some ten minutes and 2 GB. What the installers and the audit need is downloaded once.

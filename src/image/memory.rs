@@ -230,8 +230,9 @@ impl Pages {
         }
         let start = number * PAGE as u64;
         let length = usize::try_from(source.size().checked_sub(start)?).unwrap_or(usize::MAX).min(PAGE);
-        let mut page = [0; PAGE];
-        let page = source.read_at(start, &mut page[..length]).then(|| Rc::new(page));
+        let mut page = Rc::new([0; PAGE]);
+        let is_read = Rc::get_mut(&mut page).is_some_and(|page| source.read_at(start, &mut page[..length]));
+        let page = is_read.then_some(page);
         pages.insert(number, page.clone());
         page
     }

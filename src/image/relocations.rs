@@ -148,6 +148,11 @@ impl Table {
     }
 
     fn at(&self, image: &Image, place: u64) -> Option<Entry> {
+        // Nearly all that is asked for is an import, and those are in memory.
+        let found = self.rest.partition_point(|(at, _)| *at < place);
+        if let Some((_, index)) = self.rest.get(found).filter(|(at, _)| *at == place) {
+            return self.entry(image, self.rising + u64::from(*index));
+        }
         let (mut low, mut high) = (0, self.rising);
         while low < high {
             let middle = low.midpoint(high);
@@ -158,9 +163,7 @@ impl Table {
                 std::cmp::Ordering::Greater => high = middle,
             }
         }
-        let found = self.rest.partition_point(|(at, _)| *at < place);
-        let (at, index) = self.rest.get(found)?;
-        (*at == place).then(|| self.entry(image, self.rising + u64::from(*index)))?
+        None
     }
 }
 

@@ -132,17 +132,16 @@ impl<'l> World<'l> {
         {
             return self.linked(&image, link, address - local);
         }
-        let mut value = 0;
-        for index in 0..bytes {
-            let at = local.wrapping_add(index.into());
-            let word = match image.link(at & !7) {
-                Some(link) => self.linked(&image, link, address - local),
-                None => image.u64(at & !7).map_or(Value::UNKNOWN, Value::Known),
-            };
-            let Value::Known(word) = word else { return Value::UNKNOWN };
-            value |= (word >> (at % 8 * 8) & 0xff) << (index * 8);
-        }
-        Value::Known(value & mask(bytes))
+        let word = |at: u64| match image.link(at) {
+            Some(link) => self.linked(&image, link, address - local),
+            None => image.u64(at).map_or(Value::UNKNOWN, Value::Known),
+        };
+        let (first, last) = (local & !7, (local + u64::from(bytes.max(1)) - 1) & !7);
+        let Value::Known(low) = word(first) else { return Value::UNKNOWN };
+        let high = if last == first { Value::ZERO } else { word(last) };
+        let Value::Known(high) = high else { return Value::UNKNOWN };
+        let words = u128::from(high) << 64 | u128::from(low);
+        Value::Known((words >> (local % 8 * 8)) as u64 & mask(bytes))
     }
 
     fn linked(&self, image: &Image, link: Link, bias: u64) -> Value {

@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::rc::Rc;
 
+use super::circle::Circle;
 use super::imports::{Model, model};
 use super::overlay::Written;
 use super::processor::{Bus, Convention, Step};
 use super::state::{Condition, HEAP, STACK, STACK_FLOOR, State};
+use super::untouched::Untouched;
 use super::value::{Name, Value};
 use crate::image::numbers::{NameMap, NumberSet};
 use crate::image::world::World;
@@ -38,6 +39,8 @@ pub(in crate::image) enum Ending {
 
 /// A function of the file that is not followed.
 const OWN: &str = "a local function";
+/// One that may be of the file.
+const UNKNOWN: &str = "an unknown function";
 /// Nested calls deeper than this are not followed.
 const DEEPEST: u32 = 16;
 /// Instructions of all constructors; those of C are a handful, those of C++ would not end.
@@ -73,7 +76,7 @@ pub(in crate::image) enum Effort {
 const FORK: u32 = 32;
 
 /// Instructions under [`Effort::Size`].
-const SIZE_FUEL: u32 = 2_000;
+const SIZE_FUEL: u32 = 8_000;
 const SIZE_CALL_FUEL: u32 = 100;
 
 /// Code bytes around the last instruction.
@@ -99,6 +102,10 @@ pub(in crate::image) struct Evaluator<'w> {
     names: RefCell<Names>,
     fuel: Cell<u32>,
     effort: Cell<Effort>,
+    /// Some path has made a module.
+    made: Cell<bool>,
+    /// The module is handed over by a shim of mypyc's.
+    pub(in crate::image) is_mypyc: Cell<bool>,
     window: RefCell<Window>,
     /// Local functions that took too long: not entered again.
     hopeless: RefCell<NumberSet>,
@@ -134,6 +141,8 @@ impl<'w> Evaluator<'w> {
             names: RefCell::default(),
             fuel: Cell::new(FUEL),
             effort: Cell::new(Effort::Full),
+            made: Cell::default(),
+            is_mypyc: Cell::default(),
             window: RefCell::default(),
             hopeless: RefCell::default(),
             seen: RefCell::default(),
@@ -148,6 +157,12 @@ impl<'w> Evaluator<'w> {
     pub(in crate::image) fn relax(&self) {
         self.effort.set(Effort::Size);
         self.fuel.set(self.fuel.get().min(SIZE_FUEL));
+    }
+
+    /// Under [`Effort::Size`], no function is entered once a module is made: nearly always it is the one that is
+    /// returned, and what fills it is long.
+    fn is_made(&self) -> bool {
+        self.made.get() && self.effort.get() == Effort::Size
     }
 
     /// What the constructors leave behind. Where they cannot be followed they count as skipped, and memory is
@@ -217,6 +232,7 @@ impl<'w> Evaluator<'w> {
 
     /// A new unknown value; the one made here before, if still held, loses its name.
     pub(in crate::image) fn fresh(&self, state: &mut State, origin: Origin) -> Value {
+        self.made.set(self.made.get() || matches!(origin, Origin::Module(_)));
         let mut names = self.names.borrow_mut();
         let key = (state.site, origin);
         if let Some(name) = names.index.get(&key).copied() {
@@ -243,7 +259,7 @@ impl<'w> Evaluator<'w> {
                 untouched.pass(self.convention, &entry, &state);
                 self.leave(&entry, &mut state);
                 let failed = depth == 0 && state.registers[self.convention.result] == Value::ZERO;
-                if !failed && ends.insert(fingerprint(&state)) {
+                if !failed && ends.insert(state.fingerprint()) {
                     done.push(state);
                 }
                 if depth == 0 && self.effort.get() == Effort::Size && !done.is_empty() {
@@ -268,8 +284,14 @@ impl<'w> Evaluator<'w> {
         forks: &mut NumberSet,
         entry: &State,
     ) -> Result<Vec<State>, Hopeless> {
+        let mut circle = Circle::default();
+        let mut before = 0;
         loop {
             self.spend(limit, 1)?;
+            if state.at <= before && circle.closes(&state) {
+                return Ok(Vec::new());
+            }
+            before = state.at;
             if let Some(name) = self.world.import_at(state.at) {
                 return self.import(state, &name, depth, limit);
             }
@@ -279,7 +301,7 @@ impl<'w> Evaluator<'w> {
                 Step::Jump(Value::Known(to)) => state.at = to,
                 Step::Jump(Value::Unknown(_)) => {
                     self.skipped.set(true);
-                    self.opaque(&mut state, "an unknown function");
+                    self.opaque(&mut state, UNKNOWN);
                     return Ok(vec![state]);
                 }
                 Step::Branch(condition, to) => match state.test(condition) {
@@ -359,7 +381,7 @@ impl<'w> Evaluator<'w> {
             self.spend(limit, FORK)?;
         }
         state.prune();
-        if !forks.insert(fingerprint(state)) {
+        if !forks.insert(state.fingerprint()) {
             return Ok(None);
         }
         let mut other = state.clone();
@@ -380,7 +402,7 @@ impl<'w> Evaluator<'w> {
         state.site = back;
         let Value::Known(to) = to else {
             self.skipped.set(true);
-            self.opaque(&mut state, "an unknown function");
+            self.opaque(&mut state, UNKNOWN);
             return Ok(vec![state]);
         };
         let mut after = if let Some(name) = self.world.import_at(to) {
@@ -400,7 +422,7 @@ impl<'w> Evaluator<'w> {
         depth: u32,
         limit: &mut u32,
     ) -> Result<Vec<State>, Hopeless> {
-        if depth < DEEPEST && !self.hopeless.borrow().contains(&to) {
+        if depth < DEEPEST && !self.is_made() && !self.hopeless.borrow().contains(&to) {
             let mut inner = state.clone();
             inner.at = to;
             if self.convention.link.is_none() {
@@ -477,9 +499,9 @@ impl<'w> Evaluator<'w> {
                 state.memory.forget(address..address + OUT_PARAMETER);
                 state.escaped.push(address);
             } else if self.world.writable(address) {
-                for word in 0..SPOILT / 8 {
-                    if self.world.writable(address + word * 8) {
-                        state.memory.set(address + word * 8, 8, Value::UNKNOWN);
+                for word in (0..SPOILT).step_by(8).map(|offset| address + offset) {
+                    if self.world.writable(word) && !self.keeps_module(state, word) {
+                        state.memory.set(word, 8, Value::UNKNOWN);
                     }
                 }
                 state.escaped.push(address);
@@ -487,11 +509,32 @@ impl<'w> Evaluator<'w> {
         }
         let result = self.fresh(state, Origin::Call(name.into()));
         self.clobber(state);
+        if own || name == UNKNOWN {
+            self.forget_modules(state);
+        }
         if own {
             let lost = Value::Unknown(Name::CLOBBERED);
             self.convention.volatile.iter().for_each(|register| state.registers[*register] = lost);
         }
         state.registers[self.convention.result] = result;
+    }
+
+    /// A module that is kept in the file's own memory may be another one after code that was not followed. Not
+    /// so with mypyc: what is called on the way takes it away only where the import fails (`CPyImport_Exec` in
+    /// mypyc/lib-rt).
+    fn forget_modules(&self, state: &mut State) {
+        if self.is_mypyc.get() {
+            return;
+        }
+        let names = self.names.borrow();
+        let made = (1..).zip(&names.origins).filter(|(_, origin)| matches!(origin, Origin::Module(_)));
+        made.for_each(|(number, _)| state.memory.learn_below(HEAP, Name(number), Value::UNKNOWN));
+    }
+
+    /// Whether mypyc's init function keeps its module here.
+    fn keeps_module(&self, state: &State, address: u64) -> bool {
+        let Written::All(Value::Unknown(name)) = state.memory.get(address, 8) else { return false };
+        self.is_mypyc.get() && matches!(self.origin(name), Some(Origin::Module(_)))
     }
 
     fn clobber(&self, state: &mut State) {
@@ -524,27 +567,6 @@ impl<'w> Evaluator<'w> {
     }
 }
 
-/// Volatile registers that a function leaves alone on every path: compilers know that of their own functions,
-/// and go on using them after a call (`-fipa-ra` of GCC, on by default).
-struct Untouched(u32);
-
-impl Untouched {
-    fn all() -> Self {
-        Self(u32::MAX)
-    }
-
-    fn pass(&mut self, convention: &Convention, entry: &State, end: &State) {
-        let touched = convention.volatile.iter().filter(|at| entry.registers[**at] != end.registers[**at]);
-        self.0 = touched.fold(self.0, |left, register| left & !(1 << register));
-    }
-
-    fn keep(&self, convention: &Convention, entry: &State, end: &mut State) {
-        for register in convention.volatile.iter().filter(|register| self.0 >> **register & 1 == 1) {
-            end.registers[*register] = entry.registers[*register];
-        }
-    }
-}
-
 fn fork(state: &mut State, condition: Condition, outcome: bool) {
     // Only what has an origin can be named later, and once is enough: a long loop would fill the memory.
     if let Some((name, _, _)) = state.hinge().filter(|(name, _, _)| !name.is_anonymous()) {
@@ -554,14 +576,6 @@ fn fork(state: &mut State, condition: Condition, outcome: bool) {
         }
     }
     state.assume(condition, outcome);
-}
-
-/// Two states with the same one go the same way from here.
-fn fingerprint(state: &State) -> u64 {
-    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
-    (state.at, &state.registers, &state.vectors, &state.flags, &state.memory).hash(&mut hasher);
-    (&state.nonzero, &state.definitions, &state.escaped, state.heap, state.astray).hash(&mut hasher);
-    hasher.finish()
 }
 
 impl Bus for Evaluator<'_> {

@@ -138,11 +138,12 @@ impl Call<'_> {
         Model::Result(self.evaluator.fresh(self.state, Origin::Module(size)))
     }
 
-    /// cffi: `_cffi_init` in `_cffi_include.h` calls this method of `_cffi_backend`, which makes the module.
+    /// cffi: `_cffi_init` in `_cffi_include.h` calls this method of `_cffi_backend`, which makes the module with
+    /// an `m_size` of -1 (`_my_Py_InitModule` in `src/c/cffi1_module.c`).
     fn method(self) -> Model {
         match self.text(self.argument(1)).as_deref() {
             Some("_init_cffi_1_0_external_module") => {
-                Model::Result(self.evaluator.fresh(self.state, Origin::Module(None)))
+                Model::Result(self.evaluator.fresh(self.state, Origin::Module(Some(-1))))
             }
             Some(_) | None => Model::Unknown,
         }
@@ -159,6 +160,7 @@ impl Call<'_> {
         if found.is_some() && world.single_phase_only() {
             self.evaluator.relax();
         }
+        self.evaluator.is_mypyc.set(found.is_some());
         found.map_or(Model::Unknown, |function| Model::Result(Value::Known(function)))
     }
 

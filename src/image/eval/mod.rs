@@ -1,11 +1,13 @@
 //! Interprets an init function on every path that the file leaves open.
 mod aarch64;
 mod aarch64_memory;
+mod circle;
 mod evaluator;
 mod imports;
 mod overlay;
 mod processor;
 mod state;
+mod untouched;
 pub(super) mod value;
 mod vectors;
 mod x86;

@@ -121,21 +121,20 @@ impl Overlay {
         if let (0, 8, Value::Unknown(name)) = (address % 8, bytes, value) {
             return self.change(address, |word| *word = Word { bytes: 0, known: 0, written: 0xff, name });
         }
-        for index in 0..bytes {
-            let at = address.wrapping_add(index.into());
-            let (bit, shift) = (1_u8 << (at % 8), at % 8 * 8);
+        let mut done = 0;
+        while done < bytes {
+            let at = address.wrapping_add(done.into());
+            let first = (at % 8) as u32;
+            let count = (8 - first).min(bytes - done);
+            let (marks, place) = ((0xff_u8 >> (8 - count)) << first, mask(count) << (first * 8));
+            let part = value.known().map(|value| value >> (done * 8) << (first * 8) & place);
             self.change(at, |word| {
                 word.name = Name::NOBODY;
-                word.written |= bit;
-                word.bytes &= !(0xff << shift);
-                match value {
-                    Value::Known(value) => {
-                        word.known |= bit;
-                        word.bytes |= ((value & mask(bytes)) >> (index * 8) & 0xff) << shift;
-                    }
-                    Value::Unknown(_) => word.known &= !bit,
-                }
+                word.written |= marks;
+                word.known = if part.is_some() { word.known | marks } else { word.known & !marks };
+                word.bytes = word.bytes & !place | part.unwrap_or(0);
             });
+            done += count;
         }
     }
 
@@ -157,11 +156,17 @@ impl Overlay {
 
     /// Replaces an unknown value wherever it was written.
     pub(in crate::image) fn learn(&mut self, name: Name, value: Value) {
-        let held = self.pages.iter().flat_map(|(number, page)| {
+        self.learn_below(u64::MAX, name, value);
+    }
+
+    /// The same at addresses below this one.
+    pub(in crate::image) fn learn_below(&mut self, end: u64, name: Name, value: Value) {
+        let pages = self.pages.range(..=end / 8 / WORDS);
+        let held = pages.flat_map(|(number, page)| {
             let places = page.iter().enumerate().filter(|(_, word)| word.name == name);
             places.map(move |(place, _)| (number * WORDS + place as u64) * 8)
         });
-        for address in held.collect::<Vec<_>>() {
+        for address in held.filter(|address| *address < end).collect::<Vec<_>>() {
             let (bytes, known) = value.known().map_or((0, 0), |value| (value, 0xff));
             self.change(address, |word| *word = Word { bytes, known, written: 0xff, name: Name::NOBODY });
         }

@@ -1,6 +1,7 @@
 //! One path's view of the machine.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use super::overlay::Overlay;
 use super::value::{Name, Value, extend, mask};
@@ -117,20 +118,32 @@ impl State {
         self.nonzero.remove(&name);
     }
 
+    /// Two states with the same one go the same way from here.
+    pub(in crate::image) fn fingerprint(&self) -> u64 {
+        let mut hasher = foldhash::quality::FixedState::default().build_hasher();
+        (self.at, &self.registers, &self.vectors, &self.flags, &self.memory).hash(&mut hasher);
+        (&self.nonzero, &self.definitions, &self.escaped, self.heap, self.astray).hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// Drops what is known about values that nothing holds any more, so that equal paths look equal.
     pub(in crate::image) fn prune(&mut self) {
         if self.nonzero.is_empty() {
             return;
         }
-        // A handful of names each: cheaper to look through than to sort.
-        let held: Vec<Name> = (self.registers.iter().chain(self.vectors.values()))
-            .filter_map(|value| match value {
-                Value::Unknown(name) => Some(*name),
-                Value::Known(_) => None,
-            })
-            .chain(self.memory.names())
-            .collect();
-        self.nonzero.retain(|name| held.contains(name));
+        // A handful of names, most of them held in a register: cheaper to look through than to sort.
+        let mut missing: Vec<Name> = self.nonzero.iter().copied().collect();
+        let registers = self.registers.iter().chain(self.vectors.values()).filter_map(|value| match value {
+            Value::Unknown(name) => Some(*name),
+            Value::Known(_) => None,
+        });
+        for held in registers.chain(self.memory.names()) {
+            missing.retain(|name| *name != held);
+            if missing.is_empty() {
+                return;
+            }
+        }
+        self.nonzero.retain(|name| !missing.contains(name));
     }
 
     /// Whether the condition holds; `None` where the flags don't tell.

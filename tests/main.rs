@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod apache_config;
+mod apache_config_proof;
 mod apache_directive;
 mod apache_guard;
 mod apache_judge;

@@ -175,7 +175,8 @@ impl Check<'_> {
                 let daemon = self.site.daemons.get(process).and_then(|daemon| daemon.switch_interval);
                 if let Some(interval) = daemon.filter(|interval| *interval != set.value) {
                     let text = format!(
-                        "replaces switch-interval={interval} of {} for all that share its GIL, when {name} begins",
+                        "and switch-interval={interval} of {} are set in the same GIL: what is set last holds, this \
+                         one as {name} begins",
                         process_named(process)
                     );
                     found.push(finding(set, "apache-switch-interval-overridden", mode, text));
@@ -205,7 +206,9 @@ impl Check<'_> {
                 let is_missed = self.site.resolved(process, application).switch_interval.is_none();
                 if process == name && is_own && is_missed {
                     let text = format!(
-                        "switch-interval={interval} does not come to {}, which has its own GIL: it stays at 0.005",
+                        "switch-interval={interval} is set in the interpreter that {} used last as it starts: {}, which \
+                         has its own GIL, stays at 0.005 if it is another",
+                        process_named(process),
                         named(process, application)
                     );
                     found.push(finding(&set, "apache-switch-interval-own-gil", Mode::OwnGil, text));

@@ -87,19 +87,29 @@ impl Apache {
         apache
     }
 
+    /// Its configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("conf")
+    }
+
     /// Asks for a path.
     pub(crate) fn get(&self, path: &str) -> Response {
-        let answer = self.exchange(path).unwrap_or_default();
+        self.get_from("localhost", path)
+    }
+
+    /// Asks a host for a path.
+    pub(crate) fn get_from(&self, host: &str, path: &str) -> Response {
+        let answer = self.exchange(host, path).unwrap_or_default();
         let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         Response { status, body: body.to_owned() }
     }
 
-    fn exchange(&self, path: &str) -> io::Result<Vec<u8>> {
+    fn exchange(&self, host: &str, path: &str) -> io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(120)))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         Ok(answer)

@@ -92,6 +92,10 @@ pub struct AuditArgs {
     /// interpreter, and in several at the same time: what is only imported then, and races
     #[arg(long, value_name = "FILE.py")]
     pub exercise: Vec<PathBuf>,
+    /// Ask each application these requests (an .http file), in each kind of interpreter and in several at the same
+    /// time. What answers differently than in the main interpreter fails
+    #[arg(long, value_name = "FILE.http", requires = "app")]
+    pub requests: Option<PathBuf>,
     /// Ask the index for newer versions of the distributions that stand in the way, and read what their wheels
     /// declare
     #[arg(long, group = "asks-an-index")]

@@ -29,6 +29,8 @@ pub struct Plan {
     pub apache: Option<(PathBuf, Vec<String>)>,
     /// Scripts that use what is installed.
     pub exercises: Vec<PathBuf>,
+    /// The requests that the applications are asked.
+    pub requests: Option<PathBuf>,
     /// Whether the index is asked for newer versions of what stands in the way.
     pub upgrades: bool,
     /// Whether only the cache answers that.
@@ -67,7 +69,8 @@ impl Plan {
         let (apps, exercises) = (args.app.clone(), args.exercise.clone());
         let (upgrades, is_offline) = (args.upgrades, args.offline);
         let apache = args.apache_config.clone().map(|file| (file, args.apache_define.clone()));
-        Ok(Self { free_threaded, apps, apache, exercises, upgrades, is_offline, index, ..plan })
+        let requests = args.requests.clone();
+        Ok(Self { free_threaded, apps, apache, exercises, requests, upgrades, is_offline, index, ..plan })
     }
 
     /// For one extension module, or one wheel.
@@ -89,6 +92,7 @@ impl Plan {
             apps: Vec::new(),
             apache: None,
             exercises: Vec::new(),
+            requests: None,
             upgrades: false,
             is_offline: false,
             index: Vec::new(),

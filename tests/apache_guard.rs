@@ -80,6 +80,44 @@ fn the_guard_refuses_under_mod_wsgi_what_the_report_did_not_vet() {
 }
 
 #[test]
+fn ways_around_the_import_system_end_at_the_loader_under_mod_wsgi() {
+    let folder = tempfile::tempdir().unwrap();
+    let ways = fs::read_to_string(Path::new(ROOT).join("tests/applications/importing.py")).unwrap();
+    let ways = ways.replace("well_behaved", "markupsafe._speedups");
+    fs::write(folder.path().join("ways.py"), ways).unwrap();
+    let apache = guarded(folder.path(), Some(audit()));
+    let modules = audit()["modules"].as_array().unwrap();
+    let vetted = modules.iter().find(|module| module["name"] == "markupsafe._speedups").unwrap();
+    let file = vetted["file"].as_str().unwrap().rsplit('/').next().unwrap();
+    let copy = folder.path().join(file);
+    let site = fs::read_dir(demo_environment().join("lib")).unwrap().next().unwrap().unwrap().path();
+    fs::copy(site.join("site-packages/markupsafe").join(file), &copy).unwrap();
+    for group in ["own", "shared", "main"] {
+        for way in ["fresh-imp", "loader"] {
+            let said = apache.get(&format!("/{group}/{way}?{}", copy.display())).body;
+            assert!(said.contains("_speedups is not vetted"), "{group} {way}: {said}\n{}", apache.log());
+        }
+        // CPython asks for the origin once, and loads what it was told: the file that is vetted.
+        apache.get(&format!("/{group}/lying-origin?{}", copy.display()));
+        assert!(!is_loaded(&copy), "{group}");
+    }
+    for group in ["own", "shared", "main"] {
+        // Out of reach, and the README says so: an interpreter that the application makes has no guard.
+        let said = apache.get(&format!("/{group}/other-interpreter?{}", copy.display())).body;
+        assert!(said.ends_with("importlib/__init__.py"), "{group}: {said}");
+        assert!(is_loaded(&copy), "{group}");
+    }
+}
+
+/// Whether any process has this file mapped.
+fn is_loaded(file: &Path) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("maps"));
+    processes
+        .filter_map(|maps| fs::read_to_string(maps).ok())
+        .any(|maps| maps.contains(file.to_str().unwrap()))
+}
+
+#[test]
 fn without_a_report_the_guard_lets_no_application_start() {
     let folder = tempfile::tempdir().unwrap();
     let apache = guarded(folder.path(), None);

@@ -33,6 +33,7 @@ mod module;
 mod packaging;
 mod page;
 mod reports;
+mod requests;
 mod rules;
 mod sandbox;
 mod serving;

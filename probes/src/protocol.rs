@@ -170,6 +170,8 @@ pub(crate) enum Event {
         /// The first of them.
         objects: Vec<Kept>,
     },
+    /// The subject has asked an application, which answered this.
+    Answered(Vec<String>),
     /// Threads of these names would outlive the interpreter that is to end.
     ThreadsLeft(Vec<String>),
     /// The probe itself failed. Says nothing about the subject.

@@ -1,5 +1,5 @@
 //! An application's sources: what it imports, from where and when, and what in them does not suit an interpreter
-//! with its own GIL. Nothing is run.
+//! with its own GIL; and the requests that it is to be asked. Nothing is run.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "ruff's enums name every piece of Python")]
 
@@ -10,7 +10,9 @@ mod graph;
 mod hazards;
 mod imports;
 mod names;
+mod requests;
 mod scan;
 
 pub use find::Finder;
 pub use graph::sources;
+pub use requests::{Request, requests};

@@ -16,11 +16,11 @@ use crate::trial::{Subject, Trials};
 
 /// An application, found.
 #[derive(Debug)]
-struct Application {
+pub(super) struct Application {
     /// As it was named.
     name: String,
     /// Under which it is imported.
-    module: String,
+    pub(super) module: String,
     /// Its file.
     file: PathBuf,
     /// The folder on `sys.path`.
@@ -30,7 +30,7 @@ struct Application {
 }
 
 impl Application {
-    fn callable(&self) -> &str {
+    pub(super) fn callable(&self) -> &str {
         self.name.rsplit_once(':').map_or("application", |(_, callable)| callable)
     }
 }
@@ -85,7 +85,9 @@ fn row(
     let (modes, no_trials) = first.possible();
     let mut trials = Trials::default();
     if interpreter.no_trials.is_none() {
-        let python = around(running, interpreter, application_, index)?;
+        let root = running.scratch.path().join(format!("application-{index}"));
+        around(interpreter, application_, &root)?;
+        let python = root.join("bin/python");
         let subject = Subject::name(application_.module.clone());
         trials = running.try_subjects(&python, &[subject], &modes);
     }
@@ -133,15 +135,10 @@ fn read(first: &Audited, interpreter: &Interpreter, application: &Application) -
     sources(&finder, &application.module, &loads)
 }
 
-/// A virtualenv that imports the application's folder first, and then what the environment does.
-fn around(
-    running: &Running<'_>,
-    interpreter: &Interpreter,
-    application: &Application,
-    index: usize,
-) -> Result<PathBuf> {
-    let root = running.scratch.path().join(format!("application-{index}"));
-    let site = in_front(interpreter, &application.root, &root)?;
+/// Makes a virtualenv that imports the application's folder first, and then what the environment does, and returns
+/// its `site-packages`.
+pub(super) fn around(interpreter: &Interpreter, application: &Application, root: &Path) -> Result<PathBuf> {
+    let site = in_front(interpreter, &application.root, root)?;
     if application.is_script {
         // As mod_wsgi runs a script: by its path, under a name of its own.
         let text = format!(
@@ -150,11 +147,11 @@ fn around(
         );
         fs::write(site.join(format!("{}.py", application.module)), text).context("cannot write a script")?;
     }
-    Ok(root.join("bin/python"))
+    Ok(site)
 }
 
 /// Finds `module:callable` or `path/to/file.py:callable`.
-fn find(spec: &str, interpreter: &Interpreter) -> Result<Application> {
+pub(super) fn find(spec: &str, interpreter: &Interpreter) -> Result<Application> {
     let (named, _) = spec.rsplit_once(':').unwrap_or((spec, "application"));
     let path = Path::new(named);
     if named.contains('/') || path.is_file() {

@@ -12,6 +12,7 @@ use super::deployment::Configured;
 use super::exercise;
 use super::free_threaded;
 use super::modules::{self, Wanted};
+use super::requests;
 use super::scratch::Scratch;
 use super::ways_out;
 use crate::image;
@@ -68,6 +69,7 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     let scripts = configured.as_ref().map(Configured::scripts).unwrap_or_default();
     application::add(&running, &first, &scripts, &mut places, &mut report)?;
     exercise::add(&running, &environments, &mut report)?;
+    requests::add(&running, &environments, &mut report)?;
     if let Some(configured) = &configured {
         configured.add(&first, &mut places, &mut report);
     }

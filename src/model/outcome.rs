@@ -215,6 +215,8 @@ pub struct Trial {
     pub crash: Option<Crash>,
     /// Objects of one interpreter that the data of a shared object kept while another ran: no use of them was seen.
     pub kept: Vec<SharedObject>,
+    /// What an application answered to the subject, which asked it.
+    pub answers: Vec<String>,
     /// What had to be imported first for the subject to import at all.
     pub after: Option<String>,
     /// The subject whose trial loaded this one too, and so answers for it. It was not imported by itself.
@@ -232,6 +234,7 @@ impl Trial {
             printed: String::new(),
             crash: None,
             kept: Vec::new(),
+            answers: Vec::new(),
             after: None,
             through: None,
         }

@@ -111,6 +111,7 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
             | Event::Loaded { .. }
             | Event::Failed { .. }
             | Event::Error { .. }
+            | Event::Answered(_)
             | Event::ThreadsLeft(_)
             | Event::Shared { .. }
             | Event::Kept { .. }

@@ -24,6 +24,8 @@ pub(super) struct Reading {
     pub(super) loads: Vec<Load>,
     /// What the data of shared objects kept, though nobody was seen to use it.
     pub(super) kept: Vec<SharedObject>,
+    /// What an application answered to the subject.
+    pub(super) answers: Vec<String>,
     /// Whether it happened in the sandbox.
     pub(super) is_confined: bool,
 }
@@ -41,6 +43,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Declared { .. }
         | Event::Failed { .. }
         | Event::Error { .. }
+        | Event::Answered(_)
         | Event::ThreadsLeft(_)
         | Event::Shared { .. }
         | Event::Kept { .. }
@@ -53,7 +56,12 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         if let Event::Kept { used: false, objects, .. } = event { Some(objects) } else { None }
     });
     let kept = kept.flatten().map(|object| kept_object(object, &loads)).collect();
-    Reading { outcome, importing, loads, kept, is_confined: is_confined(evidence) }
+    let answers = evidence
+        .events
+        .iter()
+        .find_map(|event| if let Event::Answered(answers) = event { Some(answers.clone()) } else { None });
+    let is_confined = is_confined(evidence);
+    Reading { outcome, importing, loads, kept, answers: answers.unwrap_or_default(), is_confined }
 }
 
 fn is_confined(evidence: &Evidence) -> bool {
@@ -209,6 +217,7 @@ fn place(events: &[Event]) -> Place {
         | Event::Declared { .. }
         | Event::Failed { .. }
         | Event::Error { .. }
+        | Event::Answered(_)
         | Event::ThreadsLeft(_)
         | Event::Shared { .. }
         | Event::Kept { .. }
@@ -260,6 +269,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
             Event::Step(..)
             | Event::Importing(_)
             | Event::Error { .. }
+            | Event::Answered(_)
             | Event::ThreadsLeft(_)
             | Event::Shared { .. }
             | Event::Kept { .. }

@@ -139,6 +139,9 @@ def bring(name):
             tell(error)
             return False
     present()
+    answers = getattr(sys.modules[name], "__answers__", None)
+    if answers:
+        record("answered", *answers)
     return True
 
 

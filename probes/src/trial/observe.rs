@@ -192,6 +192,7 @@ fn event(fields: &[String]) -> Option<Event> {
             Some(Event::Failed { interpreter, name: name.clone(), error: exception(kind, text, chain) })
         }
         [event, name] if event == "importing" => Some(Event::Importing(name.clone())),
+        [event, answers @ ..] if event == "answered" => Some(Event::Answered(answers.to_vec())),
         [event, names @ ..] if event == "threads" => Some(Event::ThreadsLeft(names.to_vec())),
         [event, load, denied, kind, text, chain @ ..] if event == "error" => Some(Event::Error {
             load: Some(load.clone()).filter(|load| !load.is_empty()),

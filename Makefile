@@ -3,7 +3,7 @@
 # the tests run (Chromium, Apache).
 
 .SUFFIXES:
-.PHONY: help fuzz demo demo-environment applications-environment switches-environment modwsgi test test-declarations \
+.PHONY: help fuzz demo demo-environment applications-environment switches-environment serve-environment modwsgi test test-declarations \
 	test-modwsgi bench survey wheel maturin pythons clean
 
 python = tests/support/python
@@ -56,8 +56,14 @@ switches-environment:
 applications-environment:
 	@$(environment) applications "$$($(python) 3.14)" corpus/environments/applications.txt --no-deps
 
+# Web frameworks, for `wsgiaudit serve`.
+serve-environment:
+	@$(environment) serve-314 "$$($(python) 3.14)" corpus/environments/serve.txt --require-hashes
+
 test:
 	@set -e; \
+	WSGIAUDIT_TEST_SERVE=$$($(MAKE) -s serve-environment); \
+	export WSGIAUDIT_TEST_SERVE; \
 	WSGIAUDIT_TEST_APPLICATIONS=$$($(MAKE) -s applications-environment); \
 	export WSGIAUDIT_TEST_APPLICATIONS; \
 	WSGIAUDIT_TEST_SWITCHES=$$($(MAKE) -s switches-environment); \

@@ -389,6 +389,22 @@ pub struct ServeArgs {
     /// Requests after which another process takes over
     #[arg(long, value_name = "N")]
     pub max_requests: Option<u64>,
+    /// Seconds for the head of a request to arrive, from the last answer on; then the connection closes
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = seconds)]
+    pub head_timeout: f64,
+    /// Seconds without a byte of a request's body, or in which a client takes nothing of its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    pub stall_timeout: f64,
+    /// Where the metrics are told, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Vec<String>,
+    /// A line for each request, in Apache's combined format with the time it took; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub access_log: Option<PathBuf>,
+    /// A proxy whose X-Forwarded-For and X-Forwarded-Proto are believed: its IP address, or `unix` for whoever
+    /// comes by a Unix socket; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub proxy: Vec<String>,
     /// Bytes of a request's body
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_body: u64,

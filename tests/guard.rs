@@ -25,6 +25,11 @@ impl Audited {
             .with("no-slot")
             .with("lost-accelerator")
             .with("runtime-slots");
+        Self::of(venv)
+    }
+
+    /// Audits it.
+    fn of(venv: Venv) -> Self {
         let report = tempfile::NamedTempFile::new().unwrap();
         let said = Wsgiaudit::new().arg(venv.path()).arg("--json").arg(report.path()).run();
         assert!(said.status == Some(1) || said.status == Some(0), "{}{}", said.out, said.err);
@@ -198,6 +203,40 @@ fn what_runs_at_every_start_runs_behind_the_guard() {
     assert!(server.log().contains("guard: early.no_slot is not vetted for main"), "{}", server.log());
 }
 
+/// Compiles a shared object in this folder.
+fn compile(python: &pythons::Python, folder: &Path, args: &[&str]) {
+    let include = Command::new(&python.executable)
+        .args(["-c", "import sysconfig; print(sysconfig.get_path('include'))"])
+        .output()
+        .unwrap();
+    let include = format!("-I{}", String::from_utf8(include.stdout).unwrap().trim());
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", &include]).args(args).current_dir(folder);
+    assert!(compiler.status().unwrap().success());
+}
+
+#[test]
+fn what_is_degraded_loads_where_that_is_admitted() {
+    // Does without no_slot, which an interpreter with its own GIL refuses.
+    let python = pythons::all().remove(0);
+    let venv = Venv::on(python.clone()).with("no-slot");
+    let site = venv.site_packages();
+    let source = VENDORED.replace("_inner", "half").replace(
+        "return PyModule_AddIntConstant(module, \"answer\", vendored_answer());",
+        "Py_XDECREF(PyImport_ImportModule(\"no_slot\")); PyErr_Clear(); return 0;",
+    );
+    fs::write(site.join("half.c"), source).unwrap();
+    compile(&python, &site, &["half.c", "-o", "half.abi3.so"]);
+    let audited = Audited::of(venv);
+    let strict = audited.serve(&["--interpreters", "2"]);
+    let (_, said) = strict.get("/import/half");
+    assert!(said.contains("half is degraded for own-gil"), "{said}");
+    let loose = audited.serve(&["--interpreters", "2", "--admit", "degraded"]);
+    assert!(loose.get("/import/half").1.ends_with("half.abi3.so"));
+    // What is blocked stays out.
+    assert!(loose.get("/import/no_slot").1.contains("no_slot is blocked for own-gil"));
+}
+
 #[test]
 fn a_module_finds_the_libraries_beside_it() {
     // A library that the module needs by `$ORIGIN/../vendored.libs`, as auditwheel leaves it.
@@ -207,26 +246,13 @@ fn a_module_finds_the_libraries_beside_it() {
     fs::create_dir_all(site.join("vendored.libs")).unwrap();
     fs::create_dir_all(site.join("vendored")).unwrap();
     fs::write(site.join("vendored/__init__.py"), "").unwrap();
-    let include = Command::new(&python.executable)
-        .args(["-c", "import sysconfig; print(sysconfig.get_path('include'))"])
-        .output()
-        .unwrap();
-    let include = String::from_utf8(include.stdout).unwrap();
-    let source = site.join("vendored/_inner.c");
     fs::write(site.join("answer.c"), "int vendored_answer(void) { return 42; }").unwrap();
-    fs::write(&source, VENDORED).unwrap();
-    let compile = |args: &[&str]| {
-        let status = Command::new("cc").args(["-shared", "-fPIC"]).args(args).current_dir(&site).status();
-        assert!(status.unwrap().success());
-    };
-    compile(&["answer.c", "-o", "vendored.libs/libanswer.so"]);
-    let include = format!("-I{}", include.trim());
+    fs::write(site.join("vendored/_inner.c"), VENDORED).unwrap();
+    compile(&python, &site, &["answer.c", "-o", "vendored.libs/libanswer.so"]);
     let rpath = "-Wl,-rpath,$ORIGIN/../vendored.libs";
     let libraries = ["-Lvendored.libs", "-lanswer", rpath, "-o", "vendored/_inner.abi3.so"];
-    compile(&[&[include.as_str(), "vendored/_inner.c"][..], &libraries].concat());
-    let report = tempfile::NamedTempFile::new().unwrap();
-    Wsgiaudit::new().arg(venv.path()).arg("--json").arg(report.path()).run();
-    let audited = Audited { venv, report };
+    compile(&python, &site, &[&["vendored/_inner.c"][..], &libraries].concat());
+    let audited = Audited::of(venv);
     let server = audited.serve(&["--interpreters", "2"]);
     let (_, said) = server.get("/import/vendored._inner");
     assert!(said.ends_with("vendored/_inner.abi3.so"), "{said}");

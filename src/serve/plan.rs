@@ -1,6 +1,6 @@
 //! What it means: the arguments made definite. Read anew at each SIGHUP.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -29,6 +29,7 @@ pub(super) fn python(args: &ServeArgs) -> Result<PathBuf> {
 pub(super) fn config(
     args: &ServeArgs,
     bound: &[Bound],
+    metrics: &[Bound],
     guard: Option<Guard>,
     is_free_threaded: bool,
 ) -> Result<(Config, Vec<String>)> {
@@ -47,14 +48,16 @@ pub(super) fn config(
         .collect::<Result<_>>()?;
     let config = Config {
         listeners: bound.iter().map(Bound::listener).collect(),
+        metrics: metrics.iter().map(Bound::listener).collect(),
+        proxies: args.proxy.clone(),
+        access_log: args.access_log.as_deref().map(absolute).transpose()?,
         ready: -1,
         path,
         groups,
         limits: Limits {
             drain: args.drain,
-            head: 30.0,
-            stall: 60.0,
-            idle: 75.0,
+            head: args.head_timeout,
+            stall: args.stall_timeout,
             request: args.request_timeout,
             requests: args.max_requests,
             head_size: 64 << 10,
@@ -64,6 +67,14 @@ pub(super) fn config(
         http_threads: args.http_threads.get(),
     };
     Ok((config, notes))
+}
+
+/// `-` stays.
+fn absolute(file: &Path) -> Result<String> {
+    Ok(match file.as_os_str() == "-" {
+        true => "-".to_owned(),
+        false => std::path::absolute(file)?.to_string_lossy().into_owned(),
+    })
 }
 
 /// The group of a command line without `--config`.

@@ -28,12 +28,14 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
     let (sender, events) = channel();
     watch_signals(&sender)?;
     let bound = args.bind.iter().map(|address| Bound::new(address)).collect::<Result<Vec<_>>>()?;
+    let metrics = args.metrics.iter().map(|address| Bound::new(address)).collect::<Result<Vec<_>>>()?;
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
     let library = Library::install(folder.path()).context("cannot write the probes' library")?;
     let mut supervisor = Supervisor {
         args,
         say,
         bound,
+        metrics,
         folder,
         library,
         sender,
@@ -50,6 +52,8 @@ struct Supervisor<'a> {
     args: &'a ServeArgs,
     say: &'a dyn Fn(&str),
     bound: Vec<Bound>,
+    /// Where the metrics are told.
+    metrics: Vec<Bound>,
     folder: TempDir,
     library: Library,
     sender: Sender<Event>,
@@ -66,7 +70,8 @@ impl Supervisor<'_> {
         let python = plan::python(self.args)?;
         let found = ask(&python, self.folder.path())?;
         let guard = guard::read(self.args, &found, self.folder.path())?;
-        let (config, notes) = plan::config(self.args, &self.bound, guard, found.free_threaded)?;
+        let (config, notes) =
+            plan::config(self.args, &self.bound, &self.metrics, guard, found.free_threaded)?;
         notes.iter().for_each(|note| (self.say)(note));
         let host = Host::start(&python, &self.library, &config, self.folder.path(), &self.sender)?;
         self.hosts.push(host);
@@ -141,6 +146,9 @@ impl Supervisor<'_> {
                 format!("{}: {mode}, {interpreters} x {threads} threads", group.name)
             })
             .collect();
+        for bound in &self.metrics {
+            (self.say)(&format!("metrics on {}/metrics and /metrics.json", bound.address));
+        }
         let addresses: Vec<&str> = self.bound.iter().map(|bound| bound.address.as_str()).collect();
         (self.say)(&format!(
             "serving {} on {} ({}; {}), process {pid}",

@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Config {
     /// Sockets that listen already, inherited.
     pub(crate) listeners: Vec<Listener>,
+    /// Sockets on which the metrics are told.
+    pub(crate) metrics: Vec<Listener>,
+    /// Addresses of proxies that are believed; `unix` is any Unix socket.
+    pub(crate) proxies: Vec<String>,
+    /// The access log: a file, or `-` for standard output.
+    pub(crate) access_log: Option<String>,
     /// A descriptor to which the host writes one [`Ready`] as a JSON line.
     pub(crate) ready: i32,
     /// Folders that go in front of `sys.path`, first one first.
@@ -128,12 +134,10 @@ pub(crate) struct Application {
 pub(crate) struct Limits {
     /// For running requests to end after SIGTERM.
     pub(crate) drain: f64,
-    /// For the head of a request to arrive.
+    /// For the head of a request to arrive, from the last answer on.
     pub(crate) head: f64,
     /// Between two pieces of a request's body, and for a client to take a piece of an answer.
     pub(crate) stall: f64,
-    /// A keep-alive connection without a request.
-    pub(crate) idle: f64,
     /// For an application to begin its answer.
     pub(crate) request: Option<f64>,
     /// Requests after which the process asks to be replaced.

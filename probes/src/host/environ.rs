@@ -16,7 +16,7 @@ pub(super) struct Template {
     headers: HashMap<HeaderName, Object>,
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "REQUEST_METHOD",
     "PATH_INFO",
     "QUERY_STRING",
@@ -29,6 +29,7 @@ const NAMES: [&str; 12] = [
     "CONTENT_TYPE",
     "CONTENT_LENGTH",
     "wsgi.input",
+    "wsgi.url_scheme",
 ];
 
 /// Headers that most requests have.
@@ -96,6 +97,9 @@ impl Template {
             set("REMOTE_ADDR", job.peer.address.as_bytes())?;
             if !job.peer.port.is_empty() {
                 set("REMOTE_PORT", job.peer.port.as_bytes())?;
+            }
+            if job.peer.scheme != "http" {
+                set("wsgi.url_scheme", job.peer.scheme.as_bytes())?;
             }
             self.set(&environ, "wsgi.input", input)?;
             self.headers(&environ, &job.head.headers)?;

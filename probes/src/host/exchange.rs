@@ -2,10 +2,11 @@
 //! wait, so callers hold no GIL.
 
 use std::collections::VecDeque;
+use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
@@ -15,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::config::Listener;
+use super::peer::Peer;
 
 /// Pieces of an answer that may wait for a slow client.
 const PIECES: usize = 4;
@@ -22,23 +24,21 @@ const PIECES: usize = 4;
 /// Bytes of a request's body that are read though the application did not.
 const DRAINED: usize = 256 << 10;
 
+/// Bytes of a file that are read at a time.
+const BLOCK: usize = 128 << 10;
+
 /// An answer for hyper.
 pub(super) type Answer = hyper::Response<Content>;
 
 /// A request and the way back.
 pub(super) struct Job {
+    /// When it arrived.
+    pub(super) began: Instant,
     pub(super) head: Parts,
     pub(super) has_body: bool,
     pub(super) peer: Peer,
     pub(super) listener: std::sync::Arc<Listener>,
     pub(super) exchange: std::sync::Arc<Exchange>,
-}
-
-/// Who asks.
-#[derive(Clone, Debug)]
-pub(super) struct Peer {
-    pub(super) address: String,
-    pub(super) port: String,
 }
 
 /// Both bodies of a request.
@@ -163,6 +163,31 @@ impl Exchange {
             return matches!(sent, Ok(Ok(())));
         }
         true
+    }
+
+    /// A file's bytes from here to its end, or to what was declared. False where the client has gone, or takes
+    /// nothing.
+    ///
+    /// # Errors
+    /// In words, when the file cannot be read.
+    pub(super) fn send_file(&self, file: &std::fs::File, mut from: u64) -> Result<bool, String> {
+        loop {
+            let mut block = vec![0; BLOCK];
+            let length = file.read_at(&mut block, from).map_err(|error| error.to_string())?;
+            block.truncate(length);
+            from += length as u64;
+            if length == 0 || self.is_complete() {
+                return Ok(true);
+            }
+            if !self.send(block.into()) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Whether all that was declared is sent.
+    fn is_complete(&self) -> bool {
+        matches!(&*lock(&self.output), Output::Body(_, Some(0)))
     }
 
     /// The end of an answer; `Err` cuts the connection where something was missing.

@@ -1,5 +1,5 @@
 # WSGI (PEP 3333) in one interpreter. Runs in a namespace of its own, before the application is imported.
-# The server's C functions are in it: _read, _begin, _send; and _settings, a JSON document.
+# The server's C functions are in it: _read, _begin, _send, _send_file; and _settings, a JSON document.
 import io
 import json
 import sys
@@ -128,6 +128,18 @@ class FileWrapper:
         raise StopIteration
 
 
+def _file_of(result):
+    """Descriptor and offset of the regular file in a FileWrapper; None where it is another thing."""
+    import os
+    import stat
+
+    if type(result) is FileWrapper and type(result.filelike) in (io.BufferedReader, io.BufferedRandom, io.FileIO):
+        descriptor = result.filelike.fileno()
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor, result.filelike.tell()
+    return None
+
+
 def load():
     """Imports the application. Returns None, or why it cannot be had, as text."""
     global application
@@ -230,6 +242,14 @@ def respond(environ, exchange):
                         _send(exchange, body)
                     return None
                 return head[0], head[1], body
+            file = _file_of(result)
+            if file is not None and head is not None:
+                if not sent:
+                    _begin(exchange, head[0], head[1])
+                    sent = True
+                # Read by the server, which holds no GIL meanwhile.
+                _send_file(exchange, *file)
+                return None
             for data in result:
                 if type(data) is not bytes:
                     raise TypeError(f"the application gave {type(data).__name__}, not bytes")

@@ -1,6 +1,9 @@
 //! `glue.py` in an interpreter: its namespace, the C functions that it calls, and the head of an answer.
 
 use std::ffi::{CStr, CString, c_char};
+use std::fs::File;
+use std::mem::ManuallyDrop;
+use std::os::fd::FromRawFd;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
@@ -31,8 +34,13 @@ pub(super) unsafe fn namespace(settings: &str) -> Result<Object, String> {
     // SAFETY: each reference is checked; the method definitions live for ever.
     unsafe {
         let names = Object::new(python::PyDict_New()).ok_or("no memory")?;
-        let functions: [(&CStr, python::PyCFunctionFast); 4] =
-            [(c"_read", read), (c"_begin", begin), (c"_send", send), (c"_admit", guard::admit)];
+        let functions: [(&CStr, python::PyCFunctionFast); 5] = [
+            (c"_read", read),
+            (c"_begin", begin),
+            (c"_send", send),
+            (c"_send_file", send_file),
+            (c"_admit", guard::admit),
+        ];
         for (name, function) in functions {
             let definition = Box::leak(Box::new(python::PyMethodDef {
                 ml_name: name.as_ptr(),
@@ -173,6 +181,23 @@ unsafe extern "C" fn send(_: *mut PyObject, args: *mut *mut PyObject, count: isi
         let Some((exchange, rest)) = arguments::<2>(args, count) else { return null_mut() };
         let Some(data) = bytes(rest[0]) else { return null_mut() };
         python::PyBool_FromLong(i64::from(detached(|| exchange.send(data))))
+    }
+}
+
+/// `_send_file(exchange, descriptor, offset) -> bool`: the descriptor stays the caller's.
+unsafe extern "C" fn send_file(_: *mut PyObject, args: *mut *mut PyObject, count: isize) -> *mut PyObject {
+    // SAFETY: as for `read`; the file's object lives as long as the call, and so does its descriptor.
+    unsafe {
+        let Some((exchange, rest)) = arguments::<3>(args, count) else { return null_mut() };
+        let (descriptor, from) = (python::PyLong_AsSsize_t(rest[0]), python::PyLong_AsSsize_t(rest[1]));
+        let (Ok(descriptor), Ok(from)) = (i32::try_from(descriptor), u64::try_from(from)) else {
+            return raise(python::PyExc_ValueError, "not a descriptor and an offset");
+        };
+        let file = ManuallyDrop::new(File::from_raw_fd(descriptor));
+        match detached(|| exchange.send_file(&file, from)) {
+            Ok(is_sent) => python::PyBool_FromLong(i64::from(is_sent)),
+            Err(why) => raise(python::PyExc_OSError, &why),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::config::{self, Mode};
 use super::exchange::Job;
 use super::guard;
 use super::log::say;
+use super::meter::Meter;
 use super::worker::{Handle, Interior, sibling, work};
 use crate::interpreter::{OWN_GIL, shared_gil};
 use crate::python::{self, PyInterpreterConfig};
@@ -18,6 +19,8 @@ use crate::python::{self, PyInterpreterConfig};
 /// Where requests for a group go in.
 pub(super) struct Group {
     pub(super) name: String,
+    pub(super) mode: Mode,
+    pub(super) meter: Arc<Meter>,
     queue: crossbeam_channel::Sender<Option<Job>>,
     /// Threads that take from it.
     threads: usize,
@@ -56,6 +59,7 @@ struct Recipe {
     settings: String,
     threads: usize,
     queue: crossbeam_channel::Receiver<Option<Job>>,
+    meter: Arc<Meter>,
 }
 
 impl Running {
@@ -87,7 +91,9 @@ impl Running {
             settings: settings.to_string(),
             threads: plan.threads,
             queue: receiver,
+            meter: Arc::default(),
         };
+        let meter = Arc::clone(&recipe.meter);
         let mut interpreters = Vec::new();
         let mut failure = None;
         for _ in 0..plan.interpreters {
@@ -100,8 +106,8 @@ impl Running {
             }
         }
         let threads = plan.threads * interpreters.len();
-        let running =
-            Self { group: Arc::new(Group { name: plan.name.clone(), queue, threads }), interpreters };
+        let group = Group { name: plan.name.clone(), mode: plan.mode, meter, queue, threads };
+        let running = Self { group: Arc::new(group), interpreters };
         match failure {
             None => Ok(running),
             Some(why) => {
@@ -170,12 +176,13 @@ impl Recipe {
                     let siblings: Vec<_> = (1..self.threads)
                         .map(|_| {
                             let (interior, queue) = (Arc::clone(&interior), self.queue.clone());
+                            let meter = Arc::clone(&self.meter);
                             // SAFETY: joined below, before the interpreter ends.
-                            std::thread::spawn(move || sibling(handle, &interior, &queue))
+                            std::thread::spawn(move || sibling(handle, &interior, &queue, &meter))
                         })
                         .collect();
                     drop(started.send(Ok(())));
-                    work(inner, &interior, &self.queue);
+                    work(inner, &interior, &self.queue, &self.meter);
                     siblings.into_iter().for_each(|thread| drop(thread.join()));
                     python::PyEval_RestoreThread(inner);
                     if interior.call(c"end").is_none() {

@@ -1,28 +1,29 @@
 //! HTTP/1.1: sockets, connections, and requests on their way to a group.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::os::fd::FromRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_io_timeout::TimeoutStream;
 
 use super::config::{Limits, Listener};
 use super::environ::decoded;
-use super::exchange::{Answer, Content, Exchange, Job, Peer};
+use super::exchange::{Answer, Content, Exchange, Job};
 use super::group::{Group, Refused};
 use super::log::say;
+use super::peer::{Peer, Proxies};
+use super::record::{self, Record, Recorded};
+use super::socket::{Socket, Stream};
 
 /// Where the process stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +51,13 @@ pub(super) struct Site {
     pub(super) open: AtomicU64,
     /// Requests so far.
     pub(super) count: AtomicU64,
+    /// Every group that started.
+    pub(super) groups: Vec<Arc<Group>>,
+    /// Where lines of the access log go.
+    pub(super) log: Option<record::Log>,
+    /// Who may say for whom it asks.
+    pub(super) proxies: Proxies,
+    pub(super) started: Instant,
     /// Whether this process has asked to be replaced.
     pub(super) is_done: AtomicBool,
 }
@@ -71,56 +79,6 @@ impl Site {
             say(&format!("{why}: another process takes over"));
             // SAFETY: the supervisor is our parent: we end with it (`PR_SET_PDEATHSIG`).
             unsafe { libc::kill(libc::getppid(), libc::SIGHUP) };
-        }
-    }
-}
-
-/// Classic BPF: drop what has the SYN flag (bit 1 of the 13th byte of a TCP header).
-const NO_SYN: [libc::sock_filter; 4] = [
-    libc::sock_filter { code: 0x30, jt: 0, jf: 0, k: 13 },
-    libc::sock_filter { code: 0x45, jt: 0, jf: 1, k: 2 },
-    libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 },
-    libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: u32::MAX },
-];
-
-enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Socket {
-    /// # Safety
-    /// The descriptor is a listening socket that nobody else owns.
-    unsafe fn adopt(listener: &Listener) -> std::io::Result<Self> {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if listener.is_unix {
-                let socket = std::os::unix::net::UnixListener::from_raw_fd(listener.descriptor);
-                socket.set_nonblocking(true)?;
-                Ok(Self::Unix(UnixListener::from_std(socket)?))
-            } else {
-                let socket = std::net::TcpListener::from_raw_fd(listener.descriptor);
-                socket.set_nonblocking(true)?;
-                Ok(Self::Tcp(TcpListener::from_std(socket)?))
-            }
-        }
-    }
-
-    /// No new connections, while those that the kernel has begun can still be accepted: closing alone would
-    /// reset them. Nobody can connect to a Unix socket whose file is gone, which the supervisor sees to.
-    #[cfg(target_os = "linux")]
-    fn refuse(&self) {
-        let Self::Tcp(socket) = self else { return };
-        let program = libc::sock_fprog { len: NO_SYN.len() as u16, filter: NO_SYN.as_ptr().cast_mut() };
-        // SAFETY: the kernel copies the program, which lives as long as the call.
-        unsafe {
-            libc::setsockopt(
-                std::os::fd::AsRawFd::as_raw_fd(socket),
-                libc::SOL_SOCKET,
-                libc::SO_ATTACH_FILTER,
-                (&raw const program).cast(),
-                size_of::<libc::sock_fprog>() as u32,
-            );
         }
     }
 }
@@ -150,7 +108,7 @@ pub(super) async fn serve(site: Arc<Site>, listeners: Vec<Listener>) {
     ended.recv().await;
 }
 
-async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+pub(super) async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     drop(phase.wait_for(|phase| *phase >= wanted).await);
 }
 
@@ -186,28 +144,14 @@ async fn accept_one(
     listener: &Arc<Listener>,
     alive: &mpsc::Sender<Infallible>,
 ) -> std::io::Result<()> {
-    match socket {
-        Socket::Tcp(socket) => {
-            let (stream, from) = socket.accept().await?;
-            drop(stream.set_nodelay(true));
-            spawn(site, stream, peer(from), listener, alive);
-        }
-        Socket::Unix(socket) => {
-            let (stream, _) = socket.accept().await?;
-            let peer = Peer { address: String::new(), port: String::new() };
-            spawn(site, stream, peer, listener, alive);
-        }
-    }
+    let (stream, peer) = socket.accept().await?;
+    spawn(site, stream, peer, listener, alive);
     Ok(())
 }
 
-fn peer(from: SocketAddr) -> Peer {
-    Peer { address: from.ip().to_canonical().to_string(), port: from.port().to_string() }
-}
-
-fn spawn<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+fn spawn(
     site: &Arc<Site>,
-    stream: S,
+    stream: Box<dyn Stream>,
     peer: Peer,
     listener: &Arc<Listener>,
     alive: &mpsc::Sender<Infallible>,
@@ -235,7 +179,10 @@ fn spawn<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
                 Ok::<_, Infallible>(answer)
             }
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        // A client that takes nothing of an answer for so long has gone.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(Duration::from_secs_f64(site.limits.stall)));
+        let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
         tokio::pin!(connection);
         let closing = tokio::select! {
             _ = connection.as_mut() => false,
@@ -258,23 +205,38 @@ impl Drop for Open<'_> {
     }
 }
 
-async fn answer(site: &Site, listener: &Arc<Listener>, peer: &Peer, request: Request<Incoming>) -> Answer {
-    let mut answer = hand_over(site, listener, peer, request).await;
+async fn answer(
+    site: &Site,
+    listener: &Arc<Listener>,
+    peer: &Peer,
+    request: Request<Incoming>,
+) -> hyper::Response<Recorded> {
+    let (head, body) = request.into_parts();
+    let peer = site.proxies.behind(peer, &head.headers);
+    let mut record = Record::new(&peer, &head, site.log.as_ref());
+    let mut answer = hand_over(site, listener, peer, head, body, &mut record).await;
     if *site.phase.borrow() >= Phase::Draining {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    answer
+    record.follow(answer)
 }
 
-async fn hand_over(site: &Site, listener: &Arc<Listener>, peer: &Peer, request: Request<Incoming>) -> Answer {
+async fn hand_over(
+    site: &Site,
+    listener: &Arc<Listener>,
+    peer: Peer,
+    head: Parts,
+    body: Incoming,
+    record: &mut Record,
+) -> Answer {
     let count = site.count.fetch_add(1, Ordering::Relaxed) + 1;
     if site.limits.requests.is_some_and(|most| count >= most) {
         site.replace(&format!("{count} requests"));
     }
-    let Some(group) = site.group(request.uri().path()) else {
+    let Some(group) = site.group(head.uri.path()) else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
     };
-    let (head, body) = request.into_parts();
+    record.meter = Some(Arc::clone(&group.meter));
     let has_body = !body.is_end_stream();
     if body.size_hint().exact().is_some_and(|length| length > site.limits.body_size) {
         let mut answer = plain(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large\n");
@@ -289,15 +251,17 @@ async fn hand_over(site: &Site, listener: &Arc<Listener>, peer: &Peer, request: 
     );
     let what = format!("{} {}", head.method, head.uri.path());
     let job = Job {
+        began: record.began,
         head,
         has_body,
-        peer: peer.clone(),
+        peer,
         listener: Arc::clone(listener),
         exchange: Arc::new(exchange),
     };
     match group.take(job) {
         Ok(()) => wait(site, group, &what, response).await,
         Err(Refused::Full | Refused::Gone) => {
+            group.meter.refused.fetch_add(1, Ordering::Relaxed);
             let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             answer
@@ -316,13 +280,14 @@ async fn wait(site: &Site, group: &Group, what: &str, response: oneshot::Receive
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
         Err(_) => {
+            group.meter.late.fetch_add(1, Ordering::Relaxed);
             site.replace(&format!("group {}: {what:?} took longer than --request-timeout", group.name));
             plain(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout\n")
         }
     }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Answer {
+pub(super) fn plain(status: StatusCode, text: &'static str) -> Answer {
     let mut answer = Answer::new(Content::text(text));
     *answer.status_mut() = status;
     answer.headers_mut().insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));

@@ -16,6 +16,9 @@ use super::group::{self, Group, Running};
 use super::guard;
 use super::http::{self, Phase, Site};
 use super::log::say;
+use super::peer::Proxies;
+use super::record::Log;
+use super::{metrics, scrape};
 use crate::python;
 
 /// What the bootstrap calls, with the GIL held: serve as this file says, until SIGTERM, or until SIGHUP
@@ -93,16 +96,24 @@ fn run(config: Config, free_threaded: bool) -> Result<c_int, String> {
         return Ok(1);
     }
 
+    let log = config.access_log.as_deref().map(Log::open).transpose()?;
     let (phase, _) = watch::channel(Phase::Serving);
     let site = Arc::new(Site {
         routes: routes(&config, &groups),
         limits: config.limits.clone(),
+        groups: groups.iter().map(|running| Arc::clone(&running.group)).collect(),
+        log,
+        proxies: Proxies(config.proxies.clone()),
+        started: Instant::now(),
         phase,
         open: AtomicU64::new(0),
         count: AtomicU64::new(0),
         is_done: AtomicBool::new(false),
     });
     let drain = Duration::from_secs_f64(config.limits.drain);
+    for listener in config.metrics {
+        runtime.spawn(scrape::serve(Arc::clone(&site), listener));
+    }
     let (deadline, all_answered) = runtime.block_on(async {
         let served = tokio::spawn(http::serve(Arc::clone(&site), config.listeners));
         let next = tokio::select! {
@@ -113,6 +124,8 @@ fn run(config: Config, free_threaded: bool) -> Result<c_int, String> {
         let deadline = Instant::now() + drain;
         (deadline, tokio::time::timeout(drain, served).await.is_ok())
     });
+    metrics::summary(&site).iter().for_each(|line| say(line));
+    site.log.iter().for_each(Log::finish);
     if !all_answered {
         let open = site.open.load(Ordering::Relaxed);
         say(&format!("{open} requests were not answered within {} s", drain.as_secs_f64()));

@@ -2,6 +2,7 @@
 
 use std::ptr::null_mut;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 
@@ -9,6 +10,7 @@ use super::environ::Template;
 use super::exchange::{Aborted, Job};
 use super::glue;
 use super::log::say;
+use super::meter::{Meter, belongs_to, gil_wait};
 use crate::python::{self, Object, PyThreadState};
 
 /// What the threads of one interpreter share: objects of that interpreter, touched by attached threads only.
@@ -191,18 +193,28 @@ impl Then {
 ///
 /// # Safety
 /// `state` is a thread state of this thread and of `interior`'s interpreter; the thread is not attached.
-pub(super) unsafe fn work(state: *mut PyThreadState, interior: &Interior, queue: &Receiver<Option<Job>>) {
+pub(super) unsafe fn work(
+    state: *mut PyThreadState,
+    interior: &Interior,
+    queue: &Receiver<Option<Job>>,
+    meter: &Arc<Meter>,
+) {
+    belongs_to(meter);
     while let Ok(Some(job)) = queue.recv() {
+        meter.queue.add(job.began.elapsed());
         if job.exchange.is_abandoned() {
             continue;
         }
+        let began = Instant::now();
         // SAFETY: the caller's promise.
         let then = unsafe {
-            python::PyEval_RestoreThread(state);
+            gil_wait(|| python::PyEval_RestoreThread(state));
             let then = interior.respond(&job);
             python::PyEval_SaveThread();
             then
         };
+        // Before the answer goes out: who has it finds it counted.
+        meter.application.add(began.elapsed());
         then.finish(&job);
     }
 }
@@ -216,7 +228,7 @@ pub(super) unsafe fn detached<R>(wait: impl FnOnce() -> R) -> R {
     unsafe {
         let state = python::PyEval_SaveThread();
         let result = wait();
-        python::PyEval_RestoreThread(state);
+        gil_wait(|| python::PyEval_RestoreThread(state));
         result
     }
 }
@@ -225,11 +237,16 @@ pub(super) unsafe fn detached<R>(wait: impl FnOnce() -> R) -> R {
 ///
 /// # Safety
 /// `state` is a thread state of an interpreter that lives until this thread ended.
-pub(super) unsafe fn sibling(state: Handle, interior: &Arc<Interior>, queue: &Receiver<Option<Job>>) {
+pub(super) unsafe fn sibling(
+    state: Handle,
+    interior: &Arc<Interior>,
+    queue: &Receiver<Option<Job>>,
+    meter: &Arc<Meter>,
+) {
     // SAFETY: made, entered and deleted on this thread alone.
     unsafe {
         let own = python::PyThreadState_New(state.0);
-        work(own, interior, queue);
+        work(own, interior, queue, meter);
         python::PyEval_RestoreThread(own);
         python::PyThreadState_Clear(own);
         python::PyThreadState_DeleteCurrent();

@@ -4,7 +4,7 @@
 
 .SUFFIXES:
 .PHONY: help fuzz demo demo-environment applications-environment switches-environment serve-environment modwsgi test test-declarations \
-	test-modwsgi bench survey wheel maturin pythons clean
+	test-modwsgi bench bench-serve survey wheel maturin pythons clean
 
 python = tests/support/python
 environment = tests/support/environment
@@ -22,6 +22,7 @@ help:
 	@echo 'make test     every check; PYTHONS="3.14 3.13" chooses the Pythons'
 	@echo 'make test-modwsgi  of these, what holds the verdicts against mod_wsgi in Apache'
 	@echo 'make bench    side by side: what reads modules, and an audit of some 780 against the naive way'
+	@echo 'make bench-serve  side by side: the host, mod_wsgi, granian and gunicorn, and what switch intervals do'
 	@echo 'make test-declarations  what is read in real modules against what they return when they run'
 	@echo 'make survey   reports/: what is so of about 70 popular distributions, on 3.14 with and without a GIL'
 	@echo 'make wheel    build the wheel for `pip install`, into target/wheels'
@@ -145,6 +146,18 @@ bench:
 	cargo build --release; \
 	"$$readers/bin/python" -I tests/bench/readers.py $(wsgiaudit) "$$popular"; \
 	"$$popular/bin/python" -I tests/bench/naive.py $(wsgiaudit) "$$popular"
+
+# The host beside other servers, in five minutes. ROUNDS and SECONDS_EACH bound it otherwise. Needs wrk and Apache, which
+# it installs as root.
+bench-serve:
+	@set -e; \
+	command -v wrk >/dev/null || apt-get install -y --no-install-recommends wrk >&2; \
+	servers=$$($(environment) servers "$$($(python) 3.14)" corpus/environments/servers.txt --no-deps); \
+	module=$$($(modwsgi) modwsgi-3.14 "$$($(python) 3.14)"); \
+	free=$$($(python) 3.14t); \
+	cargo build --release; \
+	"$$servers/bin/python" -I tests/bench/serve.py "$$PWD/$(wsgiaudit)" "$$module" "$$free" >reports/serve-bench.new; \
+	mv reports/serve-bench.new reports/serve-bench.txt; cat reports/serve-bench.txt
 
 # The survey in reports/, anew: some ten minutes and 2 GB. What the installers and the audit need is downloaded once.
 survey:

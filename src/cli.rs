@@ -259,6 +259,18 @@ pub struct DirectiveArgs {
     /// them, at /]; may be repeated
     #[arg(long, value_name = "MODULE:CALLABLE[=/PREFIX]")]
     pub app: Vec<String>,
+    /// What is configured: Apache, or `wsgiaudit serve --config`
+    #[arg(long = "for", value_enum, default_value_t = Configured::ModWsgi)]
+    pub server: Configured,
+}
+
+/// What a configuration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Configured {
+    /// Directives for Apache
+    ModWsgi,
+    /// Groups of a serve.toml
+    Serve,
 }
 
 /// Passed through to uv or pip.

@@ -13,8 +13,8 @@ use signal_hook::iterator::Signals;
 
 use crate::audit;
 use crate::cli::{
-    AuditArgs, Cli, Color, Command, DiffArgs, DiffFormat, DirectiveArgs, Format, GateArgs, InspectArgs,
-    ManArgs, ModuleArgs, PlainFormat, PolicyArgs, PrintArgs, RenderArgs, RulesArgs, ServeArgs,
+    AuditArgs, Cli, Color, Command, Configured, DiffArgs, DiffFormat, DirectiveArgs, Format, GateArgs,
+    InspectArgs, ManArgs, ModuleArgs, PlainFormat, PolicyArgs, PrintArgs, RenderArgs, RulesArgs, ServeArgs,
 };
 use crate::diff::compare;
 use crate::exit::Exit;
@@ -189,7 +189,11 @@ fn directive(args: &DirectiveArgs) -> Result<Exit> {
             "several applications have the same prefix\nhint: name each with its own: --app shop.wsgi:application=/shop"
         );
     }
-    match directive::directive(&report, &mounts).map_err(anyhow::Error::msg)? {
+    let said = match args.server {
+        Configured::ModWsgi => directive::directive(&report, &mounts),
+        Configured::Serve => directive::groups(&report, &mounts),
+    };
+    match said.map_err(anyhow::Error::msg)? {
         Directive::Lines(text) => print(text.as_bytes()).map(|()| Exit::Ready),
         Directive::Nothing(why) => write(&mut io::stderr(), why.as_bytes()).map(|()| Exit::InTheWay),
     }

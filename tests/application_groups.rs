@@ -3,8 +3,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use super::support::command::Wsgiaudit;
 use super::support::pythons;
 use super::support::server::{Server, command};
+use super::support::venv::Venv;
 
 const APPLICATION: &str = r#"
 import sys, threading, time
@@ -93,6 +95,37 @@ fn fails(groups: &str) -> String {
     let log = fs::read_to_string(folder.path().join("log")).unwrap();
     assert_eq!(status.code(), Some(2), "{log}");
     log
+}
+
+#[test]
+fn what_a_report_supports_is_served_in_groups() {
+    let venv = Venv::new().with("no-slot");
+    let folder = tempfile::tempdir().unwrap();
+    let answer = "    start_response('200 OK', [])\n    return [__import__('wsgiaudit').mode.encode()]\n";
+    let site = format!("def application(environ, start_response):\n{answer}");
+    fs::write(folder.path().join("site_.py"), &site).unwrap();
+    fs::write(folder.path().join("reports.py"), format!("import no_slot\n{site}")).unwrap();
+    let report = folder.path().join("report.json");
+    let audit = Wsgiaudit::new().arg(venv.path()).arg("--json").arg(&report).within(folder.path());
+    audit.args(["--app", "site_:application", "--app", "reports:application"]).run().ended_with(1);
+    let groups = |apps: &[&str]| {
+        let command = Wsgiaudit::new().args(["directive", "--for", "serve", "--report"]).arg(&report);
+        apps.iter().fold(command, |command, app| command.args(["--app", app])).run()
+    };
+    let said = groups(&["site_:application", "reports:application=/reports"]).ended_with(0);
+    assert!(
+        said.out.contains("# reports:application: blocked: needs no_slot, refused: no slot 3\n"),
+        "{}",
+        said.out
+    );
+    fs::write(folder.path().join("serve.toml"), said.out).unwrap();
+    let (environment, report) =
+        (venv.path().to_str().unwrap().to_owned(), report.to_str().unwrap().to_owned());
+    let args =
+        ["-e", &environment, "--report", &report, "--config", "serve.toml", "--bind", "127.0.0.1:0", "site_"];
+    let server = Server::spawn(folder, &args);
+    assert_eq!(server.get("/").1, "own-gil");
+    assert_eq!(server.get("/reports/a").1, "main");
 }
 
 #[test]

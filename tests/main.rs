@@ -38,6 +38,7 @@ mod requests;
 mod rules;
 mod sandbox;
 mod serving;
+mod soak;
 mod standard_library;
 mod support;
 mod survey;

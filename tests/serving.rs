@@ -381,3 +381,23 @@ impl Random {
         (self.0 >> 33) as usize % bound.max(1)
     }
 }
+
+#[test]
+fn what_is_no_http_is_told_so() {
+    let server = Server::start("def application(environ, start_response): raise SystemError", &[]);
+    let large = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Large: {}\r\n\r\n", "x".repeat(100_000));
+    for (request, status) in [
+        ("\u{16}\u{3}\u{1} no HTTP\r\n\r\n", "HTTP/1.1 400"),
+        ("GET / HTTP/9.9\r\n\r\n", "HTTP/1.1 400"),
+        ("GET / HTTP/1.1\r\nno header\r\n\r\n", "HTTP/1.1 400"),
+        ("POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n", "HTTP/1.1 400"),
+        (&large, "HTTP/1.1 431"),
+    ] {
+        let answer = server.raw(request.as_bytes());
+        assert!(
+            answer.starts_with(status),
+            "{}: {answer:?}",
+            request.escape_debug().take(60).collect::<String>()
+        );
+    }
+}

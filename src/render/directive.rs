@@ -32,20 +32,11 @@ pub enum Directive {
 /// # Errors
 /// In words, where an application is not in the report.
 pub fn directive(report: &Document, mounts: &[Mount]) -> Result<Directive, String> {
-    let mut parts = Vec::new();
-    for mount in mounts {
-        let found = report.applications.iter().find(|each| each.name == mount.application);
-        let found =
-            found.ok_or_else(|| format!("the report is not about an application {}", mount.application))?;
-        parts.push((mount, found));
-    }
+    let parts = parts(report, mounts)?;
     if let Some(trouble) = report.trouble.first() {
         return Ok(Directive::Nothing(format!("the audit is incomplete: {}\n", comment(trouble))));
     }
-    let python = report.environment.as_ref();
-    let python =
-        python.map_or_else(String::new, |python| format!("CPython {}, {}, ", python.python, python.platform));
-    let head = format!("# What wsgiaudit's report on {}supports.\n", comment(&python));
+    let head = head(report);
     let (fit, unfit): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, each)| is_fit(judged(each)));
     Ok(match (mounts.is_empty(), fit.is_empty(), unfit.is_empty()) {
         (true, ..) => environment(report, &head),
@@ -63,6 +54,48 @@ pub fn directive(report: &Document, mounts: &[Mount]) -> Result<Directive, Strin
         }
         (false, false, false) => Directive::Lines(head + &split(&fit, &unfit)),
     })
+}
+
+/// The applications, where they are mounted.
+fn parts<'a>(report: &'a Document, mounts: &'a [Mount]) -> Result<Vec<(&'a Mount, &'a Application)>, String> {
+    let find = |mount: &'a Mount| {
+        let found = report.applications.iter().find(|each| each.name == mount.application);
+        let missing = || format!("the report is not about an application {}", mount.application);
+        Ok((mount, found.ok_or_else(missing)?))
+    };
+    mounts.iter().map(find).collect()
+}
+
+fn head(report: &Document) -> String {
+    let python = report.environment.as_ref();
+    let python =
+        python.map_or_else(String::new, |python| format!("CPython {}, {}, ", python.python, python.platform));
+    format!("# What wsgiaudit's report on {}supports.\n", comment(&python))
+}
+
+/// The same for `wsgiaudit serve --config`: a group for each application, in an interpreter with its own GIL where
+/// that is fit, else in the main one. Of what stays there nothing is lost but the parallelism, so there is always an
+/// answer.
+///
+/// # Errors
+/// In words, where an application is not in the report, or none is named.
+pub fn groups(report: &Document, mounts: &[Mount]) -> Result<Directive, String> {
+    let parts = parts(report, mounts)?;
+    if parts.is_empty() {
+        return Err("groups need applications, and the report is about none: audit with --app".to_owned());
+    }
+    let mut text = head(report);
+    for (mount, each) in parts {
+        let mode = if is_fit(judged(each)) { Mode::OwnGil } else { Mode::Main };
+        let _ = writeln!(text, "\n# {}", why(each));
+        let quote = |text: &str| serde_json::Value::from(text).to_string();
+        let (name, application) = (quote(&group(&each.name)), quote(&each.name));
+        let _ = writeln!(text, "[[group]]\nname = {name}\nmode = \"{mode}\"\napplication = {application}");
+        if mount.prefix != "/" {
+            let _ = writeln!(text, "routes = [{}]", quote(&mount.prefix));
+        }
+    }
+    Ok(Directive::Lines(text))
 }
 
 fn environment(report: &Document, head: &str) -> Directive {

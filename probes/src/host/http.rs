@@ -165,8 +165,7 @@ fn spawn(
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs_f64(site.limits.head))
-            .max_buf_size(site.limits.head_size.max(8192))
-            .pipeline_flush(true);
+            .max_buf_size(site.limits.head_size.max(8192));
         let service = service_fn(|request| {
             let (site, listener, peer, busy) = (&site, &listener, &peer, &busy);
             async move {
@@ -233,15 +232,16 @@ async fn hand_over(
     if site.limits.requests.is_some_and(|most| count >= most) {
         site.replace(&format!("{count} requests"));
     }
+    if size(&head) > site.limits.head_size {
+        return closing(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large\n");
+    }
     let Some(group) = site.group(head.uri.path()) else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
     };
     record.meter = Some(Arc::clone(&group.meter));
     let has_body = !body.is_end_stream();
     if body.size_hint().exact().is_some_and(|length| length > site.limits.body_size) {
-        let mut answer = plain(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large\n");
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        return answer;
+        return closing(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large\n");
     }
     let (exchange, response) = Exchange::new(
         Handle::current(),
@@ -285,6 +285,19 @@ async fn wait(site: &Site, group: &Group, what: &str, response: oneshot::Receive
             plain(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout\n")
         }
     }
+}
+
+/// Bytes of a request's head, without what separates them. hyper reads on until it has it all, or its buffer is full.
+fn size(head: &Parts) -> usize {
+    let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    head.uri.path_and_query().map_or(0, |target| target.as_str().len()) + headers.sum::<usize>()
+}
+
+/// Ends the connection: what else the client sends of the request is not read.
+fn closing(status: StatusCode, text: &'static str) -> Answer {
+    let mut answer = plain(status, text);
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 pub(super) fn plain(status: StatusCode, text: &'static str) -> Answer {

@@ -215,7 +215,7 @@ impl<'w> Evaluator<'w> {
     }
 
     pub(in crate::image) fn origin(&self, name: Name) -> Option<Origin> {
-        self.names.borrow().origins.get((name.0 as usize).checked_sub(1)?).cloned()
+        self.names.borrow().origins.get((name.number as usize).checked_sub(1)?).cloned()
     }
 
     /// The functions whose unknown results decided branches on a path.
@@ -240,7 +240,7 @@ impl<'w> Evaluator<'w> {
             return Value::Unknown(name);
         }
         names.origins.push(key.1.clone());
-        let name = Name(u32::try_from(names.origins.len()).unwrap_or(0));
+        let name = Name::of(u32::try_from(names.origins.len()).unwrap_or(0));
         names.index.insert(key, name);
         Value::Unknown(name)
     }
@@ -528,7 +528,7 @@ impl<'w> Evaluator<'w> {
         }
         let names = self.names.borrow();
         let made = (1..).zip(&names.origins).filter(|(_, origin)| matches!(origin, Origin::Module(_)));
-        made.for_each(|(number, _)| state.memory.learn_below(HEAP, Name(number), Value::UNKNOWN));
+        made.for_each(|(number, _)| state.memory.learn_below(HEAP, Name::of(number), Value::UNKNOWN));
     }
 
     /// Whether mypyc's init function keeps its module here.
@@ -586,9 +586,14 @@ impl Bus for Evaluator<'_> {
             Written::Partly => {
                 let parts = (0..bytes)
                     .map(|index| self.load(state, Value::Known(address.wrapping_add(index.into())), 1));
-                return parts.enumerate().fold(Value::ZERO, |whole, (index, byte)| {
+                let whole = parts.enumerate().fold(Value::ZERO, |whole, (index, byte)| {
                     whole.with(byte, |whole, byte| whole | byte << (index * 8))
                 });
+                let half = || self.load(state, Value::Known(address), 4).known();
+                return match (bytes, whole) {
+                    (8, Value::Unknown(_)) => half().map_or(whole, |low| Value::half(low as u32)),
+                    _ => whole,
+                };
             }
             Written::None => {}
         }
@@ -604,7 +609,7 @@ impl Bus for Evaluator<'_> {
                     return Value::Unknown(*name);
                 }
                 names.origins.push(key.1.clone());
-                let name = Name(u32::try_from(names.origins.len()).unwrap_or(0));
+                let name = Name::of(u32::try_from(names.origins.len()).unwrap_or(0));
                 names.index.insert(key, name);
                 return if bytes == 8 { Value::Unknown(name) } else { Value::UNKNOWN };
             }

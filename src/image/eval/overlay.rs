@@ -37,7 +37,7 @@ impl Word {
         if self.written == 0 {
             return 0;
         }
-        let marks = u64::from(self.known) | u64::from(self.written) << 8 | u64::from(self.name.0) << 16;
+        let marks = u64::from(self.known) | u64::from(self.written) << 8 | u64::from(self.name.number) << 16;
         mix(mix(mix(index) ^ self.bytes) ^ marks)
     }
 }
@@ -93,6 +93,7 @@ impl Overlay {
             match (word.written, word.known) {
                 (0, _) => return Written::None,
                 (0xff, 0xff) => return Written::All(Value::Known(word.bytes)),
+                (0xff, known) if known & 0xf == 0xf => return Written::All(Value::half(word.bytes as u32)),
                 (0xff, _) => return Written::All(Value::Unknown(word.name)),
                 (_, _) => return Written::Partly,
             }
@@ -118,6 +119,12 @@ impl Overlay {
 
     /// At most eight bytes.
     pub(in crate::image) fn set(&mut self, address: u64, bytes: u32, value: Value) {
+        if let (8, Value::Unknown(name)) = (bytes, value)
+            && let Some(half) = name.half()
+        {
+            self.set(address, 4, Value::Known(half.into()));
+            return self.set(address.wrapping_add(4), 4, Value::UNKNOWN);
+        }
         if let (0, 8, Value::Unknown(name)) = (address % 8, bytes, value) {
             return self.change(address, |word| *word = Word { bytes: 0, known: 0, written: 0xff, name });
         }
@@ -193,5 +200,26 @@ impl Overlay {
                 Rc::make_mut(&mut self.pages).remove(&number);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_whose_high_half_is_not_told_is_copied_with_its_low_half() {
+        let mut memory = Overlay::default();
+        memory.set(64, 4, Value::Known(3));
+        memory.set(68, 4, Value::UNKNOWN);
+        let Written::All(copied) = memory.get(64, 8) else { panic!("it was written") };
+        assert_eq!(copied.known(), None);
+        memory.set(80, 8, copied);
+        memory.set(100, 8, copied);
+        for at in [80, 100] {
+            assert_eq!(memory.get(at, 4), Written::All(Value::Known(3)), "at {at}");
+            assert_eq!(memory.get(at + 4, 4), Written::All(Value::UNKNOWN), "at {at}");
+        }
+        assert_eq!((copied.low(2), copied.low(4)), (Value::Known(3), Value::Known(3)));
     }
 }

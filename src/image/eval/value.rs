@@ -11,23 +11,40 @@ pub(in crate::image) enum Value {
 
 /// Identity of an unknown value; [`Name::NOBODY`] is equal to nothing, itself included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::image) struct Name(pub(in crate::image) u32);
+pub(in crate::image) struct Name {
+    pub(in crate::image) number: u32,
+    /// The low half of an anonymous value, where the high one alone is unknown: a slot's number, and padding.
+    half: Option<u32>,
+}
 
 impl Name {
-    pub(in crate::image) const NOBODY: Self = Self(0);
+    pub(in crate::image) const NOBODY: Self = Self::of(0);
     /// A register after a call of a function of the file that was not followed: equal to nothing either. A
     /// compiler that knows its own function may know more, and have an address in it (`-fipa-ra`).
-    pub(in crate::image) const CLOBBERED: Self = Self(u32::MAX);
+    pub(in crate::image) const CLOBBERED: Self = Self::of(u32::MAX);
+
+    pub(in crate::image) const fn of(number: u32) -> Self {
+        Self { number, half: None }
+    }
+
+    pub(in crate::image) fn half(self) -> Option<u32> {
+        self.half
+    }
 
     /// Whether nothing is known to be equal to it.
     pub(in crate::image) fn is_anonymous(self) -> bool {
-        self == Self::NOBODY || self == Self::CLOBBERED
+        [Self::NOBODY.number, Self::CLOBBERED.number].contains(&self.number)
     }
 }
 
 impl Value {
     pub(in crate::image) const UNKNOWN: Self = Self::Unknown(Name::NOBODY);
     pub(in crate::image) const ZERO: Self = Self::Known(0);
+
+    /// Eight bytes of which the low four are this.
+    pub(in crate::image) fn half(low: u32) -> Self {
+        Self::Unknown(Name { number: 0, half: Some(low) })
+    }
 
     pub(in crate::image) fn known(self) -> Option<u64> {
         match self {
@@ -41,6 +58,9 @@ impl Value {
         match self {
             Self::Known(value) => Self::Known(value & mask(bytes)),
             Self::Unknown(_) if bytes >= 8 => self,
+            Self::Unknown(Name { half: Some(half), .. }) if bytes <= 4 => {
+                Self::Known(u64::from(half) & mask(bytes))
+            }
             Self::Unknown(_) => Self::UNKNOWN,
         }
     }

@@ -57,7 +57,9 @@ const LAYERS: [(&str, &[&str]); 23] = [
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let files = WalkDir::new(&root).sort_by_file_name().into_iter().flatten();
+    // What `make fuzz` has built is not ours.
+    let is_ours = |entry: &walkdir::DirEntry| entry.file_name() != "target";
+    let files = WalkDir::new(&root).sort_by_file_name().into_iter().filter_entry(is_ours).flatten();
     let files = files.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs"));
     files
         .map(|entry| {

@@ -166,6 +166,18 @@ impl Halves {
     }
 }
 
+/// Whether an AArch64 instruction makes a function's frame: it stores registers that the function must save first below
+/// the stack pointer and moves that down, or stores x29 and x30 in the frame. x30 alone is stored around calls too.
+fn makes_frame(word: u32) -> bool {
+    let is_saved = |register: u32| (19..=30).contains(&register);
+    let (first, second, base) = (word & 31, word >> 10 & 31, word >> 5 & 31);
+    // STP of 64 bits and STR of 64 bits, pre-indexed.
+    let pair = word & 0xffe0_0000 == 0xa9a0_0000 && is_saved(first) && is_saved(second);
+    let single = word & 0xfff0_0c00 == 0xf810_0c00 && is_saved(first) && first != 30;
+    let frame_record = word & 0xffc0_7fff == 0xa900_7bfd;
+    base == 31 && (pair || single || frame_record)
+}
+
 /// Whether some four bytes of code at `place` are a displacement into the hull: sums in 32 bits, once for each
 /// of four alignments.
 fn sums_refer(window: &[u8], place: u64, hull: &Hull) -> bool {
@@ -334,13 +346,17 @@ impl Scan<'_> {
     }
 
     /// `ADRP` puts a page into a register, a later instruction adds the rest; a register keeps its page until
-    /// the next `ADRP`, so that nothing is missed.
+    /// the next `ADRP`, so that nothing is missed. Where a function makes its frame, what x19 to x28 hold is its
+    /// caller's (AAPCS64, "General-purpose Registers"): what they held in the code before is another function's.
     fn aarch64(&mut self, start: u64, bytes: &[u8], pages: &mut [Option<u64>; 32]) {
         for (index, word) in bytes.chunks_exact(4).enumerate().take(CHUNK / 4) {
             let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
             let at = start.wrapping_add(index as u64 * 4);
             let bits = |low: u32, count: u32| u64::from(word >> low & ((1 << count) - 1));
             let (to, from) = (bits(0, 5) as usize, bits(5, 5) as usize);
+            if makes_frame(word) {
+                pages[19..29].fill(None);
+            }
             if word & 0x1f00_0000 == 0x1000_0000 {
                 let offset = (bits(5, 19) << 2 | bits(29, 2)) << 43;
                 let offset = offset.cast_signed() >> 43;
@@ -416,5 +432,28 @@ impl Scan<'_> {
         let place = at.wrapping_add(start as u64 * 4) & !0xfff;
         let place = place.wrapping_add_signed(offset << 12).wrapping_add(u64::from(load >> 10 & 0xfff) * 8);
         matches!(self.image.link(place), Some(Link::Import(..)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::makes_frame;
+
+    #[test]
+    fn frames_of_aarch64_are_told_from_other_stores() {
+        // As GNU as encodes them.
+        for (word, is_frame) in [
+            (0xa9bc_7bfd, true),  // stp x29, x30, [sp, #-64]!
+            (0xa9bd_57f6, true),  // stp x22, x21, [sp, #-48]!
+            (0xf81e_0ff3, true),  // str x19, [sp, #-32]!
+            (0xa903_7bfd, true),  // stp x29, x30, [sp, #48]
+            (0xf81f_0ffe, false), // str x30, [sp, #-16]!
+            (0xa902_4ff4, false), // stp x20, x19, [sp, #32]
+            (0xa9bf_07e0, false), // stp x0, x1, [sp, #-16]!
+            (0xa8c4_7bfd, false), // ldp x29, x30, [sp], #64
+            (0xf81e_0c13, false), // str x19, [x0, #-32]!
+        ] {
+            assert_eq!(makes_frame(word), is_frame, "{word:#x}");
+        }
     }
 }

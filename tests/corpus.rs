@@ -59,6 +59,7 @@ impl Comparison<'_> {
         for (rule, wanted, is_due) in [
             ("declare-slot", expected.declare_slot.as_ref(), !is_free_threaded),
             ("declare-gil", expected.declare_gil.as_ref(), is_free_threaded),
+            ("left-in-main", expected.left_in_main(self.python), true),
             ("misread-declaration", expected.misread_declaration(self.python), true),
         ] {
             let found = module.as_ref().map(|name| answer.finding(name, rule)).unwrap_or_default();

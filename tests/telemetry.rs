@@ -166,7 +166,7 @@ fn each_request_has_its_line_in_the_access_log() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("access");
     let server = Server::start(APPLICATION, &["--access-log", log.to_str().unwrap()]);
-    server.raw(b"GET /?a=b HTTP/1.0\r\nUser-Agent: a \"forged\" one\r\nReferer: http://elsewhere/\r\n\r\n");
+    server.raw(b"GET /\"?a=b HTTP/1.0\r\nUser-Agent: a \"forged\" one\r\nReferer: http://elsewhere/\r\n\r\n");
     server.raw(b"HEAD /large?4 HTTP/1.0\r\n\r\n");
     server.raw(b"GET /fail HTTP/1.0\r\n\r\n");
     // Begins anew with the process, and goes on in the same file.
@@ -179,7 +179,7 @@ fn each_request_has_its_line_in_the_access_log() {
     assert_eq!(before, "127.0.0.1 - - ");
     let (date, after) = after.split_once("] ").unwrap();
     assert!(date.ends_with(" +0000") && date.len() == 26, "{date}");
-    let line = r#""GET /?a=b HTTP/1.0" 200 4 "http://elsewhere/" "a \"forged\" one" "#;
+    let line = r#""GET /\"?a=b HTTP/1.0" 200 4 "http://elsewhere/" "a \"forged\" one" "#;
     assert!(after.starts_with(line) && after.ends_with("ms"), "{after}");
     assert!(head.contains(r#""HEAD /large?4 HTTP/1.0" 200 - "-" "-""#), "{head}");
     assert!(failed.contains(r#""GET /fail HTTP/1.0" 500 22 "#), "{failed}");

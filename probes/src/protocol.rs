@@ -170,6 +170,8 @@ pub(crate) enum Event {
         /// The first of them.
         objects: Vec<Kept>,
     },
+    /// What imports in other interpreters have left in the main one, by name: `sys.modules['x']`, `builtins.y`.
+    LeftInMain(Vec<String>),
     /// The subject has asked an application, which answered this.
     Answered(Vec<String>),
     /// Threads of these names would outlive the interpreter that is to end.

@@ -6,7 +6,7 @@ use super::blockers::blockers;
 use super::{DistributionRow, ModuleRow, NameRow, Python, Report};
 use crate::model::{Environment, Facts, FileKind, Judgement, Mode, Module, Trial, Verdict};
 use crate::rules::{
-    Beside, Case, DistributionParts, declaration, declare_gil, declare_slot, distribution,
+    Beside, Case, DistributionParts, declaration, declare_gil, declare_slot, distribution, left_in_main,
     misread_declaration, module,
 };
 use crate::trial::Trials;
@@ -106,6 +106,7 @@ fn module_row(
         findings: [
             declare_slot(unchecked, &subject.name),
             declare_gil(case, &subject.name),
+            left_in_main(case, &subject.name),
             misread_declaration(case, subject),
         ]
         .into_iter()

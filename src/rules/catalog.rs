@@ -85,6 +85,7 @@ pub const RULES: &[Rule] = rules! {
     "lost-accelerator" Warning Tried,
     "declare-slot" Note Tried,
     "declare-gil" Note Tried,
+    "left-in-main" Warning Tried,
     "misread-declaration" Warning Tried,
     "gil-state-api" Note Read,
     "static-type" Note Read,

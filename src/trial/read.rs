@@ -24,6 +24,8 @@ pub(super) struct Reading {
     pub(super) loads: Vec<Load>,
     /// What the data of shared objects kept, though nobody was seen to use it.
     pub(super) kept: Vec<SharedObject>,
+    /// What it left in the main interpreter.
+    pub(super) left_in_main: Vec<String>,
     /// What an application answered to the subject.
     pub(super) answers: Vec<String>,
     /// Whether it happened in the sandbox.
@@ -44,6 +46,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::Answered(_)
+        | Event::LeftInMain(_)
         | Event::ThreadsLeft(_)
         | Event::Shared { .. }
         | Event::Kept { .. }
@@ -56,12 +59,25 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         if let Event::Kept { used: false, objects, .. } = event { Some(objects) } else { None }
     });
     let kept = kept.flatten().map(|object| kept_object(object, &loads)).collect();
+    let left_in_main = evidence
+        .events
+        .iter()
+        .find_map(|event| if let Event::LeftInMain(names) = event { Some(names.clone()) } else { None });
+    let left_in_main = left_in_main.unwrap_or_default();
     let answers = evidence
         .events
         .iter()
         .find_map(|event| if let Event::Answered(answers) = event { Some(answers.clone()) } else { None });
     let is_confined = is_confined(evidence);
-    Reading { outcome, importing, loads, kept, answers: answers.unwrap_or_default(), is_confined }
+    Reading {
+        outcome,
+        importing,
+        loads,
+        kept,
+        left_in_main,
+        answers: answers.unwrap_or_default(),
+        is_confined,
+    }
 }
 
 fn is_confined(evidence: &Evidence) -> bool {
@@ -161,7 +177,8 @@ fn last(mode: Mode, events: &[Event]) -> Option<&Event> {
     let tells = |event: &&Event| matches!(event, Event::Error { .. } | Event::ThreadsLeft(_));
     let are_several = mode == Mode::FreeThreaded || is_storm(events);
     let told = events.iter().rev().find(tells).filter(|_| are_several);
-    told.or(events.last())
+    // What was left in main is found when all is over.
+    told.or_else(|| events.iter().rev().find(|event| !matches!(event, Event::LeftInMain(_))))
 }
 
 /// Whether interpreters begin, import, use and end at the same time.
@@ -218,6 +235,7 @@ fn place(events: &[Event]) -> Place {
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::Answered(_)
+        | Event::LeftInMain(_)
         | Event::ThreadsLeft(_)
         | Event::Shared { .. }
         | Event::Kept { .. }
@@ -270,6 +288,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
             | Event::Importing(_)
             | Event::Error { .. }
             | Event::Answered(_)
+            | Event::LeftInMain(_)
             | Event::ThreadsLeft(_)
             | Event::Shared { .. }
             | Event::Kept { .. }

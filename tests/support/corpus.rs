@@ -46,6 +46,8 @@ pub(crate) struct Case {
     pub(crate) declare_gil: Option<String>,
     /// The same for `misread-declaration`.
     misread_declaration: Option<String>,
+    /// The same for `left-in-main`.
+    left_in_main: Option<String>,
     #[serde(default)]
     requires: Vec<String>,
     then: Option<Then>,
@@ -107,6 +109,12 @@ impl Case {
     pub(crate) fn misread_declaration(&self, python: &Python) -> Option<&String> {
         let here = self.on.get(&python.version).and_then(|table| table.get("misread-declaration"));
         here.or(self.misread_declaration.as_ref())
+    }
+
+    /// What its `left-in-main` finding must say: nothing where 3.12 runs no init function in main.
+    pub(crate) fn left_in_main(&self, python: &Python) -> Option<&String> {
+        let here = self.on.get(&python.version).and_then(|table| table.get("left-in-main"));
+        here.or(self.left_in_main.as_ref()).filter(|wanted| !wanted.is_empty())
     }
 
     /// Whether this Python can import what the case is about.

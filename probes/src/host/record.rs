@@ -47,7 +47,13 @@ impl Record {
             let line = Line {
                 peer: if peer.address.is_empty() { "-".to_owned() } else { peer.address.clone() },
                 at: SystemTime::now(),
-                request: format!("{} {} {:?}", head.method, head.uri, head.version),
+                // A path may hold quotes.
+                request: format!(
+                    "{} {} {:?}",
+                    head.method,
+                    head.uri.to_string().escape_debug(),
+                    head.version
+                ),
                 referer: of("referer"),
                 agent: of("user-agent"),
             };

@@ -4,6 +4,7 @@ mod child;
 mod crash;
 mod definition;
 mod kept;
+mod left;
 mod limits;
 mod observe;
 mod record;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::child::give_up;
 use super::kept::{Before, Kept};
+use super::left::Names;
 use super::observe::Observer;
 use super::sharing::{self, Heap, Leak};
 use super::{kept, record, storm};
@@ -49,14 +50,20 @@ fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
     // SAFETY: the caller's promise.
     let before = is_apart(config).then(|| unsafe { Before::look() }.unwrap_or_else(|error| give_up(&error)));
-    // SAFETY: the caller's thread state is left for as long as other threads run interpreters.
-    let main = unsafe { python::PyEval_SaveThread() };
+    // SAFETY: the caller's promise, and the thread state is left for as long as other threads run interpreters.
+    let (names, main) = unsafe { (Names::here(), python::PyEval_SaveThread()) };
     let passed = match &before {
         Some(before) if order.place == Interpreters::OwnGilCalled => kept::call(&order, config, before),
         before => lives(&order, config, before.as_ref()),
     };
-    // SAFETY: the thread state left above.
-    unsafe { python::PyEval_RestoreThread(main) };
+    // SAFETY: the thread state left above; it is this thread's again.
+    let left = unsafe {
+        python::PyEval_RestoreThread(main);
+        Names::here().since(&names)
+    };
+    if !left.is_empty() {
+        record::write(&Event::LeftInMain(left));
+    }
     passed
 }
 

@@ -1,6 +1,6 @@
 # Two commands: `make demo` audits real distributions, `make test` runs every check there is.
 # Neither needs anything but a C compiler, Rust and make: they get the Pythons that they need and, as root, what else
-# the tests run (Chromium, Apache).
+# the tests run (Chromium, Apache, curl).
 
 .SUFFIXES:
 .PHONY: help fuzz demo demo-environment applications-environment switches-environment serve-environment modwsgi test test-declarations \
@@ -74,6 +74,7 @@ test:
 	WSGIAUDIT_TEST_MATURIN=$$($(MAKE) -s maturin); \
 	export WSGIAUDIT_TEST_MATURIN; \
 	tests/support/chromium >/dev/null; \
+	command -v curl >/dev/null || apt-get install -y --no-install-recommends curl ca-certificates >&2; \
 	WSGIAUDIT_TEST_MODWSGI=$$($(MAKE) -s modwsgi); \
 	export WSGIAUDIT_TEST_MODWSGI; \
 	WSGIAUDIT_TEST_PYTHONS=$$($(MAKE) -s pythons PYTHONS='$(PYTHONS)'); \

@@ -170,6 +170,8 @@ pub(crate) enum Event {
         /// The first of them.
         objects: Vec<Kept>,
     },
+    /// Threads that no interpreter knows have outlived all that were begun, by the system's names for them.
+    NativeThreads(Vec<String>),
     /// What imports in other interpreters have left in the main one, by name: `sys.modules['x']`, `builtins.y`.
     LeftInMain(Vec<String>),
     /// The subject has asked an application, which answered this.

@@ -215,6 +215,8 @@ pub struct Trial {
     pub crash: Option<Crash>,
     /// Objects of one interpreter that the data of a shared object kept while another ran: no use of them was seen.
     pub kept: Vec<SharedObject>,
+    /// The system's names of threads that Python does not know, and that outlived its interpreters.
+    pub native_threads: Vec<String>,
     /// What it left in the main interpreter, though it was imported elsewhere: `sys.modules['x']`, `builtins.y`.
     pub left_in_main: Vec<String>,
     /// What an application answered to the subject, which asked it.
@@ -236,6 +238,7 @@ impl Trial {
             printed: String::new(),
             crash: None,
             kept: Vec::new(),
+            native_threads: Vec::new(),
             left_in_main: Vec::new(),
             answers: Vec::new(),
             after: None,

@@ -86,6 +86,7 @@ pub const RULES: &[Rule] = rules! {
     "declare-slot" Note Tried,
     "declare-gil" Note Tried,
     "left-in-main" Warning Tried,
+    "native-threads" Note Tried,
     "misread-declaration" Warning Tried,
     "gil-state-api" Note Read,
     "static-type" Note Read,

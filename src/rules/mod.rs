@@ -10,6 +10,7 @@ mod free_threading;
 mod left_in_main;
 mod misread_declaration;
 mod module;
+mod native_threads;
 mod words;
 
 pub use case::{Beside, Case};
@@ -20,4 +21,5 @@ pub use distribution::{DistributionParts, distribution};
 pub use left_in_main::left_in_main;
 pub use misread_declaration::misread_declaration;
 pub use module::module;
+pub use native_threads::native_threads;
 pub use words::{declaration, gil_declaration, refused_by_declaration};

@@ -151,6 +151,7 @@ pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, left: Le
         printed: left.printed,
         crash: left.crash,
         kept: reading.kept,
+        native_threads: reading.native_threads,
         left_in_main: reading.left_in_main,
         answers: reading.answers,
         after: None,

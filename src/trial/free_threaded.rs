@@ -113,6 +113,7 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
             | Event::Error { .. }
             | Event::Answered(_)
             | Event::LeftInMain(_)
+            | Event::NativeThreads(_)
             | Event::ThreadsLeft(_)
             | Event::Shared { .. }
             | Event::Kept { .. }

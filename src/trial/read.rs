@@ -24,6 +24,8 @@ pub(super) struct Reading {
     pub(super) loads: Vec<Load>,
     /// What the data of shared objects kept, though nobody was seen to use it.
     pub(super) kept: Vec<SharedObject>,
+    /// The names of threads that outlived its interpreters.
+    pub(super) native_threads: Vec<String>,
     /// What it left in the main interpreter.
     pub(super) left_in_main: Vec<String>,
     /// What an application answered to the subject.
@@ -47,6 +49,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Error { .. }
         | Event::Answered(_)
         | Event::LeftInMain(_)
+        | Event::NativeThreads(_)
         | Event::ThreadsLeft(_)
         | Event::Shared { .. }
         | Event::Kept { .. }
@@ -59,25 +62,18 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         if let Event::Kept { used: false, objects, .. } = event { Some(objects) } else { None }
     });
     let kept = kept.flatten().map(|object| kept_object(object, &loads)).collect();
-    let left_in_main = evidence
-        .events
-        .iter()
-        .find_map(|event| if let Event::LeftInMain(names) = event { Some(names.clone()) } else { None });
-    let left_in_main = left_in_main.unwrap_or_default();
-    let answers = evidence
-        .events
-        .iter()
-        .find_map(|event| if let Event::Answered(answers) = event { Some(answers.clone()) } else { None });
+    let left_in_main =
+        told(evidence, |event| if let Event::LeftInMain(told) = event { Some(told) } else { None });
+    let native_threads =
+        told(evidence, |event| if let Event::NativeThreads(told) = event { Some(told) } else { None });
+    let answers = told(evidence, |event| if let Event::Answered(told) = event { Some(told) } else { None });
     let is_confined = is_confined(evidence);
-    Reading {
-        outcome,
-        importing,
-        loads,
-        kept,
-        left_in_main,
-        answers: answers.unwrap_or_default(),
-        is_confined,
-    }
+    Reading { outcome, importing, loads, kept, native_threads, left_in_main, answers, is_confined }
+}
+
+/// What the first event of a kind says.
+fn told<'e>(evidence: &'e Evidence, of: impl Fn(&'e Event) -> Option<&'e Vec<String>>) -> Vec<String> {
+    evidence.events.iter().find_map(of).cloned().unwrap_or_default()
 }
 
 fn is_confined(evidence: &Evidence) -> bool {
@@ -236,6 +232,7 @@ fn place(events: &[Event]) -> Place {
         | Event::Error { .. }
         | Event::Answered(_)
         | Event::LeftInMain(_)
+        | Event::NativeThreads(_)
         | Event::ThreadsLeft(_)
         | Event::Shared { .. }
         | Event::Kept { .. }
@@ -289,6 +286,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
             | Event::Error { .. }
             | Event::Answered(_)
             | Event::LeftInMain(_)
+            | Event::NativeThreads(_)
             | Event::ThreadsLeft(_)
             | Event::Shared { .. }
             | Event::Kept { .. }

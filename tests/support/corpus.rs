@@ -46,6 +46,8 @@ pub(crate) struct Case {
     pub(crate) declare_gil: Option<String>,
     /// The same for `misread-declaration`.
     misread_declaration: Option<String>,
+    /// The same for `native-threads`.
+    pub(crate) native_threads: Option<String>,
     /// The same for `left-in-main`.
     left_in_main: Option<String>,
     #[serde(default)]

@@ -1,13 +1,15 @@
 //! The protocol of a trial, step by step, each recorded before it begins (design: Trials).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::child::give_up;
 use super::kept::{Before, Kept};
 use super::left::Names;
 use super::observe::Observer;
 use super::sharing::{self, Heap, Leak};
-use super::{kept, record, storm};
+use super::{kept, record, storm, watch};
 use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
@@ -52,6 +54,7 @@ fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     let before = is_apart(config).then(|| unsafe { Before::look() }.unwrap_or_else(|error| give_up(&error)));
     // SAFETY: the caller's promise, and the thread state is left for as long as other threads run interpreters.
     let (names, main) = unsafe { (Names::here(), python::PyEval_SaveThread()) };
+    let threads = watch::named_threads();
     let passed = match &before {
         Some(before) if order.place == Interpreters::OwnGilCalled => kept::call(&order, config, before),
         before => lives(&order, config, before.as_ref()),
@@ -64,7 +67,29 @@ fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     if !left.is_empty() {
         record::write(&Event::LeftInMain(left));
     }
+    // Where all interpreters have ended, no thread is theirs.
+    let others = if passed { outlived(&threads) } else { Vec::new() };
+    if !others.is_empty() {
+        record::write(&Event::NativeThreads(others));
+    }
     passed
+}
+
+/// The names of threads that were not there before, and do not end within half a second.
+fn outlived(before: &BTreeMap<String, String>) -> Vec<String> {
+    let new = || -> Vec<String> {
+        let all = watch::named_threads();
+        all.into_iter().filter(|(id, _)| !before.contains_key(id)).map(|(_, name)| name).collect()
+    };
+    let mut left = new();
+    for _ in 0..50 {
+        if left.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        left = new();
+    }
+    left
 }
 
 /// Whether interpreters of this kind have a GIL each, and so nothing that could guard an object of both.

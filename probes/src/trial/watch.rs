@@ -5,6 +5,7 @@
 //! Where one instruction cannot be told from the next (not on x86-64 Linux), a page stays open after its first fault:
 //! what is seen is still true, and less is seen.
 
+use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed};
@@ -143,6 +144,17 @@ fn step(context: *mut c_void, stops: bool) -> bool {
     }
     #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
     false
+}
+
+/// The threads of this process, with their names (proc(5), `/proc/pid/task/tid/comm`).
+pub(super) fn named_threads() -> BTreeMap<String, String> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks
+        .filter_map(|task| {
+            let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+            Some((task.file_name().to_string_lossy().into_owned(), name.trim_end().to_owned()))
+        })
+        .collect()
 }
 
 /// How many threads this process has; none where that cannot be told.

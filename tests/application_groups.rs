@@ -163,7 +163,7 @@ fn a_full_queue_is_a_503_and_delays_no_other_group() {
         let answers: Vec<String> = slow.into_iter().map(|thread| thread.join().unwrap()).collect();
         let full =
             answers.iter().filter(|answer| answer.contains("503") && answer.contains("retry-after: 1"));
-        // One runs, one waits.
+        // One runs, one waits, however they come.
         assert_eq!(full.count(), 4, "{answers:?}");
     });
 }

@@ -55,6 +55,14 @@ fn a_script_that_fails_in_the_main_interpreter_too_tells_nothing() {
 }
 
 #[test]
+fn a_module_that_answers_for_names_that_it_has_not_is_no_exercise() {
+    let venv =
+        Venv::new().with_python("lazy", "def __getattr__(name):\n    raise RuntimeError('no ' + name)\n");
+    let said = run(&venv, "import lazy\n").ended_with(0);
+    assert!(said.out.contains("  own-gil: ready\n"), "{}", said.out);
+}
+
+#[test]
 fn what_only_interpreters_at_the_same_time_show_is_found() {
     let venv = Venv::new().with("own-gil-race");
     let said = run(&venv, "import own_gil_race\n").ended_with(1);

@@ -127,22 +127,18 @@ impl<'a> Client<'a> {
     }
 }
 
-fn resident(metrics: &str) -> u64 {
-    let text = ureq::get(format!("http://{metrics}/metrics.json")).call().unwrap();
-    let told: serde_json::Value = serde_json::from_str(&text.into_body().read_to_string().unwrap()).unwrap();
-    told["process"]["resident_memory_bytes"].as_f64().unwrap() as u64
+fn resident(server: &Server) -> u64 {
+    server.metrics()["process"]["resident_memory_bytes"].as_f64().unwrap() as u64
 }
 
 #[test]
 fn a_million_requests_leave_nothing_behind() {
-    let args = ["--interpreters", "2", "--threads", "4", "--max-body", "1000000", "--metrics", "127.0.0.1:0"];
-    let mut server = Server::start(APPLICATION, &args);
-    let line = server.wait_for("metrics on http://");
-    let metrics = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let args = ["--interpreters", "2", "--threads", "4", "--max-body", "1000000"];
+    let server = Server::with_metrics(APPLICATION, &args);
     let (done, warm) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for client in 0..CLIENTS {
-            let (server, metrics, done, warm) = (&server, &metrics, &done, &warm);
+            let (server, done, warm) = (&server, &done, &warm);
             scope.spawn(move || {
                 let mut connection = Client::new(server);
                 for number in (client..REQUESTS).step_by(usize::try_from(CLIENTS).unwrap()) {
@@ -151,13 +147,13 @@ fn a_million_requests_leave_nothing_behind() {
                         _ => connection.well(number),
                     }
                     if done.fetch_add(1, Ordering::Relaxed) == REQUESTS / 10 {
-                        warm.store(resident(metrics), Ordering::Relaxed);
+                        warm.store(resident(server), Ordering::Relaxed);
                     }
                 }
             });
         }
     });
-    let (before, after) = (warm.into_inner(), resident(&metrics));
+    let (before, after) = (warm.into_inner(), resident(&server));
     assert!(after < before + GROWTH, "{before} bytes after a tenth, {after} in the end");
     let (status, log) = server.stop();
     assert_eq!(status, 0, "{log}");

@@ -8,9 +8,10 @@ use anyhow::{Context, Result};
 
 use super::around::in_front;
 use super::run::{Audited, Running};
+use crate::model::Mode;
 use crate::report::{ExerciseRow, Report, exercise};
 use crate::rules::Case;
-use crate::trial::Subject;
+use crate::trial::{Subject, Trials};
 
 /// Adds a row for each script that the plan names, with what every environment that was audited makes of it.
 ///
@@ -42,19 +43,25 @@ fn run(
     let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
     let site = in_front(interpreter, &folder, root)?;
     fs::write(site.join(format!("{name}.py")), module(file)).context("cannot write an exercise")?;
-    let (modes, no_trials) = audited.possible();
+    let (modes, _) = audited.possible();
     let mut trials = audited.trials.clone();
     if interpreter.no_trials.is_none() {
         let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
         trials.extend(running.try_subjects(&root.join("bin/python"), &[subject], &modes));
     }
-    let facts = audited.facts();
-    let case = Case { trials: &trials, facts: &facts, no_trials: &no_trials, beside: None };
-    for mode in modes {
-        let judgement = exercise(case.name(&name, mode), trials.get(&name, crate::model::Mode::Main));
-        row.add(mode, trials.get(&name, mode).cloned(), judgement);
-    }
+    judge(audited, &trials, &name, row);
     Ok(())
+}
+
+/// Adds to the row what the trials of a name say, in every mode that is possible.
+pub(super) fn judge(audited: &Audited, trials: &Trials, name: &str, row: &mut ExerciseRow) {
+    let (modes, no_trials) = audited.possible();
+    let facts = audited.facts();
+    let case = Case { trials, facts: &facts, no_trials: &no_trials, beside: None };
+    for mode in modes {
+        let judgement = exercise(case.name(name, mode), trials.get(name, Mode::Main));
+        row.add(mode, trials.get(name, mode).cloned(), judgement);
+    }
 }
 
 /// The name under which the script is imported: no module's, and told by chains of imports.

@@ -8,11 +8,11 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 
 use super::application::{Application, around, find};
+use super::exercise::judge;
 use super::run::{Audited, Running};
 use crate::app::{Request, requests};
 use crate::model::{Interpreter, Mode};
-use crate::report::{ExerciseRow, Report, exercise};
-use crate::rules::Case;
+use crate::report::{ExerciseRow, Report};
 use crate::trial::Subject;
 
 const DRIVER: &str = include_str!("requests.py");
@@ -68,7 +68,7 @@ fn ask(
     let python = asking.root.join("bin/python");
     let name = format!("requests_of_{}", asking.application.module.replace('.', "_"));
     let file = site.join(format!("{name}.py"));
-    let (modes, no_trials) = audited.possible();
+    let (modes, _) = audited.possible();
     let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
     let mut trials = audited.trials.clone();
     let mut never = 0;
@@ -93,12 +93,7 @@ fn ask(
             never = first.iter().filter(|(_, whole)| whole.is_none()).count();
         }
     }
-    let facts = audited.facts();
-    let case = Case { trials: &trials, facts: &facts, no_trials: &no_trials, beside: None };
-    for mode in modes {
-        let judgement = exercise(case.name(&name, mode), trials.get(&name, Mode::Main));
-        row.add(mode, trials.get(&name, mode).cloned(), judgement);
-    }
+    judge(audited, &trials, &name, row);
     Ok(never)
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Server {
     child: Child,
     folder: tempfile::TempDir,
     pub(crate) address: String,
+    /// Where its metrics are.
+    scraped: Option<String>,
 }
 
 impl Server {
@@ -34,11 +36,34 @@ impl Server {
         Self::spawn(folder, &args)
     }
 
+    /// The same, and tells its metrics.
+    #[track_caller]
+    pub(crate) fn with_metrics(source: &str, args: &[&str]) -> Self {
+        let mut server = Self::start(source, &[&["--metrics", "127.0.0.1:0"], args].concat());
+        let line = server.wait_for("metrics on http://");
+        server.scraped =
+            line.split("http://").nth(1).and_then(|rest| Some(rest.split_once('/')?.0.to_owned()));
+        server
+    }
+
+    /// What its metrics' address answers.
+    #[track_caller]
+    pub(crate) fn fetch(&self, path: &str) -> String {
+        let url = format!("http://{}{path}", self.scraped.as_ref().unwrap());
+        ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap()
+    }
+
+    /// Its metrics, as JSON.
+    #[track_caller]
+    pub(crate) fn metrics(&self) -> serde_json::Value {
+        serde_json::from_str(&self.fetch("/metrics.json")).unwrap()
+    }
+
     /// With these arguments alone; the working folder is `folder`.
     #[track_caller]
     pub(crate) fn spawn(folder: tempfile::TempDir, args: &[&str]) -> Self {
         let child = command(folder.path(), args).spawn().unwrap();
-        let mut server = Self { child, folder, address: String::new() };
+        let mut server = Self { child, folder, address: String::new(), scraped: None };
         let line = server.wait_for("serving ");
         server.address = line
             .split("http://")

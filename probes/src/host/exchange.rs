@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::http::request::Parts;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::config::Listener;
 use super::peer::Peer;
@@ -39,6 +39,9 @@ pub(super) struct Job {
     pub(super) peer: Peer,
     pub(super) listener: std::sync::Arc<Listener>,
     pub(super) exchange: std::sync::Arc<Exchange>,
+    /// Kept until the job is done: what its group has room for is counted by it.
+    #[expect(dead_code, reason = "held, not read")]
+    pub(super) place: OwnedSemaphorePermit,
 }
 
 /// Both bodies of a request.
@@ -171,18 +174,19 @@ impl Exchange {
     /// # Errors
     /// In words, when the file cannot be read.
     pub(super) fn send_file(&self, file: &std::fs::File, mut from: u64) -> Result<bool, String> {
-        loop {
+        while !self.is_complete() {
             let mut block = vec![0; BLOCK];
             let length = file.read_at(&mut block, from).map_err(|error| error.to_string())?;
+            if length == 0 {
+                break;
+            }
             block.truncate(length);
             from += length as u64;
-            if length == 0 || self.is_complete() {
-                return Ok(true);
-            }
             if !self.send(block.into()) {
                 return Ok(false);
             }
         }
+        Ok(true)
     }
 
     /// Whether all that was declared is sent.

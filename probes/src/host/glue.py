@@ -2,6 +2,8 @@
 # The server's C functions are in it: _read, _begin, _send, _send_file; and _settings, a JSON document.
 import io
 import json
+import os
+import stat
 import sys
 import traceback
 
@@ -130,9 +132,6 @@ class FileWrapper:
 
 def _file_of(result):
     """Descriptor and offset of the regular file in a FileWrapper; None where it is another thing."""
-    import os
-    import stat
-
     if type(result) is FileWrapper and type(result.filelike) in (io.BufferedReader, io.BufferedRandom, io.FileIO):
         descriptor = result.filelike.fileno()
         if stat.S_ISREG(os.fstat(descriptor).st_mode):

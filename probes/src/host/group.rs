@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::config::{self, Mode};
 use super::exchange::Job;
@@ -22,6 +22,8 @@ pub(super) struct Group {
     pub(super) mode: Mode,
     pub(super) meter: Arc<Meter>,
     queue: crossbeam_channel::Sender<Option<Job>>,
+    /// As many permits as requests may be worked on or wait.
+    room: Arc<Semaphore>,
     /// Threads that take from it.
     threads: usize,
 }
@@ -32,22 +34,15 @@ pub(super) struct Running {
     interpreters: Vec<JoinHandle<bool>>,
 }
 
-/// Why a job was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// The queue is full.
-    Full,
-    /// Nobody takes from it.
-    Gone,
-}
-
 impl Group {
-    /// Hands a request over, without waiting.
-    pub(super) fn take(&self, job: Job) -> Result<(), Refused> {
-        self.queue.try_send(Some(job)).map_err(|error| match error {
-            TrySendError::Full(_) => Refused::Full,
-            TrySendError::Disconnected(_) => Refused::Gone,
-        })
+    /// A place at a thread or in the queue, if there is one left.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
+    /// Hands a request over, without waiting. Whether anybody takes it.
+    pub(super) fn take(&self, job: Job) -> bool {
+        self.queue.send(Some(job)).is_ok()
     }
 }
 
@@ -68,7 +63,7 @@ impl Running {
     /// # Errors
     /// Why the first of them failed, if one did; those that started are ended.
     pub(super) fn start(plan: &config::Group, path: &[String], free_threaded: bool) -> Result<Self, String> {
-        let (queue, receiver) = crossbeam_channel::bounded(plan.queue);
+        let (queue, receiver) = crossbeam_channel::unbounded();
         let configuration = match plan.mode {
             Mode::Main | Mode::FreeThreaded => None,
             Mode::SharedGil => Some(shared_gil(free_threaded)),
@@ -106,7 +101,8 @@ impl Running {
             }
         }
         let threads = plan.threads * interpreters.len();
-        let group = Group { name: plan.name.clone(), mode: plan.mode, meter, queue, threads };
+        let room = Arc::new(Semaphore::new(threads.saturating_add(plan.queue).min(Semaphore::MAX_PERMITS)));
+        let group = Group { name: plan.name.clone(), mode: plan.mode, meter, queue, room, threads };
         let running = Self { group: Arc::new(group), interpreters };
         match failure {
             None => Ok(running),

@@ -19,7 +19,7 @@ use tokio_io_timeout::TimeoutStream;
 use super::config::{Limits, Listener};
 use super::environ::decoded;
 use super::exchange::{Answer, Content, Exchange, Job};
-use super::group::{Group, Refused};
+use super::group::Group;
 use super::log::say;
 use super::peer::{Peer, Proxies};
 use super::record::{self, Record, Recorded};
@@ -89,11 +89,8 @@ pub(super) async fn serve(site: Arc<Site>, listeners: Vec<Listener>) {
     let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     for listener in listeners {
         // SAFETY: the supervisor hands each descriptor to us alone.
-        match unsafe { Socket::adopt(&listener) } {
-            Ok(socket) => {
-                tokio::spawn(accept(Arc::clone(&site), socket, Arc::new(listener), alive.clone()));
-            }
-            Err(error) => say(&format!("{} cannot be listened to: {error}", listener.name)),
+        if let Some(socket) = unsafe { Socket::adopt(&listener) } {
+            tokio::spawn(accept(Arc::clone(&site), socket, Arc::new(listener), alive.clone()));
         }
     }
     drop(alive);
@@ -243,6 +240,7 @@ async fn hand_over(
     if body.size_hint().exact().is_some_and(|length| length > site.limits.body_size) {
         return closing(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large\n");
     }
+    let Some(place) = group.place() else { return full(group) };
     let (exchange, response) = Exchange::new(
         Handle::current(),
         has_body.then_some(body),
@@ -257,16 +255,16 @@ async fn hand_over(
         peer,
         listener: Arc::clone(listener),
         exchange: Arc::new(exchange),
+        place,
     };
-    match group.take(job) {
-        Ok(()) => wait(site, group, &what, response).await,
-        Err(Refused::Full | Refused::Gone) => {
-            group.meter.refused.fetch_add(1, Ordering::Relaxed);
-            let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            answer
-        }
-    }
+    if group.take(job) { wait(site, group, &what, response).await } else { full(group) }
+}
+
+fn full(group: &Group) -> Answer {
+    group.meter.refused.fetch_add(1, Ordering::Relaxed);
+    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
 }
 
 /// The application's answer, or that it takes too long: nothing can stop the thread that works on it, so the

@@ -57,9 +57,10 @@ pub(super) fn prometheus(site: &Site) -> String {
         }
     }
     for (index, (name, what)) in TIMES.iter().enumerate() {
+        let read: Vec<_> =
+            site.groups.iter().map(|group| (labels(group), times(group)[index].read())).collect();
         metric(&mut text, &format!("{name}_seconds"), "histogram", what);
-        for group in &site.groups {
-            let (labels, counted) = (labels(group), times(group)[index].read());
+        for (labels, counted) in &read {
             let mut so_far = 0;
             for (bucket, count) in counted.buckets.iter().enumerate().take(BUCKETS - 1) {
                 so_far += count;
@@ -75,12 +76,10 @@ pub(super) fn prometheus(site: &Site) -> String {
             let _ = writeln!(text, "wsgiaudit_{name}_seconds_count{{{labels}}} {count}");
         }
         metric(&mut text, &format!("{name}_quantile_seconds"), "gauge", what);
-        for group in &site.groups {
-            let counted = times(group)[index].read();
+        for (labels, counted) in &read {
             for (shown, share) in QUANTILES {
                 let value =
                     counted.quantile(share).map_or_else(|| "NaN".to_owned(), |value| value.to_string());
-                let labels = labels(group);
                 let _ = writeln!(
                     text,
                     "wsgiaudit_{name}_quantile_seconds{{{labels},quantile=\"{shown}\"}} {value}"

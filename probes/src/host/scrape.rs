@@ -14,20 +14,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use super::config::Listener;
 use super::exchange::{Answer, Content};
 use super::http::{Phase, Site, plain, reached};
-use super::log::say;
 use super::metrics;
 use super::socket::{Socket, Stream};
 
 /// Tells the metrics, until another process does, or this one ends.
 pub(super) async fn serve(site: Arc<Site>, listener: Listener) {
     // SAFETY: the supervisor hands each descriptor to us alone.
-    let socket = match unsafe { Socket::adopt(&listener) } {
-        Ok(socket) => socket,
-        Err(error) => {
-            say(&format!("{} cannot be listened to: {error}", listener.name));
-            return;
-        }
-    };
+    let Some(socket) = (unsafe { Socket::adopt(&listener) }) else { return };
     let mut phase = site.phase.subscribe();
     loop {
         let site = Arc::clone(&site);

@@ -6,6 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::config::Listener;
+use super::log::say;
 use super::peer::Peer;
 
 /// A connection of either kind.
@@ -28,21 +29,22 @@ pub(super) enum Socket {
 }
 
 impl Socket {
+    /// Says why where it cannot be listened to.
+    ///
     /// # Safety
     /// The descriptor is a listening socket that nobody else owns.
-    pub(super) unsafe fn adopt(listener: &Listener) -> std::io::Result<Self> {
+    pub(super) unsafe fn adopt(listener: &Listener) -> Option<Self> {
         // SAFETY: the caller's promise.
-        unsafe {
+        let socket = unsafe {
             if listener.is_unix {
                 let socket = std::os::unix::net::UnixListener::from_raw_fd(listener.descriptor);
-                socket.set_nonblocking(true)?;
-                Ok(Self::Unix(UnixListener::from_std(socket)?))
+                socket.set_nonblocking(true).and_then(|()| UnixListener::from_std(socket)).map(Self::Unix)
             } else {
                 let socket = std::net::TcpListener::from_raw_fd(listener.descriptor);
-                socket.set_nonblocking(true)?;
-                Ok(Self::Tcp(TcpListener::from_std(socket)?))
+                socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)).map(Self::Tcp)
             }
-        }
+        };
+        socket.map_err(|error| say(&format!("{} cannot be listened to: {error}", listener.name))).ok()
     }
 
     /// The next connection.

@@ -23,7 +23,7 @@ impl Names {
         // SAFETY: borrowed references to modules and dictionaries that the interpreter keeps; no code of Python runs.
         unsafe {
             let modules = python::PySys_GetObject(c"modules".as_ptr());
-            names.extend(keys(modules).map(|key| format!("sys.modules['{key}']")));
+            names.extend(keys(modules).into_iter().map(|key| format!("sys.modules['{key}']")));
             for (module, shown) in [(c"sys", "sys"), (c"builtins", "builtins")] {
                 names.extend(attributes(module).into_iter().map(|key| format!("{shown}.{key}")));
             }
@@ -43,13 +43,13 @@ unsafe fn attributes(module: &CStr) -> Vec<String> {
     // SAFETY: the module is there from the start, and so is its dictionary.
     unsafe {
         let module = python::PyImport_AddModule(module.as_ptr());
-        if module.is_null() { Vec::new() } else { keys(python::PyModule_GetDict(module)).collect() }
+        if module.is_null() { Vec::new() } else { keys(python::PyModule_GetDict(module)) }
     }
 }
 
 /// # Safety
 /// A dictionary or null; the thread holds a GIL.
-unsafe fn keys(dictionary: *mut PyObject) -> impl Iterator<Item = String> {
+unsafe fn keys(dictionary: *mut PyObject) -> Vec<String> {
     let mut found = Vec::new();
     let (mut at, mut key, mut value) = (0, null_mut(), null_mut());
     // SAFETY: the caller's promise; `PyDict_Next` sets an exception for nothing, and changes nothing.
@@ -58,5 +58,5 @@ unsafe fn keys(dictionary: *mut PyObject) -> impl Iterator<Item = String> {
             found.extend(python::text(key));
         }
     }
-    found.into_iter()
+    found
 }

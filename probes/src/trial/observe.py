@@ -139,10 +139,15 @@ def bring(name):
             tell(error)
             return False
     present()
-    answers = getattr(sys.modules[name], "__answers__", None)
+    answers = own(name, "__answers__")
     if answers:
         record("answered", *answers)
     return True
+
+
+def own(name, attribute, otherwise=None):
+    """What a module itself holds: its `__getattr__` (PEP 562) may answer for more, and raise anything."""
+    return getattr(sys.modules.get(name), "__dict__", {}).get(attribute, otherwise)
 
 
 def tell(error):
@@ -200,7 +205,7 @@ def use(name):
     is an exercise. Returns whether that went well."""
     look(name)
     try:
-        getattr(sys.modules.get(name), "__exercise__", bool)()
+        own(name, "__exercise__", bool)()
     except BaseException as error:
         tell(error)
         return False

@@ -127,6 +127,9 @@ pub struct TrialArgs {
     /// and processes. For machines and modules that a sandbox does not suit
     #[arg(long)]
     pub no_sandbox: bool,
+    /// Try everything, though an earlier audit of the same files has answered
+    #[arg(long)]
+    pub no_cache: bool,
     /// Use everything on more threads at the same time, and more often: slower, and finds more races
     #[arg(long)]
     pub thorough: bool,

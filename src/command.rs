@@ -29,6 +29,7 @@ use crate::render::progress::Progress;
 use crate::render::table::Style;
 use crate::render::{details, diff as changes, github, html, json, junit, markdown, sarif, table};
 use crate::report::Document;
+use crate::report::v1::Remembered;
 use crate::rules::Rule;
 use crate::serve;
 use crate::settings;
@@ -70,6 +71,7 @@ fn module(args: &ModuleArgs) -> Result<Exit> {
     run_plan(&Plan::of_module(args, &gate.required)?, &print, args.json.as_deref(), &gate, args.quiet)
 }
 
+#[expect(clippy::print_stderr, reason = "beside the report, which goes to standard output")]
 fn run_plan(
     plan: &Plan,
     print: &PrintArgs,
@@ -87,6 +89,9 @@ fn run_plan(
     let audited = audit::run(plan, &progress, &stop);
     progress.finish();
     let document = audited?;
+    if let Some(line) = remembered(&document).filter(|_| !is_quiet) {
+        eprintln!("wsgiaudit: {line}");
+    }
 
     if let Some(file) = &mut json {
         write(file, json::render(&document)?)?;
@@ -94,6 +99,13 @@ fn run_plan(
     output.print(&document, print, gate)?;
     let exit = gate.exit(&document)?;
     Ok(if stop.is_set() { Exit::Interrupted } else { exit })
+}
+
+/// What of an audit was done by an earlier one.
+fn remembered(document: &Document) -> Option<String> {
+    let Remembered { all, remembered } = document.header.as_ref()?.trials?;
+    let said = format!("{remembered} of {all} trials had been run by an earlier audit of the same files");
+    (remembered > 0).then(|| said + " (--no-cache runs them again)")
 }
 
 /// Hosts an application until SIGTERM.

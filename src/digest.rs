@@ -22,7 +22,12 @@ pub fn of_file(path: &Path) -> io::Result<String> {
 
 /// Of a text.
 pub fn of_text(text: &str) -> String {
-    hexadecimal(&Sha256::digest(text.as_bytes()))
+    of_bytes(text.as_bytes())
+}
+
+/// Of bytes.
+pub fn of_bytes(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -13,6 +13,7 @@
 //! - [`digest`]: files by their SHA-256.
 //! - [`installer`]: uv or pip, for what an index has.
 //! - [`upgrades`]: what newer versions of what stands in the way declare.
+//! - [`cache`]: answers of earlier audits, for as long as what led to them is the same.
 //! - [`trial`]: each module in children of a zygote, in each [`model::Mode`]: [`model::Trial`]s.
 //! - [`rules`]: evidence to [`model::Judgement`]s. Pure.
 //! - [`report`]: the sorted result, and its JSON document.
@@ -32,6 +33,7 @@
 pub mod apache;
 pub mod app;
 pub mod audit;
+pub mod cache;
 pub mod cli;
 pub mod command;
 pub mod diff;

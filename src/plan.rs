@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
-use crate::installer::on_path;
+use crate::installer::{cache, on_path};
 use crate::model::Mode;
 use crate::trial::{Limits, Storm};
 use crate::venv::meant;
@@ -43,6 +43,8 @@ pub struct Plan {
     pub limits: Limits,
     /// Trials at a time.
     pub jobs: NonZeroUsize,
+    /// Where answers of earlier audits are kept, if they are to be used.
+    pub cache: Option<PathBuf>,
 }
 
 /// Where a free-threaded environment comes from.
@@ -103,6 +105,8 @@ impl Plan {
                 storm: if trials.thorough { Storm::THOROUGH } else { Storm::USUAL },
             },
             jobs: trials.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
+            // Without a folder to keep them in, everything is tried.
+            cache: if trials.no_cache { None } else { cache().ok() },
         }
     }
 }

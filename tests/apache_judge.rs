@@ -92,8 +92,8 @@ pub(crate) fn audit() -> &'static Value {
             .arg(demo_environment())
             .arg("--free-threaded")
             .arg(free_threaded)
-            .args(["--format", "json"])
-            .env("HOME", std::env::var_os("HOME").unwrap())
+            .args(["--format", "json", "--no-cache"])
+            .with_an_index()
             .run()
             .ended_with(1);
         serde_json::from_str(&said.out).unwrap()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("model", &[]),
     ("digest", &[]),
     ("apache", &["model"]),
@@ -15,7 +15,8 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("venv", &["model"]),
     ("installer", &[]),
     ("shadow", &["installer", "model"]),
-    ("trial", &["image", "model"]),
+    ("cache", &["digest"]),
+    ("trial", &["cache", "digest", "image", "model"]),
     ("rules", &["model", "trial"]),
     ("upgrades", &["image", "installer", "model", "rules", "venv"]),
     ("report", &["model", "rules", "trial"]),
@@ -30,6 +31,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
         &[
             "apache",
             "app",
+            "cache",
             "digest",
             "image",
             "installer",

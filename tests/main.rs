@@ -10,6 +10,7 @@ mod apache_judge;
 mod application;
 mod application_groups;
 mod blockers;
+mod cache;
 mod cli;
 mod corpus;
 mod crashes;

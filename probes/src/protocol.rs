@@ -66,6 +66,15 @@ pub(crate) enum Interpreters {
     Created,
 }
 
+/// What of a trial's reading is told.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Watched {
+    /// Folders whose entries are told, each as a whole.
+    pub(crate) folders: Vec<String>,
+    /// Folders of which nothing is told.
+    pub(crate) apart: Vec<String>,
+}
+
 /// Zygote to auditor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reply {
@@ -174,6 +183,9 @@ pub(crate) enum Event {
     NativeThreads(Vec<String>),
     /// What imports in other interpreters have left in the main one, by name: `sys.modules['x']`, `builtins.y`.
     LeftInMain(Vec<String>),
+    /// Something was read from disk: an entry of a folder watched, or another file or folder; `*` for more than is
+    /// told.
+    Touched(String),
     /// The subject has asked an application, which answered this.
     Answered(Vec<String>),
     /// Threads of these names would outlive the interpreter that is to end.

@@ -6,6 +6,7 @@ mod deployment;
 mod exercise;
 mod free_threaded;
 mod modules;
+mod remembered;
 mod requests;
 mod run;
 mod scratch;

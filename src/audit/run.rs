@@ -1,7 +1,7 @@
 //! A run, from the environment's folder to the report: the table of contents.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -12,13 +12,15 @@ use super::deployment::Configured;
 use super::exercise;
 use super::free_threaded;
 use super::modules::{self, Wanted};
+use super::remembered;
 use super::requests;
 use super::scratch::Scratch;
 use super::ways_out;
+use crate::cache::{Cache, Kin};
 use crate::image;
 use crate::model::{Environment, Facts, FileKind, Interpreter, Mode, Module};
 use crate::plan::Plan;
-use crate::report::v1::Header;
+use crate::report::v1::{self, Header};
 use crate::report::{Document, Evidence, Places, Report, assemble, join};
 use crate::rules::Beside;
 use crate::trial::{self, Library, Listener, Stop, Subject, Trials, Trying};
@@ -75,7 +77,12 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     }
     let document = places.hide(&Document::from(&report)).context("cannot write the report")?;
     let started = started.round(jiff::Unit::Second).unwrap_or(started).to_string();
-    let header = Header { started, seconds: clock.elapsed().as_secs_f64(), places: places.named() };
+    let (remembered, all) = environments.iter().fold((0, 0), |(remembered, all), audited| {
+        let (found, asked) = audited.cache.as_ref().map_or((0, 0), Cache::count);
+        (remembered + found, all + asked)
+    });
+    let trials = (all > 0).then_some(v1::Remembered { all, remembered });
+    let header = Header { started, seconds: clock.elapsed().as_secs_f64(), places: places.named(), trials };
     Ok(Document { header: Some(header), ..document })
 }
 
@@ -107,6 +114,7 @@ pub(super) struct Audited {
     no_trials: BTreeMap<Mode, String>,
     pub(super) notes: Vec<String>,
     pub(super) trouble: Vec<String>,
+    cache: Option<Cache>,
 }
 
 impl Audited {
@@ -151,7 +159,7 @@ impl Running<'_> {
     pub(super) fn audit(&self, located: &Located, only: Option<&Only>, question: Question) -> Audited {
         let mut trouble = Vec::new();
         let interpreter = interpreter(located, self.scratch, &mut trouble);
-        let environment = read(located, interpreter, only);
+        let (environment, kin) = read(located, interpreter, only);
         trouble.extend(environment.trouble.iter().cloned());
         let modes = match (question, environment.interpreter.as_ref()) {
             (Question::FreeThreading, _) => &Mode::WITHOUT_GIL,
@@ -159,20 +167,24 @@ impl Running<'_> {
             (Question::AllModes, None) => &Mode::WITH_GIL,
         };
         let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
+        let cache = if only.is_none() { remembered::open(self, &environment, kin) } else { None };
         let (trials, unchecked) = match &environment.interpreter {
             Some(interpreter) if interpreter.no_trials.is_none() => {
                 if question == Question::AllModes {
                     notes.extend(unprotected(self.plan.limits.sandbox, self.scratch.path()));
                 }
                 let possible = modes.iter().copied().filter(|mode| !no_trials.contains_key(mode));
-                self.try_all(&environment, interpreter, &possible.collect::<Vec<_>>())
+                self.try_all(&environment, interpreter, &possible.collect::<Vec<_>>(), cache.as_ref())
             }
             Some(_) | None => (Trials::default(), Trials::default()),
         };
         if trials.without_shared_memory() && question == Question::AllModes {
             notes.push(NO_SHARED_MEMORY.to_owned());
         }
-        Audited { environment, modes, trials, unchecked, no_trials, notes, trouble }
+        if let Some(cache) = &cache {
+            cache.close();
+        }
+        Audited { environment, modes, trials, unchecked, no_trials, notes, trouble, cache }
     }
 
     fn trying<'b>(&'b self, python: &'b Path) -> Trying<'b> {
@@ -184,15 +196,19 @@ impl Running<'_> {
             jobs: self.plan.jobs,
             options: &[],
             stop: self.stop,
+            cache: None,
         }
     }
 
     /// Tries these by themselves.
     pub(super) fn try_subjects(&self, python: &Path, subjects: &[Subject], modes: &[Mode]) -> Trials {
-        let trying = self.trying(python);
-        let mut trials = trial::run(&trying, subjects, modes, self.listener);
+        self.try_with(&self.trying(python), subjects, modes)
+    }
+
+    fn try_with(&self, trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode]) -> Trials {
+        let mut trials = trial::run(trying, subjects, modes, self.listener);
         if modes.contains(&Mode::FreeThreaded) {
-            let without_gil = trial::run_free_threaded(&trying, subjects, &trials, self.listener);
+            let without_gil = trial::run_free_threaded(trying, subjects, &trials, self.listener);
             trials.extend(without_gil);
         }
         trials
@@ -203,14 +219,14 @@ impl Running<'_> {
         environment: &Environment,
         interpreter: &Interpreter,
         modes: &[Mode],
+        cache: Option<&Cache>,
     ) -> (Trials, Trials) {
         let subjects = subjects(environment);
-        let trials = self.try_subjects(&interpreter.executable, &subjects, modes);
+        let trying = Trying { cache, ..self.trying(&interpreter.executable) };
+        let trials = self.try_with(&trying, &subjects, modes);
         // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
         let unchecked = match modes.contains(&Mode::OwnGil) && !interpreter.free_threaded {
-            true => {
-                trial::run_unchecked(&self.trying(&interpreter.executable), &subjects, &trials, self.listener)
-            }
+            true => trial::run_unchecked(&trying, &subjects, &trials, self.listener),
             false => Trials::default(),
         };
         (trials, unchecked)
@@ -240,8 +256,8 @@ fn interpreter(located: &Located, scratch: &Scratch, trouble: &mut Vec<String>) 
     asked.map_err(|why| trouble.push(format!("nothing was tried, only read: {why}"))).ok()
 }
 
-/// Everything on disk.
-fn read(located: &Located, interpreter: Option<Interpreter>, only: Option<&Only>) -> Environment {
+/// Everything on disk, and what of it was installed together.
+fn read(located: &Located, interpreter: Option<Interpreter>, only: Option<&Only>) -> (Environment, Kin) {
     let (site, editable, suffixes) = match (only, &interpreter) {
         (Some(only), python) => {
             let suffixes = python.as_ref().map(|python| python.suffixes.clone()).unwrap_or_default();
@@ -256,6 +272,7 @@ fn read(located: &Located, interpreter: Option<Interpreter>, only: Option<&Only>
         None => venv::installed(&site, &editable),
     };
     let roots = roots(site, &editable);
+    let kin = installed.together(&roots);
     let mut walk = venv::walk(&roots, &suffixes);
     walk.candidates.retain(|candidate| file.is_none_or(|file| candidate.path == file));
     let wanted = interpreter.as_ref().map_or_else(Wanted::default, |python| Wanted {
@@ -266,14 +283,11 @@ fn read(located: &Located, interpreter: Option<Interpreter>, only: Option<&Only>
     let trouble = installed.trouble.iter().chain(&walk.trouble).cloned().collect();
     let distributions =
         installed.all.into_iter().map(|Installation { distribution, .. }| distribution).collect();
-    Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }
+    (Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }, kin)
 }
 
 /// Folders to walk: those on `sys.path`, and those that hold what an editable install's finder serves.
-fn roots(
-    site: Vec<std::path::PathBuf>,
-    editable: &[(String, std::path::PathBuf)],
-) -> Vec<std::path::PathBuf> {
+pub(super) fn roots(site: Vec<PathBuf>, editable: &[(String, PathBuf)]) -> Vec<PathBuf> {
     let mut roots = site;
     for folder in editable.iter().filter_map(|(_, path)| path.parent()) {
         if !roots.iter().any(|root| root == folder) {

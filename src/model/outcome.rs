@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Mode;
 
 /// How one trial ended.
@@ -175,7 +177,7 @@ pub struct Running {
 }
 
 /// What a process said of itself when a fatal signal hit it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crash {
     /// The address whose use faulted, where the signal has one.
     pub address: Option<u64>,
@@ -188,7 +190,7 @@ pub struct Crash {
 }
 
 /// A place in a shared object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// The file's name, without its folder.
     pub object: String,

@@ -1,7 +1,10 @@
-//! Where one thread orders its trials: keeps a worker, and gets another when that one is lost.
+//! Where one thread orders its trials: keeps a worker, and gets another when that one is lost. What an earlier audit
+//! has answered, and still holds, is not ordered again.
+
+use serde::Serialize;
 
 use super::protocol::{End, Event, Interpreters};
-use super::worker::{Attempt, Entered, Lost, Setup, Worker};
+use super::worker::{Attempt, Entered, Lost, Setup, Storm, Worker};
 
 /// A worker that is replaced when it is lost.
 #[derive(Debug)]
@@ -14,14 +17,54 @@ pub(super) struct Desk<'a> {
     has_shared_memory: bool,
     /// Whether interpreters survive a storm in which nothing happens; `None` where that was not tried.
     survives: Option<bool>,
+    /// The packages entered, outermost first.
+    inside: Vec<Package>,
+}
+
+/// A package that is entered.
+#[derive(Debug)]
+struct Package {
+    name: String,
+    stands: Stands,
+}
+
+/// Whether the worker has entered a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    /// It has.
+    Inside,
+    /// Not yet: an earlier audit has answered so far.
+    Outside,
+    /// It had, and was lost, or it cannot.
+    Lost,
+}
+
+/// What an answer is to, besides what it reads from disk.
+#[derive(Serialize)]
+struct Question<'q> {
+    inside: Vec<String>,
+    enters: bool,
+    place: Interpreters,
+    after: &'q [&'q str],
+    subject: &'q str,
+    options: &'q [&'q str],
+    variables: &'q [(&'q str, &'q str)],
+    storm: Storm,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(setup: &'a Setup<'a>) -> Self {
-        Self { setup, worker: None, hopeless: None, has_shared_memory: true, survives: None }
+        Self {
+            setup,
+            worker: None,
+            hopeless: None,
+            has_shared_memory: true,
+            survives: None,
+            inside: Vec::new(),
+        }
     }
 
-    /// Runs a trial. What is killed from outside, child or zygote, gets a second chance.
+    /// Runs a trial, or has an earlier audit's answer. What is killed from outside, child or zygote, gets a second chance.
     ///
     /// # Errors
     /// In words, why there is no answer.
@@ -31,6 +74,16 @@ impl<'a> Desk<'a> {
         after: &[&str],
         subject: &str,
     ) -> Result<Attempt, String> {
+        let question = self.question(place, after, subject);
+        if let Some(attempt) = self.known(&question) {
+            return Ok(attempt);
+        }
+        let attempt = self.run(place, after, subject)?;
+        self.remember(&question, &attempt);
+        Ok(attempt)
+    }
+
+    fn run(&mut self, place: Interpreters, after: &[&str], subject: &str) -> Result<Attempt, String> {
         let mut why = String::new();
         for _ in 0..2 {
             let worker = match self.worker() {
@@ -47,7 +100,7 @@ impl<'a> Desk<'a> {
                 }
                 Ok(attempt) => return Ok(attempt),
                 Err(Lost) => {
-                    self.worker = None;
+                    self.lose();
                     "the process that ran its trial was killed, twice".clone_into(&mut why);
                 }
             }
@@ -60,23 +113,75 @@ impl<'a> Desk<'a> {
 
     /// Imports a package in the control and stays there; `None` when that could not be found out this way.
     pub(super) fn enter(&mut self, package: &str) -> Option<Entered> {
-        let entered = self.worker().ok()?.enter(package);
-        match entered {
+        let question = Question { enters: true, ..self.question(Interpreters::Main, &[], package) };
+        let (entered, stands) = match self.known(&question) {
+            Some(attempt) if attempt.evidence.end.is_some() => return Some(Entered::Outside(attempt)),
+            Some(attempt) => (Entered::Inside(attempt), Stands::Outside),
+            None => (self.go_in(package)?, Stands::Inside),
+        };
+        let (Entered::Inside(attempt) | Entered::Outside(attempt)) = &entered;
+        if stands == Stands::Inside {
+            self.remember(&question, attempt);
+        }
+        if let Entered::Inside(_) = entered {
+            self.inside.push(Package { name: package.to_owned(), stands });
+        }
+        Some(entered)
+    }
+
+    /// Enters a package for good, after those around it.
+    fn go_in(&mut self, package: &str) -> Option<Entered> {
+        if !self.stands_inside() {
+            return None;
+        }
+        match self.worker().ok()?.enter(package) {
             Ok(Entered::Outside(attempt)) if attempt.evidence.end == Some(End::Signal(9)) => None,
             Ok(entered) => Some(entered),
             Err(Lost) => {
-                self.worker = None;
+                self.lose();
                 None
             }
         }
     }
 
+    /// Has the worker enter what only an earlier audit has entered so far. Whether it is inside all of them.
+    fn stands_inside(&mut self) -> bool {
+        for index in 0..self.inside.len() {
+            match self.inside[index].stands {
+                Stands::Inside if self.worker.is_some() => {}
+                Stands::Inside | Stands::Lost => return false,
+                Stands::Outside => {
+                    let name = self.inside[index].name.clone();
+                    let entered = self.worker().ok().map(|worker| worker.enter(&name));
+                    if !matches!(entered, Some(Ok(Entered::Inside(_)))) {
+                        self.lose();
+                        self.inside[index].stands = Stands::Lost;
+                        return false;
+                    }
+                    self.inside[index].stands = Stands::Inside;
+                }
+            }
+        }
+        // A worker that died on the way was replaced by one that is nowhere.
+        self.inside.iter().all(|package| package.stands == Stands::Inside)
+    }
+
     /// A trial on top of the packages entered; `None` when they were lost with it.
     pub(super) fn attempt_inside(&mut self, subject: &str) -> Option<Attempt> {
+        let question = self.question(Interpreters::Main, &[], subject);
+        if let Some(attempt) = self.known(&question) {
+            return Some(attempt);
+        }
+        if !self.stands_inside() {
+            return None;
+        }
         match self.worker.as_mut()?.attempt(Interpreters::Main, &[], subject) {
-            Ok(attempt) if attempt.evidence.end != Some(End::Signal(9)) => Some(attempt),
+            Ok(attempt) if attempt.evidence.end != Some(End::Signal(9)) => {
+                self.remember(&question, &attempt);
+                Some(attempt)
+            }
             Ok(_) | Err(Lost) => {
-                self.worker = None;
+                self.lose();
                 None
             }
         }
@@ -84,8 +189,53 @@ impl<'a> Desk<'a> {
 
     /// Leaves the innermost package entered.
     pub(super) fn leave(&mut self) {
-        if self.worker.as_mut().is_some_and(|worker| worker.leave().is_err()) {
-            self.worker = None;
+        let is_inside = self.inside.pop().is_some_and(|package| package.stands == Stands::Inside);
+        if is_inside && self.worker.as_mut().is_some_and(|worker| worker.leave().is_err()) {
+            self.lose();
+        }
+    }
+
+    /// Gives the worker up, and with it the packages that it has entered.
+    fn lose(&mut self) {
+        self.worker = None;
+        let entered = self.inside.iter_mut().filter(|package| package.stands == Stands::Inside);
+        entered.for_each(|package| package.stands = Stands::Lost);
+    }
+
+    fn question<'q>(&self, place: Interpreters, after: &'q [&'q str], subject: &'q str) -> Question<'q>
+    where
+        'a: 'q,
+    {
+        Question {
+            inside: self.inside.iter().map(|package| package.name.clone()).collect(),
+            enters: false,
+            place,
+            after,
+            subject,
+            options: self.setup.options,
+            variables: self.setup.variables,
+            storm: self.setup.limits.storm,
+        }
+    }
+
+    fn known(&mut self, question: &Question<'_>) -> Option<Attempt> {
+        let (attempt, shared_memory): (Attempt, bool) = self.setup.cache?.find(question)?;
+        self.has_shared_memory &= shared_memory;
+        Some(attempt)
+    }
+
+    /// Keeps an answer for later audits: one that came of the subject, not of the machine's state.
+    fn remember(&self, question: &Question<'_>, attempt: &Attempt) {
+        let Some(cache) = self.setup.cache else { return };
+        let is_its_own = match attempt.evidence.end {
+            None | Some(End::Exit(_)) => true,
+            Some(End::Signal(signal)) => signal != 9,
+            Some(End::Deadline | End::Overfull) => false,
+        };
+        let is_broken = attempt.evidence.events.iter().any(|event| matches!(event, Event::Broken(_)));
+        if is_its_own && !is_broken && !self.setup.stop.is_set() {
+            let shared_memory = self.worker.as_ref().is_some_and(Worker::has_shared_memory);
+            cache.keep(question, &attempt.touched, &(attempt, shared_memory));
         }
     }
 
@@ -118,7 +268,7 @@ impl<'a> Desk<'a> {
             return Err(why.clone());
         }
         if !self.worker.as_mut().is_some_and(Worker::is_alive) {
-            self.worker = None;
+            self.lose();
             let started = Worker::start(self.setup).map_err(|error| format!("{NO_WORKER}: {error}"))?;
             self.has_shared_memory &= started.has_shared_memory();
             self.worker = Some(started);

@@ -112,6 +112,7 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
             | Event::Failed { .. }
             | Event::Error { .. }
             | Event::Answered(_)
+            | Event::Touched(_)
             | Event::LeftInMain(_)
             | Event::NativeThreads(_)
             | Event::ThreadsLeft(_)

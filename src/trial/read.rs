@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::protocol::{End, Event, Exception, Kept, Shared, Step};
 use crate::image::symbol_at_address;
 use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, PythonError, Refuser, Running, SharedObject};
 
 /// What is left of a trial: both witnesses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Evidence {
     /// The record.
     pub(super) events: Vec<Event>,
@@ -48,6 +50,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::Answered(_)
+        | Event::Touched(_)
         | Event::LeftInMain(_)
         | Event::NativeThreads(_)
         | Event::ThreadsLeft(_)
@@ -231,6 +234,7 @@ fn place(events: &[Event]) -> Place {
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::Answered(_)
+        | Event::Touched(_)
         | Event::LeftInMain(_)
         | Event::NativeThreads(_)
         | Event::ThreadsLeft(_)
@@ -285,6 +289,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
             | Event::Importing(_)
             | Event::Error { .. }
             | Event::Answered(_)
+            | Event::Touched(_)
             | Event::LeftInMain(_)
             | Event::NativeThreads(_)
             | Event::ThreadsLeft(_)

@@ -9,11 +9,20 @@ use super::protocol::{Event, RECORD_HEAD, RECORD_SIZE};
 /// Bytes of a child's output that are kept as evidence.
 const PRINTED: u64 = 4096;
 
-/// Every event in a trial's record, in order. Stops at the first that is damaged; none where there is no
-/// record: the absence of an answer is itself an answer.
-pub(super) fn events(folder: &Path) -> Vec<Event> {
-    let Ok(bytes) = read_record(&folder.join("record")) else { return Vec::new() };
-    bytes.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok()).collect()
+/// Every event in a trial's record, in order, and apart from them what it read from disk. Stops at the first that is
+/// damaged; none where there is no record: the absence of an answer is itself an answer.
+pub(super) fn events(folder: &Path) -> (Vec<Event>, Vec<String>) {
+    let bytes = read_record(&folder.join("record")).unwrap_or_default();
+    let lines = bytes.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok());
+    let (mut events, mut touched) = (Vec::new(), Vec::new());
+    for event in lines {
+        if let Event::Touched(path) = event {
+            touched.push(path);
+        } else {
+            events.push(event);
+        }
+    }
+    (events, touched)
 }
 
 fn read_record(path: &Path) -> std::io::Result<Vec<u8>> {

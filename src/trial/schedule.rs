@@ -12,6 +12,7 @@ use super::library::Library;
 use super::protocol::Interpreters;
 use super::sub_interpreters;
 use super::worker::{Limits, Setup, Stop};
+use crate::cache::Cache;
 use crate::model::{Mode, NotRun, Outcome, Refuser, Trial};
 
 /// Something to import: an extension module, or a distribution's top-level name.
@@ -118,6 +119,8 @@ pub struct Trying<'a> {
     pub options: &'a [&'a str],
     /// Set when the user wants out.
     pub stop: &'a Stop,
+    /// Answers of earlier audits, where they may be used.
+    pub cache: Option<&'a Cache>,
 }
 
 /// Libraries that start a thread for each core when imported. A zygote that has imported one forks, which
@@ -223,6 +226,7 @@ pub(super) fn in_parallel<T: Sync>(
         stop: trying.stop,
         variables,
         options: trying.options,
+        cache: trying.cache,
     };
     let waiting = Mutex::new(tasks.iter());
     let found = Mutex::new(Trials::default());

@@ -15,11 +15,14 @@ use rustix::process::{
     Pid, Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, waitpid,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::crash::crash;
 use super::library::{BOOTSTRAP, Library};
-use super::protocol::{Command, End, Interpreters, Order, Reply};
+use super::protocol::{Command, End, Interpreters, Order, Reply, Watched};
 use super::read::Evidence;
 use super::record;
+use crate::cache::Cache;
 use crate::model::Crash;
 
 /// How long a zygote may take to come up, and to notice a deadline before it is itself given up.
@@ -37,7 +40,7 @@ pub struct Limits {
 }
 
 /// Several threads that use something at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Storm {
     /// How many.
     pub threads: usize,
@@ -84,6 +87,8 @@ pub(super) struct Setup<'a> {
     pub(super) variables: &'a [(&'a str, &'a str)],
     /// Options of the python on top of those that isolate it.
     pub(super) options: &'a [&'a str],
+    /// Answers of earlier audits.
+    pub(super) cache: Option<&'a Cache>,
 }
 
 /// The zygote is gone, or does not answer.
@@ -91,14 +96,17 @@ pub(super) struct Setup<'a> {
 pub(super) struct Lost;
 
 /// What came of an order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Attempt {
     pub(super) evidence: Evidence,
     pub(super) left: Left,
+    /// What it read from disk, where that was asked for.
+    #[serde(skip)]
+    pub(super) touched: Vec<String>,
 }
 
 /// What a child leaves beside its record.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Left {
     pub(super) printed: String,
     pub(super) crash: Option<Crash>,
@@ -149,6 +157,7 @@ impl<'a> Worker<'a> {
                 .args(["-c", BOOTSTRAP])
                 .args([setup.library.path(), &socket, &log])
                 .arg(u8::from(setup.limits.sandbox).to_string())
+                .arg(setup.cache.map(watched).unwrap_or_default())
                 .env_clear()
                 .envs(environment(&folder))
                 .envs(setup.variables.iter().copied())
@@ -312,10 +321,20 @@ impl Drop for Worker<'_> {
 }
 
 fn collect(folder: &Path, end: Option<End>) -> Attempt {
+    let (events, touched) = record::events(folder);
     Attempt {
-        evidence: Evidence { events: record::events(folder), end },
+        evidence: Evidence { events, end },
         left: Left { printed: record::printed(folder), crash: crash(folder, end) },
+        touched,
     }
+}
+
+/// What the probes tell of a trial's reading, as JSON.
+fn watched(cache: &Cache) -> String {
+    let texts = |path: &Path| path.to_string_lossy().into_owned();
+    let folders = cache.folders().iter().map(|folder| texts(folder)).collect();
+    let watched = Watched { folders, apart: cache.apart().map(texts).collect() };
+    serde_json::to_string(&watched).unwrap_or_default()
 }
 
 /// What a trial finds in its environment: what a program needs to run, nothing of the user's, and that it is a trial:

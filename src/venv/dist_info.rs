@@ -29,6 +29,24 @@ pub struct Installed {
 }
 
 impl Installed {
+    /// The entries of these folders that were installed together, by each of them.
+    pub fn together(&self, folders: &[PathBuf]) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
+        let entry = |file: &PathBuf| {
+            let of =
+                |folder: &PathBuf| Some(folder.join(file.strip_prefix(folder).ok()?.components().next()?));
+            // Scripts lie elsewhere: `../../../bin/x`.
+            folders.iter().find_map(of).filter(|entry| entry.file_name().is_some())
+        };
+        let mut together: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+        for each in &self.all {
+            let entries: BTreeSet<PathBuf> = each.files.iter().filter_map(entry).collect();
+            for one in &entries {
+                together.entry(one.clone()).or_default().extend(entries.iter().cloned());
+            }
+        }
+        together
+    }
+
     /// The index of the distribution that a file belongs to.
     pub fn owner(&self, file: &Path) -> Option<usize> {
         self.owners.get(file).copied().or_else(|| {

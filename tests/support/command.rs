@@ -54,6 +54,17 @@ impl Wsgiaudit {
         self
     }
 
+    /// With what an installer needs: the user's cache, and the ways to an index.
+    pub(crate) fn with_an_index(mut self) -> Self {
+        let is_wanted = |name: &str| {
+            ["HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"].contains(&name)
+                || ["UV_", "PIP_"].iter().any(|tool| name.starts_with(tool))
+                || name.to_lowercase().ends_with("_proxy")
+        };
+        self.0.envs(std::env::vars().filter(|(name, _)| is_wanted(name)));
+        self
+    }
+
     pub(crate) fn within(mut self, folder: &Path) -> Self {
         self.0.current_dir(folder);
         self

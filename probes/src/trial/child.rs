@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use super::{crash, limits, record, shared_memory};
+use super::{crash, limits, record, shared_memory, touched};
 use crate::protocol::{Event, Order};
 use crate::python;
 use crate::sandbox::{self, Confinement};
@@ -32,6 +32,7 @@ pub(super) fn settle(order: &Order, who: Who, has_shared_memory: bool) -> std::i
     let folder = Path::new(&order.folder);
     let home = folder.join("home");
     record::open(&folder.join("record"))?;
+    touched::tell_again();
     let output = OpenOptions::new().append(true).create(true).open(folder.join("output"))?;
     let nothing = OpenOptions::new().read(true).open("/dev/null")?;
     // SAFETY: plain system calls on our own process and descriptors.

@@ -13,6 +13,7 @@ mod sharing;
 mod steps;
 mod storm;
 mod supervise;
+mod touched;
 mod watch;
 pub(crate) mod zygote;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::child::Who;
 use super::supervise::supervise;
-use super::{child, record, shared_memory, steps};
+use super::{child, record, shared_memory, steps, touched};
 use crate::protocol::{Command, End, Event, Interpreters, Order, Reply};
 use crate::python;
 
@@ -19,15 +19,21 @@ use crate::python;
 ///
 /// # Safety
 /// The first two arguments are NUL-terminated paths: the auditor's socket and a log for what the zygote
-/// prints. The third says whether trials run in a sandbox.
+/// prints. The third says whether trials run in a sandbox, the fourth what of their reading is told: [`Watched`]
+/// as JSON, or nothing.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn wsgiaudit_zygote(
     socket: *const c_char,
     log: *const c_char,
     sandbox: c_int,
+    watched: *const c_char,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    let (socket, log) = unsafe { (CStr::from_ptr(socket), CStr::from_ptr(log)) };
+    let [socket, log, watched] = [socket, log, watched].map(|text| unsafe { CStr::from_ptr(text) });
+    if let Ok(watched) = serde_json::from_slice(watched.to_bytes()) {
+        // SAFETY: the caller holds the GIL.
+        unsafe { touched::watch(watched) };
+    }
     match begin(&socket.to_string_lossy(), Path::new(&*log.to_string_lossy()), sandbox != 0) {
         Ok(mut zygote) => {
             zygote.serve();

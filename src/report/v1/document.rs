@@ -61,6 +61,18 @@ pub struct Header {
     pub seconds: f64,
     /// What `{environment}` and the like stand for.
     pub places: BTreeMap<String, String>,
+    /// Trials, and which of them an earlier audit had answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trials: Option<Remembered>,
+}
+
+/// How many trials were wanted, and how many an earlier audit of the same files had answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Remembered {
+    /// All.
+    pub all: usize,
+    /// Those that were not repeated.
+    pub remembered: usize,
 }
 
 /// An interpreter.

@@ -1,0 +1,137 @@
+//! What lies on disk, by its digest. An entry of a watched folder stands for all that was installed with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
+
+use crate::digest;
+
+/// Entries of folders that were installed together, by each of them.
+pub type Kin = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
+
+/// A file that changed so shortly before an audit, or during it, could change again without a trace.
+const FRESH: Duration = Duration::from_millis(20);
+
+/// Digests of what is on disk, each made once.
+#[derive(Debug)]
+pub struct Content {
+    folders: Vec<PathBuf>,
+    kin: Kin,
+    began: SystemTime,
+    known: Mutex<BTreeMap<String, Arc<OnceLock<Option<String>>>>>,
+    memory: Mutex<Memory>,
+}
+
+/// Digests by signature: what was installed together, as the file system describes it without being read.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Memory {
+    old: BTreeMap<String, String>,
+    /// Those that this audit used: the others are forgotten.
+    #[serde(skip)]
+    used: BTreeMap<String, String>,
+}
+
+impl Content {
+    /// Of these folders' entries, and of everything else that is asked for.
+    pub(super) fn new(folders: Vec<PathBuf>, kin: Kin, memory: Memory) -> Self {
+        let (known, memory) = (Mutex::default(), Mutex::new(memory));
+        Self { folders, kin, began: SystemTime::now(), known, memory }
+    }
+
+    /// The digest of what a trial has touched. `None` where it cannot be read, or is still changing.
+    pub(super) fn of(&self, touched: &str) -> Option<String> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = Arc::clone(known.entry(touched.to_owned()).or_default());
+        drop(known);
+        cell.get_or_init(|| self.look(Path::new(touched))).clone()
+    }
+
+    fn look(&self, path: &Path) -> Option<String> {
+        if !path.is_absolute() {
+            return None;
+        }
+        let is_entry = path.parent().is_some_and(|parent| self.folders.iter().any(|folder| folder == parent));
+        if is_entry {
+            let own = BTreeSet::from([path.to_owned()]);
+            let files = files(self.kin.get(path).unwrap_or(&own), self.began)?;
+            return self.remembered(&files);
+        }
+        match fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some("absent".to_owned()),
+            Err(_) => None,
+            Ok(found) if found.is_dir() => names(path),
+            Ok(found) if found.is_file() && !is_fresh(&found, self.began) => digest::of_file(path).ok(),
+            // A device or a pipe answers as it likes.
+            Ok(_) => None,
+        }
+    }
+
+    fn remembered(&self, files: &[(PathBuf, String)]) -> Option<String> {
+        let lines = |second: &dyn Fn(&(PathBuf, String)) -> Option<String>| {
+            let each = files.iter().map(|file| Some(format!("{} {}\n", file.0.display(), second(file)?)));
+            Some(digest::of_text(&each.collect::<Option<String>>()?))
+        };
+        let signature = lines(&|(_, state)| Some(state.clone()))?;
+        let old = self.memory.lock().unwrap_or_else(PoisonError::into_inner).old.get(&signature).cloned();
+        let digest = match old {
+            Some(digest) => digest,
+            None => lines(&|(path, _)| digest::of_file(path).ok())?,
+        };
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.used.insert(signature, digest.clone());
+        Some(digest)
+    }
+
+    /// What to remember for the next audit.
+    pub(super) fn memory(&self) -> Memory {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        Memory { old: memory.used.clone(), used: BTreeMap::new() }
+    }
+}
+
+/// The files below some entries, each with what tells that it was changed. Compiled Python is left out: CPython
+/// checks it against its source.
+fn files(entries: &BTreeSet<PathBuf>, began: SystemTime) -> Option<Vec<(PathBuf, String)>> {
+    let mut files = Vec::new();
+    for entry in entries {
+        if !entry.try_exists().ok()? {
+            files.push((entry.clone(), "absent".to_owned()));
+            continue;
+        }
+        let walk = WalkDir::new(entry).follow_links(true).sort_by_file_name();
+        for found in walk.into_iter().filter_entry(|found| found.file_name() != "__pycache__") {
+            let found = found.ok()?;
+            if found.file_type().is_dir() {
+                continue;
+            }
+            let state = found.metadata().ok().filter(|state| state.is_file() && !is_fresh(state, began))?;
+            let times = [state.mtime(), state.mtime_nsec(), state.ctime(), state.ctime_nsec()];
+            files.push((
+                found.into_path(),
+                format!("{} {} {} {times:?}", state.dev(), state.ino(), state.size()),
+            ));
+        }
+    }
+    Some(files)
+}
+
+fn is_fresh(state: &fs::Metadata, began: SystemTime) -> bool {
+    let changed =
+        Duration::new(state.ctime().try_into().unwrap_or(0), state.ctime_nsec().try_into().unwrap_or(0));
+    SystemTime::UNIX_EPOCH + changed + FRESH > began
+}
+
+/// The digest of a folder's names.
+pub(super) fn names(folder: &Path) -> Option<String> {
+    let entries = fs::read_dir(folder).ok()?.map(|entry| entry.ok().map(|entry| entry.file_name()));
+    let mut names = entries.collect::<Option<Vec<_>>>()?;
+    names.retain(|name| name != "__pycache__");
+    names.sort();
+    Some(digest::of_text(&format!("{names:?}")))
+}

@@ -1,0 +1,104 @@
+//! What every trial depends on, whatever it imports: the system, the python, and what its environment does at start.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use crate::digest;
+
+/// The lists of what the system's package managers have installed, and what the dynamic linker finds.
+const SYSTEM: [&str; 6] = [
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+    "/var/lib/dpkg/status",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/lib/apk/db/installed",
+];
+
+/// Variables that trials are given.
+const VARIABLES: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
+
+/// The system: its kernel, its processor, its packages.
+pub fn of_system() -> String {
+    let system = rustix::system::uname();
+    let mut text = format!("{system:?}\n");
+    for file in SYSTEM {
+        text += &format!("{file} {}\n", state(Path::new(file)));
+    }
+    for name in VARIABLES {
+        text += &format!("{name} {:?}\n", std::env::var_os(name));
+    }
+    // What libraries choose their code by (proc(5)).
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = processor.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
+    digest::of_text(&(text + flags.unwrap_or_default()))
+}
+
+/// A python and its standard library, which lie below this prefix.
+pub(super) fn of_python(executable: &Path, prefix: Option<&Path>) -> String {
+    let mut text = state(executable);
+    for folder in prefix.into_iter().flat_map(|prefix| [prefix.join("lib"), prefix.join("lib64")]) {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        let names = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().contains("python"));
+        for path in names.map(|entry| entry.path()).collect::<BTreeSet<_>>() {
+            let is_own = |name: &str| name != "__pycache__" && !name.ends_with("-packages") && name != "test";
+            let walk = WalkDir::new(path).max_depth(8).sort_by_file_name().into_iter();
+            let walk =
+                walk.filter_entry(|found| found.depth() == 0 || is_own(&found.file_name().to_string_lossy()));
+            for found in walk.flatten().filter(|found| !found.file_type().is_dir()) {
+                text += &format!("{} {}\n", found.path().display(), state(found.path()));
+            }
+        }
+    }
+    digest::of_text(&text)
+}
+
+/// The entries that are imported as an interpreter starts: those that `.pth` files and `site` name.
+pub(super) fn at_start(folders: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut entries = BTreeSet::new();
+    for folder in folders {
+        let Ok(names) = fs::read_dir(folder) else { continue };
+        let names: Vec<String> =
+            names.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let texts = names.iter().filter(|name| name.ends_with(".pth"));
+        let texts: String = texts.filter_map(|name| fs::read_to_string(folder.join(name)).ok()).collect();
+        let words: BTreeSet<&str> = texts
+            .lines()
+            .filter(|line| line.starts_with("import ") || line.starts_with("import\t"))
+            .flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_'))
+            .chain(["sitecustomize", "usercustomize"])
+            .collect();
+        let is_named = |name: &&String| {
+            name.ends_with(".pth") || words.contains(name.split('.').next().unwrap_or_default())
+        };
+        entries.extend(names.iter().filter(is_named).map(|name| folder.join(name)));
+    }
+    entries
+}
+
+/// The names in a folder, without versions: an upgrade leaves them, an installation does not.
+pub(super) fn names_in(folder: &Path) -> String {
+    let Ok(entries) = fs::read_dir(folder) else { return "absent".to_owned() };
+    let plain = |name: String| match name.strip_suffix(".dist-info") {
+        Some(stem) => format!("{}.dist-info", stem.split('-').next().unwrap_or_default()),
+        None => name,
+    };
+    let names: BTreeSet<String> = entries
+        .flatten()
+        .map(|entry| plain(entry.file_name().to_string_lossy().into_owned()))
+        .filter(|name| name != "__pycache__")
+        .collect();
+    digest::of_text(&format!("{names:?}"))
+}
+
+/// What tells that a file has changed.
+fn state(path: &Path) -> String {
+    fs::metadata(path).map_or_else(
+        |_| "absent".to_owned(),
+        |state| format!("{} {} {}.{}", state.ino(), state.size(), state.mtime(), state.mtime_nsec()),
+    )
+}

@@ -52,6 +52,8 @@ pub(crate) enum Interpreters {
     OwnGil,
     /// The same, with CPython's check of declarations overridden.
     OwnGilUnchecked,
+    /// Sub-interpreters with a GIL each, where the subject's packages are there in name only: their own code does not run.
+    OwnGilAlone,
     /// Legacy sub-interpreters of a free-threaded build, with CPython's check of declarations.
     FreeThreadedGroup,
     /// Sub-interpreters with a GIL each, where functions of the modules loaded are called, and only the use of

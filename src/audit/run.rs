@@ -22,7 +22,7 @@ use crate::model::{Environment, Facts, FileKind, Interpreter, Mode, Module};
 use crate::plan::Plan;
 use crate::report::v1::{self, Header};
 use crate::report::{Document, Evidence, Places, Report, assemble, join};
-use crate::rules::Beside;
+use crate::rules::{Beside, refused_by_declaration};
 use crate::trial::{self, Library, Listener, Stop, Subject, Trials, Trying};
 use crate::venv::{self, Installation, Installed, Located};
 
@@ -111,10 +111,21 @@ pub(super) struct Audited {
     modes: &'static [Mode],
     pub(super) trials: Trials,
     unchecked: Trials,
+    alone: Trials,
     no_trials: BTreeMap<Mode, String>,
     pub(super) notes: Vec<String>,
     pub(super) trouble: Vec<String>,
     cache: Option<Cache>,
+}
+
+/// The trials of an environment.
+#[derive(Debug, Default)]
+struct Tried {
+    trials: Trials,
+    /// With CPython's check overridden.
+    unchecked: Trials,
+    /// Without the packages that keep a module from being tried.
+    alone: Trials,
 }
 
 impl Audited {
@@ -147,6 +158,7 @@ impl Audited {
             beside,
             trials: &self.trials,
             unchecked: &self.unchecked,
+            alone: &self.alone,
             no_trials: self.no_trials.clone(),
             notes: self.notes.clone(),
             trouble: self.trouble.clone(),
@@ -168,7 +180,7 @@ impl Running<'_> {
         };
         let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
         let cache = if only.is_none() { remembered::open(self, &environment, kin) } else { None };
-        let (trials, unchecked) = match &environment.interpreter {
+        let Tried { trials, unchecked, alone } = match &environment.interpreter {
             Some(interpreter) if interpreter.no_trials.is_none() => {
                 if question == Question::AllModes {
                     notes.extend(unprotected(self.plan.limits.sandbox, self.scratch.path()));
@@ -176,7 +188,7 @@ impl Running<'_> {
                 let possible = modes.iter().copied().filter(|mode| !no_trials.contains_key(mode));
                 self.try_all(&environment, interpreter, &possible.collect::<Vec<_>>(), cache.as_ref())
             }
-            Some(_) | None => (Trials::default(), Trials::default()),
+            Some(_) | None => Tried::default(),
         };
         if trials.without_shared_memory() && question == Question::AllModes {
             notes.push(NO_SHARED_MEMORY.to_owned());
@@ -184,7 +196,7 @@ impl Running<'_> {
         if let Some(cache) = &cache {
             cache.close();
         }
-        Audited { environment, modes, trials, unchecked, no_trials, notes, trouble, cache }
+        Audited { environment, modes, trials, unchecked, alone, no_trials, notes, trouble, cache }
     }
 
     fn trying<'b>(&'b self, python: &'b Path) -> Trying<'b> {
@@ -220,16 +232,19 @@ impl Running<'_> {
         interpreter: &Interpreter,
         modes: &[Mode],
         cache: Option<&Cache>,
-    ) -> (Trials, Trials) {
+    ) -> Tried {
         let subjects = subjects(environment);
         let trying = Trying { cache, ..self.trying(&interpreter.executable) };
         let trials = self.try_with(&trying, &subjects, modes);
+        let mut tried = Tried { trials, ..Tried::default() };
         // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
-        let unchecked = match modes.contains(&Mode::OwnGil) && !interpreter.free_threaded {
-            true => trial::run_unchecked(&trying, &subjects, &trials, self.listener),
-            false => Trials::default(),
-        };
-        (trials, unchecked)
+        if modes.contains(&Mode::OwnGil) && !interpreter.free_threaded {
+            tried.unchecked = trial::run_unchecked(&trying, &subjects, &tried.trials, self.listener);
+        }
+        if modes.contains(&Mode::OwnGil) {
+            tried.alone = trial::run_alone(&trying, &subjects, &tried.trials, self.listener);
+        }
+        tried
     }
 }
 
@@ -306,6 +321,7 @@ fn subjects(environment: &Environment) -> Vec<Subject> {
                 name: module.name.clone(),
                 file: Some(module.path.clone()),
                 could_declare: module.facts.could_declare(),
+                is_refused: refused_by_declaration(&module.facts),
                 is_exercise: false,
             };
             (module.name.clone(), subject)

@@ -6,8 +6,8 @@ use super::blockers::blockers;
 use super::{DistributionRow, ModuleRow, NameRow, Python, Report};
 use crate::model::{Environment, Facts, FileKind, Judgement, Mode, Module, Trial, Verdict};
 use crate::rules::{
-    Beside, Case, DistributionParts, declaration, declare_gil, declare_slot, distribution, left_in_main,
-    misread_declaration, module, native_threads,
+    Beside, Case, DistributionParts, behind, declaration, declare_gil, declare_slot, distribution,
+    left_in_main, misread_declaration, module, native_threads,
 };
 use crate::trial::Trials;
 
@@ -24,6 +24,8 @@ pub struct Evidence<'a> {
     pub trials: &'a Trials,
     /// What was tried once more, under an own GIL with CPython's check overridden.
     pub unchecked: &'a Trials,
+    /// What was tried once more, under an own GIL without its packages.
+    pub alone: &'a Trials,
     /// Modes that could not be tried, with the reason.
     pub no_trials: BTreeMap<Mode, String>,
     /// What a reader must know.
@@ -48,10 +50,11 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         beside: evidence.beside,
     };
     let unchecked = Case { trials: evidence.unchecked, beside: None, ..case };
+    let alone = Case { trials: evidence.alone, beside: None, ..case };
     let modules: Vec<ModuleRow> = environment
         .modules
         .iter()
-        .map(|module| module_row(&case, &unchecked, evidence.modes, environment, module))
+        .map(|module| module_row([&case, &unchecked, &alone], evidence.modes, environment, module))
         .collect();
     let mut distributions = distribution_rows(&case, evidence.modes, environment, &modules);
     distributions.sort_by_key(|row| {
@@ -85,8 +88,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
 }
 
 fn module_row(
-    case: &Case<'_>,
-    unchecked: &Case<'_>,
+    [case, unchecked, alone]: [&Case<'_>; 3],
     modes: &[Mode],
     environment: &Environment,
     subject: &Module,
@@ -105,6 +107,7 @@ fn module_row(
         other_build: None,
         findings: [
             declare_slot(unchecked, &subject.name),
+            behind(case, alone, &subject.name),
             declare_gil(case, &subject.name),
             left_in_main(case, &subject.name),
             native_threads(case, &subject.name),

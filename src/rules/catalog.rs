@@ -85,6 +85,7 @@ pub const RULES: &[Rule] = rules! {
     "lost-accelerator" Warning Tried,
     "declare-slot" Note Tried,
     "declare-gil" Note Tried,
+    "behind" Note Tried,
     "left-in-main" Warning Tried,
     "native-threads" Note Tried,
     "misread-declaration" Warning Tried,

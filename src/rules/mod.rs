@@ -1,5 +1,6 @@
 //! From evidence to verdicts. Pure: everything here depends on its arguments only.
 
+mod behind;
 mod case;
 mod catalog;
 mod cause;
@@ -13,6 +14,7 @@ mod module;
 mod native_threads;
 mod words;
 
+pub use behind::behind;
 pub use case::{Beside, Case};
 pub use catalog::{Confidence, RULES, Rule, Severity};
 pub use declare_gil::declare_gil;

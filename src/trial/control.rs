@@ -55,7 +55,7 @@ impl Control<'_, '_> {
     fn package(&mut self, name: &str, subject: Option<&Subject>, inside: &[&Subject]) {
         self.listener.begins(name, Mode::Main);
         let file = subject.and_then(|subject| subject.file.clone());
-        let package = Subject { name: name.to_owned(), file, could_declare: false, is_exercise: false };
+        let package = Subject { file, ..Subject::name(name.to_owned()) };
         match self.desk.enter(name) {
             Some(Entered::Inside(attempt)) => {
                 let kept = self.before.len();

@@ -24,5 +24,5 @@ mod sandbox;
 pub use free_threaded::run_free_threaded;
 pub use library::{Library, probes};
 pub use protection::unenforced;
-pub use schedule::{Listener, Subject, Trials, Trying, run, run_unchecked};
+pub use schedule::{Listener, Subject, Trials, Trying, run, run_alone, run_unchecked};
 pub use worker::{Limits, Stop, Storm, sweep_orphans};

@@ -24,6 +24,8 @@ pub struct Subject {
     pub file: Option<PathBuf>,
     /// Whether it is an extension module that could declare support for an own GIL and does not.
     pub could_declare: bool,
+    /// Whether CPython's check refuses what it declares, with an own GIL.
+    pub is_refused: bool,
     /// Whether its import runs a script that uses what is installed, and its `__exercise__` runs it again.
     pub is_exercise: bool,
 }
@@ -31,7 +33,7 @@ pub struct Subject {
 impl Subject {
     /// What may be pure Python.
     pub fn name(name: String) -> Self {
-        Self { name, file: None, could_declare: false, is_exercise: false }
+        Self { name, file: None, could_declare: false, is_refused: false, is_exercise: false }
     }
 }
 
@@ -178,6 +180,27 @@ pub fn run_unchecked(
     listener.wanted_too(refused.len());
     in_parallel(trying, &[], &groups(refused.into_iter()), |desk, group| {
         sub_interpreters::run(desk, group, Interpreters::OwnGilUnchecked, trials, listener)
+    })
+}
+
+/// Tries by themselves, without their packages, the extension modules that their packages keep from being tried under
+/// an own GIL and that CPython would not refuse: evidence of what is behind an obstacle. It changes no verdict.
+pub fn run_alone(
+    trying: &Trying<'_>,
+    subjects: &[Subject],
+    trials: &Trials,
+    listener: &dyn Listener,
+) -> Trials {
+    let is_behind = |subject: &&Subject| {
+        let own = trials.get(&subject.name, Mode::OwnGil).map(|trial| &trial.outcome);
+        subject.file.is_some()
+            && !subject.is_refused
+            && matches!(own, Some(Outcome::NotRun(NotRun::Behind(_))))
+    };
+    let behind: Vec<&Subject> = subjects.iter().filter(is_behind).collect();
+    listener.wanted_too(behind.len());
+    in_parallel(trying, &[], &groups(behind.into_iter()), |desk, group| {
+        sub_interpreters::run(desk, group, Interpreters::OwnGilAlone, trials, listener)
     })
 }
 

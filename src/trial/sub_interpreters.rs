@@ -26,6 +26,7 @@ pub(super) fn run(
         Interpreters::SharedGil => Mode::SharedGil,
         Interpreters::OwnGil
         | Interpreters::OwnGilUnchecked
+        | Interpreters::OwnGilAlone
         | Interpreters::OwnGilCalled
         | Interpreters::OwnGilStorm => Mode::OwnGil,
     };
@@ -64,7 +65,8 @@ struct Known {
 impl Known {
     fn settle(&mut self, desk: &mut Desk<'_>, subject: &Subject, control: &Trial) {
         let name = &subject.name;
-        let needs = parents(name).chain(control.after.as_deref());
+        let is_alone = self.place == Interpreters::OwnGilAlone;
+        let needs = parents(name).filter(|_| !is_alone).chain(control.after.as_deref());
         if let Some(failing) = needs.into_iter().find(|needed| self.failing.contains(*needed)) {
             self.trials.add(Trial::not_run(name, self.mode, NotRun::Behind(failing.to_owned())));
             return;

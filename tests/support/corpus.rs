@@ -48,6 +48,8 @@ pub(crate) struct Case {
     misread_declaration: Option<String>,
     /// The same for `native-threads`.
     pub(crate) native_threads: Option<String>,
+    /// The same for `behind`.
+    pub(crate) behind: Option<String>,
     /// The same for `left-in-main`.
     left_in_main: Option<String>,
     #[serde(default)]

@@ -145,6 +145,22 @@ def bring(name):
     return True
 
 
+def bring_alone(name):
+    """Import `name` without running its packages: they are there in name only, each with its place on disk."""
+    finder, path, parts = sys.modules["_frozen_importlib_external"].PathFinder, None, name.split(".")
+    for end in range(1, len(parts)):
+        package = ".".join(parts[:end])
+        spec = finder.find_spec(package, path)
+        if spec is None or spec.submodule_search_locations is None:
+            break
+        module = type(sys)(package)
+        module.__path__ = path = list(spec.submodule_search_locations)
+        sys.modules[package] = module
+        if end > 1:
+            setattr(sys.modules[".".join(parts[:end - 1])], parts[end - 1], module)
+    return bring(name)
+
+
 def own(name, attribute, otherwise=None):
     """What a module itself holds: its `__getattr__` (PEP 562) may answer for more, and raise anything."""
     return getattr(sys.modules.get(name), "__dict__", {}).get(attribute, otherwise)

@@ -24,9 +24,10 @@ pub(super) fn run(order: &Order) -> bool {
         Interpreters::Storm => storm::run(order),
         Interpreters::OwnGilStorm => storm::of_interpreters(order),
         Interpreters::Created => storm::create_only(order),
-        Interpreters::OwnGil | Interpreters::OwnGilUnchecked | Interpreters::OwnGilCalled => {
-            in_sub_interpreters(order, interpreter::OWN_GIL)
-        }
+        Interpreters::OwnGil
+        | Interpreters::OwnGilUnchecked
+        | Interpreters::OwnGilAlone
+        | Interpreters::OwnGilCalled => in_sub_interpreters(order, interpreter::OWN_GIL),
     };
     if passed {
         record::write(&Event::Done);
@@ -288,9 +289,10 @@ unsafe fn walk(observer: &Observer, subject: String) -> Result<Heap, String> {
 /// The thread holds the GIL of the observer's interpreter.
 pub(super) unsafe fn import(name: &str, observer: &Observer, order: &Order) -> bool {
     step(name, Step::Import);
+    let bring = if order.place == Interpreters::OwnGilAlone { c"bring_alone" } else { c"bring" };
     order.after.iter().chain([&order.subject]).all(|subject| {
         // SAFETY: the caller's promise.
-        unsafe { observer.call(c"bring", subject) }.unwrap_or_else(|error| give_up(&error))
+        unsafe { observer.call(bring, subject) }.unwrap_or_else(|error| give_up(&error))
     })
 }
 

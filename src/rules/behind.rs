@@ -1,19 +1,17 @@
 //! `behind`: what a module does by itself that a package above it keeps from being imported.
 
+use super::Case;
 use super::cause::root;
-use super::{Case, refused_by_declaration, words};
 use crate::model::{Finding, Mode, NotRun, Outcome};
 
 /// What would come next if what stands in its way were gone. `alone` holds the trials without the packages around a
-/// module; `None` where nothing stands in the way, or it does not import without what its packages do.
+/// module; `None` where there was none: nothing stands in its way, or it would be refused for what it declares. And where it
+/// does not import without what its packages do.
 pub fn behind(case: &Case<'_>, alone: &Case<'_>, name: &str) -> Option<Finding> {
     let Outcome::NotRun(NotRun::Behind(_)) = case.trials.get(name, Mode::OwnGil)?.outcome else {
         return None;
     };
-    let facts = case.facts.get(name)?;
-    let does = if refused_by_declaration(facts) {
-        format!("is refused too: {}", words::declaration(facts))
-    } else if alone.trials.get(name, Mode::OwnGil)?.outcome == Outcome::Imported {
+    let does = if alone.trials.get(name, Mode::OwnGil)?.outcome == Outcome::Imported {
         "is imported by each interpreter, and nothing was found".to_owned()
     } else {
         let cause = root(alone, name, Mode::OwnGil)?.cause;

@@ -1,2 +1,2 @@
 # Class 27: blocked by a dependency; without that, the module inside would be next.
-import no_slot
+import slot_one

@@ -1,4 +1,8 @@
-/* Class 2: what its package needs is refused before it is. */
+/* Class 27: what it needs itself is refused as well, which its package's failure hides. */
 #include "../../module.h"
 
-MULTI_PHASE(inner, EXEC(answer))
+static int setup(PyObject *module) {
+    return run_python(module, "import no_slot\n");
+}
+
+MULTI_PHASE(inner, EXEC(setup), OWN_GIL)

@@ -92,6 +92,10 @@ pub struct AuditArgs {
     /// interpreter, and in several at the same time: what is only imported then, and races
     #[arg(long, value_name = "FILE.py")]
     pub exercise: Vec<PathBuf>,
+    /// A distribution whose wheel brings tests that pytest can run; may be repeated. Those that pass in the main
+    /// interpreter are run in each kind of interpreter, and in several at the same time. --timeout bounds how many
+    #[arg(long, value_name = "DISTRIBUTION")]
+    pub exercise_tests: Vec<String>,
     /// Ask each application these requests (an .http file), in each kind of interpreter and in several at the same
     /// time. What answers differently than in the main interpreter fails
     #[arg(long, value_name = "FILE.http", requires = "app")]

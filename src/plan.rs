@@ -29,6 +29,8 @@ pub struct Plan {
     pub apache: Option<(PathBuf, Vec<String>)>,
     /// Scripts that use what is installed.
     pub exercises: Vec<PathBuf>,
+    /// Distributions whose own tests are run.
+    pub suites: Vec<String>,
     /// The requests that the applications are asked.
     pub requests: Option<PathBuf>,
     /// Whether the index is asked for newer versions of what stands in the way.
@@ -71,8 +73,19 @@ impl Plan {
         let (apps, exercises) = (args.app.clone(), args.exercise.clone());
         let (upgrades, is_offline) = (args.upgrades, args.offline);
         let apache = args.apache_config.clone().map(|file| (file, args.apache_define.clone()));
-        let requests = args.requests.clone();
-        Ok(Self { free_threaded, apps, apache, exercises, requests, upgrades, is_offline, index, ..plan })
+        let (requests, suites) = (args.requests.clone(), args.exercise_tests.clone());
+        Ok(Self {
+            free_threaded,
+            apps,
+            apache,
+            exercises,
+            suites,
+            requests,
+            upgrades,
+            is_offline,
+            index,
+            ..plan
+        })
     }
 
     /// For one extension module, or one wheel.
@@ -94,6 +107,7 @@ impl Plan {
             apps: Vec::new(),
             apache: None,
             exercises: Vec::new(),
+            suites: Vec::new(),
             requests: None,
             upgrades: false,
             is_offline: false,

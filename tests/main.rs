@@ -41,6 +41,7 @@ mod sandbox;
 mod serving;
 mod soak;
 mod standard_library;
+mod suites;
 mod support;
 mod survey;
 mod telemetry;

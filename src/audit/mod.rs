@@ -10,6 +10,7 @@ mod remembered;
 mod requests;
 mod run;
 mod scratch;
+mod suites;
 mod ways_out;
 
 pub use run::run;

@@ -152,7 +152,7 @@ fn driver(asking: &Asking<'_>, expected: Option<&[Vec<Expected>; 2]>) -> String 
 }
 
 /// A string as Python writes it.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     let letters = text.chars().map(|letter| match letter {
         '"' | '\\' => format!("\\{letter}"),
         ' '..='~' => letter.to_string(),

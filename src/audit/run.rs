@@ -15,6 +15,7 @@ use super::modules::{self, Wanted};
 use super::remembered;
 use super::requests;
 use super::scratch::Scratch;
+use super::suites;
 use super::ways_out;
 use crate::cache::{Cache, Kin};
 use crate::image;
@@ -72,6 +73,7 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     application::add(&running, &first, &scripts, &mut places, &mut report)?;
     exercise::add(&running, &environments, &mut report)?;
     requests::add(&running, &environments, &mut report)?;
+    suites::add(&running, &first, &mut report)?;
     if let Some(configured) = &configured {
         configured.add(&first, &mut places, &mut report);
     }

@@ -1,7 +1,9 @@
 //! Follows a failure to its root: the module that did it, and the imports that lead there.
 
+use std::path::Path;
+
 use super::{Case, words};
-use crate::model::{Cause, Mode, NotRun, Outcome, Place, Refuser, Trial};
+use crate::model::{Cause, Load, Mode, NotRun, Outcome, Place, Refuser, Trial};
 
 /// A failure, followed to its root.
 pub(super) struct Root<'a> {
@@ -59,10 +61,19 @@ fn rule(outcome: &Outcome) -> Option<&'static str> {
     })
 }
 
+/// The extension module that holds the instruction which crashed.
+fn crashed_in(trial: &Trial) -> Option<&String> {
+    let object = &trial.crash.as_ref()?.site.as_ref()?.object;
+    let is_it = |load: &&Load| Path::new(&load.path).file_name().is_some_and(|name| name == object.as_str());
+    trial.loads.iter().find(is_it).map(|load| &load.name)
+}
+
 /// What was being loaded when it happened; else the subject.
 fn culprit(trial: &Trial, place: Place, loading: Option<&String>) -> String {
     match place {
-        Place::Import | Place::SecondInterpreter | Place::UseAfterEnd | Place::Storm => loading,
+        // Each thread loads something: what crashed is what the instruction lies in, where that is known.
+        Place::Storm => crashed_in(trial).or(loading),
+        Place::Import | Place::SecondInterpreter | Place::UseAfterEnd => loading,
         Place::Startup | Place::Teardown => None,
     }
     .unwrap_or(&trial.subject)

@@ -18,6 +18,13 @@ pub struct Installation {
     source: Option<PathBuf>,
 }
 
+impl Installation {
+    /// Absolute paths of its files, from RECORD.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+}
+
 /// Every distribution in some folders, sorted by name.
 #[derive(Clone, Debug, Default)]
 pub struct Installed {

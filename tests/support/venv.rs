@@ -41,10 +41,23 @@ impl Venv {
 
     /// Copies a corpus case into it, with its metadata.
     pub(crate) fn with(self, case: &str) -> Self {
-        let from = site_packages(&corpus::environment(&self.python));
-        let name = corpus::distribution(case).replace('-', "_");
-        let record = fs::read_to_string(from.join(format!("{name}-1.0.dist-info/RECORD"))).unwrap();
-        for file in record.lines().filter_map(|line| line.split(',').next()) {
+        let environment = corpus::environment(&self.python);
+        self.with_distribution(&environment, &corpus::distribution(case).replace('-', "_"))
+    }
+
+    /// Copies what another environment has installed under this name.
+    pub(crate) fn with_distribution(self, environment: &Path, name: &str) -> Self {
+        let from = site_packages(environment);
+        let infos = fs::read_dir(&from).unwrap().map(|entry| entry.unwrap().path());
+        let is_it = |path: &PathBuf| {
+            let folder = path.file_name().unwrap().to_str().unwrap();
+            folder.ends_with(".dist-info") && folder.split('-').next() == Some(name)
+        };
+        let info =
+            infos.into_iter().find(is_it).unwrap_or_else(|| panic!("{name} is not in {}", from.display()));
+        let record = fs::read_to_string(info.join("RECORD")).unwrap();
+        let inside = |file: &&str| !file.starts_with("..") && from.join(file).is_file();
+        for file in record.lines().filter_map(|line| line.split(',').next()).filter(inside) {
             let target = self.site_packages().join(file);
             fs::create_dir_all(target.parent().unwrap()).unwrap();
             fs::copy(from.join(file), target).unwrap();

@@ -1,0 +1,155 @@
+//! Tests that distributions bring along (`--exercise-tests`): pytest runs them in the main interpreter, which tells which
+//! of them pass, and those then in every kind of interpreter, and in several at the same time.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::around::in_front;
+use super::exercise::judge;
+use super::requests::literal;
+use super::run::{Audited, Running};
+use crate::model::{Interpreter, Mode};
+use crate::report::{ExerciseRow, Report, normalised};
+use crate::trial::Subject;
+use crate::venv::installed;
+
+const DRIVER: &str = include_str!("suites.py");
+
+/// The share of a trial's time in which tests of a suite are looked for: several interpreters run them at the same time, each
+/// several times.
+const SHARE: u32 = 30;
+
+/// Adds a row for each distribution that the plan names.
+///
+/// # Errors
+/// Where one is not installed, brings no tests, or pytest is missing.
+pub(super) fn add(running: &Running<'_>, audited: &Audited, report: &mut Report) -> Result<()> {
+    let Some(interpreter) = audited.environment.interpreter.as_ref() else { return Ok(()) };
+    for (index, named) in running.plan.suites.iter().enumerate() {
+        let suite = Suite::find(named, interpreter)?;
+        let root = running.scratch.path().join(format!("suite-{index}"));
+        let mut row = ExerciseRow::new(&format!("tests of {}", suite.name));
+        report.notes.extend(suite.run(running, audited, &root, &mut row)?);
+        report.add_exercise(row);
+    }
+    Ok(())
+}
+
+/// The tests of a distribution.
+struct Suite<'a> {
+    name: String,
+    interpreter: &'a Interpreter,
+    /// The folder that it is installed in.
+    root: PathBuf,
+    files: Vec<PathBuf>,
+}
+
+impl<'a> Suite<'a> {
+    fn find(named: &str, interpreter: &'a Interpreter) -> Result<Self> {
+        let installed = installed(&interpreter.site, &interpreter.editable);
+        let of = |name: &str| {
+            installed.all.iter().find(|each| normalised(&each.distribution.name) == normalised(name))
+        };
+        let Some(found) = of(named) else {
+            bail!(
+                "{named} is not installed in the environment: --exercise-tests wants a distribution's name"
+            );
+        };
+        if of("pytest").is_none() {
+            bail!(
+                "--exercise-tests runs tests with pytest, which the environment has not\n\
+                 hint: {} -m pip install pytest",
+                interpreter.executable.display()
+            );
+        }
+        let mut files: Vec<PathBuf> =
+            found.files().iter().filter(|file| holds_tests(file)).cloned().collect();
+        files.sort();
+        let is_root = |folder: &&PathBuf| files.first().is_some_and(|file| file.starts_with(folder));
+        let Some(root) = interpreter.site.iter().find(is_root).cloned() else {
+            bail!("{named} brings no tests along: its wheel holds no test_*.py and no *_test.py");
+        };
+        files.retain(|file| file.starts_with(&root));
+        Ok(Self { name: found.distribution.name.clone(), interpreter, root, files })
+    }
+
+    /// Returns what a reader must know.
+    fn run(
+        &self,
+        running: &Running<'_>,
+        audited: &Audited,
+        root: &Path,
+        row: &mut ExerciseRow,
+    ) -> Result<Vec<String>> {
+        let site = in_front(self.interpreter, &root.join("empty"), root)?;
+        let name = format!("tests_of_{}", normalised(&self.name).replace('-', "_"));
+        let file = site.join(format!("{name}.py"));
+        let write = |expected: Option<&[String]>| {
+            fs::write(&file, self.driver(expected, running)).context("cannot write a driver of tests")
+        };
+        let python = root.join("bin/python");
+        let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
+        // Threads of one interpreter cannot run pytest at the same time.
+        let (modes, _) = audited.possible();
+        let modes: Vec<Mode> = modes.into_iter().filter(|mode| !mode.is_free_threaded()).collect();
+        let mut trials = audited.trials.clone();
+        let mut notes = Vec::new();
+        if self.interpreter.no_trials.is_none() {
+            write(None)?;
+            let mut passing: Option<Vec<String>> = None;
+            for _ in 0..2 {
+                let control = running.try_subjects(&python, std::slice::from_ref(&subject), &[Mode::Main]);
+                let names =
+                    control.get(&name, Mode::Main).map(|trial| trial.answers.clone()).unwrap_or_default();
+                passing = Some(match passing {
+                    None => names,
+                    Some(before) => before.into_iter().filter(|name| names.contains(name)).collect(),
+                });
+                trials.extend(control);
+            }
+            if let Some(passing) = passing.filter(|passing| !passing.is_empty()) {
+                write(Some(&passing))?;
+                trials.extend(running.try_subjects(&python, &[subject], &modes));
+                notes.push(format!(
+                    "{}: {} that pass in the main interpreter were run",
+                    row.file,
+                    passing.len()
+                ));
+            }
+            let left_out = modes.iter().filter(|mode| **mode != Mode::Main).filter_map(|mode| {
+                let answers = &trials.get(&name, *mode)?.answers;
+                let first = answers.first()?;
+                let (file, count) = (&row.file, answers.len());
+                Some(format!("{file}: {count} want what no sub-interpreter has ({mode}): {first}"))
+            });
+            notes.extend(left_out.collect::<BTreeSet<_>>());
+        }
+        judge(audited, &trials, &name, row);
+        Ok(notes)
+    }
+
+    fn driver(&self, expected: Option<&[String]>, running: &Running<'_>) -> String {
+        let list =
+            |texts: &mut dyn Iterator<Item = String>| texts.map(|text| text + ", ").collect::<String>();
+        let files = list(&mut self.files.iter().map(|file| literal(&file.to_string_lossy())));
+        let expected = expected.map_or_else(
+            || "None".to_owned(),
+            |names| format!("[{}]", list(&mut names.iter().map(|name| literal(name)))),
+        );
+        let budget = running.plan.limits.timeout / SHARE;
+        format!(
+            "ROOT = {}\nFILES = [{files}]\nEXPECTED = {expected}\nBUDGET = {}\n\n{DRIVER}",
+            literal(&self.root.to_string_lossy()),
+            budget.as_secs_f64()
+        )
+    }
+}
+
+/// By pytest's own default.
+fn holds_tests(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_suffix(".py").is_some_and(|stem| stem.starts_with("test_") || stem.ends_with("_test"))
+}

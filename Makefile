@@ -3,7 +3,7 @@
 # the tests run (Chromium, Apache, curl).
 
 .SUFFIXES:
-.PHONY: help fuzz demo demo-environment applications-environment switches-environment serve-environment modwsgi test test-declarations \
+.PHONY: help fuzz demo demo-environment applications-environment switches-environment serve-environment generators-environment modwsgi test test-declarations \
 	test-modwsgi bench bench-serve survey wheel maturin pythons clean
 
 python = tests/support/python
@@ -57,6 +57,11 @@ switches-environment:
 applications-environment:
 	@$(environment) applications "$$($(python) 3.14)" corpus/environments/applications.txt --no-deps
 
+# What makes extension modules of other languages, for corpus/.
+generators-environment:
+	@command -v c++ >/dev/null || apt-get install -y --no-install-recommends g++ >&2; \
+	$(environment) generators "$$($(python) 3.14)" corpus/environments/generators.txt --no-deps
+
 # Web frameworks, for `wsgiaudit serve`.
 serve-environment:
 	@$(environment) serve-314 "$$($(python) 3.14)" corpus/environments/serve.txt --require-hashes
@@ -65,6 +70,8 @@ test:
 	@set -e; \
 	WSGIAUDIT_TEST_SERVE=$$($(MAKE) -s serve-environment); \
 	export WSGIAUDIT_TEST_SERVE; \
+	WSGIAUDIT_TEST_GENERATORS=$$($(MAKE) -s generators-environment); \
+	export WSGIAUDIT_TEST_GENERATORS; \
 	WSGIAUDIT_TEST_APPLICATIONS=$$($(MAKE) -s applications-environment); \
 	export WSGIAUDIT_TEST_APPLICATIONS; \
 	WSGIAUDIT_TEST_SWITCHES=$$($(MAKE) -s switches-environment); \

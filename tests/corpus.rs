@@ -47,7 +47,7 @@ impl Comparison<'_> {
         let module = expected.module(case);
         if let Some(name) = &module {
             self.same(case, "kind", &expected.kind, answer.kind(name));
-            self.same(case, "declares", expected.declares(), answer.declaration(name));
+            self.same(case, "declares", expected.declares(self.python), answer.declaration(name));
             self.same(
                 case,
                 "distribution of the module",
@@ -147,7 +147,9 @@ impl Answer {
         let declaration = &self.module(module)["declaration"];
         match declaration["initialisation"].as_str() {
             None => "nothing".to_owned(),
-            Some("multi-phase") => format!("multi-phase {}", word(&declaration["multiple_interpreters"])),
+            Some(kind @ ("multi-phase" | "PyModExport")) => {
+                format!("{kind} {}", word(&declaration["multiple_interpreters"]))
+            }
             Some(other) => other.to_owned(),
         }
     }

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use walkdir::WalkDir;
 
+use super::generators;
 use super::pythons::Python;
 
 /// `corpus/expected.toml`: the cases by name.
@@ -57,6 +58,7 @@ pub(crate) struct Case {
     then: Option<Then>,
     #[serde(default)]
     with_gil_only: bool,
+    only_on: Option<Vec<String>>,
 }
 
 /// What is done to the compiled file.
@@ -86,7 +88,10 @@ impl Case {
     }
 
     /// What its file declares; `nothing` where it is no extension module.
-    pub(crate) fn declares(&self) -> &str {
+    pub(crate) fn declares(&self, python: &Python) -> &str {
+        if let Some(here) = self.on.get(&python.version).and_then(|table| table.get("declares")) {
+            return here;
+        }
         let usual = if self.kind == "extension-module" { "multi-phase 2" } else { "nothing" };
         self.declares.as_deref().unwrap_or(usual)
     }
@@ -123,7 +128,8 @@ impl Case {
 
     /// Whether this Python can import what the case is about.
     pub(crate) fn is_for(&self, python: &Python) -> bool {
-        !(self.with_gil_only && python.is_free_threaded())
+        let is_named = self.only_on.as_ref().is_none_or(|versions| versions.contains(&python.version));
+        is_named && !(self.with_gil_only && python.is_free_threaded())
     }
 }
 
@@ -219,6 +225,7 @@ print(json.dumps({
 
 /// One build of the corpus.
 struct Build {
+    python: PathBuf,
     answers: Answers,
     scratch: PathBuf,
 }
@@ -229,7 +236,7 @@ impl Build {
         let answer = run(Command::new(environment.join("bin/python")).args(["-I", "-c", QUESTIONS]));
         let scratch = environment.join("scratch");
         fs::create_dir(&scratch).unwrap();
-        Self { answers: serde_json::from_slice(&answer).unwrap(), scratch }
+        Self { python: python.executable.clone(), answers: serde_json::from_slice(&answer).unwrap(), scratch }
     }
 
     fn run(&self, cases: &Table) {
@@ -249,25 +256,26 @@ impl Build {
             let inside = entry.path().strip_prefix(&folder).unwrap();
             let target = self.answers.site_packages.join(inside);
             fs::create_dir_all(target.parent().unwrap()).unwrap();
-            let target = if inside.extension() == Some(OsStr::new("c")) {
-                self.module(entry.path(), &target, expected.then.as_ref())
+            let made = if inside.extension() == Some(OsStr::new("c")) {
+                vec![self.module(entry.path(), &target, expected.then.as_ref())]
+            } else if generators::is_source(entry.path()) {
+                let file = &self.named(&target);
+                let (python, include, scratch) = (&self.python, &self.answers.include, &self.scratch);
+                generators::build(entry.path(), &generators::Target { python, include, file, scratch })
             } else {
                 fs::copy(entry.path(), &target).unwrap();
-                target
+                vec![target]
             };
-            installed.push(target.strip_prefix(&self.answers.site_packages).unwrap().to_owned());
+            let inside =
+                made.iter().map(|file| file.strip_prefix(&self.answers.site_packages).unwrap().to_owned());
+            installed.extend(inside);
         }
         self.metadata(case, expected, &installed);
     }
 
     /// Compiles one file and does to it what the table says. Returns the name that it got.
     fn module(&self, source: &Path, beside: &Path, then: Option<&Then>) -> PathBuf {
-        let stem = beside.file_stem().unwrap().to_str().unwrap();
-        let file = match stem.strip_suffix(".abi3") {
-            Some(stem) => format!("{stem}.abi3.so"),
-            None => format!("{stem}{}", self.answers.suffix),
-        };
-        let target = beside.with_file_name(file);
+        let target = self.named(beside);
         let mut compiler = self.compiler();
         compiler.arg("-I").arg(&self.answers.include).arg(source).arg("-o").arg(&target);
         if let Some(Then::LinkWithAbsent(library)) = then {
@@ -278,6 +286,15 @@ impl Build {
             None | Some(Then::LinkWithAbsent(_)) => target,
             Some(then) => damage(target, then),
         }
+    }
+
+    /// The file that a source beside it becomes.
+    fn named(&self, source: &Path) -> PathBuf {
+        let stem = source.file_stem().unwrap().to_str().unwrap();
+        source.with_file_name(match stem.strip_suffix(".abi3") {
+            Some(stem) => format!("{stem}.abi3.so"),
+            None => format!("{stem}{}", self.answers.suffix),
+        })
     }
 
     /// A library to link with, which is gone when the build is over.
@@ -368,7 +385,7 @@ fn rewrite(file: &Path, change: impl FnOnce(&mut [u8])) -> io::Result<()> {
     fs::write(file, bytes)
 }
 
-fn run(command: &mut Command) -> Vec<u8> {
+pub(super) fn run(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(
         output.status.success(),

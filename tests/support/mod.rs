@@ -4,6 +4,7 @@ pub(crate) mod apache;
 pub(crate) mod browser;
 pub(crate) mod command;
 pub(crate) mod corpus;
+mod generators;
 pub(crate) mod pythons;
 pub(crate) mod running;
 pub(crate) mod server;
@@ -13,30 +14,26 @@ use std::path::PathBuf;
 
 /// The virtualenv of `make switches-environment`. Panics where it was not provided.
 pub(crate) fn switches_environment() -> PathBuf {
-    std::env::var_os("WSGIAUDIT_TEST_SWITCHES").map(PathBuf::from).unwrap_or_else(|| {
-        panic!(
-            "no environment to test with: run `make test`, or\n    \
-             export WSGIAUDIT_TEST_SWITCHES=\"$(make -s switches-environment)\""
-        )
-    })
+    provided("WSGIAUDIT_TEST_SWITCHES", "switches-environment")
 }
 
 /// The virtualenv of `make demo`. Panics where it was not provided.
 pub(crate) fn demo_environment() -> PathBuf {
-    std::env::var_os("WSGIAUDIT_TEST_DEMO").map(PathBuf::from).unwrap_or_else(|| {
-        panic!(
-            "no demo environment to test with: run `make test`, or\n    \
-             export WSGIAUDIT_TEST_DEMO=\"$(make -s demo-environment)\""
-        )
-    })
+    provided("WSGIAUDIT_TEST_DEMO", "demo-environment")
 }
 
 /// The virtualenv of `make applications-environment`. Panics where it was not provided.
 pub(crate) fn applications_environment() -> PathBuf {
-    std::env::var_os("WSGIAUDIT_TEST_APPLICATIONS").map(PathBuf::from).unwrap_or_else(|| {
-        panic!(
-            "no environment to test with: run `make test`, or\n    \
-             export WSGIAUDIT_TEST_APPLICATIONS=\"$(make -s applications-environment)\""
-        )
+    provided("WSGIAUDIT_TEST_APPLICATIONS", "applications-environment")
+}
+
+/// The virtualenv of `make generators-environment`. Panics where it was not provided.
+pub(crate) fn generators_environment() -> PathBuf {
+    provided("WSGIAUDIT_TEST_GENERATORS", "generators-environment")
+}
+
+fn provided(variable: &str, target: &str) -> PathBuf {
+    std::env::var_os(variable).map(PathBuf::from).unwrap_or_else(|| {
+        panic!("no {target} to test with: run `make test`, or\n    export {variable}=\"$(make -s {target})\"")
     })
 }

@@ -110,7 +110,7 @@ impl Venv {
     }
 }
 
-fn site_packages(environment: &Path) -> PathBuf {
+pub(super) fn site_packages(environment: &Path) -> PathBuf {
     let versions = fs::read_dir(environment.join("lib")).unwrap();
     versions
         .map(|version| version.unwrap().path().join("site-packages"))

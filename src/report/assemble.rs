@@ -7,7 +7,7 @@ use super::{DistributionRow, ModuleRow, NameRow, Python, Report};
 use crate::model::{Environment, Facts, FileKind, Judgement, Mode, Module, Trial, Verdict};
 use crate::rules::{
     Beside, Case, DistributionParts, behind, declaration, declare_gil, declare_slot, distribution,
-    left_in_main, misread_declaration, module, native_threads,
+    left_in_main, left_in_statics, misread_declaration, module, native_threads,
 };
 use crate::trial::Trials;
 
@@ -110,6 +110,7 @@ fn module_row(
             behind(case, alone, &subject.name),
             declare_gil(case, &subject.name),
             left_in_main(case, &subject.name),
+            left_in_statics(case, &subject.name),
             native_threads(case, &subject.name),
             misread_declaration(case, subject),
         ]

@@ -87,6 +87,7 @@ pub const RULES: &[Rule] = rules! {
     "declare-gil" Note Tried,
     "behind" Note Tried,
     "left-in-main" Warning Tried,
+    "left-in-statics" Warning Tried,
     "native-threads" Note Tried,
     "misread-declaration" Warning Tried,
     "gil-state-api" Note Read,

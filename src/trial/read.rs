@@ -176,8 +176,9 @@ fn last(mode: Mode, events: &[Event]) -> Option<&Event> {
     let tells = |event: &&Event| matches!(event, Event::Error { .. } | Event::ThreadsLeft(_));
     let are_several = mode == Mode::FreeThreaded || is_storm(events);
     let told = events.iter().rev().find(tells).filter(|_| are_several);
-    // What was left in main is found when all is over.
-    told.or_else(|| events.iter().rev().find(|event| !matches!(event, Event::LeftInMain(_))))
+    // What was left in main, and in statics, is found when all is over.
+    let is_after = |event: &&Event| matches!(event, Event::LeftInMain(_) | Event::Kept { used: false, .. });
+    told.or_else(|| events.iter().rev().find(|event| !is_after(event)))
 }
 
 /// Whether interpreters begin, import, use and end at the same time.

@@ -51,6 +51,8 @@ pub(crate) struct Case {
     pub(crate) native_threads: Option<String>,
     /// The same for `behind`.
     pub(crate) behind: Option<String>,
+    /// The same for `left-in-statics`.
+    left_in_statics: Option<String>,
     /// The same for `left-in-main`.
     left_in_main: Option<String>,
     #[serde(default)]
@@ -124,6 +126,11 @@ impl Case {
     pub(crate) fn left_in_main(&self, python: &Python) -> Option<&String> {
         let here = self.on.get(&python.version).and_then(|table| table.get("left-in-main"));
         here.or(self.left_in_main.as_ref()).filter(|wanted| !wanted.is_empty())
+    }
+
+    /// What its `left-in-statics` finding must say: on 3.12 alone does an init function run where it is imported.
+    pub(crate) fn left_in_statics(&self, python: &Python) -> Option<&String> {
+        self.left_in_statics.as_ref().filter(|_| python.version == "3.12")
     }
 
     /// Whether this Python can import what the case is about.

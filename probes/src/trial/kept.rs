@@ -128,6 +128,14 @@ impl Kept {
     }
 }
 
+/// Records what is kept of an interpreter in which an import has failed.
+pub(super) fn tell_of(life: &Life, before: &Arc<Before>) {
+    let kept = look(life, before, None).unchanged();
+    if !kept.is_empty() {
+        tell(false, &kept);
+    }
+}
+
 /// Calls what the modules loaded hold, in the first interpreter, then in the second, and sees whether that uses what
 /// is kept of the first. Nothing else counts: what calls without sense come to says nothing.
 pub(super) fn call(order: &Arc<Order>, config: PyInterpreterConfig, before: &Arc<Before>) -> bool {

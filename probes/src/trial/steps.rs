@@ -102,6 +102,9 @@ fn is_apart(config: PyInterpreterConfig) -> bool {
 fn lives(order: &Arc<Order>, config: PyInterpreterConfig, before: Option<&Arc<Before>>) -> bool {
     let a = Life::begin("A", config);
     if !a.import(order) {
+        if let Some(before) = before.filter(|_| runs_init_here()) {
+            kept::tell_of(&a, before);
+        }
         return false;
     }
     let kept = before.map(|before| Kept::by(&a, before));
@@ -298,6 +301,13 @@ pub(super) unsafe fn import(name: &str, observer: &Observer, order: &Order) -> b
 
 pub(super) fn step(interpreter: &str, step: Step) {
     record::write(&Event::Step(interpreter.to_owned(), step));
+}
+
+/// Whether CPython runs an init function in the interpreter that imports, and refuses the module only then: since 3.13,
+/// which brought `Py_GetConstant`, it runs in the main interpreter first (`Python/import.c`).
+fn runs_init_here() -> bool {
+    // SAFETY: dlsym with a NUL-terminated name.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"Py_GetConstant".as_ptr()).is_null() }
 }
 
 /// Whether this Python was built with `--disable-gil`: only then is `_Py_MergeZeroLocalRefcount` there

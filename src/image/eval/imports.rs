@@ -52,6 +52,9 @@ pub(super) fn model(evaluator: &Evaluator<'_>, state: &mut State, name: &str) ->
         "__cxa_atexit" | "atexit" | "__cxa_thread_atexit" | "__cxa_thread_atexit_impl" => {
             Model::Result(Value::ZERO)
         }
+        // A pseudo handle, (HANDLE) -1, says Windows' documentation; MSVC's check of the stack ends its process by it.
+        "GetCurrentProcess" => Model::Result(Value::Known(u64::MAX)),
+        "TerminateProcess" if call.argument(0) == Value::Known(u64::MAX) => Model::NoReturn,
         "abort"
         | "exit"
         | "_exit"
@@ -74,6 +77,7 @@ pub(super) fn model(evaluator: &Evaluator<'_>, state: &mut State, name: &str) ->
         | "_assert"
         | "_wassert"
         | "___stack_chk_fail"
+        | "RaiseFailFastException"
         | "__fortify_fail"
         | "__chk_fail" => Model::NoReturn,
         _ => Model::Unknown,

@@ -174,7 +174,7 @@ survey:
 	popular=$$($(environment) popular-314 "$$python" corpus/environments/popular-314.txt --no-deps --compile); \
 	free=$$($(python) 3.14t); \
 	cargo build --release; \
-	$(wsgiaudit) "$$popular" --free-threaded "$$free" --json reports/survey.json || [ $$? = 1 ]; \
+	$(wsgiaudit) "$$popular" --free-threaded "$$free" --no-cache --json reports/survey.json || [ $$? = 1 ]; \
 	"$$python" -I reports/spot_check.py; \
 	$(wsgiaudit) render reports/survey.json --format html --output reports/survey.html || [ $$? = 1 ]; \
 	"$$python" -I reports/summarise.py

@@ -17,4 +17,11 @@ static int setup(PyObject *module) {
     return answer(module);
 }
 
-MULTI_PHASE(own_gil_race, EXEC(setup), OWN_GIL)
+static PyModuleDef_Slot slots[] = {EXEC(setup), OWN_GIL, LAST_SLOTS};
+static PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "own_gil_race", .m_slots = slots};
+
+/* Class 8 as well: what an earlier trial has seen is told though this one ends in a crash. */
+PyMODINIT_FUNC PyInit_own_gil_race(void) {
+    PySys_SetObject("own_gil_race_was_here", Py_True);
+    return PyModuleDef_Init(&definition);
+}

@@ -146,7 +146,12 @@ impl Known {
         }
         let storm = self.attempt_in(desk, Interpreters::OwnGilStorm, subject, after, control);
         let is_failure = !passes(&storm.trial) && !matches!(storm.trial.outcome, Outcome::NotRun(_));
-        if is_failure && desk.survives_a_storm_of_nothing() { storm } else { tried }
+        if !is_failure || !desk.survives_a_storm_of_nothing() {
+            return tried;
+        }
+        // What the first has seen when all was over holds all the same.
+        let Trial { left_in_main, native_threads, .. } = tried.trial;
+        Tried { trial: Trial { left_in_main, native_threads, ..storm.trial }, ..storm }
     }
 
     fn attempt_in(

@@ -1,7 +1,7 @@
 //! `wsgiaudit serve --report`: only what was vetted loads, and the ways around that.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::support::command::Wsgiaudit;
@@ -47,15 +47,6 @@ impl Audited {
         Server::spawn(folder(), &self.args(more))
     }
 
-    /// The file of an extension module.
-    fn file(&self, module: &str) -> PathBuf {
-        let files = fs::read_dir(self.venv.site_packages()).unwrap().map(|entry| entry.unwrap().path());
-        files
-            .filter(|file| file.extension().is_some_and(|suffix| suffix == "so"))
-            .find(|file| file.file_name().unwrap().to_str().unwrap().starts_with(&format!("{module}.")))
-            .unwrap()
-    }
-
     /// What a start says that must not succeed.
     #[track_caller]
     fn refuses_to_start(&self, more: &[&str]) -> String {
@@ -84,7 +75,7 @@ fn what_is_ready_loads_and_what_is_not_is_refused_with_the_reason() {
         let own = audited.serve(&["--interpreters", "2"]);
         for _ in 0..4 {
             let (_, said) = own.get("/import/well_behaved");
-            assert_eq!(said, text(&audited.file("well_behaved")), "{}", python.version);
+            assert_eq!(said, text(&audited.venv.file("well_behaved")), "{}", python.version);
         }
         let (_, said) = own.get("/import/no_slot");
         for part in
@@ -97,7 +88,7 @@ fn what_is_ready_loads_and_what_is_not_is_refused_with_the_reason() {
         assert!(own.log().contains("guard: lost_accelerator._speedups is blocked for own-gil"));
         drop(own);
         let main = audited.serve(&["--mode", "main"]);
-        assert_eq!(main.get("/import/no_slot").1, text(&audited.file("no_slot")), "{}", python.version);
+        assert_eq!(main.get("/import/no_slot").1, text(&audited.venv.file("no_slot")), "{}", python.version);
         let (status, log) = main.stop();
         assert_eq!(status, 0, "{log}");
     }
@@ -108,7 +99,7 @@ fn a_file_that_changed_after_the_start_does_not_load() {
     let audited = Audited::new(pythons::all().remove(0));
     let server = audited.serve(&["--interpreters", "2"]);
     // In place, as an upgrade would not: even the inode is the one that was audited.
-    let file = audited.file("well_behaved");
+    let file = audited.venv.file("well_behaved");
     let mut bytes = fs::read(&file).unwrap();
     bytes.push(0);
     fs::write(&file, bytes).unwrap();
@@ -118,9 +109,9 @@ fn a_file_that_changed_after_the_start_does_not_load() {
         "{said}"
     );
     // By a link to one that is vetted for nothing.
-    let other = audited.file("runtime_slots");
+    let other = audited.venv.file("runtime_slots");
     fs::rename(&other, other.with_extension("aside")).unwrap();
-    std::os::unix::fs::symlink(audited.file("no_slot"), &other).unwrap();
+    std::os::unix::fs::symlink(audited.venv.file("no_slot"), &other).unwrap();
     let (_, said) = server.get("/import/runtime_slots");
     assert!(said.contains("runtime_slots is blocked for own-gil"), "{said}");
 }
@@ -131,7 +122,7 @@ fn a_change_after_the_load_reaches_no_interpreter() {
     let server = audited.serve(&["--interpreters", "2"]);
     assert!(server.get("/import/well_behaved").1.ends_with(".so"));
     // What is mapped is a private copy: the file can be emptied, and both interpreters go on.
-    fs::write(audited.file("well_behaved"), b"").unwrap();
+    fs::write(audited.venv.file("well_behaved"), b"").unwrap();
     for _ in 0..40 {
         assert!(server.get("/import/well_behaved").1.ends_with(".so"));
     }
@@ -140,7 +131,7 @@ fn a_change_after_the_load_reaches_no_interpreter() {
 #[test]
 fn a_copy_elsewhere_and_a_new_file_are_not_vetted() {
     let audited = Audited::new(pythons::all().remove(0));
-    let file = audited.file("well_behaved");
+    let file = audited.venv.file("well_behaved");
     let elsewhere = audited.venv.site_packages().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     fs::copy(&file, elsewhere.join(file.file_name().unwrap())).unwrap();
@@ -155,7 +146,7 @@ fn a_copy_elsewhere_and_a_new_file_are_not_vetted() {
 #[test]
 fn ways_around_the_import_system_end_at_the_loader() {
     let audited = Audited::new(pythons::all().remove(0));
-    let unvetted = audited.file("no_slot");
+    let unvetted = audited.venv.file("no_slot");
     for mode in [&["--interpreters", "2"][..], &["--mode", "main"]] {
         let server = audited.serve(mode);
         let ways = ["original-function", "fresh-imp", "loader", "lying-origin", "other-interpreter"];
@@ -174,7 +165,7 @@ fn ways_around_the_import_system_end_at_the_loader() {
 #[test]
 fn a_stale_report_stops_the_start_and_says_what_changed() {
     let audited = Audited::new(pythons::all().remove(0));
-    let file = audited.file("well_behaved");
+    let file = audited.venv.file("well_behaved");
     let whole = fs::read(&file).unwrap();
     fs::write(&file, [whole.as_slice(), b"0"].concat()).unwrap();
     let said = audited.refuses_to_start(&["--interpreters", "2"]);
@@ -196,7 +187,7 @@ fn what_runs_at_every_start_runs_behind_the_guard() {
     let mut audited = Audited::new(pythons::all().remove(0));
     let copy = audited.venv.site_packages().join("early");
     fs::create_dir(&copy).unwrap();
-    let file = audited.file("no_slot");
+    let file = audited.venv.file("no_slot");
     fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
     audited.venv = audited.venv.with_file("early.pth", "import early.no_slot\n");
     let server = audited.serve(&["--mode", "main"]);

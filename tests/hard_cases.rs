@@ -10,6 +10,7 @@ use wsgiaudit::image::{inspect_file, stem};
 use wsgiaudit::model::Target;
 
 use crate::declarations::{Judgement, judge};
+use crate::support::c_compiler;
 use crate::support::pythons::{self, Python};
 
 const OPTIMISATIONS: [&str; 4] = ["-O0", "-O2", "-Os", "-O3"];
@@ -51,7 +52,7 @@ fn compile(python: &Python, folder: &Path) -> BTreeMap<String, String> {
         let compilers = OPTIMISATIONS.map(|optimisation| {
             let folder = folder.join(&optimisation[1..]);
             std::fs::create_dir_all(&folder).unwrap();
-            let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+            let mut compiler = c_compiler();
             compiler.args([optimisation, "-fPIC", "-shared", "-I", &include]).arg(&source);
             compiler.arg("-o").arg(folder.join(format!("{name}.so"))).spawn().unwrap()
         });

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::command::Wsgiaudit;
-use crate::support::{demo_environment, pythons};
+use crate::support::{c_compiler, demo_environment, pythons};
 
 /// `kind: evidence` of each hazard of a file.
 fn hazards(file: &Path) -> Vec<String> {
@@ -28,7 +28,7 @@ fn hazards_are_shown_with_evidence_on_every_python() {
         let build = |name: &str| {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/hazards/{name}.c"));
             let target = folder.path().join(format!("{name}.so"));
-            let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+            let mut compiler = c_compiler();
             compiler.args(["-O2", "-fPIC", "-shared", "-I"]).arg(String::from_utf8(include.clone()).unwrap());
             assert!(compiler.arg(source).arg("-o").arg(&target).status().unwrap().success());
             target

@@ -16,6 +16,7 @@ use wsgiaudit::model::{Declared, Facts, Initialisation};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+use crate::support::c_compiler;
 use crate::support::command::Wsgiaudit;
 
 const SUFFIX: &str = "cpython-314-x86_64-linux-gnu.so";
@@ -186,7 +187,7 @@ fn libraries_in_a_circle_end() {
     let build = |name: &str, source: &str, needs: &[&str]| {
         let file = folder.path().join(format!("{name}.c"));
         fs::write(&file, source).unwrap();
-        let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+        let mut compiler = c_compiler();
         compiler.args(["-O1", "-fPIC", "-shared", "-Wl,-rpath,$ORIGIN", "-Wl,--no-as-needed"]);
         compiler.arg(&file).arg("-o").arg(folder.path().join(name)).arg("-L").arg(folder.path());
         compiler.args(needs.iter().map(|name| format!("-l:{name}")));

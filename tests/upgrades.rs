@@ -9,6 +9,7 @@ use serde_json::Value;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+use crate::support::c_compiler;
 use crate::support::command::Wsgiaudit;
 use crate::support::pythons;
 use crate::support::venv::Venv;
@@ -21,7 +22,7 @@ fn wheel(folder: &Path, version: &str, declares: bool) {
     let said = String::from_utf8(said).unwrap();
     let (include, suffix) = said.split_once(' ').unwrap();
     let object = folder.join("object.so");
-    let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    let mut compiler = c_compiler();
     compiler.args(["-O2", "-fPIC", "-shared", "-I", include]).args(declares.then_some("-DDECLARES"));
     compiler.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/upgrades/no_slot.c")).arg("-o").arg(&object);
     assert!(compiler.status().unwrap().success());

@@ -70,6 +70,12 @@ pub(crate) fn new_interpreter() -> Option<NewInterpreter> {
     }
 }
 
+/// Whether the running Python has this symbol.
+pub(crate) fn exports(symbol: &CStr) -> bool {
+    // SAFETY: dlsym with a NUL-terminated name.
+    unsafe { !libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()).is_null() }
+}
+
 /// An owned reference. Lives and dies under the GIL of one interpreter; never crosses to another.
 pub(crate) struct Object(NonNull<PyObject>);
 

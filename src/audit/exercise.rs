@@ -53,6 +53,22 @@ fn run(
     Ok(())
 }
 
+/// Tries a subject twice in the main interpreter, each time in a process of its own, and returns what it answered.
+pub(super) fn asked_twice(
+    running: &Running<'_>,
+    python: &Path,
+    subject: &Subject,
+    trials: &mut Trials,
+) -> [Vec<String>; 2] {
+    [(); 2].map(|()| {
+        let control = running.try_subjects(python, std::slice::from_ref(subject), &[Mode::Main]);
+        let trial = control.get(&subject.name, Mode::Main);
+        let answers = trial.map(|trial| trial.answers.clone()).unwrap_or_default();
+        trials.extend(control);
+        answers
+    })
+}
+
 /// Adds to the row what the trials of a name say, in every mode that is possible.
 pub(super) fn judge(audited: &Audited, trials: &Trials, name: &str, row: &mut ExerciseRow) {
     let (modes, no_trials) = audited.possible();

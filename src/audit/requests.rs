@@ -8,10 +8,10 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 
 use super::application::{Application, around, find};
-use super::exercise::judge;
+use super::exercise::{asked_twice, judge};
 use super::run::{Audited, Running};
 use crate::app::{Request, requests};
-use crate::model::{Interpreter, Mode};
+use crate::model::Interpreter;
 use crate::report::{ExerciseRow, Report};
 use crate::trial::Subject;
 
@@ -77,16 +77,8 @@ fn ask(
             fs::write(&file, driver(asking, expected)).context("cannot write the requests")
         };
         write(None)?;
-        let mut answers = Vec::new();
-        for _ in 0..2 {
-            let control = running.try_subjects(&python, std::slice::from_ref(&subject), &[Mode::Main]);
-            answers
-                .push(control.get(&name, Mode::Main).map(|trial| trial.answers.clone()).unwrap_or_default());
-            trials.extend(control);
-        }
-        if let [first, again] = answers.as_slice()
-            && let Some(expected) = expected(asking.requests.len(), first, again)
-        {
+        let [first, again] = asked_twice(running, &python, &subject, &mut trials);
+        if let Some(expected) = expected(asking.requests.len(), &first, &again) {
             write(Some(&expected))?;
             trials.extend(running.try_subjects(&python, &[subject], &modes));
             let [first, _] = &expected;

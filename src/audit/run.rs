@@ -17,7 +17,7 @@ use super::requests;
 use super::scratch::Scratch;
 use super::suites;
 use super::ways_out;
-use crate::cache::{Cache, Kin};
+use crate::cache::Cache;
 use crate::image;
 use crate::model::{Environment, Facts, FileKind, Interpreter, Mode, Module};
 use crate::plan::Plan;
@@ -25,7 +25,7 @@ use crate::report::v1::{self, Header};
 use crate::report::{Document, Evidence, Places, Report, assemble, join};
 use crate::rules::{Beside, refused_by_declaration};
 use crate::trial::{self, Library, Listener, Stop, Subject, Trials, Trying};
-use crate::venv::{self, Installation, Installed, Located};
+use crate::venv::{self, Installed, Located};
 
 /// Audits an environment, and with it the free-threaded one that the plan names.
 ///
@@ -110,6 +110,7 @@ pub(super) enum Question {
 #[derive(Debug)]
 pub(super) struct Audited {
     pub(super) environment: Environment,
+    pub(super) installed: Installed,
     modes: &'static [Mode],
     pub(super) trials: Trials,
     unchecked: Trials,
@@ -173,7 +174,7 @@ impl Running<'_> {
     pub(super) fn audit(&self, located: &Located, only: Option<&Only>, question: Question) -> Audited {
         let mut trouble = Vec::new();
         let interpreter = interpreter(located, self.scratch, &mut trouble);
-        let (environment, kin) = read(located, interpreter, only);
+        let (environment, installed) = read(located, interpreter, only);
         trouble.extend(environment.trouble.iter().cloned());
         let modes = match (question, environment.interpreter.as_ref()) {
             (Question::FreeThreading, _) => &Mode::WITHOUT_GIL,
@@ -181,7 +182,7 @@ impl Running<'_> {
             (Question::AllModes, None) => &Mode::WITH_GIL,
         };
         let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
-        let cache = if only.is_none() { remembered::open(self, &environment, kin) } else { None };
+        let cache = if only.is_none() { remembered::open(self, &environment, &installed) } else { None };
         let Tried { trials, unchecked, alone } = match &environment.interpreter {
             Some(interpreter) if interpreter.no_trials.is_none() => {
                 if question == Question::AllModes {
@@ -198,7 +199,7 @@ impl Running<'_> {
         if let Some(cache) = &cache {
             cache.close();
         }
-        Audited { environment, modes, trials, unchecked, alone, no_trials, notes, trouble, cache }
+        Audited { environment, installed, modes, trials, unchecked, alone, no_trials, notes, trouble, cache }
     }
 
     fn trying<'b>(&'b self, python: &'b Path) -> Trying<'b> {
@@ -273,8 +274,12 @@ fn interpreter(located: &Located, scratch: &Scratch, trouble: &mut Vec<String>) 
     asked.map_err(|why| trouble.push(format!("nothing was tried, only read: {why}"))).ok()
 }
 
-/// Everything on disk, and what of it was installed together.
-fn read(located: &Located, interpreter: Option<Interpreter>, only: Option<&Only>) -> (Environment, Kin) {
+/// Everything on disk, and which files are whose.
+fn read(
+    located: &Located,
+    interpreter: Option<Interpreter>,
+    only: Option<&Only>,
+) -> (Environment, Installed) {
     let (site, editable, suffixes) = match (only, &interpreter) {
         (Some(only), python) => {
             let suffixes = python.as_ref().map(|python| python.suffixes.clone()).unwrap_or_default();
@@ -289,7 +294,6 @@ fn read(located: &Located, interpreter: Option<Interpreter>, only: Option<&Only>
         None => venv::installed(&site, &editable),
     };
     let roots = roots(site, &editable);
-    let kin = installed.together(&roots);
     let mut walk = venv::walk(&roots, &suffixes);
     walk.candidates.retain(|candidate| file.is_none_or(|file| candidate.path == file));
     let wanted = interpreter.as_ref().map_or_else(Wanted::default, |python| Wanted {
@@ -298,9 +302,8 @@ fn read(located: &Located, interpreter: Option<Interpreter>, only: Option<&Only>
     });
     let modules = modules::read(walk.candidates, wanted, |path| installed.owner(path));
     let trouble = installed.trouble.iter().chain(&walk.trouble).cloned().collect();
-    let distributions =
-        installed.all.into_iter().map(|Installation { distribution, .. }| distribution).collect();
-    (Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }, kin)
+    let distributions = installed.all.iter().map(|each| each.distribution.clone()).collect();
+    (Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }, installed)
 }
 
 /// Folders to walk: those on `sys.path`, and those that hold what an editable install's finder serves.

@@ -66,7 +66,9 @@ def passing():
         if time.monotonic() > end:
             break
         found.append(run([file], end=end))
-    names = [name for watch in found for name in watch.passed if not {name} & {*watch.failed, *watch.absent}]
+    names = [
+        name for watch in found for name in watch.passed if name not in watch.failed and name not in watch.absent
+    ]
     if not names:
         errors = [error for watch in found for error in (*watch.failed.values(), *watch.errors)]
         raise TestsFail("no test passes") from next(iter(errors), None)

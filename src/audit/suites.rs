@@ -1,20 +1,19 @@
 //! Tests that distributions bring along (`--exercise-tests`): pytest runs them in the main interpreter, which tells which
 //! of them pass, and those then in every kind of interpreter, and in several at the same time.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use super::around::in_front;
-use super::exercise::judge;
+use super::exercise::{asked_twice, judge};
 use super::requests::literal;
 use super::run::{Audited, Running};
 use crate::model::{Interpreter, Mode};
 use crate::report::{ExerciseRow, Report, normalised};
 use crate::trial::Subject;
-use crate::venv::installed;
+use crate::venv::Installed;
 
 const DRIVER: &str = include_str!("suites.py");
 
@@ -29,7 +28,7 @@ const SHARE: u32 = 30;
 pub(super) fn add(running: &Running<'_>, audited: &Audited, report: &mut Report) -> Result<()> {
     let Some(interpreter) = audited.environment.interpreter.as_ref() else { return Ok(()) };
     for (index, named) in running.plan.suites.iter().enumerate() {
-        let suite = Suite::find(named, interpreter)?;
+        let suite = Suite::find(named, interpreter, &audited.installed)?;
         let root = running.scratch.path().join(format!("suite-{index}"));
         let mut row = ExerciseRow::new(&format!("tests of {}", suite.name));
         report.notes.extend(suite.run(running, audited, &root, &mut row)?);
@@ -48,8 +47,7 @@ struct Suite<'a> {
 }
 
 impl<'a> Suite<'a> {
-    fn find(named: &str, interpreter: &'a Interpreter) -> Result<Self> {
-        let installed = installed(&interpreter.site, &interpreter.editable);
+    fn find(named: &str, interpreter: &'a Interpreter, installed: &Installed) -> Result<Self> {
         let of = |name: &str| {
             installed.all.iter().find(|each| normalised(&each.distribution.name) == normalised(name))
         };
@@ -99,18 +97,9 @@ impl<'a> Suite<'a> {
         let mut notes = Vec::new();
         if self.interpreter.no_trials.is_none() {
             write(None)?;
-            let mut passing: Option<Vec<String>> = None;
-            for _ in 0..2 {
-                let control = running.try_subjects(&python, std::slice::from_ref(&subject), &[Mode::Main]);
-                let names =
-                    control.get(&name, Mode::Main).map(|trial| trial.answers.clone()).unwrap_or_default();
-                passing = Some(match passing {
-                    None => names,
-                    Some(before) => before.into_iter().filter(|name| names.contains(name)).collect(),
-                });
-                trials.extend(control);
-            }
-            if let Some(passing) = passing.filter(|passing| !passing.is_empty()) {
+            let [mut passing, again] = asked_twice(running, &python, &subject, &mut trials);
+            passing.retain(|name| again.contains(name));
+            if !passing.is_empty() {
                 write(Some(&passing))?;
                 trials.extend(running.try_subjects(&python, &[subject], &modes));
                 notes.push(format!(
@@ -125,7 +114,7 @@ impl<'a> Suite<'a> {
                 let (file, count) = (&row.file, answers.len());
                 Some(format!("{file}: {count} want what no sub-interpreter has ({mode}): {first}"))
             });
-            notes.extend(left_out.collect::<BTreeSet<_>>());
+            notes.extend(left_out);
         }
         judge(audited, &trials, &name, row);
         Ok(notes)

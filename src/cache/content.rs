@@ -1,13 +1,13 @@
 //! What lies on disk, by its digest. An entry of a watched folder stands for all that was installed with it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 use crate::digest;
@@ -20,28 +20,30 @@ const FRESH: Duration = Duration::from_millis(20);
 
 /// Digests of what is on disk, each made once.
 #[derive(Debug)]
-pub struct Content {
+pub(super) struct Content {
     folders: Vec<PathBuf>,
     kin: Kin,
     began: SystemTime,
     known: Mutex<BTreeMap<String, Arc<OnceLock<Option<String>>>>>,
-    memory: Mutex<Memory>,
+    /// What earlier audits knew.
+    old: Memory,
+    /// What this one used: the rest is forgotten.
+    used: Mutex<Memory>,
 }
 
 /// Digests by signature: what was installed together, as the file system describes it without being read.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Memory {
-    old: BTreeMap<String, String>,
-    /// Those that this audit used: the others are forgotten.
-    #[serde(skip)]
-    used: BTreeMap<String, String>,
-}
+pub(super) type Memory = BTreeMap<String, String>;
 
 impl Content {
     /// Of these folders' entries, and of everything else that is asked for.
-    pub(super) fn new(folders: Vec<PathBuf>, kin: Kin, memory: Memory) -> Self {
-        let (known, memory) = (Mutex::default(), Mutex::new(memory));
-        Self { folders, kin, began: SystemTime::now(), known, memory }
+    pub(super) fn new(folders: Vec<PathBuf>, kin: Kin, old: Memory) -> Self {
+        let (known, used) = (Mutex::default(), Mutex::default());
+        Self { folders, kin, began: SystemTime::now(), known, old, used }
+    }
+
+    /// The folders whose entries are kept apart.
+    pub(super) fn folders(&self) -> &[PathBuf] {
+        &self.folders
     }
 
     /// The digest of what a trial has touched. `None` where it cannot be read, or is still changing.
@@ -65,7 +67,7 @@ impl Content {
         match fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some("absent".to_owned()),
             Err(_) => None,
-            Ok(found) if found.is_dir() => names(path),
+            Ok(found) if found.is_dir() => names(path, |name| name),
             Ok(found) if found.is_file() && !is_fresh(&found, self.began) => digest::of_file(path).ok(),
             // A device or a pipe answers as it likes.
             Ok(_) => None,
@@ -78,20 +80,18 @@ impl Content {
             Some(digest::of_text(&each.collect::<Option<String>>()?))
         };
         let signature = lines(&|(_, state)| Some(state.clone()))?;
-        let old = self.memory.lock().unwrap_or_else(PoisonError::into_inner).old.get(&signature).cloned();
-        let digest = match old {
-            Some(digest) => digest,
+        let digest = match self.old.get(&signature) {
+            Some(digest) => digest.clone(),
             None => lines(&|(path, _)| digest::of_file(path).ok())?,
         };
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.used.insert(signature, digest.clone());
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.insert(signature, digest.clone());
         Some(digest)
     }
 
     /// What to remember for the next audit.
     pub(super) fn memory(&self) -> Memory {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        Memory { old: memory.used.clone(), used: BTreeMap::new() }
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -110,28 +110,30 @@ fn files(entries: &BTreeSet<PathBuf>, began: SystemTime) -> Option<Vec<(PathBuf,
             if found.file_type().is_dir() {
                 continue;
             }
-            let state = found.metadata().ok().filter(|state| state.is_file() && !is_fresh(state, began))?;
-            let times = [state.mtime(), state.mtime_nsec(), state.ctime(), state.ctime_nsec()];
-            files.push((
-                found.into_path(),
-                format!("{} {} {} {times:?}", state.dev(), state.ino(), state.size()),
-            ));
+            let metadata = found.metadata().ok();
+            let metadata = metadata.filter(|metadata| metadata.is_file() && !is_fresh(metadata, began))?;
+            files.push((found.into_path(), state(&metadata)));
         }
     }
     Some(files)
 }
 
-fn is_fresh(state: &fs::Metadata, began: SystemTime) -> bool {
-    let changed =
-        Duration::new(state.ctime().try_into().unwrap_or(0), state.ctime_nsec().try_into().unwrap_or(0));
+/// What tells that a file was changed.
+pub(super) fn state(metadata: &fs::Metadata) -> String {
+    let times = [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()];
+    format!("{} {} {} {times:?}", metadata.dev(), metadata.ino(), metadata.size())
+}
+
+fn is_fresh(metadata: &fs::Metadata, began: SystemTime) -> bool {
+    let seconds = metadata.ctime().try_into().unwrap_or(0);
+    let changed = Duration::new(seconds, metadata.ctime_nsec().try_into().unwrap_or(0));
     SystemTime::UNIX_EPOCH + changed + FRESH > began
 }
 
-/// The digest of a folder's names.
-pub(super) fn names(folder: &Path) -> Option<String> {
-    let entries = fs::read_dir(folder).ok()?.map(|entry| entry.ok().map(|entry| entry.file_name()));
-    let mut names = entries.collect::<Option<Vec<_>>>()?;
-    names.retain(|name| name != "__pycache__");
-    names.sort();
+/// The digest of the names in a folder, each as `shown`.
+pub(super) fn names(folder: &Path, shown: impl Fn(OsString) -> OsString) -> Option<String> {
+    let names = fs::read_dir(folder).ok()?.map(|entry| Some(shown(entry.ok()?.file_name())));
+    let mut names = names.collect::<Option<BTreeSet<_>>>()?;
+    names.remove(OsStr::new("__pycache__"));
     Some(digest::of_text(&format!("{names:?}")))
 }

@@ -4,6 +4,6 @@ mod content;
 mod store;
 mod surroundings;
 
-pub use content::{Content, Kin};
+pub use content::Kin;
 pub use store::{Cache, Opening};
 pub use surroundings::of_system;

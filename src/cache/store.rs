@@ -51,7 +51,6 @@ pub struct Opening<'a> {
 pub struct Cache {
     folder: PathBuf,
     content: Content,
-    folders: Vec<PathBuf>,
     prefix: Option<PathBuf>,
     scratch: PathBuf,
     base: String,
@@ -80,17 +79,16 @@ impl Cache {
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok())
             .unwrap_or_default();
-        let content = Content::new(folders.clone(), kin, memory);
+        let content = Content::new(folders, kin, memory);
         let mut base = format!("{besides}\n{}\n", surroundings::of_python(python, prefix));
-        for folder in &folders {
+        for folder in content.folders() {
             base += &format!("{} {}\n", folder.display(), surroundings::names_in(folder));
         }
-        for entry in surroundings::at_start(&folders) {
+        for entry in surroundings::at_start(content.folders()) {
             base += &format!("{}\n", content.of(&entry.to_string_lossy())?);
         }
         let cache = Self {
             content,
-            folders,
             prefix: prefix.map(Path::to_owned),
             scratch: scratch.to_owned(),
             base: digest::of_text(&base),
@@ -106,7 +104,7 @@ impl Cache {
 
     /// The folders whose entries it keeps apart.
     pub fn folders(&self) -> &[PathBuf] {
-        &self.folders
+        self.content.folders()
     }
 
     /// Folders whose files are part of every answer, or of none.

@@ -1,12 +1,13 @@
 //! What every trial depends on, whatever it imports: the system, the python, and what its environment does at start.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::content;
 use crate::digest;
 
 /// The lists of what the system's package managers have installed, and what the dynamic linker finds.
@@ -82,23 +83,14 @@ pub(super) fn at_start(folders: &[PathBuf]) -> BTreeSet<PathBuf> {
 
 /// The names in a folder, without versions: an upgrade leaves them, an installation does not.
 pub(super) fn names_in(folder: &Path) -> String {
-    let Ok(entries) = fs::read_dir(folder) else { return "absent".to_owned() };
-    let plain = |name: String| match name.strip_suffix(".dist-info") {
-        Some(stem) => format!("{}.dist-info", stem.split('-').next().unwrap_or_default()),
+    let plain = |name: OsString| match name.to_str().and_then(|name| name.strip_suffix(".dist-info")) {
+        Some(stem) => format!("{}.dist-info", stem.split('-').next().unwrap_or_default()).into(),
         None => name,
     };
-    let names: BTreeSet<String> = entries
-        .flatten()
-        .map(|entry| plain(entry.file_name().to_string_lossy().into_owned()))
-        .filter(|name| name != "__pycache__")
-        .collect();
-    digest::of_text(&format!("{names:?}"))
+    content::names(folder, plain).unwrap_or_else(|| "absent".to_owned())
 }
 
 /// What tells that a file has changed.
 fn state(path: &Path) -> String {
-    fs::metadata(path).map_or_else(
-        |_| "absent".to_owned(),
-        |state| format!("{} {} {}.{}", state.ino(), state.size(), state.mtime(), state.mtime_nsec()),
-    )
+    fs::metadata(path).map_or_else(|_| "absent".to_owned(), |metadata| content::state(&metadata))
 }

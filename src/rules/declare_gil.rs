@@ -31,10 +31,6 @@ pub fn declare_gil(case: &Case<'_>, name: &str) -> Option<Finding> {
             add: if facts.initialisation == Initialisation::SinglePhase { CALL } else { SLOT },
         });
     }
-    let cause = root(case, name, Mode::FreeThreaded)?.cause;
-    let what = match cause.module == name {
-        true => cause.what,
-        false => format!("needs {}, {}", cause.module, cause.what),
-    };
+    let what = words::because_of(&root(case, name, Mode::FreeThreaded)?.cause, name);
     Some(Finding { rule: "declare-gil", text: format!("with the GIL forced off: {what}"), add: &[] })
 }

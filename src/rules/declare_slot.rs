@@ -30,10 +30,6 @@ pub fn declare_slot(unchecked: &Case<'_>, name: &str) -> Option<Finding> {
     if matches!(root.trial.outcome, Outcome::Refused { by: Refuser::CPython, .. }) {
         return None;
     }
-    let cause = root.cause;
-    let what = match cause.module == name {
-        true => cause.what,
-        false => format!("needs {}, {}", cause.module, cause.what),
-    };
+    let what = words::because_of(&root.cause, name);
     Some(Finding { rule: "declare-slot", text: format!("with CPython's check overridden: {what}"), add: &[] })
 }

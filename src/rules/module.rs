@@ -177,10 +177,7 @@ pub(super) fn failed(case: &Case<'_>, name: &str, mode: Mode, verdict: Verdict) 
             |trial| not_tried(case, trial),
         );
     };
-    let reason = match root.cause.module == name {
-        true => root.cause.what.clone(),
-        false => format!("needs {}, {}", root.cause.module, root.cause.what),
-    };
+    let reason = words::because_of(&root.cause, name);
     Judgement { cause: Some(root.cause), ..Judgement::plain(verdict, reason) }
 }
 

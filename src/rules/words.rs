@@ -1,7 +1,7 @@
 //! The words that reasons are made of.
 
 use crate::model::{
-    Declared, Facts, Initialisation, Mode, Outcome, Place, PythonError, Refuser, SharedObject, Trial,
+    Cause, Declared, Facts, Initialisation, Mode, Outcome, Place, PythonError, Refuser, SharedObject, Trial,
 };
 
 /// What a module declares of interpreters with their own GIL, in a few words.
@@ -93,6 +93,14 @@ pub(super) fn did(trial: &Trial, facts: Option<&Facts>) -> String {
             format!("shares {first}{more} between interpreters")
         }
         Outcome::NotRun(_) => "was not tried".to_owned(),
+    }
+}
+
+/// A cause as the reason of what it befell: this name, or something that needs it.
+pub(super) fn because_of(cause: &Cause, name: &str) -> String {
+    match cause.module == name {
+        true => cause.what.clone(),
+        false => format!("needs {}, {}", cause.module, cause.what),
     }
 }
 

@@ -18,25 +18,9 @@ pub(super) struct Desk<'a> {
     /// Whether interpreters survive a storm in which nothing happens; `None` where that was not tried.
     survives: Option<bool>,
     /// The packages entered, outermost first.
-    inside: Vec<Package>,
-}
-
-/// A package that is entered.
-#[derive(Debug)]
-struct Package {
-    name: String,
-    stands: Stands,
-}
-
-/// Whether the worker has entered a package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stands {
-    /// It has.
-    Inside,
-    /// Not yet: an earlier audit has answered so far.
-    Outside,
-    /// It had, and was lost, or it cannot.
-    Lost,
+    inside: Vec<String>,
+    /// How many of them a worker has entered: of the others an earlier audit has answered so far.
+    entered: usize,
 }
 
 /// What an answer is to, besides what it reads from disk.
@@ -61,6 +45,7 @@ impl<'a> Desk<'a> {
             has_shared_memory: true,
             survives: None,
             inside: Vec::new(),
+            entered: 0,
         }
     }
 
@@ -100,7 +85,7 @@ impl<'a> Desk<'a> {
                 }
                 Ok(attempt) => return Ok(attempt),
                 Err(Lost) => {
-                    self.lose();
+                    self.worker = None;
                     "the process that ran its trial was killed, twice".clone_into(&mut why);
                 }
             }
@@ -114,17 +99,19 @@ impl<'a> Desk<'a> {
     /// Imports a package in the control and stays there; `None` when that could not be found out this way.
     pub(super) fn enter(&mut self, package: &str) -> Option<Entered> {
         let question = Question { enters: true, ..self.question(Interpreters::Main, &[], package) };
-        let (entered, stands) = match self.known(&question) {
-            Some(attempt) if attempt.evidence.end.is_some() => return Some(Entered::Outside(attempt)),
-            Some(attempt) => (Entered::Inside(attempt), Stands::Outside),
-            None => (self.go_in(package)?, Stands::Inside),
-        };
-        let (Entered::Inside(attempt) | Entered::Outside(attempt)) = &entered;
-        if stands == Stands::Inside {
-            self.remember(&question, attempt);
+        if let Some(attempt) = self.known(&question) {
+            if attempt.evidence.end.is_some() {
+                return Some(Entered::Outside(attempt));
+            }
+            self.inside.push(package.to_owned());
+            return Some(Entered::Inside(attempt));
         }
+        let entered = self.go_in(package)?;
+        let (Entered::Inside(attempt) | Entered::Outside(attempt)) = &entered;
+        self.remember(&question, attempt);
         if let Entered::Inside(_) = entered {
-            self.inside.push(Package { name: package.to_owned(), stands });
+            self.inside.push(package.to_owned());
+            self.entered += 1;
         }
         Some(entered)
     }
@@ -138,7 +125,7 @@ impl<'a> Desk<'a> {
             Ok(Entered::Outside(attempt)) if attempt.evidence.end == Some(End::Signal(9)) => None,
             Ok(entered) => Some(entered),
             Err(Lost) => {
-                self.lose();
+                self.worker = None;
                 None
             }
         }
@@ -146,24 +133,21 @@ impl<'a> Desk<'a> {
 
     /// Has the worker enter what only an earlier audit has entered so far. Whether it is inside all of them.
     fn stands_inside(&mut self) -> bool {
-        for index in 0..self.inside.len() {
-            match self.inside[index].stands {
-                Stands::Inside if self.worker.is_some() => {}
-                Stands::Inside | Stands::Lost => return false,
-                Stands::Outside => {
-                    let name = self.inside[index].name.clone();
-                    let entered = self.worker().ok().map(|worker| worker.enter(&name));
-                    if !matches!(entered, Some(Ok(Entered::Inside(_)))) {
-                        self.lose();
-                        self.inside[index].stands = Stands::Lost;
-                        return false;
-                    }
-                    self.inside[index].stands = Stands::Inside;
-                }
+        while self.has_its_place() && self.entered < self.inside.len() {
+            let name = self.inside[self.entered].clone();
+            // From here on either inside or lost.
+            self.entered += 1;
+            let entered = self.worker().ok().map(|worker| worker.enter(&name));
+            if !matches!(entered, Some(Ok(Entered::Inside(_)))) {
+                self.worker = None;
             }
         }
-        // A worker that died on the way was replaced by one that is nowhere.
-        self.inside.iter().all(|package| package.stands == Stands::Inside)
+        self.has_its_place()
+    }
+
+    /// Whether the worker is inside all that a worker has entered: one that took a lost one's place is not.
+    fn has_its_place(&self) -> bool {
+        self.worker.as_ref().map_or(0, Worker::depth) == self.entered
     }
 
     /// A trial on top of the packages entered; `None` when they were lost with it.
@@ -181,7 +165,7 @@ impl<'a> Desk<'a> {
                 Some(attempt)
             }
             Ok(_) | Err(Lost) => {
-                self.lose();
+                self.worker = None;
                 None
             }
         }
@@ -189,17 +173,12 @@ impl<'a> Desk<'a> {
 
     /// Leaves the innermost package entered.
     pub(super) fn leave(&mut self) {
-        let is_inside = self.inside.pop().is_some_and(|package| package.stands == Stands::Inside);
-        if is_inside && self.worker.as_mut().is_some_and(|worker| worker.leave().is_err()) {
-            self.lose();
+        self.inside.pop();
+        self.entered = self.entered.min(self.inside.len());
+        let is_deeper = |worker: &&mut Worker<'a>| worker.depth() > self.entered;
+        if self.worker.as_mut().filter(is_deeper).is_some_and(|worker| worker.leave().is_err()) {
+            self.worker = None;
         }
-    }
-
-    /// Gives the worker up, and with it the packages that it has entered.
-    fn lose(&mut self) {
-        self.worker = None;
-        let entered = self.inside.iter_mut().filter(|package| package.stands == Stands::Inside);
-        entered.for_each(|package| package.stands = Stands::Lost);
     }
 
     fn question<'q>(&self, place: Interpreters, after: &'q [&'q str], subject: &'q str) -> Question<'q>
@@ -207,7 +186,7 @@ impl<'a> Desk<'a> {
         'a: 'q,
     {
         Question {
-            inside: self.inside.iter().map(|package| package.name.clone()).collect(),
+            inside: self.inside.clone(),
             enters: false,
             place,
             after,
@@ -268,7 +247,7 @@ impl<'a> Desk<'a> {
             return Err(why.clone());
         }
         if !self.worker.as_mut().is_some_and(Worker::is_alive) {
-            self.lose();
+            self.worker = None;
             let started = Worker::start(self.setup).map_err(|error| format!("{NO_WORKER}: {error}"))?;
             self.has_shared_memory &= started.has_shared_memory();
             self.worker = Some(started);

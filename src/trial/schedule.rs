@@ -176,11 +176,8 @@ pub fn run_unchecked(
                 )
             })
     };
-    let refused: Vec<&Subject> = subjects.iter().filter(is_refused).collect();
-    listener.wanted_too(refused.len());
-    in_parallel(trying, &[], &groups(refused.into_iter()), |desk, group| {
-        sub_interpreters::run(desk, group, Interpreters::OwnGilUnchecked, trials, listener)
-    })
+    let refused = subjects.iter().filter(is_refused).collect();
+    once_more(trying, refused, Interpreters::OwnGilUnchecked, trials, listener)
 }
 
 /// Tries by themselves, without their packages, the extension modules that their packages keep from being tried under
@@ -197,10 +194,20 @@ pub fn run_alone(
             && !subject.is_refused
             && matches!(own, Some(Outcome::NotRun(NotRun::Behind(_))))
     };
-    let behind: Vec<&Subject> = subjects.iter().filter(is_behind).collect();
-    listener.wanted_too(behind.len());
-    in_parallel(trying, &[], &groups(behind.into_iter()), |desk, group| {
-        sub_interpreters::run(desk, group, Interpreters::OwnGilAlone, trials, listener)
+    let behind = subjects.iter().filter(is_behind).collect();
+    once_more(trying, behind, Interpreters::OwnGilAlone, trials, listener)
+}
+
+fn once_more(
+    trying: &Trying<'_>,
+    chosen: Vec<&Subject>,
+    place: Interpreters,
+    trials: &Trials,
+    listener: &dyn Listener,
+) -> Trials {
+    listener.wanted_too(chosen.len());
+    in_parallel(trying, &[], &groups(chosen.into_iter()), |desk, group| {
+        sub_interpreters::run(desk, group, place, trials, listener)
     })
 }
 

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use rustix::process::{
     Pid, Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, waitpid,
 };
-
 use serde::{Deserialize, Serialize};
 
 use super::crash::crash;
@@ -254,6 +253,11 @@ impl<'a> Worker<'a> {
         self.ended(id)?;
         drop(fs::remove_dir_all(folder));
         Ok(())
+    }
+
+    /// How many packages are entered.
+    pub(super) fn depth(&self) -> usize {
+        self.inside.len()
     }
 
     /// Whether its trials have shared memory: the system's, or in the sandbox their own.

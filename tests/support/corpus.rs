@@ -14,8 +14,8 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use walkdir::WalkDir;
 
-use super::generators;
 use super::pythons::Python;
+use super::{c_compiler, generators};
 
 /// `corpus/expected.toml`: the cases by name.
 pub(crate) type Table = BTreeMap<String, Case>;
@@ -91,7 +91,7 @@ impl Case {
 
     /// What its file declares; `nothing` where it is no extension module.
     pub(crate) fn declares(&self, python: &Python) -> &str {
-        if let Some(here) = self.on.get(&python.version).and_then(|table| table.get("declares")) {
+        if let Some(here) = self.here(python, "declares") {
             return here;
         }
         let usual = if self.kind == "extension-module" { "multi-phase 2" } else { "nothing" };
@@ -116,16 +116,20 @@ impl Case {
         }
     }
 
+    /// What the table says of this Python alone.
+    fn here(&self, python: &Python, key: &str) -> Option<&String> {
+        self.on.get(&python.version)?.get(key)
+    }
+
     /// What its `misread-declaration` finding must say: slots have other numbers since 3.15.
     pub(crate) fn misread_declaration(&self, python: &Python) -> Option<&String> {
-        let here = self.on.get(&python.version).and_then(|table| table.get("misread-declaration"));
-        here.or(self.misread_declaration.as_ref())
+        self.here(python, "misread-declaration").or(self.misread_declaration.as_ref())
     }
 
     /// What its `left-in-main` finding must say: nothing where 3.12 runs no init function in main.
     pub(crate) fn left_in_main(&self, python: &Python) -> Option<&String> {
-        let here = self.on.get(&python.version).and_then(|table| table.get("left-in-main"));
-        here.or(self.left_in_main.as_ref()).filter(|wanted| !wanted.is_empty())
+        let wanted = self.here(python, "left-in-main").or(self.left_in_main.as_ref());
+        wanted.filter(|wanted| !wanted.is_empty())
     }
 
     /// What its `left-in-statics` finding must say: on 3.12 alone does an init function run where it is imported.
@@ -314,7 +318,7 @@ impl Build {
     }
 
     fn compiler(&self) -> Command {
-        let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+        let mut compiler = c_compiler();
         compiler.args(["-std=gnu11", "-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror"]);
         // `{NULL}` ends a list in CPython's own manner.
         compiler.arg("-Wno-missing-field-initializers");

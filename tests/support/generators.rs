@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::corpus::run;
-use super::generators_environment;
-use super::venv::site_packages;
+use super::venv::{module_file, site_packages};
+use super::{c_compiler, generators_environment};
 
 /// What a source is built for.
 pub(crate) struct Target<'a> {
@@ -46,10 +46,7 @@ pub(crate) fn build(source: &Path, target: &Target<'_>) -> Vec<PathBuf> {
             let python = generators_environment().join("bin/python");
             run(Command::new(python).args(["-I", "-c", CFFI, stem]).arg(source).arg(&generated));
             compile_c(&generated, target, []);
-            let backend = package("").read_dir().unwrap().map(|entry| entry.unwrap().path());
-            let is_backend =
-                |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("_cffi_backend.");
-            let backend = backend.into_iter().find(is_backend).unwrap();
+            let backend = module_file(&package(""), "_cffi_backend");
             let copy = target.file.with_file_name(backend.file_name().unwrap());
             fs::copy(backend, &copy).unwrap();
             return vec![target.file.to_owned(), copy];
@@ -74,7 +71,7 @@ ffi.emit_c_code(sys.argv[3])
 const FLAGS: &[&str] = &["-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-w"];
 
 fn compile_c(source: &Path, target: &Target<'_>, macros: impl IntoIterator<Item = String>) {
-    let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    let mut compiler = c_compiler();
     run(compiler
         .args(FLAGS)
         .args(macros)

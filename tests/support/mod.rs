@@ -11,6 +11,12 @@ pub(crate) mod server;
 pub(crate) mod venv;
 
 use std::path::PathBuf;
+use std::process::Command;
+
+/// The C compiler, as make would take it.
+pub(crate) fn c_compiler() -> Command {
+    Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
+}
 
 /// The virtualenv of `make switches-environment`. Panics where it was not provided.
 pub(crate) fn switches_environment() -> PathBuf {

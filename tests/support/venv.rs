@@ -75,12 +75,8 @@ impl Venv {
 
     /// Copies an extension module that is in it already into one of its packages.
     pub(crate) fn with_copy(self, module: &str, package: &str) -> Self {
-        let file = fs::read_dir(self.site_packages())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .find(|file| file.starts_with(&format!("{module}.")) && file.ends_with(".so"))
-            .unwrap();
-        fs::copy(self.site_packages().join(&file), self.site_packages().join(package).join(&file)).unwrap();
+        let file = self.file(module);
+        fs::copy(&file, self.site_packages().join(package).join(file.file_name().unwrap())).unwrap();
         self
     }
 
@@ -93,6 +89,11 @@ impl Venv {
                 &format!("Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n"),
             )
             .with_file(&format!("{info}/RECORD"), &format!("{module}.py,,\n"))
+    }
+
+    /// The file of an extension module at the top.
+    pub(crate) fn file(&self, module: &str) -> PathBuf {
+        module_file(&self.site_packages(), module)
     }
 
     pub(crate) fn site_packages(&self) -> PathBuf {
@@ -108,6 +109,15 @@ impl Venv {
         };
         entries.map(line).collect()
     }
+}
+
+/// The file of an extension module in this folder.
+pub(super) fn module_file(folder: &Path, module: &str) -> PathBuf {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|file| file.extension().is_some_and(|suffix| suffix == "so"))
+        .find(|file| file.file_name().unwrap().to_str().unwrap().starts_with(&format!("{module}.")))
+        .unwrap()
 }
 
 pub(super) fn site_packages(environment: &Path) -> PathBuf {

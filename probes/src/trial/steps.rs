@@ -306,13 +306,11 @@ pub(super) fn step(interpreter: &str, step: Step) {
 /// Whether CPython runs an init function in the interpreter that imports, and refuses the module only then: since 3.13,
 /// which brought `Py_GetConstant`, it runs in the main interpreter first (`Python/import.c`).
 fn runs_init_here() -> bool {
-    // SAFETY: dlsym with a NUL-terminated name.
-    unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"Py_GetConstant".as_ptr()).is_null() }
+    !python::exports(c"Py_GetConstant")
 }
 
 /// Whether this Python was built with `--disable-gil`: only then is `_Py_MergeZeroLocalRefcount` there
 /// (`Include/refcount.h`, since 3.13).
 pub(super) fn free_threaded() -> bool {
-    // SAFETY: dlsym with a NUL-terminated name.
-    unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"_Py_MergeZeroLocalRefcount".as_ptr()).is_null() }
+    python::exports(c"_Py_MergeZeroLocalRefcount")
 }

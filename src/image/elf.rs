@@ -94,10 +94,12 @@ pub(super) fn load(source: Rc<dyn Source>, kind: Kind) -> Result<Image, &'static
         source,
         segments,
         sealed: of_type(elf::PT_GNU_RELRO).map(range).collect(),
+        data: Vec::new(),
         imports: Vec::new(),
         needed: Vec::new(),
         search: Vec::new(),
         constructors: Vec::new(),
+        thread_template: None,
         tables: Box::new(Nothing),
         pages: Pages::default(),
     };

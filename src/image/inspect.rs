@@ -44,7 +44,7 @@ pub fn inspect(source: Rc<dyn Source>, stem: &str, target: Option<Target>, libra
 }
 
 /// Memory that turns out not to be reliable is taken as unknown, and all is done again.
-const MOST_RUNS: usize = 3;
+const MOST_RUNS: usize = 6;
 
 /// The function that the import system calls.
 struct Entry {
@@ -148,7 +148,7 @@ impl Entry {
     fn escaped(&self, evaluator: &Evaluator<'_>, state: &State, address: u64) -> bool {
         let read = if self.export { exported } else { definition };
         let Ok(read) = read(evaluator, state, address) else { return false };
-        let definition = read.places.definition.map(|start| start..start + 128);
+        let definition = read.places.definition.clone();
         let slots = read.places.slots.iter().map(|start| *start..start + 16);
         slots.chain(definition).any(|range| state.escaped.iter().any(|given| range.contains(given)))
     }

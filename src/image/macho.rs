@@ -69,10 +69,12 @@ pub(super) fn load(source: Rc<dyn Source>, kind: Kind) -> Result<Image, &'static
             source,
             segments: Vec::new(),
             sealed: Vec::new(),
+            data: Vec::new(),
             imports: Vec::new(),
             needed: Vec::new(),
             search: Vec::new(),
             constructors: Vec::new(),
+            thread_template: None,
             tables: Box::new(Nothing),
             pages: Pages::default(),
         },
@@ -175,8 +177,15 @@ impl Loader {
         let Ok((sections, _)) = object::pod::slice_from_bytes::<macho::Section64<En>>(sections, count) else {
             return;
         };
-        for section in sections.iter().filter(|section| section.sectname.starts_with(b"__mod_init_func")) {
-            self.initialisers.push((section.addr.get(endian), section.size.get(endian)));
+        for section in sections {
+            let (start, size) = (section.addr.get(endian), section.size.get(endian));
+            if section.sectname.starts_with(b"__mod_init_func") {
+                self.initialisers.push((start, size));
+            }
+            let code = macho::S_ATTR_PURE_INSTRUCTIONS.0 | macho::S_ATTR_SOME_INSTRUCTIONS.0;
+            if section.flags.get(endian).0 & code == 0 {
+                self.image.data.push(start..start.saturating_add(size));
+            }
         }
     }
 

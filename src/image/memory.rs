@@ -64,6 +64,8 @@ pub(super) struct Image {
     pub(super) segments: Vec<Segment>,
     /// Ranges that are read-only once the loader is done.
     pub(super) sealed: Vec<(u64, u64)>,
+    /// Ranges that hold no code, wherever they lie; where the file tells.
+    pub(super) data: Vec<std::ops::Range<u64>>,
     pub(super) imports: Vec<Import>,
     /// File names of the libraries it needs.
     pub(super) needed: Vec<String>,
@@ -71,6 +73,8 @@ pub(super) struct Image {
     pub(super) search: Vec<String>,
     /// Functions that the loader runs before anything else.
     pub(super) constructors: Vec<u64>,
+    /// What a thread's own block of Windows begins as.
+    pub(super) thread_template: Option<u64>,
     pub(super) tables: Box<dyn Tables>,
     pub(super) pages: Pages,
 }
@@ -178,6 +182,12 @@ impl Image {
     /// The link stored at this address.
     pub(super) fn link(&self, address: u64) -> Option<Link> {
         self.tables.link(self, address)
+    }
+
+    /// The imported function that a place in memory links to.
+    pub(super) fn imported(&self, address: u64) -> Option<&str> {
+        let Some(Link::Import(index, _)) = self.link(address) else { return None };
+        self.imports.get(index as usize).map(|import| import.name.as_str())
     }
 
     /// The address of an exported symbol.

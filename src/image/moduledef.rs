@@ -1,6 +1,8 @@
 //! `PyModuleDef` and slot arrays in the memory of an interpreted path.
 //! Facts: `Include/moduleobject.h`; `PySlot`: PEP 820; `Py_mod_state_size` and friends: PEP 793.
 
+use std::ops::Range;
+
 use super::eval::value::Value;
 use super::eval::{Bus, Evaluator, State};
 use crate::model::Slot;
@@ -18,13 +20,15 @@ pub(super) struct Definition {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Places {
     /// `PyModuleDef`, where there is one.
-    pub(super) definition: Option<u64>,
+    pub(super) definition: Option<Range<u64>>,
     /// Its `m_size` and `m_slots`.
     pub(super) fields: Vec<u64>,
     /// Entries of slot arrays.
     pub(super) slots: Vec<u64>,
 }
 
+/// Bytes of a `PyModuleDef` after its object head.
+const SIZE_BEHIND_HEAD: u64 = 88;
 /// An array without an end is not an array.
 const MOST_SLOTS: u64 = 64;
 /// CPython's own limit is 5.
@@ -63,7 +67,11 @@ pub(super) fn definition(
     let mut definition = Definition {
         m_size: size.cast_signed(),
         slots: Vec::new(),
-        places: Places { definition: Some(address), fields: vec![field(40), field(56)], slots: Vec::new() },
+        places: Places {
+            definition: Some(address..field(SIZE_BEHIND_HEAD)),
+            fields: vec![field(40), field(56)],
+            slots: Vec::new(),
+        },
     };
     if slots != 0 {
         reader.array(slots, Entries::Definition, DEEPEST, &mut definition)?;

@@ -18,6 +18,7 @@ const MOST_LIBRARIES: u64 = 1024;
 const EXPORTS: usize = 0;
 const IMPORTS: usize = 1;
 const RELOCATIONS: usize = 5;
+const THREAD_LOCAL: usize = 9;
 
 struct PeTables {
     base: u64,
@@ -51,16 +52,22 @@ pub(super) fn load(source: Rc<dyn Source>, kind: Kind) -> Result<Image, &'static
         source,
         segments: segments.ok_or("the file is truncated or corrupt")?,
         sealed: Vec::new(),
+        data: Vec::new(),
         imports: Vec::new(),
         needed: Vec::new(),
         search: Vec::new(),
         constructors: if entry == 0 { Vec::new() } else { vec![base.wrapping_add(entry.into())] },
+        thread_template: None,
         tables: Box::new(Nothing),
         pages: Pages::default(),
     };
     let thunks = thunks(&mut image, base, directory(IMPORTS).0).ok_or("the import table is broken")?;
     let exports = directory(EXPORTS).0;
     let exports = if exports == 0 { 0 } else { base.wrapping_add(exports) };
+    let thread_local = directory(THREAD_LOCAL).0;
+    if thread_local != 0 {
+        image.thread_template = image.u64(base.wrapping_add(thread_local));
+    }
     let (relocations, size) = directory(RELOCATIONS);
     let relocations = (base.wrapping_add(relocations), size);
     image.tables = Box::new(PeTables { base, thunks, exports, relocations });

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::eval::Evaluator;
+use super::eval::{Evaluator, WORD};
 use super::inspect::Found;
 use super::moduledef::Places;
-use super::references::{Scanned, Usage};
+use super::references::{NEAR, Reference, Scanned, Usage};
 
 /// The outcome of the check.
 pub(super) enum Safety {
@@ -35,9 +35,12 @@ pub(super) fn check(evaluator: &Evaluator<'_>, found: &Found, scanned: &mut Scan
     let local = |range: &Range<u64>| world.image(range.start).is_some_and(|(_, local)| local == range.start);
     let mut ranges = watch.ranges();
     ranges.retain(local);
+    // What begins before a place may reach into it, and an address before it may lead there.
+    ranges.iter_mut().for_each(|range| range.start = range.start.saturating_sub(NEAR));
     let mut depends = BTreeSet::new();
     for reference in scanned.references(&image, &ranges, &evaluator.seen.borrow()) {
-        match (watch.what(reference.to), reference.usage) {
+        let Some(what) = watch.what(&reference) else { continue };
+        match (what, reference.usage) {
             (What::Slot, Usage::Load) | (What::Field | What::Word, Usage::Pass) => {}
             (What::Slot, Usage::Store | Usage::Take | Usage::Pass) => {
                 return Safety::Unsafe(format!("code at {:#x} may change its slots", reference.from));
@@ -50,7 +53,8 @@ pub(super) fn check(evaluator: &Evaluator<'_>, found: &Found, scanned: &mut Scan
             }
             (What::Definition, Usage::Load | Usage::Store | Usage::Pass) | (What::Word, Usage::Load) => {}
             (What::Word, Usage::Store | Usage::Take) => {
-                depends.insert(reference.to / 8);
+                let places = reference.places();
+                depends.extend(places.start / WORD..=(places.end - 1) / WORD);
             }
         }
     }
@@ -107,10 +111,10 @@ impl Watch {
         };
         let trusted = evaluator.trusted.borrow();
         Self {
-            definition: places.definition.map(|start| start..start + 1).filter(writable),
+            definition: places.definition.as_ref().map(|place| place.start..place.start + 1).filter(writable),
             fields: of(&places.fields, 8),
             slots: of(&places.slots, 16),
-            words: trusted.iter().map(|word| word * 8..word * 8 + 8).filter(writable).collect(),
+            words: trusted.iter().map(|word| word * WORD..(word + 1) * WORD).filter(writable).collect(),
         }
     }
 
@@ -120,16 +124,18 @@ impl Watch {
     }
 
     /// Words come last: the definition and its slots were read like any other memory.
-    fn what(&self, address: u64) -> What {
-        let within = |ranges: &[Range<u64>]| ranges.iter().any(|range| range.contains(&address));
+    fn what(&self, reference: &Reference) -> Option<What> {
+        let places = reference.places();
+        let touches = |range: &Range<u64>| places.start < range.end && range.start < places.end;
+        let within = |ranges: &[Range<u64>]| ranges.iter().any(touches);
         if within(&self.slots) {
-            What::Slot
+            Some(What::Slot)
         } else if within(&self.fields) {
-            What::Field
-        } else if self.definition.as_ref().is_some_and(|range| range.contains(&address)) {
-            What::Definition
+            Some(What::Field)
+        } else if self.definition.as_ref().is_some_and(touches) {
+            Some(What::Definition)
         } else {
-            What::Word
+            within(&self.words).then_some(What::Word)
         }
     }
 }

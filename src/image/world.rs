@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::eval::THREAD;
 use super::eval::value::{Value, mask};
 use super::kind::{Architecture, Format, Kind};
 use super::library::Library;
@@ -17,6 +18,9 @@ const STRIDE: u32 = 44;
 const IMPORTS: u64 = 0x7100_0000_0000;
 /// Distance between imports, so that a small addend stays with its import.
 const IMPORT_SIZE: u64 = 256;
+/// Where a thread's block has the array of its thread-local blocks, in our process.
+const BLOCKS: u64 = 0x1000;
+const END_OF_BLOCKS: u64 = 0x3000;
 /// A module leans on a handful of others.
 const MOST_IMAGES: usize = 6;
 
@@ -123,7 +127,7 @@ impl<'l> World<'l> {
 
     /// What the files say about at most eight bytes, links applied.
     pub(super) fn load(&self, address: u64, bytes: u32) -> Value {
-        let Some((image, local)) = self.image(address) else { return Value::UNKNOWN };
+        let Some((image, local)) = self.image(address) else { return self.of_thread(address, bytes) };
         if local < 64 {
             return Value::UNKNOWN;
         }
@@ -142,6 +146,20 @@ impl<'l> World<'l> {
         let Value::Known(high) = high else { return Value::UNKNOWN };
         let words = u128::from(high) << 64 | u128::from(low);
         Value::Known((words >> (local % 8 * 8)) as u64 & mask(bytes))
+    }
+
+    /// What Windows has for a thread: at `gs:0x58` the array of the modules' thread-local blocks, by their indexes, each
+    /// of which begins as a copy of its template (PE format, "The .tls Section"). No code of the module has changed it
+    /// where its init function runs first; what MSVC keeps there for statics (`_Init_thread_epoch`) only grows.
+    fn of_thread(&self, address: u64, bytes: u32) -> Value {
+        let only = self.images.borrow().len() == 1;
+        match address.checked_sub(THREAD) {
+            Some(0x58) if bytes == 8 => Value::Known(THREAD + BLOCKS),
+            Some(BLOCKS..END_OF_BLOCKS) if bytes == 8 && only => {
+                self.root().thread_template.map_or(Value::UNKNOWN, Value::Known)
+            }
+            Some(_) | None => Value::UNKNOWN,
+        }
     }
 
     fn linked(&self, image: &Image, link: Link, bias: u64) -> Value {

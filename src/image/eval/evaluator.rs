@@ -15,6 +15,9 @@ use crate::image::numbers::{NameMap, NumberSet};
 use crate::image::world::World;
 use crate::model::Target;
 
+/// Bytes of the pieces in which memory is trusted or not: guards of statics lie beside each other in four bytes each.
+pub(in crate::image) const WORD: u64 = 4;
+
 /// Where an unknown value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::image) enum Origin {
@@ -601,7 +604,7 @@ impl Bus for Evaluator<'_> {
             return super::imports::data(self, &name);
         }
         if self.world.writable(address) {
-            let words = address / 8..=address.wrapping_add(u64::from(bytes) - 1) / 8;
+            let words = address / WORD..=address.wrapping_add(u64::from(bytes) - 1) / WORD;
             if words.clone().any(|word| self.distrusted.contains(&word)) {
                 let mut names = self.names.borrow_mut();
                 let key = (address, Origin::Memory(address));

@@ -22,9 +22,6 @@ const LONGEST: u64 = 4096;
 
 pub(super) fn model(evaluator: &Evaluator<'_>, state: &mut State, name: &str) -> Model {
     let call = Call { evaluator, state };
-    if name.contains("__throw_") {
-        return Model::NoReturn;
-    }
     match name {
         "PyModuleDef_Init" => call.definition(),
         "PyModule_Create2" | "PyModule_FromDefAndSpec2" => call.module(),
@@ -52,36 +49,53 @@ pub(super) fn model(evaluator: &Evaluator<'_>, state: &mut State, name: &str) ->
         "__cxa_atexit" | "atexit" | "__cxa_thread_atexit" | "__cxa_thread_atexit_impl" => {
             Model::Result(Value::ZERO)
         }
+        // They change the lock, and nothing beside it.
+        "AcquireSRWLockExclusive"
+        | "ReleaseSRWLockExclusive"
+        | "WakeAllConditionVariable"
+        | "EnterCriticalSection"
+        | "LeaveCriticalSection" => Model::Result(Value::UNKNOWN),
+        // Nobody else runs here who could wake it: it waits where another thread is at the same static.
+        "SleepConditionVariableSRW" => Model::NoReturn,
         // A pseudo handle, (HANDLE) -1, says Windows' documentation; MSVC's check of the stack ends its process by it.
         "GetCurrentProcess" => Model::Result(Value::Known(u64::MAX)),
         "TerminateProcess" if call.argument(0) == Value::Known(u64::MAX) => Model::NoReturn,
-        "abort"
-        | "exit"
-        | "_exit"
-        | "__stack_chk_fail"
-        | "_Unwind_Resume"
-        | "__cxa_throw"
-        | "__cxa_rethrow"
-        | "_ZSt9terminatev"
-        | "Py_FatalError"
-        | "_Py_FatalErrorFunc"
-        | "longjmp"
-        | "__assert_fail"
-        | "__assert_rtn"
-        | "__cxa_bad_cast"
-        | "__cxa_throw_bad_array_new_length"
-        | "__cxa_call_terminate"
-        | "_CxxThrowException"
-        | "terminate"
-        | "__cxa_pure_virtual"
-        | "_assert"
-        | "_wassert"
-        | "___stack_chk_fail"
-        | "RaiseFailFastException"
-        | "__fortify_fail"
-        | "__chk_fail" => Model::NoReturn,
+        name if never_returns(name) => Model::NoReturn,
         _ => Model::Unknown,
     }
+}
+
+/// Whether an imported function does not return, whatever it gets.
+pub(in crate::image) fn never_returns(name: &str) -> bool {
+    name.contains("__throw_")
+        || matches!(
+            name,
+            "abort"
+                | "exit"
+                | "_exit"
+                | "__stack_chk_fail"
+                | "_Unwind_Resume"
+                | "__cxa_throw"
+                | "__cxa_rethrow"
+                | "_ZSt9terminatev"
+                | "Py_FatalError"
+                | "_Py_FatalErrorFunc"
+                | "longjmp"
+                | "__assert_fail"
+                | "__assert_rtn"
+                | "__cxa_bad_cast"
+                | "__cxa_throw_bad_array_new_length"
+                | "__cxa_call_terminate"
+                | "_CxxThrowException"
+                | "terminate"
+                | "__cxa_pure_virtual"
+                | "_assert"
+                | "_wassert"
+                | "___stack_chk_fail"
+                | "RaiseFailFastException"
+                | "__fortify_fail"
+                | "__chk_fail"
+        )
 }
 
 /// What a word of imported data holds.

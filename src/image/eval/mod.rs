@@ -12,6 +12,7 @@ pub(super) mod value;
 mod vectors;
 mod x86;
 
-pub(super) use evaluator::{Ending, Evaluator};
-pub(super) use processor::{AAPCS, Bus, Convention, SYSTEM_V, WINDOWS};
+pub(super) use evaluator::{Ending, Evaluator, WORD};
+pub(super) use imports::never_returns;
+pub(super) use processor::{AAPCS, Bus, Convention, SYSTEM_V, THREAD, WINDOWS};
 pub(super) use state::State;

@@ -27,6 +27,9 @@ pub(in crate::image) enum Step {
     Stop,
 }
 
+/// Where the made-up block of the running thread lies, that Windows has in `gs`.
+pub(in crate::image) const THREAD: u64 = 0x7080_0000_0000;
+
 /// How a processor and an operating system pass arguments.
 pub(in crate::image) struct Convention {
     pub(in crate::image) arguments: &'static [usize],

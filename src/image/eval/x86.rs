@@ -4,7 +4,7 @@ use iced_x86::{
     Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 
-use super::processor::{Bus, Step};
+use super::processor::{Bus, Step, THREAD};
 use super::state::{Condition, Flags, STACK, STACK_FLOOR, State};
 use super::value::{Value, extend, mask};
 
@@ -458,10 +458,12 @@ impl Processor<'_> {
 
     fn address(&self, state: &State) -> Value {
         let instruction = self.instruction;
-        match instruction.memory_segment() {
-            Register::FS | Register::GS if instruction.mnemonic() != Mnemonic::Lea => return Value::UNKNOWN,
-            _ => {}
-        }
+        let segment = match instruction.memory_segment() {
+            _ if instruction.mnemonic() == Mnemonic::Lea => 0,
+            Register::FS => return Value::UNKNOWN,
+            Register::GS => THREAD,
+            _ => 0,
+        };
         if instruction.is_ip_rel_memory_operand() {
             return Value::Known(instruction.ip_rel_memory_address());
         }
@@ -473,7 +475,7 @@ impl Processor<'_> {
         };
         let scale = u64::from(instruction.memory_index_scale());
         let index = part(instruction.memory_index()).map(|index| index.wrapping_mul(scale));
-        let displacement = instruction.memory_displacement64();
+        let displacement = instruction.memory_displacement64().wrapping_add(segment);
         let base = part(instruction.memory_base());
         if index == Value::ZERO && displacement == 0 {
             return base;

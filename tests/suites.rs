@@ -2,6 +2,7 @@
 
 use super::support::applications_environment;
 use super::support::command::{Said, Wsgiaudit};
+use super::support::pythons;
 use super::support::venv::Venv;
 
 fn audit(venv: &Venv, options: &[&str]) -> Said {
@@ -10,7 +11,11 @@ fn audit(venv: &Venv, options: &[&str]) -> Said {
 
 /// `shop` with these tests, and pytest.
 fn venv(shop: &str, tests: &str) -> Venv {
-    let mut venv = Venv::new()
+    with_shop(Venv::new(), shop, tests)
+}
+
+fn with_shop(venv: Venv, shop: &str, tests: &str) -> Venv {
+    let mut venv = venv
         .with_file("shop/__init__.py", shop)
         .with_file("shop/tests/test_shop.py", tests)
         .with_file("shop_kit-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: shop-kit\nVersion: 1.0\n")
@@ -97,4 +102,16 @@ fn what_cannot_be_run_is_an_error_that_says_what_to_do() {
     let without = bare.with_distribution(&applications_environment(), "pytest");
     let said = audit(&without, &[]).ended_with(2);
     assert!(said.err.contains("Shop_Kit brings no tests along"), "{}", said.err);
+}
+
+#[test]
+fn without_a_gil_they_are_not_run_and_that_is_told() {
+    let venv = with_shop(
+        Venv::on(pythons::free_threaded()),
+        "answer = 42\n",
+        "import shop\ndef test_answer():\n    assert shop.answer == 42\n",
+    );
+    let said = audit(&venv, &[]).ended_with(0);
+    assert!(said.out.contains("tests of shop-kit: not run without a GIL"), "{}", said.out);
+    assert!(!said.out.contains("  free-threaded: "), "{}", said.out);
 }

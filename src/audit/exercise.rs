@@ -49,7 +49,7 @@ fn run(
         let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
         trials.extend(running.try_subjects(&root.join("bin/python"), &[subject], &modes));
     }
-    judge(audited, &trials, &name, row);
+    judge(audited, &modes, &trials, &name, row);
     Ok(())
 }
 
@@ -69,12 +69,12 @@ pub(super) fn asked_twice(
     })
 }
 
-/// Adds to the row what the trials of a name say, in every mode that is possible.
-pub(super) fn judge(audited: &Audited, trials: &Trials, name: &str, row: &mut ExerciseRow) {
-    let (modes, no_trials) = audited.possible();
+/// Adds to the row what the trials of a name say, in the modes that it was tried in.
+pub(super) fn judge(audited: &Audited, modes: &[Mode], trials: &Trials, name: &str, row: &mut ExerciseRow) {
+    let (_, no_trials) = audited.possible();
     let facts = audited.facts();
     let case = Case { trials, facts: &facts, no_trials: &no_trials, beside: None };
-    for mode in modes {
+    for &mode in modes {
         let judgement = exercise(case.name(name, mode), trials.get(name, Mode::Main));
         row.add(mode, trials.get(name, mode).cloned(), judgement);
     }

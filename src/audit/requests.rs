@@ -85,7 +85,7 @@ fn ask(
             never = first.iter().filter(|(_, whole)| whole.is_none()).count();
         }
     }
-    judge(audited, &trials, &name, row);
+    judge(audited, &modes, &trials, &name, row);
     Ok(never)
 }
 

@@ -90,11 +90,17 @@ impl<'a> Suite<'a> {
         };
         let python = root.join("bin/python");
         let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
-        // Threads of one interpreter cannot run pytest at the same time.
-        let (modes, _) = audited.possible();
-        let modes: Vec<Mode> = modes.into_iter().filter(|mode| !mode.is_free_threaded()).collect();
+        let (possible, _) = audited.possible();
+        let (without_gil, modes): (Vec<Mode>, _) =
+            possible.into_iter().partition(|mode| mode.is_free_threaded());
         let mut trials = audited.trials.clone();
         let mut notes = Vec::new();
+        if !without_gil.is_empty() {
+            notes.push(format!(
+                "{}: not run without a GIL, where several threads of one interpreter would have to: pytest cannot",
+                row.file
+            ));
+        }
         if self.interpreter.no_trials.is_none() {
             write(None)?;
             let [mut passing, again] = asked_twice(running, &python, &subject, &mut trials);
@@ -116,7 +122,7 @@ impl<'a> Suite<'a> {
             });
             notes.extend(left_out);
         }
-        judge(audited, &trials, &name, row);
+        judge(audited, &modes, &trials, &name, row);
         Ok(notes)
     }
 

@@ -45,7 +45,7 @@ pub(super) fn number(register: Register) -> Option<u8> {
 }
 
 /// Reads the instruction there; `None` where there is none.
-pub(super) fn decode(image: &Image, at: u64) -> Option<Instruction> {
+pub(super) fn decode(image: &Image, at: u64, factory: &mut InstructionInfoFactory) -> Option<Instruction> {
     let decoded = one(image, at)?;
     let plain =
         Instruction { length: decoded.len() as u64, flow: flow(image, &decoded), ..Instruction::default() };
@@ -56,7 +56,6 @@ pub(super) fn decode(image: &Image, at: u64) -> Option<Instruction> {
     {
         return Some(Instruction { sum: Some(Sum { to, from, by: 0 }), ..plain });
     }
-    let mut factory = InstructionInfoFactory::new();
     let info = factory.info(&decoded);
     let mut instruction = plain;
     let mut places = 0;

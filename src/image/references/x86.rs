@@ -1,6 +1,8 @@
 //! References of x86-64 code: any four bytes may be the displacement of an instruction.
 
-use iced_x86::{Decoder, DecoderOptions, Mnemonic, OpAccess};
+use std::cell::RefCell;
+
+use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, Mnemonic, OpAccess};
 
 use super::follow::Follow;
 use super::hull::{BLOCK, Halves, Hull, sums_refer};
@@ -9,6 +11,9 @@ use super::scan::{CHUNK, Reference, Scan, Usage};
 
 /// Instructions that are looked at in all of a file; what is not looked at may do anything.
 const PATIENCE: usize = 1 << 18;
+/// Bytes of an instruction, and of it before a displacement.
+const LONGEST: usize = 15;
+const MOST_BEFORE: usize = 11;
 /// Code that is looked at with the same upper halves of displacements.
 const STRETCH: usize = 1 << 12;
 
@@ -63,14 +68,17 @@ impl Scan<'_> {
         if !self.image.bytes(displacement.wrapping_sub(1), &mut kind) || kind[0] & 0xc7 != 5 {
             return;
         }
-        let mut code = [0; 32];
+        let mut around = [0; MOST_BEFORE + LONGEST];
+        let start = displacement.wrapping_sub(MOST_BEFORE as u64);
+        let is_all_there = self.image.bytes(start, &mut around);
         let mut fitting = Vec::new();
-        for before in 1..=11 {
-            let from = displacement.wrapping_sub(before);
-            if !self.image.bytes(from, &mut code) {
-                continue;
-            }
-            let mut decoder = Decoder::with_ip(64, &code, from, DecoderOptions::NONE);
+        for before in 1..=MOST_BEFORE {
+            let from = displacement.wrapping_sub(before as u64);
+            let code = &mut around[MOST_BEFORE - before..][..LONGEST];
+            // Where a segment ends there are fewer.
+            let mut there = |length: &usize| is_all_there || self.image.bytes(from, &mut code[..*length]);
+            let Some(length) = (1..=LONGEST).rev().find(&mut there) else { continue };
+            let mut decoder = Decoder::with_ip(64, &code[..length], from, DecoderOptions::NONE);
             let instruction = decoder.decode();
             let offsets = decoder.get_constant_offsets(&instruction);
             // Half an address is none: the same bytes with their prefix are what is meant.
@@ -78,7 +86,7 @@ impl Scan<'_> {
             let fits = !instruction.is_invalid()
                 && !is_half
                 && instruction.is_ip_rel_memory_operand()
-                && offsets.displacement_offset() as u64 == before;
+                && offsets.displacement_offset() == before;
             let to = instruction.ip_rel_memory_address();
             if fits && to.wrapping_sub(near) <= 4 {
                 fitting.push(self.reference(&instruction, to));
@@ -98,7 +106,7 @@ impl Scan<'_> {
                 register.map_or(Usage::Take, |register| self.taken(instruction.next_ip(), register, to));
             return Reference { from, to, size: 1, usage };
         }
-        let mut factory = iced_x86::InstructionInfoFactory::new();
+        let mut factory = InstructionInfoFactory::new();
         let memory = factory.info(instruction).used_memory().to_vec();
         let reads =
             memory.iter().all(|memory| matches!(memory.access(), OpAccess::Read | OpAccess::CondRead));
@@ -109,7 +117,8 @@ impl Scan<'_> {
     /// What becomes of an address in a register.
     fn taken(&mut self, at: u64, register: u8, address: u64) -> Usage {
         let image = self.image;
-        let decode = |at| operands::decode(image, at);
+        let factory = RefCell::new(InstructionInfoFactory::new());
+        let decode = |at| operands::decode(image, at, &mut factory.borrow_mut());
         let follow = Follow::new(&decode, operands::convention(image.kind.format), &self.returning);
         let fate = follow.at_most(PATIENCE.saturating_sub(self.looked_at)).fate(at, register);
         self.stored(address, &fate);

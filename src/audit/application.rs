@@ -82,7 +82,7 @@ fn row(
     report: &Report,
 ) -> Result<ApplicationRow> {
     let sources = read(first, interpreter, application_);
-    let (modes, no_trials) = first.possible();
+    let modes = first.possible();
     let mut trials = Trials::default();
     if interpreter.no_trials.is_none() {
         let root = running.scratch.path().join(format!("application-{index}"));
@@ -94,7 +94,7 @@ fn row(
     let mut all = first.trials.clone();
     all.extend(trials);
     let facts = first.facts();
-    let case = Case { trials: &all, facts: &facts, no_trials: &no_trials, beside: None };
+    let case = Case { trials: &all, facts: &facts, no_trials: &first.no_trials, beside: None };
     let name = application_.module.as_str();
     let parts = ApplicationParts {
         name: &application_.name,

@@ -43,7 +43,7 @@ fn run(
     let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
     let site = in_front(interpreter, &folder, root)?;
     fs::write(site.join(format!("{name}.py")), module(file)).context("cannot write an exercise")?;
-    let (modes, _) = audited.possible();
+    let modes = audited.possible();
     let mut trials = audited.trials.clone();
     if interpreter.no_trials.is_none() {
         let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
@@ -71,9 +71,8 @@ pub(super) fn asked_twice(
 
 /// Adds to the row what the trials of a name say, in the modes that it was tried in.
 pub(super) fn judge(audited: &Audited, modes: &[Mode], trials: &Trials, name: &str, row: &mut ExerciseRow) {
-    let (_, no_trials) = audited.possible();
     let facts = audited.facts();
-    let case = Case { trials, facts: &facts, no_trials: &no_trials, beside: None };
+    let case = Case { trials, facts: &facts, no_trials: &audited.no_trials, beside: None };
     for &mode in modes {
         let judgement = exercise(case.name(name, mode), trials.get(name, Mode::Main));
         row.add(mode, trials.get(name, mode).cloned(), judgement);

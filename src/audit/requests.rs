@@ -68,7 +68,7 @@ fn ask(
     let python = asking.root.join("bin/python");
     let name = format!("requests_of_{}", asking.application.module.replace('.', "_"));
     let file = site.join(format!("{name}.py"));
-    let (modes, _) = audited.possible();
+    let modes = audited.possible();
     let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
     let mut trials = audited.trials.clone();
     let mut never = 0;

@@ -115,7 +115,7 @@ pub(super) struct Audited {
     pub(super) trials: Trials,
     unchecked: Trials,
     alone: Trials,
-    no_trials: BTreeMap<Mode, String>,
+    pub(super) no_trials: BTreeMap<Mode, String>,
     pub(super) notes: Vec<String>,
     pub(super) trouble: Vec<String>,
     cache: Option<Cache>,
@@ -141,10 +141,9 @@ impl Audited {
         }
     }
 
-    /// The modes it could be tried in, and why not in others.
-    pub(super) fn possible(&self) -> (Vec<Mode>, BTreeMap<Mode, String>) {
-        let possible = self.modes.iter().copied().filter(|mode| !self.no_trials.contains_key(mode));
-        (possible.collect(), self.no_trials.clone())
+    /// The modes it could be tried in.
+    pub(super) fn possible(&self) -> Vec<Mode> {
+        self.modes.iter().copied().filter(|mode| !self.no_trials.contains_key(mode)).collect()
     }
 
     /// What each extension module's file declares, by the module's name.

@@ -90,9 +90,8 @@ impl<'a> Suite<'a> {
         };
         let python = root.join("bin/python");
         let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
-        let (possible, _) = audited.possible();
         let (without_gil, modes): (Vec<Mode>, _) =
-            possible.into_iter().partition(|mode| mode.is_free_threaded());
+            audited.possible().into_iter().partition(|mode| mode.is_free_threaded());
         let mut trials = audited.trials.clone();
         let mut notes = Vec::new();
         if !without_gil.is_empty() {

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::eval::{AAPCS, Convention, Ending, Evaluator, SYSTEM_V, State, WINDOWS};
+use super::eval::{Convention, Ending, Evaluator, State};
 use super::hazards::hazards;
-use super::kind::{Architecture, Format};
 use super::library::Library;
 use super::memory::Image;
 use super::moduledef::{Definition, definition, exported};
@@ -83,7 +82,7 @@ impl Entry {
         let (mut distrusted, mut scanned) = (BTreeSet::new(), Scanned::default());
         for _ in 0..MOST_RUNS {
             let image = world.root();
-            let evaluator = Evaluator::new(world, convention(&image), target, distrusted.clone());
+            let evaluator = Evaluator::new(world, Convention::of(image.kind), target, distrusted.clone());
             if world.single_phase_only() && !self.export {
                 evaluator.relax();
             }
@@ -180,13 +179,5 @@ impl Entry {
             hazards: Vec::new(),
             doubts: doubt.into_iter().collect(),
         }
-    }
-}
-
-fn convention(image: &Image) -> &'static Convention {
-    match (image.kind.architecture, image.kind.format) {
-        (Architecture::X86_64 | Architecture::Other(_), Format::Elf | Format::MachO) => &SYSTEM_V,
-        (Architecture::X86_64 | Architecture::Other(_), Format::Pe) => &WINDOWS,
-        (Architecture::Aarch64, Format::Elf | Format::MachO | Format::Pe) => &AAPCS,
     }
 }

@@ -129,6 +129,14 @@ impl Image {
         self.bytes(address, &mut bytes).then_some(u16::from_le_bytes(bytes))
     }
 
+    /// Code bytes at an address, as many as there are.
+    pub(super) fn code(&self, address: u64, buffer: &mut [u8]) -> usize {
+        let Some(segment) = self.segment(address).filter(|segment| segment.executable) else { return 0 };
+        let left = usize::try_from(segment.address + segment.size - address).unwrap_or(usize::MAX);
+        let length = left.min(buffer.len());
+        if self.bytes(address, &mut buffer[..length]) { length } else { 0 }
+    }
+
     pub(super) fn u32(&self, address: u64) -> Option<u32> {
         let mut bytes = [0; 4];
         self.bytes(address, &mut bytes).then_some(u32::from_le_bytes(bytes))

@@ -45,10 +45,7 @@ pub(super) fn check(evaluator: &Evaluator<'_>, found: &Found, scanned: &mut Scan
             (What::Slot, Usage::Store | Usage::Take | Usage::Pass) => {
                 return Safety::Unsafe(format!("code at {:#x} may change its slots", reference.from));
             }
-            (What::Field, Usage::Load | Usage::Store | Usage::Take) => {
-                return Safety::Unsafe(format!("code at {:#x} may change its definition", reference.from));
-            }
-            (What::Definition, Usage::Take) => {
+            (What::Field, Usage::Load | Usage::Store | Usage::Take) | (What::Definition, Usage::Take) => {
                 return Safety::Unsafe(format!("code at {:#x} may change its definition", reference.from));
             }
             (What::Definition, Usage::Load | Usage::Store | Usage::Pass) | (What::Word, Usage::Load) => {}

@@ -185,10 +185,7 @@ impl<'l> World<'l> {
     /// Code bytes at an address, as many as there are.
     pub(super) fn code(&self, address: u64, buffer: &mut [u8]) -> usize {
         let Some((image, local)) = self.image(address) else { return 0 };
-        let Some(segment) = image.segment(local).filter(|segment| segment.executable) else { return 0 };
-        let left = usize::try_from(segment.address + segment.size - local).unwrap_or(usize::MAX);
-        let length = left.min(buffer.len());
-        if image.bytes(local, &mut buffer[..length]) { length } else { 0 }
+        image.code(local, buffer)
     }
 
     /// Finds a symbol in the libraries that come with the module.

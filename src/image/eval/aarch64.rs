@@ -28,24 +28,35 @@ pub(in crate::image) fn step(bus: &dyn Bus, state: &mut State) -> Step {
 }
 
 /// One instruction and where it lies.
-pub(super) struct Word {
-    pub(super) code: u32,
-    pub(super) at: u64,
+#[derive(Clone, Copy)]
+pub(in crate::image) struct Word {
+    pub(in crate::image) code: u32,
+    pub(in crate::image) at: u64,
 }
 
 impl Word {
-    pub(super) fn bits(&self, low: u32, count: u32) -> u32 {
+    pub(in crate::image) fn bits(&self, low: u32, count: u32) -> u32 {
         self.code >> low & ((1 << count) - 1)
     }
 
-    pub(super) fn signed(&self, low: u32, count: u32) -> u64 {
+    pub(in crate::image) fn signed(&self, low: u32, count: u32) -> u64 {
         let unused = 64 - count;
         ((u64::from(self.bits(low, count)) << unused).cast_signed() >> unused).cast_unsigned()
     }
 
     /// Number of the register named at this bit.
-    pub(super) fn register(&self, low: u32) -> usize {
+    pub(in crate::image) fn register(&self, low: u32) -> usize {
         self.bits(low, 5) as usize
+    }
+
+    /// What `ADR` and `ADRP` compute.
+    pub(in crate::image) fn address(&self) -> u64 {
+        let offset = self.signed(5, 19) << 2 | u64::from(self.bits(29, 2));
+        if self.bits(31, 1) == 1 {
+            (self.at & !0xfff).wrapping_add(offset << 12)
+        } else {
+            self.at.wrapping_add(offset)
+        }
     }
 
     /// The general register named at this bit, with 31 for zero.
@@ -73,14 +84,8 @@ impl Word {
         let width = self.width();
         match self.bits(23, 3) {
             0b000 | 0b001 => {
-                let offset = self.signed(5, 19) << 2 | u64::from(self.bits(29, 2));
-                let value = if self.bits(31, 1) == 1 {
-                    (self.at & !0xfff).wrapping_add(offset << 12)
-                } else {
-                    self.at.wrapping_add(offset)
-                };
                 if self.register(0) != STACK_POINTER {
-                    state.registers[self.register(0)] = Value::Known(value);
+                    state.registers[self.register(0)] = Value::Known(self.address());
                 }
             }
             0b010 => {

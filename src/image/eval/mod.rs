@@ -1,5 +1,5 @@
 //! Interprets an init function on every path that the file leaves open.
-mod aarch64;
+pub(super) mod aarch64;
 mod aarch64_memory;
 mod circle;
 mod evaluator;
@@ -14,5 +14,5 @@ mod x86;
 
 pub(super) use evaluator::{Ending, Evaluator, WORD};
 pub(super) use imports::never_returns;
-pub(super) use processor::{AAPCS, Bus, Convention, SYSTEM_V, THREAD, WINDOWS};
+pub(super) use processor::{Bus, Convention, THREAD};
 pub(super) use state::State;

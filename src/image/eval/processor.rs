@@ -2,6 +2,7 @@
 
 use super::state::{Condition, State};
 use super::value::Value;
+use crate::image::kind::{Architecture, Format, Kind};
 
 /// Memory as the interpreted code sees it.
 pub(in crate::image) trait Bus {
@@ -42,8 +43,19 @@ pub(in crate::image) struct Convention {
     pub(in crate::image) step: fn(&dyn Bus, &mut State) -> Step,
 }
 
+impl Convention {
+    /// That of a file's platform.
+    pub(in crate::image) fn of(kind: Kind) -> &'static Self {
+        match (kind.architecture, kind.format) {
+            (Architecture::X86_64 | Architecture::Other(_), Format::Elf | Format::MachO) => &SYSTEM_V,
+            (Architecture::X86_64 | Architecture::Other(_), Format::Pe) => &WINDOWS,
+            (Architecture::Aarch64, Format::Elf | Format::MachO | Format::Pe) => &AAPCS,
+        }
+    }
+}
+
 /// Linux and macOS on x86-64.
-pub(in crate::image) const SYSTEM_V: Convention = Convention {
+const SYSTEM_V: Convention = Convention {
     arguments: &[7, 6, 2, 1, 8, 9],
     result: 0,
     stack_pointer: 4,
@@ -53,7 +65,7 @@ pub(in crate::image) const SYSTEM_V: Convention = Convention {
 };
 
 /// Windows on x86-64.
-pub(in crate::image) const WINDOWS: Convention = Convention {
+const WINDOWS: Convention = Convention {
     arguments: &[1, 2, 8, 9],
     result: 0,
     stack_pointer: 4,
@@ -63,7 +75,7 @@ pub(in crate::image) const WINDOWS: Convention = Convention {
 };
 
 /// All of AArch64.
-pub(in crate::image) const AAPCS: Convention = Convention {
+const AAPCS: Convention = Convention {
     arguments: &[0, 1, 2, 3, 4, 5, 6, 7],
     result: 0,
     stack_pointer: 31,

@@ -4,18 +4,15 @@
 use std::ops::Range;
 
 use super::super::memory::Image;
-use super::follow::Follow;
 use super::instruction::{Flow, Sum, Target};
 use super::scan::{CHUNK, Reference, Scan, Usage};
-use super::words::{self, CONVENTION};
+use super::words;
 
 /// How far what follows an `ADRP` may lead: the low twelve bits added, and as much again from an anchor (GCC's
 /// `TARGET_MAX_ANCHOR_OFFSET`).
 const REACH: u64 = 0x2000;
 /// How far it may lead back: an anchor among data, and an offset that is not scaled.
 const BACK: u64 = 0x1000;
-/// Instructions that are looked at in all of a file; what is not looked at may do anything.
-const PATIENCE: usize = 1 << 20;
 /// Sums that make up an address: its page, an anchor there, the place itself. What is added more often walks along a table.
 const SUMS: u8 = 3;
 
@@ -49,7 +46,7 @@ impl Scan<'_> {
                 self.note(Reference { from: at, to: address, size: 1, usage: Usage::Take }, register);
             }
             self.follow(Held { at: at.wrapping_add(4), register, address, sums: 0, as_it_lies: false });
-            if self.looked_at >= PATIENCE {
+            if self.patience == 0 {
                 let anything = |to| vec![Reference { from: at, to, size: 1, usage: Usage::Take }];
                 self.found.extend(self.ranges.iter().filter(near).map(|range| anything(range.start)));
             }
@@ -60,11 +57,11 @@ impl Scan<'_> {
         let mut waiting = vec![from];
         while let Some(held) = waiting.pop() {
             let mut here = Some(held);
-            while let Some(held) = here.filter(|_| self.looked_at < PATIENCE) {
+            while let Some(held) = here.filter(|_| self.patience > 0) {
                 if !self.seen.insert(held) {
                     break;
                 }
-                self.looked_at += 1;
+                self.patience -= 1;
                 here = self.step(held, &mut waiting);
             }
         }
@@ -97,7 +94,7 @@ impl Scan<'_> {
             }
         }
         let gone = match instruction.flow {
-            Flow::Call(_) => CONVENTION.volatile,
+            Flow::Call(_) => self.convention.volatile,
             _ => instruction.writes,
         };
         let is_replaced =
@@ -127,13 +124,7 @@ impl Scan<'_> {
         let image = self.image;
         let decode = |at| Some(words::decode(image.u32(at)?, at, &|target| stub(image, target)));
         let usage = match reference.usage {
-            Usage::Take => {
-                let follow = Follow::new(&decode, CONVENTION, &self.returning).leaving_distances();
-                let left = PATIENCE.saturating_sub(self.looked_at);
-                let fate = follow.at_most(left).fate(reference.from.wrapping_add(4), register);
-                self.stored(reference.to, &fate);
-                fate.usage
-            }
+            Usage::Take => self.taken(&decode, reference.from.wrapping_add(4), register, reference.to),
             usage @ (Usage::Load | Usage::Store | Usage::Pass) => usage,
         };
         self.found.push(vec![Reference { usage, ..reference }]);

@@ -8,8 +8,8 @@ use super::super::numbers::{NumberMap, NumberSet};
 use super::instruction::{Access, Convention, Flow, Instruction, Sum, Target};
 use super::scan::Usage;
 
-/// Instructions that are looked at before the answer is that anything may come of it.
-const PATIENCE: usize = 2000;
+/// Instructions that are looked at for one address before the answer is that anything may come of it.
+pub(super) const PATIENCE: usize = 2000;
 /// Instructions of a function that are looked at for an end.
 const LONGEST: usize = 200;
 /// Calls that are followed into each other.
@@ -17,13 +17,14 @@ const DEEPEST: usize = 3;
 
 /// Follows an address through code that `decode` reads.
 pub(super) struct Follow<'a> {
-    decode: &'a dyn Fn(u64) -> Option<Instruction>,
-    convention: Convention,
+    pub(super) decode: &'a dyn Fn(u64) -> Option<Instruction>,
+    pub(super) convention: Convention,
     /// Whether somebody else looks at what is at a constant distance from the address, in this function.
-    beside: bool,
-    patience: usize,
+    pub(super) beside: bool,
+    /// Instructions that may be looked at.
+    pub(super) patience: usize,
     /// Whether functions return, as far as that was looked at.
-    returning: &'a RefCell<NumberMap<bool>>,
+    pub(super) returning: &'a RefCell<NumberMap<bool>>,
 }
 
 /// What becomes of an address.
@@ -44,25 +45,7 @@ pub(super) struct Store {
     pub(super) size: u8,
 }
 
-impl<'a> Follow<'a> {
-    pub(super) fn new(
-        decode: &'a dyn Fn(u64) -> Option<Instruction>,
-        convention: Convention,
-        returning: &'a RefCell<NumberMap<bool>>,
-    ) -> Self {
-        Self { decode, convention, beside: false, patience: PATIENCE, returning }
-    }
-
-    /// Leaves it to the caller to look at what this function does at a constant distance from the address.
-    pub(super) fn leaving_distances(self) -> Self {
-        Self { beside: true, ..self }
-    }
-
-    /// Looks at no more instructions than these.
-    pub(super) fn at_most(self, instructions: usize) -> Self {
-        Self { patience: self.patience.min(instructions), ..self }
-    }
-
+impl Follow<'_> {
     /// What becomes of the address that this register holds from here on.
     pub(super) fn fate(self, at: u64, register: u8) -> Fate {
         let patience = self.patience;
@@ -231,7 +214,8 @@ mod tests {
     /// What becomes of register 1 in this code.
     fn fate(code: &[Instruction]) -> Fate {
         let decode = |at: u64| code.get(at as usize).copied();
-        Follow::new(&decode, CONVENTION, &RefCell::default()).fate(0, 1)
+        let (decode, returning) = (&decode, &RefCell::default());
+        Follow { decode, convention: CONVENTION, beside: false, patience: PATIENCE, returning }.fate(0, 1)
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What following an address needs to know of one instruction, whatever the processor.
 
-use super::super::eval::never_returns;
+use super::super::eval::{self, never_returns};
+use super::super::kind::{Architecture, Format, Kind};
 
 /// One instruction. Registers are general ones by number; a set of them has a bit for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +81,27 @@ pub(super) struct Convention {
     pub(super) volatile_within: u32,
     /// That of the result.
     pub(super) result: u32,
+}
+
+impl Convention {
+    /// That of a file's platform.
+    pub(super) fn of(kind: Kind) -> Self {
+        let set = |registers: &[usize]| registers.iter().fold(0, |all, register| all | 1 << register);
+        let platform = eval::Convention::of(kind);
+        let (arguments, volatile) = (set(platform.arguments), set(platform.volatile));
+        let plain = Self { arguments, volatile, volatile_within: volatile, result: 1 << platform.result };
+        match (kind.architecture, kind.format) {
+            // x8 leads to where a result is to be; x18 is the platform's.
+            (Architecture::Aarch64, _) => Self {
+                arguments: arguments | 1 << 8,
+                volatile: volatile | 1 << 18,
+                volatile_within: 1 << 30,
+                ..plain
+            },
+            (_, Format::Pe) => plain,
+            (_, Format::Elf | Format::MachO) => Self { volatile_within: plain.result, ..plain },
+        }
+    }
 }
 
 impl Target {

@@ -2,46 +2,20 @@
 
 use iced_x86::{
     Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+    UsedMemory,
 };
 
-use super::super::kind::Format;
 use super::super::memory::Image;
-use super::instruction::{Access, Convention, Flow, Instruction, Sum, Target};
-
-/// rdi, rsi, rdx, rcx, r8, r9 and what else a call may change: System V ABI, "Register Usage".
-const SYSTEM_V: Convention = Convention {
-    arguments: set(&[7, 6, 2, 1, 8, 9]),
-    volatile: set(&[0, 1, 2, 6, 7, 8, 9, 10, 11]),
-    volatile_within: set(&[0]),
-    result: 1,
-};
-/// rcx, rdx, r8, r9: "x64 calling convention" of Microsoft.
-const MICROSOFT: Convention = Convention {
-    arguments: set(&[1, 2, 8, 9]),
-    volatile: set(&[0, 1, 2, 8, 9, 10, 11]),
-    volatile_within: set(&[0, 1, 2, 8, 9, 10, 11]),
-    result: 1,
-};
-
-const fn set(registers: &[u8]) -> u32 {
-    let (mut all, mut index) = (0, 0);
-    while index < registers.len() {
-        all |= 1 << registers[index];
-        index += 1;
-    }
-    all
-}
-
-pub(super) fn convention(format: Format) -> Convention {
-    match format {
-        Format::Pe => MICROSOFT,
-        Format::Elf | Format::MachO => SYSTEM_V,
-    }
-}
+use super::instruction::{Access, Flow, Instruction, Sum, Target};
 
 /// The number of a general register, of any width.
 pub(super) fn number(register: Register) -> Option<u8> {
     register.is_gpr().then(|| register.full_register().number() as u8)
+}
+
+/// Whether memory is read, and nothing else.
+pub(super) fn is_read(memory: &UsedMemory) -> bool {
+    matches!(memory.access(), OpAccess::Read | OpAccess::CondRead)
 }
 
 /// Reads the instruction there; `None` where there is none.
@@ -60,7 +34,7 @@ pub(super) fn decode(image: &Image, at: u64, factory: &mut InstructionInfoFactor
     let mut instruction = plain;
     let mut places = 0;
     for memory in info.used_memory() {
-        let is_store = !matches!(memory.access(), OpAccess::Read | OpAccess::CondRead);
+        let is_store = !is_read(memory);
         // LEA computes another address.
         if let (Some(base), true) = (number(memory.base()), is_store && decoded.mnemonic() != Mnemonic::Lea)
             && memory.index() == Register::None
@@ -107,10 +81,7 @@ pub(super) fn decode(image: &Image, at: u64, factory: &mut InstructionInfoFactor
 
 fn one(image: &Image, at: u64) -> Option<iced_x86::Instruction> {
     let mut code = [0; 15];
-    let mut length = code.len();
-    while !image.bytes(at, &mut code[..length]) {
-        length = length.checked_sub(1).filter(|length| *length > 0)?;
-    }
+    let length = image.code(at, &mut code);
     let mut decoder = Decoder::with_ip(64, &code[..length], at, DecoderOptions::NONE);
     let decoded = decoder.decode();
     (!decoded.is_invalid()).then_some(decoded)

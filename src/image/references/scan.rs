@@ -9,8 +9,9 @@ use super::super::kind::Architecture;
 use super::super::memory::Image;
 use super::super::numbers::{Mix, NumberMap, NumberSet};
 use super::aarch64::Held;
-use super::follow::{Fate, Store};
+use super::follow::{self, Follow, Store};
 use super::hull::Hull;
+use super::instruction::{Convention, Instruction};
 
 /// One reference to a watched address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +52,9 @@ pub(super) const MARGIN: usize = 16;
 
 /// How far before a place an address may lie through which it is written; a path that cannot be taken leads farther.
 pub(in crate::image) const NEAR: u64 = 256;
+/// Instructions that are followed in all of a file, and where every page that code names is followed.
+const PATIENCE: usize = 1 << 18;
+const PATIENCE_WITH_PAGES: usize = 1 << 20;
 /// Ranges of data that are left out; a file's sections are fewer.
 const MOST_DATA: usize = 256;
 
@@ -78,7 +82,11 @@ impl Scanned {
                 image,
                 ranges: &unknown,
                 found: &mut self.found,
-                looked_at: 0,
+                patience: match image.kind.architecture {
+                    Architecture::X86_64 | Architecture::Other(_) => PATIENCE,
+                    Architecture::Aarch64 => PATIENCE_WITH_PAGES,
+                },
+                convention: Convention::of(image.kind),
                 returning: RefCell::default(),
                 seen: HashSet::default(),
             };
@@ -100,8 +108,9 @@ pub(super) struct Scan<'a> {
     pub(super) image: &'a Image,
     pub(super) ranges: &'a [Range<u64>],
     pub(super) found: &'a mut Vec<Vec<Reference>>,
-    /// Instructions that were followed.
-    pub(super) looked_at: usize,
+    /// Instructions that may still be followed; what is not may do anything.
+    pub(super) patience: usize,
+    pub(super) convention: Convention,
     /// Whether functions return, as far as that was looked at.
     pub(super) returning: RefCell<NumberMap<bool>>,
     pub(super) seen: HashSet<Held, BuildHasherDefault<Mix>>,
@@ -128,9 +137,24 @@ impl Scan<'_> {
         }
     }
 
-    /// Notes what is written at a distance from an address.
-    pub(super) fn stored(&mut self, address: u64, fate: &Fate) {
-        self.looked_at += fate.looked_at;
+    /// What becomes of an address that a register holds from here on; notes what is written at a distance from it.
+    pub(super) fn taken(
+        &mut self,
+        decode: &dyn Fn(u64) -> Option<Instruction>,
+        at: u64,
+        register: u8,
+        address: u64,
+    ) -> Usage {
+        let follow = Follow {
+            decode,
+            convention: self.convention,
+            // There every register is looked at by itself.
+            beside: self.image.kind.architecture == Architecture::Aarch64,
+            patience: follow::PATIENCE.min(self.patience),
+            returning: &self.returning,
+        };
+        let fate = follow.fate(at, register);
+        self.patience -= fate.looked_at;
         for Store { at, offset, size } in &fate.stores {
             let to = address.wrapping_add_signed(*offset);
             if offset.unsigned_abs() < NEAR && self.watched(to) {
@@ -138,6 +162,7 @@ impl Scan<'_> {
                 self.found.push(vec![Reference { from, to, size, usage }]);
             }
         }
+        fate.usage
     }
 
     pub(super) fn watched(&self, address: u64) -> bool {

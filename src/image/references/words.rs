@@ -3,18 +3,15 @@
 //! Facts: Arm Architecture Reference Manual, A64 base instructions, "Top-level encodings for A64"; Procedure Call Standard
 //! (AAPCS64), "General-purpose Registers".
 
-use super::instruction::{Access, Convention, Flow, Instruction, Sum, Target};
-
-/// x0 to x7 and x8; x0 to x18 and x30; x0.
-pub(super) const CONVENTION: Convention =
-    Convention { arguments: 0x1ff, volatile: 0x4007_ffff, volatile_within: 1 << 30, result: 1 };
+use super::super::eval::aarch64::Word;
+use super::instruction::{Access, Flow, Instruction, Sum, Target};
 
 /// The register that is the stack pointer or zero.
 const NONE: u8 = 31;
 
 /// Reads an instruction. `import` tells stubs from other code.
 pub(super) fn decode(word: u32, at: u64, import: &dyn Fn(u64) -> Option<Target>) -> Instruction {
-    let word = Word { word, at };
+    let word = Reading(Word { code: word, at });
     let instruction = match word.bits(25, 4) {
         0b1000 | 0b1001 => word.immediate(),
         0b1010 | 0b1011 => word.control(import),
@@ -29,13 +26,8 @@ pub(super) fn decode(word: u32, at: u64, import: &dyn Fn(u64) -> Option<Target>)
 
 /// The page or address that `ADRP` and `ADR` put into a register.
 pub(super) fn page(word: u32, at: u64) -> Option<(u8, u64)> {
-    let word = Word { word, at };
-    (word.bits(24, 5) == 0b10000).then(|| {
-        let offset = word.signed(5, 19) << 2 | i64::from(word.bits(29, 2));
-        let is_page = word.bits(31, 1) == 1;
-        let (base, offset) = if is_page { (at & !0xfff, offset << 12) } else { (at, offset) };
-        (word.register(0), base.wrapping_add_signed(offset))
-    })
+    let word = Word { code: word, at };
+    (word.bits(24, 5) == 0b10000).then(|| (word.register(0) as u8, word.address()))
 }
 
 /// Whether an instruction makes a function's frame: it stores registers that the function must save first below the
@@ -50,35 +42,32 @@ pub(super) fn makes_frame(word: u32) -> bool {
     base == 31 && (pair || single || frame_record)
 }
 
-#[derive(Clone, Copy)]
-struct Word {
-    word: u32,
-    at: u64,
-}
+/// One instruction.
+struct Reading(Word);
 
-impl Word {
-    fn bits(self, low: u32, count: u32) -> u32 {
-        self.word >> low & ((1 << count) - 1)
+impl Reading {
+    fn bits(&self, low: u32, count: u32) -> u32 {
+        self.0.bits(low, count)
     }
 
-    fn signed(self, low: u32, count: u32) -> i64 {
-        i64::from(self.bits(low, count)) << (64 - count) >> (64 - count)
+    fn signed(&self, low: u32, count: u32) -> i64 {
+        self.0.signed(low, count).cast_signed()
     }
 
-    fn register(self, low: u32) -> u8 {
-        self.bits(low, 5) as u8
+    fn register(&self, low: u32) -> u8 {
+        self.0.register(low) as u8
     }
 
     /// The set of the registers named at these bits.
-    fn set(self, lows: &[u32]) -> u32 {
+    fn set(&self, lows: &[u32]) -> u32 {
         lows.iter().map(|low| one(self.register(*low))).fold(0, |all, one| all | one)
     }
 
-    fn immediate(self) -> Instruction {
+    fn immediate(&self) -> Instruction {
         let (to, from) = (self.register(0), self.register(5));
         let plain = Instruction { writes: self.set(&[0]), ..Instruction::default() };
         match self.bits(23, 3) {
-            0b000 | 0b001 => Instruction { address: page(self.word, self.at), ..plain },
+            0b000 | 0b001 => Instruction { address: Some((to, self.0.address())), ..plain },
             0b010 if to == NONE || from == NONE => plain,
             0b010 if self.bits(31, 1) == 1 && self.bits(29, 1) == 0 => {
                 let by = i64::from(self.bits(10, 12)) << if self.bits(22, 1) == 1 { 12 } else { 0 };
@@ -91,8 +80,8 @@ impl Word {
         }
     }
 
-    fn control(self, import: &dyn Fn(u64) -> Option<Target>) -> Instruction {
-        let there = |low, count| self.at.wrapping_add_signed(self.signed(low, count) << 2);
+    fn control(&self, import: &dyn Fn(u64) -> Option<Target>) -> Instruction {
+        let there = |low, count| self.0.at.wrapping_add_signed(self.signed(low, count) << 2);
         let target = |address| import(address).unwrap_or(Target::Code(address));
         let flow = match (self.bits(26, 6), self.bits(24, 8)) {
             (0b000101, _) => Flow::Jump(target(there(0, 26))),
@@ -116,7 +105,7 @@ impl Word {
         Instruction { flow, ..Instruction::default() }
     }
 
-    fn registers(self) -> Instruction {
+    fn registers(&self) -> Instruction {
         // Conditional compares, RMIF and SETF: all that they write is flags.
         if self.bits(21, 8) == 0b1101_0010 || self.bits(21, 8) == 0b1101_0000 && self.bits(10, 6) != 0 {
             return Instruction::default();
@@ -126,7 +115,7 @@ impl Word {
             return Instruction::default();
         }
         // MOV of a register: ORR with zero, not shifted.
-        if self.word & 0xffe0_ffe0 == 0xaa00_03e0 && self.register(0) != NONE && self.register(16) != NONE {
+        if self.0.code & 0xffe0_ffe0 == 0xaa00_03e0 && self.register(0) != NONE && self.register(16) != NONE {
             let sum = Sum { to: self.register(0), from: self.register(16), by: 0 };
             return Instruction { sum: Some(sum), ..Instruction::default() };
         }
@@ -136,14 +125,14 @@ impl Word {
     }
 
     /// Registers whose values a word of the vector group takes: `FMOV`, `SCVTF`, `DUP`, `INS`.
-    fn moved_to_vectors(self) -> u32 {
+    fn moved_to_vectors(&self) -> u32 {
         let scalar =
-            self.word & 0x5f20_fc00 == 0x1e20_0000 && matches!(self.bits(16, 3), 0b010 | 0b011 | 0b111);
-        let vector = self.word & 0xbfe0_fc00 == 0x0e00_0c00 || self.word & 0xffe0_fc00 == 0x4e00_1c00;
+            self.0.code & 0x5f20_fc00 == 0x1e20_0000 && matches!(self.bits(16, 3), 0b010 | 0b011 | 0b111);
+        let vector = self.0.code & 0xbfe0_fc00 == 0x0e00_0c00 || self.0.code & 0xffe0_fc00 == 0x4e00_1c00;
         if scalar || vector { self.set(&[5]) } else { 0 }
     }
 
-    fn memory(self) -> Instruction {
+    fn memory(&self) -> Instruction {
         let is_vector = self.bits(26, 1) == 1;
         let general = |lows: &[u32]| if is_vector { 0 } else { self.set(lows) };
         let base = self.register(5);
@@ -156,10 +145,10 @@ impl Word {
             writes: if is_store { 0 } else { values },
             ..Instruction::default()
         };
-        if self.word & 0x3b00_0000 == 0x1800_0000 {
+        if self.0.code & 0x3b00_0000 == 0x1800_0000 {
             return Instruction { writes: general(&[0]), ..Instruction::default() };
         }
-        if self.word & 0x3a00_0000 == 0x2800_0000 {
+        if self.0.code & 0x3a00_0000 == 0x2800_0000 {
             let size: u8 = match (is_vector, self.bits(30, 2)) {
                 (true, size) => 4 << size.min(2),
                 (false, 0b10) => 8,
@@ -172,10 +161,10 @@ impl Word {
         }
         // Two bits tell loads from stores, but for vectors of 128 bits.
         let is_store = self.bits(22, 2) == 0 || is_vector && self.bits(22, 1) == 0;
-        if self.word & 0x3b00_0000 == 0x3900_0000 {
+        if self.0.code & 0x3b00_0000 == 0x3900_0000 {
             return moved(is_store, general(&[0]), [i64::from(self.bits(10, 12)) * i64::from(size); 2], size);
         }
-        if self.word & 0x3b00_0000 == 0x3800_0000 {
+        if self.0.code & 0x3b00_0000 == 0x3800_0000 {
             let by = self.signed(12, 9);
             return match (self.bits(21, 1), self.bits(10, 2)) {
                 (0, 0b00 | 0b10) => moved(is_store, general(&[0]), [by; 2], size),
@@ -196,18 +185,18 @@ impl Word {
                 },
             };
         }
-        if self.word & 0x3f00_0000 == 0x0800_0000 {
+        if self.0.code & 0x3f00_0000 == 0x0800_0000 {
             // Exclusive and ordered ones; compare and swap.
             let is_store = self.bits(22, 1) == 0 || self.bits(21, 1) == 1 && self.bits(23, 1) == 1;
             let plain = moved(is_store, self.set(&[0]), [0; 2], 16);
             return Instruction { gives: if is_store { self.set(&[0, 10, 16]) } else { 0 }, ..plain };
         }
         // Ordered ones at an offset that is not scaled: STLUR, LDAPUR.
-        if self.word & 0x3f20_0c00 == 0x1900_0000 {
+        if self.0.code & 0x3f20_0c00 == 0x1900_0000 {
             return moved(is_store, general(&[0]), [self.signed(12, 9); 2], size);
         }
         // Several vectors at once, after which the base may move on; and what has no name here.
-        let is_several = self.word & 0xbe00_0000 == 0x0c00_0000;
+        let is_several = self.0.code & 0xbe00_0000 == 0x0c00_0000;
         Instruction {
             access: access([0; 2], if is_several { 64 } else { 16 }, self.bits(22, 1) == 0),
             gives: if is_several && self.bits(23, 1) == 1 { self.set(&[5]) } else { 0 },
@@ -216,7 +205,7 @@ impl Word {
     }
 
     /// The base moves on with an access.
-    fn moving_on(self, instruction: Instruction, by: i64) -> Instruction {
+    fn moving_on(&self, instruction: Instruction, by: i64) -> Instruction {
         let base = self.register(5);
         if base == NONE {
             return instruction;

@@ -2,15 +2,12 @@
 
 use std::cell::RefCell;
 
-use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, Mnemonic, OpAccess};
+use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, Mnemonic};
 
-use super::follow::Follow;
 use super::hull::{BLOCK, Halves, Hull, sums_refer};
 use super::operands;
 use super::scan::{CHUNK, Reference, Scan, Usage};
 
-/// Instructions that are looked at in all of a file; what is not looked at may do anything.
-const PATIENCE: usize = 1 << 18;
 /// Bytes of an instruction, and of it before a displacement.
 const LONGEST: usize = 15;
 const MOST_BEFORE: usize = 11;
@@ -75,9 +72,7 @@ impl Scan<'_> {
         for before in 1..=MOST_BEFORE {
             let from = displacement.wrapping_sub(before as u64);
             let code = &mut around[MOST_BEFORE - before..][..LONGEST];
-            // Where a segment ends there are fewer.
-            let mut there = |length: &usize| is_all_there || self.image.bytes(from, &mut code[..*length]);
-            let Some(length) = (1..=LONGEST).rev().find(&mut there) else { continue };
+            let length = if is_all_there { LONGEST } else { self.image.code(from, code) };
             let mut decoder = Decoder::with_ip(64, &code[..length], from, DecoderOptions::NONE);
             let instruction = decoder.decode();
             let offsets = decoder.get_constant_offsets(&instruction);
@@ -101,27 +96,16 @@ impl Scan<'_> {
     fn reference(&mut self, instruction: &iced_x86::Instruction, to: u64) -> Reference {
         let from = instruction.ip();
         if instruction.mnemonic() == Mnemonic::Lea {
+            let (image, factory) = (self.image, RefCell::new(InstructionInfoFactory::new()));
+            let decode = |at| operands::decode(image, at, &mut factory.borrow_mut());
             let register = operands::number(instruction.op0_register());
-            let usage =
-                register.map_or(Usage::Take, |register| self.taken(instruction.next_ip(), register, to));
+            let usage = register
+                .map_or(Usage::Take, |register| self.taken(&decode, instruction.next_ip(), register, to));
             return Reference { from, to, size: 1, usage };
         }
-        let mut factory = InstructionInfoFactory::new();
-        let memory = factory.info(instruction).used_memory().to_vec();
         let reads =
-            memory.iter().all(|memory| matches!(memory.access(), OpAccess::Read | OpAccess::CondRead));
+            InstructionInfoFactory::new().info(instruction).used_memory().iter().all(operands::is_read);
         let usage = if reads { Usage::Load } else { Usage::Store };
         Reference { from, to, size: instruction.memory_size().size() as u64, usage }
-    }
-
-    /// What becomes of an address in a register.
-    fn taken(&mut self, at: u64, register: u8, address: u64) -> Usage {
-        let image = self.image;
-        let factory = RefCell::new(InstructionInfoFactory::new());
-        let decode = |at| operands::decode(image, at, &mut factory.borrow_mut());
-        let follow = Follow::new(&decode, operands::convention(image.kind.format), &self.returning);
-        let fate = follow.at_most(PATIENCE.saturating_sub(self.looked_at)).fate(at, register);
-        self.stored(address, &fate);
-        fate.usage
     }
 }

@@ -57,8 +57,8 @@ fn limit(resource: Resource, most: u64) {
     }
 }
 
-/// Processes and threads of this user, counted once (`/proc/PID/stat`, twentieth field).
-fn tasks() -> u64 {
+/// Processes and threads of this user, counted once in a zygote and all that it forks (`/proc/PID/stat`, twentieth field).
+pub(super) fn tasks() -> u64 {
     static COUNTED: OnceLock<u64> = OnceLock::new();
     *COUNTED.get_or_init(|| {
         // SAFETY: reads a number of our own process.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 
 use super::steps::free_threaded;
 use super::{definition, record};
@@ -13,6 +14,72 @@ const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("obse
     Ok(source) => source,
     Err(_) => panic!("observe.py holds a NUL"),
 };
+
+/// The same, compiled and marshalled: every interpreter runs it, and compiling takes longer than all else it does.
+static COMPILED: OnceLock<Vec<u8>> = OnceLock::new();
+
+/// Compiles `observe.py` for this process and all that it forks. Where that fails, each interpreter does.
+///
+/// # Safety
+/// The thread holds the GIL.
+pub(super) unsafe fn prepare() {
+    // SAFETY: the caller's promise.
+    if let Ok(bytes) = unsafe { compile().and_then(|code| to_bytes(&code)) } {
+        drop(COMPILED.set(bytes));
+    }
+}
+
+/// # Safety
+/// The thread holds the GIL.
+unsafe fn compile() -> Result<Object, String> {
+    // SAFETY: strings that end with NUL.
+    unsafe {
+        let (source, name) = (SOURCE.as_ptr(), c"<wsgiaudit>".as_ptr());
+        Object::new(python::Py_CompileString(source, name, python::Py_file_input))
+            .ok_or_else(|| python::take_error())
+    }
+}
+
+/// # Safety
+/// The thread holds the GIL.
+unsafe fn to_bytes(code: &Object) -> Result<Vec<u8>, String> {
+    // SAFETY: the bytes are copied while their object lives.
+    unsafe {
+        let bytes = marshal(c"dumps", code)?;
+        let (start, size) = (python::PyBytes_AsString(bytes.as_ptr()), python::PyBytes_Size(bytes.as_ptr()));
+        let size = usize::try_from(size).ok().filter(|_| !start.is_null());
+        let size = size.ok_or_else(|| python::take_error())?;
+        Ok(std::slice::from_raw_parts(start.cast::<u8>(), size).to_vec())
+    }
+}
+
+/// # Safety
+/// The thread holds the GIL.
+unsafe fn from_bytes(bytes: &[u8]) -> Result<Object, String> {
+    // SAFETY: the bytes live while they are copied.
+    unsafe {
+        let size = isize::try_from(bytes.len()).unwrap_or(0);
+        let bytes = Object::new(python::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), size));
+        marshal(c"loads", &bytes.ok_or_else(|| python::take_error())?)
+    }
+}
+
+/// Calls a function of the built-in module `marshal`.
+///
+/// # Safety
+/// The thread holds the GIL.
+unsafe fn marshal(function: &CStr, argument: &Object) -> Result<Object, String> {
+    // SAFETY: each reference is checked before use.
+    unsafe {
+        let module = Object::new(python::PyImport_ImportModule(c"marshal".as_ptr()));
+        let module = module.ok_or_else(|| python::take_error())?;
+        let function = Object::new(python::PyObject_GetAttrString(module.as_ptr(), function.as_ptr()));
+        let function = function.ok_or_else(|| python::take_error())?;
+        let argument = argument.as_ptr();
+        Object::new(python::PyObject_CallFunctionObjArgs(function.as_ptr(), argument, null_mut::<PyObject>()))
+            .ok_or_else(|| python::take_error())
+    }
+}
 
 thread_local! {
     /// Name of the interpreter that this thread runs. Each has a thread of its own.
@@ -53,12 +120,10 @@ impl Observer {
             ))
             .ok_or_else(|| python::take_error())?;
             python::PyDict_SetItemString(globals.as_ptr(), c"declared".as_ptr(), declared.as_ptr());
-            let code = Object::new(python::Py_CompileString(
-                SOURCE.as_ptr(),
-                c"<wsgiaudit>".as_ptr(),
-                python::Py_file_input,
-            ))
-            .ok_or_else(|| python::take_error())?;
+            let code = match COMPILED.get() {
+                Some(bytes) => from_bytes(bytes)?,
+                None => compile()?,
+            };
             Object::new(python::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), globals.as_ptr()))
                 .ok_or_else(|| python::take_error())?;
             Ok(Self { globals })

@@ -1,6 +1,7 @@
 //! The parent's side of a fork: how the child ended, by when, and that nothing of it is left.
 
 use std::fs;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ pub(super) fn supervise(child: libc::pid_t, deadline: Option<Duration>, folder: 
 fn wait(child: libc::pid_t, deadline: Option<Duration>, folder: &Path) -> End {
     let started = Instant::now();
     let mut looked = started;
-    let mut pause = Duration::from_micros(100);
+    let end = watch_end(child);
     loop {
         if let Some(end) = ended(child, libc::WNOHANG) {
             return end;
@@ -39,9 +40,29 @@ fn wait(child: libc::pid_t, deadline: Option<Duration>, folder: &Path) -> End {
             }
             looked = Instant::now();
         }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(5));
+        pause(end.as_ref());
     }
+}
+
+/// A descriptor that can be read once the child has ended (`pidfd_open(2)`); `None` where the system has none.
+fn watch_end(child: libc::pid_t) -> Option<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    // SAFETY: a system call that makes a descriptor, which is ours alone.
+    unsafe {
+        let descriptor = libc::syscall(libc::SYS_pidfd_open, child, 0);
+        let descriptor = libc::c_int::try_from(descriptor).ok().filter(|descriptor| *descriptor >= 0)?;
+        Some(OwnedFd::from_raw_fd(descriptor))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// Waits for a moment: a short one, where the end would not be noticed.
+fn pause(end: Option<&OwnedFd>) {
+    let Some(end) = end else { return std::thread::sleep(Duration::from_millis(1)) };
+    let mut polled = libc::pollfd { fd: end.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one descriptor, which is open.
+    unsafe { libc::poll(&raw mut polled, 1, 10) };
 }
 
 /// How the child ended; `None` while it lives.

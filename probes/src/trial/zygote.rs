@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::child::Who;
 use super::supervise::supervise;
-use super::{child, record, shared_memory, steps, touched};
+use super::{child, limits, observe, record, shared_memory, steps, touched};
 use crate::protocol::{Command, End, Event, Interpreters, Order, Reply};
 use crate::python;
 
@@ -67,6 +67,10 @@ fn begin(socket: &str, log: &Path, sandbox: bool) -> std::io::Result<Zygote> {
             python::PyErr_Clear();
         }
     }
+    // What every trial would do anew.
+    limits::tasks();
+    // SAFETY: the caller holds the GIL.
+    unsafe { observe::prepare() };
     let mut zygote = Zygote { commands, replies, is_entered: false, shared_memory };
     zygote.reply(Reply::Ready { shared_memory })?;
     Ok(zygote)

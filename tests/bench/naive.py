@@ -2,8 +2,9 @@
 
     ENVIRONMENT/bin/python -I tests/bench/naive.py path/to/wsgiaudit ENVIRONMENT
 
-The naive way starts a python for each module and mode, as many at a time as the audit has trials, and makes
-one import in each; the audit makes three in each of the sub-interpreter modes, and asks more questions.
+The naive way starts a python for each module and mode and makes one import in each: one after the other, as a loop in
+a shell does, and as many at a time as the audit has trials. The audit makes three in each of the sub-interpreter modes,
+and asks more questions.
 Both find every file in the page cache: all are read once before the clock starts.
 
 Then the same audit again: of the same files, and each time after one distribution has changed, a small one that
@@ -69,9 +70,9 @@ def try_once(python, source):
     return "imported"
 
 
-def naive(python, names):
+def naive(python, names, at_a_time):
     counts = {}
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
         jobs = [pool.submit(try_once, python, source) for name in names for source in sources(name)]
         for done, job in enumerate(concurrent.futures.as_completed(jobs), 1):
             counts[job.result()] = counts.get(job.result(), 0) + 1
@@ -136,8 +137,10 @@ def main(wsgiaudit, environment):
         for distribution in CHANGED:
             with changed(distribution):
                 measure(f"{distribution} changed", lambda: audit(wsgiaudit, environment, cache))
-    measure("naive", lambda: naive(python, names))
-    print(f"audit / naive   {walls['audit'] / walls['naive']:.3f}")
+    for at_a_time in (1, JOBS):
+        way = f"naive, {at_a_time} at a time"
+        measure(way, lambda: naive(python, names, at_a_time))
+        print(f"audit / {way}   {walls['audit'] / walls[way]:.3f}")
     for way in ["again", *(f"{distribution} changed" for distribution in CHANGED)]:
         print(f"{way} / audit   {walls[way] / walls['audit']:.3f}")
 

@@ -12,6 +12,7 @@ mod application_groups;
 mod blockers;
 mod cache;
 mod cli;
+mod company;
 mod corpus;
 mod crashes;
 mod declarations;

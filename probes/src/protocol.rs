@@ -31,8 +31,8 @@ pub(crate) struct Order {
     pub(crate) place: Interpreters,
     /// Imported first, in the same interpreter.
     pub(crate) after: Vec<String>,
-    /// Dotted name to import.
-    pub(crate) subject: String,
+    /// Dotted names to import, each on trial. Of several, what one fails at stops no other.
+    pub(crate) subjects: Vec<String>,
     /// How long it may take, in milliseconds.
     pub(crate) deadline: u64,
     /// Threads of a storm.
@@ -111,6 +111,8 @@ pub(crate) enum Event {
     Confined,
     /// A step of the protocol begins in this interpreter.
     Step(String, Step),
+    /// It is this subject's turn to be imported, until the next one's or the next step.
+    Turn(String),
     /// The import of this name begins: the subject, a parent of it, or what goes before it.
     Importing(String),
     /// The import system is about to load a shared object.

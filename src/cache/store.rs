@@ -113,8 +113,8 @@ impl Cache {
         system.into_iter().chain([self.scratch.as_path()]).chain(self.prefix.as_deref())
     }
 
-    /// The answer that an earlier audit got to this question, if all that it touched is as it was.
-    pub fn find<T: DeserializeOwned>(&self, question: &impl Serialize) -> Option<T> {
+    /// The answer that an earlier audit got to this question, and what it touched, if all of that is as it was.
+    pub fn find<T: DeserializeOwned>(&self, question: &impl Serialize) -> Option<(T, Vec<String>)> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let name = name(question)?;
         if self.own.lock().ok()?.contains(&name) {
@@ -127,16 +127,21 @@ impl Cache {
         let is_valid = entry.base == self.base && entry.touched.iter().all(is_as_it_was);
         is_valid.then(|| {
             self.found.fetch_add(1, Ordering::Relaxed);
-            entry.answer
+            (entry.answer, entry.touched.into_keys().collect())
         })
     }
 
     /// Keeps an answer, and what led to it.
-    pub fn keep<T: Serialize>(&self, question: &impl Serialize, touched: &[String], answer: &T) {
+    pub fn keep<'t, T: Serialize>(
+        &self,
+        question: &impl Serialize,
+        touched: impl IntoIterator<Item = &'t String>,
+        answer: &T,
+    ) {
         let kept = || {
             let name = name(question)?;
             self.own.lock().ok()?.insert(name.clone());
-            let touched = touched.iter().map(|path| Some((path.clone(), self.content.of(path)?)));
+            let touched = touched.into_iter().map(|path| Some((path.clone(), self.content.of(path)?)));
             let entry = Entry { base: self.base.clone(), touched: touched.collect::<Option<_>>()?, answer };
             let text = serde_json::to_string(&entry).ok()?.replace(&quoted(&self.scratch), SCRATCH);
             self.write(&name, text.as_bytes())

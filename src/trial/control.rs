@@ -130,6 +130,7 @@ impl Control<'_, '_> {
         let events = self.before.iter().chain(&attempt.evidence.events).cloned().collect();
         let reading = read(Mode::Main, &Evidence { events, end: attempt.evidence.end }, &BTreeSet::new());
         self.trials.add(trial(subject, reading, attempt.left.clone()));
+        self.trials.add_touched(&subject.name, attempt.touched.iter().map(|(_, path)| path.clone()));
     }
 }
 

@@ -31,6 +31,8 @@ struct Question<'q> {
     place: Interpreters,
     after: &'q [&'q str],
     subject: &'q str,
+    /// Whether in the company of others, or by itself.
+    in_company: bool,
     options: &'q [&'q str],
     variables: &'q [(&'q str, &'q str)],
     storm: Storm,
@@ -63,12 +65,48 @@ impl<'a> Desk<'a> {
         if let Some(attempt) = self.known(&question) {
             return Ok(attempt);
         }
-        let attempt = self.run(place, after, subject)?;
+        let attempt = self.run(place, after, &[subject])?;
         self.remember(&question, &attempt);
         Ok(attempt)
     }
 
-    fn run(&mut self, place: Interpreters, after: &[&str], subject: &str) -> Result<Attempt, String> {
+    /// Has several subjects tried in one child.
+    ///
+    /// # Errors
+    /// In words, why there is no answer.
+    pub(super) fn attempt_in_company(
+        &mut self,
+        place: Interpreters,
+        subjects: &[&str],
+    ) -> Result<Attempt, String> {
+        self.run(place, &[], subjects)
+    }
+
+    /// What an earlier audit found of a subject in the company of others: an attempt, or that it has to be tried by
+    /// itself.
+    pub(super) fn known_in_company(&mut self, place: Interpreters, subject: &str) -> Option<Option<Attempt>> {
+        let question = Question { in_company: true, ..self.question(place, &[], subject) };
+        let ((attempt, shared_memory), _): ((Option<Attempt>, bool), _) =
+            self.setup.cache?.find(&question)?;
+        self.has_shared_memory &= shared_memory;
+        Some(attempt)
+    }
+
+    /// Keeps that for later audits.
+    pub(super) fn remember_in_company<'t>(
+        &self,
+        place: Interpreters,
+        subject: &str,
+        touched: impl IntoIterator<Item = &'t String>,
+        found: &Option<Attempt>,
+    ) {
+        let Some(cache) = self.setup.cache.filter(|_| !self.setup.stop.is_set()) else { return };
+        let question = Question { in_company: true, ..self.question(place, &[], subject) };
+        let shared_memory = self.worker.as_ref().is_some_and(Worker::has_shared_memory);
+        cache.keep(&question, touched, &(found, shared_memory));
+    }
+
+    fn run(&mut self, place: Interpreters, after: &[&str], subjects: &[&str]) -> Result<Attempt, String> {
         let mut why = String::new();
         for _ in 0..2 {
             let worker = match self.worker() {
@@ -78,7 +116,7 @@ impl<'a> Desk<'a> {
                     continue;
                 }
             };
-            match worker.attempt(place, after, subject) {
+            match worker.attempt(place, after, subjects) {
                 Ok(attempt) if attempt.evidence.end == Some(End::Signal(9)) => {
                     "killed by SIGKILL twice: by itself, by somebody else, or because memory ran out"
                         .clone_into(&mut why);
@@ -159,7 +197,7 @@ impl<'a> Desk<'a> {
         if !self.stands_inside() {
             return None;
         }
-        match self.worker.as_mut()?.attempt(Interpreters::Main, &[], subject) {
+        match self.worker.as_mut()?.attempt(Interpreters::Main, &[], &[subject]) {
             Ok(attempt) if attempt.evidence.end != Some(End::Signal(9)) => {
                 self.remember(&question, &attempt);
                 Some(attempt)
@@ -191,6 +229,7 @@ impl<'a> Desk<'a> {
             place,
             after,
             subject,
+            in_company: false,
             options: self.setup.options,
             variables: self.setup.variables,
             storm: self.setup.limits.storm,
@@ -198,9 +237,9 @@ impl<'a> Desk<'a> {
     }
 
     fn known(&mut self, question: &Question<'_>) -> Option<Attempt> {
-        let (attempt, shared_memory): (Attempt, bool) = self.setup.cache?.find(question)?;
+        let ((attempt, shared_memory), touched): ((Attempt, bool), _) = self.setup.cache?.find(question)?;
         self.has_shared_memory &= shared_memory;
-        Some(attempt)
+        Some(Attempt { touched: touched.into_iter().map(|path| (0, path)).collect(), ..attempt })
     }
 
     /// Keeps an answer for later audits: one that came of the subject, not of the machine's state.
@@ -214,7 +253,8 @@ impl<'a> Desk<'a> {
         let is_broken = attempt.evidence.events.iter().any(|event| matches!(event, Event::Broken(_)));
         if is_its_own && !is_broken && !self.setup.stop.is_set() {
             let shared_memory = self.worker.as_ref().is_some_and(Worker::has_shared_memory);
-            cache.keep(question, &attempt.touched, &(attempt, shared_memory));
+            let touched = attempt.touched.iter().map(|(_, path)| path);
+            cache.keep(question, touched, &(attempt, shared_memory));
         }
     }
 

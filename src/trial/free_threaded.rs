@@ -8,8 +8,7 @@ use super::control::trial_in;
 use super::desk::Desk;
 use super::protocol::{Event, Interpreters};
 use super::read::read;
-use super::schedule::{Listener, Subject, Trials, Trying, groups, in_parallel};
-use super::sub_interpreters;
+use super::schedule::{Listener, Subject, Trials, Trying, groups, in_parallel, in_sub_interpreters};
 use crate::model::{Mode, NotRun, Outcome, Place, Trial};
 
 /// What mod_wsgi sets `enable_gil` to under `WSGIFreeThreading On`.
@@ -36,9 +35,7 @@ pub fn run_free_threaded(
     let off = Trying { options: GIL_OFF, ..*trying };
     let groups = groups(subjects.iter());
     for place in [Interpreters::Storm, Interpreters::FreeThreadedGroup] {
-        trials.extend(in_parallel(&off, &[], &groups, |desk, group| {
-            sub_interpreters::run(desk, group, place, control, listener)
-        }));
+        trials.extend(in_sub_interpreters(&off, groups.clone(), place, control, listener));
     }
     let refusing = needs_gil(&Trying { options: GIL_ON, ..*trying }, subjects, control);
     trials.extend(refusing);
@@ -112,6 +109,7 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
             | Event::Failed { .. }
             | Event::Error { .. }
             | Event::Answered(_)
+            | Event::Turn(_)
             | Event::Touched(_)
             | Event::LeftInMain(_)
             | Event::NativeThreads(_)

@@ -1,6 +1,7 @@
 //! Trials: one child process for each, forked from a zygote, witnessed twice, judged by nobody here but
 //! [`read`](read::read), which turns what the witnesses say into an [`Outcome`](crate::model::Outcome).
 
+mod company;
 mod control;
 mod crash;
 mod desk;

@@ -50,6 +50,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::Answered(_)
+        | Event::Turn(_)
         | Event::Touched(_)
         | Event::LeftInMain(_)
         | Event::NativeThreads(_)
@@ -65,10 +66,16 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         if let Event::Kept { used: false, objects, .. } = event { Some(objects) } else { None }
     });
     let kept = kept.flatten().map(|object| kept_object(object, &loads)).collect();
-    let left_in_main =
-        told(evidence, |event| if let Event::LeftInMain(told) = event { Some(told) } else { None });
-    let native_threads =
-        told(evidence, |event| if let Event::NativeThreads(told) = event { Some(told) } else { None });
+    let left_in_main = evidence
+        .events
+        .iter()
+        .filter_map(|event| if let Event::LeftInMain(names) = event { Some(names) } else { None });
+    let left_in_main = left_in_main.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+    let native_threads = evidence
+        .events
+        .iter()
+        .filter_map(|event| if let Event::NativeThreads(names) = event { Some(names) } else { None });
+    let native_threads = native_threads.flatten().cloned().collect();
     let answers = told(evidence, |event| if let Event::Answered(told) = event { Some(told) } else { None });
     let is_confined = is_confined(evidence);
     Reading { outcome, importing, loads, kept, native_threads, left_in_main, answers, is_confined }
@@ -235,6 +242,7 @@ fn place(events: &[Event]) -> Place {
         | Event::Failed { .. }
         | Event::Error { .. }
         | Event::Answered(_)
+        | Event::Turn(_)
         | Event::Touched(_)
         | Event::LeftInMain(_)
         | Event::NativeThreads(_)
@@ -290,6 +298,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
             | Event::Importing(_)
             | Event::Error { .. }
             | Event::Answered(_)
+            | Event::Turn(_)
             | Event::Touched(_)
             | Event::LeftInMain(_)
             | Event::NativeThreads(_)

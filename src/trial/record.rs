@@ -9,15 +9,15 @@ use super::protocol::{Event, RECORD_HEAD, RECORD_SIZE};
 /// Bytes of a child's output that are kept as evidence.
 const PRINTED: u64 = 4096;
 
-/// Every event in a trial's record, in order, and apart from them what it read from disk. Stops at the first that is
-/// damaged; none where there is no record: the absence of an answer is itself an answer.
-pub(super) fn events(folder: &Path) -> (Vec<Event>, Vec<String>) {
+/// Every event in a trial's record, in order, and apart from them what it read from disk, each after so many events.
+/// Stops at the first that is damaged; none where there is no record: the absence of an answer is itself an answer.
+pub(super) fn events(folder: &Path) -> (Vec<Event>, Vec<(usize, String)>) {
     let bytes = read_record(&folder.join("record")).unwrap_or_default();
     let lines = bytes.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok());
     let (mut events, mut touched) = (Vec::new(), Vec::new());
     for event in lines {
         if let Event::Touched(path) = event {
-            touched.push(path);
+            touched.push((events.len(), path));
         } else {
             events.push(event);
         }

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::company::Candidate;
 use super::control;
 use super::desk::Desk;
 use super::library::Library;
@@ -42,6 +43,8 @@ impl Subject {
 pub struct Trials {
     all: BTreeMap<(String, Mode), Trial>,
     enables_gil: BTreeMap<String, bool>,
+    /// What the control read from disk, by subject.
+    touched: BTreeMap<String, Vec<String>>,
     without_shared_memory: bool,
 }
 
@@ -50,6 +53,22 @@ impl Trials {
     /// import failed on the way to one.
     pub fn get(&self, name: &str, mode: Mode) -> Option<&Trial> {
         self.all.get(&(name.to_owned(), mode))
+    }
+
+    /// The trial of this name with a shared GIL, and those of what it is behind, if they end in a module that refuses by
+    /// itself; else none.
+    fn refused_by_itself(&self, name: &str) -> Vec<&Trial> {
+        let mut way: Vec<&Trial> = self.get(name, Mode::SharedGil).into_iter().collect();
+        while let Some(Outcome::NotRun(NotRun::Behind(other))) = way.last().map(|trial| &trial.outcome) {
+            match self.get(other, Mode::SharedGil) {
+                Some(trial) if way.iter().all(|before| before.subject != trial.subject) => way.push(trial),
+                Some(_) | None => return Vec::new(),
+            }
+        }
+        let is_by_itself = way
+            .last()
+            .is_some_and(|trial| matches!(trial.outcome, Outcome::Refused { by: Refuser::Module, .. }));
+        if is_by_itself { way } else { Vec::new() }
     }
 
     /// All of one mode, by name.
@@ -72,6 +91,16 @@ impl Trials {
         self.enables_gil.insert(name.to_owned(), enables);
     }
 
+    /// What the control of this name read from disk: nothing where that was not asked for; `None` where it was not
+    /// imported by itself.
+    pub(super) fn touched(&self, name: &str) -> Option<&[String]> {
+        self.touched.get(name).map(Vec::as_slice)
+    }
+
+    pub(super) fn add_touched(&mut self, name: &str, touched: impl Iterator<Item = String>) {
+        self.touched.insert(name.to_owned(), touched.collect());
+    }
+
     pub(super) fn add(&mut self, trial: Trial) {
         self.all.insert((trial.subject.clone(), trial.mode), trial);
     }
@@ -80,6 +109,7 @@ impl Trials {
     pub fn extend(&mut self, other: Self) {
         self.all.extend(other.all);
         self.enables_gil.extend(other.enables_gil);
+        self.touched.extend(other.touched);
         self.without_shared_memory |= other.without_shared_memory;
     }
 }
@@ -151,16 +181,15 @@ pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: 
             Mode::SharedGil => Interpreters::SharedGil,
             Mode::OwnGil => Interpreters::OwnGil,
         };
-        let tried = in_parallel(trying, &[], &groups, |desk, group| {
-            sub_interpreters::run(desk, group, place, &trials, listener)
-        });
+        let tried = in_sub_interpreters(trying, groups.clone(), place, &trials, listener);
         trials.extend(tried);
     }
     trials
 }
 
 /// Tries again under an own GIL, with CPython's check overridden, what could declare its support for one and
-/// was refused, or needs something that was: evidence for its maintainers. It changes no verdict.
+/// was refused, or needs something that was: evidence for its maintainers. It changes no verdict. Where a module refuses
+/// by itself with a shared GIL too, which CPython does not check, that is the answer.
 pub fn run_unchecked(
     trying: &Trying<'_>,
     subjects: &[Subject],
@@ -176,8 +205,12 @@ pub fn run_unchecked(
                 )
             })
     };
-    let refused = subjects.iter().filter(is_refused).collect();
-    once_more(trying, refused, Interpreters::OwnGilUnchecked, trials, listener)
+    let way = |subject: &Subject| trials.refused_by_itself(&subject.name);
+    let (open, known): (Vec<_>, Vec<_>) =
+        subjects.iter().filter(is_refused).partition(|subject| way(subject).is_empty());
+    let mut unchecked: Trials = known.into_iter().flat_map(way).cloned().collect();
+    unchecked.extend(once_more(trying, open, Interpreters::OwnGilUnchecked, trials, listener));
+    unchecked
 }
 
 /// Tries by themselves, without their packages, the extension modules that their packages keep from being tried under
@@ -206,8 +239,30 @@ fn once_more(
     listener: &dyn Listener,
 ) -> Trials {
     listener.wanted_too(chosen.len());
-    in_parallel(trying, &[], &groups(chosen.into_iter()), |desk, group| {
-        sub_interpreters::run(desk, group, place, trials, listener)
+    in_sub_interpreters(trying, groups(chosen.into_iter()), place, trials, listener)
+}
+
+/// Tries groups, each by itself, but for those whose first subjects may keep company: of them some at a time, by how
+/// much they need.
+pub(super) fn in_sub_interpreters(
+    trying: &Trying<'_>,
+    groups: Vec<Vec<&Subject>>,
+    place: Interpreters,
+    control: &Trials,
+    listener: &dyn Listener,
+) -> Trials {
+    let is_companion = |group: &Vec<&Subject>| {
+        let first = group.first().and_then(|first| Candidate::new(first, control));
+        sub_interpreters::keeps_company(place) && first.is_some()
+    };
+    let (mut companions, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_companion);
+    let loads = |name: &str| control.get(name, Mode::Main).map_or(0, |trial| trial.loads.len());
+    companions.sort_by_key(|group| group.first().map(|first| std::cmp::Reverse(loads(&first.name))));
+    // Enough of them to keep every worker busy to the end.
+    let size = (companions.len() / trying.jobs.get() / 2).clamp(1, sub_interpreters::COMPANY);
+    let all: Vec<&[Vec<&Subject>]> = others.chunks(1).chain(companions.chunks(size)).collect();
+    in_parallel(trying, &[], &all, |desk, groups| {
+        sub_interpreters::run(desk, groups, place, control, listener)
     })
 }
 

@@ -2,19 +2,22 @@
 //! it: importing `a.b` imports `a` first, so nothing below a package that fails is tried again, and a module
 //! that the import of another subject has loaded three times is not imported three times more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::company::{self, Candidate};
 use super::control;
 use super::desk::Desk;
 use super::protocol::Interpreters;
 use super::read::read;
 use super::schedule::{Listener, Subject, Trials};
+use super::worker::Attempt;
 use crate::model::{Mode, NotRun, Outcome, Refuser, Trial};
 
-/// Tries one group in one mode; `control` has the control's answers.
+/// Tries some groups in one mode; `control` has the control's answers. Where this kind of interpreter allows it, the
+/// first of each are tried in one child.
 pub(super) fn run(
     desk: &mut Desk<'_>,
-    group: &[&Subject],
+    groups: &[Vec<&Subject>],
     place: Interpreters,
     control: &Trials,
     listener: &dyn Listener,
@@ -30,39 +33,104 @@ pub(super) fn run(
         | Interpreters::OwnGilCalled
         | Interpreters::OwnGilStorm => Mode::OwnGil,
     };
-    let in_control = |subject: &Subject| control.get(&subject.name, Mode::Main);
-    let mut known = Known { mode, place, trials: Trials::default(), failing: BTreeSet::new() };
-    for (number, subject) in group.iter().enumerate() {
-        // The first is the package at the top: without it there is no use in trying the rest together.
-        if number == 1 && mode == Mode::SharedGil {
-            known.together(desk, &group[1..], &in_control);
+    let mut known: Vec<Known<'_>> =
+        groups.iter().map(|group| Known::new(mode, place, group, control)).collect();
+    // The first of each is the package at the top, without which there is no use in trying the rest.
+    for first in [true, false] {
+        if !first && mode == Mode::SharedGil {
+            known.iter_mut().for_each(|known| known.together(desk, known.part(false)));
         }
-        listener.begins(&subject.name, mode);
-        match in_control(subject) {
-            Some(control) if control.outcome == Outcome::Imported => known.settle(desk, subject, control),
-            Some(_) | None => {
-                let why = NotRun::Because("it fails in the main interpreter too".to_owned());
-                known.trials.add(Trial::not_run(&subject.name, mode, why));
+        if keeps_company(place) {
+            let open: Vec<Candidate<'_>> = known.iter().flat_map(|known| known.open(first)).collect();
+            for some in open.chunks(COMPANY) {
+                some.first().iter().for_each(|some| listener.begins(some.name, mode));
+                for (name, attempt) in company::attempts(desk, mode, place, some.to_vec()) {
+                    let whose = known.iter_mut().find(|known| known.has(&name));
+                    whose
+                        .into_iter()
+                        .for_each(|known| drop(known.in_company.insert(name.clone(), attempt.clone())));
+                }
             }
         }
-        listener.answered(1);
+        known.iter_mut().for_each(|known| known.settle_all(desk, first, listener));
     }
-    known.trials
+    let mut found = Trials::default();
+    known.into_iter().for_each(|known| found.extend(known.trials));
+    found
+}
+
+/// Whether several subjects may be tried in one child: each must be imported as if it were alone.
+pub(super) fn keeps_company(place: Interpreters) -> bool {
+    match place {
+        Interpreters::SharedGil | Interpreters::OwnGil => true,
+        Interpreters::Main
+        | Interpreters::OwnGilUnchecked
+        | Interpreters::OwnGilAlone
+        | Interpreters::FreeThreadedGroup
+        | Interpreters::OwnGilCalled
+        | Interpreters::Storm
+        | Interpreters::OwnGilStorm
+        | Interpreters::Created => false,
+    }
 }
 
 /// Subjects that make a group large.
 const LARGE: usize = 8;
 
+/// The most subjects that are tried in one child.
+pub(super) const COMPANY: usize = 16;
+
 /// What is known of a group in this mode so far.
-struct Known {
+struct Known<'c> {
     mode: Mode,
     place: Interpreters,
+    group: &'c [&'c Subject],
+    control: &'c Trials,
+    /// What was found in the company of others, by subject.
+    in_company: BTreeMap<String, Attempt>,
     trials: Trials,
     /// Names that do not pass.
     failing: BTreeSet<String>,
 }
 
-impl Known {
+impl<'c> Known<'c> {
+    fn new(mode: Mode, place: Interpreters, group: &'c [&'c Subject], control: &'c Trials) -> Self {
+        let (in_company, trials, failing) = (BTreeMap::new(), Trials::default(), BTreeSet::new());
+        Self { mode, place, group, control, in_company, trials, failing }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.group.iter().any(|subject| subject.name == name)
+    }
+
+    /// Its first subject, or the others.
+    fn part(&self, first: bool) -> &'c [&'c Subject] {
+        let (head, rest) = self.group.split_at(self.group.len().min(1));
+        if first { head } else { rest }
+    }
+
+    /// Those of them that may be tried in company, as far as nothing they need fails.
+    fn open(&self, first: bool) -> Vec<Candidate<'c>> {
+        let may_pass =
+            |candidate: &Candidate<'_>| !parents(candidate.name).any(|parent| self.failing.contains(parent));
+        let part = self.part(first).iter();
+        part.filter_map(|subject| Candidate::new(subject, self.control)).filter(may_pass).collect()
+    }
+
+    fn settle_all(&mut self, desk: &mut Desk<'_>, first: bool, listener: &dyn Listener) {
+        for subject in self.part(first) {
+            listener.begins(&subject.name, self.mode);
+            match self.control.get(&subject.name, Mode::Main) {
+                Some(control) if control.outcome == Outcome::Imported => self.settle(desk, subject, control),
+                Some(_) | None => {
+                    let why = NotRun::Because("it fails in the main interpreter too".to_owned());
+                    self.trials.add(Trial::not_run(&subject.name, self.mode, why));
+                }
+            }
+            listener.answered(1);
+        }
+    }
+
     fn settle(&mut self, desk: &mut Desk<'_>, subject: &Subject, control: &Trial) {
         let name = &subject.name;
         let is_alone = self.place == Interpreters::OwnGilAlone;
@@ -76,7 +144,8 @@ impl Known {
             return;
         }
         let Some(through) = &control.through else {
-            self.take(subject, self.attempt(desk, subject, control.after.as_deref(), control));
+            let tried = self.attempt(desk, subject, control.after.as_deref(), control);
+            self.take(subject, tried);
             return;
         };
         // The control has not imported it by itself. A failure by itself counts only where it is CPython's
@@ -100,14 +169,11 @@ impl Known {
     /// not. Where it does not pass it tells nothing, and each is tried by itself. Under a shared GIL only:
     /// there hundreds may pass, each of them at the price of loading a large library anew, and the mode that
     /// the audit is about gets a trial for each.
-    fn together<'c>(
-        &mut self,
-        desk: &mut Desk<'_>,
-        subjects: &[&Subject],
-        control: &impl Fn(&Subject) -> Option<&'c Trial>,
-    ) {
+    fn together(&mut self, desk: &mut Desk<'_>, subjects: &[&Subject]) {
         let is_open = |subject: &&&Subject| {
-            control(subject).is_some_and(|control| passes(control) && control.after.is_none())
+            self.control
+                .get(&subject.name, Mode::Main)
+                .is_some_and(|control| passes(control) && control.after.is_none())
                 && subject.file.is_some()
                 && !parents(&subject.name).any(|parent| self.failing.contains(parent))
                 && self.loaded_elsewhere(&subject.name).is_none()
@@ -129,8 +195,17 @@ impl Known {
         self.trials.of(self.mode).find(|trial| passes(trial) && trial.loaded_in_all(name))
     }
 
-    fn attempt(&self, desk: &mut Desk<'_>, subject: &Subject, after: Option<&str>, control: &Trial) -> Tried {
-        let tried = self.attempt_in(desk, self.place, subject, after, control);
+    fn attempt(
+        &mut self,
+        desk: &mut Desk<'_>,
+        subject: &Subject,
+        after: Option<&str>,
+        control: &Trial,
+    ) -> Tried {
+        let tried = match self.in_company.remove(&subject.name) {
+            Some(attempt) => self.read(attempt, subject, after, control),
+            None => self.attempt_in(desk, self.place, subject, after, control),
+        };
         if !passes(&tried.trial) || self.place != Interpreters::OwnGil {
             return tried;
         }
@@ -162,20 +237,21 @@ impl Known {
         after: Option<&str>,
         control: &Trial,
     ) -> Tried {
-        let own = subject.name.clone();
         match desk.attempt(place, after.as_slice(), &subject.name) {
-            Ok(attempt) => {
-                let in_control = control.loaded().map(|load| load.name.clone()).collect();
-                let reading = read(self.mode, &attempt.evidence, &in_control);
-                let importing = reading.importing.clone().unwrap_or(own);
-                let trial = control::trial_in(self.mode, subject, reading, attempt.left);
-                Tried { importing, trial: Trial { after: after.map(str::to_owned), ..trial } }
-            }
+            Ok(attempt) => self.read(attempt, subject, after, control),
             Err(why) => Tried {
-                importing: own,
+                importing: subject.name.clone(),
                 trial: Trial::not_run(&subject.name, self.mode, NotRun::Because(why)),
             },
         }
+    }
+
+    fn read(&self, attempt: Attempt, subject: &Subject, after: Option<&str>, control: &Trial) -> Tried {
+        let in_control = control.loaded().map(|load| load.name.clone()).collect();
+        let reading = read(self.mode, &attempt.evidence, &in_control);
+        let importing = reading.importing.clone().unwrap_or_else(|| subject.name.clone());
+        let trial = control::trial_in(self.mode, subject, reading, attempt.left);
+        Tried { importing, trial: Trial { after: after.map(str::to_owned), ..trial } }
     }
 
     /// Keeps a trial. What failed on the way to the subject is that one's failure.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crash::crash;
 use super::library::{BOOTSTRAP, Library};
-use super::protocol::{Command, End, Interpreters, Order, Reply, Watched};
+use super::protocol::{Command, End, Event, Interpreters, Order, Reply, Watched};
 use super::read::Evidence;
 use super::record;
 use crate::cache::Cache;
@@ -99,9 +99,17 @@ pub(super) struct Lost;
 pub(super) struct Attempt {
     pub(super) evidence: Evidence,
     pub(super) left: Left,
-    /// What it read from disk, where that was asked for.
+    /// What it read from disk, where that was asked for, each after so many of its events.
     #[serde(skip)]
-    pub(super) touched: Vec<String>,
+    pub(super) touched: Vec<(usize, String)>,
+}
+
+impl Attempt {
+    /// What a child that ended well would have left, if it had tried one subject alone.
+    pub(super) fn of_one(events: Vec<Event>) -> Self {
+        let evidence = Evidence { events, end: Some(End::Exit(0)) };
+        Self { evidence, left: Left::default(), touched: Vec::new() }
+    }
 }
 
 /// What a child leaves beside its record.
@@ -206,14 +214,14 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Runs a trial in a child.
+    /// Runs a trial in a child, of one subject or of several.
     pub(super) fn attempt(
         &mut self,
         place: Interpreters,
         after: &[&str],
-        subject: &str,
+        subjects: &[&str],
     ) -> Result<Attempt, Lost> {
-        let order = self.order(place, after, subject)?;
+        let order = self.order(place, after, subjects)?;
         let folder = PathBuf::from(&order.folder);
         let id = order.id;
         let attempt = self.send(&Command::Try(order)).and_then(|()| {
@@ -226,7 +234,7 @@ impl<'a> Worker<'a> {
 
     /// Imports a package in the control and stays there.
     pub(super) fn enter(&mut self, subject: &str) -> Result<Entered, Lost> {
-        let order = self.order(Interpreters::Main, &[], subject)?;
+        let order = self.order(Interpreters::Main, &[], &[subject])?;
         let (id, folder) = (order.id, PathBuf::from(&order.folder));
         self.send(&Command::Enter(order))?;
         match self.reply(self.setup.limits.timeout) {
@@ -270,7 +278,7 @@ impl<'a> Worker<'a> {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    fn order(&self, place: Interpreters, after: &[&str], subject: &str) -> Result<Order, Lost> {
+    fn order(&self, place: Interpreters, after: &[&str], subjects: &[&str]) -> Result<Order, Lost> {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         // What a zygote entered forks may write where that one may, and nowhere else.
         let outer = self.inside.last().map_or(&self.folder, |(_, folder)| folder);
@@ -281,8 +289,8 @@ impl<'a> Worker<'a> {
             folder: folder.to_string_lossy().into_owned(),
             sandbox: self.setup.limits.sandbox,
             place,
-            after: after.iter().map(|&name| name.to_owned()).collect(),
-            subject: subject.to_owned(),
+            after: texts(after),
+            subjects: texts(subjects),
             deadline: u64::try_from(self.setup.limits.timeout.as_millis()).unwrap_or(u64::MAX),
             threads: self.setup.limits.storm.threads,
             rounds: self.setup.limits.storm.rounds,
@@ -331,6 +339,10 @@ fn collect(folder: &Path, end: Option<End>) -> Attempt {
         left: Left { printed: record::printed(folder), crash: crash(folder, end) },
         touched,
     }
+}
+
+fn texts(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
 }
 
 /// What the probes tell of a trial's reading, as JSON.

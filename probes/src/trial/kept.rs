@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::child::give_up;
 use super::record;
 use super::sharing::{Foreign, Heap, Images, Keeper, Statics, addresses, writable};
-use super::steps::{Life, TOLD, step};
+use super::steps::{Life, TOLD, in_main_interpreter, names, step};
+use super::turns::Turns;
 use super::watch::{self, Watch};
 use crate::protocol::{self, Event, Order, Step};
-use crate::python::{self, PyInterpreterConfig};
+use crate::python::PyInterpreterConfig;
 
 /// How it was before the trial.
 pub(super) struct Before {
@@ -138,15 +139,20 @@ pub(super) fn tell_of(life: &Life, before: &Arc<Before>) {
 
 /// Calls what the modules loaded hold, in the first interpreter, then in the second, and sees whether that uses what
 /// is kept of the first. Nothing else counts: what calls without sense come to says nothing.
-pub(super) fn call(order: &Arc<Order>, config: PyInterpreterConfig, before: &Arc<Before>) -> bool {
+pub(super) fn call(
+    order: &Arc<Order>,
+    config: PyInterpreterConfig,
+    before: &Arc<Before>,
+    turns: &Turns,
+) -> bool {
     let a = Life::begin("A", config);
-    if !a.import(order) {
+    if a.import(order, turns, None).is_none() {
         return false;
     }
     each_call(&a, &Watched::default());
     let kept = Kept::by(&a, before);
     let b = Life::begin("B", config);
-    if !b.import_watched(order, Some(&kept)) {
+    if b.import(order, turns, Some(&kept)).is_none() {
         return false;
     }
     if kept.was_used() {
@@ -176,18 +182,13 @@ fn touch(life: &Life, order: &Arc<Order>, watched: &Watched) {
     step(life.name, Step::Compare);
     let (order, watched) = (Arc::clone(order), watched.clone());
     // SAFETY: a job runs with its interpreter's GIL held.
-    life.ask(move |observer| watched.during(|| unsafe { observer.call(c"touch", &order.subject) }));
+    life.ask(move |observer| watched.during(|| unsafe { observer.call(c"touch", &names(&order)) }));
 }
 
 fn look(life: &Life, before: &Arc<Before>, earlier: Option<&Arc<Statics>>) -> Arc<Statics> {
     let (before, earlier) = (Arc::clone(before), earlier.map(Arc::clone));
-    // SAFETY: this is the main interpreter's own thread, whose state it left to let others run.
-    let mains = unsafe {
-        let ensured = python::PyGILState_Ensure();
-        let mains = addresses();
-        python::PyGILState_Release(ensured);
-        mains.unwrap_or_else(|error| give_up(&error))
-    };
+    // SAFETY: with the main interpreter's GIL held.
+    let mains = in_main_interpreter(|| unsafe { addresses() }).unwrap_or_else(|error| give_up(&error));
     life.ask(move |_| {
         let Before { heap, images, memory, .. } = &*before;
         // SAFETY: a job runs with its interpreter's GIL held, and the others wait for one.

@@ -3,6 +3,7 @@
 mod child;
 mod crash;
 mod definition;
+mod freed;
 mod kept;
 mod left;
 mod limits;
@@ -14,6 +15,7 @@ mod steps;
 mod storm;
 mod supervise;
 mod touched;
+mod turns;
 mod watch;
 pub(crate) mod zygote;
 

@@ -197,39 +197,41 @@ def create_only(name):
         pass  # recorded
 
 
-def storm(name):
+def storm(names):
     """One thread's part in using the subject at the same time as others: for a while, three times if that is not long."""
     import time
 
     began, rounds = time.monotonic(), 0
     while time.monotonic() < began + (0.5 if rounds < 3 else 0.03):
-        if not use(name):
+        if not use(names):
             return False
         rounds += 1
     return True
 
 
-def touch(name):
-    """Use the subject; a collection on top. Returns whether that went well."""
-    went_well = use(name)
+def touch(names):
+    """Use the subjects; a collection on top. Returns whether that went well."""
+    went_well = use(names)
     gc.collect()
     return went_well
 
 
-def use(name):
-    """Look at everything that the subject and the loaded extension modules hold; run the subject once more, where it
+def use(names):
+    """Look at everything that the subjects and the loaded extension modules hold; run a subject once more, where it
     is an exercise. Returns whether that went well."""
-    look(name)
+    names = names.split(",")
+    look(names)
     try:
-        own(name, "__exercise__", bool)()
+        for name in names:
+            own(name, "__exercise__", bool)()
     except BaseException as error:
         tell(error)
         return False
     return True
 
 
-def look(name):
-    for each in [name, *loaded]:
+def look(names):
+    for each in [*names, *loaded]:
         module = sys.modules.get(each)
         for value in list(getattr(module, "__dict__", {}).values()):
             try:

@@ -1,15 +1,13 @@
 //! The protocol of a trial, step by step, each recorded before it begins (design: Trials).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::child::give_up;
 use super::kept::{Before, Kept};
-use super::left::Names;
 use super::observe::Observer;
 use super::sharing::{self, Heap, Leak};
-use super::{kept, record, storm, watch};
+use super::turns::Turns;
+use super::{freed, kept, record, storm};
 use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
@@ -43,7 +41,8 @@ fn in_main(order: &Order) -> bool {
         // SAFETY: the caller holds the GIL.
         unsafe {
             let observer = kept.get_or_insert_with(|| install("main"));
-            import("main", observer, order)
+            step("main", Step::Import);
+            bring(observer, order)
         }
     })
 }
@@ -53,44 +52,19 @@ fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
     // SAFETY: the caller's promise.
     let before = is_apart(config).then(|| unsafe { Before::look() }.unwrap_or_else(|error| give_up(&error)));
-    // SAFETY: the caller's promise, and the thread state is left for as long as other threads run interpreters.
-    let (names, main) = unsafe { (Names::here(), python::PyEval_SaveThread()) };
-    let threads = watch::named_threads();
+    // SAFETY: the thread state is left for as long as other threads run interpreters.
+    let main = unsafe { python::PyEval_SaveThread() };
+    let turns = Turns::begin();
     let passed = match &before {
-        Some(before) if order.place == Interpreters::OwnGilCalled => kept::call(&order, config, before),
-        before => lives(&order, config, before.as_ref()),
-    };
-    // SAFETY: the thread state left above; it is this thread's again.
-    let left = unsafe {
-        python::PyEval_RestoreThread(main);
-        Names::here().since(&names)
-    };
-    if !left.is_empty() {
-        record::write(&Event::LeftInMain(left));
-    }
-    // Where all interpreters have ended, no thread is theirs.
-    let others = if passed { outlived(&threads) } else { Vec::new() };
-    if !others.is_empty() {
-        record::write(&Event::NativeThreads(others));
-    }
-    passed
-}
-
-/// The names of threads that were not there before, and do not end within half a second.
-fn outlived(before: &BTreeMap<String, String>) -> Vec<String> {
-    let new = || -> Vec<String> {
-        let all = watch::named_threads();
-        all.into_iter().filter(|(id, _)| !before.contains_key(id)).map(|(_, name)| name).collect()
-    };
-    let mut left = new();
-    for _ in 0..50 {
-        if left.is_empty() {
-            break;
+        Some(before) if order.place == Interpreters::OwnGilCalled => {
+            kept::call(&order, config, before, &turns)
         }
-        std::thread::sleep(Duration::from_millis(10));
-        left = new();
-    }
-    left
+        before => lives(&order, config, before.as_ref(), &turns),
+    };
+    turns.end(passed);
+    // SAFETY: the thread state left above; it is this thread's again.
+    unsafe { python::PyEval_RestoreThread(main) };
+    passed
 }
 
 /// Whether interpreters of this kind have a GIL each, and so nothing that could guard an object of both.
@@ -99,33 +73,46 @@ fn is_apart(config: PyInterpreterConfig) -> bool {
 }
 
 /// `before`: how it was before the trial, where the heaps are to be compared.
-fn lives(order: &Arc<Order>, config: PyInterpreterConfig, before: Option<&Arc<Before>>) -> bool {
+fn lives(
+    order: &Arc<Order>,
+    config: PyInterpreterConfig,
+    before: Option<&Arc<Before>>,
+    turns: &Turns,
+) -> bool {
     let a = Life::begin("A", config);
-    if !a.import(order) {
+    let Some(order) = a.import(order, turns, None) else {
         if let Some(before) = before.filter(|_| runs_init_here()) {
             kept::tell_of(&a, before);
         }
         return false;
-    }
+    };
     let kept = before.map(|before| Kept::by(&a, before));
     let b = Life::begin("B", config);
-    if !b.import_watched(order, kept.as_ref()) {
+    let Some(order) = b.import(&order, turns, kept.as_ref()) else { return false };
+    if before.is_some_and(|before| share(&a, &b, &order, before)) {
         return false;
     }
-    if before.is_some_and(|before| share(&a, &b, order, before)) {
-        return false;
-    }
-    if before.zip(kept).is_some_and(|(before, kept)| kept.is_used(&a, &b, order, before)) {
+    if before.zip(kept).is_some_and(|(before, kept)| kept.is_used(&a, &b, &order, before)) {
         return false;
     }
     if !b.end() {
         return false;
     }
-    if !a.touch(order) || !a.end() {
+    take_freed(config);
+    if !a.touch(&order) || !a.end() {
         return false;
     }
+    take_freed(config);
     let c = Life::begin("C", config);
-    c.import(order) && c.end()
+    c.import(&order, turns, None).is_some() && c.end()
+}
+
+/// Takes the memory of an interpreter that has ended, where others use the same.
+fn take_freed(config: PyInterpreterConfig) {
+    if !is_apart(config) {
+        // SAFETY: with the main interpreter's GIL held, whose memory they all use (`use_main_obmalloc`).
+        in_main_interpreter(|| unsafe { freed::take() });
+    }
 }
 
 /// Shared objects whose ways are told.
@@ -172,51 +159,58 @@ impl Life {
         Self { name, interpreter }
     }
 
-    pub(super) fn import(&self, order: &Arc<Order>) -> bool {
-        self.import_watched(order, None)
-    }
-
-    /// Imports while the use of what is kept is watched.
-    pub(super) fn import_watched(&self, order: &Arc<Order>, kept: Option<&Kept>) -> bool {
-        let (name, order) = (self.name, Arc::clone(order));
-        let watch = kept.map(Kept::to_be_watched).unwrap_or_default();
-        let imported = self.interpreter.run(move || {
+    /// Imports each subject while the use of what is kept is watched. Returns the order for those that it could
+    /// import; `None` where there are none.
+    pub(super) fn import(
+        &self,
+        order: &Arc<Order>,
+        turns: &Turns,
+        kept: Option<&Kept>,
+    ) -> Option<Arc<Order>> {
+        let (name, unchecked) = (self.name, order.place == Interpreters::OwnGilUnchecked);
+        let installed = self.interpreter.run(move || {
             // SAFETY: a job runs with its interpreter's GIL held. The observer is dropped there too, in `end`.
             unsafe {
-                if order.place == Interpreters::OwnGilUnchecked {
+                if unchecked {
                     python::run(c"import _imp; _imp._override_multi_interp_extensions_check(-1)");
                 }
-                let observer = install(name);
-                let imported = watch.during(|| import(name, &observer, &order));
-                KEPT.set(Some(observer));
-                imported
+                KEPT.set(Some(install(name)));
             }
         });
-        imported.unwrap_or_else(|error| give_up(&error))
+        installed.unwrap_or_else(|error| give_up(&error));
+        step(name, Step::Import);
+        let imports = |subject: &String| {
+            let watch = kept.map(Kept::to_be_watched).unwrap_or_default();
+            let order = Order { subjects: vec![subject.clone()], ..(**order).clone() };
+            // SAFETY: a job runs with its interpreter's GIL held.
+            self.ask(move |observer| Ok(watch.during(|| unsafe { bring(observer, &order) })))
+        };
+        let subjects = turns.each(&order.subjects, imports);
+        (!subjects.is_empty()).then(|| Arc::new(Order { subjects, ..(**order).clone() }))
     }
 
     /// Uses what was imported; whether that went well.
     fn touch(&self, order: &Arc<Order>) -> bool {
         step(self.name, Step::Touch);
-        let order = Arc::clone(order);
+        let names = names(order);
         // SAFETY: a job runs with its interpreter's GIL held.
-        self.ask(move |observer| unsafe { observer.call(c"touch", &order.subject) })
+        self.ask(move |observer| unsafe { observer.call(c"touch", &names) })
     }
 
     /// Everything that the interpreter reaches.
     fn walk(&self, order: &Arc<Order>) -> Heap {
-        let subject = order.subject.clone();
+        let order = Arc::clone(order);
         // SAFETY: a job runs with its interpreter's GIL held.
-        self.ask(move |observer| unsafe { walk(observer, subject) })
+        self.ask(move |observer| unsafe { walk(observer, &order) })
     }
 
     /// What it shares with the interpreter of the other heap, and the ways there.
     fn leaks(&self, order: &Arc<Order>, there: Heap, before: &Arc<Before>) -> (Vec<Leak>, Vec<String>) {
-        let (subject, before) = (order.subject.clone(), Arc::clone(before));
+        let (order, before) = (Arc::clone(order), Arc::clone(before));
         self.ask(move |observer| {
             // SAFETY: a job runs with its interpreter's GIL held; the other's thread waits for a job.
             unsafe {
-                let here = walk(observer, subject)?;
+                let here = walk(observer, &order)?;
                 let leaks = sharing::leaks(&here, &there, &before.heap)?;
                 let ways = leaks.iter().take(TOLD).map(|leak| sharing::path(&here, leak.address)).collect();
                 Ok((leaks, ways))
@@ -226,11 +220,11 @@ impl Life {
 
     /// The ways to these addresses.
     fn ways(&self, order: &Arc<Order>, addresses: Vec<usize>) -> Vec<String> {
-        let subject = order.subject.clone();
+        let order = Arc::clone(order);
         self.ask(move |observer| {
             // SAFETY: a job runs with its interpreter's GIL held.
             unsafe {
-                let here = walk(observer, subject)?;
+                let here = walk(observer, &order)?;
                 Ok(addresses.into_iter().map(|address| sharing::path(&here, address)).collect())
             }
         })
@@ -275,28 +269,39 @@ pub(super) unsafe fn install(name: &str) -> Observer {
     unsafe { Observer::install(name) }.unwrap_or_else(|error| give_up(&error))
 }
 
-/// The heap, with ways that begin at the extension modules loaded, then at the subject.
+/// The heap, with ways that begin at the extension modules loaded, then at the subjects.
 ///
 /// # Safety
 /// The thread holds the GIL of the observer's interpreter.
-unsafe fn walk(observer: &Observer, subject: String) -> Result<Heap, String> {
+unsafe fn walk(observer: &Observer, order: &Order) -> Result<Heap, String> {
     // SAFETY: the caller's promise.
-    unsafe {
-        let mut first = observer.loaded();
-        first.push(subject);
-        Heap::walk(&first)
-    }
+    unsafe { Heap::walk(&[observer.loaded(), order.subjects.clone()].concat()) }
 }
 
 /// # Safety
 /// The thread holds the GIL of the observer's interpreter.
-pub(super) unsafe fn import(name: &str, observer: &Observer, order: &Order) -> bool {
-    step(name, Step::Import);
+pub(super) unsafe fn bring(observer: &Observer, order: &Order) -> bool {
     let bring = if order.place == Interpreters::OwnGilAlone { c"bring_alone" } else { c"bring" };
-    order.after.iter().chain([&order.subject]).all(|subject| {
+    order.after.iter().chain(&order.subjects).all(|subject| {
         // SAFETY: the caller's promise.
         unsafe { observer.call(bring, subject) }.unwrap_or_else(|error| give_up(&error))
     })
+}
+
+/// Does something in the main interpreter, whose own thread this is: it has left it to let others run.
+pub(super) fn in_main_interpreter<R>(work: impl FnOnce() -> R) -> R {
+    // SAFETY: the thread has no thread state of another interpreter.
+    unsafe {
+        let ensured = python::PyGILState_Ensure();
+        let result = work();
+        python::PyGILState_Release(ensured);
+        result
+    }
+}
+
+/// The subjects as `observe.py` takes several.
+pub(super) fn names(order: &Order) -> String {
+    order.subjects.join(",")
 }
 
 pub(super) fn step(interpreter: &str, step: Step) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier};
 use super::child::give_up;
 use super::crash::spare_stack;
 use super::observe::Observer;
-use super::steps::{import, install, step};
+use super::steps::{bring, install, names, step};
 use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Order, Step};
 use crate::python;
@@ -20,7 +20,7 @@ pub(super) fn run(order: &Order) -> bool {
     step("main", Step::Import);
     if !on_threads(order.threads, &observer, |observer| {
         // SAFETY: `on_threads` has attached this thread to the main interpreter.
-        unsafe { import("main", observer, order) }
+        unsafe { bring(observer, order) }
     }) {
         return false;
     }
@@ -28,7 +28,7 @@ pub(super) fn run(order: &Order) -> bool {
     on_threads(order.threads, &observer, |observer| {
         (0..order.rounds).all(|_| {
             // SAFETY: as above.
-            unsafe { observer.call(c"storm", &order.subject) }.unwrap_or_else(|error| give_up(&error))
+            unsafe { observer.call(c"storm", &names(order)) }.unwrap_or_else(|error| give_up(&error))
         })
     })
 }
@@ -64,8 +64,8 @@ fn live(order: &Arc<Order>) -> bool {
             let observer = install("storm");
             let call =
                 |function, name: &str| observer.call(function, name).unwrap_or_else(|error| give_up(&error));
-            order.after.iter().chain([&order.subject]).all(|subject| call(c"bring", subject))
-                && call(c"touch", &order.subject)
+            order.after.iter().chain(&order.subjects).all(|subject| call(c"bring", subject))
+                && call(c"touch", &names(&order))
                 && !call(c"leaves_threads", "")
         }
     });
@@ -77,7 +77,7 @@ fn live(order: &Arc<Order>) -> bool {
 pub(super) fn create_only(order: &Order) -> bool {
     step("main", Step::Start);
     // SAFETY: the caller holds the GIL of the main interpreter.
-    let called = unsafe { install("main").call(c"create_only", &order.subject) };
+    let called = unsafe { install("main").call(c"create_only", &names(order)) };
     called.unwrap_or_else(|error| give_up(&error));
     true
 }

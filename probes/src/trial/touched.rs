@@ -42,6 +42,12 @@ pub(super) fn tell_again() {
     touched.iter().flat_map(|touched| &touched.told).for_each(|path| tell(path));
 }
 
+/// Forgets what was told: who reads it again reads it too.
+pub(super) fn forget() {
+    let mut touched = TOUCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    touched.iter_mut().for_each(|touched| touched.told.clear());
+}
+
 fn tell(path: &str) {
     record::write(&Event::Touched(path.to_owned()));
 }

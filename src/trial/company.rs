@@ -139,16 +139,18 @@ impl<'a> Company<'a> {
     }
 
     fn finding(&self, candidate: &Candidate<'_>) -> Finding {
+        let mut owned = self.attempt.evidence.events.iter().zip(&self.owners);
+        if owned.any(|(event, owner)| *owner == Some(candidate.name) && matches!(event, Event::Error { .. }))
+        {
+            return Finding::Odd;
+        }
+        if !self.is_clean {
+            return Finding::Unknown;
+        }
         let evidence = Evidence { events: self.alone(candidate), end: Some(End::Exit(0)) };
         let in_control = candidate.loads.iter().map(|&name| name.to_owned()).collect();
         let reading = read(self.mode, &evidence, &in_control);
-        if !self.is_clean && !evidence.events.iter().any(|event| matches!(event, Event::Error { .. })) {
-            Finding::Unknown
-        } else if self.is_plain(candidate, &reading) {
-            Finding::Plain(evidence.events)
-        } else {
-            Finding::Odd
-        }
+        if self.is_plain(candidate, &reading) { Finding::Plain(evidence.events) } else { Finding::Odd }
     }
 
     /// Whether it had its turn in every interpreter and passed, and each loaded what the control did, and nothing but
@@ -173,15 +175,10 @@ impl<'a> Company<'a> {
     }
 
     /// What the record would be if this one had been tried by itself: its own turns, what it needs that another's turn
-    /// had loaded before, and the steps that it shares with all, up to its failure if it fails.
+    /// had loaded, and the steps that it shares with all.
     fn alone(&self, candidate: &Candidate<'_>) -> Vec<Event> {
         let events = &self.attempt.evidence.events;
-        let owned = || events.iter().zip(&self.owners);
-        let is_own = |owner: &Option<&str>| *owner == Some(candidate.name);
-        let failed = owned().position(|(event, owner)| is_own(owner) && matches!(event, Event::Error { .. }));
-        let end = failed.map_or(events.len(), |failed| failed + 1);
-        let loaded: BTreeSet<(&str, &str)> =
-            owned().take(end).filter_map(|(event, _)| loaded(event)).collect();
+        let loaded: BTreeSet<(&str, &str)> = events.iter().filter_map(loaded).collect();
         let is_needed = |event: &Event| {
             loading(event).is_some_and(|(interpreter, name)| {
                 candidate.loads.contains(name) && loaded.contains(&(interpreter, name))
@@ -193,7 +190,7 @@ impl<'a> Company<'a> {
             Some(_) => is_needed(event),
             None => is_shared(event),
         };
-        owned().take(end).filter(is_in).map(|(event, _)| event.clone()).collect()
+        events.iter().zip(&self.owners).filter(is_in).map(|(event, _)| event.clone()).collect()
     }
 
     /// What was read from disk in this one's turns.

@@ -2,6 +2,7 @@
 //! has answered, and still holds, is not ordered again.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::protocol::{End, Event, Interpreters};
 use super::worker::{Attempt, Entered, Lost, Setup, Storm, Worker};
@@ -86,10 +87,7 @@ impl<'a> Desk<'a> {
     /// itself.
     pub(super) fn known_in_company(&mut self, place: Interpreters, subject: &str) -> Option<Option<Attempt>> {
         let question = Question { in_company: true, ..self.question(place, &[], subject) };
-        let ((attempt, shared_memory), _): ((Option<Attempt>, bool), _) =
-            self.setup.cache?.find(&question)?;
-        self.has_shared_memory &= shared_memory;
-        Some(attempt)
+        self.find(&question).map(|(attempt, _)| attempt)
     }
 
     /// Keeps that for later audits.
@@ -100,10 +98,7 @@ impl<'a> Desk<'a> {
         touched: impl IntoIterator<Item = &'t String>,
         found: &Option<Attempt>,
     ) {
-        let Some(cache) = self.setup.cache.filter(|_| !self.setup.stop.is_set()) else { return };
-        let question = Question { in_company: true, ..self.question(place, &[], subject) };
-        let shared_memory = self.worker.as_ref().is_some_and(Worker::has_shared_memory);
-        cache.keep(&question, touched, &(found, shared_memory));
+        self.keep(&Question { in_company: true, ..self.question(place, &[], subject) }, touched, found);
     }
 
     fn run(&mut self, place: Interpreters, after: &[&str], subjects: &[&str]) -> Result<Attempt, String> {
@@ -237,25 +232,38 @@ impl<'a> Desk<'a> {
     }
 
     fn known(&mut self, question: &Question<'_>) -> Option<Attempt> {
-        let ((attempt, shared_memory), touched): ((Attempt, bool), _) = self.setup.cache?.find(question)?;
-        self.has_shared_memory &= shared_memory;
+        let (attempt, touched): (Attempt, _) = self.find(question)?;
         Some(Attempt { touched: touched.into_iter().map(|path| (0, path)).collect(), ..attempt })
     }
 
     /// Keeps an answer for later audits: one that came of the subject, not of the machine's state.
     fn remember(&self, question: &Question<'_>, attempt: &Attempt) {
-        let Some(cache) = self.setup.cache else { return };
         let is_its_own = match attempt.evidence.end {
             None | Some(End::Exit(_)) => true,
             Some(End::Signal(signal)) => signal != 9,
             Some(End::Deadline | End::Overfull) => false,
         };
         let is_broken = attempt.evidence.events.iter().any(|event| matches!(event, Event::Broken(_)));
-        if is_its_own && !is_broken && !self.setup.stop.is_set() {
-            let shared_memory = self.worker.as_ref().is_some_and(Worker::has_shared_memory);
-            let touched = attempt.touched.iter().map(|(_, path)| path);
-            cache.keep(question, touched, &(attempt, shared_memory));
+        if is_its_own && !is_broken {
+            self.keep(question, attempt.touched.iter().map(|(_, path)| path), attempt);
         }
+    }
+
+    fn find<T: DeserializeOwned>(&mut self, question: &Question<'_>) -> Option<(T, Vec<String>)> {
+        let ((answer, shared_memory), touched): ((T, bool), _) = self.setup.cache?.find(question)?;
+        self.has_shared_memory &= shared_memory;
+        Some((answer, touched))
+    }
+
+    fn keep<'t>(
+        &self,
+        question: &Question<'_>,
+        touched: impl IntoIterator<Item = &'t String>,
+        answer: &impl Serialize,
+    ) {
+        let Some(cache) = self.setup.cache.filter(|_| !self.setup.stop.is_set()) else { return };
+        let shared_memory = self.worker.as_ref().is_some_and(Worker::has_shared_memory);
+        cache.keep(question, touched, &(answer, shared_memory));
     }
 
     /// Whether trials run in the sandbox.

@@ -66,24 +66,25 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         if let Event::Kept { used: false, objects, .. } = event { Some(objects) } else { None }
     });
     let kept = kept.flatten().map(|object| kept_object(object, &loads)).collect();
-    let left_in_main = evidence
-        .events
-        .iter()
-        .filter_map(|event| if let Event::LeftInMain(names) = event { Some(names) } else { None });
+    let left_in_main =
+        told(evidence, |event| if let Event::LeftInMain(told) = event { Some(told) } else { None });
     let left_in_main = left_in_main.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
-    let native_threads = evidence
-        .events
-        .iter()
-        .filter_map(|event| if let Event::NativeThreads(names) = event { Some(names) } else { None });
+    let native_threads =
+        told(evidence, |event| if let Event::NativeThreads(told) = event { Some(told) } else { None });
     let native_threads = native_threads.flatten().cloned().collect();
-    let answers = told(evidence, |event| if let Event::Answered(told) = event { Some(told) } else { None });
+    let mut answers =
+        told(evidence, |event| if let Event::Answered(told) = event { Some(told) } else { None });
+    let answers = answers.next().cloned().unwrap_or_default();
     let is_confined = is_confined(evidence);
     Reading { outcome, importing, loads, kept, native_threads, left_in_main, answers, is_confined }
 }
 
-/// What the first event of a kind says.
-fn told<'e>(evidence: &'e Evidence, of: impl Fn(&'e Event) -> Option<&'e Vec<String>>) -> Vec<String> {
-    evidence.events.iter().find_map(of).cloned().unwrap_or_default()
+/// What each event of a kind says.
+fn told<'e>(
+    evidence: &'e Evidence,
+    of: impl Fn(&'e Event) -> Option<&'e Vec<String>>,
+) -> impl Iterator<Item = &'e Vec<String>> {
+    evidence.events.iter().filter_map(of)
 }
 
 fn is_confined(evidence: &Evidence) -> bool {

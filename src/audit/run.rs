@@ -24,7 +24,7 @@ use crate::plan::Plan;
 use crate::report::v1::{self, Header};
 use crate::report::{Document, Evidence, Places, Report, assemble, join};
 use crate::rules::{Beside, refused_by_declaration};
-use crate::trial::{self, Library, Listener, Stop, Subject, Trials, Trying};
+use crate::trial::{self, Library, Listener, OnceMore, Stop, Subject, Trials, Trying};
 use crate::venv::{self, Installed, Located};
 
 /// Audits an environment, and with it the free-threaded one that the plan names.
@@ -113,22 +113,11 @@ pub(super) struct Audited {
     pub(super) installed: Installed,
     modes: &'static [Mode],
     pub(super) trials: Trials,
-    unchecked: Trials,
-    alone: Trials,
+    once_more: OnceMore,
     pub(super) no_trials: BTreeMap<Mode, String>,
     pub(super) notes: Vec<String>,
     pub(super) trouble: Vec<String>,
     cache: Option<Cache>,
-}
-
-/// The trials of an environment.
-#[derive(Debug, Default)]
-struct Tried {
-    trials: Trials,
-    /// With CPython's check overridden.
-    unchecked: Trials,
-    /// Without the packages that keep a module from being tried.
-    alone: Trials,
 }
 
 impl Audited {
@@ -159,8 +148,8 @@ impl Audited {
             modes: self.modes,
             beside,
             trials: &self.trials,
-            unchecked: &self.unchecked,
-            alone: &self.alone,
+            unchecked: &self.once_more.unchecked,
+            alone: &self.once_more.alone,
             no_trials: self.no_trials.clone(),
             notes: self.notes.clone(),
             trouble: self.trouble.clone(),
@@ -182,7 +171,7 @@ impl Running<'_> {
         };
         let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
         let cache = if only.is_none() { remembered::open(self, &environment, &installed) } else { None };
-        let Tried { trials, unchecked, alone } = match &environment.interpreter {
+        let (trials, once_more) = match &environment.interpreter {
             Some(interpreter) if interpreter.no_trials.is_none() => {
                 if question == Question::AllModes {
                     notes.extend(unprotected(self.plan.limits.sandbox, self.scratch.path()));
@@ -190,7 +179,7 @@ impl Running<'_> {
                 let possible = modes.iter().copied().filter(|mode| !no_trials.contains_key(mode));
                 self.try_all(&environment, interpreter, &possible.collect::<Vec<_>>(), cache.as_ref())
             }
-            Some(_) | None => Tried::default(),
+            Some(_) | None => (Trials::default(), OnceMore::default()),
         };
         if trials.without_shared_memory() && question == Question::AllModes {
             notes.push(NO_SHARED_MEMORY.to_owned());
@@ -198,7 +187,7 @@ impl Running<'_> {
         if let Some(cache) = &cache {
             cache.close();
         }
-        Audited { environment, installed, modes, trials, unchecked, alone, no_trials, notes, trouble, cache }
+        Audited { environment, installed, modes, trials, once_more, no_trials, notes, trouble, cache }
     }
 
     fn trying<'b>(&'b self, python: &'b Path) -> Trying<'b> {
@@ -234,19 +223,17 @@ impl Running<'_> {
         interpreter: &Interpreter,
         modes: &[Mode],
         cache: Option<&Cache>,
-    ) -> Tried {
+    ) -> (Trials, OnceMore) {
         let subjects = subjects(environment);
         let trying = Trying { cache, ..self.trying(&interpreter.executable) };
         let trials = self.try_with(&trying, &subjects, modes);
-        let mut tried = Tried { trials, ..Tried::default() };
+        if !modes.contains(&Mode::OwnGil) {
+            return (trials, OnceMore::default());
+        }
         // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
-        if modes.contains(&Mode::OwnGil) && !interpreter.free_threaded {
-            tried.unchecked = trial::run_unchecked(&trying, &subjects, &tried.trials, self.listener);
-        }
-        if modes.contains(&Mode::OwnGil) {
-            tried.alone = trial::run_alone(&trying, &subjects, &tried.trials, self.listener);
-        }
-        tried
+        let overrides = !interpreter.free_threaded;
+        let once_more = trial::run_once_more(&trying, &subjects, &trials, overrides, self.listener);
+        (trials, once_more)
     }
 }
 

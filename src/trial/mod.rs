@@ -25,5 +25,5 @@ mod sandbox;
 pub use free_threaded::run_free_threaded;
 pub use library::{Library, probes};
 pub use protection::unenforced;
-pub use schedule::{Listener, Subject, Trials, Trying, run, run_alone, run_unchecked};
+pub use schedule::{Listener, OnceMore, Subject, Trials, Trying, run, run_once_more};
 pub use worker::{Limits, Stop, Storm, sweep_orphans};

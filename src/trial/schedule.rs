@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use super::company::Candidate;
 use super::control;
@@ -37,6 +37,9 @@ impl Subject {
         Self { name, file: None, could_declare: false, is_refused: false, is_exercise: false }
     }
 }
+
+/// Subjects below the same first name, sorted.
+pub(super) type Group<'a> = Vec<&'a Subject>;
 
 /// Every trial of an audit, by subject and mode.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +108,13 @@ impl Trials {
         self.all.insert((trial.subject.clone(), trial.mode), trial);
     }
 
+    /// Those of all of these.
+    pub(super) fn of_all(found: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        found.into_iter().for_each(|found| all.extend(found));
+        all
+    }
+
     /// Takes in others.
     pub fn extend(&mut self, other: Self) {
         self.all.extend(other.all);
@@ -164,111 +174,107 @@ const ONE_THREAD: &[(&str, &str)] =
 pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: &dyn Listener) -> Trials {
     listener.wanted(subjects.len() * modes.iter().filter(|mode| !mode.is_free_threaded()).count());
     let groups = groups(subjects.iter());
-    let mut trials =
-        in_parallel(trying, ONE_THREAD, &groups, |desk, group| control::run(desk, group, listener));
+    let mut trials = Trials::of_all(in_parallel(trying, ONE_THREAD, &groups, |desk, group| {
+        control::run(desk, group, listener)
+    }));
 
     let early = siblings(&trials, subjects);
     let retried = in_parallel(trying, ONE_THREAD, &early, |desk, (subject, after)| {
         listener.begins(&subject.name, Mode::Main);
         control::imports(desk, subject, Some(after)).into_iter().collect()
     });
-    trials.extend(retried);
+    trials.extend(Trials::of_all(retried));
 
-    for mode in modes {
-        let place = match mode {
-            // The control is done; the GIL is not forced off here.
-            Mode::Main | Mode::FreeThreaded | Mode::FreeThreadedGroup => continue,
-            Mode::SharedGil => Interpreters::SharedGil,
-            Mode::OwnGil => Interpreters::OwnGil,
-        };
-        let tried = in_sub_interpreters(trying, groups.clone(), place, &trials, listener);
-        trials.extend(tried);
-    }
+    // The GIL is not forced off here.
+    let wanted = [(Mode::SharedGil, Interpreters::SharedGil), (Mode::OwnGil, Interpreters::OwnGil)]
+        .map(|(mode, place)| (place, if modes.contains(&mode) { groups.clone() } else { Vec::new() }));
+    let tried = in_sub_interpreters(trying, wanted, &trials, listener);
+    tried.into_iter().for_each(|tried| trials.extend(tried));
     trials
 }
 
-/// Tries again under an own GIL, with CPython's check overridden, what could declare its support for one and
-/// was refused, or needs something that was: evidence for its maintainers. It changes no verdict. Where a module refuses
-/// by itself with a shared GIL too, which CPython does not check, that is the answer.
-pub fn run_unchecked(
+/// What is tried again under an own GIL: evidence for maintainers. It changes no verdict.
+#[derive(Clone, Debug, Default)]
+pub struct OnceMore {
+    /// With CPython's check overridden, what could declare its support for an own GIL and was refused, or needs
+    /// something that was. Where a module refuses by itself with a shared GIL too, which CPython does not check, that
+    /// is the answer.
+    pub unchecked: Trials,
+    /// Without their packages, the extension modules that their packages keep from being tried and that CPython would
+    /// not refuse: what is behind an obstacle.
+    pub alone: Trials,
+}
+
+/// Tries again under an own GIL; `overrides` says whether this Python lets its check be overridden.
+pub fn run_once_more(
     trying: &Trying<'_>,
     subjects: &[Subject],
     trials: &Trials,
+    overrides: bool,
     listener: &dyn Listener,
-) -> Trials {
+) -> OnceMore {
+    let own = |subject: &Subject| trials.get(&subject.name, Mode::OwnGil).map(|trial| &trial.outcome);
+    let is_behind = |subject: &Subject| matches!(own(subject), Some(Outcome::NotRun(NotRun::Behind(_))));
     let is_refused = |subject: &&Subject| {
-        subject.could_declare
-            && trials.get(&subject.name, Mode::OwnGil).is_some_and(|trial| {
-                matches!(
-                    trial.outcome,
-                    Outcome::Refused { by: Refuser::CPython, .. } | Outcome::NotRun(NotRun::Behind(_))
-                )
-            })
+        let by_cpython = matches!(own(subject), Some(Outcome::Refused { by: Refuser::CPython, .. }));
+        overrides && subject.could_declare && (by_cpython || is_behind(subject))
     };
     let way = |subject: &Subject| trials.refused_by_itself(&subject.name);
     let (open, known): (Vec<_>, Vec<_>) =
         subjects.iter().filter(is_refused).partition(|subject| way(subject).is_empty());
+    let is_kept_out =
+        |subject: &&Subject| subject.file.is_some() && !subject.is_refused && is_behind(subject);
+    let kept_out: Vec<&Subject> = subjects.iter().filter(is_kept_out).collect();
+    listener.wanted_too(open.len() + kept_out.len());
+    let wanted = [
+        (Interpreters::OwnGilUnchecked, groups(open.into_iter())),
+        (Interpreters::OwnGilAlone, groups(kept_out.into_iter())),
+    ];
+    let [tried, alone] = in_sub_interpreters(trying, wanted, trials, listener);
     let mut unchecked: Trials = known.into_iter().flat_map(way).cloned().collect();
-    unchecked.extend(once_more(trying, open, Interpreters::OwnGilUnchecked, trials, listener));
-    unchecked
+    unchecked.extend(tried);
+    OnceMore { unchecked, alone }
 }
 
-/// Tries by themselves, without their packages, the extension modules that their packages keep from being tried under
-/// an own GIL and that CPython would not refuse: evidence of what is behind an obstacle. It changes no verdict.
-pub fn run_alone(
+/// Tries groups in each of these kinds of interpreters: each group by itself, but for those whose first subjects may keep
+/// company. What takes long begins first, so that no worker is left with it when the others are done.
+pub(super) fn in_sub_interpreters<const N: usize>(
     trying: &Trying<'_>,
-    subjects: &[Subject],
-    trials: &Trials,
-    listener: &dyn Listener,
-) -> Trials {
-    let is_behind = |subject: &&Subject| {
-        let own = trials.get(&subject.name, Mode::OwnGil).map(|trial| &trial.outcome);
-        subject.file.is_some()
-            && !subject.is_refused
-            && matches!(own, Some(Outcome::NotRun(NotRun::Behind(_))))
-    };
-    let behind = subjects.iter().filter(is_behind).collect();
-    once_more(trying, behind, Interpreters::OwnGilAlone, trials, listener)
-}
-
-fn once_more(
-    trying: &Trying<'_>,
-    chosen: Vec<&Subject>,
-    place: Interpreters,
-    trials: &Trials,
-    listener: &dyn Listener,
-) -> Trials {
-    listener.wanted_too(chosen.len());
-    in_sub_interpreters(trying, groups(chosen.into_iter()), place, trials, listener)
-}
-
-/// Tries groups, each by itself, but for those whose first subjects may keep company: of them some at a time, by how
-/// much they need.
-pub(super) fn in_sub_interpreters(
-    trying: &Trying<'_>,
-    groups: Vec<Vec<&Subject>>,
-    place: Interpreters,
+    wanted: [(Interpreters, Vec<Group<'_>>); N],
     control: &Trials,
     listener: &dyn Listener,
-) -> Trials {
-    let is_companion = |group: &Vec<&Subject>| {
-        let first = group.first().and_then(|first| Candidate::new(first, control));
-        sub_interpreters::keeps_company(place) && first.is_some()
+) -> [Trials; N] {
+    let places = wanted.each_ref().map(|(place, _)| *place);
+    let loads = |group: &Group<'_>| {
+        let trial = group.first().and_then(|first| control.get(&first.name, Mode::Main));
+        trial.map_or(0, |trial| trial.loads.len())
     };
-    let (mut companions, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(is_companion);
-    let loads = |name: &str| control.get(name, Mode::Main).map_or(0, |trial| trial.loads.len());
-    companions.sort_by_key(|group| group.first().map(|first| std::cmp::Reverse(loads(&first.name))));
-    // Enough of them to keep every worker busy to the end.
-    let size = (companions.len() / trying.jobs.get() / 2).clamp(1, sub_interpreters::COMPANY);
-    let all: Vec<&[Vec<&Subject>]> = others.chunks(1).chain(companions.chunks(size)).collect();
-    in_parallel(trying, &[], &all, |desk, groups| {
-        sub_interpreters::run(desk, groups, place, control, listener)
+    let mut tasks = Vec::new();
+    for (place, groups) in wanted {
+        let (mut companions, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| {
+            let first = group.first().and_then(|first| Candidate::new(first, control));
+            sub_interpreters::keeps_company(place) && first.is_some()
+        });
+        companions.sort_by_key(|group| std::cmp::Reverse(loads(group)));
+        // Enough of them to keep every worker busy.
+        let size = (companions.len() / trying.jobs.get() / 2).clamp(1, sub_interpreters::COMPANY);
+        let together = others.chunks(1).chain(companions.chunks(size));
+        tasks.extend(together.map(|groups| (place, groups.to_vec())));
+    }
+    let length = |groups: &[Group<'_>]| groups.iter().map(|group| loads(group) + group.len()).sum::<usize>();
+    tasks.sort_by_key(|(_, groups)| std::cmp::Reverse(length(groups)));
+    let found = in_parallel(trying, &[], &tasks, |desk, (place, groups)| {
+        sub_interpreters::run(desk, groups, *place, control, listener)
+    });
+    let mut found: Vec<_> = tasks.iter().map(|(place, _)| *place).zip(found).collect();
+    places.map(|place| {
+        Trials::of_all(found.extract_if(.., |(other, _)| *other == place).map(|(_, trials)| trials))
     })
 }
 
 /// Subjects by the first part of their names, each group sorted: parents come before what is in them, and
 /// what one worker learns of a group serves the rest of it.
-pub(super) fn groups<'a>(subjects: impl Iterator<Item = &'a Subject>) -> Vec<Vec<&'a Subject>> {
+pub(super) fn groups<'a>(subjects: impl Iterator<Item = &'a Subject>) -> Vec<Group<'a>> {
     let mut groups: BTreeMap<&str, BTreeSet<&Subject>> = BTreeMap::new();
     for subject in subjects {
         groups.entry(subject.name.split('.').next().unwrap_or_default()).or_default().insert(subject);
@@ -296,13 +302,13 @@ fn siblings<'a>(trials: &Trials, subjects: &'a [Subject]) -> Vec<(&'a Subject, S
     subjects.iter().filter(fails).filter_map(|subject| Some((subject, loads(subject)?))).collect()
 }
 
-/// Hands the tasks to so many workers and collects what they find.
+/// Hands the tasks to so many workers, and returns what they find, task by task.
 pub(super) fn in_parallel<T: Sync>(
     trying: &Trying<'_>,
     variables: &[(&str, &str)],
     tasks: &[T],
     work: impl Fn(&mut Desk<'_>, &T) -> Trials + Sync,
-) -> Trials {
+) -> Vec<Trials> {
     let setup = Setup {
         python: trying.python,
         library: trying.library,
@@ -313,24 +319,20 @@ pub(super) fn in_parallel<T: Sync>(
         options: trying.options,
         cache: trying.cache,
     };
-    let waiting = Mutex::new(tasks.iter());
-    let found = Mutex::new(Trials::default());
+    let found: Vec<Mutex<Trials>> = tasks.iter().map(|_| Mutex::default()).collect();
+    let waiting = Mutex::new(tasks.iter().zip(&found));
     let next = || waiting.lock().ok()?.next();
     std::thread::scope(|scope| {
         for _ in 0..trying.jobs.get().min(tasks.len()) {
             scope.spawn(|| {
                 let mut desk = Desk::new(&setup);
-                while let Some(task) = next() {
-                    let trials = work(&mut desk, task);
-                    if let Ok(mut found) = found.lock() {
-                        found.extend(trials);
-                    }
-                }
-                if let Ok(mut found) = found.lock() {
-                    found.without_shared_memory |= !desk.has_shared_memory();
+                while let Some((task, found)) = next() {
+                    let mut trials = work(&mut desk, task);
+                    trials.without_shared_memory = !desk.has_shared_memory();
+                    *found.lock().unwrap_or_else(PoisonError::into_inner) = trials;
                 }
             });
         }
     });
-    found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+    found.into_iter().map(|found| found.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }

@@ -35,6 +35,7 @@ mod interruption;
 mod module;
 mod packaging;
 mod page;
+mod refused;
 mod reports;
 mod requests;
 mod rules;

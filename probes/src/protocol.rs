@@ -155,6 +155,8 @@ pub(crate) enum Event {
         interpreter: String,
         /// Dotted name.
         name: String,
+        /// The earlier failed load that the exception, its cause or its context comes from, if one does.
+        behind: Option<String>,
         /// The exception.
         error: Exception,
     },

@@ -162,6 +162,8 @@ pub struct Load {
     pub enables_gil: bool,
     /// The definition that the running init function made it of, where it was created and has one.
     pub declared: Option<Running>,
+    /// The earlier failed load that its own failure comes from, or was raised in the handling of.
+    pub behind: Option<String>,
     /// What came of it; `None` when the process ended before it was known.
     pub result: Option<Result<(), PythonError>>,
 }

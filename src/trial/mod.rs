@@ -10,6 +10,7 @@ mod library;
 mod protection;
 mod read;
 mod record;
+mod refused;
 mod schedule;
 mod sub_interpreters;
 mod worker;

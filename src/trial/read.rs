@@ -276,6 +276,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
                     chain: chain.clone(),
                     enables_gil: false,
                     declared: None,
+                    behind: None,
                     result: None,
                 });
                 continue;
@@ -294,7 +295,12 @@ fn loads(events: &[Event]) -> Vec<Load> {
                 continue;
             }
             Event::Loaded { interpreter, name } => (interpreter, name, Ok(())),
-            Event::Failed { interpreter, name, error } => (interpreter, name, Err(python_error(error))),
+            Event::Failed { interpreter, name, behind, error } => {
+                if let Some(load) = open(&mut loads, interpreter, name) {
+                    load.behind.clone_from(behind);
+                }
+                (interpreter, name, Err(python_error(error)))
+            }
             Event::Step(..)
             | Event::Importing(_)
             | Event::Error { .. }

@@ -9,9 +9,10 @@ use super::control;
 use super::desk::Desk;
 use super::protocol::Interpreters;
 use super::read::read;
+use super::refused::refusal;
 use super::schedule::{Listener, Subject, Trials};
 use super::worker::Attempt;
-use crate::model::{Mode, NotRun, Outcome, Refuser, Trial};
+use crate::model::{Mode, NotRun, Outcome, Place, Refuser, Trial};
 
 /// Tries some groups in one mode; `control` has the control's answers. Where this kind of interpreter allows it, the
 /// first of each are tried in one child.
@@ -143,22 +144,31 @@ impl<'c> Known<'c> {
             self.trials.add(same.answering_for(name));
             return;
         }
+        if let Some(trial) = self.refused_elsewhere(subject).filter(|_| !is_alone) {
+            self.take(subject, Tried { importing: name.clone(), trial });
+            return;
+        }
         let Some(through) = &control.through else {
             let tried = self.attempt(desk, subject, control.after.as_deref(), control);
             self.take(subject, tried);
             return;
         };
-        // The control has not imported it by itself. A failure by itself counts only where it is CPython's
-        // refusal, or where the control can do it; else it is tried after the subject that loads it.
+        // The control has not imported it by itself. A failure by itself counts where it is CPython's refusal, or where
+        // an interpreter or the control can do it by itself; else it is tried after the subject that loads it.
         let alone = self.attempt(desk, subject, None, control);
         let is_plain = match &alone.trial.outcome {
-            Outcome::Imported | Outcome::NotRun(_) | Outcome::Refused { by: Refuser::CPython, .. } => true,
-            Outcome::Refused { .. }
-            | Outcome::Raised { .. }
-            | Outcome::Crashed { .. }
-            | Outcome::TimedOut { .. }
+            Outcome::Imported
+            | Outcome::NotRun(_)
+            | Outcome::Refused { by: Refuser::CPython, .. }
             | Outcome::LeftThreads { .. }
-            | Outcome::Shares { .. } => control::imports(desk, subject, None).is_some(),
+            | Outcome::Shares { .. } => true,
+            Outcome::Refused { place, .. }
+            | Outcome::Raised { place, .. }
+            | Outcome::Crashed { place, .. }
+            | Outcome::TimedOut { place, .. } => {
+                !matches!(place, Place::Startup | Place::Import)
+                    || control::imports(desk, subject, None).is_some()
+            }
         };
         let tried = if is_plain { alone } else { self.attempt(desk, subject, Some(through), control) };
         self.take(subject, tried);
@@ -193,6 +203,18 @@ impl<'c> Known<'c> {
     /// A trial that passed and loaded this module in each of its interpreters.
     fn loaded_elsewhere(&self, name: &str) -> Option<&Trial> {
         self.trials.of(self.mode).find(|trial| passes(trial) && trial.loaded_in_all(name))
+    }
+
+    /// What the trial of a package that passes without this module in it has seen: that the module was refused, by
+    /// CPython's check, or by itself in the second interpreter. To import it by itself begins with that package.
+    fn refused_elsewhere(&self, subject: &Subject) -> Option<Trial> {
+        let passing = |package: &str| self.trials.get(package, self.mode).filter(|trial| passes(trial));
+        parents(&subject.name).filter_map(passing).find_map(|trial| {
+            let leaves_nothing = trial.left_in_main.is_empty() && trial.native_threads.is_empty();
+            let (loads, outcome) =
+                refusal(trial, subject).filter(|_| leaves_nothing && trial.kept.is_empty())?;
+            Some(Trial { loads, outcome, ..trial.answering_for(&subject.name) })
+        })
     }
 
     fn attempt(

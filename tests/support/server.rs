@@ -172,7 +172,8 @@ pub(crate) fn fails(source: &str, args: &[&str]) -> (Option<i32>, String) {
 pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     let log: PathBuf = folder.join("log");
     let log = fs::File::create(log).unwrap();
-    let mut command = Wsgiaudit::new().arg("serve").within(folder).into_command();
+    // One that is killed tidies nothing up.
+    let mut command = Wsgiaudit::new().arg("serve").within(folder).env("TMPDIR", folder).into_command();
     command.args(args).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
     command
 }

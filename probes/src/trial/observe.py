@@ -74,8 +74,9 @@ create_builtin = _imp.create_builtin
 
 def failed(name, error):
     kind, text = words(error)
+    behind = load_behind(error)
     failures.append((error, name))
-    record("failed", name, kind, text, *importing_now(sys._getframe(2)), name)
+    record("failed", name, behind, kind, text, *importing_now(sys._getframe(2)), name)
 
 
 def gil_is_on():

@@ -253,9 +253,12 @@ fn event(fields: &[String]) -> Option<Event> {
             Some(Event::GilEnabled { interpreter, name: name.clone() })
         }
         [event, name] if event == "loaded" => Some(Event::Loaded { interpreter, name: name.clone() }),
-        [event, name, kind, text, chain @ ..] if event == "failed" => {
-            Some(Event::Failed { interpreter, name: name.clone(), error: exception(kind, text, chain) })
-        }
+        [event, name, behind, kind, text, chain @ ..] if event == "failed" => Some(Event::Failed {
+            interpreter,
+            name: name.clone(),
+            behind: Some(behind.clone()).filter(|behind| !behind.is_empty()),
+            error: exception(kind, text, chain),
+        }),
         [event, name] if event == "importing" => Some(Event::Importing(name.clone())),
         [event, answers @ ..] if event == "answered" => Some(Event::Answered(answers.to_vec())),
         [event, names @ ..] if event == "threads" => Some(Event::ThreadsLeft(names.to_vec())),

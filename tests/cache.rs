@@ -167,6 +167,23 @@ fn an_extension_module_that_changed_is_tried_again() {
 }
 
 #[test]
+fn a_digest_is_of_the_file_as_it_is() {
+    let cache = Cache::new();
+    let venv = Venv::new().with("well-behaved");
+    let digest = |audit: Audit| audit.report["modules"][0]["sha256"].as_str().unwrap().to_owned();
+    let before = digest(cache.audit(&venv, &[]));
+    assert_eq!(digest(cache.audit(&venv, &[])), before);
+    let file = venv.file("well_behaved");
+    let (changed, mut bytes) = (fs::metadata(&file).unwrap().modified().unwrap(), fs::read(&file).unwrap());
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, bytes).unwrap();
+    fs::File::options().write(true).open(&file).unwrap().set_modified(changed).unwrap();
+    let after = digest(cache.audit(&venv, &[]));
+    assert_ne!(after, before);
+    assert_eq!(after, digest(cache.audit(&venv, &["--no-cache"])));
+}
+
+#[test]
 fn what_came_of_the_machine_is_not_kept() {
     let cache = Cache::new();
     let venv = Venv::new().with("hang-in-init");

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::digest;
 use crate::image::{self, Kind, NotAnObject};
 use crate::model::{Facts, FileKind, Initialisation, Module, Target};
 use crate::venv::Candidate;
@@ -24,10 +23,11 @@ pub(super) struct Wanted {
 pub(super) fn read(
     candidates: Vec<Candidate>,
     wanted: Wanted,
+    sha256: impl Fn(&Path) -> Option<String> + Sync,
     owner: impl Fn(&Path) -> Option<usize> + Sync,
 ) -> Vec<Module> {
     let mut modules: Vec<Module> =
-        candidates.into_par_iter().map(|candidate| read_one(candidate, wanted, &owner)).collect();
+        candidates.into_par_iter().map(|candidate| read_one(candidate, wanted, &sha256, &owner)).collect();
     let mut found: Option<(String, String)> = None;
     for module in modules.iter_mut().filter(|module| module.is_tried()) {
         match &found {
@@ -39,13 +39,18 @@ pub(super) fn read(
     modules
 }
 
-fn read_one(candidate: Candidate, wanted: Wanted, owner: impl Fn(&Path) -> Option<usize>) -> Module {
+fn read_one(
+    candidate: Candidate,
+    wanted: Wanted,
+    sha256: impl Fn(&Path) -> Option<String>,
+    owner: impl Fn(&Path) -> Option<usize>,
+) -> Module {
     let (kind, facts) = classify(&candidate, wanted);
     Module {
         distribution: owner(&candidate.path),
         name: candidate.name.dotted,
         file: candidate.file,
-        sha256: if kind == FileKind::ExtensionModule { digest::of_file(&candidate.path).ok() } else { None },
+        sha256: if kind == FileKind::ExtensionModule { sha256(&candidate.path) } else { None },
         path: candidate.path,
         kind,
         facts,

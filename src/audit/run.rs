@@ -17,7 +17,8 @@ use super::requests;
 use super::scratch::Scratch;
 use super::suites;
 use super::ways_out;
-use crate::cache::Cache;
+use crate::cache::{Cache, Memory};
+use crate::digest;
 use crate::image;
 use crate::model::{Environment, Facts, FileKind, Interpreter, Mode, Module};
 use crate::plan::Plan;
@@ -162,7 +163,8 @@ impl Running<'_> {
     pub(super) fn audit(&self, located: &Located, only: Option<&Only>, question: Question) -> Audited {
         let mut trouble = Vec::new();
         let interpreter = interpreter(located, self.scratch, &mut trouble);
-        let (environment, installed) = read(located, interpreter, only);
+        let memory = if only.is_none() { remembered::memory(self, interpreter.as_ref()) } else { None };
+        let (environment, installed) = read(located, interpreter, only, memory.as_ref());
         trouble.extend(environment.trouble.iter().cloned());
         let modes = match (question, environment.interpreter.as_ref()) {
             (Question::FreeThreading, _) => &Mode::WITHOUT_GIL,
@@ -170,7 +172,7 @@ impl Running<'_> {
             (Question::AllModes, None) => &Mode::WITH_GIL,
         };
         let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
-        let cache = if only.is_none() { remembered::open(self, &environment, &installed) } else { None };
+        let cache = memory.and_then(|memory| remembered::open(self, memory, &environment, &installed));
         let (trials, once_more) = match &environment.interpreter {
             Some(interpreter) if interpreter.no_trials.is_none() => {
                 if question == Question::AllModes {
@@ -265,6 +267,7 @@ fn read(
     located: &Located,
     interpreter: Option<Interpreter>,
     only: Option<&Only>,
+    memory: Option<&Memory>,
 ) -> (Environment, Installed) {
     let (site, editable, suffixes) = match (only, &interpreter) {
         (Some(only), python) => {
@@ -286,7 +289,11 @@ fn read(
         target: Some(python.target()),
         kind: image::kind_of_file(&python.executable).ok(),
     });
-    let modules = modules::read(walk.candidates, wanted, |path| installed.owner(path));
+    let sha256 = |path: &Path| match memory {
+        Some(memory) => memory.of_file(path),
+        None => digest::of_file(path).ok(),
+    };
+    let modules = modules::read(walk.candidates, wanted, sha256, |path| installed.owner(path));
     let trouble = installed.trouble.iter().chain(&walk.trouble).cloned().collect();
     let distributions = installed.all.iter().map(|each| each.distribution.clone()).collect();
     (Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }, installed)

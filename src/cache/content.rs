@@ -3,42 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use walkdir::WalkDir;
 
+use super::memory::{Memory, state};
 use crate::digest;
 
 /// Entries of folders that were installed together, by each of them.
 pub type Kin = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
-
-/// A file that changed so shortly before an audit, or during it, could change again without a trace.
-const FRESH: Duration = Duration::from_millis(20);
 
 /// Digests of what is on disk, each made once.
 #[derive(Debug)]
 pub(super) struct Content {
     folders: Vec<PathBuf>,
     kin: Kin,
-    began: SystemTime,
     known: Mutex<BTreeMap<String, Arc<OnceLock<Option<String>>>>>,
-    /// What earlier audits knew.
-    old: Memory,
-    /// What this one used: the rest is forgotten.
-    used: Mutex<Memory>,
+    memory: Memory,
 }
-
-/// Digests by signature: what was installed together, as the file system describes it without being read.
-pub(super) type Memory = BTreeMap<String, String>;
 
 impl Content {
     /// Of these folders' entries, and of everything else that is asked for.
-    pub(super) fn new(folders: Vec<PathBuf>, kin: Kin, old: Memory) -> Self {
-        let (known, used) = (Mutex::default(), Mutex::default());
-        Self { folders, kin, began: SystemTime::now(), known, old, used }
+    pub(super) fn new(folders: Vec<PathBuf>, kin: Kin, memory: Memory) -> Self {
+        Self { folders, kin, known: Mutex::default(), memory }
     }
 
     /// The folders whose entries are kept apart.
@@ -61,14 +49,14 @@ impl Content {
         let is_entry = path.parent().is_some_and(|parent| self.folders.iter().any(|folder| folder == parent));
         if is_entry {
             let own = BTreeSet::from([path.to_owned()]);
-            let files = files(self.kin.get(path).unwrap_or(&own), self.began)?;
+            let files = self.files(self.kin.get(path).unwrap_or(&own))?;
             return self.remembered(&files);
         }
         match fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some("absent".to_owned()),
             Err(_) => None,
             Ok(found) if found.is_dir() => names(path, |name| name),
-            Ok(found) if found.is_file() && !is_fresh(&found, self.began) => digest::of_file(path).ok(),
+            Ok(found) if found.is_file() && !self.memory.is_fresh(&found) => digest::of_file(path).ok(),
             // A device or a pipe answers as it likes.
             Ok(_) => None,
         }
@@ -80,54 +68,40 @@ impl Content {
             Some(digest::of_text(&each.collect::<Option<String>>()?))
         };
         let signature = lines(&|(_, state)| Some(state.clone()))?;
-        let digest = match self.old.get(&signature) {
-            Some(digest) => digest.clone(),
-            None => lines(&|(path, _)| digest::of_file(path).ok())?,
+        let read = |(path, state): &(PathBuf, String)| {
+            self.memory.known(path, state).or_else(|| digest::of_file(path).ok())
         };
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.insert(signature, digest.clone());
-        Some(digest)
+        self.memory.of(signature, || lines(&read))
     }
 
-    /// What to remember for the next audit.
-    pub(super) fn memory(&self) -> Memory {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// The files below some entries, each with what tells that it was changed. Compiled Python is left out: CPython
-/// checks it against its source.
-fn files(entries: &BTreeSet<PathBuf>, began: SystemTime) -> Option<Vec<(PathBuf, String)>> {
-    let mut files = Vec::new();
-    for entry in entries {
-        if !entry.try_exists().ok()? {
-            files.push((entry.clone(), "absent".to_owned()));
-            continue;
-        }
-        let walk = WalkDir::new(entry).follow_links(true).sort_by_file_name();
-        for found in walk.into_iter().filter_entry(|found| found.file_name() != "__pycache__") {
-            let found = found.ok()?;
-            if found.file_type().is_dir() {
+    /// The files below some entries, each with what tells that it was changed. Compiled Python is left out: CPython
+    /// checks it against its source.
+    fn files(&self, entries: &BTreeSet<PathBuf>) -> Option<Vec<(PathBuf, String)>> {
+        let mut files = Vec::new();
+        for entry in entries {
+            if !entry.try_exists().ok()? {
+                files.push((entry.clone(), "absent".to_owned()));
                 continue;
             }
-            let metadata = found.metadata().ok();
-            let metadata = metadata.filter(|metadata| metadata.is_file() && !is_fresh(metadata, began))?;
-            files.push((found.into_path(), state(&metadata)));
+            let walk = WalkDir::new(entry).follow_links(true).sort_by_file_name();
+            for found in walk.into_iter().filter_entry(|found| found.file_name() != "__pycache__") {
+                let found = found.ok()?;
+                if found.file_type().is_dir() {
+                    continue;
+                }
+                let metadata = found.metadata().ok();
+                let is_still =
+                    |metadata: &fs::Metadata| metadata.is_file() && !self.memory.is_fresh(metadata);
+                files.push((found.into_path(), state(&metadata.filter(is_still)?)));
+            }
         }
+        Some(files)
     }
-    Some(files)
-}
 
-/// What tells that a file was changed.
-pub(super) fn state(metadata: &fs::Metadata) -> String {
-    let times = [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()];
-    format!("{} {} {} {times:?}", metadata.dev(), metadata.ino(), metadata.size())
-}
-
-fn is_fresh(metadata: &fs::Metadata, began: SystemTime) -> bool {
-    let seconds = metadata.ctime().try_into().unwrap_or(0);
-    let changed = Duration::new(seconds, metadata.ctime_nsec().try_into().unwrap_or(0));
-    SystemTime::UNIX_EPOCH + changed + FRESH > began
+    /// Keeps what is known for the next audit.
+    pub(super) fn close(&self) {
+        self.memory.close();
+    }
 }
 
 /// The digest of the names in a folder, each as `shown`.

@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::content::{Content, Kin, Memory};
+use super::content::{Content, Kin};
+use super::memory::Memory;
 use super::surroundings;
 use crate::digest;
 
@@ -21,17 +22,14 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// What stands for this audit's own folder in what is kept.
 const SCRATCH: &str = "{wsgiaudit-scratch}";
 
-/// The file that holds digests of earlier audits.
-const MEMORY: &str = "content.json";
-
 /// The file that names the python, and whose time is that of the last audit.
 const PYTHON: &str = "python";
 
 /// What answers are for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Opening<'a> {
-    /// This program's cache.
-    pub folder: PathBuf,
+    /// What is known of its files, in the folder of its answers.
+    pub memory: Memory,
     /// The environment's python.
     pub python: &'a Path,
     /// Its prefix.
@@ -71,14 +69,8 @@ impl Cache {
     /// Opens the answers for an environment, and lets those go that nobody has asked for. `None` where there is no
     /// writing them.
     pub fn open(opening: Opening<'_>) -> Option<Self> {
-        let Opening { folder, python, prefix, folders, kin, scratch, besides } = opening;
-        let all = folder.join("trials");
-        let folder = all.join(digest::of_text(&python.to_string_lossy()));
-        fs::create_dir_all(&folder).ok()?;
-        let memory: Memory = fs::read(folder.join(MEMORY))
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default();
+        let Opening { memory, python, prefix, folders, kin, scratch, besides } = opening;
+        let folder = memory.folder.clone();
         let content = Content::new(folders, kin, memory);
         let mut base = format!("{besides}\n{}\n", surroundings::of_python(python, prefix));
         for folder in content.folders() {
@@ -97,8 +89,8 @@ impl Cache {
             asked: AtomicUsize::new(0),
             folder,
         };
-        cache.write(PYTHON, python.as_os_str().as_encoded_bytes())?;
-        forget(&all);
+        write(&cache.folder.join(PYTHON), python.as_os_str().as_encoded_bytes())?;
+        cache.folder.parent().into_iter().for_each(forget);
         Some(cache)
     }
 
@@ -144,7 +136,7 @@ impl Cache {
             let touched = touched.into_iter().map(|path| Some((path.clone(), self.content.of(path)?)));
             let entry = Entry { base: self.base.clone(), touched: touched.collect::<Option<_>>()?, answer };
             let text = serde_json::to_string(&entry).ok()?.replace(&quoted(&self.scratch), SCRATCH);
-            self.write(&name, text.as_bytes())
+            write(&self.folder.join(name), text.as_bytes())
         };
         // A disk that is full keeps nothing, and that is all.
         let _none = kept();
@@ -157,16 +149,20 @@ impl Cache {
 
     /// Writes down what it knows of the disk.
     pub fn close(&self) {
-        if let Ok(memory) = serde_json::to_vec(&self.content.memory()) {
-            let _none = self.write(MEMORY, &memory);
-        }
+        self.content.close();
     }
+}
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Option<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder).ok()?;
-        file.write_all(bytes).ok()?;
-        file.persist(self.folder.join(name)).ok().map(drop)
-    }
+/// The folders of all environments.
+pub(super) fn all(cache: &Path) -> PathBuf {
+    cache.join("trials")
+}
+
+/// Writes a file, all of it or nothing.
+pub(super) fn write(file: &Path, bytes: &[u8]) -> Option<()> {
+    let mut beside = tempfile::NamedTempFile::new_in(file.parent()?).ok()?;
+    beside.write_all(bytes).ok()?;
+    beside.persist(file).ok().map(drop)
 }
 
 fn name(question: &impl Serialize) -> Option<String> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::content;
+use super::{content, memory};
 use crate::digest;
 
 /// The lists of what the system's package managers have installed, and what the dynamic linker finds.
@@ -92,5 +92,5 @@ pub(super) fn names_in(folder: &Path) -> String {
 
 /// What tells that a file has changed.
 fn state(path: &Path) -> String {
-    fs::metadata(path).map_or_else(|_| "absent".to_owned(), |metadata| content::state(&metadata))
+    fs::metadata(path).map_or_else(|_| "absent".to_owned(), |metadata| memory::state(&metadata))
 }

@@ -179,11 +179,12 @@ fn kept_object(object: &Kept, loads: &[Load]) -> SharedObject {
 }
 
 /// The event that tells how it went. Where several threads import at the same time, what one of them says last
-/// may follow the error of another.
+/// may follow the error of another, or that the probe has given up.
 fn last(mode: Mode, events: &[Event]) -> Option<&Event> {
     let tells = |event: &&Event| matches!(event, Event::Error { .. } | Event::ThreadsLeft(_));
     let are_several = mode == Mode::FreeThreaded || is_storm(events);
-    let told = events.iter().rev().find(tells).filter(|_| are_several);
+    let given_up = events.iter().find(|event| matches!(event, Event::Broken(_)));
+    let told = given_up.or_else(|| events.iter().rev().find(tells)).filter(|_| are_several);
     // What was left in main, and in statics, is found when all is over.
     let is_after = |event: &&Event| matches!(event, Event::LeftInMain(_) | Event::Kept { used: false, .. });
     told.or_else(|| events.iter().rev().find(|event| !is_after(event)))
@@ -332,4 +333,20 @@ fn open<'a>(loads: &'a mut [Load], interpreter: &str, name: &str) -> Option<&'a 
 
 fn python_error(exception: &Exception) -> PythonError {
     PythonError { kind: exception.kind.clone(), text: exception.text.clone(), chain: exception.chain.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_that_gave_up_in_a_storm_blames_nobody() {
+        let loaded = Event::Loaded { interpreter: "storm".to_owned(), name: "shop".to_owned() };
+        let begun = Event::Step("storm".to_owned(), Step::Storm);
+        let events = vec![begun, Event::Broken("no interpreter".to_owned()), loaded];
+        let evidence = Evidence { events, end: Some(End::Exit(70)) };
+        let reading = read(Mode::OwnGil, &evidence, &BTreeSet::new());
+        let why = "the probe failed: no interpreter".to_owned();
+        assert_eq!(reading.outcome, Outcome::NotRun(NotRun::Because(why)));
+    }
 }

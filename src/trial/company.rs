@@ -1,10 +1,10 @@
 //! Many subjects in one child, one after the other in the same interpreters: most of what an import costs is what it
 //! needs itself, and many need the same.
 //!
-//! Only names without extension modules but CPython's own are tried so, and of what comes of it only that they pass, with
-//! everything loaded that the control has loaded, in a child that ended as it should. Whatever else is found by itself.
-//! An extension module is not tried so: what it leaves behind in C may do no harm where others have filled the memory, so
-//! that it passes in company would show nothing (orjson, measured).
+//! Only names are tried so, with no extension modules but CPython's own and those that have passed by themselves, and of
+//! what comes of it only that they pass, with everything loaded that the control has loaded, in a child that ended as it
+//! should. Whatever else is found by itself. An extension module is not tried so: what it leaves behind in C may do no
+//! harm where others have filled the memory, so that it passes in company would show nothing (orjson, measured).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,31 +16,46 @@ use super::schedule::{Subject, Trials};
 use super::worker::Attempt;
 use crate::model::{Load, Mode, Outcome};
 
-/// What is tried with others: the control has imported it, with no extension module but CPython's own.
+/// What is tried with others: a name that the control has imported, with extension modules that may keep company.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate<'c> {
     pub(super) name: &'c str,
     /// The extension modules that the control loaded.
     loads: BTreeSet<&'c str>,
+    /// Those of them that are not CPython's.
+    passed: BTreeSet<&'c str>,
     /// What the control read from disk.
     touched: &'c [String],
 }
 
 impl<'c> Candidate<'c> {
-    /// A subject, if it is one.
-    pub(super) fn new(subject: &'c Subject, control: &'c Trials) -> Option<Self> {
-        let trial = control.get(&subject.name, Mode::Main)?;
+    /// A subject, if it is one by what is known: the control, and what has passed in this mode by itself.
+    pub(super) fn new(subject: &'c Subject, known: &'c Trials, mode: Mode) -> Option<Self> {
+        let trial = known.get(&subject.name, Mode::Main)?;
+        let has_passed = |load: &Load| {
+            let own = known.get(&load.name, mode).filter(|own| own.outcome == Outcome::Imported);
+            own.is_some_and(|own| {
+                own.loaded().any(|other| other.name == load.name && other.path == load.path)
+            })
+        };
         let is_one = trial.outcome == Outcome::Imported
             && trial.after.is_none()
             && trial.through.is_none()
+            && subject.file.is_none()
             && !subject.is_exercise
-            && trial.loads.iter().all(is_cpythons);
-        let touched = control.touched(&subject.name).filter(|_| is_one)?;
+            && trial.loads.iter().all(|load| is_cpythons(load) || has_passed(load));
+        let touched = known.touched(&subject.name).filter(|_| is_one)?;
+        let passed = trial.loads.iter().filter(|load| !is_cpythons(load));
         Some(Self {
             name: &subject.name,
             loads: trial.loaded().map(|load| load.name.as_str()).collect(),
+            passed: passed.map(|load| load.name.as_str()).collect(),
             touched,
         })
+    }
+
+    fn may_load(&self, load: &Load) -> bool {
+        is_cpythons(load) || self.passed.contains(load.name.as_str())
     }
 }
 
@@ -153,8 +168,8 @@ impl<'a> Company<'a> {
         if self.is_plain(candidate, &reading) { Finding::Plain(evidence.events) } else { Finding::Odd }
     }
 
-    /// Whether it had its turn in every interpreter and passed, and each loaded what the control did, and nothing but
-    /// CPython's own.
+    /// Whether it had its turn in every interpreter and passed, and each loaded what the control did, and nothing that
+    /// may not keep company.
     fn is_plain(&self, candidate: &Candidate<'_>, reading: &Reading) -> bool {
         let is_loaded = |interpreter: &str, name: &str| {
             reading.loads.iter().any(|load| load.interpreter == interpreter && load.name == name)
@@ -169,7 +184,7 @@ impl<'a> Company<'a> {
             && self.attempt.evidence.events.iter().filter(is_its_turn).count() == 3
             && reading.left_in_main.is_empty()
             && reading.native_threads.is_empty()
-            && reading.loads.iter().all(|load| load.result == Some(Ok(())) && is_cpythons(load))
+            && reading.loads.iter().all(|load| load.result == Some(Ok(())) && candidate.may_load(load))
             && ["A", "B", "C"].iter().all(|each| candidate.loads.iter().all(|name| is_loaded(each, name)))
             && !self.attempt.evidence.events.iter().any(keeps)
     }

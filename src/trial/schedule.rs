@@ -185,11 +185,15 @@ pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: 
     });
     trials.extend(Trials::of_all(retried));
 
-    // The GIL is not forced off here.
-    let wanted = [(Mode::SharedGil, Interpreters::SharedGil), (Mode::OwnGil, Interpreters::OwnGil)]
-        .map(|(mode, place)| (place, if modes.contains(&mode) { groups.clone() } else { Vec::new() }));
-    let tried = in_sub_interpreters(trying, wanted, &trials, listener);
-    tried.into_iter().for_each(|tried| trials.extend(tried));
+    // The GIL is not forced off here. Extension modules come first: names whose own have passed may keep company.
+    let has_files = |group: &Group<'_>| group.iter().any(|subject| subject.file.is_some());
+    let (with_files, names): (Vec<_>, Vec<_>) = groups.into_iter().partition(has_files);
+    for groups in [with_files, names] {
+        let wanted = [(Mode::SharedGil, Interpreters::SharedGil), (Mode::OwnGil, Interpreters::OwnGil)]
+            .map(|(mode, place)| (place, if modes.contains(&mode) { groups.clone() } else { Vec::new() }));
+        let tried = in_sub_interpreters(trying, wanted, &trials, listener);
+        tried.into_iter().for_each(|tried| trials.extend(tried));
+    }
     trials
 }
 
@@ -252,7 +256,8 @@ pub(super) fn in_sub_interpreters<const N: usize>(
     let mut tasks = Vec::new();
     for (place, groups) in wanted {
         let (mut companions, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| {
-            let first = group.first().and_then(|first| Candidate::new(first, control));
+            let mode = sub_interpreters::mode_of(place);
+            let first = group.first().and_then(|first| Candidate::new(first, control, mode));
             sub_interpreters::keeps_company(place) && first.is_some()
         });
         companions.sort_by_key(|group| std::cmp::Reverse(loads(group)));

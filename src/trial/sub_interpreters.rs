@@ -23,17 +23,7 @@ pub(super) fn run(
     control: &Trials,
     listener: &dyn Listener,
 ) -> Trials {
-    let mode = match place {
-        Interpreters::Main | Interpreters::Created => Mode::Main,
-        Interpreters::Storm => Mode::FreeThreaded,
-        Interpreters::FreeThreadedGroup => Mode::FreeThreadedGroup,
-        Interpreters::SharedGil => Mode::SharedGil,
-        Interpreters::OwnGil
-        | Interpreters::OwnGilUnchecked
-        | Interpreters::OwnGilAlone
-        | Interpreters::OwnGilCalled
-        | Interpreters::OwnGilStorm => Mode::OwnGil,
-    };
+    let mode = mode_of(place);
     let mut known: Vec<Known<'_>> =
         groups.iter().map(|group| Known::new(mode, place, group, control)).collect();
     // The first of each is the package at the top, without which there is no use in trying the rest.
@@ -58,6 +48,21 @@ pub(super) fn run(
     let mut found = Trials::default();
     known.into_iter().for_each(|known| found.extend(known.trials));
     found
+}
+
+/// What trials in such interpreters answer.
+pub(super) fn mode_of(place: Interpreters) -> Mode {
+    match place {
+        Interpreters::Main | Interpreters::Created => Mode::Main,
+        Interpreters::Storm => Mode::FreeThreaded,
+        Interpreters::FreeThreadedGroup => Mode::FreeThreadedGroup,
+        Interpreters::SharedGil => Mode::SharedGil,
+        Interpreters::OwnGil
+        | Interpreters::OwnGilUnchecked
+        | Interpreters::OwnGilAlone
+        | Interpreters::OwnGilCalled
+        | Interpreters::OwnGilStorm => Mode::OwnGil,
+    }
 }
 
 /// Whether several subjects may be tried in one child: each must be imported as if it were alone.
@@ -115,7 +120,7 @@ impl<'c> Known<'c> {
         let may_pass =
             |candidate: &Candidate<'_>| !parents(candidate.name).any(|parent| self.failing.contains(parent));
         let part = self.part(first).iter();
-        part.filter_map(|subject| Candidate::new(subject, self.control)).filter(may_pass).collect()
+        part.filter_map(|subject| Candidate::new(subject, self.control, self.mode)).filter(may_pass).collect()
     }
 
     fn settle_all(&mut self, desk: &mut Desk<'_>, first: bool, listener: &dyn Listener) {

@@ -6,7 +6,7 @@ static volatile int owners;
 
 /* With a GIL there is never more than one thread in here. What two would do to memory is left to crash(). */
 static PyObject *look(PyObject *self) {
-    for (int round = 0; round < 20000; round++) {
+    for (int round = 0; round < 500000; round++) {
         owners += 1;
         if (owners != 1) {
             crash();

@@ -14,8 +14,8 @@ use super::schedule::{Listener, Subject, Trials};
 use super::worker::Attempt;
 use crate::model::{Mode, NotRun, Outcome, Place, Refuser, Trial};
 
-/// Tries some groups in one mode; `control` has the control's answers. Where this kind of interpreter allows it, the
-/// first of each are tried in one child.
+/// Tries some groups in one mode; `control` has the control's answers, and those of what was tried before. Where this
+/// kind of interpreter allows it, the first of each are tried in one child.
 pub(super) fn run(
     desk: &mut Desk<'_>,
     groups: &[Vec<&Subject>],

@@ -26,17 +26,16 @@ pub fn run_free_threaded(
 ) -> Trials {
     let files: Vec<&Subject> = subjects.iter().filter(|subject| subject.file.is_some()).collect();
     listener.wanted_too(2 * subjects.len() + files.len());
-    let mut trials = Trials::of_all(in_parallel(trying, &[], &files, |desk, subject| {
+    let mut trials = in_parallel(trying, &[], &files, |desk, subject| {
         listener.begins(&subject.name, Mode::Main);
         let found = enables_gil(desk, subject, control);
         listener.answered(1);
         found
-    }));
+    });
     let off = Trying { options: GIL_OFF, ..*trying };
     let groups = groups(subjects.iter());
     let wanted = [Interpreters::Storm, Interpreters::FreeThreadedGroup].map(|place| (place, groups.clone()));
-    let tried = in_sub_interpreters(&off, wanted, control, listener);
-    tried.into_iter().for_each(|tried| trials.extend(tried));
+    trials.extend(Trials::of_all(in_sub_interpreters(&off, wanted, control, listener)));
     let refusing = needs_gil(&Trying { options: GIL_ON, ..*trying }, subjects, control);
     trials.extend(refusing);
     let failed: Vec<&Trial> = trials.of(Mode::FreeThreaded).filter(|trial| is_failure(trial)).collect();
@@ -55,11 +54,11 @@ fn needs_gil(on: &Trying<'_>, subjects: &[Subject], control: &Trials) -> Trials 
         |subject: &Subject| control.get(&subject.name, Mode::Main).filter(|trial| is_failure(trial));
     let failing: Vec<_> =
         subjects.iter().filter_map(|subject| Some((subject, in_control(subject)?))).collect();
-    Trials::of_all(in_parallel(on, &[], &failing, |desk, (subject, failure)| {
+    in_parallel(on, &[], &failing, |desk, (subject, failure)| {
         let imported = super::control::imports(desk, subject, None);
         let fails = imported.map(|_| Trial { mode: Mode::FreeThreaded, ..(*failure).clone() });
         fails.into_iter().collect()
-    }))
+    })
 }
 
 fn is_failure(trial: &Trial) -> bool {
@@ -135,7 +134,7 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
 /// Tries again, in one thread, what failed when several imported and used it at the same time: what passes then
 /// fails because of the others, and what does not is evidence that no other thread has blurred.
 fn by_one_thread(off: &Trying<'_>, failed: &[&Trial]) -> Trials {
-    Trials::of_all(in_parallel(off, &[], failed, |desk, storm| {
+    in_parallel(off, &[], failed, |desk, storm| {
         let Some(alone) = again(desk, Interpreters::Main, storm) else { return Trials::default() };
         let trial = match alone.outcome {
             Outcome::Imported => {
@@ -150,12 +149,12 @@ fn by_one_thread(off: &Trying<'_>, failed: &[&Trial]) -> Trials {
             | Outcome::NotRun(_) => alone,
         };
         [trial].into_iter().collect()
-    }))
+    })
 }
 
 /// What several threads cannot do at the same time with the GIL on either says nothing about free threading.
 fn with_gil(on: &Trying<'_>, storms: &[&Trial]) -> Trials {
-    Trials::of_all(in_parallel(on, &[], storms, |desk, storm| {
+    in_parallel(on, &[], storms, |desk, storm| {
         let same = again(desk, Interpreters::Storm, storm);
         let fails_too = same.filter(is_failure).map(|same| Trial {
             outcome: Outcome::NotRun(NotRun::Because(
@@ -164,7 +163,7 @@ fn with_gil(on: &Trying<'_>, storms: &[&Trial]) -> Trials {
             ..same
         });
         fails_too.into_iter().collect()
-    }))
+    })
 }
 
 fn again(desk: &mut Desk<'_>, place: Interpreters, storm: &Trial) -> Option<Trial> {

@@ -174,16 +174,15 @@ const ONE_THREAD: &[(&str, &str)] =
 pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: &dyn Listener) -> Trials {
     listener.wanted(subjects.len() * modes.iter().filter(|mode| !mode.is_free_threaded()).count());
     let groups = groups(subjects.iter());
-    let mut trials = Trials::of_all(in_parallel(trying, ONE_THREAD, &groups, |desk, group| {
-        control::run(desk, group, listener)
-    }));
+    let mut trials =
+        in_parallel(trying, ONE_THREAD, &groups, |desk, group| control::run(desk, group, listener));
 
     let early = siblings(&trials, subjects);
     let retried = in_parallel(trying, ONE_THREAD, &early, |desk, (subject, after)| {
         listener.begins(&subject.name, Mode::Main);
         control::imports(desk, subject, Some(after)).into_iter().collect()
     });
-    trials.extend(Trials::of_all(retried));
+    trials.extend(retried);
 
     // The GIL is not forced off here. Extension modules come first: names whose own have passed may keep company.
     let has_files = |group: &Group<'_>| group.iter().any(|subject| subject.file.is_some());
@@ -192,7 +191,7 @@ pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: 
         let wanted = [(Mode::SharedGil, Interpreters::SharedGil), (Mode::OwnGil, Interpreters::OwnGil)]
             .map(|(mode, place)| (place, if modes.contains(&mode) { groups.clone() } else { Vec::new() }));
         let tried = in_sub_interpreters(trying, wanted, &trials, listener);
-        tried.into_iter().for_each(|tried| trials.extend(tried));
+        trials.extend(Trials::of_all(tried));
     }
     trials
 }
@@ -268,7 +267,7 @@ pub(super) fn in_sub_interpreters<const N: usize>(
     }
     let length = |groups: &[Group<'_>]| groups.iter().map(|group| loads(group) + group.len()).sum::<usize>();
     tasks.sort_by_key(|(_, groups)| std::cmp::Reverse(length(groups)));
-    let found = in_parallel(trying, &[], &tasks, |desk, (place, groups)| {
+    let found = task_by_task(trying, &[], &tasks, |desk, (place, groups)| {
         sub_interpreters::run(desk, groups, *place, control, listener)
     });
     let mut found: Vec<_> = tasks.iter().map(|(place, _)| *place).zip(found).collect();
@@ -307,8 +306,18 @@ fn siblings<'a>(trials: &Trials, subjects: &'a [Subject]) -> Vec<(&'a Subject, S
     subjects.iter().filter(fails).filter_map(|subject| Some((subject, loads(subject)?))).collect()
 }
 
-/// Hands the tasks to so many workers, and returns what they find, task by task.
+/// Hands the tasks to so many workers and collects what they find.
 pub(super) fn in_parallel<T: Sync>(
+    trying: &Trying<'_>,
+    variables: &[(&str, &str)],
+    tasks: &[T],
+    work: impl Fn(&mut Desk<'_>, &T) -> Trials + Sync,
+) -> Trials {
+    Trials::of_all(task_by_task(trying, variables, tasks, work))
+}
+
+/// The same, with what was found of each task apart, in their order.
+fn task_by_task<T: Sync>(
     trying: &Trying<'_>,
     variables: &[(&str, &str)],
     tasks: &[T],

@@ -242,6 +242,8 @@ fn event(fields: &[String]) -> Option<Event> {
         text: text.clone(),
         chain: chain.to_vec(),
     };
+    // The observer says nothing by an empty text.
+    let named = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     match fields {
         [event, name, path, chain @ ..] if event == "loading" => Some(Event::Loading {
             interpreter,
@@ -256,15 +258,15 @@ fn event(fields: &[String]) -> Option<Event> {
         [event, name, behind, kind, text, chain @ ..] if event == "failed" => Some(Event::Failed {
             interpreter,
             name: name.clone(),
-            behind: Some(behind.clone()).filter(|behind| !behind.is_empty()),
+            behind: named(behind),
             error: exception(kind, text, chain),
         }),
         [event, name] if event == "importing" => Some(Event::Importing(name.clone())),
         [event, answers @ ..] if event == "answered" => Some(Event::Answered(answers.to_vec())),
         [event, names @ ..] if event == "threads" => Some(Event::ThreadsLeft(names.to_vec())),
         [event, load, denied, kind, text, chain @ ..] if event == "error" => Some(Event::Error {
-            load: Some(load.clone()).filter(|load| !load.is_empty()),
-            denied: Some(denied.clone()).filter(|denied| !denied.is_empty()),
+            load: named(load),
+            denied: named(denied),
             error: exception(kind, text, chain),
         }),
         _ => None,

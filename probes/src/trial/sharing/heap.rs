@@ -3,10 +3,11 @@
 //! What the collector tracks is asked for what it refers to, as the collector does it (`tp_traverse`); no code
 //! of Python runs meanwhile, so the addresses stay true while the interpreter's thread stands still.
 
-use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
 use std::mem::transmute;
 use std::ptr::NonNull;
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::python::{self, Object, PyObject, PyTypeObject};
 
@@ -38,7 +39,9 @@ impl Heap {
             let functions = Functions::find().ok_or("this Python has no PyType_GetDict")?;
             let tracked = tracked()?;
             let modules = python::PyImport_GetModuleDict();
-            let mut heap = Self { found: Vec::new(), places: HashMap::new() };
+            // What is not tracked, numbers and texts, is about as much.
+            let size = 2 * usize::try_from(python::PyList_Size(tracked.as_ptr())).unwrap_or(0);
+            let mut heap = Self { found: Vec::with_capacity(size), places: HashMap::with_capacity(size) };
             for name in first {
                 if let Some(module) = module(modules, name) {
                     heap.add(module, None);

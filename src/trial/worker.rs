@@ -361,6 +361,9 @@ fn environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
         kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
     environment.extend([("HOME", home.into()), ("TMPDIR", home.into()), ("LANG", "C.UTF-8".into())]);
     environment.push(("WSGIAUDIT_TRIAL", "1".into()));
+    // As powers of two of a processor's cycles: how long OpenBLAS's threads spin before they sleep, 26 if nothing is said.
+    // They are as many as ever; waiting for work they keep other trials from the processors.
+    environment.push(("OPENBLAS_THREAD_TIMEOUT", "4".into()));
     environment
 }
 

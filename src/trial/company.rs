@@ -79,7 +79,7 @@ enum Finding {
 const AGAIN: usize = 4;
 
 /// Fewer are not worth it.
-const FEW: usize = 4;
+const FEW: usize = 2;
 
 /// Tries these together, and returns what is plain, by subject.
 pub(super) fn attempts(

@@ -1,6 +1,7 @@
 //! What happened in one trial: facts about one subject in one mode, before anybody judges them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -211,8 +212,8 @@ pub struct Trial {
     pub mode: Mode,
     /// How it ended.
     pub outcome: Outcome,
-    /// Every load of an extension module that was seen, in order.
-    pub loads: Vec<Load>,
+    /// Every load of an extension module that was seen, in order. Shared by all that one trial answers for.
+    pub loads: Arc<[Load]>,
     /// The end of what it printed, both streams together.
     pub printed: String,
     /// Where it crashed, if a fatal signal ended it.
@@ -238,7 +239,7 @@ impl Trial {
             subject: subject.to_owned(),
             mode,
             outcome: Outcome::NotRun(why),
-            loads: Vec::new(),
+            loads: Arc::default(),
             printed: String::new(),
             crash: None,
             kept: Vec::new(),

@@ -148,7 +148,7 @@ pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, left: Le
         subject: subject.name.clone(),
         mode,
         outcome,
-        loads: reading.loads,
+        loads: reading.loads.into(),
         printed: left.printed,
         crash: left.crash,
         kept: reading.kept,

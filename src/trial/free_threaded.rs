@@ -88,7 +88,7 @@ fn is_of_several(trial: &Trial) -> bool {
 /// Creates one module alone. What the control has seen of it counts where this gives no answer.
 fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Trials {
     let mut found = Trials::default();
-    let in_control = control.of(Mode::Main).flat_map(|trial| &trial.loads);
+    let in_control = control.of(Mode::Main).flat_map(|trial| trial.loads.iter());
     if in_control.into_iter().any(|load| load.name == subject.name && load.enables_gil) {
         found.add_enables_gil(&subject.name, true);
         return found;

@@ -2,6 +2,7 @@
 //! import it by itself begins with the package, and would load it once more to be refused once more.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::schedule::Subject;
 use crate::model::{Load, Outcome, Place, PythonError, Refuser, Trial};
@@ -9,7 +10,7 @@ use crate::model::{Load, Outcome, Place, PythonError, Refuser, Trial};
 /// How this file was refused in a trial that passed without it, and what had been loaded by then: in the first
 /// interpreter by CPython, or in the second, after the first had loaded it. `None` where it was refused because of
 /// another one, or at another time loaded.
-pub(super) fn refusal(trial: &Trial, subject: &Subject) -> Option<(Vec<Load>, Outcome)> {
+pub(super) fn refusal(trial: &Trial, subject: &Subject) -> Option<(Arc<[Load]>, Outcome)> {
     let name = &subject.name;
     let here = |interpreter: &'static str| {
         trial.loads.iter().filter(move |load| load.interpreter == interpreter && load.name == *name)
@@ -30,7 +31,7 @@ pub(super) fn refusal(trial: &Trial, subject: &Subject) -> Option<(Vec<Load>, Ou
         return None;
     }
     let is_last = |load: &Load| load.interpreter == interpreter && load.name == *name;
-    let loads = trial.loads.get(..=trial.loads.iter().rposition(is_last)?)?.to_vec();
+    let loads = trial.loads.get(..=trial.loads.iter().rposition(is_last)?)?.into();
     // Whoever asks for the module itself goes no way to it.
     let error = PythonError { chain: vec![name.clone()], ..error.clone() };
     Some((loads, Outcome::Refused { by, module: name.clone(), place, error }))
@@ -64,6 +65,7 @@ mod tests {
     }
 
     fn refused_in(loads: Vec<Load>) -> Option<(usize, Refuser, Place)> {
+        let loads = loads.into();
         let subject = Subject { file: Some(FILE.into()), ..Subject::name("shop._till".to_owned()) };
         let because = NotRun::Because(String::new());
         let shop =

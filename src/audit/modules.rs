@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::remembered::Look;
 use crate::image::{self, Kind, NotAnObject};
 use crate::model::{Facts, FileKind, Initialisation, Module, Target};
 use crate::venv::Candidate;
@@ -23,11 +24,11 @@ pub(super) struct Wanted {
 pub(super) fn read(
     candidates: Vec<Candidate>,
     wanted: Wanted,
-    sha256: impl Fn(&Path) -> Option<String> + Sync,
+    look: &Look<'_>,
     owner: impl Fn(&Path) -> Option<usize> + Sync,
 ) -> Vec<Module> {
     let mut modules: Vec<Module> =
-        candidates.into_par_iter().map(|candidate| read_one(candidate, wanted, &sha256, &owner)).collect();
+        candidates.into_par_iter().map(|candidate| read_one(candidate, wanted, look, &owner)).collect();
     let mut found: Option<(String, String)> = None;
     for module in modules.iter_mut().filter(|module| module.is_tried()) {
         match &found {
@@ -42,22 +43,22 @@ pub(super) fn read(
 fn read_one(
     candidate: Candidate,
     wanted: Wanted,
-    sha256: impl Fn(&Path) -> Option<String>,
+    look: &Look<'_>,
     owner: impl Fn(&Path) -> Option<usize>,
 ) -> Module {
-    let (kind, facts) = classify(&candidate, wanted);
+    let (kind, facts) = classify(&candidate, wanted, look);
     Module {
         distribution: owner(&candidate.path),
         name: candidate.name.dotted,
         file: candidate.file,
-        sha256: if kind == FileKind::ExtensionModule { sha256(&candidate.path) } else { None },
+        sha256: if kind == FileKind::ExtensionModule { look.sha256(&candidate.path) } else { None },
         path: candidate.path,
         kind,
         facts,
     }
 }
 
-fn classify(candidate: &Candidate, wanted: Wanted) -> (FileKind, Facts) {
+fn classify(candidate: &Candidate, wanted: Wanted, look: &Look<'_>) -> (FileKind, Facts) {
     let is_what = |kind: FileKind, why: &str| (kind, Facts::undetermined(why));
     if candidate.is_broken_link {
         return is_what(FileKind::BrokenLink, "a link to nothing");
@@ -82,7 +83,7 @@ fn classify(candidate: &Candidate, wanted: Wanted) -> (FileKind, Facts) {
         return is_what(FileKind::PlainLibrary, "a wheel's own library");
     }
     let stem = candidate.name.dotted.rsplit('.').next().unwrap_or_default();
-    let facts = image::inspect_file(&candidate.path, stem, wanted.target);
+    let facts = look.facts(&candidate.path, stem, wanted.target);
     let kind = match facts.initialisation {
         _ if !candidate.name.is_importable => FileKind::UnimportableName,
         Initialisation::None => FileKind::PlainLibrary,

@@ -1,8 +1,12 @@
-//! Which answers of earlier audits may be used.
+//! What earlier audits found that may be used: of files, and of trials.
+
+use std::path::Path;
 
 use super::run::{Running, roots};
 use crate::cache::{Cache, Memory, Opening, of_system};
-use crate::model::{Environment, Interpreter};
+use crate::digest;
+use crate::image;
+use crate::model::{Environment, Facts, Interpreter, Target};
 use crate::trial;
 use crate::venv::Installed;
 
@@ -32,4 +36,36 @@ pub(super) fn open(
         scratch: running.scratch.path(),
         besides: format!("{} {interpreter:?} {}", trial::probes(), of_system()),
     })
+}
+
+/// Looks at files, but for those that an earlier audit has looked at.
+pub(super) struct Look<'m> {
+    memory: Option<&'m Memory>,
+    /// What tells this program from another version of it.
+    program: String,
+}
+
+impl<'m> Look<'m> {
+    pub(super) fn new(memory: Option<&'m Memory>) -> Self {
+        let program =
+            std::env::current_exe().ok().zip(memory).and_then(|(path, memory)| memory.of_file(&path));
+        Self { memory: memory.filter(|_| program.is_some()), program: program.unwrap_or_default() }
+    }
+
+    /// The digest of a file; `None` where it cannot be read.
+    pub(super) fn sha256(&self, path: &Path) -> Option<String> {
+        match self.memory {
+            Some(memory) => memory.of_file(path),
+            None => digest::of_file(path).ok(),
+        }
+    }
+
+    /// What an extension module declares.
+    pub(super) fn facts(&self, path: &Path, stem: &str, target: Option<Target>) -> Facts {
+        let inspect = || image::inspect_with_beside(path, stem, target);
+        match self.memory {
+            Some(memory) => memory.made(&format!("{} {stem} {target:?}", self.program), path, inspect),
+            None => inspect().0,
+        }
+    }
 }

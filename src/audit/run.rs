@@ -12,13 +12,12 @@ use super::deployment::Configured;
 use super::exercise;
 use super::free_threaded;
 use super::modules::{self, Wanted};
-use super::remembered;
+use super::remembered::{self, Look};
 use super::requests;
 use super::scratch::Scratch;
 use super::suites;
 use super::ways_out;
 use crate::cache::{Cache, Memory};
-use crate::digest;
 use crate::image;
 use crate::model::{Environment, Facts, FileKind, Interpreter, Mode, Module};
 use crate::plan::Plan;
@@ -289,11 +288,8 @@ fn read(
         target: Some(python.target()),
         kind: image::kind_of_file(&python.executable).ok(),
     });
-    let sha256 = |path: &Path| match memory {
-        Some(memory) => memory.of_file(path),
-        None => digest::of_file(path).ok(),
-    };
-    let modules = modules::read(walk.candidates, wanted, sha256, |path| installed.owner(path));
+    let look = Look::new(memory);
+    let modules = modules::read(walk.candidates, wanted, &look, |path| installed.owner(path));
     let trouble = installed.trouble.iter().chain(&walk.trouble).cloned().collect();
     let distributions = installed.all.iter().map(|each| each.distribution.clone()).collect();
     (Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }, installed)

@@ -35,7 +35,7 @@ pub use inspect::inspect;
 pub use kind::{Architecture, Format, Kind, NotAnObject};
 pub use library::{Alone, Library};
 pub use naming::stem;
-pub use siblings::{inspect_file, kind_of_file};
+pub use siblings::{inspect_file, inspect_with_beside, kind_of_file};
 pub use source::{Opened, Source};
 pub use survey::survey;
 pub use symbols::{symbol_at, symbol_at_address};

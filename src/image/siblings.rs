@@ -1,6 +1,7 @@
 //! A file on disk and what lies beside it.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -13,10 +14,18 @@ use crate::model::{Facts, Target};
 
 /// Reads what the extension module at `path` declares; see [`inspect`].
 pub fn inspect_file(path: &Path, stem: &str, target: Option<Target>) -> Facts {
-    match open(path) {
-        Ok(source) => inspect(source, stem, target, &Beside { path }),
+    inspect_with_beside(path, stem, target).0
+}
+
+/// The same, and the files and folders beside it that were looked for, whether they are there or not: with the file
+/// itself all that the answer depends on.
+pub fn inspect_with_beside(path: &Path, stem: &str, target: Option<Target>) -> (Facts, BTreeSet<PathBuf>) {
+    let beside = Beside { path, asked: RefCell::default() };
+    let facts = match open(path) {
+        Ok(source) => inspect(source, stem, target, &beside),
         Err(error) => Facts::undetermined(format!("the file cannot be read: {error}")),
-    }
+    };
+    (facts, beside.asked.into_inner())
 }
 
 /// What sort of file lies at `path`.
@@ -38,6 +47,7 @@ pub(super) fn open(path: &Path) -> std::io::Result<Rc<dyn Source>> {
 /// The folders around a file.
 struct Beside<'p> {
     path: &'p Path,
+    asked: RefCell<BTreeSet<PathBuf>>,
 }
 
 /// A module's file may lie this many folders below the one that it is imported from.
@@ -57,16 +67,17 @@ impl Library for Beside<'_> {
             .map(|entry| PathBuf::from(expand(entry)))
             .filter(|entry| entry.starts_with(folder.ancestors().last().unwrap_or(folder)));
         let tried = std::iter::once(folder.to_owned()).chain(folders.filter(|entry| !system(entry)));
-        tried.map(|entry| entry.join(name)).find_map(|path| open(&path).ok())
+        tried.map(|entry| entry.join(name)).find_map(|path| self.open(&path))
     }
 
     fn module(&self, name: &str) -> Option<Rc<dyn Source>> {
         let asked = (self.path.parent()?.to_owned(), name.to_owned());
-        if let Some(path) = LAST.with_borrow(|(last, path)| (*last == asked).then(|| path.clone())) {
-            return open(&path).ok();
+        if let Some(last) = LAST.with_borrow(|(last, found)| (*last == asked).then(|| found.clone())) {
+            self.asked.borrow_mut().extend(last.folders);
+            return self.open(&last.path);
         }
-        let (path, source) = self.search(name)?;
-        LAST.set((asked, path));
+        let (found, source) = self.search(name)?;
+        LAST.set((asked, found));
         Some(source)
     }
 }
@@ -74,25 +85,39 @@ impl Library for Beside<'_> {
 thread_local! {
     /// The last module that was found, by the folder and the name that were asked for: all modules of a group
     /// of mypyc's ask for the same one.
-    static LAST: RefCell<((PathBuf, String), PathBuf)> = RefCell::default();
+    static LAST: RefCell<((PathBuf, String), FoundModule)> = RefCell::default();
+}
+
+/// Where a module was found, and the folders that were read for that.
+#[derive(Clone, Default)]
+struct FoundModule {
+    path: PathBuf,
+    folders: Vec<PathBuf>,
 }
 
 impl Beside<'_> {
-    fn search(&self, name: &str) -> Option<(PathBuf, Rc<dyn Source>)> {
+    fn open(&self, path: &Path) -> Option<Rc<dyn Source>> {
+        self.asked.borrow_mut().insert(path.to_owned());
+        open(path).ok()
+    }
+
+    fn search(&self, name: &str) -> Option<(FoundModule, Rc<dyn Source>)> {
         let relative: PathBuf = name.split('.').collect();
         let stem = relative.file_name()?.to_str()?;
-        let folders = self.path.ancestors().skip(1).take(DEEPEST);
-        for folder in folders.map(|folder| folder.join(relative.parent().unwrap_or(Path::new("")))) {
+        let around = self.path.ancestors().skip(1).take(DEEPEST);
+        let mut folders = Vec::new();
+        for folder in around.map(|folder| folder.join(relative.parent().unwrap_or(Path::new("")))) {
+            self.asked.borrow_mut().insert(folder.clone());
+            folders.push(folder.clone());
             let Ok(entries) = std::fs::read_dir(&folder) else { continue };
             let mut paths: Vec<PathBuf> = entries
                 .filter_map(|entry| Some(entry.ok()?.path()))
                 .filter(|path| super::naming::file_stem(path).is_some_and(|found| found == stem))
                 .collect();
             paths.sort();
-            if let Some(found) =
-                paths.into_iter().find_map(|path| open(&path).ok().map(|source| (path, source)))
-            {
-                return Some(found);
+            let found = paths.into_iter().find_map(|path| self.open(&path).map(|source| (path, source)));
+            if let Some((path, source)) = found {
+                return Some((FoundModule { path, folders }, source));
             }
         }
         None

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The Python that would load the file; some init functions decide by `Py_Version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
@@ -12,7 +14,7 @@ pub struct Target {
 }
 
 /// How a module hands itself to the import system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Initialisation {
     /// `PyInit_x` returns a finished module (`PyModule_Create2`). Refused by every own-GIL interpreter.
     SinglePhase,
@@ -52,7 +54,7 @@ pub mod slot {
 }
 
 /// One entry of a module's slot array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Slot {
     /// The slot's number as written in the file (either numbering, see [`slot`]).
     pub id: u16,
@@ -72,7 +74,7 @@ pub enum Declared {
 }
 
 /// Something in the file that matters beside the declaration.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Hazard {
     /// Which hazard.
     pub kind: HazardKind,
@@ -81,7 +83,7 @@ pub struct Hazard {
 }
 
 /// The hazards that the static pass can show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum HazardKind {
     /// Imports `PyGILState_*`, which knows one interpreter a thread.
     GilStateApi,
@@ -112,7 +114,7 @@ impl HazardKind {
 }
 
 /// Why something is [`Initialisation::Undetermined`] or [`Declared::Undetermined`]: lower-case, one line.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Doubt(pub String);
 
 impl fmt::Display for Doubt {
@@ -122,7 +124,7 @@ impl fmt::Display for Doubt {
 }
 
 /// Everything that the static pass recovered from one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The init function's name, e.g. `PyInit__speedups`; `None` where the file exports none.
     pub init_function: Option<String>,

@@ -11,6 +11,7 @@ Then the same audit again: of the same files, and each time after one distributi
 others need and a large one. A byte is added to each of its files, and taken away at the end.
 """
 
+import compileall
 import concurrent.futures
 import contextlib
 import importlib.metadata
@@ -96,7 +97,7 @@ def audit(wsgiaudit, environment, cache):
 
 @contextlib.contextmanager
 def changed(distribution):
-    """As an upgrade would leave it: every file of it is another."""
+    """As an upgrade would leave it: every file of it is another, and Python's are compiled, as installers do."""
     files = [file.locate() for file in importlib.metadata.files(distribution)]
     files = [pathlib.Path(file) for file in files if file.suffix in (".py", ".so") and file.is_file()]
     for file in files:
@@ -105,11 +106,19 @@ def changed(distribution):
         copy.write_bytes(file.read_bytes() + b"\n")
         copy.chmod(file.stat().st_mode)
         copy.replace(file)
+    compile_all(files)
     try:
         yield
     finally:
         for file in files:
             os.truncate(file, file.stat().st_size - 1)
+        compile_all(files)
+
+
+def compile_all(files):
+    for file in files:
+        if file.suffix == ".py":
+            compileall.compile_file(file, quiet=2)
 
 
 def measured(work):

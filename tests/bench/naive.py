@@ -7,8 +7,8 @@ a shell does, and as many at a time as the audit has trials. The audit makes thr
 and asks more questions.
 Both find every file in the page cache: all are read once before the clock starts.
 
-Then the same audit again: of the same files, and each time after one distribution has changed, a small one that
-others need and a large one. A byte is added to each of its files, and taken away at the end.
+Then the same audit again: of the same files, and each time after one distribution has changed, a small one that nothing
+needs, a small one that others need and a large one. A byte is added to each of its files, and taken away at the end.
 """
 
 import compileall
@@ -27,7 +27,7 @@ import time
 
 JOBS = 2
 TIMEOUT = 60
-CHANGED = ("MarkupSafe", "numpy")
+CHANGED = ("bcrypt", "MarkupSafe", "numpy")
 
 IMPORT = "import importlib; importlib.import_module({name!r})"
 SUB_INTERPRETER = (

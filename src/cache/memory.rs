@@ -45,11 +45,11 @@ impl Memory {
 
     /// The digest of a file; `None` where it cannot be read.
     pub fn of_file(&self, path: &Path) -> Option<String> {
-        let found = fs::metadata(path).ok()?;
-        if self.is_fresh(&found) {
-            return digest::of_file(path).ok();
+        let make = || digest::of_file(path).ok();
+        match self.now(path) {
+            Some(state) => self.of(signature(path, &state), make),
+            None => make(),
         }
-        self.of(signature(path, &state(&found)), || digest::of_file(path).ok())
     }
 
     /// The same for a file in this state, if it is known.

@@ -78,7 +78,7 @@ enum Finding {
 /// How often those are tried together at most that another one spoils it for.
 const AGAIN: usize = 4;
 
-/// Fewer are not worth it.
+/// Fewer are no company.
 const FEW: usize = 2;
 
 /// Tries these together, and returns what is plain, by subject.

@@ -115,15 +115,57 @@ fn what_is_imported_as_an_interpreter_starts_is_part_of_every_answer() {
 
 #[test]
 fn metadata_is_read_too() {
-    let shop = "\
+    let venv = Venv::new().with_python("shop", LOOKS_FOR_TILLS).with_python("till", "");
+    is_noticed(venv, |venv| {
+        venv.with_file("till-1.0.dist-info/entry_points.txt", "[tills]\none = faulthandler\n")
+    });
+}
+
+/// Looks for plug-ins as fsspec and pytest do: in the metadata of every distribution.
+const LOOKS_FOR_TILLS: &str = "\
 from importlib.metadata import entry_points
 for each in entry_points(group='tills'):
     each.load()
 ";
-    let venv = Venv::new().with_python("shop", shop).with_python("till", "");
+
+/// As an upgrade would leave it: another version in other files, and what else its metadata hold.
+fn upgraded(venv: Venv, more: &[(&str, &str)]) -> Venv {
+    let folder = venv.site_packages();
+    fs::rename(folder.join("till-1.0.dist-info"), folder.join("till-2.0.dist-info")).unwrap();
+    let metadata = "Metadata-Version: 2.1\nName: till\nVersion: 2.0\n";
+    let files = [("till-2.0.dist-info/METADATA", metadata), ("till.py", "version = 2\n")];
+    let files = files.iter().chain(more);
+    files.fold(venv, |venv, (name, text)| venv.with_file(name, text))
+}
+
+#[test]
+fn who_looks_for_plug_ins_is_not_tried_again_for_an_upgrade_of_what_has_none() {
+    let cache = Cache::new();
+    let venv = Venv::new().with_python("shop", LOOKS_FOR_TILLS).with_python("till", "");
+    let of_one = cache.audit(&Venv::new().with_python("till", ""), &[]).all;
+    let first = cache.audit(&venv, &[]);
+    let again = cache.audit(&upgraded(venv, &[]), &[]);
+    assert_eq!(again.own_gil("shop"), "ready");
+    assert_eq!(again.all, first.all);
+    assert!(again.all - again.remembered <= of_one, "{} of {}", again.remembered, again.all);
+}
+
+#[test]
+fn an_upgrade_that_brings_a_plug_in_is_noticed() {
+    let venv = Venv::new().with_python("shop", LOOKS_FOR_TILLS).with_python("till", "");
     is_noticed(venv, |venv| {
-        venv.with_file("till-1.0.dist-info/entry_points.txt", "[tills]\none = faulthandler\n")
+        upgraded(venv, &[("till-2.0.dist-info/entry_points.txt", "[tills]\none = faulthandler\n")])
     });
+}
+
+#[test]
+fn an_upgrade_is_noticed_by_who_asks_for_the_version() {
+    let shop = "\
+from importlib.metadata import version
+if version('till') != '1.0':
+    import faulthandler
+";
+    is_noticed(Venv::new().with_python("shop", shop).with_python("till", ""), |venv| upgraded(venv, &[]));
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(crate) enum Interpreters {
 /// What of a trial's reading is told.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Watched {
-    /// Folders whose entries are told, each as a whole.
+    /// Folders whose entries are told, each as a whole, but for files of distributions' metadata.
     pub(crate) folders: Vec<String>,
     /// Folders of which nothing is told.
     pub(crate) apart: Vec<String>,

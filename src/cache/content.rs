@@ -1,4 +1,5 @@
-//! What lies on disk, by its digest. An entry of a watched folder stands for all that was installed with it.
+//! What lies on disk, by its digest. An entry of a watched folder stands for all that was installed with it; files of a
+//! distribution's metadata stand for themselves, under names that an upgrade leaves as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use walkdir::WalkDir;
 
 use super::memory::{Memory, state};
+use super::metadata::{self, Metadata};
 use crate::digest;
 
 /// Entries of folders that were installed together, by each of them.
@@ -19,6 +21,7 @@ pub type Kin = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
 pub(super) struct Content {
     folders: Vec<PathBuf>,
     kin: Kin,
+    metadata: Metadata,
     known: Mutex<BTreeMap<String, Arc<OnceLock<Option<String>>>>>,
     memory: Memory,
 }
@@ -26,7 +29,8 @@ pub(super) struct Content {
 impl Content {
     /// Of these folders' entries, and of everything else that is asked for.
     pub(super) fn new(folders: Vec<PathBuf>, kin: Kin, memory: Memory) -> Self {
-        Self { folders, kin, known: Mutex::default(), memory }
+        let metadata = Metadata::new(&folders);
+        Self { folders, kin, metadata, known: Mutex::default(), memory }
     }
 
     /// The folders whose entries are kept apart.
@@ -34,18 +38,35 @@ impl Content {
         &self.folders
     }
 
-    /// The digest of what a trial has touched. `None` where it cannot be read, or is still changing.
-    pub(super) fn of(&self, touched: &str) -> Option<String> {
+    /// The name of what a trial has touched, in this version and the next.
+    pub(super) fn name_of(&self, touched: &str) -> String {
+        let name = metadata::name_of(Path::new(touched), &self.folders);
+        name.map_or_else(|| touched.to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The digest of what has this name. `None` where it cannot be read, or is still changing.
+    pub(super) fn of(&self, name: &str) -> Option<String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = Arc::clone(known.entry(touched.to_owned()).or_default());
+        let cell = Arc::clone(known.entry(name.to_owned()).or_default());
         drop(known);
-        cell.get_or_init(|| self.look(Path::new(touched))).clone()
+        cell.get_or_init(|| self.look(Path::new(name))).clone()
     }
 
     fn look(&self, path: &Path) -> Option<String> {
         if !path.is_absolute() {
             return None;
         }
+        if let Some((infos, rest)) = self.metadata.of(path) {
+            // What else is looked for in a folder is not told where it is not there.
+            let of =
+                |info: &PathBuf| Some(names(info, |name| name)? + " " + &self.look_at(&info.join(&rest))?);
+            let infos = infos.iter().map(of).collect::<Option<Vec<_>>>()?;
+            return Some(digest::of_text(&infos.join("\n")));
+        }
+        self.look_at(path)
+    }
+
+    fn look_at(&self, path: &Path) -> Option<String> {
         let is_entry = path.parent().is_some_and(|parent| self.folders.iter().any(|folder| folder == parent));
         if is_entry {
             let own = BTreeSet::from([path.to_owned()]);

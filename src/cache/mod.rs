@@ -2,6 +2,7 @@
 
 mod content;
 mod memory;
+mod metadata;
 mod store;
 mod surroundings;
 

@@ -133,7 +133,8 @@ impl Cache {
         let kept = || {
             let name = name(question)?;
             self.own.lock().ok()?.insert(name.clone());
-            let touched = touched.into_iter().map(|path| Some((path.clone(), self.content.of(path)?)));
+            let touched = touched.into_iter().map(|path| self.content.name_of(path));
+            let touched = touched.map(|name| Some((name.clone(), self.content.of(&name)?)));
             let entry = Entry { base: self.base.clone(), touched: touched.collect::<Option<_>>()?, answer };
             let text = serde_json::to_string(&entry).ok()?.replace(&quoted(&self.scratch), SCRATCH);
             write(&self.folder.join(name), text.as_bytes())

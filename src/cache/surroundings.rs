@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::{content, memory};
+use super::{content, memory, metadata};
 use crate::digest;
 
 /// The lists of what the system's package managers have installed, and what the dynamic linker finds.
@@ -83,10 +83,7 @@ pub(super) fn at_start(folders: &[PathBuf]) -> BTreeSet<PathBuf> {
 
 /// The names in a folder, without versions: an upgrade leaves them, an installation does not.
 pub(super) fn names_in(folder: &Path) -> String {
-    let plain = |name: OsString| match name.to_str().and_then(|name| name.strip_suffix(".dist-info")) {
-        Some(stem) => format!("{}.dist-info", stem.split('-').next().unwrap_or_default()).into(),
-        None => name,
-    };
+    let plain = |name: OsString| metadata::without_version(&name).map_or(name, OsString::from);
     content::names(folder, plain).unwrap_or_else(|| "absent".to_owned())
 }
 

@@ -131,7 +131,7 @@ fn source_of(compiled: &Path) -> PathBuf {
 enum Unit {
     /// Nothing: it is part of what runs the trial.
     Apart,
-    /// The entry of a folder watched that it lies in.
+    /// The entry of a folder watched that it lies in, or a file of a distribution's metadata.
     Within(String),
     /// All of it.
     Elsewhere(String),
@@ -142,13 +142,17 @@ fn unit(path: &Path, watched: &Watched) -> Unit {
     for folder in &watched.folders {
         let Ok(rest) = path.strip_prefix(folder) else { continue };
         let mut parts = rest.components().map(|part| Path::new(part.as_os_str()));
-        let entry = match (parts.next(), parts.next()) {
+        let told = match (parts.next(), parts.next()) {
             // The import system lists the folder itself; which names there are is known to the auditor.
             (None, _) => return Unit::Apart,
             (Some(first), Some(compiled)) if first == "__pycache__" => source_of(compiled),
+            // Whoever looks for plug-ins reads one file of each distribution.
+            (Some(first), _) if first.extension().is_some_and(|suffix| suffix == "dist-info") => {
+                rest.to_owned()
+            }
             (Some(first), _) => first.to_owned(),
         };
-        return Unit::Within(text(&Path::new(folder).join(entry)));
+        return Unit::Within(text(&Path::new(folder).join(told)));
     }
     match watched.apart.iter().any(|folder| path.starts_with(folder)) {
         true => Unit::Apart,

@@ -24,7 +24,7 @@ use crate::plan::Plan;
 use crate::report::v1::{self, Header};
 use crate::report::{Document, Evidence, Places, Report, assemble, join};
 use crate::rules::{Beside, refused_by_declaration};
-use crate::trial::{self, Library, Listener, OnceMore, Stop, Subject, Trials, Trying};
+use crate::trial::{self, Again, Library, Listener, OnceMore, Stop, Subject, Trials, Trying};
 use crate::venv::{self, Installed, Located};
 
 /// Audits an environment, and with it the free-threaded one that the plan names.
@@ -206,16 +206,22 @@ impl Running<'_> {
 
     /// Tries these by themselves.
     pub(super) fn try_subjects(&self, python: &Path, subjects: &[Subject], modes: &[Mode]) -> Trials {
-        self.try_with(&self.trying(python), subjects, modes)
+        self.try_with(&self.trying(python), subjects, modes, Again::Never).0
     }
 
-    fn try_with(&self, trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode]) -> Trials {
-        let mut trials = trial::run(trying, subjects, modes, self.listener);
+    fn try_with(
+        &self,
+        trying: &Trying<'_>,
+        subjects: &[Subject],
+        modes: &[Mode],
+        again: Again,
+    ) -> (Trials, OnceMore) {
+        let (mut trials, once_more) = trial::run(trying, subjects, modes, again, self.listener);
         if modes.contains(&Mode::FreeThreaded) {
             let without_gil = trial::run_free_threaded(trying, subjects, &trials, self.listener);
             trials.extend(without_gil);
         }
-        trials
+        (trials, once_more)
     }
 
     fn try_all(
@@ -225,16 +231,10 @@ impl Running<'_> {
         modes: &[Mode],
         cache: Option<&Cache>,
     ) -> (Trials, OnceMore) {
-        let subjects = subjects(environment);
         let trying = Trying { cache, ..self.trying(&interpreter.executable) };
-        let trials = self.try_with(&trying, &subjects, modes);
-        if !modes.contains(&Mode::OwnGil) {
-            return (trials, OnceMore::default());
-        }
         // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
-        let overrides = !interpreter.free_threaded;
-        let once_more = trial::run_once_more(&trying, &subjects, &trials, overrides, self.listener);
-        (trials, once_more)
+        let again = if interpreter.free_threaded { Again::Alone } else { Again::Unchecked };
+        self.try_with(&trying, &subjects(environment), modes, again)
     }
 }
 
@@ -277,12 +277,12 @@ fn read(
         (None, None) => (venv::site_packages(&located.root), Vec::new(), Vec::new()),
     };
     let file = only.and_then(|only| only.file.as_deref());
-    let installed = match file {
+    let installed = || match file {
         Some(_) => Installed::default(),
         None => venv::installed(&site, &editable),
     };
-    let roots = roots(site, &editable);
-    let mut walk = venv::walk(&roots, &suffixes);
+    let roots = roots(site.clone(), &editable);
+    let (installed, mut walk) = rayon::join(installed, || venv::walk(&roots, &suffixes));
     walk.candidates.retain(|candidate| file.is_none_or(|file| candidate.path == file));
     let wanted = interpreter.as_ref().map_or_else(Wanted::default, |python| Wanted {
         target: Some(python.target()),

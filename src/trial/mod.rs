@@ -7,6 +7,7 @@ mod crash;
 mod desk;
 mod free_threaded;
 mod library;
+mod once_more;
 mod protection;
 mod read;
 mod record;
@@ -25,6 +26,7 @@ mod sandbox;
 
 pub use free_threaded::run_free_threaded;
 pub use library::{Library, probes};
+pub use once_more::{Again, OnceMore};
 pub use protection::unenforced;
-pub use schedule::{Listener, OnceMore, Subject, Trials, Trying, run, run_once_more};
+pub use schedule::{Listener, Subject, Trials, Trying, run};
 pub use worker::{Limits, Stop, Storm, sweep_orphans};

@@ -10,11 +10,12 @@ use super::company::Candidate;
 use super::control;
 use super::desk::Desk;
 use super::library::Library;
+use super::once_more::{Again, OnceMore, Wanted};
 use super::protocol::Interpreters;
 use super::sub_interpreters;
 use super::worker::{Limits, Setup, Stop};
 use crate::cache::Cache;
-use crate::model::{Mode, NotRun, Outcome, Refuser, Trial};
+use crate::model::{Mode, NotRun, Outcome, Trial};
 
 /// Something to import: an extension module, or a distribution's top-level name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,22 +57,6 @@ impl Trials {
     /// import failed on the way to one.
     pub fn get(&self, name: &str, mode: Mode) -> Option<&Trial> {
         self.all.get(&(name.to_owned(), mode))
-    }
-
-    /// The trial of this name with a shared GIL, and those of what it is behind, if they end in a module that refuses by
-    /// itself; else none.
-    fn refused_by_itself(&self, name: &str) -> Vec<&Trial> {
-        let mut way: Vec<&Trial> = self.get(name, Mode::SharedGil).into_iter().collect();
-        while let Some(Outcome::NotRun(NotRun::Behind(other))) = way.last().map(|trial| &trial.outcome) {
-            match self.get(other, Mode::SharedGil) {
-                Some(trial) if way.iter().all(|before| before.subject != trial.subject) => way.push(trial),
-                Some(_) | None => return Vec::new(),
-            }
-        }
-        let is_by_itself = way
-            .last()
-            .is_some_and(|trial| matches!(trial.outcome, Outcome::Refused { by: Refuser::Module, .. }));
-        if is_by_itself { way } else { Vec::new() }
     }
 
     /// All of one mode, by name.
@@ -171,7 +156,13 @@ const ONE_THREAD: &[(&str, &str)] =
     &[("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("MKL_NUM_THREADS", "1")];
 
 /// Tries every subject in every mode; the control first, since it decides what the others can tell.
-pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: &dyn Listener) -> Trials {
+pub fn run(
+    trying: &Trying<'_>,
+    subjects: &[Subject],
+    modes: &[Mode],
+    again: Again,
+    listener: &dyn Listener,
+) -> (Trials, OnceMore) {
     listener.wanted(subjects.len() * modes.iter().filter(|mode| !mode.is_free_threaded()).count());
     let groups = groups(subjects.iter());
     let mut trials =
@@ -187,56 +178,22 @@ pub fn run(trying: &Trying<'_>, subjects: &[Subject], modes: &[Mode], listener: 
     // The GIL is not forced off here. Extension modules come first: names whose own have passed may keep company.
     let has_files = |group: &Group<'_>| group.iter().any(|subject| subject.file.is_some());
     let (with_files, names): (Vec<_>, Vec<_>) = groups.into_iter().partition(has_files);
-    for groups in [with_files, names] {
-        let wanted = [(Mode::SharedGil, Interpreters::SharedGil), (Mode::OwnGil, Interpreters::OwnGil)]
-            .map(|(mode, place)| (place, if modes.contains(&mode) { groups.clone() } else { Vec::new() }));
-        let tried = in_sub_interpreters(trying, wanted, &trials, listener);
-        trials.extend(Trials::of_all(tried));
-    }
-    trials
+    let tried = in_sub_interpreters(trying, in_modes(modes, &with_files), &trials, listener);
+    trials.extend(Trials::of_all(tried));
+    let more = Wanted::new(subjects, &trials, again);
+    listener.wanted_too(more.count());
+    let [shared, own] = in_modes(modes, &names);
+    let wanted = [shared, own, more.unchecked(), more.alone()];
+    let [shared, own, unchecked, alone] = in_sub_interpreters(trying, wanted, &trials, listener);
+    let once_more = more.with(unchecked, alone, &trials);
+    trials.extend(Trials::of_all([shared, own]));
+    (trials, once_more)
 }
 
-/// What is tried again under an own GIL: evidence for maintainers. It changes no verdict.
-#[derive(Clone, Debug, Default)]
-pub struct OnceMore {
-    /// With CPython's check overridden, what could declare its support for an own GIL and was refused, or needs
-    /// something that was. Where a module refuses by itself with a shared GIL too, which CPython does not check, that
-    /// is the answer.
-    pub unchecked: Trials,
-    /// Without their packages, the extension modules that their packages keep from being tried and that CPython would
-    /// not refuse: what is behind an obstacle.
-    pub alone: Trials,
-}
-
-/// Tries again under an own GIL; `overrides` says whether this Python lets its check be overridden.
-pub fn run_once_more(
-    trying: &Trying<'_>,
-    subjects: &[Subject],
-    trials: &Trials,
-    overrides: bool,
-    listener: &dyn Listener,
-) -> OnceMore {
-    let own = |subject: &Subject| trials.get(&subject.name, Mode::OwnGil).map(|trial| &trial.outcome);
-    let is_behind = |subject: &Subject| matches!(own(subject), Some(Outcome::NotRun(NotRun::Behind(_))));
-    let is_refused = |subject: &&Subject| {
-        let by_cpython = matches!(own(subject), Some(Outcome::Refused { by: Refuser::CPython, .. }));
-        overrides && subject.could_declare && (by_cpython || is_behind(subject))
-    };
-    let way = |subject: &Subject| trials.refused_by_itself(&subject.name);
-    let (open, known): (Vec<_>, Vec<_>) =
-        subjects.iter().filter(is_refused).partition(|subject| way(subject).is_empty());
-    let is_kept_out =
-        |subject: &&Subject| subject.file.is_some() && !subject.is_refused && is_behind(subject);
-    let kept_out: Vec<&Subject> = subjects.iter().filter(is_kept_out).collect();
-    listener.wanted_too(open.len() + kept_out.len());
-    let wanted = [
-        (Interpreters::OwnGilUnchecked, groups(open.into_iter())),
-        (Interpreters::OwnGilAlone, groups(kept_out.into_iter())),
-    ];
-    let [tried, alone] = in_sub_interpreters(trying, wanted, trials, listener);
-    let mut unchecked: Trials = known.into_iter().flat_map(way).cloned().collect();
-    unchecked.extend(tried);
-    OnceMore { unchecked, alone }
+/// Groups with the interpreters of each of these modes.
+fn in_modes<'a>(modes: &[Mode], groups: &[Group<'a>]) -> [(Interpreters, Vec<Group<'a>>); 2] {
+    [(Mode::SharedGil, Interpreters::SharedGil), (Mode::OwnGil, Interpreters::OwnGil)]
+        .map(|(mode, place)| (place, if modes.contains(&mode) { groups.to_vec() } else { Vec::new() }))
 }
 
 /// Tries groups in each of these kinds of interpreters: each group by itself, but for those whose first subjects may keep

@@ -4,7 +4,7 @@
 
 .SUFFIXES:
 .PHONY: help fuzz demo demo-environment applications-environment switches-environment serve-environment generators-environment modwsgi test test-declarations \
-	test-modwsgi bench bench-serve survey wheel maturin pythons clean
+	test-modwsgi bench bench-upgrades bench-serve survey wheel maturin pythons clean
 
 python = tests/support/python
 environment = tests/support/environment
@@ -22,6 +22,7 @@ help:
 	@echo 'make test     every check; PYTHONS="3.14 3.13" chooses the Pythons'
 	@echo 'make test-modwsgi  of these, what holds the verdicts against mod_wsgi in Apache'
 	@echo 'make bench    side by side: what reads modules, and an audit of some 780 against the naive way'
+	@echo 'make bench-upgrades  the audit after the upgrade of each of their distributions against the first'
 	@echo 'make bench-serve  side by side: the host, mod_wsgi, granian and gunicorn, and what switch intervals do'
 	@echo 'make test-declarations  what is read in real modules against what they return when they run'
 	@echo 'make survey   reports/: what is so of about 70 popular distributions, on 3.14 with and without a GIL'
@@ -153,7 +154,16 @@ bench:
 	readers=$$($(environment) readers "$$($(python) 3.14)" corpus/environments/readers.txt --no-deps); \
 	cargo build --release; \
 	"$$readers/bin/python" -I tests/bench/readers.py $(wsgiaudit) "$$popular"; \
-	"$$popular/bin/python" -I tests/bench/naive.py $(wsgiaudit) "$$popular"
+	"$$popular/bin/python" -I tests/bench/naive.py $(wsgiaudit) "$$popular"; \
+	"$$popular/bin/python" -I tests/bench/upgrades.py $(wsgiaudit) "$$popular" bcrypt MarkupSafe numpy
+
+# Every distribution of that environment upgraded in turn, in ten minutes.
+bench-upgrades:
+	@set -e; \
+	popular=$$($(environment) popular-314 "$$($(python) 3.14)" corpus/environments/popular-314.txt --no-deps --compile); \
+	cargo build --release; \
+	"$$popular/bin/python" -I tests/bench/upgrades.py $(wsgiaudit) "$$popular" >reports/upgrades-bench.new; \
+	mv reports/upgrades-bench.new reports/upgrades-bench.txt; tail -n 1 reports/upgrades-bench.txt
 
 # The host beside other servers, in five minutes. ROUNDS and SECONDS_EACH bound it otherwise. Needs wrk and Apache, which
 # it installs as root.

@@ -102,6 +102,32 @@ fn one_that_replaces_every_descriptor() {
 }
 
 #[test]
+fn who_closes_what_others_have_opened_is_named() {
+    let venv = Venv::new()
+        .with("closed-descriptors")
+        .with_python("shop", "import closed_descriptors\n")
+        .with_python("daemon", "import os\nos.closerange(3, 1024)\n")
+        .with_python("tidy", "import os\nends = os.pipe()\nos.closerange(*sorted(ends))\n");
+    let (_, report) = Running::start(&venv, &[]).end();
+    let rows = report["distributions"].as_array().unwrap().iter();
+    let judged: Vec<_> = rows
+        .map(|row| {
+            let mode = &row["modes"]["own-gil"];
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let [name, verdict] = [&row["name"], &mode["verdict"]].map(text);
+            (name, verdict, text(&mode["cause"]["rule"]), text(&mode["cause"]["module"]))
+        })
+        .collect();
+    let expected = [
+        ("tidy", "ready", "", ""),
+        ("corpus-closed-descriptors", "not-applicable", "loses-descriptors", "closed_descriptors"),
+        ("daemon", "not-applicable", "loses-descriptors", "daemon"),
+        ("shop", "not-applicable", "loses-descriptors", "closed_descriptors"),
+    ];
+    assert_eq!(judged, expected.map(|(a, b, c, d)| (a.into(), b.into(), c.into(), d.into())));
+}
+
+#[test]
 fn one_that_attacks_the_terminal() {
     costs_only_itself("terminal-attack", &[]);
     // On a terminal, where there is one to attack.

@@ -194,6 +194,9 @@ pub(crate) enum Event {
     Touched(String),
     /// The subject has asked an application, which answered this.
     Answered(Vec<String>),
+    /// Descriptors that were open before an import are closed, or lead elsewhere; the extension module in whose load that
+    /// was first seen.
+    DescriptorsLost(Option<String>),
     /// Threads of these names would outlive the interpreter that is to end.
     ThreadsLeft(Vec<String>),
     /// The probe itself failed. Says nothing about the subject.

@@ -48,6 +48,13 @@ pub enum Outcome {
         /// The extension module whose load was under way, if one was.
         loading: Option<String>,
     },
+    /// It closes or replaces descriptors that are not its own.
+    LosesDescriptors {
+        /// When.
+        place: Place,
+        /// The extension module in whose load that was first seen, if one's was under way.
+        loading: Option<String>,
+    },
     /// It starts threads that would outlive its interpreter.
     LeftThreads {
         /// Their names.

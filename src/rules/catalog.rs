@@ -78,6 +78,7 @@ pub const RULES: &[Rule] = rules! {
     "raises" Error Tried,
     "crashes" Error Tried,
     "hangs" Error Tried,
+    "loses-descriptors" Error Tried,
     "leaves-threads" Error Tried,
     "shares-objects" Error Tried,
     "switches-gil-on" Error Tried,

@@ -37,6 +37,9 @@ pub(super) fn root<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Option<Roo
             let owner = objects.iter().find_map(|object| object.module.clone());
             (owner.unwrap_or_else(|| trial.subject.clone()), Vec::new())
         }
+        Outcome::LosesDescriptors { loading, .. } => {
+            (loading.clone().unwrap_or_else(|| trial.subject.clone()), Vec::new())
+        }
         Outcome::LeftThreads { .. } => (trial.subject.clone(), Vec::new()),
         Outcome::Imported | Outcome::NotRun(_) => return None,
     };
@@ -55,6 +58,7 @@ fn rule(outcome: &Outcome) -> Option<&'static str> {
         Outcome::Raised { .. } => "raises",
         Outcome::Crashed { .. } => "crashes",
         Outcome::TimedOut { .. } => "hangs",
+        Outcome::LosesDescriptors { .. } => "loses-descriptors",
         Outcome::LeftThreads { .. } => "leaves-threads",
         Outcome::Shares { .. } => "shares-objects",
         Outcome::Imported | Outcome::NotRun(_) => return None,

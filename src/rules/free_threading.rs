@@ -27,6 +27,7 @@ pub(super) fn only_here(case: &Case<'_>, name: &str) -> Option<Judgement> {
     let verdict = match &root.trial.outcome {
         Outcome::Crashed { .. }
         | Outcome::TimedOut { .. }
+        | Outcome::LosesDescriptors { .. }
         | Outcome::LeftThreads { .. }
         | Outcome::Shares { .. } => Verdict::Unsafe,
         Outcome::Raised { error, .. } => {

@@ -53,6 +53,7 @@ pub(super) fn name(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
         Outcome::Refused { .. } | Outcome::Raised { .. } => failed(case, name, mode, Verdict::Blocked),
         Outcome::Crashed { .. }
         | Outcome::TimedOut { .. }
+        | Outcome::LosesDescriptors { .. }
         | Outcome::LeftThreads { .. }
         | Outcome::Shares { .. } => failed(case, name, mode, Verdict::Unsafe),
         Outcome::NotRun(NotRun::Behind(_)) => {
@@ -76,6 +77,7 @@ fn in_control(case: &Case<'_>, control: &Trial) -> Option<Judgement> {
         | Outcome::Refused { .. }
         | Outcome::Raised { .. }
         | Outcome::Crashed { .. }
+        | Outcome::LosesDescriptors { .. }
         | Outcome::LeftThreads { .. }
         | Outcome::Shares { .. }
         | Outcome::TimedOut { .. } => Some(match root(case, &control.subject, Mode::Main) {
@@ -197,6 +199,7 @@ fn not_tried(case: &Case<'_>, trial: &Trial) -> Judgement {
         | Outcome::Raised { .. }
         | Outcome::Crashed { .. }
         | Outcome::TimedOut { .. }
+        | Outcome::LosesDescriptors { .. }
         | Outcome::LeftThreads { .. }
         | Outcome::Shares { .. }
         | Outcome::NotRun(_) => "was not tried".to_owned(),

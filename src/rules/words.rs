@@ -81,6 +81,9 @@ pub(super) fn did(trial: &Trial, facts: Option<&Facts>) -> String {
             format!("crashes {} ({how}{site})", place.phrase())
         }
         Outcome::TimedOut { place, .. } => format!("hangs {}", place.phrase()),
+        Outcome::LosesDescriptors { place, .. } => {
+            format!("closes or replaces file descriptors that are not its own {}", place.phrase())
+        }
         Outcome::LeftThreads { names } => {
             format!("leaves threads behind when its interpreter ends: {}", names.join(", "))
         }

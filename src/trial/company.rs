@@ -238,7 +238,11 @@ impl<'a> Company<'a> {
 fn ends_it(event: &Event) -> bool {
     matches!(
         event,
-        Event::Shared { .. } | Event::Kept { used: true, .. } | Event::ThreadsLeft(_) | Event::Broken(_)
+        Event::Shared { .. }
+            | Event::Kept { used: true, .. }
+            | Event::DescriptorsLost(_)
+            | Event::ThreadsLeft(_)
+            | Event::Broken(_)
     )
 }
 

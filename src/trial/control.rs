@@ -181,6 +181,7 @@ fn denial<'a>(mode: Mode, reading: &'a Reading, printed: &'a str) -> Option<&'a 
         | Outcome::Refused { .. }
         | Outcome::Raised { .. }
         | Outcome::TimedOut { .. }
+        | Outcome::LosesDescriptors { .. }
         | Outcome::LeftThreads { .. }
         | Outcome::Shares { .. }
         | Outcome::NotRun(_) => return None,

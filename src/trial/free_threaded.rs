@@ -67,6 +67,7 @@ fn is_failure(trial: &Trial) -> bool {
         | Outcome::Raised { .. }
         | Outcome::Crashed { .. }
         | Outcome::TimedOut { .. }
+        | Outcome::LosesDescriptors { .. }
         | Outcome::LeftThreads { .. }
         | Outcome::Shares { .. } => true,
         Outcome::Imported | Outcome::NotRun(_) => false,
@@ -78,6 +79,7 @@ fn is_of_several(trial: &Trial) -> bool {
         Outcome::Refused { place, .. }
         | Outcome::Raised { place, .. }
         | Outcome::Crashed { place, .. }
+        | Outcome::LosesDescriptors { place, .. }
         | Outcome::TimedOut { place, .. } => place == Place::Storm,
         Outcome::Imported | Outcome::LeftThreads { .. } | Outcome::Shares { .. } | Outcome::NotRun(_) => {
             false
@@ -112,6 +114,7 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
             | Event::Touched(_)
             | Event::LeftInMain(_)
             | Event::NativeThreads(_)
+            | Event::DescriptorsLost(_)
             | Event::ThreadsLeft(_)
             | Event::Shared { .. }
             | Event::Kept { .. }
@@ -144,6 +147,7 @@ fn by_one_thread(off: &Trying<'_>, failed: &[&Trial]) -> Trials {
             | Outcome::Raised { .. }
             | Outcome::Crashed { .. }
             | Outcome::TimedOut { .. }
+            | Outcome::LosesDescriptors { .. }
             | Outcome::LeftThreads { .. }
             | Outcome::Shares { .. }
             | Outcome::NotRun(_) => alone,
@@ -182,6 +186,7 @@ fn at_the_same_time(outcome: Outcome) -> Outcome {
         Outcome::Raised { error, suspect, .. } => Outcome::Raised { place, error, suspect },
         Outcome::Crashed { how, loading, .. } => Outcome::Crashed { how, place, loading },
         Outcome::TimedOut { loading, .. } => Outcome::TimedOut { place, loading },
+        Outcome::LosesDescriptors { loading, .. } => Outcome::LosesDescriptors { place, loading },
         other @ (Outcome::Imported
         | Outcome::LeftThreads { .. }
         | Outcome::Shares { .. }

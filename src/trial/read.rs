@@ -54,6 +54,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Touched(_)
         | Event::LeftInMain(_)
         | Event::NativeThreads(_)
+        | Event::DescriptorsLost(_)
         | Event::ThreadsLeft(_)
         | Event::Shared { .. }
         | Event::Kept { .. }
@@ -114,6 +115,9 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
     match (last(mode, &evidence.events), evidence.end) {
         (Some(Event::Broken(why)), _) => Outcome::NotRun(NotRun::Because(format!("the probe failed: {why}"))),
         (Some(Event::Done), None | Some(End::Exit(0))) => Outcome::Imported,
+        (Some(Event::DescriptorsLost(module)), None | Some(End::Exit(0))) => {
+            Outcome::LosesDescriptors { place, loading: module.clone() }
+        }
         (Some(Event::ThreadsLeft(names)), Some(End::Exit(0))) => {
             Outcome::LeftThreads { names: names.clone() }
         }
@@ -181,7 +185,9 @@ fn kept_object(object: &Kept, loads: &[Load]) -> SharedObject {
 /// The event that tells how it went. Where several threads import at the same time, what one of them says last
 /// may follow the error of another, or that the probe has given up.
 fn last(mode: Mode, events: &[Event]) -> Option<&Event> {
-    let tells = |event: &&Event| matches!(event, Event::Error { .. } | Event::ThreadsLeft(_));
+    let tells = |event: &&Event| {
+        matches!(event, Event::Error { .. } | Event::DescriptorsLost(_) | Event::ThreadsLeft(_))
+    };
     let are_several = mode == Mode::FreeThreaded || is_storm(events);
     let given_up = events.iter().find(|event| matches!(event, Event::Broken(_)));
     let told = given_up.or_else(|| events.iter().rev().find(tells)).filter(|_| are_several);
@@ -248,6 +254,7 @@ fn place(events: &[Event]) -> Place {
         | Event::Touched(_)
         | Event::LeftInMain(_)
         | Event::NativeThreads(_)
+        | Event::DescriptorsLost(_)
         | Event::ThreadsLeft(_)
         | Event::Shared { .. }
         | Event::Kept { .. }
@@ -310,6 +317,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
             | Event::Touched(_)
             | Event::LeftInMain(_)
             | Event::NativeThreads(_)
+            | Event::DescriptorsLost(_)
             | Event::ThreadsLeft(_)
             | Event::Shared { .. }
             | Event::Kept { .. }

@@ -165,6 +165,7 @@ impl<'c> Known<'c> {
             Outcome::Imported
             | Outcome::NotRun(_)
             | Outcome::Refused { by: Refuser::CPython, .. }
+            | Outcome::LosesDescriptors { .. }
             | Outcome::LeftThreads { .. }
             | Outcome::Shares { .. } => true,
             Outcome::Refused { place, .. }

@@ -3,6 +3,7 @@
 mod child;
 mod crash;
 mod definition;
+mod descriptors;
 mod freed;
 mod kept;
 mod left;

@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use std::sync::OnceLock;
 
 use super::steps::free_threaded;
-use super::{definition, record};
+use super::{definition, descriptors, record};
 use crate::protocol::{Event, Exception};
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
@@ -228,6 +228,9 @@ unsafe extern "C" fn record_call(_module: *mut PyObject, arguments: *mut PyObjec
             .collect::<Vec<_>>();
         if let Some(event) = event(&fields) {
             record::write(&event);
+            if let Event::Loaded { name, .. } | Event::Failed { name, .. } = &event {
+                descriptors::look(Some(name));
+            }
         }
         let none = python::Py_None();
         python::Py_IncRef(none);

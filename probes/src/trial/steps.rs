@@ -7,7 +7,7 @@ use super::kept::{Before, Kept};
 use super::observe::Observer;
 use super::sharing::{self, Heap, Leak};
 use super::turns::Turns;
-use super::{freed, kept, record, storm};
+use super::{descriptors, freed, kept, record, storm};
 use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
@@ -15,6 +15,7 @@ use crate::python::{self, PyInterpreterConfig};
 /// Runs the trial in this process; whether the whole protocol passed. If not, an import has raised, which
 /// is in the record. The caller holds the main interpreter's GIL and gets it back.
 pub(super) fn run(order: &Order) -> bool {
+    descriptors::begin();
     let passed = match order.place {
         Interpreters::Main => in_main(order),
         Interpreters::SharedGil => in_sub_interpreters(order, interpreter::shared_gil(free_threaded())),
@@ -278,13 +279,16 @@ unsafe fn walk(observer: &Observer, order: &Order) -> Result<Heap, String> {
     unsafe { Heap::walk(&[observer.loaded(), order.subjects.clone()].concat()) }
 }
 
+/// Imports each; whether all of them could be, and have left alone what is not theirs.
+///
 /// # Safety
 /// The thread holds the GIL of the observer's interpreter.
 pub(super) unsafe fn bring(observer: &Observer, order: &Order) -> bool {
     let bring = if order.place == Interpreters::OwnGilAlone { c"bring_alone" } else { c"bring" };
     order.after.iter().chain(&order.subjects).all(|subject| {
         // SAFETY: the caller's promise.
-        unsafe { observer.call(bring, subject) }.unwrap_or_else(|error| give_up(&error))
+        let is_there = unsafe { observer.call(bring, subject) }.unwrap_or_else(|error| give_up(&error));
+        is_there && !descriptors::are_lost()
     })
 }
 

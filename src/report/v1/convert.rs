@@ -222,6 +222,12 @@ fn outcome(trial: &Trial) -> Outcome {
             text: Some(format!("objects that both interpreters reach: {count}")),
             ..base
         },
+        model::Outcome::LosesDescriptors { place, loading } => Outcome {
+            kind: "loses-descriptors".to_owned(),
+            module: loading.clone(),
+            place: Some(place.name().to_owned()),
+            ..base
+        },
         model::Outcome::LeftThreads { names } => Outcome {
             kind: "left-threads".to_owned(),
             place: Some(Place::Teardown.name().to_owned()),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 /// How a trial ended, with the evidence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
-    /// `imported`, `refused`, `raised`, `crashed`, `timed-out`, `shares`, `left-threads` or `not-run`.
+    /// `imported`, `refused`, `raised`, `crashed`, `timed-out`, `shares`, `left-threads`,
+    /// `loses-descriptors` or `not-run`.
     pub kind: String,
     /// Where in the protocol it ended, e.g. `second-interpreter`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -114,6 +114,17 @@ fn what_is_imported_as_an_interpreter_starts_is_part_of_every_answer() {
 }
 
 #[test]
+fn what_could_be_imported_then_and_is_not_is_no_part_of_any() {
+    let cache = Cache::new();
+    let start = "import sys; exec('import os\\nif os.getenv(\"TILL_IS_OPEN\"): import till')\n";
+    let venv = Venv::new().with_python("shop", "").with_python("till", "").with_file("till.pth", start);
+    let all = cache.audit(&venv, &[]).all;
+    let again = cache.audit(&venv.with_file("till.py", "import faulthandler\n"), &[]);
+    assert_eq!((again.own_gil("shop"), again.own_gil("till")), ("ready", "blocked"));
+    assert!(again.remembered > 0 && again.remembered < all, "{} of {all}", again.remembered);
+}
+
+#[test]
 fn metadata_is_read_too() {
     let venv = Venv::new().with_python("shop", LOOKS_FOR_TILLS).with_python("till", "");
     is_noticed(venv, |venv| {

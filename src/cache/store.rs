@@ -75,9 +75,7 @@ impl Cache {
         let mut base = format!("{besides}\n{}\n", surroundings::of_python(python, prefix));
         for folder in content.folders() {
             base += &format!("{} {}\n", folder.display(), surroundings::names_in(folder));
-        }
-        for entry in surroundings::at_start(content.folders()) {
-            base += &format!("{}\n", content.of(&entry.to_string_lossy())?);
+            base += &surroundings::at_start(folder);
         }
         let cache = Self {
             content,

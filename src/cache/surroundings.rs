@@ -58,27 +58,14 @@ pub(super) fn of_python(executable: &Path, prefix: Option<&Path>) -> String {
     digest::of_text(&text)
 }
 
-/// The entries that are imported as an interpreter starts: those that `.pth` files and `site` name.
-pub(super) fn at_start(folders: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let mut entries = BTreeSet::new();
-    for folder in folders {
-        let Ok(names) = fs::read_dir(folder) else { continue };
-        let names: Vec<String> =
-            names.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        let texts = names.iter().filter(|name| name.ends_with(".pth"));
-        let texts: String = texts.filter_map(|name| fs::read_to_string(folder.join(name)).ok()).collect();
-        let words: BTreeSet<&str> = texts
-            .lines()
-            .filter(|line| line.starts_with("import ") || line.starts_with("import\t"))
-            .flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_'))
-            .chain(["sitecustomize", "usercustomize"])
-            .collect();
-        let is_named = |name: &&String| {
-            name.ends_with(".pth") || words.contains(name.split('.').next().unwrap_or_default())
-        };
-        entries.extend(names.iter().filter(is_named).map(|name| folder.join(name)));
-    }
-    entries
+/// What a folder has an interpreter do as it starts: its `.pth` files, which `site` runs.
+pub(super) fn at_start(folder: &Path) -> String {
+    let Ok(entries) = fs::read_dir(folder) else { return String::new() };
+    let files = entries.flatten().map(|entry| entry.path());
+    let files: BTreeSet<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|suffix| suffix == "pth")).collect();
+    let digests = files.iter().map(|path| format!("{} {:?}\n", path.display(), digest::of_file(path).ok()));
+    digests.collect()
 }
 
 /// The names in a folder, without versions: an upgrade leaves them, an installation does not.

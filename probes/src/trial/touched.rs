@@ -25,15 +25,42 @@ struct Touched {
 
 static TOUCHED: Mutex<Option<Touched>> = Mutex::new(None);
 
-/// Has everything told that this process and its children read from now on.
+/// Has everything told that this process and its children read from now on, and what has been imported so far: `site`
+/// imports what `.pth` files name as an interpreter starts.
 ///
 /// # Safety
 /// The thread holds the GIL.
 pub(super) unsafe fn watch(watched: Watched) {
     *TOUCHED.lock().unwrap_or_else(PoisonError::into_inner) =
         Some(Touched { watched, told: BTreeSet::new() });
-    // SAFETY: the hook is a function of this library, which is never unloaded.
-    unsafe { python::PySys_AddAuditHook(hook, null_mut()) };
+    // SAFETY: the hook is a function of this library, which is never unloaded; the caller's promise.
+    unsafe {
+        python::PySys_AddAuditHook(hook, null_mut());
+        files_of_modules().into_iter().for_each(|file| touch(file));
+    }
+}
+
+/// The `__file__` of each module that was imported, borrowed.
+///
+/// # Safety
+/// The thread holds the GIL.
+unsafe fn files_of_modules() -> Vec<*mut PyObject> {
+    let mut files = Vec::new();
+    // SAFETY: borrowed references from dictionaries that live while no code of Python runs; what is no module has none.
+    unsafe {
+        let modules = python::PySys_GetObject(c"modules".as_ptr());
+        let (mut at, mut name, mut module) = (0, null_mut(), null_mut());
+        while !modules.is_null() && python::PyDict_Next(modules, &mut at, &mut name, &mut module) != 0 {
+            let names = python::PyModule_GetDict(module);
+            if names.is_null() {
+                python::PyErr_Clear();
+                continue;
+            }
+            let file = python::PyDict_GetItemString(names, c"__file__".as_ptr());
+            files.extend((!file.is_null()).then_some(file));
+        }
+    }
+    files
 }
 
 /// Tells a new record what this process had read before it.

@@ -114,6 +114,19 @@ fn what_is_imported_as_an_interpreter_starts_is_part_of_every_answer() {
 }
 
 #[test]
+fn what_the_main_interpreter_has_imported_as_it_starts_is_part_of_the_control() {
+    let cache = Cache::new();
+    let shop = "import sys\nif hasattr(sys, 'till_is_open'): raise OSError\n";
+    let venv = Venv::new().with_python("shop", shop).with_file("till.pth", "import till_start\n");
+    let venv = venv.with_file("till_start.py", "");
+    assert_eq!(cache.audit(&venv, &[]).own_gil("shop"), "ready");
+    let start =
+        "import _interpreters, sys\nif _interpreters.get_current()[0] == 0: sys.till_is_open = True\n";
+    let again = cache.audit(&venv.with_file("till_start.py", start), &[]);
+    assert_eq!(again.own_gil("shop"), "not-applicable");
+}
+
+#[test]
 fn what_could_be_imported_then_and_is_not_is_no_part_of_any() {
     let cache = Cache::new();
     let start = "import sys; exec('import os\\nif os.getenv(\"TILL_IS_OPEN\"): import till')\n";
@@ -164,6 +177,7 @@ fn who_looks_for_plug_ins_is_not_tried_again_for_an_upgrade_of_what_has_none() {
 #[test]
 fn an_upgrade_that_brings_a_plug_in_is_noticed() {
     let venv = Venv::new().with_python("shop", LOOKS_FOR_TILLS).with_python("till", "");
+    let venv = venv.with_file("till-1.0.dist-info/entry_points.txt", "[counters]\none = faulthandler\n");
     is_noticed(venv, |venv| {
         upgraded(venv, &[("till-2.0.dist-info/entry_points.txt", "[tills]\none = faulthandler\n")])
     });

@@ -131,10 +131,11 @@ fn what_could_be_imported_then_and_is_not_is_no_part_of_any() {
     let cache = Cache::new();
     let start = "import sys; exec('import os\\nif os.getenv(\"TILL_IS_OPEN\"): import till')\n";
     let venv = Venv::new().with_python("shop", "").with_python("till", "").with_file("till.pth", start);
-    let all = cache.audit(&venv, &[]).all;
-    let again = cache.audit(&venv.with_file("till.py", "import faulthandler\n"), &[]);
-    assert_eq!((again.own_gil("shop"), again.own_gil("till")), ("ready", "blocked"));
-    assert!(again.remembered > 0 && again.remembered < all, "{} of {all}", again.remembered);
+    let venv = venv.with_file("till-1.0.dist-info/RECORD", "till.py,,\ntill.pth,,\n");
+    let of_one = cache.audit(&Venv::new().with_python("till", ""), &[]).all;
+    cache.audit(&venv, &[]);
+    let again = cache.audit(&venv.with_file("till.py", "version = 2\n"), &[]);
+    assert!(again.all - again.remembered <= of_one, "{} of {}", again.remembered, again.all);
 }
 
 #[test]

@@ -170,8 +170,12 @@ fn unit(path: &Path, watched: &Watched) -> Unit {
         let Ok(rest) = path.strip_prefix(folder) else { continue };
         let mut parts = rest.components().map(|part| Path::new(part.as_os_str()));
         let told = match (parts.next(), parts.next()) {
-            // The import system lists the folder itself; which names there are is known to the auditor.
+            // The import system lists the folder itself; which names there are is known to the auditor, and so is what
+            // its `.pth` files say.
             (None, _) => return Unit::Apart,
+            (Some(first), None) if first.extension().is_some_and(|suffix| suffix == "pth") => {
+                return Unit::Apart;
+            }
             (Some(first), Some(compiled)) if first == "__pycache__" => source_of(compiled),
             // Whoever looks for plug-ins reads one file of each distribution.
             (Some(first), _) if first.extension().is_some_and(|suffix| suffix == "dist-info") => {

@@ -12,8 +12,8 @@ use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
 
-/// Runs the trial in this process; whether the whole protocol passed. If not, an import has raised, which
-/// is in the record. The caller holds the main interpreter's GIL and gets it back.
+/// Runs the trial in this process; whether the whole protocol passed. If not, an import has raised, or what was
+/// found has ended the trial: it is in the record. The caller holds the main interpreter's GIL and gets it back.
 pub(super) fn run(order: &Order) -> bool {
     descriptors::begin();
     let passed = match order.place {

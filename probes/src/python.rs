@@ -101,6 +101,22 @@ impl Drop for Object {
     }
 }
 
+/// The keys and values of a dictionary, borrowed; none of null.
+///
+/// # Safety
+/// A dictionary or null that lives, and does not change, while they are gone through; the thread holds the GIL.
+pub(crate) unsafe fn entries(
+    dictionary: *mut PyObject,
+) -> impl Iterator<Item = (*mut PyObject, *mut PyObject)> {
+    let (mut at, mut key, mut value) = (0, null_mut(), null_mut());
+    std::iter::from_fn(move || {
+        // SAFETY: the caller's promise; `PyDict_Next` sets an exception for nothing, and changes nothing.
+        let is_one =
+            !dictionary.is_null() && unsafe { PyDict_Next(dictionary, &mut at, &mut key, &mut value) } != 0;
+        is_one.then_some((key, value))
+    })
+}
+
 /// The text of a `str`, with lone surrogates escaped. `None` for anything else.
 ///
 /// # Safety

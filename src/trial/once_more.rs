@@ -30,8 +30,8 @@ pub struct OnceMore {
 /// What is to be tried again.
 pub(super) struct Wanted<'a> {
     unchecked: Vec<&'a Subject>,
-    /// Those of which the answer is known.
-    known: Vec<&'a Subject>,
+    /// The answers that are known.
+    known: Trials,
     alone: Vec<&'a Subject>,
 }
 
@@ -44,10 +44,11 @@ impl<'a> Wanted<'a> {
             let by_cpython = matches!(own(subject), Some(Outcome::Refused { by: Refuser::CPython, .. }));
             again == Again::Unchecked && subject.could_declare && (by_cpython || is_behind(subject))
         };
-        let (unchecked, known) = subjects
-            .iter()
-            .filter(is_refused)
-            .partition(|subject| refused_by_itself(trials, &subject.name).is_empty());
+        let refused = subjects.iter().filter(is_refused);
+        let ways = refused.map(|subject| (subject, refused_by_itself(trials, &subject.name)));
+        let (open, known): (Vec<_>, Vec<_>) = ways.partition(|(_, way)| way.is_empty());
+        let unchecked = open.into_iter().map(|(subject, _)| subject).collect();
+        let known = known.into_iter().flat_map(|(_, way)| way).cloned().collect();
         let is_kept_out = |subject: &&Subject| {
             again != Again::Never && subject.file.is_some() && !subject.is_refused && is_behind(subject)
         };
@@ -68,10 +69,8 @@ impl<'a> Wanted<'a> {
     }
 
     /// What came of these, and what was known before.
-    pub(super) fn with(&self, unchecked: Trials, alone: Trials, trials: &Trials) -> OnceMore {
-        let known = self.known.iter().flat_map(|subject| refused_by_itself(trials, &subject.name));
-        let known: Trials = known.cloned().collect();
-        OnceMore { unchecked: Trials::of_all([known, unchecked]), alone }
+    pub(super) fn with(self, unchecked: Trials, alone: Trials) -> OnceMore {
+        OnceMore { unchecked: Trials::of_all([self.known, unchecked]), alone }
     }
 }
 

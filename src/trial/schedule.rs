@@ -185,7 +185,7 @@ pub fn run(
     let [shared, own] = in_modes(modes, &names);
     let wanted = [shared, own, more.unchecked(), more.alone()];
     let [shared, own, unchecked, alone] = in_sub_interpreters(trying, wanted, &trials, listener);
-    let once_more = more.with(unchecked, alone, &trials);
+    let once_more = more.with(unchecked, alone);
     trials.extend(Trials::of_all([shared, own]));
     (trials, once_more)
 }

@@ -21,6 +21,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(__file__))
 from auditing import JOBS, audit, measured, read_all
 
+
 @contextlib.contextmanager
 def upgraded(distribution):
     """As an upgrade would leave it: every file of it is another, its metadata are those of another version, and Python's

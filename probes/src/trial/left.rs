@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;
-use std::ptr::null_mut;
 
 use crate::python::{self, PyObject};
 
@@ -50,13 +49,6 @@ unsafe fn attributes(module: &CStr) -> Vec<String> {
 /// # Safety
 /// A dictionary or null; the thread holds a GIL.
 unsafe fn keys(dictionary: *mut PyObject) -> Vec<String> {
-    let mut found = Vec::new();
-    let (mut at, mut key, mut value) = (0, null_mut(), null_mut());
-    // SAFETY: the caller's promise; `PyDict_Next` sets an exception for nothing, and changes nothing.
-    unsafe {
-        while !dictionary.is_null() && python::PyDict_Next(dictionary, &mut at, &mut key, &mut value) != 0 {
-            found.extend(python::text(key));
-        }
-    }
-    found
+    // SAFETY: the caller's promise; no code of Python runs.
+    unsafe { python::entries(dictionary).filter_map(|(key, _)| python::text(key)).collect() }
 }

@@ -45,22 +45,20 @@ pub(super) unsafe fn watch(watched: Watched) {
 /// # Safety
 /// The thread holds the GIL.
 unsafe fn files_of_modules() -> Vec<*mut PyObject> {
-    let mut files = Vec::new();
     // SAFETY: borrowed references from dictionaries that live while no code of Python runs; what is no module has none.
     unsafe {
-        let modules = python::PySys_GetObject(c"modules".as_ptr());
-        let (mut at, mut name, mut module) = (0, null_mut(), null_mut());
-        while !modules.is_null() && python::PyDict_Next(modules, &mut at, &mut name, &mut module) != 0 {
+        let file = |module| {
             let names = python::PyModule_GetDict(module);
             if names.is_null() {
                 python::PyErr_Clear();
-                continue;
+                return None;
             }
             let file = python::PyDict_GetItemString(names, c"__file__".as_ptr());
-            files.extend((!file.is_null()).then_some(file));
-        }
+            (!file.is_null()).then_some(file)
+        };
+        let modules = python::PySys_GetObject(c"modules".as_ptr());
+        python::entries(modules).filter_map(|(_, module)| file(module)).collect()
     }
-    files
 }
 
 /// Tells a new record what this process had read before it.

@@ -47,10 +47,7 @@ impl Heap {
                     heap.add(module, None);
                 }
             }
-            let (mut at, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
-            while python::PyDict_Next(modules, &mut at, &mut key, &mut value) != 0 {
-                heap.add(value, None);
-            }
+            python::entries(modules).for_each(|(_, module)| heap.add(module, None));
             heap.expand(&functions, 0);
             let named = heap.found.len();
             for index in 0..python::PyList_Size(tracked.as_ptr()) {

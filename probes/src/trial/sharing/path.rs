@@ -65,8 +65,7 @@ unsafe fn label(container: *mut PyObject, object: *mut PyObject, is_namespace: b
     // SAFETY: living objects, borrowed; no code of Python runs.
     unsafe {
         if is_dictionary(container) {
-            let (mut at, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
-            while python::PyDict_Next(container, &mut at, &mut key, &mut value) != 0 {
+            for (key, value) in python::entries(container) {
                 if value == object {
                     let key = python::text(key);
                     return match (is_namespace, key) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -199,4 +200,24 @@ fn what_switches_the_gil_on_is_what_cpython_warns_of() {
     }
     let known: BTreeSet<String> = ["lxml.etree", "fontTools.misc.bezierTools"].map(str::to_owned).into();
     assert!(known.iter().any(|name| warned.contains(name)), "these switched it on: {warned:?}");
+}
+
+/// `tests/oracle/collectors.py`, without a word of ours in it: what such a verdict warns of.
+#[test]
+fn what_collectors_of_two_interpreters_reach_is_freed_in_use() {
+    let case = "made-with-cpp";
+    for (python, is_freed) in [(pythons::free_threaded(), true), (pythons::all().remove(0), false)] {
+        let venv = Venv::on(python).with(case);
+        let mut run = Command::new(venv.path().join("bin/python"));
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/collectors.py");
+        let ended = run.arg(script).env("PYTHONMALLOC", "debug").output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.signal().is_some(), is_freed, "{}\n{said}", ended.status);
+        assert_eq!(ended.status.success(), !is_freed, "{}\n{said}", ended.status);
+
+        let report = json(&Wsgiaudit::new().arg(venv.path()).arg("--format").arg("json").run());
+        let module = row(&report, "modules", "made_with_cpp");
+        let verdict = if is_freed { "unsafe" } else { "ready" };
+        assert_eq!(module["modes"]["shared-gil"]["verdict"], verdict, "{module}");
+    }
 }

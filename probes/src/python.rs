@@ -1,6 +1,6 @@
 //! The C API: `pyo3::ffi`, and what the limited API lacks, declared by hand.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::transmute;
 use std::ptr::{NonNull, null_mut};
 
@@ -47,11 +47,31 @@ impl PyStatus {
     }
 }
 
-// Exported by every CPython, outside the limited API (`Include/cpython/pystate.h`, `sysmodule.h`).
+/// `PyMemAllocatorEx` (`Include/cpython/pymem.h`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct PyMemAllocatorEx {
+    context: *mut c_void,
+    malloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    calloc: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
+    pub(crate) realloc: Realloc,
+    pub(crate) free: Free,
+}
+
+/// Its functions that give memory back: the context that they are called with, the block and, to move it, its new size.
+pub(crate) type Realloc = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void;
+pub(crate) type Free = unsafe extern "C" fn(*mut c_void, *mut c_void);
+
+/// `PYMEM_DOMAIN_OBJ` of `PyMemAllocatorDomain`.
+pub(crate) const PYMEM_DOMAIN_OBJ: c_int = 2;
+
+// Exported by every CPython, outside the limited API (`Include/cpython/pystate.h`, `sysmodule.h`, `pymem.h`).
 unsafe extern "C" {
+    pub(crate) fn PyMem_GetAllocator(domain: c_int, allocator: *mut PyMemAllocatorEx);
+    pub(crate) fn PyMem_SetAllocator(domain: c_int, allocator: *const PyMemAllocatorEx);
     pub(crate) fn PySys_AddAuditHook(
-        hook: unsafe extern "C" fn(*const c_char, *mut PyObject, *mut std::ffi::c_void) -> c_int,
-        data: *mut std::ffi::c_void,
+        hook: unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_void) -> c_int,
+        data: *mut c_void,
     ) -> c_int;
     pub(crate) fn PyThreadState_DeleteCurrent();
     pub(crate) fn PyInterpreterState_ThreadHead(interpreter: *mut PyInterpreterState) -> *mut PyThreadState;
@@ -66,7 +86,7 @@ pub(crate) fn new_interpreter() -> Option<NewInterpreter> {
     // SAFETY: dlsym with a NUL-terminated name; the symbol has this signature since 3.12.
     unsafe {
         let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"Py_NewInterpreterFromConfig".as_ptr());
-        NonNull::new(symbol).map(|symbol| transmute::<*mut libc::c_void, NewInterpreter>(symbol.as_ptr()))
+        NonNull::new(symbol).map(|symbol| transmute::<*mut c_void, NewInterpreter>(symbol.as_ptr()))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::child::give_up;
 use super::record;
-use super::sharing::{Foreign, Heap, Images, Keeper, Statics, addresses, writable};
+use super::sharing::{Foreign, Heap, Images, Keeper, Reach, Statics, addresses, writable};
 use super::steps::{Life, TOLD, in_main_interpreter, names, step};
 use super::turns::Turns;
 use super::watch::{self, Watch};
@@ -36,7 +36,7 @@ impl Before {
     /// The thread holds the main interpreter's GIL.
     pub(super) unsafe fn look() -> Result<Arc<Self>, String> {
         // SAFETY: the caller's promise.
-        let heap = unsafe { Heap::walk(&[]) }?;
+        let heap = unsafe { Heap::walk(&[], Reach::Code) }?;
         Ok(Arc::new(Self { heap, images: Images::loaded(), memory: writable(), threads: watch::threads() }))
     }
 

@@ -4,6 +4,7 @@ mod child;
 mod crash;
 mod definition;
 mod descriptors;
+mod ending;
 mod freed;
 mod kept;
 mod left;

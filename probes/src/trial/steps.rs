@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::child::give_up;
 use super::kept::{Before, Kept};
 use super::observe::Observer;
-use super::sharing::{self, Heap, Leak};
+use super::sharing::{self, Heap, Leak, Reach};
 use super::turns::Turns;
-use super::{descriptors, freed, kept, record, storm};
+use super::{descriptors, ending, freed, kept, record, storm};
 use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
@@ -52,7 +52,12 @@ fn in_main(order: &Order) -> bool {
 fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
     // SAFETY: the caller's promise.
-    let before = is_apart(config).then(|| unsafe { Before::look() }.unwrap_or_else(|error| give_up(&error)));
+    let before = (is_apart(config) || free_threaded())
+        .then(|| unsafe { Before::look() }.unwrap_or_else(|error| give_up(&error)));
+    if free_threaded() && !is_apart(config) {
+        // SAFETY: the caller's promise.
+        unsafe { ending::watch() };
+    }
     // SAFETY: the thread state is left for as long as other threads run interpreters.
     let main = unsafe { python::PyEval_SaveThread() };
     let turns = Turns::begin();
@@ -73,7 +78,7 @@ fn is_apart(config: PyInterpreterConfig) -> bool {
     config.gil == python::OWN_GIL
 }
 
-/// `before`: how it was before the trial, where the heaps are to be compared.
+/// `before`: how it was before the trial, where the heaps are to be compared: unless one GIL guards both.
 fn lives(
     order: &Arc<Order>,
     config: PyInterpreterConfig,
@@ -87,7 +92,7 @@ fn lives(
         }
         return false;
     };
-    let kept = before.map(|before| Kept::by(&a, before));
+    let kept = before.filter(|_| is_apart(config)).map(|before| Kept::by(&a, before));
     let b = Life::begin("B", config);
     let Some(order) = b.import(&order, turns, kept.as_ref()) else { return false };
     if before.is_some_and(|before| share(&a, &b, &order, before)) {
@@ -149,6 +154,7 @@ fn share(a: &Life, b: &Life, order: &Arc<Order>, before: &Arc<Before>) -> bool {
 /// One interpreter's life within the protocol.
 pub(super) struct Life {
     pub(super) name: &'static str,
+    reach: Reach,
     pub(super) interpreter: Interpreter,
 }
 
@@ -157,7 +163,9 @@ impl Life {
         step(name, Step::Start);
         let interpreter = Interpreter::start(config)
             .unwrap_or_else(|error| give_up(&format!("interpreter {name}: {error}")));
-        Self { name, interpreter }
+        // Where there is a GIL each, and where there is none that both share.
+        let reach = if is_apart(config) { Reach::Code } else { Reach::Collector };
+        Self { name, reach, interpreter }
     }
 
     /// Imports each subject while the use of what is kept is watched. Returns the order for those that it could
@@ -200,18 +208,18 @@ impl Life {
 
     /// Everything that the interpreter reaches.
     fn walk(&self, order: &Arc<Order>) -> Heap {
-        let order = Arc::clone(order);
+        let (order, reach) = (Arc::clone(order), self.reach);
         // SAFETY: a job runs with its interpreter's GIL held.
-        self.ask(move |observer| unsafe { walk(observer, &order) })
+        self.ask(move |observer| unsafe { walk(observer, &order, reach) })
     }
 
     /// What it shares with the interpreter of the other heap, and the ways there.
     fn leaks(&self, order: &Arc<Order>, there: Heap, before: &Arc<Before>) -> (Vec<Leak>, Vec<String>) {
-        let (order, before) = (Arc::clone(order), Arc::clone(before));
+        let (order, before, reach) = (Arc::clone(order), Arc::clone(before), self.reach);
         self.ask(move |observer| {
             // SAFETY: a job runs with its interpreter's GIL held; the other's thread waits for a job.
             unsafe {
-                let here = walk(observer, &order)?;
+                let here = walk(observer, &order, reach)?;
                 let leaks = sharing::leaks(&here, &there, &before.heap)?;
                 let ways = leaks.iter().take(TOLD).map(|leak| sharing::path(&here, leak.address)).collect();
                 Ok((leaks, ways))
@@ -221,11 +229,11 @@ impl Life {
 
     /// The ways to these addresses.
     fn ways(&self, order: &Arc<Order>, addresses: Vec<usize>) -> Vec<String> {
-        let order = Arc::clone(order);
+        let (order, reach) = (Arc::clone(order), self.reach);
         self.ask(move |observer| {
             // SAFETY: a job runs with its interpreter's GIL held.
             unsafe {
-                let here = walk(observer, &order)?;
+                let here = walk(observer, &order, reach)?;
                 Ok(addresses.into_iter().map(|address| sharing::path(&here, address)).collect())
             }
         })
@@ -239,6 +247,8 @@ impl Life {
         if self.ask(|observer| unsafe { observer.call(c"leaves_threads", "") }) {
             return false;
         }
+        // SAFETY: a job runs with its interpreter's GIL held, and what comes next is its end.
+        self.ask(|_| unsafe { ending::begin() });
         // Its references need the GIL too.
         let released = self.interpreter.run(|| drop(KEPT.take()));
         released.and_then(|()| self.interpreter.end()).unwrap_or_else(|error| give_up(&error));
@@ -274,9 +284,9 @@ pub(super) unsafe fn install(name: &str) -> Observer {
 ///
 /// # Safety
 /// The thread holds the GIL of the observer's interpreter.
-unsafe fn walk(observer: &Observer, order: &Order) -> Result<Heap, String> {
+unsafe fn walk(observer: &Observer, order: &Order, reach: Reach) -> Result<Heap, String> {
     // SAFETY: the caller's promise.
-    unsafe { Heap::walk(&[observer.loaded(), order.subjects.clone()].concat()) }
+    unsafe { Heap::walk(&[observer.loaded(), order.subjects.clone()].concat(), reach) }
 }
 
 /// Imports each; whether all of them could be, and have left alone what is not theirs.

@@ -15,6 +15,16 @@ use crate::python::{self, Object, PyObject, PyTypeObject};
 pub(in crate::trial) struct Heap {
     found: Vec<Found>,
     places: HashMap<usize, u32>,
+    reach: Reach,
+}
+
+/// How far a walk goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::trial) enum Reach {
+    /// To all that code can come to.
+    Code,
+    /// To what the interpreter's collector comes to. It passes by what a static type's dictionary holds.
+    Collector,
 }
 
 /// One object, and the object that led to it.
@@ -32,7 +42,7 @@ impl Heap {
     ///
     /// # Safety
     /// The thread holds the interpreter's GIL, and no other thread runs in it.
-    pub(in crate::trial) unsafe fn walk(first: &[String]) -> Result<Self, String> {
+    pub(in crate::trial) unsafe fn walk(first: &[String], reach: Reach) -> Result<Self, String> {
         // SAFETY: the caller's promise; references are checked, and those of containers borrowed while the
         // container is held. Everything visited stays alive, since nothing runs that could release it.
         unsafe {
@@ -41,7 +51,8 @@ impl Heap {
             let modules = python::PyImport_GetModuleDict();
             // What is not tracked, numbers and texts, is about as much.
             let size = 2 * usize::try_from(python::PyList_Size(tracked.as_ptr())).unwrap_or(0);
-            let mut heap = Self { found: Vec::with_capacity(size), places: HashMap::with_capacity(size) };
+            let mut heap =
+                Self { found: Vec::with_capacity(size), places: HashMap::with_capacity(size), reach };
             for name in first {
                 if let Some(module) = module(modules, name) {
                     heap.add(module, None);
@@ -60,9 +71,23 @@ impl Heap {
         }
     }
 
+    /// Of each object that the interpreter can reach.
+    pub(in crate::trial) fn addresses(&self) -> impl Iterator<Item = usize> {
+        self.places.keys().copied()
+    }
+
     /// Whether the interpreter can reach what lies at this address.
     pub(super) fn reaches(&self, address: usize) -> bool {
         self.places.contains_key(&address)
+    }
+
+    /// Whether the walk is about what lies at this address: one as the collector's is about what a collector tracks.
+    ///
+    /// # Safety
+    /// A living object; the thread holds the GIL.
+    pub(super) unsafe fn concerns(&self, address: usize) -> bool {
+        // SAFETY: the caller's promise.
+        self.reach == Reach::Code || unsafe { python::PyObject_GC_IsTracked(address as *mut PyObject) } != 0
     }
 
     /// Addresses that both can reach, each with whether what led to it here is shared too.
@@ -166,7 +191,8 @@ impl Functions {
                         object, visited, argument,
                     );
                 }
-            } else if python::is_a(object, python::Py_TPFLAGS_TYPE_SUBCLASS)
+            } else if visit.heap.reach == Reach::Code
+                && python::is_a(object, python::Py_TPFLAGS_TYPE_SUBCLASS)
                 && let Some(dictionary) = Object::new((self.dictionary)(object.cast()))
             {
                 visited(dictionary.as_ptr(), argument);

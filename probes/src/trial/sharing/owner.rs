@@ -33,6 +33,7 @@ pub(in crate::trial) unsafe fn leaks(here: &Heap, there: &Heap, before: &Heap) -
         let owner = Owner::new(Images::loaded(), before)?;
         let foreign: Vec<(usize, Option<usize>)> = here
             .shared_with(there)
+            .filter(|(address, _)| here.concerns(*address))
             .map(|(address, from)| Ok((address, from, owner.is_cpythons(address)?)))
             .filter_map(|shared: Result<_, String>| match shared {
                 Ok((_, _, true)) => None,

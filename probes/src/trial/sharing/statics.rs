@@ -217,9 +217,12 @@ unsafe fn size(object: *mut PyObject) -> usize {
 
 /// `sizeof(PyObject)` of this build.
 ///
+/// # Errors
+/// Where `object` does not say.
+///
 /// # Safety
 /// The thread holds the GIL.
-unsafe fn size_of_object() -> Result<usize, String> {
+pub(in crate::trial) unsafe fn size_of_object() -> Result<usize, String> {
     // SAFETY: a static type.
     unsafe { basic_size((&raw mut python::PyBaseObject_Type).cast()) }
         .ok_or_else(|| "object has no size".to_owned())

@@ -71,13 +71,13 @@ pub(super) unsafe fn begin() -> Result<(), String> {
     Ok(())
 }
 
-/// The place of the type of what lies in this block, once. `None` where no object of the interpreter that ends does.
-fn take(block: *mut c_void) -> Option<usize> {
+/// Forgets a block. Returns where the type of the object in it lies; `None` where none of the interpreter that ends does.
+fn forget(block: *mut c_void) -> Option<usize> {
     TYPES.try_with(|types| types.try_borrow_mut().ok()?.remove(&(block as usize))).ok().flatten()
 }
 
 unsafe extern "C" fn free(context: *mut c_void, block: *mut c_void) {
-    if let Some(place) = take(block) {
+    if let Some(place) = forget(block) {
         // SAFETY: the object was there, and its memory is nobody's for as long as this call has not handed it on.
         unsafe { (place as *mut usize).write_volatile(NO_TYPE) };
     }
@@ -88,7 +88,7 @@ unsafe extern "C" fn free(context: *mut c_void, block: *mut c_void) {
 }
 
 unsafe extern "C" fn realloc(context: *mut c_void, block: *mut c_void, size: usize) -> *mut c_void {
-    take(block);
+    forget(block);
     // SAFETY: passed on. `watch` comes first.
     BEFORE.get().map_or(std::ptr::null_mut(), |(realloc, _)| unsafe { realloc(context, block, size) })
 }

@@ -163,7 +163,7 @@ impl Life {
         step(name, Step::Start);
         let interpreter = Interpreter::start(config)
             .unwrap_or_else(|error| give_up(&format!("interpreter {name}: {error}")));
-        // Where there is a GIL each, and where there is none that both share.
+        // How two of this kind can harm each other's objects: see `sharing`.
         let reach = if is_apart(config) { Reach::Code } else { Reach::Collector };
         Self { name, reach, interpreter }
     }

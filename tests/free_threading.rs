@@ -217,7 +217,8 @@ fn what_collectors_of_two_interpreters_reach_is_freed_in_use() {
 
         let report = json(&Wsgiaudit::new().arg(venv.path()).arg("--format").arg("json").run());
         let module = row(&report, "modules", "made_with_cpp");
-        let verdict = if is_freed { "unsafe" } else { "ready" };
+        let (outcome, verdict) = if is_freed { ("shares", "unsafe") } else { ("imported", "ready") };
+        assert_eq!(module["modes"]["shared-gil"]["outcome"]["kind"], outcome, "{module}");
         assert_eq!(module["modes"]["shared-gil"]["verdict"], verdict, "{module}");
     }
 }

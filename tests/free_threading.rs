@@ -205,9 +205,8 @@ fn what_switches_the_gil_on_is_what_cpython_warns_of() {
 /// `tests/oracle/collectors.py`, without a word of ours in it: what such a verdict warns of.
 #[test]
 fn what_collectors_of_two_interpreters_reach_is_freed_in_use() {
-    let case = "made-with-cpp";
     for (python, is_freed) in [(pythons::free_threaded(), true), (pythons::all().remove(0), false)] {
-        let venv = Venv::on(python).with(case);
+        let venv = Venv::on(python).with("made-with-cpp");
         let mut run = Command::new(venv.path().join("bin/python"));
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/collectors.py");
         let ended = run.arg(script).env("PYTHONMALLOC", "debug").output().unwrap();

@@ -4,9 +4,12 @@ On a free-threaded build the second one's last collection leaves its count in th
 (Python/gc_free_threading.c, visit_decref). The first one's collection then takes the static's reference for none.
 """
 
-import gc, sys, threading
+import gc
+import threading
+
 import _interpreters
 import made_with_cpp
+
 
 def live():
     interpreter = _interpreters.create("legacy")
@@ -14,10 +17,12 @@ def live():
     assert error is None, error.formatted
     _interpreters.destroy(interpreter)
 
+
 def on_a_thread(function):
     thread = threading.Thread(target=function)
     thread.start()
     thread.join()
+
 
 on_a_thread(live)
 del made_with_cpp.orders

@@ -11,11 +11,9 @@ use std::sync::OnceLock;
 
 use foldhash::HashMap;
 
+use super::freed::NO_TYPE;
 use super::sharing::{Heap, Reach, size_of_object};
 use crate::python::{self, Free, PyMemAllocatorEx, PyObject, Realloc};
-
-/// A type at an address that no system has, as in the memory that [`super::freed`] writes.
-const NO_TYPE: usize = 0xdddd_dddd_dddd_dddd;
 
 /// Bytes before an object that has one of `FLAGS`: `Py_TPFLAGS_MANAGED_WEAKREF`, `Py_TPFLAGS_MANAGED_DICT`
 /// (`Include/object.h`; `_PyType_PreHeaderSize` in `Include/internal/pycore_object.h`).
@@ -79,7 +77,7 @@ fn forget(block: *mut c_void) -> Option<usize> {
 unsafe extern "C" fn free(context: *mut c_void, block: *mut c_void) {
     if let Some(place) = forget(block) {
         // SAFETY: the object was there, and its memory is nobody's for as long as this call has not handed it on.
-        unsafe { (place as *mut usize).write_volatile(NO_TYPE) };
+        unsafe { (place as *mut u64).write_volatile(NO_TYPE) };
     }
     if let Some((_, free)) = BEFORE.get() {
         // SAFETY: passed on.

@@ -6,9 +6,12 @@ use std::sync::Barrier;
 
 use crate::python;
 
+/// A type at an address that no system has.
+pub(super) const NO_TYPE: u64 = 0xdddd_dddd_dddd_dddd;
+
 /// What is written: at every place where an object may begin (`Include/object.h`) the count of one last reference, which
-/// whoever drops it brings to an end, and a type at an address that no system has.
-const WORDS: [u64; 2] = [1, 0xdddd_dddd_dddd_dddd];
+/// whoever drops it brings to an end, and such a type.
+const WORDS: [u64; 2] = [1, NO_TYPE];
 
 /// Bytes of the largest block that CPython's own allocator hands out, and of its steps (`Objects/obmalloc.c`).
 const SMALL: usize = 512;

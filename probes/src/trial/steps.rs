@@ -208,18 +208,15 @@ impl Life {
 
     /// Everything that the interpreter reaches.
     fn walk(&self, order: &Arc<Order>) -> Heap {
-        let (order, reach) = (Arc::clone(order), self.reach);
-        // SAFETY: a job runs with its interpreter's GIL held.
-        self.ask(move |observer| unsafe { walk(observer, &order, reach) })
+        self.on_its_heap(order, Ok)
     }
 
     /// What it shares with the interpreter of the other heap, and the ways there.
     fn leaks(&self, order: &Arc<Order>, there: Heap, before: &Arc<Before>) -> (Vec<Leak>, Vec<String>) {
-        let (order, before, reach) = (Arc::clone(order), Arc::clone(before), self.reach);
-        self.ask(move |observer| {
+        let before = Arc::clone(before);
+        self.on_its_heap(order, move |here| {
             // SAFETY: a job runs with its interpreter's GIL held; the other's thread waits for a job.
             unsafe {
-                let here = walk(observer, &order, reach)?;
                 let leaks = sharing::leaks(&here, &there, &before.heap)?;
                 let ways = leaks.iter().take(TOLD).map(|leak| sharing::path(&here, leak.address)).collect();
                 Ok((leaks, ways))
@@ -229,13 +226,24 @@ impl Life {
 
     /// The ways to these addresses.
     fn ways(&self, order: &Arc<Order>, addresses: Vec<usize>) -> Vec<String> {
+        self.on_its_heap(order, move |here| {
+            // SAFETY: a job runs with its interpreter's GIL held.
+            let way = |address| unsafe { sharing::path(&here, address) };
+            Ok(addresses.into_iter().map(way).collect())
+        })
+    }
+
+    /// Walks its heap, on its thread, in ways that begin at the extension modules loaded, then at the subjects.
+    fn on_its_heap<R: Send + 'static>(
+        &self,
+        order: &Arc<Order>,
+        question: impl FnOnce(Heap) -> Result<R, String> + Send + 'static,
+    ) -> R {
         let (order, reach) = (Arc::clone(order), self.reach);
         self.ask(move |observer| {
             // SAFETY: a job runs with its interpreter's GIL held.
-            unsafe {
-                let here = walk(observer, &order, reach)?;
-                Ok(addresses.into_iter().map(|address| sharing::path(&here, address)).collect())
-            }
+            let here = unsafe { Heap::walk(&[observer.loaded(), order.subjects.clone()].concat(), reach) };
+            question(here?)
         })
     }
 
@@ -247,11 +255,17 @@ impl Life {
         if self.ask(|observer| unsafe { observer.call(c"leaves_threads", "") }) {
             return false;
         }
-        // SAFETY: a job runs with its interpreter's GIL held, and what comes next is its end.
-        self.ask(|_| unsafe { ending::begin() });
-        // Its references need the GIL too.
-        let released = self.interpreter.run(|| drop(KEPT.take()));
-        released.and_then(|()| self.interpreter.end()).unwrap_or_else(|error| give_up(&error));
+        let released = self.interpreter.run(|| {
+            // SAFETY: a job runs with its interpreter's GIL held, and what comes next is its end.
+            let begun = unsafe { ending::begin() };
+            // Its references need the GIL too.
+            drop(KEPT.take());
+            begun
+        });
+        released
+            .and_then(|begun| begun)
+            .and_then(|()| self.interpreter.end())
+            .unwrap_or_else(|error| give_up(&error));
         true
     }
 
@@ -278,15 +292,6 @@ thread_local! {
 pub(super) unsafe fn install(name: &str) -> Observer {
     // SAFETY: the caller's promise.
     unsafe { Observer::install(name) }.unwrap_or_else(|error| give_up(&error))
-}
-
-/// The heap, with ways that begin at the extension modules loaded, then at the subjects.
-///
-/// # Safety
-/// The thread holds the GIL of the observer's interpreter.
-unsafe fn walk(observer: &Observer, order: &Order, reach: Reach) -> Result<Heap, String> {
-    // SAFETY: the caller's promise.
-    unsafe { Heap::walk(&[observer.loaded(), order.subjects.clone()].concat(), reach) }
 }
 
 /// Imports each; whether all of them could be, and have left alone what is not theirs.

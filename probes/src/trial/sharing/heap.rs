@@ -71,7 +71,7 @@ impl Heap {
         }
     }
 
-    /// Of each object that the interpreter can reach.
+    /// Where each object lies that the interpreter can reach.
     pub(in crate::trial) fn addresses(&self) -> impl Iterator<Item = usize> {
         self.places.keys().copied()
     }

@@ -287,16 +287,16 @@ fn text(document: &Document, args: &PrintArgs, gate: &Decider, colour: bool) -> 
     Ok(match args.format {
         Format::Table => {
             let style = Style { width: width(), colour, modules: args.modules };
-            let table = table::render(&document.with_places()?, style);
+            let table = table::render(&document.with_places()?, &gate.required, style);
             let is_action = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
             if is_action && args.output.is_none() { table + "\n" + &annotations() } else { table }
         }
         Format::Json => json::render(document)?,
         Format::Sarif => sarif::render(document)?,
         Format::Junit => junit::render(document, gate.is_strict)?,
-        Format::Markdown => markdown::render(&document.with_places()?),
+        Format::Markdown => markdown::render(&document.with_places()?, &gate.required),
         Format::Github => annotations(),
-        Format::Details => details::render(&document.with_places()?),
+        Format::Details => details::render(&document.with_places()?, &gate.required),
         Format::Html => html::render(document)?,
     })
 }

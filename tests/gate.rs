@@ -69,10 +69,10 @@ fn what_is_accepted_does_not_count_until_it_expires() {
         said.err,
         "wsgiaudit: no longer accepted since 2020-01-31: corpus-no-slot in own-gil: kept in main\n"
     );
-    // It accepts no other, and says when it accepts nothing.
+    // It accepts no other, and says when it is unused.
     with(&format!("{ACCEPT}expires = 2999-12-31\n"), &["corpus-no-slot", "needs_it"]).ended_with(1);
     let said = with(&format!("{ACCEPT}expires = 2999-12-31\n"), &["corpus-well-behaved"]).ended_with(0);
-    assert_eq!(said.err, "wsgiaudit: an acceptance of corpus-no-slot accepts nothing: take it out\n");
+    assert_eq!(said.err, "wsgiaudit: unused acceptance for corpus-no-slot: remove it\n");
 }
 
 #[test]

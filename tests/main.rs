@@ -2,6 +2,7 @@
 //! would build and link the whole again.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod answers;
 mod apache_config;
 mod apache_config_proof;
 mod apache_directive;

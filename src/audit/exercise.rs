@@ -26,7 +26,7 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
             let root = running.scratch.path().join(format!("exercise-{index}-{number}"));
             run(running, audited, &file, &root, &mut row)?;
         }
-        report.add_exercise(row);
+        report.exercises.push(row);
     }
     Ok(())
 }

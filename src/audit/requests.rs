@@ -29,7 +29,10 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let asked = requests(&text).map_err(|why| anyhow!("{}: {why}", file.display()))?;
     for (index, spec) in running.plan.apps.iter().enumerate() {
-        let mut row = ExerciseRow::new(&format!("{} of {spec}", file.to_string_lossy()));
+        let mut row = ExerciseRow {
+            application: Some(spec.clone()),
+            ..ExerciseRow::new(&format!("{} of {spec}", file.to_string_lossy()))
+        };
         for (number, audited) in environments.iter().enumerate() {
             let root = running.scratch.path().join(format!("requests-{index}-{number}"));
             let Some(interpreter) = audited.environment.interpreter.as_ref() else { continue };
@@ -43,7 +46,7 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
                 ));
             }
         }
-        report.add_exercise(row);
+        report.exercises.push(row);
     }
     Ok(())
 }

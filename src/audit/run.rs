@@ -22,7 +22,7 @@ use crate::image;
 use crate::model::{Environment, Facts, FileKind, Interpreter, Mode, Module};
 use crate::plan::Plan;
 use crate::report::v1::{self, Header};
-use crate::report::{Document, Evidence, Places, Report, assemble, join};
+use crate::report::{DecidedBy, Document, Evidence, Places, Report, assemble, join};
 use crate::rules::{Beside, refused_by_declaration};
 use crate::trial::{self, Again, Library, Listener, OnceMore, Stop, Subject, Trials, Trying};
 use crate::venv::{self, Installed, Located};
@@ -111,6 +111,7 @@ pub(super) enum Question {
 pub(super) struct Audited {
     pub(super) environment: Environment,
     pub(super) installed: Installed,
+    decided_by: DecidedBy,
     modes: &'static [Mode],
     pub(super) trials: Trials,
     once_more: OnceMore,
@@ -145,6 +146,7 @@ impl Audited {
     fn report(&self, beside: Option<&Beside>) -> Report {
         assemble(Evidence {
             environment: &self.environment,
+            decided_by: self.decided_by,
             modes: self.modes,
             beside,
             trials: &self.trials,
@@ -188,7 +190,19 @@ impl Running<'_> {
         if let Some(cache) = &cache {
             cache.close();
         }
-        Audited { environment, installed, modes, trials, once_more, no_trials, notes, trouble, cache }
+        let decided_by = if only.is_some() { DecidedBy::Modules } else { DecidedBy::Distributions };
+        Audited {
+            environment,
+            installed,
+            decided_by,
+            modes,
+            trials,
+            once_more,
+            no_trials,
+            notes,
+            trouble,
+            cache,
+        }
     }
 
     fn trying<'b>(&'b self, python: &'b Path) -> Trying<'b> {

@@ -32,7 +32,7 @@ pub(super) fn add(running: &Running<'_>, audited: &Audited, report: &mut Report)
         let root = running.scratch.path().join(format!("suite-{index}"));
         let mut row = ExerciseRow::new(&format!("tests of {}", suite.name));
         report.notes.extend(suite.run(running, audited, &root, &mut row)?);
-        report.add_exercise(row);
+        report.exercises.push(row);
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{Mode, Verdict};
-use crate::report::normalised;
 use crate::report::v1::{Document, Python, Tool};
+use crate::report::{DecidedBy, normalised};
 
 /// What `wsgiaudit diff --format json` writes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,6 +25,8 @@ pub struct Comparison {
     pub applications: Vec<Change>,
     /// Exercises that changed, by file; a version is empty.
     pub exercises: Vec<Change>,
+    /// Extension modules that changed, by name, of reports that are about modules; a version is empty.
+    pub modules: Vec<Change>,
     /// Distributions that changed, by name.
     pub distributions: Vec<Change>,
     /// Root causes that are there now and were not before.
@@ -119,11 +121,19 @@ impl Change {
 }
 
 impl Comparison {
-    /// Whether what decides the later report's exit status ([`Document::deciders`]) is worse than before in this
+    /// Whether what decides the later report's exit status ([`crate::report::Decider`]) is worse than before in this
     /// mode. In a mode that the earlier report did not ask about, all of it is.
     pub fn is_worse(&self, new: &Document, name: Option<&str>, mode: Mode) -> bool {
-        let changes = if new.applications.is_empty() { &self.distributions } else { &self.applications };
-        let is_same = |change: &&Change| change.name.as_deref().map(normalised) == name.map(normalised);
+        let changes = match new.decided_by() {
+            DecidedBy::Distributions => &self.distributions,
+            DecidedBy::Applications => &self.applications,
+            DecidedBy::Modules => &self.modules,
+        };
+        let key = |name: &str| match new.decided_by() {
+            DecidedBy::Modules => name.to_owned(),
+            DecidedBy::Distributions | DecidedBy::Applications => normalised(name),
+        };
+        let is_same = |change: &&Change| change.name.as_deref().map(key) == name.map(key);
         let change = changes.iter().chain(&self.exercises).find(is_same);
         let step = change.and_then(|change| change.modes.get(&mode));
         self.modes.get(&mode).is_none_or(|sum| sum.from.is_none())

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Comparison, Direction, InMode, Step, modules, roots};
 use crate::model::{Mode, Verdict};
-use crate::report::normalised;
-use crate::report::v1::{Document, Judged, Tool};
+use crate::report::v1::{Document, Judged, Tool, Tried};
+use crate::report::{DecidedBy, normalised};
 
 /// Compares an earlier report with a later one.
 pub fn compare(old: &Document, new: &Document) -> Comparison {
@@ -20,6 +20,7 @@ pub fn compare(old: &Document, new: &Document) -> Comparison {
     };
     let applications = changes(&applications(old), &applications(new), plainly);
     let exercises = changes(&exercises(old), &exercises(new), plainly);
+    let modules = changes(&modules_asked_about(old), &modules_asked_about(new), plainly);
     Comparison {
         schema: 1,
         tool: Tool::this(),
@@ -28,6 +29,7 @@ pub fn compare(old: &Document, new: &Document) -> Comparison {
         modes: asked(new).map(|mode| (mode, in_mode(old, new, mode, &distributions))).collect(),
         applications,
         exercises,
+        modules,
         distributions,
         new_roots: roots::only_in(new, old, &both),
         gone_roots: roots::only_in(old, new, &both),
@@ -68,21 +70,29 @@ fn distributions(document: &Document) -> Subjects<'_> {
 }
 
 fn applications(document: &Document) -> Subjects<'_> {
-    let mut all = Subjects::new();
-    for application in &document.applications {
-        let subject = all.entry(Some(normalised(&application.name))).or_default();
-        subject.name = Some(&application.name);
-        application.modes.iter().for_each(|(mode, tried)| subject.add(*mode, &tried.judged));
-    }
-    all
+    of_tried(document.applications.iter().map(|each| (each.name.as_str(), &each.modes)), normalised)
 }
 
 fn exercises(document: &Document) -> Subjects<'_> {
+    of_tried(document.exercises.iter().map(|each| (each.file.as_str(), &each.modes)), normalised)
+}
+
+/// The modules of a report that is about modules; else a distribution's change tells which of its modules got worse.
+fn modules_asked_about(document: &Document) -> Subjects<'_> {
+    let modules = document.modules.iter().filter(|_| document.decided_by() == DecidedBy::Modules);
+    // `_speedups` is another module than `speedups`.
+    of_tried(modules.map(|each| (each.name.as_str(), &each.modes)), str::to_owned)
+}
+
+fn of_tried<'a>(
+    rows: impl Iterator<Item = (&'a str, &'a BTreeMap<Mode, Tried>)>,
+    key: impl Fn(&str) -> String,
+) -> Subjects<'a> {
     let mut all = Subjects::new();
-    for exercise in &document.exercises {
-        let subject = all.entry(Some(normalised(&exercise.file))).or_default();
-        subject.name = Some(&exercise.file);
-        exercise.modes.iter().for_each(|(mode, tried)| subject.add(*mode, &tried.judged));
+    for (name, modes) in rows {
+        let subject = all.entry(Some(key(name))).or_default();
+        subject.name = Some(name);
+        modes.iter().for_each(|(mode, tried)| subject.add(*mode, &tried.judged));
     }
     all
 }
@@ -154,13 +164,15 @@ fn asked(document: &Document) -> impl Iterator<Item = Mode> {
 fn in_mode(old: &Document, new: &Document, mode: Mode, distributions: &[Change]) -> InMode {
     let in_the_way =
         |document: &Document| document.count(mode, Verdict::Unsafe) + document.count(mode, Verdict::Blocked);
+    let verdict =
+        |document: &Document| document.answer(mode).map_or(Verdict::Unknown, |answer| answer.verdict());
     let that_are = |direction| {
         let steps = distributions.iter().filter_map(|change| change.modes.get(&mode));
         steps.filter(|step| step.direction == direction).count()
     };
     InMode {
-        from: old.modes.contains(&mode).then(|| old.answer(mode)),
-        to: new.answer(mode),
+        from: old.modes.contains(&mode).then(|| verdict(old)),
+        to: verdict(new),
         in_the_way_before: in_the_way(old),
         in_the_way_now: in_the_way(new),
         worse: that_are(Direction::Worse),

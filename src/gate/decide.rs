@@ -1,13 +1,14 @@
 //! The exit status, and what it leaves out of account.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 
 use super::Accepted;
 use crate::diff::Comparison;
 use crate::exit::Exit;
 use crate::model::{Mode, Verdict};
-use crate::report::Document;
-use crate::report::v1::Apache;
+use crate::report::{Answer, Decider, Document};
 
 /// What decides.
 #[derive(Clone, Debug)]
@@ -33,79 +34,114 @@ pub struct Decision {
     pub sentences: Vec<String>,
 }
 
-/// Decides. A mode that is required and was not tried leaves it incomplete, and so does what an audit left out.
+/// Decides by the report's answers. A mode that is required and was not tried leaves it incomplete, and so does what
+/// an audit left out.
 pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
-    let mut sentences = Vec::new();
-    let mut used = vec![false; gate.accepted.len()];
-    let (mut is_in_the_way, mut is_open, mut known) = (false, false, 0_usize);
-    // Where applications land asks for more than was required.
-    let landed = document.apache.iter().flat_map(Apache::modes).filter(|mode| !gate.required.contains(mode));
-    let modes: Vec<Mode> = gate.required.iter().copied().chain(landed).collect();
-    let judged = modes
-        .iter()
-        .flat_map(|mode| document.deciders(*mode).into_iter().map(|(name, judged)| (*mode, name, judged)));
-    for (mode, name, judged) in judged {
+    let mut account = Account { gate, document, sentences: Vec::new(), used: BTreeSet::new(), known: 0 };
+    let trouble = gate.since.map_or(&document.trouble, |since| &since.new_trouble);
+    let mut worst = Exit::Ready;
+    for answer in asked(document, gate) {
+        let exit = match answer {
+            Some(answer) => account.exit(&answer, !trouble.is_empty()),
+            None => Exit::Incomplete,
+        };
+        worst = worst_of(worst, exit);
+    }
+    Decision { exit: worst, sentences: account.close() }
+}
+
+/// The answers that count; `None` for a mode that is required and was not tried. A web server's configuration asks
+/// about the modes in which it puts applications, and about no others of those tried.
+fn asked<'a>(document: &'a Document, gate: &Gate<'_>) -> Vec<Option<Answer<'a>>> {
+    let landed: Vec<_> = document.apache.iter().flat_map(|_| document.asked()).map(Some).collect();
+    let is_settled = |mode: &&Mode| !landed.is_empty() && document.modes.contains(mode);
+    let required = gate.required.iter().filter(|mode| !is_settled(mode));
+    let required: Vec<_> = required.map(|mode| document.answer(*mode)).collect();
+    landed.into_iter().chain(required).collect()
+}
+
+fn worst_of(one: Exit, other: Exit) -> Exit {
+    let rank = |exit| match exit {
+        Exit::Ready => 0,
+        Exit::Incomplete => 1,
+        Exit::InTheWay => 2,
+        Exit::Failed | Exit::Interrupted => 3,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}
+
+/// What is left out of account, and what is said of that.
+struct Account<'g> {
+    gate: &'g Gate<'g>,
+    document: &'g Document,
+    sentences: Vec<String>,
+    /// Positions of the acceptances that accepted something, or would have.
+    used: BTreeSet<usize>,
+    /// How many deciders are as bad as in the baseline.
+    known: usize,
+}
+
+impl Account<'_> {
+    /// What one answer comes to.
+    fn exit(&mut self, answer: &Answer<'_>, has_trouble: bool) -> Exit {
+        let left_out: Vec<bool> =
+            answer.deciders.iter().map(|decider| self.is_left_out(decider, answer.mode)).collect();
+        let kept = answer.deciders.iter().zip(left_out).filter(|(_, is_left_out)| !is_left_out);
+        let kept: Vec<Verdict> = kept.map(|(decider, _)| decider.judged.verdict).collect();
+        match answer.verdict_of(&kept, has_trouble) {
+            Verdict::Unsafe | Verdict::Blocked => Exit::InTheWay,
+            // With --strict what is degraded is in the way, and so it goes before what is unknown.
+            _ if self.gate.is_strict && kept.contains(&Verdict::Degraded) => Exit::InTheWay,
+            Verdict::Unknown => Exit::Incomplete,
+            Verdict::Degraded | Verdict::Ready | Verdict::NotApplicable => Exit::Ready,
+        }
+    }
+
+    /// Whether an acceptance or the baseline takes a decider out of account.
+    fn is_left_out(&mut self, decider: &Decider<'_>, mode: Mode) -> bool {
+        let (name, judged) = (decider.name.unwrap_or("(no distribution)"), decider.judged);
         let is_bad = match judged.verdict {
             Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown => true,
-            Verdict::Degraded => gate.is_strict,
+            Verdict::Degraded => self.gate.is_strict,
             Verdict::Ready | Verdict::NotApplicable => false,
         };
         if !is_bad {
-            continue;
+            return false;
         }
-        let about =
-            gate.accepted.iter().enumerate().find(|(_, accepted)| accepted.is_about(name, mode, judged));
-        if let Some((index, accepted)) = about {
-            let name = name.unwrap_or("(no distribution)");
-            if let Some(used) = used.get_mut(index) {
-                *used = true;
-            }
+        let mut accepted = self.gate.accepted.iter().enumerate();
+        if let Some((index, accepted)) = accepted.find(|(_, each)| each.is_about(decider.name, mode, judged))
+        {
+            self.used.insert(index);
             let (expires, reason) = (accepted.expires, &accepted.reason);
-            if !accepted.is_expired(gate.today) {
-                sentences.push(format!(
-                    "accepted until {expires}: {name} is {} in {mode}: {reason}",
-                    judged.verdict
-                ));
-                continue;
+            if !accepted.is_expired(self.gate.today) {
+                let verdict = judged.verdict;
+                self.sentences
+                    .push(format!("accepted until {expires}: {name} is {verdict} in {mode}: {reason}"));
+                return true;
             }
-            sentences.push(format!("no longer accepted since {expires}: {name} in {mode}: {reason}"));
+            self.sentences.push(format!("no longer accepted since {expires}: {name} in {mode}: {reason}"));
         }
-        if let Some(since) = gate.since {
-            if !since.is_worse(document, name, mode) {
-                known += 1;
-                continue;
-            }
-            let name = name.unwrap_or("(no distribution)");
-            sentences.push(format!("worse than in the baseline: {name} is {} in {mode}", judged.verdict));
+        let Some(since) = self.gate.since else { return false };
+        if !since.is_worse(self.document, decider.name, mode) {
+            self.known += 1;
+            return true;
         }
-        match judged.verdict {
-            Verdict::Unknown => is_open = true,
-            Verdict::Unsafe
-            | Verdict::Blocked
-            | Verdict::Degraded
-            | Verdict::Ready
-            | Verdict::NotApplicable => {
-                is_in_the_way = true;
-            }
-        }
+        self.sentences.push(format!("worse than in the baseline: {name} is {} in {mode}", judged.verdict));
+        false
     }
-    for (accepted, _) in gate.accepted.iter().zip(used).filter(|(_, is_used)| !is_used) {
-        sentences.push(format!("an acceptance of {} accepts nothing: take it out", accepted.distribution));
-    }
-    if gate.since.is_some() {
-        sentences.push(format!("{known} in the way as in the baseline, and left out of account"));
-    }
-    let trouble = gate.since.map_or(&document.trouble, |since| &since.new_trouble);
-    let is_incomplete = gate.required.iter().any(|mode| !is_tried(document, *mode)) || !trouble.is_empty();
-    let exit = match (is_in_the_way, is_open || is_incomplete) {
-        (true, _) => Exit::InTheWay,
-        (false, true) => Exit::Incomplete,
-        (false, false) => Exit::Ready,
-    };
-    Decision { exit, sentences }
-}
 
-/// Whether this mode was tried, for each application too.
-fn is_tried(document: &Document, mode: Mode) -> bool {
-    document.modes.contains(&mode) && document.applications.iter().all(|each| each.modes.contains_key(&mode))
+    /// The sentences, with those about what was left out of account nowhere.
+    fn close(mut self) -> Vec<String> {
+        for (index, accepted) in self.gate.accepted.iter().enumerate() {
+            if !self.used.contains(&index) {
+                let name = &accepted.distribution;
+                self.sentences.push(format!("unused acceptance for {name}: remove it"));
+            }
+        }
+        if self.gate.since.is_some() {
+            let known = self.known;
+            self.sentences.push(format!("{known} in the way as in the baseline, and left out of account"));
+        }
+        self.sentences
+    }
 }

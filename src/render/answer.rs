@@ -1,21 +1,113 @@
-//! What the report answers, and where the way out is explained: the lines that several renderings share.
+//! The answer in words, and where the way out is explained: the lines that several renderings share.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use super::escape::{escape, escape_within};
 use crate::model::{Mode, Verdict};
-use crate::report::v1::Document;
+use crate::report::{Answer, DecidedBy, DeciderKind, Document};
 use crate::rules::RULES;
 
-/// A line for each question that was asked, and which road is nearer where both were.
-pub(super) fn all(document: &Document) -> String {
-    let mut lines = vec![in_mode(document, Mode::OwnGil)];
-    if document.modes.contains(&Mode::FreeThreaded) {
-        lines.push(in_mode(document, Mode::FreeThreaded));
-        lines.push(in_mode(document, Mode::FreeThreadedGroup));
-        lines.push(nearer(document));
+/// A line for each question that was asked, and which road is nearer where both were. A required mode always has its
+/// line; so has each in which a web server's configuration puts something.
+pub(super) fn lines(document: &Document, required: &[Mode]) -> String {
+    let is_told = |mode: &Mode| match mode {
+        _ if document.apache.is_some() || required.contains(mode) => true,
+        Mode::OwnGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => true,
+        Mode::Main | Mode::SharedGil => false,
+    };
+    let told = ORDER.into_iter().filter(is_told);
+    let mut lines: Vec<String> = told
+        .filter_map(|mode| match document.answer(mode) {
+            Some(answer) => Some(line(document, &answer)),
+            None if required.contains(&mode) && document.apache.is_none() => {
+                Some(format!("{}: not known. It was not tried.", directive(mode)))
+            }
+            None => None,
+        })
+        .collect();
+    if lines.is_empty() {
+        lines.push("Not known. Nothing was asked about that could be tried.".to_owned());
     }
+    lines.extend(nearer(document));
     lines.join("\n") + "\n"
+}
+
+/// The question first, the control last.
+pub(super) const ORDER: [Mode; 5] =
+    [Mode::OwnGil, Mode::SharedGil, Mode::FreeThreaded, Mode::FreeThreadedGroup, Mode::Main];
+
+/// What mod_wsgi's configuration calls it.
+pub(super) fn directive(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Main => "WSGIApplicationGroup %{GLOBAL}",
+        Mode::SharedGil => "Application groups with a shared GIL",
+        Mode::OwnGil => "WSGIPerInterpreterGIL On",
+        Mode::FreeThreaded => "WSGIFreeThreading On",
+        Mode::FreeThreadedGroup => "WSGIFreeThreading On, in application groups",
+    }
+}
+
+/// The closing line of one question.
+fn line(document: &Document, answer: &Answer<'_>) -> String {
+    let told = Told::new(answer);
+    let about = about(document, answer);
+    let sentence = if told.sentence.is_empty() { String::new() } else { format!(". {}", told.sentence) };
+    let counts = if told.counts.is_empty() { String::new() } else { format!(" {}", told.counts) };
+    format!("{}{about}: {}{sentence}{counts}.", directive(answer.mode), told.headline.to_lowercase())
+}
+
+/// What the answer is about, where that is not the whole environment.
+fn about(document: &Document, answer: &Answer<'_>) -> String {
+    if let Some(apache) = &document.apache {
+        return format!(", as {} has it", escape(&apache.file));
+    }
+    let of = |kind| answer.deciders.iter().filter(move |each| each.kind == kind);
+    let (kind, several) = match document.decided_by() {
+        DecidedBy::Distributions => return String::new(),
+        DecidedBy::Applications => (DeciderKind::Application, "the applications named"),
+        DecidedBy::Modules => (DeciderKind::Module, "the modules named"),
+    };
+    let mut all = of(kind);
+    match (all.next().and_then(|first| first.name), all.next()) {
+        (Some(name), None) => format!(" for {}", escape_within(name, 120)),
+        (_, _) => format!(" for {several}"),
+    }
+}
+
+/// An answer in words.
+pub(super) struct Told {
+    /// `No`, `Yes`, `Yes, with accelerators lost`, `Not known`.
+    pub(super) headline: &'static str,
+    /// What the answer rests on; empty where the counts say it.
+    pub(super) sentence: String,
+    /// `(15 blocked, 1 unknown)`; empty where nothing was judged.
+    pub(super) counts: String,
+}
+
+impl Told {
+    pub(super) fn new(answer: &Answer<'_>) -> Self {
+        let (headline, sentence) = match answer.verdict() {
+            Verdict::Unsafe | Verdict::Blocked => ("No", format!("{} in the way", they_are(answer))),
+            Verdict::Unknown | Verdict::NotApplicable => ("Not known", why_not_known(answer)),
+            Verdict::Degraded => ("Yes, with accelerators lost", String::new()),
+            Verdict::Ready => ("Yes", String::new()),
+        };
+        let counts = Verdict::ALL.into_iter().filter(|verdict| answer.count(*verdict) > 0);
+        let counts: Vec<String> =
+            counts.map(|verdict| format!("{} {verdict}", answer.count(verdict))).collect();
+        let counts = if counts.is_empty() { String::new() } else { format!("({})", counts.join(", ")) };
+        Self { headline, sentence, counts }
+    }
+}
+
+fn why_not_known(answer: &Answer<'_>) -> String {
+    match answer.count(Verdict::Unknown) {
+        _ if answer.deciders.is_empty() => "Nothing here was tried".to_owned(),
+        0 if answer.has_trouble => "The audit is incomplete".to_owned(),
+        0 => "Not everything was tried".to_owned(),
+        _ => "Nothing bad was found, and not all was judged".to_owned(),
+    }
 }
 
 /// The command that explains these rules, in the catalog's order; `None` without any that is known.
@@ -30,69 +122,43 @@ pub(super) fn distributions(count: usize) -> String {
     if count == 1 { "1 distribution".to_owned() } else { format!("{count} distributions") }
 }
 
-/// `1 distribution is`, `2 distributions and 1 exercise are`: what is in the way of a mode.
-pub(super) fn they_are(document: &Document, mode: Mode) -> String {
-    let some = document.count(mode, Verdict::Unsafe) + document.count(mode, Verdict::Blocked);
-    let modes = document.exercises.iter().filter_map(|each| each.modes.get(&mode));
-    let failing = modes.filter(|tried| tried.judged.verdict <= Verdict::Blocked).count();
-    let exercises = if failing == 1 { "1 exercise".to_owned() } else { format!("{failing} exercises") };
-    let them = match (some, failing) {
-        (_, 0) => distributions(some),
-        (0, _) => exercises,
-        _ => format!("{} and {exercises}", distributions(some)),
+/// `1 distribution is`, `2 distributions and 1 exercise are`: what is in the way.
+fn they_are(answer: &Answer<'_>) -> String {
+    let kinds = [
+        (DeciderKind::Distribution, "distribution"),
+        (DeciderKind::Application, "application"),
+        (DeciderKind::Module, "module"),
+        (DeciderKind::Exercise, "exercise"),
+        (DeciderKind::ConfigurationLine, "line of the configuration"),
+    ];
+    let all = kinds.into_iter().map(|(kind, noun)| (answer.in_the_way(kind), noun));
+    let all: Vec<(usize, &str)> = all.filter(|(count, _)| *count > 0).collect();
+    let counted = |(count, noun): &(usize, &str)| match (count, *noun) {
+        (1, noun) => format!("1 {noun}"),
+        (count, "line of the configuration") => format!("{count} lines of the configuration"),
+        (count, noun) => format!("{count} {noun}s"),
     };
-    them + if some + failing == 1 { " is" } else { " are" }
+    let nouns: Vec<String> = all.iter().map(counted).collect();
+    let is_one = all.iter().map(|(count, _)| count).sum::<usize>() == 1;
+    format!("{} {}", nouns.join(" and "), if is_one { "is" } else { "are" })
 }
 
-/// Which of the two roads has less in its way.
-pub(super) fn nearer(document: &Document) -> String {
-    let count = |mode| document.count(mode, Verdict::Unsafe) + document.count(mode, Verdict::Blocked);
-    let (own, free) = (count(Mode::OwnGil), count(Mode::FreeThreaded));
-    let unknown = document.count(Mode::FreeThreaded, Verdict::Unknown);
-    let nearer = match own.cmp(&free) {
+/// Which of the two roads has less in its way; `None` where only one was asked about.
+pub(super) fn nearer(document: &Document) -> Option<String> {
+    let (own, free) = (document.answer(Mode::OwnGil)?, document.answer(Mode::FreeThreaded)?);
+    let count = |answer: &Answer<'_>| answer.count(Verdict::Unsafe) + answer.count(Verdict::Blocked);
+    let (in_own, in_free) = (count(&own), count(&free));
+    let unknown = free.count(Verdict::Unknown);
+    let nearer = match in_own.cmp(&in_free) {
         Ordering::Less => "an own GIL is nearer",
-        Ordering::Greater if free + unknown < own => "free threading is nearer",
+        Ordering::Greater if in_free + unknown < in_own => "free threading is nearer",
         Ordering::Greater => "which is nearer is not known",
         Ordering::Equal => "both are as near",
     };
     let unknown = if unknown > 0 { format!(" ({unknown} unknown)") } else { String::new() };
-    format!("In the way: own GIL: {}; free threading: {free}{unknown}: {nearer}.", distributions(own))
-}
-
-/// A closing line: the question's answer.
-pub(super) fn in_mode(document: &Document, mode: Mode) -> String {
-    let directive = match mode {
-        Mode::FreeThreaded => "WSGIFreeThreading On",
-        Mode::FreeThreadedGroup => "WSGIFreeThreading On, in application groups",
-        Mode::Main | Mode::SharedGil | Mode::OwnGil => "WSGIPerInterpreterGIL On",
+    let what = match document.decided_by() {
+        DecidedBy::Distributions => distributions(in_own),
+        DecidedBy::Applications | DecidedBy::Modules => in_own.to_string(),
     };
-    let exercises = document.exercises.iter().filter_map(|each| Some(each.modes.get(&mode)?.judged.verdict));
-    let exercises: Vec<Verdict> = exercises.collect();
-    let count =
-        |verdict| document.count(mode, verdict) + exercises.iter().filter(|found| **found == verdict).count();
-    let counts = [Verdict::Unsafe, Verdict::Blocked, Verdict::Unknown, Verdict::Degraded, Verdict::Ready]
-        .into_iter()
-        .filter(|verdict| count(*verdict) > 0)
-        .map(|verdict| format!("{} {verdict}", count(verdict)))
-        .collect::<Vec<_>>()
-        .join(", ");
-    match document.answer(mode) {
-        Verdict::Unsafe | Verdict::Blocked => {
-            format!("{directive}: no. {} in the way ({counts}).", they_are(document, mode))
-        }
-        Verdict::Unknown => {
-            format!("{directive}: not known. Nothing bad was found, and not all was judged ({counts}).")
-        }
-        Verdict::Degraded => format!("{directive}: yes, with accelerators lost ({counts})."),
-        Verdict::Ready if !document.trouble.is_empty() => {
-            format!("{directive}: not known. The audit is incomplete ({counts}).")
-        }
-        Verdict::Ready => format!("{directive}: yes ({counts})."),
-        Verdict::NotApplicable if !document.trouble.is_empty() => {
-            format!("{directive}: not known. The audit is incomplete.")
-        }
-        Verdict::NotApplicable => {
-            format!("{directive}: yes. There is nothing here that could stand in the way.")
-        }
-    }
+    Some(format!("In the way: own GIL: {what}; free threading: {in_free}{unknown}: {nearer}."))
 }

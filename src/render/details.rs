@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use super::answer;
 use super::escape::escape;
-use crate::model::Verdict;
+use crate::model::{Mode, Verdict};
 use crate::report::v1::{Declaration, Document, Module, Outcome, SlotValue, Tried};
 use crate::rules::Rule;
 
-/// Renders every module, and the answer.
-pub fn render(document: &Document) -> String {
+/// Renders every module, and the answer. The modes required always have their line.
+pub fn render(document: &Document, required: &[Mode]) -> String {
     let mut text = String::new();
     if let Some(python) = &document.environment {
         let build = if python.free_threaded { ", free-threaded" } else { "" };
@@ -24,7 +24,7 @@ pub fn render(document: &Document) -> String {
     for trouble in &document.trouble {
         let _ = writeln!(text, "\nincomplete: {}", escape(trouble));
     }
-    text + "\n" + &answer::all(document)
+    text + "\n" + &answer::lines(document, required)
 }
 
 fn of(module: &Module) -> String {

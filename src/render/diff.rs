@@ -45,8 +45,8 @@ impl Form {
             (Direction::Better, "Better"),
             (Direction::Other, "Otherwise changed"),
         ] {
-            let all =
-                comparison.applications.iter().chain(&comparison.exercises).chain(&comparison.distributions);
+            let Comparison { applications, exercises, modules, distributions, .. } = comparison;
+            let all = applications.iter().chain(exercises).chain(modules).chain(distributions);
             let lines = all.filter(|each| each.direction() == direction).map(|each| self.change(each));
             text += &self.section(title, lines.collect());
         }

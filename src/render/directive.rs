@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::escape::escape_within;
 use crate::model::{Mode, Verdict};
-use crate::report::Document;
 use crate::report::v1::{Application, Judged};
+use crate::report::{DecidedBy, Document};
 
 /// An application of the report, and where it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,23 +36,27 @@ pub fn directive(report: &Document, mounts: &[Mount]) -> Result<Directive, Strin
     if let Some(trouble) = report.trouble.first() {
         return Ok(Directive::Nothing(format!("the audit is incomplete: {}\n", comment(trouble))));
     }
+    if let Some(why) = vetoes(report) {
+        return Ok(Directive::Nothing(why));
+    }
     let head = head(report);
-    let (fit, unfit): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, each)| is_fit(judged(each)));
+    let (fit, unfit): (Vec<_>, Vec<_>) =
+        parts.into_iter().partition(|(_, each)| is_fit(judged(report, each)));
     Ok(match (mounts.is_empty(), fit.is_empty(), unfit.is_empty()) {
         (true, ..) => environment(report, &head),
         (false, true, _) => {
-            Directive::Nothing(unfit.iter().map(|(_, each)| format!("{}\n", why(each))).collect())
+            Directive::Nothing(unfit.iter().map(|(_, each)| format!("{}\n", why(report, each))).collect())
         }
         (false, false, true) => {
             let mut text = head;
             for (_, each) in &fit {
-                let _ = writeln!(text, "# {}", why(each));
+                let _ = writeln!(text, "# {}", why(report, each));
             }
             text.push_str(&pools(fit.iter().map(|(_, each)| *each)));
             text.push_str(&block(""));
             Directive::Lines(text)
         }
-        (false, false, false) => Directive::Lines(head + &split(&fit, &unfit)),
+        (false, false, false) => Directive::Lines(head + &split(report, &fit, &unfit)),
     })
 }
 
@@ -85,9 +89,13 @@ pub fn groups(report: &Document, mounts: &[Mount]) -> Result<Directive, String> 
         return Err("groups need applications, and the report is about none: audit with --app".to_owned());
     }
     let mut text = head(report);
+    let vetoes = vetoes(report);
+    for why in vetoes.iter().flat_map(|why| why.lines()) {
+        let _ = writeln!(text, "# {why}");
+    }
     for (mount, each) in parts {
-        let mode = if is_fit(judged(each)) { Mode::OwnGil } else { Mode::Main };
-        let _ = writeln!(text, "\n# {}", why(each));
+        let mode = if vetoes.is_none() && is_fit(judged(report, each)) { Mode::OwnGil } else { Mode::Main };
+        let _ = writeln!(text, "\n# {}", why(report, each));
         let quote = |text: &str| serde_json::Value::from(text).to_string();
         let (name, application) = (quote(&group(&each.name)), quote(&each.name));
         let _ = writeln!(text, "[[group]]\nname = {name}\nmode = \"{mode}\"\napplication = {application}");
@@ -99,43 +107,41 @@ pub fn groups(report: &Document, mounts: &[Mount]) -> Result<Directive, String> 
 }
 
 fn environment(report: &Document, head: &str) -> Directive {
-    let verdict = report.answer(Mode::OwnGil);
-    match verdict {
-        Verdict::Ready | Verdict::NotApplicable => {
+    let Some(answer) = report.answer(Mode::OwnGil) else {
+        return Directive::Nothing("an own GIL was not tried\n".to_owned());
+    };
+    let lines = |wanted: &dyn Fn(Verdict) -> bool| -> String {
+        let deciders = answer.deciders.iter().filter(|each| wanted(each.judged.verdict));
+        deciders.map(|each| line(each.name.unwrap_or("(no distribution)"), each.judged)).collect()
+    };
+    match answer.verdict() {
+        Verdict::Ready => {
             Directive::Lines(format!("{head}# Everything in the environment is ready.\n{}", block("")))
         }
         Verdict::Degraded => {
-            let rows =
-                report.distributions.iter().filter_map(|row| Some((row, row.modes.get(&Mode::OwnGil)?)));
-            let lost = rows.filter(|(_, judged)| judged.verdict == Verdict::Degraded).map(|(row, judged)| {
-                format!("# {}: {}\n", comment(row.name.as_deref().unwrap_or("?")), comment(&judged.reason))
-            });
+            let lost = lines(&|verdict| verdict == Verdict::Degraded);
+            let lost = lost.lines().map(|line| format!("# {line}\n"));
             Directive::Lines(format!("{head}{}{}", lost.collect::<String>(), block("")))
         }
-        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown => {
-            let rows =
-                report.distributions.iter().filter_map(|row| Some((row, row.modes.get(&Mode::OwnGil)?)));
-            let bad = rows.filter(|(_, judged)| judged.verdict <= Verdict::Unknown).map(|(row, judged)| {
-                let name = comment(row.name.as_deref().unwrap_or("?"));
-                format!("{name}: {}: {}\n", judged.verdict, comment(&judged.reason))
-            });
-            Directive::Nothing(bad.collect())
+        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::NotApplicable => {
+            let bad = lines(&|verdict| verdict <= Verdict::Unknown);
+            Directive::Nothing(if bad.is_empty() { "nothing here was tried\n".to_owned() } else { bad })
         }
     }
 }
 
 /// Two process groups: one whose interpreters have their own GIL, and one for the main interpreter.
-fn split(fit: &[(&Mount, &Application)], unfit: &[(&Mount, &Application)]) -> String {
+fn split(report: &Document, fit: &[(&Mount, &Application)], unfit: &[(&Mount, &Application)]) -> String {
     let mut text = String::new();
     for (mount, each) in fit {
-        let _ = writeln!(text, "# {}: {}", comment(&mount.prefix), why(each));
+        let _ = writeln!(text, "# {}: {}", comment(&mount.prefix), why(report, each));
     }
     for (mount, each) in unfit {
         let _ = writeln!(
             text,
             "# {}: {}: it stays in the main interpreter, in a process group",
             comment(&mount.prefix),
-            why(each)
+            why(report, each)
         );
         text.push_str(
             "# of its own: beside other groups mod_wsgi 6.1.1 serves %{GLOBAL} by the wrong interpreter.\n",
@@ -181,8 +187,28 @@ fn pools<'a>(mut applications: impl Iterator<Item = &'a Application>) -> String 
     }
 }
 
-fn judged(application: &Application) -> Option<&Judged> {
-    application.modes.get(&Mode::OwnGil).map(|tried| &tried.judged)
+fn judged<'a>(report: &'a Document, application: &Application) -> Option<&'a Judged> {
+    report.application(&application.name, Mode::OwnGil)
+}
+
+/// What no choice among the applications could change: scripts that use the environment as a whole, and what the
+/// report is about. `None` where nothing of that is in the way.
+fn vetoes(report: &Document) -> Option<String> {
+    if report.decided_by() == DecidedBy::Modules {
+        return Some(
+            "the report is about extension modules: audit the environment that uses them\n".to_owned(),
+        );
+    }
+    let exercises = report.exercises.iter().filter(|each| each.application.is_none());
+    let judged = exercises.filter_map(|each| Some((each, &each.modes.get(&Mode::OwnGil)?.judged)));
+    let bad = judged.filter(|(_, judged)| judged.verdict <= Verdict::Unknown);
+    let lines: String = bad.map(|(each, judged)| line(&each.file, judged)).collect();
+    (!lines.is_empty()).then_some(lines)
+}
+
+/// `numpy: blocked: ...`
+fn line(name: &str, judged: &Judged) -> String {
+    format!("{}: {}: {}\n", comment(name), judged.verdict, comment(&judged.reason))
 }
 
 fn is_fit(judged: Option<&Judged>) -> bool {
@@ -193,8 +219,8 @@ fn is_fit(judged: Option<&Judged>) -> bool {
 }
 
 /// `shop.wsgi:application: blocked: ...`, with its hazards.
-fn why(application: &Application) -> String {
-    let (verdict, reason) = match judged(application) {
+fn why(report: &Document, application: &Application) -> String {
+    let (verdict, reason) = match judged(report, application) {
         Some(judged) => (judged.verdict, judged.reason.as_str()),
         None => (Verdict::Unknown, "it was not tried with an own GIL"),
     };

@@ -5,15 +5,17 @@ use std::fmt::Write;
 use super::escape::escape;
 use crate::model::{Mode, Verdict};
 use crate::report::v1::Document;
+use crate::report::{DecidedBy, Decider, DeciderKind};
 
 /// GitHub shows ten of each kind for a step.
 const MOST: usize = 10;
 
-/// Errors for what is in the way of the required modes, notices for the others, warnings for what is lost.
+/// Errors for what decides and is in the way of the required modes, notices for the rest, warnings for what is lost.
 pub fn render(document: &Document, required: &[Mode]) -> String {
     let mut text = String::new();
     for (mode, blockers) in &document.blockers {
-        let kind = if required.contains(mode) { "error" } else { "notice" };
+        let decides = required.contains(mode) && document.decided_by() == DecidedBy::Distributions;
+        let kind = if decides { "error" } else { "notice" };
         for blocker in blockers.iter().take(MOST) {
             for root in blocker.roots.iter().take(1) {
                 let title = format!("wsgiaudit {}: {}", root.rule, root.module);
@@ -26,6 +28,16 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
                 };
                 annotate(&mut text, kind, &title, &format!("{mode}: {}{also}", root.what));
             }
+        }
+    }
+    for answer in required.iter().filter_map(|mode| document.answer(*mode)) {
+        let is_told = |decider: &&Decider<'_>| {
+            decider.kind != DeciderKind::Distribution && decider.judged.verdict <= Verdict::Unknown
+        };
+        for decider in answer.deciders.iter().filter(is_told).take(MOST) {
+            let title =
+                format!("wsgiaudit: {} is {}", decider.name.unwrap_or_default(), decider.judged.verdict);
+            annotate(&mut text, "error", &title, &format!("{}: {}", answer.mode, decider.judged.reason));
         }
     }
     for row in &document.distributions {

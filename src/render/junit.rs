@@ -1,35 +1,68 @@
-//! JUnit XML, for CI dashboards: a suite for each mode, a case for each distribution, application and exercise.
+//! JUnit XML, for CI dashboards: a suite for each mode, a case for each thing that decides in it. The suite fails, or has
+//! an error, exactly where the answer is not yes.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::escape::escape;
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Document, Judged};
+use crate::report::{Answer, DeciderKind};
 
-/// The document. A degraded distribution passes, unless `is_strict`.
+/// The document. What is degraded passes, unless `is_strict`.
 ///
 /// # Errors
 /// When it cannot be written, which does not happen in memory.
 pub fn render(document: &Document, is_strict: bool) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new("wsgiaudit");
-    for mode in document.modes.iter().copied().filter(|mode| *mode != Mode::Main) {
-        let mut suite = TestSuite::new(mode.name());
-        for row in &document.distributions {
-            if let Some(judged) = row.modes.get(&mode) {
-                let name = row.name.as_deref().unwrap_or("(no distribution)");
-                suite.add_test_case(case(&format!("{name} {}", row.version), mode, judged, is_strict));
-            }
-        }
-        let applications = document.applications.iter().map(|each| (&each.name, &each.modes));
-        let exercises = document.exercises.iter().map(|each| (&each.file, &each.modes));
-        for (name, modes) in applications.chain(exercises) {
-            if let Some(tried) = modes.get(&mode) {
-                suite.add_test_case(case(name, mode, &tried.judged, is_strict));
-            }
-        }
+    for answer in document.asked() {
+        report.add_test_suite(suite(document, &answer, is_strict));
+    }
+    if document.asked().next().is_none() {
+        let mut suite = TestSuite::new("audit");
+        suite.add_test_case(incomplete("audit", "nothing was asked about that could be tried"));
         report.add_test_suite(suite);
     }
     report.to_string()
+}
+
+fn suite(document: &Document, answer: &Answer<'_>, is_strict: bool) -> TestSuite {
+    let mut suite = TestSuite::new(answer.mode.name());
+    for decider in &answer.deciders {
+        let name = decider.name.unwrap_or("(no distribution)");
+        let version = match decider.kind {
+            DeciderKind::Distribution => version(document, decider.name),
+            DeciderKind::Application
+            | DeciderKind::Module
+            | DeciderKind::Exercise
+            | DeciderKind::ConfigurationLine => String::new(),
+        };
+        suite.add_test_case(case(&format!("{name} {version}"), answer.mode, decider.judged, is_strict));
+    }
+    let class = format!("wsgiaudit.{}", answer.mode);
+    if !answer.all_were_tried {
+        suite.add_test_case(incomplete(&class, "not everything was tried"));
+    }
+    if answer.deciders.is_empty() {
+        suite.add_test_case(incomplete(&class, "nothing here was tried"));
+    }
+    for trouble in &document.trouble {
+        suite.add_test_case(incomplete(&class, trouble));
+    }
+    suite
+}
+
+fn version(document: &Document, name: Option<&str>) -> String {
+    let row = document.distributions.iter().find(|row| row.name.as_deref() == name);
+    row.map(|row| row.version.clone()).unwrap_or_default()
+}
+
+/// What keeps the audit from a full answer.
+fn incomplete(class: &str, why: &str) -> TestCase {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status.set_type("incomplete").set_message(escape(why).into_owned());
+    let mut case = TestCase::new("(the audit itself)", status);
+    case.set_classname(class.to_owned());
+    case
 }
 
 fn case(name: &str, mode: Mode, judged: &Judged, is_strict: bool) -> TestCase {

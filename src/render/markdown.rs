@@ -11,10 +11,10 @@ use crate::report::v1::{Blocker, Document, Judged};
 /// How many rows a table has before the rest is counted: comments have a limit of 65,536 characters.
 const ROWS: usize = 50;
 
-/// Renders it.
-pub fn render(document: &Document) -> String {
+/// Renders it. The modes required always have their answer.
+pub fn render(document: &Document, required: &[Mode]) -> String {
     let mut text = String::from("## wsgiaudit\n\n");
-    for line in answer::all(document).lines() {
+    for line in answer::lines(document, required).lines() {
         let _ = writeln!(text, "- {line}");
     }
     for mode in [Mode::OwnGil, Mode::FreeThreaded, Mode::FreeThreadedGroup] {

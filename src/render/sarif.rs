@@ -3,10 +3,12 @@
 
 use serde_json::{Value, json};
 
+use super::answer::Told;
 use super::escape::escape_json;
 use crate::digest;
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Blocker, Document, Module, Root};
+use crate::report::{Decider, DeciderKind};
 use crate::rules::{Confidence, RULES, Rule, Severity};
 
 /// The log, indented, with a newline at the end.
@@ -26,6 +28,7 @@ pub fn render(document: &Document) -> serde_json::Result<String> {
             "invocations": [invocation(document)],
             "originalUriBaseIds": {"ENVIRONMENT": {"description": {"text": "The environment that was audited"}}},
             "results": results(document),
+            "properties": {"decidedBy": document.decided_by(), "answers": answers(document)},
         }],
     });
     Ok(escape_json(&serde_json::to_string_pretty(&log)?).into_owned() + "\n")
@@ -63,11 +66,23 @@ fn invocation(document: &Document) -> Value {
     })
 }
 
+/// `no`, `yes`, `yes, with accelerators lost` or `not known` in each mode asked about.
+fn answers(document: &Document) -> Value {
+    let answers = document.asked();
+    answers.map(|answer| (answer.mode.to_string(), Told::new(&answer).headline.to_lowercase())).collect()
+}
+
 fn results(document: &Document) -> Vec<Value> {
     let mut results = Vec::new();
     for (mode, blockers) in &document.blockers {
         for blocker in blockers {
             results.extend(blocker.roots.iter().map(|root| of_root(document, *mode, blocker, root)));
+        }
+    }
+    let is_reported_already = |decider: &&Decider<'_>| decider.kind == DeciderKind::Distribution;
+    for answer in document.asked() {
+        for decider in answer.deciders.iter().filter(|decider| !is_reported_already(decider)) {
+            results.extend(of_decider(document, answer.mode, decider));
         }
     }
     for row in &document.distributions {
@@ -88,6 +103,14 @@ fn results(document: &Document) -> Vec<Value> {
         }
     }
     results
+}
+
+/// What decides and is not plainly ready: an application, an exercise, a line of the configuration.
+fn of_decider(document: &Document, mode: Mode, decider: &Decider<'_>) -> Option<Value> {
+    let (name, judged) = (decider.name.unwrap_or("(no name)"), decider.judged);
+    let cause = judged.cause.as_ref().filter(|_| judged.verdict < Verdict::Ready)?;
+    let text = format!("{mode}: {name} is {}: {}", judged.verdict, judged.reason);
+    Some(result(document, &cause.rule, &cause.module, &text, &[mode.name(), name]))
 }
 
 fn of_root(document: &Document, mode: Mode, blocker: &Blocker, root: &Root) -> Value {

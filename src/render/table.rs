@@ -26,8 +26,8 @@ pub struct Style {
 /// How many blockers are named before the rest is counted.
 const BLOCKERS: usize = 20;
 
-/// Renders the whole report.
-pub fn render(report: &Document, style: Style) -> String {
+/// Renders the whole report. The modes required always have a closing line.
+pub fn render(report: &Document, required: &[Mode], style: Style) -> String {
     let mut text = String::new();
     if let Some(python) = &report.environment {
         let build = if python.free_threaded { ", free-threaded" } else { "" };
@@ -59,7 +59,7 @@ pub fn render(report: &Document, style: Style) -> String {
         let _ = writeln!(text, "\nincomplete: {}", escape(trouble));
     }
     text.push('\n');
-    text.push_str(&answer::all(report));
+    text.push_str(&answer::lines(report, required));
     text
 }
 

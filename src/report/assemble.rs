@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::blockers::blockers;
-use super::{DistributionRow, ModuleRow, NameRow, Python, Report};
-use crate::model::{Environment, Facts, FileKind, Judgement, Mode, Module, Trial, Verdict};
+use super::{DecidedBy, DistributionRow, ModuleRow, NameRow, Python, Report};
+use crate::model::{Environment, Facts, FileKind, Judgement, Mode, Module, Trial};
 use crate::rules::{
     Beside, Case, DistributionParts, behind, declaration, declare_gil, declare_slot, distribution,
     left_in_main, left_in_statics, misread_declaration, module, native_threads,
@@ -16,6 +16,8 @@ use crate::trial::Trials;
 pub struct Evidence<'a> {
     /// What is on disk.
     pub environment: &'a Environment,
+    /// What was asked about.
+    pub decided_by: DecidedBy,
     /// The modes asked about, the control first.
     pub modes: &'a [Mode],
     /// For a free-threaded environment beside another one: what that one imports, and what this one lacks.
@@ -62,10 +64,6 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         (worst, row.name.as_ref().map(|name| name.to_lowercase()))
     });
     let asked = || evidence.modes.iter().copied().filter(|mode| *mode != Mode::Main);
-    let answer = |mode: Mode| {
-        let verdicts = distributions.iter().filter_map(|row| row.judgements.get(&mode));
-        verdicts.map(|judgement| judgement.verdict).min().unwrap_or(Verdict::NotApplicable)
-    };
     Report {
         python: environment.interpreter.as_ref().map(|interpreter| Python {
             release: interpreter.release.clone(),
@@ -75,7 +73,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         }),
         free_threaded: None,
         modes: evidence.modes.to_vec(),
-        answers: asked().map(|mode| (mode, answer(mode))).collect(),
+        decided_by: evidence.decided_by,
         blockers: asked().map(|mode| (mode, blockers(mode, &distributions, &modules))).collect(),
         distributions,
         modules,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::Report;
 use super::application::not_imported;
 use crate::model::{Judgement, Mode, Outcome, Trial};
 
@@ -11,6 +10,8 @@ use crate::model::{Judgement, Mode, Outcome, Trial};
 pub struct ExerciseRow {
     /// Its file, as it was named.
     pub file: String,
+    /// The application that answered, of a list of requests.
+    pub application: Option<String>,
     /// How running it ended.
     pub trials: BTreeMap<Mode, Trial>,
     /// What that means.
@@ -20,7 +21,12 @@ pub struct ExerciseRow {
 impl ExerciseRow {
     /// For a script that was not run yet.
     pub fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), trials: BTreeMap::new(), judgements: BTreeMap::new() }
+        Self {
+            file: file.to_owned(),
+            application: None,
+            trials: BTreeMap::new(),
+            judgements: BTreeMap::new(),
+        }
     }
 
     /// Adds a mode. The first environment's main interpreter is the control of the row.
@@ -30,18 +36,6 @@ impl ExerciseRow {
         }
         self.trials.extend(trial.map(|trial| (mode, trial)));
         self.judgements.insert(mode, judgement);
-    }
-}
-
-impl Report {
-    /// Adds an exercise: where it fails the environment is not ready.
-    pub fn add_exercise(&mut self, row: ExerciseRow) {
-        for (mode, answer) in &mut self.answers {
-            if let Some(judgement) = row.judgements.get(mode) {
-                *answer = judgement.verdict.min(*answer);
-            }
-        }
-        self.exercises.push(row);
     }
 }
 

@@ -39,9 +39,6 @@ pub fn join(mut report: Report, mut second: Report, absent: &BTreeMap<String, Ju
     report.modules.extend(second.modules.into_iter().filter(known).map(only_there));
     report.modules.sort_by(|a, b| a.file.cmp(&b.file));
     for mode in MODES {
-        let verdicts = report.distributions.iter().filter_map(|row| row.judgements.get(&mode));
-        let answer = verdicts.map(|judgement| judgement.verdict).min().unwrap_or(Verdict::NotApplicable);
-        report.answers.insert(mode, answer);
         let blockers = blockers(mode, &report.distributions, &report.modules);
         report.blockers.insert(mode, blockers);
         report.modes.push(mode);

@@ -1,6 +1,7 @@
 //! The sorted result of an audit: everything that a person or a machine is shown is rendered from it.
 
 mod addresses;
+mod answer;
 mod application;
 mod assemble;
 mod blockers;
@@ -11,6 +12,7 @@ mod rows;
 mod stored;
 pub mod v1;
 
+pub use answer::{Answer, DecidedBy, Decider, DeciderKind};
 pub use application::{ApplicationParts, ApplicationRow, Use, application};
 pub use assemble::{Evidence, assemble};
 pub use exercise::{ExerciseRow, exercise};

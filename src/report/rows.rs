@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{ApplicationRow, ExerciseRow};
-use crate::model::{Deployment, Facts, FileKind, Finding, Judgement, Mode, Trial, Upgrade, Verdict};
+use super::{ApplicationRow, DecidedBy, ExerciseRow};
+use crate::model::{Deployment, Facts, FileKind, Finding, Judgement, Mode, Trial, Upgrade};
 
 /// The result of an audit.
 #[derive(Clone, Debug)]
@@ -14,8 +14,8 @@ pub struct Report {
     pub free_threaded: Option<Python>,
     /// The modes tried, the control first.
     pub modes: Vec<Mode>,
-    /// The environment's verdict in each mode but the control.
-    pub answers: BTreeMap<Mode, Verdict>,
+    /// What was asked about.
+    pub decided_by: DecidedBy,
     /// Worst first in own-gil, then by name.
     pub distributions: Vec<DistributionRow>,
     /// By file.

@@ -33,7 +33,7 @@ impl Document {
         let document: Self =
             serde_json::from_str(text).map_err(|source| NotAReport::Other { name: name(), source })?;
         match document.schema {
-            1 => Ok(document),
+            1 => Ok(document.with_answers()),
             schema => Err(NotAReport::Schema { name: name(), schema }),
         }
     }

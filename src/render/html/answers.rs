@@ -1,19 +1,17 @@
 //! The upper part: an answer for each mode.
 
 use crate::model::{Mode, Verdict};
-use crate::render::answer::they_are;
-use crate::report::v1::Document;
-
-use super::verdicts::{ORDER, directive};
+use crate::render::answer::{ORDER, Told, directive};
+use crate::report::{Answer, DecidedBy, Document};
 
 /// The answer in one mode.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Card {
     pub(super) mode: &'static str,
     pub(super) directive: &'static str,
     /// Its verdict's name.
     pub(super) class: &'static str,
-    /// `No`, `Yes`, `Not known`.
+    /// `No`, `Yes`, `Yes, with accelerators lost`, `Not known`.
     pub(super) headline: &'static str,
     pub(super) sentence: String,
     pub(super) shares: Vec<Share>,
@@ -29,32 +27,32 @@ pub(super) struct Share {
     pub(super) width: usize,
 }
 
-/// Those of the modes that were asked about; the control is no question.
-pub(super) fn answers(document: &Document) -> Vec<Answer> {
-    let is_asked = |mode: &Mode| *mode != Mode::Main && document.answers.contains_key(mode);
-    ORDER.into_iter().filter(is_asked).map(|mode| answer(document, mode)).collect()
+/// Those of the modes that were asked about.
+pub(super) fn answers(document: &Document) -> Vec<Card> {
+    ORDER.into_iter().filter_map(|mode| document.answer(mode)).map(|answer| card(document, &answer)).collect()
 }
 
-fn answer(document: &Document, mode: Mode) -> Answer {
-    let is_incomplete = !document.trouble.is_empty();
-    let answer = document.answer(mode);
-    let is_good = matches!(answer, Verdict::Ready | Verdict::NotApplicable);
-    let verdict = if is_good && is_incomplete { Verdict::Unknown } else { answer };
-    let (headline, sentence) = match verdict {
-        Verdict::Unsafe | Verdict::Blocked => ("No", format!("{} in the way.", they_are(document, mode))),
-        Verdict::Unknown if is_incomplete => ("Not known", "The audit is incomplete.".to_owned()),
-        Verdict::Unknown => ("Not known", "Nothing bad was found, and not all was judged.".to_owned()),
-        Verdict::Degraded => ("Yes, with losses", "All import; some lost their accelerators.".to_owned()),
-        Verdict::Ready => ("Yes", "All are ready.".to_owned()),
-        Verdict::NotApplicable => ("Yes", "There is nothing here that could stand in the way.".to_owned()),
+fn card(document: &Document, answer: &Answer<'_>) -> Card {
+    let told = Told::new(answer);
+    let sentence = match answer.verdict() {
+        Verdict::Ready => "All are ready",
+        Verdict::Degraded => "All import; some lost their accelerators",
+        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::NotApplicable => &told.sentence,
     };
-    Answer {
-        mode: mode.name(),
-        directive: directive(mode),
-        class: verdict.name(),
-        headline,
-        sentence,
-        shares: shares(document, mode),
+    let sentence = sentence.to_owned();
+    Card {
+        mode: answer.mode.name(),
+        directive: directive(answer.mode),
+        class: answer.verdict().name(),
+        headline: told.headline,
+        sentence: match document.decided_by() {
+            DecidedBy::Distributions => sentence + ".",
+            DecidedBy::Applications | DecidedBy::Modules => format!("{sentence} {}.", told.counts),
+        },
+        shares: match document.decided_by() {
+            DecidedBy::Distributions => shares(document, answer.mode),
+            DecidedBy::Applications | DecidedBy::Modules => Vec::new(),
+        },
     }
 }
 

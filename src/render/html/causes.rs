@@ -8,7 +8,7 @@ use crate::report::v1::{Blocked, Blocker, Document};
 use crate::rules::Rule;
 
 use super::text::cut;
-use super::verdicts::ORDER;
+use crate::render::answer::ORDER;
 
 /// The root causes of one mode.
 #[derive(Debug)]

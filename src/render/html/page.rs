@@ -10,13 +10,14 @@ use sha2::{Digest, Sha256};
 use crate::model::Verdict;
 use crate::report::v1::{Document, Python};
 
-use super::answers::{Answer, answers};
+use super::answers::{Card, answers};
 use super::causes::{InTheWay, causes};
 use super::rows::{Row, columns, ids, rows};
 use super::subject::Subject;
 use super::text::cut;
-use super::verdicts::{directive, meaning};
+use super::verdicts::meaning;
 use super::ways::{Way, Ways};
+use crate::render::answer::{directive, nearer};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -33,7 +34,7 @@ struct Page<'a> {
     when: Option<String>,
     places: Vec<(String, String)>,
     tool: String,
-    answers: Vec<Answer>,
+    answers: Vec<Card>,
     nearer: Option<String>,
     notes: &'a [String],
     trouble: &'a [String],
@@ -67,8 +68,6 @@ pub fn render(document: &Document) -> askama::Result<String> {
     let pythons: Vec<String> =
         document.environment.iter().chain(&document.free_threaded).map(python).collect();
     let header = document.header.as_ref();
-    let is_asked_twice = document.modes.contains(&crate::model::Mode::FreeThreaded)
-        && document.modes.contains(&crate::model::Mode::OwnGil);
     Page {
         title: pythons.first().cloned().unwrap_or_else(|| "no Python".to_owned()),
         style: STYLE,
@@ -84,7 +83,7 @@ pub fn render(document: &Document) -> askama::Result<String> {
             .collect(),
         tool: cut(&format!("{} {}", document.tool.name, document.tool.version), 80),
         answers: answers(document),
-        nearer: is_asked_twice.then(|| crate::render::answer::nearer(document)),
+        nearer: nearer(document),
         notes: &document.notes,
         trouble: &document.trouble,
         causes: causes(document, &links),

@@ -8,8 +8,9 @@ use crate::report::v1::{Distribution, Document, Module};
 
 use super::subject::Subject;
 use super::text::{Ids, cut};
-use super::verdicts::{Cell, ORDER};
+use super::verdicts::Cell;
 use super::ways::{Way, Ways};
+use crate::render::answer::ORDER;
 
 /// A distribution.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use crate::rules::Rule;
 
 use super::declared::Declared;
 use super::text::{cut, lines};
-use super::verdicts::{Cell, ORDER};
+use super::verdicts::Cell;
+use crate::render::answer::ORDER;
 
 /// A module or a name.
 #[derive(Debug)]

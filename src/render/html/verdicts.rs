@@ -5,21 +5,6 @@ use crate::report::v1::Judged;
 
 use super::text::cut;
 
-/// The order of the page: the question first, the control last.
-pub(super) const ORDER: [Mode; 5] =
-    [Mode::OwnGil, Mode::SharedGil, Mode::FreeThreaded, Mode::FreeThreadedGroup, Mode::Main];
-
-/// What mod_wsgi calls it.
-pub(super) fn directive(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Main => "the control: %{GLOBAL}",
-        Mode::SharedGil => "application groups as they are",
-        Mode::OwnGil => "WSGIPerInterpreterGIL On",
-        Mode::FreeThreaded => "WSGIFreeThreading On",
-        Mode::FreeThreadedGroup => "the same, in application groups",
-    }
-}
-
 /// What it means, in a sentence's part.
 pub(super) fn meaning(verdict: Verdict) -> &'static str {
     match verdict {

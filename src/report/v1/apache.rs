@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Application, Cause, Judged};
+use super::{Cause, Judged};
 use crate::model::{ConfigPlace, Deployment, Mode, Verdict};
 use crate::rules::{Rule, Severity};
 
@@ -102,22 +102,16 @@ impl Apache {
         self.findings.iter().filter(|finding| finding.application.is_none())
     }
 
-    /// What decides in a mode: applications where they land, those that land nowhere, and findings by their rules.
-    pub(super) fn deciders<'a>(
-        &'a self,
-        applications: &'a [Application],
-        mode: Mode,
-    ) -> Vec<(Option<&'a str>, &'a Judged)> {
-        let decides = |each: &&Application| {
-            let mut landings = self.landings.iter().filter(|it| it.application.as_ref() == Some(&each.name));
-            let first = landings.next();
-            first.is_none_or(|first| first.mode == mode || landings.any(|other| other.mode == mode))
-        };
-        let applications = applications.iter().filter(decides);
-        let applications =
-            applications.filter_map(|each| Some((Some(each.name.as_str()), &each.modes.get(&mode)?.judged)));
-        let findings = self.deciding().filter(|finding| finding.mode == mode);
-        applications.chain(findings.map(|finding| (Some(finding.rule()), &finding.judged))).collect()
+    /// Whether an application of the report lands anywhere.
+    pub fn serves(&self, application: &str) -> bool {
+        self.landings.iter().any(|landing| landing.application.as_deref() == Some(application))
+    }
+
+    /// Whether an application's verdict in this mode decides: one that is served decides where it lands.
+    pub fn asks(&self, application: &str, mode: Mode) -> bool {
+        let lands_there =
+            |landing: &Landing| landing.mode == mode && landing.application.as_deref() == Some(application);
+        !self.serves(application) || self.landings.iter().any(lands_there)
     }
 }
 

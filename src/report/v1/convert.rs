@@ -36,7 +36,8 @@ impl From<&Report> for Document {
             environment: report.python.as_ref().map(python),
             free_threaded: report.free_threaded.as_ref().map(python),
             modes: report.modes.clone(),
-            answers: report.answers.clone(),
+            answers: BTreeMap::new(),
+            decided_by: report.decided_by,
             distributions: report.distributions.iter().map(distribution).collect(),
             modules: report.modules.iter().map(module).collect(),
             blockers: report
@@ -52,12 +53,17 @@ impl From<&Report> for Document {
             exercises: report
                 .exercises
                 .iter()
-                .map(|row| Exercise { file: row.file.clone(), modes: tried(&row.judgements, &row.trials) })
+                .map(|row| Exercise {
+                    file: row.file.clone(),
+                    application: row.application.clone(),
+                    modes: tried(&row.judgements, &row.trials),
+                })
                 .collect(),
             apache: report.deployment.as_ref().map(Apache::from),
             notes: report.notes.clone(),
             trouble: report.trouble.clone(),
         }
+        .with_answers()
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Apache, Application, Declaration, Inspected, Outcome, Tool};
 use crate::model::{Mode, Verdict};
+use crate::report::DecidedBy;
 
 /// The result of an audit. All but the header depends on what was audited alone: the same environment gives
 /// the same bytes, wherever it lies. Folders of the machine stand as `{environment}` and the like; the header
@@ -28,8 +29,12 @@ pub struct Document {
     /// The modes asked about, the control first.
     #[serde(default)]
     pub modes: Vec<Mode>,
-    /// The environment's verdict in each mode but the control.
+    /// The answer in each mode asked about, as the worst verdict of what decides: `unsafe` and `blocked` mean no,
+    /// `unknown` not known, `degraded` yes with accelerators lost, `ready` yes.
     pub answers: BTreeMap<Mode, Verdict>,
+    /// What was asked about, and so decides the answers and the exit status.
+    #[serde(default)]
+    pub decided_by: DecidedBy,
     /// Worst first in own-gil, then by name.
     pub distributions: Vec<Distribution>,
     /// By file.
@@ -119,6 +124,9 @@ pub struct Name {
 pub struct Exercise {
     /// Its file, as it was named.
     pub file: String,
+    /// The application that answered, of a list of requests (`--requests`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
     /// How running it ended, and what that means.
     pub modes: BTreeMap<Mode, Tried>,
 }
@@ -255,43 +263,6 @@ pub struct Blocked {
 }
 
 impl Document {
-    /// The answer in this mode; `unknown` where it was not asked.
-    pub fn answer(&self, mode: Mode) -> Verdict {
-        self.answers.get(&mode).copied().unwrap_or(Verdict::Unknown)
-    }
-
-    /// What decides the exit status, with its name: applications, where there are any, else distributions; and
-    /// exercises. With Apache's configuration, applications where they land, and what was found of it.
-    pub fn deciders(&self, mode: Mode) -> Vec<(Option<&str>, &Judged)> {
-        let exercises = self.exercises.iter();
-        let exercises =
-            exercises.filter_map(|each| Some((Some(each.file.as_str()), &each.modes.get(&mode)?.judged)));
-        self.installed_or_applied(mode).into_iter().chain(exercises).collect()
-    }
-
-    fn installed_or_applied(&self, mode: Mode) -> Vec<(Option<&str>, &Judged)> {
-        if let Some(apache) = &self.apache {
-            return apache.deciders(&self.applications, mode);
-        }
-        match self.applications.is_empty() {
-            true => self
-                .distributions
-                .iter()
-                .filter_map(|row| Some((row.name.as_deref(), row.modes.get(&mode)?)))
-                .collect(),
-            false => self
-                .applications
-                .iter()
-                .filter_map(|each| Some((Some(each.name.as_str()), &each.modes.get(&mode)?.judged)))
-                .collect(),
-        }
-    }
-
-    /// How many of what decides the exit status have this verdict.
-    pub fn deciding(&self, mode: Mode, verdict: Verdict) -> usize {
-        self.deciders(mode).into_iter().filter(|(_, judged)| judged.verdict == verdict).count()
-    }
-
     /// How many distributions have this verdict in this mode.
     pub fn count(&self, mode: Mode, verdict: Verdict) -> usize {
         let judged = self.distributions.iter().filter_map(|row| row.modes.get(&mode));

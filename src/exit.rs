@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 /// The table for `--help`.
 pub const HELP: &str = "Exit status:
-  0    every distribution is ready in every required mode (or degraded, without --strict; or accepted)
+  0    the answer is yes for every required mode: ready (or degraded, without --strict; or accepted)
   1    something is blocked or unsafe (with --strict: or degraded; with --baseline: and was not before)
   2    wrong usage, or the audit itself failed
-  3    incomplete: nothing bad was found, and something is unknown
+  3    not known: nothing bad was found, and not everything was judged, or nothing was tried
   130  interrupted; what was found by then is reported
-With --app, the applications decide in place of the distributions.";
+With --app or --apache-config, the applications decide in place of the distributions.";
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -127,6 +127,14 @@ pub struct TrialArgs {
     /// Seconds that one trial may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     pub timeout: f64,
+    /// An environment variable for everything that is tried: NAME=VALUE, or NAME for the value that it has here; may
+    /// be repeated. Nothing else of your environment reaches trials
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    pub given_variables: Vec<String>,
+    /// A file or folder of which everything that is tried finds a copy in its home, which is its current folder too,
+    /// under its own name or NAME; may be repeated. The original is only read
+    #[arg(long = "file", value_name = "PATH[=NAME]")]
+    pub given_files: Vec<String>,
     /// Let trials use the network, write everywhere and signal others, with no limits of memory, processors
     /// and processes. For machines and modules that a sandbox does not suit
     #[arg(long)]

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 
 use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
 use crate::installer::{cache, on_path};
 use crate::model::Mode;
-use crate::trial::{Limits, Storm};
+use crate::trial::{Given, Limits, Storm};
 use crate::venv::meant;
 
 /// An audit, ready to run.
@@ -43,6 +43,8 @@ pub struct Plan {
     pub require: Vec<Mode>,
     /// What a trial may use.
     pub limits: Limits,
+    /// What everything that is tried is given.
+    pub given: Given,
     /// Trials at a time.
     pub jobs: NonZeroUsize,
     /// Where answers of earlier audits are kept, if they are to be used.
@@ -62,13 +64,13 @@ impl Plan {
     /// Makes the arguments definite.
     ///
     /// # Errors
-    /// When no environment was named and none is where one is looked for.
+    /// When no environment was named and none is where one is looked for, or when trials cannot be given what they should.
     pub fn new(args: &AuditArgs, required: &[Mode]) -> Result<Self> {
         let free_threaded = args.free_threaded.as_ref().map(|named| match named.as_os_str() == "auto" {
             true => FreeThreaded::Auto,
             false => FreeThreaded::Named(named.clone()),
         });
-        let plan = Self::of(environment(args.environment.as_deref())?, required, &args.trials);
+        let plan = Self::of(environment(args.environment.as_deref())?, required, &args.trials)?;
         let index = index(&args.index);
         let (apps, exercises) = (args.app.clone(), args.exercise.clone());
         let (upgrades, is_offline) = (args.upgrades, args.offline);
@@ -91,16 +93,18 @@ impl Plan {
     /// For one extension module, or one wheel.
     ///
     /// # Errors
-    /// When no Python was named and none is where one is looked for.
+    /// When no Python was named and none is where one is looked for, or when trials cannot be given what they should.
     pub fn of_module(args: &ModuleArgs, required: &[Mode]) -> Result<Self> {
         let python = environment(args.python.as_deref()).or_else(|_| {
             on_path("python3").context("no python3 on PATH\nhint: name one: --python path/to/python")
         })?;
-        Ok(Self { only: Some(args.file.clone()), ..Self::of(python, required, &args.trials) })
+        Ok(Self { only: Some(args.file.clone()), ..Self::of(python, required, &args.trials)? })
     }
 
-    fn of(environment: PathBuf, required: &[Mode], trials: &TrialArgs) -> Self {
-        Self {
+    fn of(environment: PathBuf, required: &[Mode], trials: &TrialArgs) -> Result<Self> {
+        let own = |name: &str| std::env::var(name).ok();
+        let given = Given::new(&trials.given_variables, &trials.given_files, own).map_err(Error::msg)?;
+        Ok(Self {
             environment,
             only: None,
             free_threaded: None,
@@ -118,10 +122,11 @@ impl Plan {
                 sandbox: !trials.no_sandbox,
                 storm: if trials.thorough { Storm::THOROUGH } else { Storm::USUAL },
             },
+            given,
             jobs: trials.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
             // Without a folder to keep them in, everything is tried.
             cache: if trials.no_cache { None } else { cache().ok() },
-        }
+        })
     }
 }
 

@@ -58,7 +58,7 @@ fn deployment(text: &str) -> Deployment {
         has_own_gil: !release.starts_with("3.11"),
     };
     let judged =
-        |verdict| Judgement { verdict, reason: "as tried".to_owned(), cause: None, lost: Vec::new() };
+        |verdict| Judgement::found(verdict, None, "as tried");
     let applied = |name: &str, own, pool: Option<&str>| Applied {
         name: name.to_owned(),
         file: Path::new("/srv").join(name),

@@ -120,9 +120,9 @@ fn who_closes_what_others_have_opened_is_named() {
         .collect();
     let expected = [
         ("tidy", "ready", "", ""),
-        ("corpus-closed-descriptors", "not-applicable", "loses-descriptors", "closed_descriptors"),
-        ("daemon", "not-applicable", "loses-descriptors", "daemon"),
-        ("shop", "not-applicable", "loses-descriptors", "closed_descriptors"),
+        ("corpus-closed-descriptors", "unknown", "loses-descriptors", "closed_descriptors"),
+        ("daemon", "unknown", "loses-descriptors", "daemon"),
+        ("shop", "unknown", "loses-descriptors", "closed_descriptors"),
     ];
     assert_eq!(judged, expected.map(|(a, b, c, d)| (a.into(), b.into(), c.into(), d.into())));
 }

@@ -22,6 +22,7 @@ mod demo;
 mod diff;
 mod directive;
 mod exercise;
+mod failed_control;
 mod formats;
 mod frameworks;
 mod free_threading;

@@ -11,7 +11,6 @@ use super::run::{Audited, Running};
 use crate::app::{Finder, sources};
 use crate::model::{Interpreter, Mode, Sources};
 use crate::report::{ApplicationParts, ApplicationRow, Places, Report, application};
-use crate::rules::Case;
 use crate::trial::{Subject, Trials};
 
 /// An application, found.
@@ -94,14 +93,14 @@ fn row(
     let mut all = first.trials.clone();
     all.extend(trials);
     let facts = first.facts();
-    let case = Case { trials: &all, facts: &facts, no_trials: &first.no_trials, beside: None };
+    let case = first.case(&all, &facts);
     let name = application_.module.as_str();
     let parts = ApplicationParts {
         name: &application_.name,
         file: &application_.file.to_string_lossy(),
         sources,
         trials: modes.iter().filter_map(|mode| Some((*mode, all.get(name, *mode)?.clone()))).collect(),
-        judgements: modes.iter().map(|mode| (*mode, case.name(name, *mode))).collect(),
+        judgements: first.modes.iter().map(|mode| (*mode, case.name(name, *mode))).collect(),
     };
     Ok(application(parts, &report.modules, &report.distributions))
 }

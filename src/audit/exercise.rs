@@ -10,7 +10,6 @@ use super::around::in_front;
 use super::run::{Audited, Running};
 use crate::model::Mode;
 use crate::report::{ExerciseRow, Report, exercise};
-use crate::rules::Case;
 use crate::trial::{Subject, Trials};
 
 /// Adds a row for each script that the plan names, with what every environment that was audited makes of it.
@@ -72,7 +71,7 @@ pub(super) fn asked_twice(
 /// Adds to the row what the trials of a name say, in the modes that it was tried in.
 pub(super) fn judge(audited: &Audited, modes: &[Mode], trials: &Trials, name: &str, row: &mut ExerciseRow) {
     let facts = audited.facts();
-    let case = Case { trials, facts: &facts, no_trials: &audited.no_trials, beside: None };
+    let case = audited.case(trials, &facts);
     for &mode in modes {
         let judgement = exercise(case.name(name, mode), trials.get(name, Mode::Main));
         row.add(mode, trials.get(name, mode).cloned(), judgement);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::run::{Audited, Question, Running};
-use crate::model::{Cause, Distribution, Interpreter, Judgement, Mode, Outcome, Verdict};
+use crate::model::{Cause, Distribution, Interpreter, Judgement, Mode, Outcome, ReasonId, Verdict};
 use crate::plan::FreeThreaded;
 use crate::report::normalised;
 use crate::rules::Beside;
@@ -141,20 +141,19 @@ fn audit(running: &Running<'_>, first: &Audited, located: &Located, missing: &Mi
 }
 
 fn judgement(distribution: &Distribution, why: &Absent) -> Judgement {
-    let (verdict, reason) = match why {
-        Absent::NoWheel(Some(newest)) => (
-            Verdict::Blocked,
-            format!(
-                "has no free-threaded wheel of {}: the newest version that has one is {newest}",
-                distribution.version
-            ),
+    let reason = match why {
+        Absent::NoWheel(Some(newest)) => format!(
+            "has no free-threaded wheel of {}: the newest version that has one is {newest}",
+            distribution.version
         ),
-        Absent::NoWheel(None) => (Verdict::Blocked, "has no free-threaded wheel of any version".to_owned()),
-        Absent::Unknown(why) => (Verdict::Unknown, format!("is not in the free-threaded environment: {why}")),
+        Absent::NoWheel(None) => "has no free-threaded wheel of any version".to_owned(),
+        Absent::Unknown(why) => {
+            let reason = format!("is not in the free-threaded environment: {why}");
+            return Judgement::open(ReasonId::IndexNotAsked, reason);
+        }
     };
     let module = distribution.top_level.first().unwrap_or(&distribution.name).clone();
     let cause =
         Cause { rule: "no-free-threaded-wheel", chain: vec![module.clone()], module, what: reason.clone() };
-    let cause = (verdict == Verdict::Blocked).then_some(cause);
-    Judgement { cause, ..Judgement::plain(verdict, reason) }
+    Judgement::found(Verdict::Blocked, Some(cause), reason)
 }

@@ -19,12 +19,14 @@ use super::suites;
 use super::ways_out;
 use crate::cache::{Cache, Memory};
 use crate::image;
-use crate::model::{Environment, Facts, FileKind, Interpreter, Mode, Module};
+use crate::model::{
+    Cause, Environment, Facts, FileKind, Interpreter, Judgement, Mode, Module, ReasonId, Verdict,
+};
 use crate::plan::Plan;
 use crate::report::v1::{self, Header};
 use crate::report::{DecidedBy, Document, Evidence, Places, Report, assemble, join};
-use crate::rules::{Beside, refused_by_declaration};
-use crate::trial::{self, Again, Library, Listener, OnceMore, Stop, Subject, Trials, Trying};
+use crate::rules::{Beside, Case, refused_by_declaration};
+use crate::trial::{self, Again, Given, Library, Listener, OnceMore, Stop, Subject, Trials, Trying};
 use crate::venv::{self, Installed, Located};
 
 /// Audits an environment, and with it the free-threaded one that the plan names.
@@ -38,7 +40,8 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     let configured = configured.map(|(file, names)| Configured::read(file, names)).transpose()?;
     let scratch = Scratch::new()?;
     let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
-    let running = Running { plan, scratch: &scratch, library: &library, listener, stop };
+    let given = plan.given.kept_in(scratch.path()).context("cannot copy what --file names")?;
+    let running = Running { plan, scratch: &scratch, library: &library, given, listener, stop };
     let mut located = venv::locate(&plan.environment)?;
     let mut only = None;
     if let Some(file) = &plan.only {
@@ -49,6 +52,7 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     if only.is_some() && !first.environment.modules.iter().any(Module::is_tried) {
         first.trouble.push("nothing here is an extension module that this Python could load".to_owned());
     }
+    first.notes.extend(running.given.note());
     let second = free_threaded::second(&running, &mut first);
     if stop.is_set() {
         first.trouble.push("interrupted: what was not tried by then is unknown".to_owned());
@@ -93,6 +97,7 @@ pub(super) struct Running<'a> {
     pub(super) plan: &'a Plan,
     pub(super) scratch: &'a Scratch,
     library: &'a Library,
+    given: Given,
     listener: &'a dyn Listener,
     stop: &'a Stop,
 }
@@ -112,10 +117,10 @@ pub(super) struct Audited {
     pub(super) environment: Environment,
     pub(super) installed: Installed,
     decided_by: DecidedBy,
-    modes: &'static [Mode],
+    pub(super) modes: &'static [Mode],
     pub(super) trials: Trials,
     once_more: OnceMore,
-    pub(super) no_trials: BTreeMap<Mode, String>,
+    pub(super) no_trials: BTreeMap<Mode, Judgement>,
     pub(super) notes: Vec<String>,
     pub(super) trouble: Vec<String>,
     cache: Option<Cache>,
@@ -141,6 +146,13 @@ impl Audited {
         let modules = self.environment.modules.iter();
         let modules = modules.filter(|module| module.kind == FileKind::ExtensionModule);
         modules.map(|module| (module.name.as_str(), &module.facts)).collect()
+    }
+
+    /// What a judgement of these trials in this environment may look at.
+    pub(super) fn case<'c>(&'c self, trials: &'c Trials, facts: &'c BTreeMap<&'c str, &'c Facts>) -> Case<'c> {
+        let is_free_threaded =
+            self.environment.interpreter.as_ref().is_some_and(|python| python.free_threaded);
+        Case { trials, facts, no_trials: &self.no_trials, is_free_threaded, beside: None }
     }
 
     fn report(&self, beside: Option<&Beside>) -> Report {
@@ -211,6 +223,7 @@ impl Running<'_> {
             library: self.library,
             scratch: self.scratch.path(),
             limits: self.plan.limits,
+            given: &self.given,
             jobs: self.plan.jobs,
             options: &[],
             stop: self.stop,
@@ -343,25 +356,33 @@ fn subjects(environment: &Environment) -> Vec<Subject> {
     subjects.into_values().collect()
 }
 
-/// Which modes this Python cannot be tried in, and the sentences that say so.
-fn limits_of(interpreter: Option<&Interpreter>) -> (BTreeMap<Mode, String>, Vec<String>) {
+/// Which modes this Python cannot be tried in, with the judgement of everything in them, and the sentences that say so.
+fn limits_of(interpreter: Option<&Interpreter>) -> (BTreeMap<Mode, Judgement>, Vec<String>) {
+    let in_all = |id, why: &str| {
+        Mode::ALL.into_iter().map(|mode| (mode, Judgement::open(id, why))).collect::<BTreeMap<_, _>>()
+    };
     let Some(interpreter) = interpreter else {
-        let why = "nothing was tried: no Python".to_owned();
-        return (Mode::ALL.into_iter().map(|mode| (mode, why.clone())).collect(), Vec::new());
+        return (in_all(ReasonId::NoTrials, "nothing was tried: no Python"), Vec::new());
     };
     if let Some(why) = &interpreter.no_trials {
-        let note = format!("nothing was tried, only read: {why}");
-        return (Mode::ALL.into_iter().map(|mode| (mode, why.clone())).collect(), vec![note]);
+        let is_cpython = interpreter.implementation == "cpython";
+        let id = if is_cpython { ReasonId::NoTrials } else { ReasonId::NotCPython };
+        return (in_all(id, why), vec![format!("nothing was tried, only read: {why}")]);
     }
-    if !interpreter.has_own_gil() {
-        let why = format!("per-interpreter GIL needs Python 3.12, and this is {}", interpreter.release);
-        let note = format!("{why}: what modules declare was read, and the control was run");
-        return (
-            [Mode::SharedGil, Mode::OwnGil].into_iter().map(|mode| (mode, why.clone())).collect(),
-            vec![note],
-        );
+    if interpreter.has_own_gil() {
+        return (BTreeMap::new(), Vec::new());
     }
-    (BTreeMap::new(), Vec::new())
+    let (major, minor) = Interpreter::FIRST_WITH_OWN_GIL;
+    let release = &interpreter.release;
+    let what = format!("own GIL needs Python {major}.{minor}, and this is {release}");
+    let note = format!("{what}: what modules declare was read, and the control was run");
+    let module = "python".to_owned();
+    let cause =
+        Cause { rule: "python-too-old", chain: vec![module.clone()], module, what: what.clone() };
+    let too_old = Judgement::found(Verdict::Blocked, Some(cause), what);
+    let why = format!("was not tried: wsgiaudit tries sub-interpreters from Python {major}.{minor} on, and this is {release}");
+    let not_tried = Judgement::open(ReasonId::NoTrials, why);
+    (BTreeMap::from([(Mode::SharedGil, not_tried), (Mode::OwnGil, too_old)]), vec![note])
 }
 
 #[cfg(test)]
@@ -389,10 +410,11 @@ mod tests {
     fn before_3_12_only_the_control_is_run() {
         let (no_trials, notes) = limits_of(Some(&interpreter((3, 11, 7), None)));
         assert_eq!(no_trials.keys().copied().collect::<Vec<_>>(), [Mode::SharedGil, Mode::OwnGil]);
-        assert!(
-            notes[0].starts_with("per-interpreter GIL needs Python 3.12, and this is 3.11.7"),
-            "{notes:?}"
-        );
+        assert!(notes[0].starts_with("own GIL needs Python 3.12, and this is 3.11.7"), "{notes:?}");
+        let (own, shared) = (&no_trials[&Mode::OwnGil], &no_trials[&Mode::SharedGil]);
+        assert_eq!(own.verdict, Verdict::Blocked);
+        assert_eq!(shared.verdict, Verdict::Unknown);
+        assert!(own.reason.contains("own GIL needs") && !shared.reason.contains("own GIL"), "{shared:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod finding;
 mod mode;
 mod module;
 mod outcome;
+mod reason;
 mod upgrade;
 mod verdict;
 
@@ -22,5 +23,6 @@ pub use module::{FileKind, Module};
 pub use outcome::{
     Crash, Death, Load, NotRun, Outcome, Place, PythonError, Refuser, Running, SharedObject, Site, Trial,
 };
+pub use reason::ReasonId;
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Judgement, Verdict};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Mode;
+use super::{Mode, ReasonId};
 
 /// How one trial ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,8 +150,8 @@ pub enum NotRun {
     Behind(String),
     /// The import was fine, and loaded another file, or none, under that name.
     Shadowed(Option<String>),
-    /// No trial was possible or allowed: the reason in words.
-    Because(String),
+    /// No trial was possible or allowed: the reason, and the same in words.
+    Because(ReasonId, String),
 }
 
 /// One attempt of the import system to load a shared object.

@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ReasonId;
+
 /// Worst first, so `min` of several is the worst (design: Modes and verdicts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -19,7 +21,7 @@ pub enum Verdict {
     Degraded,
     /// Declared, tried, nothing found.
     Ready,
-    /// Fails in the control too, or holds no Python code.
+    /// Nothing that this Python could ever import, or that its distribution does without in the control too.
     NotApplicable,
 }
 
@@ -59,6 +61,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Why, in one line; empty for `ready`.
     pub reason: String,
+    /// Which reason that is, where the verdict is `unknown` or `not-applicable`.
+    pub reason_id: Option<ReasonId>,
     /// The extension module, or package, that is the root cause, if it is a thing with a name.
     pub cause: Option<Cause>,
     /// Extension modules that the control loads and this mode does not (degraded).
@@ -79,8 +83,19 @@ pub struct Cause {
 }
 
 impl Judgement {
-    /// A judgement that needs no cause.
-    pub fn plain(verdict: Verdict, reason: impl Into<String>) -> Self {
-        Self { verdict, reason: reason.into(), cause: None, lost: Vec::new() }
+    /// `unknown` or `not-applicable`, with the reason in words.
+    pub fn open(reason_id: ReasonId, reason: impl Into<String>) -> Self {
+        let verdict = reason_id.verdict();
+        Self { verdict, reason: reason.into(), reason_id: Some(reason_id), cause: None, lost: Vec::new() }
+    }
+
+    /// Nothing found; `remark` says what is worth knowing all the same.
+    pub fn ready(remark: impl Into<String>) -> Self {
+        Self::found(Verdict::Ready, None, remark)
+    }
+
+    /// A verdict that rests on what was found.
+    pub fn found(verdict: Verdict, cause: Option<Cause>, reason: impl Into<String>) -> Self {
+        Self { verdict, reason: reason.into(), reason_id: None, cause, lost: Vec::new() }
     }
 }

@@ -142,7 +142,7 @@ fn ended(outcome: &Outcome) -> String {
 fn ways_out(module: &Module) -> String {
     let mut ids: Vec<&str> = Vec::new();
     for tried in module.modes.values().filter(|tried| tried.judged.verdict != Verdict::NotApplicable) {
-        ids.extend(tried.judged.cause.as_ref().map(|cause| cause.rule.as_str()));
+        ids.extend(tried.judged.explained_by());
     }
     ids.sort_unstable();
     ids.dedup();

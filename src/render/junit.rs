@@ -83,7 +83,7 @@ fn case(name: &str, mode: Mode, judged: &Judged, is_strict: bool) -> TestCase {
 
 fn not(kind: NonSuccessKind, judged: &Judged) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
-    let rule = judged.cause.as_ref().map_or("unknown", |cause| cause.rule.as_str());
+    let rule = judged.explained_by().unwrap_or("unknown");
     status.set_type(escape(rule).into_owned()).set_message(escape(&judged.reason).into_owned());
     if let Some(cause) = &judged.cause {
         status.set_description(format!(

@@ -23,7 +23,7 @@ pub fn render(document: &Document) -> serde_json::Result<String> {
             "tool": {"driver": {
                 "name": document.tool.name,
                 "version": document.tool.version,
-                "rules": RULES.iter().map(rule).collect::<Vec<_>>(),
+                "rules": listed().map(rule).collect::<Vec<_>>(),
             }},
             "invocations": [invocation(document)],
             "originalUriBaseIds": {"ENVIRONMENT": {"description": {"text": "The environment that was audited"}}},
@@ -48,11 +48,17 @@ fn rule(rule: &Rule) -> Value {
     })
 }
 
+/// What can be found: reasons why something was not judged are no results.
+fn listed() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().filter(|rule| !rule.is_reason())
+}
+
 fn level(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
-        Severity::Note => "note",
+        Severity::Note | Severity::Unknown => "note",
+        Severity::NotApplicable => "none",
     }
 }
 
@@ -131,10 +137,10 @@ fn result(document: &Document, rule: &str, module: &str, text: &str, parts: &[&s
     let found = document.modules.iter().find(|each| each.name == module);
     let fingerprint = [&[rule, module], parts].concat().join("\n");
     let fingerprint = digest::of_text(&fingerprint);
-    let known = RULES.iter().position(|each| each.id == rule);
+    let known = listed().position(|each| each.id == rule);
     let mut result = json!({
         "ruleId": rule,
-        "level": known.and_then(|at| RULES.get(at)).map_or("error", |rule| level(rule.severity)),
+        "level": known.and_then(|at| listed().nth(at)).map_or("error", |rule| level(rule.severity)),
         "message": {"text": text},
         "locations": [location(found, module)],
         "partialFingerprints": {"wsgiaudit/v1": fingerprint},

@@ -45,6 +45,7 @@ pub fn render(report: &Document, required: &[Mode], style: Style) -> String {
     for mode in [Mode::OwnGil, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
         text.push_str(&in_the_way(report, mode));
     }
+    text.push_str(&not_judged(report));
     text.push_str(&application::all(report));
     text.push_str(&application::exercises(report));
     text.push_str(&apache::section(report));
@@ -61,6 +62,19 @@ pub fn render(report: &Document, required: &[Mode], style: Style) -> String {
     text.push('\n');
     text.push_str(&answer::lines(report, required));
     text
+}
+
+/// Where the reasons are explained why something could not be judged.
+fn not_judged(report: &Document) -> String {
+    let distributions = report.distributions.iter().flat_map(|row| &row.modes);
+    let tried = report.applications.iter().map(|each| &each.modes);
+    let tried = tried.chain(report.exercises.iter().map(|each| &each.modes)).flatten();
+    let all = distributions.chain(tried.map(|(mode, tried)| (mode, &tried.judged)));
+    let unknown = all.filter(|(mode, judged)| **mode != Mode::Main && judged.verdict == Verdict::Unknown);
+    match answer::explain(unknown.filter_map(|(_, judged)| judged.reason_id.as_deref())) {
+        Some(command) => format!("\nWhat could not be judged, and what to do: {command}\n"),
+        None => String::new(),
+    }
 }
 
 fn distributions(report: &Document, style: Style) -> String {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DistributionRow, ModuleRow};
-use crate::model::{FileKind, Judgement, Mode, Outcome, Reached, Sources, Spot, Trial, Verdict, Way};
+use crate::model::{
+    FileKind, Judgement, Mode, Outcome, Reached, ReasonId, Sources, Spot, Trial, Verdict, Way,
+};
 
 /// An application.
 #[derive(Clone, Debug)]
@@ -89,10 +91,10 @@ pub fn application(
             let judgement = match control.map(|trial| &trial.outcome) {
                 Some(Outcome::Imported) if sources.files == 0 => {
                     let why = "its source was not read: what it imports later is not known";
-                    Judgement::plain(Verdict::Unknown, why)
+                    Judgement::open(ReasonId::SourceNotRead, why)
                 }
                 Some(Outcome::Imported) => judge(mode, own, &uses, &reached, modules, distributions),
-                Some(_) | None => not_imported(own, control),
+                Some(_) | None => not_imported(own),
             };
             (mode, judgement)
         })
@@ -107,16 +109,14 @@ pub fn application(
     }
 }
 
-/// What cannot be imported in the control tells nothing.
-pub(super) fn not_imported(own: Judgement, control: Option<&Trial>) -> Judgement {
-    let why = match control.map(|trial| &trial.outcome) {
-        Some(Outcome::Raised { error, .. }) => {
-            format!(": {}: {}", error.kind, error.text.lines().next().unwrap_or_default())
+/// What cannot be imported in the control is never ready; why it could not says its own judgement.
+pub(super) fn not_imported(own: Judgement) -> Judgement {
+    match own.verdict {
+        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown => own,
+        Verdict::Degraded | Verdict::Ready | Verdict::NotApplicable => {
+            Judgement::open(ReasonId::NotTried, "the main interpreter does not import it either")
         }
-        Some(_) | None if own.reason.is_empty() => String::new(),
-        Some(_) | None => format!(": {}", own.reason),
-    };
-    Judgement::plain(Verdict::Unknown, format!("the main interpreter does not import it either{why}"))
+    }
 }
 
 /// What the application's own import showed, and what it may load later. What the control did not load at import
@@ -150,11 +150,14 @@ fn judge(
         let Some(verdict) = counts(way, is_loaded, judgement.verdict) else { continue };
         if verdict < worst.verdict {
             let reason = format!("{name}: {}{}", judgement.reason, later(way, through));
-            worst = Judgement { verdict, reason, cause: judgement.cause.clone(), lost: Vec::new() };
+            let id = judgement.reason_id.unwrap_or(ReasonId::ImportedOnCondition);
+            let reason_id = (verdict == Verdict::Unknown).then_some(id);
+            let cause = judgement.cause.clone();
+            worst = Judgement { reason_id, ..Judgement::found(verdict, cause, reason) };
         }
     }
     match worst.verdict {
-        Verdict::NotApplicable => Judgement::plain(Verdict::Unknown, "it was not tried"),
+        Verdict::NotApplicable => Judgement::open(ReasonId::NotTried, "it was not tried"),
         Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::Degraded | Verdict::Ready => worst,
     }
 }

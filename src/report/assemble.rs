@@ -1,13 +1,13 @@
 //! Puts the report together. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::blockers::blockers;
 use super::{DecidedBy, DistributionRow, ModuleRow, NameRow, Python, Report};
-use crate::model::{Environment, Facts, FileKind, Judgement, Mode, Module, Trial};
+use crate::model::{Distribution, Environment, Facts, FileKind, Judgement, Mode, Module, Trial};
 use crate::rules::{
     Beside, Case, DistributionParts, behind, declaration, declare_gil, declare_slot, distribution,
-    left_in_main, left_in_statics, misread_declaration, module, native_threads,
+    done_without, left_in_main, left_in_statics, misread_declaration, module, native_threads,
 };
 use crate::trial::Trials;
 
@@ -28,8 +28,8 @@ pub struct Evidence<'a> {
     pub unchecked: &'a Trials,
     /// What was tried once more, under an own GIL without its packages.
     pub alone: &'a Trials,
-    /// Modes that could not be tried, with the reason.
-    pub no_trials: BTreeMap<Mode, String>,
+    /// Modes that could not be tried, with the judgement of everything in them.
+    pub no_trials: BTreeMap<Mode, Judgement>,
     /// What a reader must know.
     pub notes: Vec<String>,
     /// What was left out.
@@ -49,16 +49,18 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         trials: evidence.trials,
         facts: &facts,
         no_trials: &evidence.no_trials,
+        is_free_threaded: environment.interpreter.as_ref().is_some_and(|python| python.free_threaded),
         beside: evidence.beside,
     };
     let unchecked = Case { trials: evidence.unchecked, beside: None, ..case };
     let alone = Case { trials: evidence.alone, beside: None, ..case };
+    let without = without(&case, environment);
     let modules: Vec<ModuleRow> = environment
         .modules
         .iter()
-        .map(|module| module_row([&case, &unchecked, &alone], evidence.modes, environment, module))
+        .map(|module| module_row([&case, &unchecked, &alone], evidence.modes, environment, module, &without))
         .collect();
-    let mut distributions = distribution_rows(&case, evidence.modes, environment, &modules);
+    let mut distributions = distribution_rows(&case, evidence.modes, environment, &modules, &without);
     distributions.sort_by_key(|row| {
         let worst = row.judgements.get(&Mode::OwnGil).map(|judgement| judgement.verdict);
         (worst, row.name.as_ref().map(|name| name.to_lowercase()))
@@ -85,12 +87,25 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
     }
 }
 
+/// The modules that each distribution does without in the control, by the distribution's index.
+type Without = BTreeMap<usize, BTreeSet<String>>;
+
+fn without(case: &Case<'_>, environment: &Environment) -> Without {
+    let of = |(index, distribution): (usize, &Distribution)| {
+        let own = environment.modules.iter().filter(|module| module.distribution == Some(index));
+        (index, done_without(case, &distribution.top_level, &own.collect::<Vec<_>>()))
+    };
+    environment.distributions.iter().enumerate().map(of).collect()
+}
+
 fn module_row(
     [case, unchecked, alone]: [&Case<'_>; 3],
     modes: &[Mode],
     environment: &Environment,
     subject: &Module,
+    without: &Without,
 ) -> ModuleRow {
+    let done_without = subject.distribution.and_then(|index| without.get(&index));
     let distribution = subject.distribution.and_then(|index| environment.distributions.get(index));
     ModuleRow {
         name: subject.name.clone(),
@@ -101,7 +116,7 @@ fn module_row(
         kind: subject.kind.clone(),
         facts: subject.facts.clone(),
         trials: if subject.is_tried() { trials(case, &subject.name) } else { BTreeMap::new() },
-        judgements: in_each_mode(modes, |mode| module(case, subject, mode)),
+        judgements: in_each_mode(modes, |mode| module(case, subject, done_without, mode)),
         other_build: None,
         findings: [
             declare_slot(unchecked, &subject.name),
@@ -132,6 +147,7 @@ fn distribution_rows(
     modes: &[Mode],
     environment: &Environment,
     modules: &[ModuleRow],
+    without: &Without,
 ) -> Vec<DistributionRow> {
     let mut own: BTreeMap<Option<usize>, Vec<&ModuleRow>> = BTreeMap::new();
     for (module, row) in environment.modules.iter().zip(modules) {
@@ -142,39 +158,51 @@ fn distribution_rows(
         let names = distribution.top_level.iter().map(|name| NameRow {
             name: name.clone(),
             trials: trials(case, name),
-            judgements: in_each_mode(modes, |mode| case.name(name, mode)),
+            judgements: in_each_mode(modes, |mode| {
+                let file = own.iter().find(|row| row.name == *name).and_then(|row| row.judgements.get(&mode));
+                case.name_of_file(name, file, mode)
+            }),
         });
-        row(modes, Some(distribution.name.clone()), distribution.version.clone(), names.collect(), own)
+        let done_without = without.get(&index).cloned().unwrap_or_default();
+        let judged = Judged { modes, own, done_without };
+        judged.row(Some(distribution.name.clone()), distribution.version.clone(), names.collect())
     });
-    let unclaimed = own.get(&None).map(|own| row(modes, None, String::new(), Vec::new(), own));
+    let unclaimed = own.get(&None).map(|own| {
+        Judged { modes, own, done_without: BTreeSet::new() }.row(None, String::new(), Vec::new())
+    });
     claimed.chain(unclaimed).collect()
 }
 
-fn row(
-    modes: &[Mode],
-    name: Option<String>,
-    version: String,
-    top_level: Vec<NameRow>,
-    own: &[&ModuleRow],
-) -> DistributionRow {
-    let extension_modules: Vec<&&ModuleRow> =
-        own.iter().filter(|row| row.kind == FileKind::ExtensionModule).collect();
-    let judgements = in_each_mode(modes, |mode| {
-        let of = |name: &str, judgements: &BTreeMap<Mode, Judgement>| {
-            Some((name.to_owned(), judgements.get(&mode)?.clone()))
-        };
-        distribution(&DistributionParts {
-            names: top_level.iter().filter_map(|row| of(&row.name, &row.judgements)).collect(),
-            modules: own.iter().filter_map(|row| of(&row.name, &row.judgements)).collect(),
-        })
-    });
-    DistributionRow {
-        name,
-        version,
-        modules: extension_modules.len(),
-        declaration: declarations(extension_modules.iter().map(|row| &row.facts)),
-        top_level,
-        judgements,
+/// A distribution's extension modules, judged.
+struct Judged<'a> {
+    modes: &'a [Mode],
+    own: &'a [&'a ModuleRow],
+    done_without: BTreeSet<String>,
+}
+
+impl Judged<'_> {
+    fn row(self, name: Option<String>, version: String, top_level: Vec<NameRow>) -> DistributionRow {
+        let own = self.own;
+        let extension_modules: Vec<&&ModuleRow> =
+            own.iter().filter(|row| row.kind == FileKind::ExtensionModule).collect();
+        let judgements = in_each_mode(self.modes, |mode| {
+            let of = |name: &str, judgements: &BTreeMap<Mode, Judgement>| {
+                Some((name.to_owned(), judgements.get(&mode)?.clone()))
+            };
+            distribution(&DistributionParts {
+                names: top_level.iter().filter_map(|row| of(&row.name, &row.judgements)).collect(),
+                modules: own.iter().filter_map(|row| of(&row.name, &row.judgements)).collect(),
+                done_without: self.done_without.clone(),
+            })
+        });
+        DistributionRow {
+            name,
+            version,
+            modules: extension_modules.len(),
+            declaration: declarations(extension_modules.iter().map(|row| &row.facts)),
+            top_level,
+            judgements,
+        }
     }
 }
 

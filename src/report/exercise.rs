@@ -43,6 +43,6 @@ impl ExerciseRow {
 pub fn exercise(own: Judgement, control: Option<&Trial>) -> Judgement {
     match control.map(|trial| &trial.outcome) {
         Some(Outcome::Imported) => own,
-        Some(_) | None => not_imported(own, control),
+        Some(_) | None => not_imported(own),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::blockers::blockers;
 use super::{DistributionRow, ModuleRow, NameRow, OtherBuild, Report};
-use crate::model::{Cause, Judgement, Mode, Trial, Verdict};
+use crate::model::{Cause, Judgement, Mode, ReasonId, Trial, Verdict};
 
 /// The modes that the second report is asked for.
 const MODES: [Mode; 2] = [Mode::FreeThreaded, Mode::FreeThreadedGroup];
@@ -73,8 +73,9 @@ fn distribution(row: &mut DistributionRow, other: DistributionRow) {
     let has_lost_all = row.modules > 0 && other.modules == 0;
     for (mode, judgement) in of_modes(other.judgements) {
         let judgement = match judgement.verdict {
-            Verdict::Ready if has_lost_all => Judgement::plain(
+            Verdict::Ready if has_lost_all => Judgement::found(
                 Verdict::Degraded,
+                None,
                 "what is installed for the free-threaded build has no extension modules",
             ),
             Verdict::Ready
@@ -107,7 +108,10 @@ fn absent_distribution(row: &mut DistributionRow, absent: &BTreeMap<String, Judg
     let known = row.name.as_deref().and_then(|name| absent.get(&normalised(name)));
     let judgement = match known {
         Some(judgement) => judgement.clone(),
-        None => Judgement::plain(Verdict::Unknown, "is not in the free-threaded environment"),
+        None => Judgement::open(
+            ReasonId::NotInFreeThreadedEnvironment,
+            "is not in the free-threaded environment",
+        ),
     };
     for mode in MODES {
         row.judgements.insert(mode, judgement.clone());
@@ -140,7 +144,10 @@ fn absent_module(row: &mut ModuleRow, owner: Option<&DistributionRow>) {
         row.judgements.insert(
             mode,
             judgement.unwrap_or_else(|| {
-                Judgement::plain(Verdict::NotApplicable, "is not part of it on the free-threaded build")
+                Judgement::open(
+                    ReasonId::NotOnFreeThreadedBuild,
+                    "is not part of it on the free-threaded build",
+                )
             }),
         );
     }

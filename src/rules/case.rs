@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::module;
-use crate::model::{Facts, Judgement, Mode};
+use crate::model::{Facts, Judgement, Mode, Outcome, ReasonId, Trial, Verdict};
 use crate::trial::Trials;
 
 /// All that a judgement may look at.
@@ -13,8 +13,10 @@ pub struct Case<'a> {
     pub trials: &'a Trials,
     /// What each extension module declares, by dotted name.
     pub facts: &'a BTreeMap<&'a str, &'a Facts>,
-    /// Why a mode could not be tried at all.
-    pub no_trials: &'a BTreeMap<Mode, String>,
+    /// The judgement of everything in a mode that could not be tried at all.
+    pub no_trials: &'a BTreeMap<Mode, Judgement>,
+    /// Whether the Python is built with `--disable-gil`.
+    pub is_free_threaded: bool,
     /// The environment that this one, a free-threaded one, is held beside.
     pub beside: Option<&'a Beside>,
 }
@@ -35,4 +37,46 @@ impl Case<'_> {
     pub fn name(&self, name: &str, mode: Mode) -> Judgement {
         module::name(self, name, mode)
     }
+
+    /// The same, for a name that a file of the distribution has: where the import fails for what is wrong with the
+    /// file, the file's judgement is the name's.
+    pub fn name_of_file(&self, name: &str, file: Option<&Judgement>, mode: Mode) -> Judgement {
+        let judgement = self.name(name, mode);
+        let is_of_the_file = |file: &&Judgement| match file.reason_id {
+            Some(
+                ReasonId::PlainLibrary
+                | ReasonId::OtherAbi
+                | ReasonId::OtherPlatform
+                | ReasonId::UnimportableName
+                | ReasonId::BrokenLink
+                | ReasonId::Unreadable
+                | ReasonId::DamagedFile
+                | ReasonId::DoneWithout,
+            ) => true,
+            Some(_) | None => false,
+        };
+        let fails_at_it = || {
+            self.trials.get(name, Mode::Main).is_some_and(|control| fails_at_its_file(control, name))
+        };
+        match file.filter(is_of_the_file) {
+            Some(file) if judgement.verdict == Verdict::Unknown && fails_at_it() => file.clone(),
+            Some(_) | None => judgement,
+        }
+    }
+}
+
+/// Whether the control found no other file under this name: none at all, or this one, which did not load.
+fn fails_at_its_file(control: &Trial, name: &str) -> bool {
+    let is_not_found = match &control.outcome {
+        Outcome::Raised { error, .. } => error.text == format!("No module named '{name}'"),
+        Outcome::Imported
+        | Outcome::Refused { .. }
+        | Outcome::Crashed { .. }
+        | Outcome::TimedOut { .. }
+        | Outcome::LosesDescriptors { .. }
+        | Outcome::LeftThreads { .. }
+        | Outcome::Shares { .. }
+        | Outcome::NotRun(_) => false,
+    };
+    is_not_found || control.loads.iter().any(|load| load.name == name && load.result != Some(Ok(())))
 }

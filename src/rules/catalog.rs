@@ -1,4 +1,5 @@
-//! Every rule: what a cause or a finding in a report refers to by its id. Each has a page in `pages/`.
+//! Every rule, and every reason of `unknown` and `not-applicable`: what a cause, a finding or a `reason_id` in a report
+//! refers to by its id. Each has a page in `pages/`.
 
 use std::fmt;
 
@@ -28,6 +29,10 @@ pub enum Severity {
     Warning,
     /// Good to know; changes no verdict.
     Note,
+    /// A reason why something could not be judged.
+    Unknown,
+    /// A reason why something need not be judged.
+    NotApplicable,
 }
 
 /// How sure the evidence makes.
@@ -46,6 +51,8 @@ impl fmt::Display for Severity {
             Self::Error => "error",
             Self::Warning => "warning",
             Self::Note => "note",
+            Self::Unknown => "unknown",
+            Self::NotApplicable => "n/a",
         })
     }
 }
@@ -71,7 +78,8 @@ macro_rules! rules {
 }
 
 /// All of them: what stands in the way, what is lost, what maintainers want to know, hazards in files,
-/// hazards in an application's Python source, Apache's configuration.
+/// hazards in an application's Python source, Apache's configuration; the Python; and the reasons of `unknown` and
+/// `not-applicable`, as in [`ReasonId::ALL`](crate::model::ReasonId::ALL).
 pub const RULES: &[Rule] = rules! {
     "refused" Error Tried,
     "refuses-by-itself" Error Tried,
@@ -125,12 +133,55 @@ pub const RULES: &[Rule] = rules! {
     "apache-options-unused" Warning Read,
     "apache-alias-unused" Warning Read,
     "apache-no-process-group" Error Read,
+    "python-too-old" Error Read,
+    "missing-library" Unknown Tried,
+    "missing-module" Unknown Tried,
+    "missing-variable" Unknown Tried,
+    "missing-file" Unknown Tried,
+    "missing-service" Unknown Tried,
+    "too-slow" Unknown Tried,
+    "fails-in-control" Unknown Tried,
+    "crashes-in-control" Unknown Tried,
+    "damaged-file" Unknown Read,
+    "broken-link" Unknown Read,
+    "unreadable" Unknown Read,
+    "sandbox" Unknown Tried,
+    "writes-too-much" Unknown Tried,
+    "killed" Unknown Tried,
+    "interrupted" Unknown Read,
+    "no-trials" Unknown Read,
+    "not-cpython" Unknown Read,
+    "probe-failed" Unknown Tried,
+    "not-tried" Unknown Read,
+    "needs-unknown" Unknown Read,
+    "loads-another-file" Unknown Tried,
+    "declaration-contradicted" Unknown Tried,
+    "keeps-objects" Unknown Tried,
+    "gil-not-told" Unknown Tried,
+    "fails-with-gil" Unknown Tried,
+    "not-in-free-threaded-environment" Unknown Read,
+    "index-not-asked" Unknown Read,
+    "source-not-read" Unknown Read,
+    "imported-on-condition" Unknown Read,
+    "plain-library" NotApplicable Read,
+    "other-abi" NotApplicable Read,
+    "other-platform" NotApplicable Read,
+    "shadowed" NotApplicable Read,
+    "unimportable-name" NotApplicable Read,
+    "done-without" NotApplicable Tried,
+    "no-python-code" NotApplicable Read,
+    "not-on-free-threaded-build" NotApplicable Read,
 };
 
 impl Rule {
     /// The rule with this id.
     pub fn find(id: &str) -> Option<&'static Self> {
         RULES.iter().find(|rule| rule.id == id)
+    }
+
+    /// Whether it is a reason of `unknown` or `not-applicable`, and nothing that is found.
+    pub fn is_reason(&self) -> bool {
+        matches!(self.severity, Severity::Unknown | Severity::NotApplicable)
     }
 
     /// What it says, in one sentence: the page's first.
@@ -149,6 +200,7 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{ReasonId, Verdict};
 
     #[test]
     fn every_page_has_its_parts() {
@@ -159,6 +211,24 @@ mod tests {
                 assert!(!rule.section(heading).is_empty(), "{}: {heading}", rule.id);
             }
         }
+    }
+
+    #[test]
+    fn every_reason_has_a_page_and_every_page_of_a_reason_has_one() {
+        let reasons = ReasonId::ALL.map(|reason| {
+            let severity = match reason.verdict() {
+                Verdict::NotApplicable => Severity::NotApplicable,
+                Verdict::Unsafe
+                | Verdict::Blocked
+                | Verdict::Unknown
+                | Verdict::Degraded
+                | Verdict::Ready => Severity::Unknown,
+            };
+            (reason.id(), severity)
+        });
+        let pages = RULES.iter().filter(|rule| rule.is_reason());
+        let pages: Vec<_> = pages.map(|rule| (rule.id, rule.severity)).collect();
+        assert_eq!(pages, reasons);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! A distribution in one mode: the worst of what it is made of, with one exception. An extension module that
-//! the distribution itself does without is no obstacle: the distribution is degraded.
+//! the distribution itself does without is no obstacle: the distribution is degraded, or, where it does without it in
+//! the control too, as good as its other parts.
 
 use std::collections::BTreeSet;
 
-use crate::model::{Judgement, Verdict};
+use crate::model::{Judgement, ReasonId, Verdict};
 
 /// What a distribution is made of, already judged in one mode.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct DistributionParts {
     pub names: Vec<(String, Judgement)>,
     /// Its extension modules.
     pub modules: Vec<(String, Judgement)>,
+    /// Those of them that the control cannot import, and its names do without.
+    pub done_without: BTreeSet<String>,
 }
 
 /// Judges a distribution.
@@ -24,9 +27,10 @@ pub fn distribution(parts: &DistributionParts) -> Judgement {
         .flat_map(|(_, judgement)| &judgement.lost)
         .collect();
     let is_done_without = |name: &str, judgement: &Judgement, is_module: bool| {
-        judgement.verdict == Verdict::Blocked
-            && (is_module || !is_public(name))
-            && judgement.cause.as_ref().is_some_and(|cause| lost.contains(&cause.module))
+        let is_lost = || judgement.cause.as_ref().is_some_and(|cause| lost.contains(&cause.module));
+        let is_in_control_too = parts.done_without.contains(name) && judgement.verdict != Verdict::Unsafe;
+        (is_module || !is_public(name))
+            && (is_in_control_too || (judgement.verdict == Verdict::Blocked && is_lost()))
     };
     let names = parts.names.iter().map(|part| (part, false));
     let modules = parts.modules.iter().map(|part| (part, true));
@@ -36,7 +40,7 @@ pub fn distribution(parts: &DistributionParts) -> Judgement {
         .map(|((name, judgement), _)| (name, judgement))
         .min_by_key(|(_, judgement)| judgement.verdict)
         .map(|(name, judgement)| named(name, judgement))
-        .unwrap_or_else(|| Judgement::plain(Verdict::NotApplicable, "holds no Python code"))
+        .unwrap_or_else(|| Judgement::open(ReasonId::NoPythonCode, "holds no Python code"))
 }
 
 /// The judgement of a part as its distribution's: the reason must say which part it speaks of.

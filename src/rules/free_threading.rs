@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::cause::root;
 use super::{Case, module, words};
-use crate::model::{Cause, Declared, Initialisation, Judgement, Load, Mode, Outcome, Trial, Verdict};
+use crate::model::{
+    Cause, Declared, Initialisation, Judgement, Load, Mode, Outcome, ReasonId, Trial, Verdict,
+};
 
 /// The judgement of an import that passes with the GIL forced off, where CPython itself would not have left it
 /// off. `None` where it would.
@@ -16,7 +18,7 @@ pub(super) fn switches_gil_on(case: &Case<'_>, trial: &Trial) -> Option<Judgemen
     }
     let open = loads().find(|load| enables(case, &load.name) == Enables::Unknown)?;
     let reason = format!("could not be told whether {} switches the GIL on", open.name);
-    Some(Judgement::plain(Verdict::Unknown, reason))
+    Some(Judgement::open(ReasonId::GilNotTold, reason))
 }
 
 /// The judgement of a name that the free-threaded build's own control does not import, though the other build's
@@ -43,7 +45,7 @@ pub(super) fn only_here(case: &Case<'_>, name: &str) -> Option<Judgement> {
                     what: what.clone(),
                 };
                 let reason = format!("needs {missing}, which {what}");
-                return Some(Judgement { cause: Some(cause), ..Judgement::plain(Verdict::Blocked, reason) });
+                return Some(Judgement::found(Verdict::Blocked, Some(cause), reason));
             }
             Verdict::Blocked
         }
@@ -72,7 +74,7 @@ pub(super) fn lost_on_this_build(case: &Case<'_>, trial: &Trial, control: &Trial
         module: first,
         what,
     };
-    Some(Judgement { verdict: Verdict::Degraded, reason, cause: Some(cause), lost })
+    Some(Judgement { lost, ..Judgement::found(Verdict::Degraded, Some(cause), reason) })
 }
 
 /// Whether a module switches the GIL on.
@@ -103,9 +105,7 @@ pub(super) fn enables(case: &Case<'_>, module: &str) -> Enables {
 }
 
 fn blocked(case: &Case<'_>, trial: &Trial, load: &Load) -> Judgement {
-    let declares = case.facts.get(load.name.as_str()).map(|facts| words::gil_declaration(facts));
-    let what =
-        format!("switches the GIL on: {}", declares.as_deref().unwrap_or("its declaration was not read"));
+    let what = words::switches_gil_on(case.facts.get(load.name.as_str()).copied());
     let mut chain = vec![trial.subject.clone()];
     for name in load.chain.iter().chain([&load.name]) {
         chain.retain(|each| each != name);
@@ -116,5 +116,5 @@ fn blocked(case: &Case<'_>, trial: &Trial, load: &Load) -> Judgement {
         false => format!("needs {}, which {what}", load.name),
     };
     let cause = Cause { rule: "switches-gil-on", module: load.name.clone(), chain, what };
-    Judgement { cause: Some(cause), ..Judgement::plain(Verdict::Blocked, reason) }
+    Judgement::found(Verdict::Blocked, Some(cause), reason)
 }

@@ -5,48 +5,126 @@ use std::collections::BTreeSet;
 use super::cause::root;
 use super::free_threading::switches_gil_on;
 use super::misread_declaration::running;
-use super::{Case, free_threading, words};
+use super::{Case, control, declared, free_threading, words};
 use crate::model::{
-    Cause, Declared, Facts, FileKind, Initialisation, Judgement, Mode, Module, NotRun, Outcome, Trial,
-    Verdict,
+    Cause, Declared, Facts, FileKind, Initialisation, Judgement, Mode, Module, NotRun, Outcome, ReasonId,
+    Trial, Verdict,
 };
 
-/// Judges a file that looks like an extension module.
-pub fn module(case: &Case<'_>, module: &Module, mode: Mode) -> Judgement {
-    let not_applicable = |reason: &str| Judgement::plain(Verdict::NotApplicable, reason);
+/// Judges a file that looks like an extension module. `done_without` names those that their distribution does without
+/// in the control.
+pub fn module(
+    case: &Case<'_>,
+    module: &Module,
+    done_without: Option<&BTreeSet<String>>,
+    mode: Mode,
+) -> Judgement {
+    use ReasonId::{
+        BrokenLink, OtherAbi, OtherPlatform, PlainLibrary, Shadowed, UnimportableName, Unreadable,
+    };
     match &module.kind {
-        FileKind::ExtensionModule | FileKind::Corrupt(_) => name(case, &module.name, mode),
-        FileKind::PlainLibrary => not_applicable("a library without an init function, no extension module"),
-        FileKind::OtherAbi => not_applicable("its suffix is another Python's: never imported here"),
+        FileKind::ExtensionModule => {
+            let judgement = name(case, &module.name, mode);
+            match done_without.is_some_and(|names| names.contains(&module.name)) {
+                true => is_done_without(judgement, &module.name),
+                false => judgement,
+            }
+        }
+        FileKind::Corrupt(how) => damaged(name(case, &module.name, mode), how),
+        FileKind::PlainLibrary => {
+            Judgement::open(PlainLibrary, "a library without an init function, no extension module")
+        }
+        FileKind::OtherAbi => Judgement::open(OtherAbi, "its suffix is another Python's: never imported here"),
         FileKind::OtherArchitecture(which) => {
-            Judgement::plain(Verdict::NotApplicable, format!("built for {which}: cannot be loaded here"))
+            Judgement::open(OtherPlatform, format!("built for {which}: cannot be loaded here"))
         }
-        FileKind::BrokenLink => not_applicable("a symbolic link to nothing"),
-        FileKind::UnimportableName => not_applicable("its name is no identifier: it cannot be imported"),
+        FileKind::BrokenLink => {
+            Judgement::open(BrokenLink, "a symbolic link to nothing: what it should lead to is missing")
+        }
+        FileKind::UnimportableName => {
+            Judgement::open(UnimportableName, "its name is no identifier: it cannot be imported")
+        }
         FileKind::Shadowed(by) => {
-            Judgement::plain(Verdict::NotApplicable, format!("never imported: {by} is found first"))
+            Judgement::open(Shadowed, format!("never imported: {by} is found first"))
         }
-        FileKind::Unreadable(why) => Judgement::plain(Verdict::Unknown, format!("cannot be read: {why}")),
+        FileKind::Unreadable(why) => Judgement::open(Unreadable, format!("cannot be read: {why}")),
     }
 }
 
-/// Judges what importing a name did.
+/// Of a module that the control cannot import and its distribution does without: what is refused stays refused.
+fn is_done_without(judgement: Judgement, name: &str) -> Judgement {
+    match (judgement.verdict, &judgement.cause) {
+        (Verdict::Unknown, Some(cause)) => {
+            let what = control::what(cause, name);
+            let reason = format!("its distribution does without it in the main interpreter too: {what}");
+            let cause = Cause { rule: ReasonId::DoneWithout.id(), ..cause.clone() };
+            Judgement { cause: Some(cause), ..Judgement::open(ReasonId::DoneWithout, reason) }
+        }
+        (
+            Verdict::Unsafe
+            | Verdict::Blocked
+            | Verdict::Unknown
+            | Verdict::Degraded
+            | Verdict::Ready
+            | Verdict::NotApplicable,
+            _,
+        ) => judgement,
+    }
+}
+
+/// Of a damaged file: what the control could not do with it says nothing of the file that was meant.
+fn damaged(judgement: Judgement, how: &str) -> Judgement {
+    let Some(cause) = judgement.cause.as_ref().filter(|_| judgement.verdict == Verdict::Unknown) else {
+        return judgement;
+    };
+    let reason = format!("its file is damaged ({how}), {}{}", cause.what, control::INSTALL_AGAIN);
+    let cause = Cause { rule: ReasonId::DamagedFile.id(), ..cause.clone() };
+    Judgement { cause: Some(cause), ..Judgement::open(ReasonId::DamagedFile, reason) }
+}
+
+/// Judges what importing a name did. Where no trial tells, what CPython refuses by declaration is refused all the same.
 pub(super) fn name(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
-    if let Some(why) = case.no_trials.get(&mode) {
-        return Judgement::plain(Verdict::Unknown, why);
+    let judgement = by_trial(case, name, mode);
+    let refusal = || declared::refusal(case, name, mode);
+    if is_open(case, name, mode, &judgement) { refusal().unwrap_or(judgement) } else { judgement }
+}
+
+/// Whether no trial has told anything of this name in this mode.
+fn is_open(case: &Case<'_>, name: &str, mode: Mode, judgement: &Judgement) -> bool {
+    let is_about_another =
+        matches!(judgement.reason_id, Some(ReasonId::LoadsAnotherFile | ReasonId::NotCPython));
+    let tells = match case.trials.get(name, mode).map(|trial| &trial.outcome) {
+        None | Some(Outcome::NotRun(_)) => false,
+        Some(
+            Outcome::Imported
+            | Outcome::Refused { .. }
+            | Outcome::Raised { .. }
+            | Outcome::Crashed { .. }
+            | Outcome::TimedOut { .. }
+            | Outcome::LosesDescriptors { .. }
+            | Outcome::LeftThreads { .. }
+            | Outcome::Shares { .. },
+        ) => true,
+    };
+    judgement.verdict == Verdict::Unknown && !is_about_another && !tells
+}
+
+fn by_trial(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
+    if let Some(judgement) = case.no_trials.get(&mode) {
+        return judgement.clone();
     }
     let Some(control) = case.trials.get(name, Mode::Main) else {
-        return Judgement::plain(Verdict::Unknown, "was not tried");
+        return Judgement::open(ReasonId::NotTried, "was not tried");
     };
     let trial = case.trials.get(name, mode);
     // A free-threaded build's control has no GIL either. What it fails at and could do with one is told here.
     let fails_without_gil = mode.is_free_threaded()
         && trial.is_some_and(|trial| !matches!(trial.outcome, Outcome::Imported | Outcome::NotRun(_)));
-    if let Some(judgement) = in_control(case, control).filter(|_| !fails_without_gil) {
+    if let Some(judgement) = control::failed(case, control, mode).filter(|_| !fails_without_gil) {
         return free_threading::only_here(case, name).unwrap_or(judgement);
     }
     let Some(trial) = trial else {
-        return Judgement::plain(Verdict::Unknown, "was not tried");
+        return Judgement::open(ReasonId::NotTried, "was not tried");
     };
     match &trial.outcome {
         Outcome::Imported => imported(case, trial, control),
@@ -63,34 +141,7 @@ pub(super) fn name(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
             failed(case, name, mode, if is_raised { Verdict::Blocked } else { Verdict::Unsafe })
         }
         Outcome::NotRun(NotRun::Shadowed(other)) => shadowed(other.as_deref()),
-        Outcome::NotRun(NotRun::Because(why)) => Judgement::plain(Verdict::Unknown, why),
-    }
-}
-
-/// A judgement where the control already settles it: what fails there is no matter of compatibility.
-fn in_control(case: &Case<'_>, control: &Trial) -> Option<Judgement> {
-    match &control.outcome {
-        Outcome::Imported => None,
-        Outcome::NotRun(NotRun::Because(why)) => Some(Judgement::plain(Verdict::Unknown, why)),
-        Outcome::NotRun(NotRun::Shadowed(other)) => Some(shadowed(other.as_deref())),
-        Outcome::NotRun(NotRun::Behind(_))
-        | Outcome::Refused { .. }
-        | Outcome::Raised { .. }
-        | Outcome::Crashed { .. }
-        | Outcome::LosesDescriptors { .. }
-        | Outcome::LeftThreads { .. }
-        | Outcome::Shares { .. }
-        | Outcome::TimedOut { .. } => Some(match root(case, &control.subject, Mode::Main) {
-            Some(root) => {
-                let who = match root.cause.module == control.subject {
-                    true => String::new(),
-                    false => format!("{} ", root.cause.module),
-                };
-                let reason = format!("fails in the main interpreter too: {who}{}", root.cause.what);
-                Judgement { cause: Some(root.cause), ..Judgement::plain(Verdict::NotApplicable, reason) }
-            }
-            None => not_tried(case, control),
-        }),
+        Outcome::NotRun(NotRun::Because(id, why)) => Judgement::open(*id, why),
     }
 }
 
@@ -109,13 +160,13 @@ fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
             "CPython accepted it although its file says {}: report this to wsgiaudit",
             words::declaration(facts)
         );
-        return Judgement::plain(Verdict::Unknown, reason);
+        return Judgement::open(ReasonId::DeclarationContradicted, reason);
     }
     if let Some(judgement) = switches_gil_on(case, trial).filter(|_| trial.mode.is_free_threaded()) {
         return judgement;
     }
     if let Some(object) = trial.kept.first() {
-        return Judgement::plain(Verdict::Unknown, words::kept(object, trial.kept.len()));
+        return Judgement::open(ReasonId::KeepsObjects, words::kept(object, trial.kept.len()));
     }
     let lost = lost(case, trial, control);
     let refused = trial.loads.iter().find_map(|load| {
@@ -123,7 +174,7 @@ fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
         lost.contains(&load.name).then_some((&load.name, error))
     });
     let Some(first) = refused.map(|(name, _)| name).or(lost.first()) else {
-        let ready = || Judgement::plain(Verdict::Ready, after(trial));
+        let ready = || Judgement::ready(after(trial));
         return free_threading::lost_on_this_build(case, trial, control).unwrap_or_else(ready);
     };
     let what = match refused {
@@ -134,17 +185,14 @@ fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
         1 => String::new(),
         count => format!(" and {} more", count - 1),
     };
-    Judgement {
-        verdict: Verdict::Degraded,
-        reason: format!("imports without {first}{more}, {what}"),
-        cause: Some(Cause {
-            rule: "lost-accelerator",
-            module: first.clone(),
-            chain: vec![trial.subject.clone(), first.clone()],
-            what,
-        }),
-        lost,
-    }
+    let reason = format!("imports without {first}{more}, {what}");
+    let cause = Cause {
+        rule: "lost-accelerator",
+        module: first.clone(),
+        chain: vec![trial.subject.clone(), first.clone()],
+        what,
+    };
+    Judgement { lost, ..Judgement::found(Verdict::Degraded, Some(cause), reason) }
 }
 
 /// Extension modules that the control loaded and some interpreter of the trial did not. Both must have
@@ -175,24 +223,25 @@ fn lost(case: &Case<'_>, trial: &Trial, control: &Trial) -> Vec<String> {
 pub(super) fn failed(case: &Case<'_>, name: &str, mode: Mode, verdict: Verdict) -> Judgement {
     let Some(root) = root(case, name, mode) else {
         return case.trials.get(name, mode).map_or_else(
-            || Judgement::plain(Verdict::Unknown, "was not tried"),
+            || Judgement::open(ReasonId::NotTried, "was not tried"),
             |trial| not_tried(case, trial),
         );
     };
     let reason = words::because_of(&root.cause, name);
-    Judgement { cause: Some(root.cause), ..Judgement::plain(verdict, reason) }
+    Judgement::found(verdict, Some(root.cause), reason)
 }
 
 /// Behind something that has no answer: with its reason.
-fn not_tried(case: &Case<'_>, trial: &Trial) -> Judgement {
-    let reason = match &trial.outcome {
+pub(super) fn not_tried(case: &Case<'_>, trial: &Trial) -> Judgement {
+    match &trial.outcome {
         Outcome::NotRun(NotRun::Behind(other)) => {
-            match case.trials.get(other, trial.mode).map(|trial| &trial.outcome) {
-                Some(Outcome::NotRun(NotRun::Because(why))) => {
+            let reason = match case.trials.get(other, trial.mode).map(|trial| &trial.outcome) {
+                Some(Outcome::NotRun(NotRun::Because(_, why))) => {
                     format!("needs {other}, which has no answer: {why}")
                 }
                 Some(_) | None => format!("needs {other}, which was not tried"),
-            }
+            };
+            Judgement::open(ReasonId::NeedsUnknown, reason)
         }
         Outcome::Imported
         | Outcome::Refused { .. }
@@ -202,17 +251,16 @@ fn not_tried(case: &Case<'_>, trial: &Trial) -> Judgement {
         | Outcome::LosesDescriptors { .. }
         | Outcome::LeftThreads { .. }
         | Outcome::Shares { .. }
-        | Outcome::NotRun(_) => "was not tried".to_owned(),
-    };
-    Judgement::plain(Verdict::Unknown, reason)
+        | Outcome::NotRun(_) => Judgement::open(ReasonId::NotTried, "was not tried"),
+    }
 }
 
-fn shadowed(other: Option<&str>) -> Judgement {
+pub(super) fn shadowed(other: Option<&str>) -> Judgement {
     let reason = match other {
         Some(other) => format!("importing its name loads {other} instead"),
         None => "importing its name does not load this file".to_owned(),
     };
-    Judgement::plain(Verdict::Unknown, reason)
+    Judgement::open(ReasonId::LoadsAnotherFile, reason)
 }
 
 fn after(trial: &Trial) -> String {

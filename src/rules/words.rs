@@ -30,6 +30,18 @@ pub fn refused_by_declaration(facts: &Facts) -> bool {
     }
 }
 
+/// Whether CPython's check refuses it in a sub-interpreter of a free-threaded build, on whatever GIL: there the check is
+/// always on, and single-phase initialisation is for the main interpreter alone (`Python/import.c`).
+pub(super) fn refused_in_free_threaded_group(facts: &Facts) -> bool {
+    match facts.initialisation {
+        Initialisation::SinglePhase => true,
+        Initialisation::None | Initialisation::Undetermined => false,
+        Initialisation::MultiPhase | Initialisation::ModExport => {
+            facts.multiple_interpreters() == Declared::Value(0)
+        }
+    }
+}
+
 /// What a module declares of free-threaded builds, in a few words. A module with single-phase initialisation
 /// declares by a call (`PyUnstable_Module_SetGIL`), which its file does not tell.
 pub fn gil_declaration(facts: &Facts) -> String {
@@ -56,6 +68,12 @@ pub(super) fn refusal(facts: Option<&Facts>) -> String {
             "refused: its declaration (not read here)".to_owned()
         }
     }
+}
+
+/// Why CPython switches the GIL on for what a module declares.
+pub(super) fn switches_gil_on(facts: Option<&Facts>) -> String {
+    let declares = facts.map_or_else(|| "its declaration was not read".to_owned(), gil_declaration);
+    format!("switches the GIL on: {declares}")
 }
 
 /// What a trial without success showed, in one line, without naming the culprit.

@@ -120,7 +120,7 @@ impl Control<'_, '_> {
             self.before.clear();
             match self.desk.attempt(Interpreters::Main, &[], &subject.name) {
                 Ok(attempt) => self.answer(subject, &attempt),
-                Err(why) => self.trials.add(Trial::not_run(&subject.name, Mode::Main, NotRun::Because(why))),
+                Err(why) => self.trials.add(Trial::not_run(&subject.name, Mode::Main, why)),
             }
         }
         self.listener.answered(1);

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::{End, Event, Interpreters};
 use super::worker::{Attempt, Entered, Lost, Setup, Storm, Worker};
+use crate::model::{NotRun, ReasonId};
 
 /// A worker that is replaced when it is lost.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(super) struct Desk<'a> {
     setup: &'a Setup<'a>,
     worker: Option<Worker<'a>>,
     /// Why no worker starts, once one has failed to twice in a row.
-    hopeless: Option<String>,
+    hopeless: Option<NotRun>,
     /// Whether every worker so far had shared memory for its trials.
     has_shared_memory: bool,
     /// Whether interpreters survive a storm in which nothing happens; `None` where that was not tried.
@@ -36,6 +37,9 @@ struct Question<'q> {
     in_company: bool,
     options: &'q [&'q str],
     variables: &'q [(&'q str, &'q str)],
+    /// The digest of what the user gives; its values are not written down.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    given: &'q str,
     storm: Storm,
 }
 
@@ -55,13 +59,13 @@ impl<'a> Desk<'a> {
     /// Runs a trial, or has an earlier audit's answer. What is killed from outside, child or zygote, gets a second chance.
     ///
     /// # Errors
-    /// In words, why there is no answer.
+    /// Why there is no answer.
     pub(super) fn attempt(
         &mut self,
         place: Interpreters,
         after: &[&str],
         subject: &str,
-    ) -> Result<Attempt, String> {
+    ) -> Result<Attempt, NotRun> {
         let question = self.question(place, after, subject);
         if let Some(attempt) = self.known(&question) {
             return Ok(attempt);
@@ -74,12 +78,12 @@ impl<'a> Desk<'a> {
     /// Has several subjects tried in one child.
     ///
     /// # Errors
-    /// In words, why there is no answer.
+    /// Why there is no answer.
     pub(super) fn attempt_in_company(
         &mut self,
         place: Interpreters,
         subjects: &[&str],
-    ) -> Result<Attempt, String> {
+    ) -> Result<Attempt, NotRun> {
         self.run(place, &[], subjects)
     }
 
@@ -101,8 +105,9 @@ impl<'a> Desk<'a> {
         self.keep(&Question { in_company: true, ..self.question(place, &[], subject) }, touched, found);
     }
 
-    fn run(&mut self, place: Interpreters, after: &[&str], subjects: &[&str]) -> Result<Attempt, String> {
-        let mut why = String::new();
+    fn run(&mut self, place: Interpreters, after: &[&str], subjects: &[&str]) -> Result<Attempt, NotRun> {
+        let killed = |how: &str| NotRun::Because(ReasonId::Killed, how.to_owned());
+        let mut why = killed("its trial was killed");
         for _ in 0..2 {
             let worker = match self.worker() {
                 Ok(worker) => worker,
@@ -113,17 +118,18 @@ impl<'a> Desk<'a> {
             };
             match worker.attempt(place, after, subjects) {
                 Ok(attempt) if attempt.evidence.end == Some(End::Signal(9)) => {
-                    "killed by SIGKILL twice: by itself, by somebody else, or because memory ran out"
-                        .clone_into(&mut why);
+                    why = killed(
+                        "killed by SIGKILL twice: by itself, by somebody else, or because memory ran out",
+                    );
                 }
                 Ok(attempt) => return Ok(attempt),
                 Err(Lost) => {
                     self.worker = None;
-                    "the process that ran its trial was killed, twice".clone_into(&mut why);
+                    why = killed("the process that ran its trial was killed, twice");
                 }
             }
         }
-        if self.worker.is_none() && why.starts_with(NO_WORKER) {
+        if self.worker.is_none() && matches!(why, NotRun::Because(ReasonId::NoTrials, _)) {
             self.hopeless = Some(why.clone());
         }
         Err(why)
@@ -227,6 +233,7 @@ impl<'a> Desk<'a> {
             in_company: false,
             options: self.setup.options,
             variables: self.setup.variables,
+            given: self.setup.given.digest(),
             storm: self.setup.limits.storm,
         }
     }
@@ -287,22 +294,24 @@ impl<'a> Desk<'a> {
         self.has_shared_memory
     }
 
-    fn worker(&mut self) -> Result<&mut Worker<'a>, String> {
+    fn worker(&mut self) -> Result<&mut Worker<'a>, NotRun> {
         if self.setup.stop.is_set() {
-            return Err("interrupted".to_owned());
+            return Err(NotRun::Because(ReasonId::Interrupted, "the audit was interrupted".to_owned()));
         }
         if let Some(why) = &self.hopeless {
             return Err(why.clone());
         }
         if !self.worker.as_mut().is_some_and(Worker::is_alive) {
             self.worker = None;
-            let started = Worker::start(self.setup).map_err(|error| format!("{NO_WORKER}: {error}"))?;
+            let started = Worker::start(self.setup).map_err(|error| no_worker(&format!(": {error}")))?;
             self.has_shared_memory &= started.has_shared_memory();
             self.worker = Some(started);
         }
-        self.worker.as_mut().ok_or_else(|| NO_WORKER.to_owned())
+        self.worker.as_mut().ok_or_else(|| no_worker(""))
     }
 }
 
-/// How the reason begins where the environment's python cannot run trials at all.
-const NO_WORKER: &str = "its python runs no trials";
+/// The environment's python cannot run trials at all.
+fn no_worker(why: &str) -> NotRun {
+    NotRun::Because(ReasonId::NoTrials, format!("this Python runs no trials{why}"))
+}

@@ -9,7 +9,7 @@ use super::desk::Desk;
 use super::protocol::{Event, Interpreters};
 use super::read::read;
 use super::schedule::{Listener, Subject, Trials, Trying, groups, in_parallel, in_sub_interpreters};
-use crate::model::{Mode, NotRun, Outcome, Place, Trial};
+use crate::model::{Mode, NotRun, Outcome, Place, ReasonId, Trial};
 
 /// What mod_wsgi sets `enable_gil` to under `WSGIFreeThreading On`.
 const GIL_OFF: &[&str] = &["-X", "gil=0"];
@@ -162,6 +162,7 @@ fn with_gil(on: &Trying<'_>, storms: &[&Trial]) -> Trials {
         let same = again(desk, Interpreters::Storm, storm);
         let fails_too = same.filter(is_failure).map(|same| Trial {
             outcome: Outcome::NotRun(NotRun::Because(
+                ReasonId::FailsWithGil,
                 "fails when threads import and use it at the same time, with the GIL on too".to_owned(),
             )),
             ..same

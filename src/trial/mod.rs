@@ -6,6 +6,7 @@ mod control;
 mod crash;
 mod desk;
 mod free_threaded;
+mod given;
 mod library;
 mod once_more;
 mod protection;
@@ -25,6 +26,7 @@ mod protocol;
 mod sandbox;
 
 pub use free_threaded::run_free_threaded;
+pub use given::Given;
 pub use library::{Library, probes};
 pub use once_more::{Again, OnceMore};
 pub use protection::unenforced;

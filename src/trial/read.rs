@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::protocol::{End, Event, Exception, Kept, Shared, Step};
 use crate::image::symbol_at_address;
-use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, PythonError, Refuser, Running, SharedObject};
+use crate::model::{
+    Death, Load, Mode, NotRun, Outcome, Place, PythonError, ReasonId, Refuser, Running, SharedObject,
+};
 
 /// What is left of a trial: both witnesses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,11 +96,12 @@ fn is_confined(evidence: &Evidence) -> bool {
 
 /// The sandbox may have caused a failure: it says nothing about the subject then.
 pub(super) fn in_the_sandboxs_way(what: &str) -> Outcome {
-    Outcome::NotRun(NotRun::Because(format!(
+    let why = format!(
         "may fail because of the sandbox (no network, no writes or signals elsewhere, bounded memory and \
          files): {}; try --no-sandbox",
         what.trim_end_matches([':', ' '])
-    )))
+    );
+    Outcome::NotRun(NotRun::Because(ReasonId::Sandbox, why))
 }
 
 fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSet<String>) -> Outcome {
@@ -109,11 +112,12 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
         End::Signal(number) => Outcome::Crashed { how: Death::Signal(number), place, loading: lost() },
         End::Exit(status) => Outcome::Crashed { how: Death::Exit(status), place, loading: lost() },
         End::Overfull => Outcome::NotRun(NotRun::Because(
+            ReasonId::WritesTooMuch,
             "it was stopped when it had written more than 1 GiB, or 20000 files".to_owned(),
         )),
     };
     match (last(mode, &evidence.events), evidence.end) {
-        (Some(Event::Broken(why)), _) => Outcome::NotRun(NotRun::Because(format!("the probe failed: {why}"))),
+        (Some(Event::Broken(why)), _) => probe_failed(&format!("the probe failed: {why}")),
         (Some(Event::Done), None | Some(End::Exit(0))) => Outcome::Imported,
         (Some(Event::DescriptorsLost(module)), None | Some(End::Exit(0))) => {
             Outcome::LosesDescriptors { place, loading: module.clone() }
@@ -138,11 +142,15 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
             }
         }
         (None, Some(End::Exit(70)) | None) => {
-            Outcome::NotRun(NotRun::Because("the probe could not begin".to_owned()))
+            probe_failed("the probe could not begin")
         }
         (_, Some(end)) => died(end),
-        (Some(_), None) => Outcome::NotRun(NotRun::Because("its record breaks off".to_owned())),
+        (Some(_), None) => probe_failed("its record breaks off"),
     }
+}
+
+fn probe_failed(how: &str) -> Outcome {
+    Outcome::NotRun(NotRun::Because(ReasonId::ProbeFailed, how.to_owned()))
 }
 
 /// A shared object, and the module that has it: whose file it is part of, or whose name its way begins with.
@@ -354,7 +362,6 @@ mod tests {
         let events = vec![begun, Event::Broken("no interpreter".to_owned()), loaded];
         let evidence = Evidence { events, end: Some(End::Exit(70)) };
         let reading = read(Mode::OwnGil, &evidence, &BTreeSet::new());
-        let why = "the probe failed: no interpreter".to_owned();
-        assert_eq!(reading.outcome, Outcome::NotRun(NotRun::Because(why)));
+        assert_eq!(reading.outcome, probe_failed("the probe failed: no interpreter"));
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn refusal(trial: &Trial, subject: &Subject) -> Option<(Arc<[Load]>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Mode, NotRun};
+    use crate::model::{Mode, NotRun, ReasonId};
 
     const FILE: &str = "/site-packages/shop/_till.so";
     const CPYTHONS: &str = "module shop._till does not support loading in subinterpreters";
@@ -67,7 +67,7 @@ mod tests {
     fn refused_in(loads: Vec<Load>) -> Option<(usize, Refuser, Place)> {
         let loads = loads.into();
         let subject = Subject { file: Some(FILE.into()), ..Subject::name("shop._till".to_owned()) };
-        let because = NotRun::Because(String::new());
+        let because = NotRun::Because(ReasonId::NotTried, String::new());
         let shop =
             Trial { outcome: Outcome::Imported, loads, ..Trial::not_run("shop", Mode::OwnGil, because) };
         let (loads, outcome) = refusal(&shop, &subject)?;

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::company::Candidate;
 use super::control;
 use super::desk::Desk;
+use super::given::Given;
 use super::library::Library;
 use super::once_more::{Again, OnceMore, Wanted};
 use super::protocol::Interpreters;
@@ -140,6 +141,8 @@ pub struct Trying<'a> {
     pub scratch: &'a Path,
     /// What a trial may use.
     pub limits: Limits,
+    /// What everything that is tried is given.
+    pub given: &'a Given,
     /// How many at a time.
     pub jobs: NonZeroUsize,
     /// Options of the python, e.g. `-X gil=0`.
@@ -286,6 +289,7 @@ fn task_by_task<T: Sync>(
         scratch: trying.scratch,
         limits: trying.limits,
         stop: trying.stop,
+        given: trying.given,
         variables,
         options: trying.options,
         cache: trying.cache,

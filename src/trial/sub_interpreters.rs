@@ -12,7 +12,7 @@ use super::read::read;
 use super::refused::refusal;
 use super::schedule::{Listener, Subject, Trials};
 use super::worker::Attempt;
-use crate::model::{Mode, NotRun, Outcome, Place, Refuser, Trial};
+use crate::model::{Mode, NotRun, Outcome, Place, ReasonId, Refuser, Trial};
 
 /// Tries some groups in one mode; `control` has the control's answers, and those of what was tried before. Where this
 /// kind of interpreter allows it, the first of each are tried in one child.
@@ -129,7 +129,10 @@ impl<'c> Known<'c> {
             match self.control.get(&subject.name, Mode::Main) {
                 Some(control) if control.outcome == Outcome::Imported => self.settle(desk, subject, control),
                 Some(_) | None => {
-                    let why = NotRun::Because("it fails in the main interpreter too".to_owned());
+                    let why = NotRun::Because(
+                        ReasonId::NotTried,
+                        "not tried: the main interpreter does not import it either".to_owned(),
+                    );
                     self.trials.add(Trial::not_run(&subject.name, self.mode, why));
                 }
             }
@@ -269,7 +272,7 @@ impl<'c> Known<'c> {
             Ok(attempt) => self.read(attempt, subject, after, control),
             Err(why) => Tried {
                 importing: subject.name.clone(),
-                trial: Trial::not_run(&subject.name, self.mode, NotRun::Because(why)),
+                trial: Trial::not_run(&subject.name, self.mode, why),
             },
         }
     }

@@ -17,6 +17,7 @@ use rustix::process::{
 use serde::{Deserialize, Serialize};
 
 use super::crash::crash;
+use super::given::Given;
 use super::library::{BOOTSTRAP, Library};
 use super::protocol::{Command, End, Event, Interpreters, Order, Reply, Watched};
 use super::read::Evidence;
@@ -82,6 +83,8 @@ pub(super) struct Setup<'a> {
     pub(super) scratch: &'a Path,
     pub(super) limits: Limits,
     pub(super) stop: &'a Stop,
+    /// What the user gives to everything that is tried.
+    pub(super) given: &'a Given,
     /// Environment variables on top of the cleaned environment.
     pub(super) variables: &'a [(&'a str, &'a str)],
     /// Options of the python on top of those that isolate it.
@@ -168,6 +171,7 @@ impl<'a> Worker<'a> {
                 .env_clear()
                 .envs(environment(&folder))
                 .envs(setup.variables.iter().copied())
+                .envs(setup.given.variables())
                 .current_dir(&folder)
                 .process_group(0)
                 .stdin(Stdio::null())
@@ -283,7 +287,8 @@ impl<'a> Worker<'a> {
         // What a zygote entered forks may write where that one may, and nowhere else.
         let outer = self.inside.last().map_or(&self.folder, |(_, folder)| folder);
         let folder = outer.join(format!("trial-{id}"));
-        fs::create_dir_all(folder.join("home")).map_err(|_| Lost)?;
+        let home = folder.join("home");
+        fs::create_dir_all(&home).and_then(|()| self.setup.given.put_into(&home)).map_err(|_| Lost)?;
         Ok(Order {
             id,
             folder: folder.to_string_lossy().into_owned(),

@@ -39,13 +39,13 @@ impl Way {
 pub(super) struct Ways(Vec<Way>);
 
 impl Ways {
-    /// Of all causes, findings and hazards.
+    /// Of all reasons, causes, findings and hazards.
     pub(super) fn of(document: &Document) -> Self {
         let mut ids: BTreeSet<&str> = BTreeSet::new();
         let of_distributions = document.distributions.iter().flat_map(|row| row.modes.values());
         let of_modules = document.modules.iter().flat_map(|module| module.modes.values());
         for judged in of_distributions.chain(of_modules.map(|tried| &tried.judged)) {
-            ids.extend(judged.cause.as_ref().map(|cause| cause.rule.as_str()));
+            ids.extend(judged.explained_by());
         }
         for module in &document.modules {
             ids.extend(module.findings.iter().map(|finding| finding.rule.as_str()));
@@ -67,11 +67,7 @@ impl Ways {
             Verdict::Unsafe | Verdict::Blocked | Verdict::Degraded | Verdict::Unknown => true,
             Verdict::Ready | Verdict::NotApplicable => false,
         };
-        let ids: BTreeSet<&str> = judged
-            .filter(matters)
-            .filter_map(|judged| judged.cause.as_ref())
-            .map(|cause| cause.rule.as_str())
-            .collect();
+        let ids: BTreeSet<&str> = judged.filter(matters).filter_map(Judged::explained_by).collect();
         self.0.iter().filter(|way| ids.contains(way.id)).cloned().collect()
     }
 }

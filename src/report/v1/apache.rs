@@ -137,8 +137,11 @@ impl From<&Deployment> for Apache {
                     Severity::Error => Verdict::Blocked,
                     Severity::Warning => Verdict::Degraded,
                     Severity::Note => Verdict::Ready,
+                    Severity::Unknown => Verdict::Unknown,
+                    Severity::NotApplicable => Verdict::NotApplicable,
                 },
                 reason: finding.text.clone(),
+                reason_id: None,
                 cause: Some(Cause {
                     rule: finding.rule.to_owned(),
                     module: "wsgi_module".to_owned(),

@@ -155,6 +155,7 @@ fn judged(judgement: &Judgement) -> Judged {
     Judged {
         verdict: judgement.verdict,
         reason: judgement.reason.clone(),
+        reason_id: judgement.reason_id.map(|reason| reason.id().to_owned()),
         cause: judgement.cause.as_ref().map(|cause| Cause {
             rule: cause.rule.to_owned(),
             module: cause.module.clone(),
@@ -246,7 +247,7 @@ fn outcome(trial: &Trial) -> Outcome {
                 NotRun::Behind(name) => format!("{name} does not import"),
                 NotRun::Shadowed(Some(other)) => format!("its name loads {other}"),
                 NotRun::Shadowed(None) => "its name does not load it".to_owned(),
-                NotRun::Because(why) => why.clone(),
+                NotRun::Because(_, why) => why.clone(),
             }),
             ..base
         },

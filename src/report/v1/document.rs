@@ -191,6 +191,9 @@ pub struct Judged {
     /// Why, in one line; absent for most of what is ready.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Which reason that is, where the verdict is `unknown` or `not-applicable`: `wsgiaudit explain` has a page for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_id: Option<String>,
     /// What is at the root of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -260,6 +263,13 @@ pub struct Blocked {
     /// Distributions whose root causes are in its way beside this one, its own included. Empty: nothing else
     /// is known to be.
     pub also_needs: Vec<String>,
+}
+
+impl Judged {
+    /// The page that explains it: of its reason, else of its cause's rule.
+    pub fn explained_by(&self) -> Option<&str> {
+        self.reason_id.as_deref().or(self.cause.as_ref().map(|cause| cause.rule.as_str()))
+    }
 }
 
 impl Document {

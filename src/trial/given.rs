@@ -1,0 +1,262 @@
+//! What the user gives to everything that is tried: environment variables, and copies of files in its home.
+
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use crate::digest;
+
+/// The most that each trial is given a copy of: what is larger can be read where it lies.
+const LARGEST: u64 = 64 << 20;
+
+/// The most files of that.
+const MOST: usize = 2000;
+
+/// Variables that CPython reads although their names look like anybody's.
+const PYTHONS: [&str; 9] = [
+    "PYTHON_BASIC_REPL",
+    "PYTHON_COLORS",
+    "PYTHON_CONTEXT_AWARE_WARNINGS",
+    "PYTHON_CPU_COUNT",
+    "PYTHON_FROZEN_MODULES",
+    "PYTHON_GIL",
+    "PYTHON_HISTORY",
+    "PYTHON_JIT",
+    "PYTHON_THREAD_INHERIT_CONTEXT",
+];
+
+/// What everything that is tried is given.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    variables: Vec<(String, String)>,
+    files: Vec<GivenFile>,
+    /// Of variables and contents; empty for nothing.
+    digest: String,
+}
+
+#[derive(Clone, Debug)]
+struct GivenFile {
+    /// A file or a folder.
+    path: PathBuf,
+    /// Where its copy lies in a trial's home.
+    name: PathBuf,
+}
+
+impl Given {
+    /// From `NAME=VALUE`, or `NAME` for the value that `own` has, and from `PATH[=NAME]`.
+    ///
+    /// # Errors
+    /// In words, for what cannot be given.
+    pub fn new(
+        variables: &[String],
+        files: &[String],
+        own: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let variables = variables.iter().map(|typed| variable(typed, &own)).collect::<Result<_, _>>()?;
+        let files: Vec<GivenFile> = files.iter().map(|typed| file(typed)).collect::<Result<_, _>>()?;
+        for (index, each) in files.iter().enumerate() {
+            if files.iter().skip(index + 1).any(|other| other.name == each.name) {
+                return Err(format!(
+                    "--file: two of them are called {}\nhint: name one anew: --file PATH=NAME",
+                    each.name.display()
+                ));
+            }
+        }
+        check_size(&files)?;
+        Ok(Self { variables, files, digest: String::new() })
+    }
+
+    /// The same with private copies of the files, made in this folder: what trials are given is the same for all of
+    /// them, whatever becomes of the originals.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn kept_in(&self, folder: &Path) -> io::Result<Self> {
+        let mut text = format!("{:?}\n", self.variables);
+        let mut files = Vec::new();
+        for (number, each) in self.files.iter().enumerate() {
+            let path = folder.join(format!("given-{number}"));
+            copy(&each.path, &path)?;
+            for entry in WalkDir::new(&path).sort_by_file_name() {
+                let entry = entry?;
+                let inside = entry.path().strip_prefix(&path).unwrap_or(entry.path());
+                let content =
+                    if entry.file_type().is_dir() { String::new() } else { digest::of_file(entry.path())? };
+                text += &format!("{:?} {inside:?} {content}\n", each.name);
+            }
+            files.push(GivenFile { path, name: each.name.clone() });
+        }
+        let is_nothing = self.variables.is_empty() && files.is_empty();
+        let digest = if is_nothing { String::new() } else { digest::of_text(&text) };
+        Ok(Self { variables: self.variables.clone(), files, digest })
+    }
+
+    /// The variables.
+    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Puts copies of the files into a trial's home.
+    pub(super) fn put_into(&self, home: &Path) -> io::Result<()> {
+        self.files.iter().try_for_each(|each| copy(&each.path, &home.join(&each.name)))
+    }
+
+    /// What tells it from what another audit gives.
+    pub(super) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What a reader of the report must know of it: names, and no values, which may be secret. `None` for nothing.
+    pub fn note(&self) -> Option<String> {
+        let variables = self.variables.iter().map(|(name, _)| format!("--env {name}"));
+        let files = self.files.iter().map(|each| format!("--file {}", each.name.display()));
+        let all: Vec<String> = variables.chain(files).collect();
+        (!all.is_empty()).then(|| format!("trials were given {}", all.join(", ")))
+    }
+}
+
+fn variable(typed: &str, own: impl Fn(&str) -> Option<String>) -> Result<(String, String), String> {
+    let (name, value) = match typed.split_once('=') {
+        Some((name, value)) => (name, value.to_owned()),
+        None => (typed, own(typed).ok_or_else(|| format!("--env {typed}: it is not set here\nhint: --env {typed}=VALUE"))?),
+    };
+    if name.is_empty() || name.contains('\0') || value.contains('\0') {
+        return Err(format!("--env {typed}: that is no variable\nhint: --env NAME=VALUE"));
+    }
+    match reserved(name) {
+        Some(why) => Err(format!("--env {name}: {why}")),
+        None => Ok((name.to_owned(), value)),
+    }
+}
+
+/// Why a trial cannot be given this variable.
+fn reserved(name: &str) -> Option<&'static str> {
+    let is_pythons = name.strip_prefix("PYTHON").is_some_and(|rest| !rest.starts_with('_'));
+    let is_loaders = (name.starts_with("LD_") || name.starts_with("DYLD_")) && !name.ends_with("_LIBRARY_PATH");
+    if is_pythons || PYTHONS.contains(&name) {
+        return Some("it would have no effect: trials run Python isolated from its own variables (python -I)");
+    }
+    if is_loaders {
+        return Some("it would change what tries, and not only what is tried");
+    }
+    match name {
+        "HOME" | "TMPDIR" => Some("it names the trial's own folder\nhint: --file PATH puts a copy there"),
+        _ if name.starts_with("WSGIAUDIT_") => Some("it is wsgiaudit's own"),
+        _ => None,
+    }
+}
+
+fn file(typed: &str) -> Result<GivenFile, String> {
+    let whole = Path::new(typed);
+    let (path, name) = match typed.rsplit_once('=') {
+        Some((path, name)) if !whole.exists() => (Path::new(path), Some(PathBuf::from(name))),
+        Some(_) | None => (whole, None),
+    };
+    let path = path.canonicalize().map_err(|error| format!("cannot read {} (--file): {error}", path.display()))?;
+    let own = || whole.file_name().or(path.file_name()).map(PathBuf::from);
+    let name = name.or_else(own).unwrap_or_default();
+    let is_inside = name.components().all(|part| matches!(part, Component::Normal(_)));
+    if name.as_os_str().is_empty() || !is_inside {
+        return Err(format!(
+            "--file {typed}: its name must lie in a trial's home, as shop.ini or .config/shop.ini do\n\
+             hint: --file PATH=NAME"
+        ));
+    }
+    Ok(GivenFile { path, name })
+}
+
+fn check_size(files: &[GivenFile]) -> Result<(), String> {
+    let (mut size, mut count) = (0_u64, 0_usize);
+    for each in files {
+        for entry in WalkDir::new(&each.path).follow_links(true) {
+            let entry = entry.map_err(|error| format!("cannot read {} (--file): {error}", each.path.display()))?;
+            let metadata = entry
+                .metadata()
+                .map_err(|error| format!("cannot read {} (--file): {error}", entry.path().display()))?;
+            if !metadata.is_file() && !metadata.is_dir() {
+                return Err(format!("--file: {} is neither a file nor a folder", entry.path().display()));
+            }
+            size = size.saturating_add(if metadata.is_file() { metadata.len() } else { 0 });
+            count += 1;
+        }
+    }
+    if size > LARGEST || count > MOST {
+        return Err(format!(
+            "--file: {size} bytes in {count} files are more than each trial is given a copy of\n\
+             hint: trials can read it where it lies: name the place by a variable, --env NAME=/path"
+        ));
+    }
+    Ok(())
+}
+
+/// Copies a file, or a folder with all that is in it. Links become what they lead to.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in WalkDir::new(from).follow_links(true) {
+        let entry = entry?;
+        let inside = entry.path().strip_prefix(from).unwrap_or(entry.path());
+        let target = if inside.as_os_str().is_empty() { to.to_owned() } else { to.join(inside) };
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(&target)?;
+        } else {
+            target.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(variables: &[&str], files: &[String]) -> Result<Given, String> {
+        let variables: Vec<String> = variables.iter().map(|&each| each.to_owned()).collect();
+        Given::new(&variables, files, |name| (name == "HERE").then(|| "here".to_owned()))
+    }
+
+    #[test]
+    fn a_variable_has_the_value_that_was_typed_or_the_one_here() {
+        let both = given(&["SHOP=a=b", "HERE"], &[]).unwrap();
+        assert_eq!(both.variables().collect::<Vec<_>>(), [("SHOP", "a=b"), ("HERE", "here")]);
+        assert!(given(&["ELSEWHERE"], &[]).unwrap_err().contains("not set here"));
+        assert_eq!(both.note().unwrap(), "trials were given --env SHOP, --env HERE");
+    }
+
+    #[test]
+    fn what_would_change_the_trial_is_refused() {
+        for name in ["PYTHONPATH", "PYTHON_GIL", "LD_PRELOAD", "HOME", "WSGIAUDIT_TRIAL", ""] {
+            assert!(given(&[&format!("{name}=x")], &[]).is_err(), "{name}");
+        }
+        for name in ["LD_LIBRARY_PATH", "PYTHON_ENV", "SHOP_HOME", "shop"] {
+            assert!(given(&[&format!("{name}=x")], &[]).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn files_are_copied_and_told_apart_by_their_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("shop/deep")).unwrap();
+        fs::write(path("shop/deep/key"), "one").unwrap();
+        let spec = |name: &str| format!("{}{name}", path("shop").display());
+        let kept = |number: usize| {
+            fs::create_dir(path(&format!("scratch-{number}"))).unwrap();
+            given(&[], &[spec("=.config/shop")]).unwrap().kept_in(&path(&format!("scratch-{number}"))).unwrap()
+        };
+        let first = kept(1);
+        first.put_into(&path("home")).unwrap();
+        assert_eq!(fs::read_to_string(path("home/.config/shop/deep/key")).unwrap(), "one");
+        assert_eq!(first.digest(), kept(2).digest());
+        fs::write(path("shop/deep/key"), "two").unwrap();
+        assert_ne!(first.digest(), kept(3).digest());
+        assert_eq!(Given::default().kept_in(folder.path()).unwrap().digest(), "");
+
+        for bad in ["=../shop", "=/etc/shop", "="] {
+            assert!(given(&[], &[spec(bad)]).is_err(), "{bad}");
+        }
+        assert!(given(&[], &[spec(""), spec("")]).unwrap_err().contains("two of them"));
+        assert!(given(&[], &["/nowhere/at/all".to_owned()]).is_err());
+    }
+}

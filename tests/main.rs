@@ -32,6 +32,7 @@ mod hazards;
 mod hostile;
 mod hostile_files;
 mod house;
+mod index;
 mod interruption;
 mod module;
 mod packaging;

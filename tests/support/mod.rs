@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod command;
 pub(crate) mod corpus;
 mod generators;
+pub(crate) mod index;
 pub(crate) mod pythons;
 pub(crate) mod running;
 pub(crate) mod server;

@@ -10,6 +10,7 @@ pub(crate) mod pythons;
 pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod venv;
+pub(crate) mod wheel;
 
 use std::path::PathBuf;
 use std::process::Command;

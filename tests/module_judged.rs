@@ -18,8 +18,8 @@ fn module(files: &[&Path]) -> Wsgiaudit {
 /// Panics unless the closing line is of this kind: `yes`, `no`, `not known`.
 #[track_caller]
 fn answers(said: &Said, answer: &str) {
-    let line = said.out.lines().find(|line| line.starts_with("WSGIPerInterpreterGIL On: "));
-    let rest = line.and_then(|line| line.strip_prefix("WSGIPerInterpreterGIL On: ")).unwrap_or_default();
+    let line = said.out.lines().find(|line| line.starts_with("WSGIPerInterpreterGIL On"));
+    let rest = line.and_then(|line| line.split_once(": ")).unwrap_or_default().1;
     assert!(rest.starts_with(answer), "{answer}\n{}\n{}", said.out, said.err);
 }
 
@@ -50,7 +50,7 @@ fn what_fails_in_the_control_is_no_pass() {
     let folder = tempfile::tempdir().unwrap();
     let said = module(&[&needs_environment(folder.path())]).run();
     assert_ne!(said.status, Some(0), "{}", said.out);
-    assert!(!said.out.contains("WSGIPerInterpreterGIL On: yes"), "{}", said.out);
+    assert!(!said.out.contains(": yes"), "{}", said.out);
     assert!(said.out.contains("SHOP_HOME is not set"), "{}", said.out);
     for (case, stem) in [
         ("crash-everywhere", "crash_everywhere"),
@@ -61,7 +61,7 @@ fn what_fails_in_the_control_is_no_pass() {
         let venv = Venv::new().with(case);
         let said = module(&[&venv.file(stem)]).args(["--timeout", "3"]).run();
         assert!(matches!(said.status, Some(1 | 3)), "{case}: {:?}\n{}", said.status, said.out);
-        assert!(!said.out.contains("WSGIPerInterpreterGIL On: yes"), "{case}: {}", said.out);
+        assert!(!said.out.contains(": yes"), "{case}: {}", said.out);
     }
 }
 

@@ -3,7 +3,7 @@
 # the tests run (Chromium, Apache, curl).
 
 .SUFFIXES:
-.PHONY: help fuzz demo demo-environment applications-environment switches-environment serve-environment generators-environment modwsgi test test-declarations \
+.PHONY: help fuzz demo demo-environment applications-environment switches-environment serve-environment generators-environment tools-environment modwsgi test test-declarations \
 	test-modwsgi bench bench-upgrades bench-serve survey wheel maturin pythons clean
 
 python = tests/support/python
@@ -63,6 +63,10 @@ generators-environment:
 	@command -v c++ >/dev/null || apt-get install -y --no-install-recommends g++ >&2; \
 	$(environment) generators "$$($(python) 3.14)" corpus/environments/generators.txt --no-deps
 
+# uv and pre-commit, for the tests of what works with them.
+tools-environment:
+	@$(environment) tools "$$($(python) 3.14)" corpus/environments/tools.txt --no-deps
+
 # Web frameworks, for `wsgiaudit serve`.
 serve-environment:
 	@$(environment) serve-314 "$$($(python) 3.14)" corpus/environments/serve.txt --require-hashes
@@ -75,6 +79,8 @@ test:
 	export WSGIAUDIT_TEST_GENERATORS; \
 	WSGIAUDIT_TEST_APPLICATIONS=$$($(MAKE) -s applications-environment); \
 	export WSGIAUDIT_TEST_APPLICATIONS; \
+	WSGIAUDIT_TEST_TOOLS=$$($(MAKE) -s tools-environment); \
+	export WSGIAUDIT_TEST_TOOLS; \
 	WSGIAUDIT_TEST_SWITCHES=$$($(MAKE) -s switches-environment); \
 	export WSGIAUDIT_TEST_SWITCHES; \
 	WSGIAUDIT_TEST_DEMO=$$($(MAKE) -s demo-environment); \

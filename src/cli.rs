@@ -26,7 +26,8 @@ pub enum Command {
     /// Read what extension modules declare, without running anything: files, wheels, folders. Exit
     /// status 3 where something could not be determined
     Inspect(InspectArgs),
-    /// Audit one extension module, or all in a wheel, with every detail: for its maintainer, and for its CI
+    /// Audit extension modules, or all in some wheels, with every detail: for their maintainer, and for CI. Exit
+    /// status 0 only where each of them is ready
     #[command(after_help = crate::exit::HELP)]
     Module(ModuleArgs),
     /// Print a stored report in another form
@@ -150,11 +151,21 @@ pub struct TrialArgs {
     pub jobs: Option<NonZeroUsize>,
 }
 
-/// The audit of one extension module.
+/// The audit of extension modules.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("asks-an-index").multiple(true))]
 pub struct ModuleArgs {
-    /// An extension module, where it would be imported from, or a wheel
-    pub file: PathBuf,
+    /// Extension modules, where they would be imported from, and wheels. Wheels for another Python are named and
+    /// passed over
+    #[arg(value_name = "FILE|WHEEL", required = true)]
+    pub files: Vec<PathBuf>,
+    /// What the modules need: a requirement, or a wheel; may be repeated. uv or pip installs it, from wheels only, into
+    /// an environment of the audit's own. Nothing is installed without it
+    #[arg(long, value_name = "REQUIREMENT", group = "asks-an-index")]
+    pub with: Vec<String>,
+    /// Where that comes from.
+    #[command(flatten)]
+    pub index: IndexArgs,
     /// The Python to try it with, or its environment, which may hold what the module needs [default:
     /// $VIRTUAL_ENV, else ./.venv, else python3]
     #[arg(long, value_name = "PYTHON_OR_VENV")]
@@ -291,7 +302,7 @@ pub enum Configured {
 /// Passed through to uv or pip.
 #[derive(Debug, Args)]
 pub struct IndexArgs {
-    /// The index that --free-threaded and --upgrades ask (for uv or pip)
+    /// The index to ask (for uv or pip)
     #[arg(long, value_name = "URL", requires = "asks-an-index")]
     pub index_url: Option<String>,
     /// One more index (for uv or pip)

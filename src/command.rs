@@ -64,10 +64,13 @@ fn audit(args: &AuditArgs) -> Result<Exit> {
 }
 
 fn module(args: &ModuleArgs) -> Result<Exit> {
-    args.file.metadata().with_context(|| format!("cannot read {}", args.file.display()))?;
+    for file in &args.files {
+        file.metadata().with_context(|| format!("cannot read {}", file.display()))?;
+    }
     let print =
         PrintArgs { format: args.format, modules: true, output: args.output.clone(), color: Color::Auto };
-    let gate = Decider::of(&args.gate)?;
+    // A module that has lost what it loads elsewhere is not ready.
+    let gate = Decider { is_strict: true, ..Decider::of(&args.gate)? };
     run_plan(&Plan::of_module(args, &gate.required)?, &print, args.json.as_deref(), &gate, args.quiet)
 }
 

@@ -19,8 +19,8 @@ use crate::venv::meant;
 pub struct Plan {
     /// The environment.
     pub environment: PathBuf,
-    /// The one extension module, or wheel, to audit instead of all that the environment holds.
-    pub only: Option<PathBuf>,
+    /// The extension modules and wheels to audit instead of all that the environment holds.
+    pub only: Option<Named>,
     /// The free-threaded environment to audit beside it.
     pub free_threaded: Option<FreeThreaded>,
     /// The applications that the environment is for.
@@ -49,6 +49,17 @@ pub struct Plan {
     pub jobs: NonZeroUsize,
     /// Where answers of earlier audits are kept, if they are to be used.
     pub cache: Option<PathBuf>,
+}
+
+/// Extension modules and wheels, and what they need.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// Requirements to install beside them.
+    pub with: Vec<String>,
+    /// Options for uv or pip.
+    pub index: Vec<String>,
 }
 
 /// Where a free-threaded environment comes from.
@@ -90,7 +101,7 @@ impl Plan {
         })
     }
 
-    /// For one extension module, or one wheel.
+    /// For extension modules and wheels.
     ///
     /// # Errors
     /// When no Python was named and none is where one is looked for, or when trials cannot be given what they should.
@@ -98,7 +109,9 @@ impl Plan {
         let python = environment(args.python.as_deref()).or_else(|_| {
             on_path("python3").context("no python3 on PATH\nhint: name one: --python path/to/python")
         })?;
-        Ok(Self { only: Some(args.file.clone()), ..Self::of(python, required, &args.trials)? })
+        let (files, with) = (args.files.clone(), args.with.clone());
+        let named = Named { files, with, index: index(&args.index) };
+        Ok(Self { only: Some(named), ..Self::of(python, required, &args.trials)? })
     }
 
     fn of(environment: PathBuf, required: &[Mode], trials: &TrialArgs) -> Result<Self> {

@@ -139,25 +139,6 @@ fn a_shadow_environment_holds_the_same_versions_and_what_it_cannot_hold_is_named
     assert_eq!(run().body(), said.body());
 }
 
-#[test]
-fn an_index_that_cannot_be_asked_leaves_the_answer_open() {
-    let venv = Venv::new().with_python("alone", "answer = 42\n");
-    let cache = tempfile::tempdir().unwrap();
-    let nobody = "http://127.0.0.1:9/simple";
-    let said = with_shadow(&venv, cache.path())
-        .env("UV_HTTP_RETRIES", "0")
-        .env("PIP_RETRIES", "0")
-        .arg("--index-url")
-        .arg(nobody)
-        .arg("--require")
-        .arg("free-threaded")
-        .run()
-        .ended_with(3);
-    let alone = json(&said)["distributions"][0]["modes"]["free-threaded"].clone();
-    assert_eq!(alone["verdict"], "unknown", "{alone}");
-    assert!(alone["reason"].as_str().unwrap().contains("is not in the free-threaded environment"), "{alone}");
-}
-
 /// Real distributions, some of which switch the GIL on: what CPython itself says of each module, imported by
 /// itself, against the report.
 #[test]

@@ -1,17 +1,14 @@
 //! `wsgiaudit module`: one extension module, or a wheel, with every detail.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use walkdir::WalkDir;
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
 use crate::support::command::{Said, Wsgiaudit, program};
 use crate::support::venv::Venv;
+use crate::support::wheel::pack;
 
 fn module(file: &Path, python: &Venv) -> Wsgiaudit {
     Wsgiaudit::new().arg("module").arg(file).arg("--python").arg(python.path())
@@ -29,20 +26,7 @@ fn file(venv: &Venv, stem: &str) -> PathBuf {
 
 /// A wheel of all that is in an environment.
 fn wheel(of: &Venv, folder: &Path, extra: &[(&str, &str)]) -> PathBuf {
-    let path = folder.join("thing-1.0-py3-none-any.whl");
-    let mut archive = ZipWriter::new(File::create(&path).unwrap());
-    for entry in WalkDir::new(of.site_packages()).into_iter().flatten().filter(|entry| entry.path().is_file())
-    {
-        let name = entry.path().strip_prefix(of.site_packages()).unwrap().to_str().unwrap();
-        archive.start_file(name, SimpleFileOptions::default()).unwrap();
-        archive.write_all(&fs::read(entry.path()).unwrap()).unwrap();
-    }
-    for (name, text) in extra {
-        archive.start_file(*name, SimpleFileOptions::default()).unwrap();
-        archive.write_all(text.as_bytes()).unwrap();
-    }
-    archive.finish().unwrap();
-    path
+    pack(of, folder, "thing-1.0-py3-none-any.whl", extra)
 }
 
 #[test]
@@ -145,4 +129,9 @@ fn what_is_neither_is_an_error() {
     fs::write(&text, "no zip").unwrap();
     let said = module(&text, &empty).run().ended_with(2);
     assert!(said.err.contains("is it a wheel?"), "{}", said.err);
+    for other in [folder.path().join("setup.py"), folder.path().to_owned()] {
+        drop(fs::write(folder.path().join("setup.py"), ""));
+        let said = module(&other, &empty).run().ended_with(2);
+        assert!(said.err.contains("is neither an extension module nor a wheel"), "{}", said.err);
+    }
 }

@@ -6,11 +6,13 @@ mod deployment;
 mod exercise;
 mod free_threaded;
 mod modules;
+mod named;
 mod remembered;
 mod requests;
 mod run;
 mod scratch;
 mod suites;
+mod unpack;
 mod ways_out;
 
 pub use run::run;

@@ -7,11 +7,11 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::application;
-use super::around::{self, Only};
 use super::deployment::Configured;
 use super::exercise;
 use super::free_threaded;
 use super::modules::{self, Wanted};
+use super::named::{self, Only};
 use super::remembered::{self, Look};
 use super::requests;
 use super::scratch::Scratch;
@@ -20,7 +20,7 @@ use super::ways_out;
 use crate::cache::{Cache, Memory};
 use crate::image;
 use crate::model::{
-    Cause, Environment, Facts, FileKind, Interpreter, Judgement, Mode, Module, ReasonId, Verdict,
+    Cause, Environment, Facts, FileKind, Interpreter, Judgement, Mode, ReasonId, Verdict,
 };
 use crate::plan::Plan;
 use crate::report::v1::{self, Header};
@@ -44,13 +44,13 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     let running = Running { plan, scratch: &scratch, library: &library, given, listener, stop };
     let mut located = venv::locate(&plan.environment)?;
     let mut only = None;
-    if let Some(file) = &plan.only {
-        let (around, part) = around::make(file, &located, &scratch)?;
+    if let Some(named) = &plan.only {
+        let (around, part) = named::make(named, &located, &scratch)?;
         (located, only) = (around, Some(part));
     }
     let mut first = running.audit(&located, only.as_ref(), Question::AllModes);
-    if only.is_some() && !first.environment.modules.iter().any(Module::is_tried) {
-        first.trouble.push("nothing here is an extension module that this Python could load".to_owned());
+    if let Some(only) = &only {
+        only.add(&mut first);
     }
     first.notes.extend(running.given.note());
     let second = free_threaded::second(&running, &mut first);
@@ -68,6 +68,9 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
         Some(second) => join(report, second.audited.report(Some(&second.beside)), &second.absent),
         None => report,
     };
+    if only.is_some() {
+        Only::hold_to_each(&mut report);
+    }
     let environments: Vec<&Audited> =
         [Some(&first), second.as_ref().map(|second| &second.audited)].into_iter().flatten().collect();
     if plan.upgrades && !stop.is_set() {
@@ -298,19 +301,18 @@ fn read(
     let (site, editable, suffixes) = match (only, &interpreter) {
         (Some(only), python) => {
             let suffixes = python.as_ref().map(|python| python.suffixes.clone()).unwrap_or_default();
-            (vec![only.root.clone()], Vec::new(), suffixes)
+            (only.roots.clone(), Vec::new(), suffixes)
         }
         (None, Some(python)) => (python.site.clone(), python.editable.clone(), python.suffixes.clone()),
         (None, None) => (venv::site_packages(&located.root), Vec::new(), Vec::new()),
     };
-    let file = only.and_then(|only| only.file.as_deref());
-    let installed = || match file {
-        Some(_) => Installed::default(),
+    let installed = || match only {
+        Some(only) => venv::installed(&only.distributions(), &[]),
         None => venv::installed(&site, &editable),
     };
     let roots = roots(site.clone(), &editable);
     let (installed, mut walk) = rayon::join(installed, || venv::walk(&roots, &suffixes));
-    walk.candidates.retain(|candidate| file.is_none_or(|file| candidate.path == file));
+    walk.candidates.retain(|candidate| only.is_none_or(|only| only.holds(&candidate.path)));
     let wanted = interpreter.as_ref().map_or_else(Wanted::default, |python| Wanted {
         target: Some(python.target()),
         kind: image::kind_of_file(&python.executable).ok(),

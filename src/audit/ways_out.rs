@@ -54,7 +54,7 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
 }
 
 /// The Python that an environment was made with: its pip is the one that is surely there, if any.
-fn base_python(interpreter: &Interpreter) -> std::path::PathBuf {
+pub(super) fn base_python(interpreter: &Interpreter) -> std::path::PathBuf {
     let base = interpreter.base_prefix.as_ref().map(|prefix| prefix.join("bin/python3"));
     base.filter(|python| python.is_file()).unwrap_or_else(|| interpreter.executable.clone())
 }

@@ -133,6 +133,12 @@ pub struct PythonError {
 }
 
 impl PythonError {
+    /// The module that an import did not find, where that is what was raised.
+    pub fn missing_module(&self) -> Option<&str> {
+        let named = self.text.strip_prefix("No module named '")?.split('\'').next();
+        named.filter(|_| self.kind == "ModuleNotFoundError")
+    }
+
     /// Whether CPython's check raised it: the text of `_PyImport_CheckSubinterpIncompatibleExtensionAllowed`
     /// (CPython, `Python/import.c`).
     pub fn is_cpythons_refusal(&self) -> bool {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
@@ -74,7 +76,7 @@ pub fn make(wanted: &Wanted<'_>) -> Result<Shadow, String> {
     let before: BTreeSet<String> =
         fs::read_to_string(&complete).unwrap_or_default().lines().map(str::to_owned).collect();
     let open: Vec<&String> = pins.iter().flatten().filter(|pin| !before.contains(*pin)).collect();
-    let (installed, failed) = add(installer, &root, &open);
+    let (installed, failed) = add(installer, &root, &open, !before.is_empty());
     let all: Vec<String> = before.into_iter().chain(installed).collect();
     fs::write(&complete, all.join("\n")).map_err(broken)?;
 
@@ -91,18 +93,31 @@ pub fn make(wanted: &Wanted<'_>) -> Result<Shadow, String> {
     Ok(Shadow { root, absent: absent.collect() })
 }
 
-/// Installs what can be: all in one go, or, where that fails, what the index turns out to have.
-fn add(installer: Installer<'_>, root: &Path, open: &[&String]) -> (Vec<String>, BTreeMap<String, Absent>) {
+/// Installs what can be: all in one go, or, where that fails, what the index turns out to have. `is_known` says
+/// whether the index has been seen to have anything.
+fn add(
+    installer: Installer<'_>,
+    root: &Path,
+    open: &[&String],
+    is_known: bool,
+) -> (Vec<String>, BTreeMap<String, Absent>) {
     let pins = |which: &[&String]| which.iter().map(|&pin| pin.clone()).collect::<Vec<_>>();
     if open.is_empty() || installer.install(root, &pins(open)).is_ok() {
         return (pins(open), BTreeMap::new());
     }
-    let asked: Vec<(&String, Option<Absent>)> =
-        open.par_iter().map(|&pin| (pin, ask(installer, root, pin))).collect();
-    let there: Vec<&String> =
-        asked.iter().filter(|(_, absent)| absent.is_none()).map(|(pin, _)| *pin).collect();
-    let mut failed: BTreeMap<String, Absent> =
-        asked.into_iter().filter_map(|(pin, absent)| Some((pin.clone(), absent?))).collect();
+    let silent = OnceLock::new();
+    let asked: Vec<(&String, Found)> =
+        open.par_iter().map(|&pin| (pin, ask(installer, root, pin, &silent))).collect();
+    let is_known =
+        is_known || asked.iter().any(|(_, found)| matches!(found, Found::Version(_) | Found::Nothing));
+    let mut there: Vec<&String> = Vec::new();
+    let mut failed: BTreeMap<String, Absent> = BTreeMap::new();
+    for (pin, found) in asked {
+        match absent(installer, root, pin, found, is_known) {
+            Some(absent) => drop(failed.insert(pin.clone(), absent)),
+            None => there.push(pin),
+        }
+    }
     if there.is_empty() || installer.install(root, &pins(&there)).is_ok() {
         return (pins(&there), failed);
     }
@@ -119,20 +134,41 @@ fn add(installer: Installer<'_>, root: &Path, open: &[&String]) -> (Vec<String>,
     (installed, failed)
 }
 
-/// Why a pin cannot be installed; `None` where it can.
-fn ask(installer: Installer<'_>, root: &Path, pin: &str) -> Option<Absent> {
-    match installer.resolve(root, pin) {
-        Found::Version(_) => None,
-        Found::NoAnswer(why) => Some(Absent::Unknown(why)),
-        Found::Nothing => {
-            let name = pin.split_once("==").map_or(pin, |(name, _)| name);
-            Some(match installer.resolve(root, name) {
-                Found::Version(newest) => Absent::NoWheel(Some(newest)),
-                Found::Nothing => Absent::NoWheel(None),
-                Found::NoAnswer(why) => Absent::Unknown(why),
-            })
-        }
+/// An index that takes longer than this to give no answer is not asked again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the index has of a pin. Once it has kept one waiting in vain, nothing more is asked.
+fn ask(installer: Installer<'_>, root: &Path, pin: &str, silent: &OnceLock<String>) -> Found {
+    if let Some(why) = silent.get() {
+        return Found::NoAnswer(why.clone());
     }
+    let begun = Instant::now();
+    let found = installer.resolve(root, pin);
+    if let Found::NoAnswer(why) = &found
+        && begun.elapsed() > PATIENCE
+    {
+        silent.get_or_init(|| format!("the index did not answer in time: {why}"));
+    }
+    found
+}
+
+/// Why a pin cannot be installed, by what was found of it; `None` where it can.
+fn absent(installer: Installer<'_>, root: &Path, pin: &str, found: Found, is_known: bool) -> Option<Absent> {
+    let name = pin.split_once("==").map_or(pin, |(name, _)| name);
+    Some(match found {
+        Found::Version(_) => return None,
+        Found::NoAnswer(why) => Absent::Unknown(why),
+        Found::NoProject if is_known => Absent::NoWheel(None),
+        Found::NoProject => Absent::Unknown(
+            "the index has no project of this name, nor any other of this environment: is its address right?"
+                .to_owned(),
+        ),
+        Found::Nothing => match installer.resolve(root, name) {
+            Found::Version(newest) => Absent::NoWheel(Some(newest)),
+            Found::Nothing | Found::NoProject => Absent::NoWheel(None),
+            Found::NoAnswer(why) => Absent::Unknown(why),
+        },
+    })
 }
 
 /// `name==version`; `None` for what no index can have.

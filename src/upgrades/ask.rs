@@ -89,6 +89,7 @@ fn newest(asking: &Asking<'_>, question: &Question<'_>) -> Result<String, String
             Ok(version)
         }
         Found::Nothing => Err("the index has no wheel for this Python".to_owned()),
+        Found::NoProject => Err("the index has no project of this name".to_owned()),
         Found::NoAnswer(why) => Err(why),
     }
 }

@@ -5,10 +5,12 @@ pub(crate) mod browser;
 pub(crate) mod command;
 pub(crate) mod corpus;
 mod generators;
+pub(crate) mod index;
 pub(crate) mod pythons;
 pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod venv;
+pub(crate) mod wheel;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,9 +1,11 @@
-//! uv, or where that is not there pip: what asks an index and installs wheels. Its own settings and environment
-//! variables are the user's.
+//! The commands of uv and pip.
 
+use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
+
+use super::asked::{self, Seen};
 
 /// Which one, and the options that are passed through to it.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +23,10 @@ pub struct Installer<'a> {
 pub enum Found {
     /// This version.
     Version(String),
-    /// Nothing that could be installed.
+    /// Nothing that could be installed, of the files that the index lists.
     Nothing,
+    /// No such project: every index answered, and none lists a file of it.
+    NoProject,
     /// No answer; why.
     NoAnswer(String),
 }
@@ -37,46 +41,79 @@ impl Installer<'_> {
         if self.has_uv {
             command.arg(folder);
         }
-        run(&mut command, None).map(drop)
+        run(&mut command).map(drop)
     }
 
     /// Installs exactly these (`name==version`), from wheels, without what they need.
     pub fn install(self, environment: &Path, pins: &[String]) -> Result<(), String> {
-        let python = environment.join("bin/python");
-        let mut command = match self.has_uv {
-            true => with(Command::new("uv"), &["pip", "install", "--quiet", "--python"], &python),
-            false => {
-                let mut command = self.pip(&python);
-                command.args(["install", "--quiet", "--no-warn-script-location"]);
-                command
-            }
-        };
+        let mut command = self.installs(environment);
         command.args(WHEELS_ONLY).args(self.options).args(pins);
-        run(&mut command, None).map(drop)
+        run(&mut command).map(drop)
+    }
+
+    /// Installs what these requirements come to, from wheels, with what they need.
+    pub fn install_with_dependencies(
+        self,
+        environment: &Path,
+        requirements: &[String],
+    ) -> Result<(), String> {
+        let mut command = self.installs(environment);
+        command.args(["--only-binary", ":all:"]).args(self.options).arg("--").args(requirements);
+        run(&mut command).map(drop).map_err(|said| one_line(&said))
     }
 
     /// The version that a requirement (`name` or `name==version`) comes to on this Python, from wheels.
     pub fn resolve(self, environment: &Path, requirement: &str) -> Found {
         let python = environment.join("bin/python");
-        let answer = if self.has_uv {
-            let mut command = with(
-                Command::new("uv"),
-                &["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python"],
-                &python,
-            );
-            command.args(WHEELS_ONLY).args(self.options).arg("-");
-            run(&mut command, Some(requirement)).map(|text| pinned(&text))
-        } else {
-            let mut command = self.pip(&python);
-            command.args(["install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]);
-            command.args(WHEELS_ONLY).args(self.options).arg(requirement);
-            run(&mut command, None).map(|text| reported(&text))
+        let found = match self.has_uv {
+            true => self.resolve_with_uv(&python, requirement),
+            false => self.resolve_with_pip(&python, requirement),
         };
-        match answer {
-            Ok(Some(version)) => Found::Version(version),
-            Ok(None) => Found::NoAnswer("the installer's answer was not understood".to_owned()),
-            Err(said) if is_no_such_wheel(&said) => Found::Nothing,
-            Err(said) => Found::NoAnswer(one_line(&said)),
+        found.unwrap_or_else(Found::NoAnswer)
+    }
+
+    fn resolve_with_uv(self, python: &Path, requirement: &str) -> Result<Found, String> {
+        let compile = || {
+            let arguments = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python"];
+            let mut command = with(Command::new("uv"), &arguments, python);
+            command.args(WHEELS_ONLY).args(self.options).arg("-");
+            command
+        };
+        let ended = end(&mut compile(), Some(requirement))?;
+        if ended.is_success {
+            return pinned(&ended.output).map(Found::Version).ok_or_else(not_understood);
+        }
+        // The status of an answer; with any other it could not ask.
+        if ended.code != Some(1) {
+            return Err(one_line(&ended.said));
+        }
+        let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mut again = compile();
+        again.arg("--cache-dir").arg(scratch.path()).env("RUST_LOG", "uv_client=trace");
+        let ended = end(&mut again, Some(requirement))?;
+        match ended.code {
+            Some(1) => found_nothing(asked::by_uv(scratch.path(), &ended.said, self.options)),
+            Some(_) | None => Err("uv was answered differently a second time".to_owned()),
+        }
+    }
+
+    fn resolve_with_pip(self, python: &Path, requirement: &str) -> Result<Found, String> {
+        let broken = |error: std::io::Error| error.to_string();
+        let scratch = tempfile::tempdir().map_err(broken)?;
+        let (script, record) = (scratch.path().join("pip.py"), scratch.path().join("record.json"));
+        fs::write(&script, include_str!("pip.py")).map_err(broken)?;
+        let mut command = Command::new(self.python);
+        command.arg("-I").args([&script, python, &record]);
+        command.args(["--disable-pip-version-check", "--no-input"]);
+        command.args(["install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]);
+        command.args(WHEELS_ONLY).args(self.options).arg(requirement);
+        let ended = end(&mut command, None)?;
+        if ended.is_success {
+            return reported(&ended.output).map(Found::Version).ok_or_else(not_understood);
+        }
+        match fs::read_to_string(&record) {
+            Ok(record) => found_nothing(asked::by_pip(&record, self.options)),
+            Err(_) => Err(one_line(&ended.said)),
         }
     }
 
@@ -97,16 +134,29 @@ impl Installer<'_> {
             }
         };
         command.arg(folder).args(WHEELS_ONLY).args(self.options).arg(requirement);
-        run(&mut command, None).map(drop).map_err(|said| one_line(&said))
+        run(&mut command).map(drop).map_err(|said| one_line(&said))
     }
 
     /// Every version that pip finds, the newest first; `None` where there is no pip to ask, or no answer.
     pub fn versions(self, environment: &Path, name: &str) -> Option<Vec<String>> {
         let mut command = self.pip(&environment.join("bin/python"));
         command.args(["index", "versions", "--only-binary", ":all:"]).args(self.options).arg(name);
-        let text = run(&mut command, None).ok()?;
+        let text = run(&mut command).ok()?;
         let line = text.lines().find_map(|line| line.trim().strip_prefix("Available versions:"))?;
         Some(line.split(',').map(|version| version.trim().to_owned()).collect())
+    }
+
+    /// The command that installs into an environment, without what to install.
+    fn installs(self, environment: &Path) -> Command {
+        let python = environment.join("bin/python");
+        match self.has_uv {
+            true => with(Command::new("uv"), &["pip", "install", "--quiet", "--python"], &python),
+            false => {
+                let mut command = self.pip(&python);
+                command.args(["install", "--quiet", "--no-warn-script-location"]);
+                command
+            }
+        }
     }
 
     fn pip(self, python: &Path) -> Command {
@@ -118,27 +168,6 @@ impl Installer<'_> {
     }
 }
 
-/// A command on PATH.
-pub fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
-}
-
-fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
-
-/// This program's folder in the user's cache.
-///
-/// # Errors
-/// In words, where there is no such cache.
-pub fn cache() -> Result<PathBuf, String> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    Ok(cache.ok_or("there is no cache to use\nhint: set HOME or XDG_CACHE_HOME")?.join("wsgiaudit"))
-}
-
 const WHEELS_ONLY: &[&str] = &["--no-deps", "--only-binary", ":all:"];
 
 fn with(mut command: Command, arguments: &[&str], last: &Path) -> Command {
@@ -146,8 +175,15 @@ fn with(mut command: Command, arguments: &[&str], last: &Path) -> Command {
     command
 }
 
-/// Its standard output, or what it said instead.
-fn run(command: &mut Command, input: Option<&str>) -> Result<String, String> {
+/// How a command ended.
+struct Ended {
+    is_success: bool,
+    code: Option<i32>,
+    output: String,
+    said: String,
+}
+
+fn end(command: &mut Command, input: Option<&str>) -> Result<Ended, String> {
     let mut begin = || -> std::io::Result<std::process::Output> {
         let mut child = command
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
@@ -161,7 +197,30 @@ fn run(command: &mut Command, input: Option<&str>) -> Result<String, String> {
     };
     let output = begin().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    Ok(Ended {
+        is_success: output.status.success(),
+        code: output.status.code(),
+        output: text(&output.stdout),
+        said: text(&output.stderr),
+    })
+}
+
+/// Its standard output, or what it said instead.
+fn run(command: &mut Command) -> Result<String, String> {
+    let ended = end(command, None)?;
+    if ended.is_success { Ok(ended.output) } else { Err(ended.said) }
+}
+
+fn found_nothing(seen: Seen) -> Result<Found, String> {
+    match seen {
+        Seen::NoneFits => Ok(Found::Nothing),
+        Seen::NoProject => Ok(Found::NoProject),
+        Seen::NoAnswer(why) => Err(why),
+    }
+}
+
+fn not_understood() -> String {
+    "the installer's answer was not understood".to_owned()
 }
 
 /// The version in `name==version`, as `uv pip compile` writes it.
@@ -177,24 +236,6 @@ fn reported(text: &str) -> Option<String> {
     Some(report.pointer("/install/0/metadata/version")?.as_str()?.to_owned())
 }
 
-/// Whether the installer says that there is none, and not that it could not find out. pip says the former after
-/// the latter too.
-fn is_no_such_wheel(said: &str) -> bool {
-    const NO_ANSWER: &[&str] = &[
-        "Retrying (",
-        "Could not fetch URL",
-        "NewConnectionError",
-        "Failed to fetch",
-        "Failed to query",
-        "error sending request",
-        "client error",
-        "connectivity is disabled",
-        "name resolution",
-    ];
-    const NONE: &[&str] = &["No matching distribution found", "No solution found"];
-    NONE.iter().any(|words| said.contains(words)) && !NO_ANSWER.iter().any(|words| said.contains(words))
-}
-
 fn one_line(said: &str) -> String {
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let error = lines.iter().find(|line| line.to_lowercase().contains("error")).or(lines.last());
@@ -204,14 +245,6 @@ fn one_line(said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_cannot_be_asked_is_not_taken_for_what_is_not_there() {
-        let none = "ERROR: No matching distribution found for uvloop==0.1";
-        assert!(is_no_such_wheel(none));
-        assert!(!is_no_such_wheel(&format!("WARNING: Retrying (Retry(total=4, ...)) ...\n{none}")));
-        assert!(!is_no_such_wheel("error: Failed to fetch: `.../simple/uvloop/`"));
-    }
 
     #[test]
     fn versions_are_read_as_uv_and_pip_write_them() {

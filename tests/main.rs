@@ -33,6 +33,7 @@ mod hostile;
 mod hostile_files;
 mod house;
 mod interruption;
+mod inventory;
 mod module;
 mod packaging;
 mod page;

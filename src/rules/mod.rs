@@ -8,6 +8,7 @@ mod declare_gil;
 mod declare_slot;
 mod distribution;
 mod free_threading;
+mod inventory;
 mod left_in_main;
 mod left_in_statics;
 mod misread_declaration;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::cause::root;
 use super::free_threading::switches_gil_on;
 use super::misread_declaration::running;
-use super::{Case, free_threading, words};
+use super::{Case, free_threading, inventory, words};
 use crate::model::{
     Cause, Declared, Facts, FileKind, Initialisation, Judgement, Mode, Module, NotRun, Outcome, Trial,
     Verdict,
@@ -27,6 +27,15 @@ pub fn module(case: &Case<'_>, module: &Module, mode: Mode) -> Judgement {
             Judgement::plain(Verdict::NotApplicable, format!("never imported: {by} is found first"))
         }
         FileKind::Unreadable(why) => Judgement::plain(Verdict::Unknown, format!("cannot be read: {why}")),
+        FileKind::OtherNames(functions) => inventory::other_names(case, module, functions, mode),
+        FileKind::Archived { has_stub: false } => {
+            not_applicable("in a zip file, from which no extension module can be imported")
+        }
+        FileKind::Archived { has_stub: true } => inventory::behind_a_stub(case, module, mode),
+        FileKind::UserSite => Judgement::plain(
+            Verdict::Unknown,
+            "in this account's own site-packages, which trials leave out: a server's account has another",
+        ),
     }
 }
 

@@ -27,6 +27,6 @@ mod sandbox;
 pub use free_threaded::run_free_threaded;
 pub use library::{Library, probes};
 pub use once_more::{Again, OnceMore};
-pub use protection::unenforced;
+pub use protection::{confined, unenforced};
 pub use schedule::{Listener, Subject, Trials, Trying, run};
 pub use worker::{Limits, Stop, Storm, sweep_orphans};

@@ -2,13 +2,15 @@
 //! modules. Reads only; nothing is ever written into it.
 
 mod ask;
+mod beyond;
 mod dist_info;
 mod locate;
 mod names;
 mod walk;
 
-pub use ask::{AskError, ask};
+pub use ask::{AskError, Hooked, ask, ask_hooks};
+pub use beyond::{archived, found_first, served, served_files};
 pub use dist_info::{Installation, Installed, installed};
 pub use locate::{Located, NotAnEnvironment, locate, meant, site_packages};
 pub use names::ModuleName;
-pub use walk::{Candidate, Walk, walk};
+pub use walk::{Candidate, Place, Walk, walk};

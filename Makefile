@@ -3,7 +3,7 @@
 # the tests run (Chromium, Apache, curl).
 
 .SUFFIXES:
-.PHONY: help fuzz demo demo-environment applications-environment switches-environment serve-environment generators-environment tools-environment modwsgi test test-declarations \
+.PHONY: help fuzz demo backends-environment demo-environment applications-environment switches-environment serve-environment generators-environment tools-environment modwsgi test test-declarations \
 	test-modwsgi bench bench-upgrades bench-serve survey wheel maturin pythons clean
 
 python = tests/support/python
@@ -67,6 +67,10 @@ generators-environment:
 tools-environment:
 	@$(environment) tools "$$($(python) 3.14)" corpus/environments/tools.txt --no-deps
 
+# Build backends, for editable installs.
+backends-environment:
+	@$(environment) backends "$$($(python) 3.14)" corpus/environments/backends.txt --no-deps
+
 # Web frameworks, for `wsgiaudit serve`.
 serve-environment:
 	@$(environment) serve-314 "$$($(python) 3.14)" corpus/environments/serve.txt --require-hashes
@@ -75,6 +79,8 @@ test:
 	@set -e; \
 	WSGIAUDIT_TEST_SERVE=$$($(MAKE) -s serve-environment); \
 	export WSGIAUDIT_TEST_SERVE; \
+	WSGIAUDIT_TEST_BACKENDS=$$($(MAKE) -s backends-environment); \
+	export WSGIAUDIT_TEST_BACKENDS; \
 	WSGIAUDIT_TEST_GENERATORS=$$($(MAKE) -s generators-environment); \
 	export WSGIAUDIT_TEST_GENERATORS; \
 	WSGIAUDIT_TEST_APPLICATIONS=$$($(MAKE) -s applications-environment); \

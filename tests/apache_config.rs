@@ -57,8 +57,7 @@ fn deployment(text: &str) -> Deployment {
         is_free_threaded: release.ends_with('t'),
         has_own_gil: !release.starts_with("3.11"),
     };
-    let judged =
-        |verdict| Judgement::found(verdict, None, "as tried");
+    let judged = |verdict| Judgement::found(verdict, None, "as tried");
     let applied = |name: &str, own, pool: Option<&str>| Applied {
         name: name.to_owned(),
         file: Path::new("/srv").join(name),

@@ -235,9 +235,8 @@ fn what_would_change_the_trial_cannot_be_given() {
 
 #[test]
 fn a_library_is_named() {
-    let shop = Shop::new()
-        .lacking_a_library("till", "needs.c", &["-DNAME=till", "-DNEEDS=NOTHING"])
-        .installed();
+    let shop =
+        Shop::new().lacking_a_library("till", "needs.c", &["-DNAME=till", "-DNEEDS=NOTHING"]).installed();
     let audit = shop.audit(&[]).ended_with(3);
     audit.is("till", "own-gil", "unknown", "missing-library", "install the library libshop-absent.so.7");
     shop.module("till").ended_with(3);
@@ -255,7 +254,13 @@ fn too_little_time_is_told() {
 fn a_crash_and_an_assertion_everywhere_are_no_yes() {
     for (need, id) in [("SANITY", "crashes-in-control"), ("TRUTH", "fails-in-control")] {
         let shop = Shop::new().needing("till", need).installed();
-        shop.audit(&[]).ended_with(3).is("till", "own-gil", "unknown", id, "fails in the main interpreter too");
+        shop.audit(&[]).ended_with(3).is(
+            "till",
+            "own-gil",
+            "unknown",
+            id,
+            "fails in the main interpreter too",
+        );
         shop.module("till").ended_with(3);
     }
 }
@@ -278,7 +283,13 @@ fn a_module_that_its_distribution_does_without_everywhere_is_no_obstacle() {
     let declared: &[&str] = &["-DNAME=_fast", "-DNEEDS=NOTHING"];
     let refused: &[&str] = &["-DNAME=\"_fast\"", "-DINIT=PyInit__fast", "-DNEED=0"];
     for (source, macros, verdict, id, words) in [
-        ("needs.c", declared, "not-applicable", "done-without", "does without it in the main interpreter too"),
+        (
+            "needs.c",
+            declared,
+            "not-applicable",
+            "done-without",
+            "does without it in the main interpreter too",
+        ),
         ("single.c", refused, "blocked", "", "refused: single-phase initialisation"),
     ] {
         let shop = Shop::new()
@@ -306,7 +317,8 @@ fn a_package_that_fails_does_not_speak_for_the_module_in_it() {
     shop.audit(&["--env", "SHOP_HOME="]).ended_with(0);
 
     let quiet = ["-DNAME=_fast", "-DNEEDS=NOTHING", "-DQUIET"];
-    let shop = Shop::new().with_file("shop/__init__.py", fails).with("shop._fast", "needs.c", &quiet).installed();
+    let shop =
+        Shop::new().with_file("shop/__init__.py", fails).with("shop._fast", "needs.c", &quiet).installed();
     shop.audit(&[]).ended_with(1).is("shop._fast", "own-gil", "blocked", "", "refused: no slot 3");
 }
 

@@ -35,6 +35,7 @@ mod hostile_files;
 mod house;
 mod index;
 mod interruption;
+mod inventory;
 mod module;
 mod module_judged;
 mod packaging;

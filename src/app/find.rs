@@ -79,7 +79,9 @@ impl Finder {
         }
         for (top, path) in &self.editable {
             if name == top && path.is_file() {
-                return Found::Source(path.clone(), false);
+                let is_extension =
+                    self.suffixes.iter().any(|suffix| path.to_string_lossy().ends_with(suffix));
+                return if is_extension { Found::Extension } else { Found::Source(path.clone(), false) };
             }
             if let Some(rest) = name.strip_prefix(top.as_str()) {
                 let found = match rest.strip_prefix('.') {

@@ -3,6 +3,7 @@
 mod application;
 mod around;
 mod deployment;
+mod disk;
 mod exercise;
 mod free_threaded;
 mod modules;

@@ -1,29 +1,33 @@
 //! From candidates to modules: what each file is, and what it declares.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::remembered::Look;
 use crate::image::{self, Kind, NotAnObject};
 use crate::model::{Facts, FileKind, Initialisation, Module, Target};
-use crate::venv::Candidate;
+use crate::venv::{self, Candidate, Place};
 
 /// What the files are held against.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct Wanted<'a> {
     /// The Python that would load them.
     pub(super) target: Option<Target>,
     /// What its own executable is.
     pub(super) kind: Option<Kind>,
+    /// The folders on its `sys.path`, in order.
+    pub(super) site: &'a [PathBuf],
+    /// Its suffixes of extension modules.
+    pub(super) suffixes: &'a [String],
 }
 
 /// Reads every candidate, in parallel. The candidates come in the order in which the import system finds
 /// them: of several with one name, the first is the module and the others are never imported.
 pub(super) fn read(
     candidates: Vec<Candidate>,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     look: &Look<'_>,
     owner: impl Fn(&Path) -> Option<usize> + Sync,
 ) -> Vec<Module> {
@@ -42,7 +46,7 @@ pub(super) fn read(
 
 fn read_one(
     candidate: Candidate,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
     look: &Look<'_>,
     owner: impl Fn(&Path) -> Option<usize>,
 ) -> Module {
@@ -58,8 +62,14 @@ fn read_one(
     }
 }
 
-fn classify(candidate: &Candidate, wanted: Wanted, look: &Look<'_>) -> (FileKind, Facts) {
+fn classify(candidate: &Candidate, wanted: Wanted<'_>, look: &Look<'_>) -> (FileKind, Facts) {
     let is_what = |kind: FileKind, why: &str| (kind, Facts::undetermined(why));
+    if let Place::Archive { has_stub } = candidate.place {
+        return match candidate.name.is_importable && candidate.name.is_for_this_python {
+            true => is_what(FileKind::Archived { has_stub }, "in a zip file"),
+            false => is_what(FileKind::Archived { has_stub: false }, "in a zip file"),
+        };
+    }
     if candidate.is_broken_link {
         return is_what(FileKind::BrokenLink, "a link to nothing");
     }
@@ -84,13 +94,25 @@ fn classify(candidate: &Candidate, wanted: Wanted, look: &Look<'_>) -> (FileKind
     }
     let stem = candidate.name.dotted.rsplit('.').next().unwrap_or_default();
     let facts = look.facts(&candidate.path, stem, wanted.target);
-    let kind = match facts.initialisation {
-        _ if !candidate.name.is_importable => FileKind::UnimportableName,
-        Initialisation::None => FileKind::PlainLibrary,
+    let others = match facts.initialisation {
+        Initialisation::None => image::init_functions(&candidate.path),
         Initialisation::SinglePhase
         | Initialisation::MultiPhase
         | Initialisation::ModExport
-        | Initialisation::Undetermined => FileKind::ExtensionModule,
+        | Initialisation::Undetermined => Vec::new(),
+    };
+    let kind = match facts.initialisation {
+        _ if !others.is_empty() => FileKind::OtherNames(others),
+        _ if !candidate.name.is_importable => FileKind::UnimportableName,
+        Initialisation::None => FileKind::PlainLibrary,
+        _ if candidate.place == Place::UserSite => FileKind::UserSite,
+        Initialisation::SinglePhase
+        | Initialisation::MultiPhase
+        | Initialisation::ModExport
+        | Initialisation::Undetermined => match venv::found_first(candidate, wanted.site, wanted.suffixes) {
+            Some(by) => FileKind::Shadowed(by),
+            None => FileKind::ExtensionModule,
+        },
     };
     (kind, facts)
 }

@@ -120,7 +120,10 @@ impl Only {
                 FileKind::ExtensionModule
                 | FileKind::Corrupt(_)
                 | FileKind::Shadowed(_)
-                | FileKind::Unreadable(_) => true,
+                | FileKind::Unreadable(_)
+                | FileKind::OtherNames(_)
+                | FileKind::Archived { .. }
+                | FileKind::UserSite => true,
                 FileKind::PlainLibrary
                 | FileKind::OtherAbi
                 | FileKind::OtherArchitecture(_)

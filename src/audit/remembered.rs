@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::run::{Running, roots};
+use super::disk::roots;
+use super::run::Running;
 use crate::cache::{Cache, Memory, Opening, of_system};
 use crate::digest;
 use crate::image;
@@ -26,7 +27,7 @@ pub(super) fn open(
     installed: &Installed,
 ) -> Option<Cache> {
     let interpreter = environment.interpreter.as_ref()?;
-    let folders = roots(interpreter.site.clone(), &interpreter.editable);
+    let folders = roots(interpreter);
     Cache::open(Opening {
         memory,
         python: &interpreter.executable,

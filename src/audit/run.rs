@@ -1,27 +1,24 @@
 //! A run, from the environment's folder to the report: the table of contents.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use super::application;
 use super::deployment::Configured;
+use super::disk;
 use super::exercise;
 use super::free_threaded;
-use super::modules::{self, Wanted};
 use super::named::{self, Only};
-use super::remembered::{self, Look};
+use super::remembered;
 use super::requests;
 use super::scratch::Scratch;
 use super::suites;
 use super::ways_out;
-use crate::cache::{Cache, Memory};
-use crate::image;
-use crate::model::{
-    Cause, Environment, Facts, FileKind, Interpreter, Judgement, Mode, ReasonId, Verdict,
-};
+use crate::cache::Cache;
+use crate::model::{Cause, Environment, Facts, FileKind, Interpreter, Judgement, Mode, ReasonId, Verdict};
 use crate::plan::Plan;
 use crate::report::v1::{self, Header};
 use crate::report::{DecidedBy, Document, Evidence, Places, Report, assemble, join};
@@ -152,7 +149,11 @@ impl Audited {
     }
 
     /// What a judgement of these trials in this environment may look at.
-    pub(super) fn case<'c>(&'c self, trials: &'c Trials, facts: &'c BTreeMap<&'c str, &'c Facts>) -> Case<'c> {
+    pub(super) fn case<'c>(
+        &'c self,
+        trials: &'c Trials,
+        facts: &'c BTreeMap<&'c str, &'c Facts>,
+    ) -> Case<'c> {
         let is_free_threaded =
             self.environment.interpreter.as_ref().is_some_and(|python| python.free_threaded);
         Case { trials, facts, no_trials: &self.no_trials, is_free_threaded, beside: None }
@@ -178,9 +179,9 @@ impl Running<'_> {
     /// Reads an environment and tries what is in it.
     pub(super) fn audit(&self, located: &Located, only: Option<&Only>, question: Question) -> Audited {
         let mut trouble = Vec::new();
-        let interpreter = interpreter(located, self.scratch, &mut trouble);
+        let interpreter = self.interpreter(located, &mut trouble);
         let memory = if only.is_none() { remembered::memory(self, interpreter.as_ref()) } else { None };
-        let (environment, installed) = read(located, interpreter, only, memory.as_ref());
+        let (environment, installed) = disk::read(located, interpreter, only, memory.as_ref());
         trouble.extend(environment.trouble.iter().cloned());
         let modes = match (question, environment.interpreter.as_ref()) {
             (Question::FreeThreading, _) => &Mode::WITHOUT_GIL,
@@ -218,6 +219,40 @@ impl Running<'_> {
             trouble,
             cache,
         }
+    }
+
+    /// Asks the environment's python, and the import hooks that it starts with. Without an answer the static part is all
+    /// that there is.
+    fn interpreter(&self, located: &Located, trouble: &mut Vec<String>) -> Option<Interpreter> {
+        let scratch = self.scratch.path();
+        let asked = match &located.python {
+            Ok(python) => venv::ask(python, scratch).map_err(|error| error.to_string()),
+            Err(missing) => Err(missing.clone()),
+        };
+        let interpreter =
+            asked.map_err(|why| trouble.push(format!("nothing was tried, only read: {why}"))).ok()?;
+        Some(if interpreter.has_hooks { self.with_hooks(interpreter, trouble) } else { interpreter })
+    }
+
+    /// The same, with what import hooks serve.
+    fn with_hooks(&self, interpreter: Interpreter, trouble: &mut Vec<String>) -> Interpreter {
+        let scratch = self.scratch.path();
+        let ask = || venv::ask_hooks(&interpreter.executable, scratch);
+        let hooked = match self.plan.limits.sandbox {
+            true => trial::confined(scratch, ask),
+            false => Some(ask()),
+        };
+        let mut hooked = match hooked {
+            Some(Ok(hooked)) => hooked,
+            answer @ (Some(Err(_)) | None) => {
+                let why = answer.and_then(Result::err).map_or_else(String::new, |why| format!(": {why}"));
+                trouble.push(format!("what import hooks serve is not known{why}"));
+                return interpreter;
+            }
+        };
+        trouble.extend(hooked.trouble.into_iter().map(|what| format!("{what}; {HOOKS}")));
+        hooked.files.extend(interpreter.files);
+        Interpreter { editable: hooked.packages, files: hooked.files, ..interpreter }
     }
 
     fn trying<'b>(&'b self, python: &'b Path) -> Trying<'b> {
@@ -268,6 +303,10 @@ impl Running<'_> {
     }
 }
 
+/// What a hook that fails, or keeps its names to itself, leaves open, and the way out.
+const HOOKS: &str = "what only it finds was not tried (it may write nowhere here: a package that is rebuilt at import \
+                     has to be built before)";
+
 /// Mount namespaces are what it takes: containers and some distributions forbid them.
 const NO_SHARED_MEMORY: &str = "this system lets no process have a /dev/shm of its own, so trials had no shared \
      memory and no semaphores: a package may do without them here, and differently elsewhere";
@@ -282,59 +321,6 @@ fn unprotected(sandbox: bool, folder: &Path) -> Option<String> {
     Some(format!("this system's kernel cannot enforce the whole sandbox: trials may {may}"))
 }
 
-/// Asks the environment's python. Without an answer the static part is all that there is.
-fn interpreter(located: &Located, scratch: &Scratch, trouble: &mut Vec<String>) -> Option<Interpreter> {
-    let asked = match &located.python {
-        Ok(python) => venv::ask(python, scratch.path()).map_err(|error| error.to_string()),
-        Err(missing) => Err(missing.clone()),
-    };
-    asked.map_err(|why| trouble.push(format!("nothing was tried, only read: {why}"))).ok()
-}
-
-/// Everything on disk, and which files are whose.
-fn read(
-    located: &Located,
-    interpreter: Option<Interpreter>,
-    only: Option<&Only>,
-    memory: Option<&Memory>,
-) -> (Environment, Installed) {
-    let (site, editable, suffixes) = match (only, &interpreter) {
-        (Some(only), python) => {
-            let suffixes = python.as_ref().map(|python| python.suffixes.clone()).unwrap_or_default();
-            (only.roots.clone(), Vec::new(), suffixes)
-        }
-        (None, Some(python)) => (python.site.clone(), python.editable.clone(), python.suffixes.clone()),
-        (None, None) => (venv::site_packages(&located.root), Vec::new(), Vec::new()),
-    };
-    let installed = || match only {
-        Some(only) => venv::installed(&only.distributions(), &[]),
-        None => venv::installed(&site, &editable),
-    };
-    let roots = roots(site.clone(), &editable);
-    let (installed, mut walk) = rayon::join(installed, || venv::walk(&roots, &suffixes));
-    walk.candidates.retain(|candidate| only.is_none_or(|only| only.holds(&candidate.path)));
-    let wanted = interpreter.as_ref().map_or_else(Wanted::default, |python| Wanted {
-        target: Some(python.target()),
-        kind: image::kind_of_file(&python.executable).ok(),
-    });
-    let look = Look::new(memory);
-    let modules = modules::read(walk.candidates, wanted, &look, |path| installed.owner(path));
-    let trouble = installed.trouble.iter().chain(&walk.trouble).cloned().collect();
-    let distributions = installed.all.iter().map(|each| each.distribution.clone()).collect();
-    (Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }, installed)
-}
-
-/// Folders to walk: those on `sys.path`, and those that hold what an editable install's finder serves.
-pub(super) fn roots(site: Vec<PathBuf>, editable: &[(String, PathBuf)]) -> Vec<PathBuf> {
-    let mut roots = site;
-    for folder in editable.iter().filter_map(|(_, path)| path.parent()) {
-        if !roots.iter().any(|root| root == folder) {
-            roots.push(folder.to_owned());
-        }
-    }
-    roots
-}
-
 /// Every extension module and every distribution's top-level names, each name once.
 fn subjects(environment: &Environment) -> Vec<Subject> {
     let modules = environment.modules.iter().filter(|module| module.is_tried());
@@ -342,7 +328,7 @@ fn subjects(environment: &Environment) -> Vec<Subject> {
         .map(|module| {
             let subject = Subject {
                 name: module.name.clone(),
-                file: Some(module.path.clone()),
+                file: (!matches!(module.kind, FileKind::Archived { .. })).then(|| module.path.clone()),
                 could_declare: module.facts.could_declare(),
                 is_refused: refused_by_declaration(&module.facts),
                 is_exercise: false,
@@ -379,10 +365,11 @@ fn limits_of(interpreter: Option<&Interpreter>) -> (BTreeMap<Mode, Judgement>, V
     let what = format!("own GIL needs Python {major}.{minor}, and this is {release}");
     let note = format!("{what}: what modules declare was read, and the control was run");
     let module = "python".to_owned();
-    let cause =
-        Cause { rule: "python-too-old", chain: vec![module.clone()], module, what: what.clone() };
+    let cause = Cause { rule: "python-too-old", chain: vec![module.clone()], module, what: what.clone() };
     let too_old = Judgement::found(Verdict::Blocked, Some(cause), what);
-    let why = format!("was not tried: wsgiaudit tries sub-interpreters from Python {major}.{minor} on, and this is {release}");
+    let why = format!(
+        "was not tried: wsgiaudit tries sub-interpreters from Python {major}.{minor} on, and this is {release}"
+    );
     let not_tried = Judgement::open(ReasonId::NoTrials, why);
     (BTreeMap::from([(Mode::SharedGil, not_tried), (Mode::OwnGil, too_old)]), vec![note])
 }
@@ -404,6 +391,10 @@ mod tests {
             base_prefix: None,
             site: Vec::new(),
             editable: Vec::new(),
+            files: Vec::new(),
+            archives: Vec::new(),
+            user_site: None,
+            has_hooks: false,
             no_trials: no_trials.map(str::to_owned),
         }
     }

@@ -38,5 +38,5 @@ pub use naming::stem;
 pub use siblings::{inspect_file, inspect_with_beside, kind_of_file};
 pub use source::{Opened, Source};
 pub use survey::survey;
-pub use symbols::{symbol_at, symbol_at_address};
+pub use symbols::{init_functions, symbol_at, symbol_at_address};
 pub use wheel::inspect_wheel;

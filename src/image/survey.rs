@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::naming::{file_stem, stem};
+use super::naming::{file_stem, other_names, stem};
 use super::siblings::inspect_file;
+use super::symbols::init_functions;
 use super::wheel::inspect_wheel;
 use crate::model::{Facts, Target};
 
@@ -19,7 +20,18 @@ pub fn survey(path: &Path, target: Option<Target>) -> Vec<(String, Facts)> {
     }
     // A file that is named on the command line is meant, whatever it is called.
     let stem = stem(path).or_else(|| path.file_name()?.to_str()?.split('.').next()).unwrap_or_default();
-    vec![(display, inspect_file(path, stem, target))]
+    with_others(display, path, stem, target)
+}
+
+/// What a file declares by its own name, and by each other init function that it exports: `x.so [PyInit_y]`.
+fn with_others(display: String, path: &Path, stem: &str, target: Option<Target>) -> Vec<(String, Facts)> {
+    let own = inspect_file(path, stem, target);
+    let others = other_names(&init_functions(path), stem);
+    let others = others
+        .into_iter()
+        .map(|(function, name)| (format!("{display} [{function}]"), inspect_file(path, &name, target)));
+    let others: Vec<_> = others.collect();
+    std::iter::once((display, own)).chain(others).collect()
 }
 
 /// Links to folders are not followed, so a circle of them ends. What Python keeps compiled sources in is
@@ -30,8 +42,8 @@ fn folder(path: &Path, target: Option<Target>) -> Vec<(String, Facts)> {
     let mut waiting = vec![(path.to_owned(), true)];
     while let Some((path, is_folder)) = waiting.pop() {
         if !is_folder {
-            let facts = stem(&path).map(|stem| inspect_file(&path, stem, target));
-            found.extend(facts.map(|facts| (path.display().to_string(), facts)));
+            let all = stem(&path).map(|stem| with_others(path.display().to_string(), &path, stem, target));
+            found.extend(all.unwrap_or_default());
             continue;
         }
         match entries(&path) {

@@ -10,8 +10,9 @@ use zip::ZipArchive;
 
 use super::inspect::inspect;
 use super::library::Library;
-use super::naming::{file_stem, stem};
+use super::naming::{file_stem, other_names, stem};
 use super::source::Source;
+use super::symbols::init_functions_in;
 use crate::model::{Facts, Target};
 
 /// What is unpacked of one entry, whatever its header claims. Larger extension modules exist in a handful of
@@ -40,9 +41,7 @@ pub fn inspect_wheel(path: &Path, target: Option<Target>) -> Vec<(String, Facts)
     names.sort();
     names.dedup();
     let modules = names.iter().filter_map(|name| Some((name, stem(Path::new(name))?)));
-    modules
-        .map(|(name, stem)| (name.clone(), module(path, &mut archive, &names, name, stem, target)))
-        .collect()
+    modules.flat_map(|(name, stem)| module(path, &mut archive, &names, name, stem, target)).collect()
 }
 
 fn module(
@@ -52,17 +51,23 @@ fn module(
     name: &str,
     stem: &str,
     target: Option<Target>,
-) -> Facts {
+) -> Vec<(String, Facts)> {
     if !inside(Path::new(name)) {
-        return Facts::undetermined("its path leaves the wheel");
+        return vec![(name.to_owned(), Facts::undetermined("its path leaves the wheel"))];
     }
-    match unpack(archive, name, LARGEST) {
-        Ok(bytes) => {
-            let left = Cell::new(MOST - bytes.len() as u64);
-            inspect(Rc::new(bytes), stem, target, &InWheel { path, names, name, left })
-        }
-        Err(reason) => Facts::undetermined(reason),
-    }
+    let bytes = match unpack(archive, name, LARGEST) {
+        Ok(bytes) => bytes,
+        Err(reason) => return vec![(name.to_owned(), Facts::undetermined(reason))],
+    };
+    let others = other_names(&init_functions_in(&bytes), stem);
+    let bytes = Rc::new(bytes);
+    let facts = |stem: &str| {
+        let left = Cell::new(MOST - bytes.len() as u64);
+        inspect(bytes.clone(), stem, target, &InWheel { path, names, name, left })
+    };
+    let own = (name.to_owned(), facts(stem));
+    let others = others.iter().map(|(function, stem)| (format!("{name} [{function}]"), facts(stem)));
+    std::iter::once(own).chain(others).collect()
 }
 
 /// Only plain names: no root, no drive, no `..`.

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use super::{Mode, Module, Target};
 
+/// Environment variables for the import hooks of editable installs. meson-python's rebuilds at import: so told, it asks
+/// first whether there is anything to build, and writes nothing where there is not.
+pub const EDITABLE_VARIABLES: [(&str, &str); 1] = [("MESONPY_EDITABLE_VERBOSE", "1")];
+
 /// What an interpreter says of itself.
 #[derive(Clone, Debug)]
 pub struct Interpreter {
@@ -27,8 +31,18 @@ pub struct Interpreter {
     pub base_prefix: Option<PathBuf>,
     /// Folders on `sys.path` that hold what is installed (not the standard library), in order.
     pub site: Vec<PathBuf>,
-    /// Sources of editable installs that a finder, not `sys.path`, makes importable: name, folder or file.
+    /// Packages and modules that a finder, not `sys.path`, makes importable, as editable installs do: dotted name,
+    /// folder or source file.
     pub editable: Vec<(String, PathBuf)>,
+    /// Extension modules outside of these folders: dotted name, file. A finder serves them, or they lie in the
+    /// standard library and are not CPython's.
+    pub files: Vec<(String, PathBuf)>,
+    /// Zip files on `sys.path`, eggs among them.
+    pub archives: Vec<PathBuf>,
+    /// The `site-packages` of the user's own account, where a plain start of this Python adds it.
+    pub user_site: Option<PathBuf>,
+    /// Whether import hooks that are not CPython's are installed at start.
+    pub has_hooks: bool,
     /// Why it cannot run trials, if so, e.g. `_ctypes` is missing.
     pub no_trials: Option<String>,
 }

@@ -15,7 +15,7 @@ mod verdict;
 
 pub use application::{Reached, SourceHazard, Sources, Spot, Way};
 pub use deployment::{ConfigPlace, Deployment, DeploymentFinding, Landing};
-pub use environment::{Distribution, Environment, Interpreter};
+pub use environment::{Distribution, EDITABLE_VARIABLES, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
 pub use finding::Finding;
 pub use mode::Mode;

@@ -33,7 +33,10 @@ impl Module {
     /// Whether importing its name is worth a trial. A damaged file is: the control shows what Python makes
     /// of it.
     pub fn is_tried(&self) -> bool {
-        matches!(self.kind, FileKind::ExtensionModule | FileKind::Corrupt(_))
+        matches!(
+            self.kind,
+            FileKind::ExtensionModule | FileKind::Corrupt(_) | FileKind::Archived { has_stub: true }
+        )
     }
 }
 
@@ -58,6 +61,15 @@ pub enum FileKind {
     Corrupt(String),
     /// It could not be read; says why.
     Unreadable(String),
+    /// It has init functions, and none for its own name; names them. Code that knows it may load it.
+    OtherNames(Vec<String>),
+    /// Inside a zip file on `sys.path`, from which the import system loads no extension modules.
+    Archived {
+        /// Whether a Python module of the same name lies beside it: an egg's stub, which unpacks and loads it.
+        has_stub: bool,
+    },
+    /// In the `site-packages` of the user's own account, which trials leave out.
+    UserSite,
 }
 
 impl FileKind {
@@ -73,6 +85,9 @@ impl FileKind {
             Self::Shadowed(_) => "shadowed",
             Self::Corrupt(_) => "corrupt",
             Self::Unreadable(_) => "unreadable",
+            Self::OtherNames(_) => "other-names",
+            Self::Archived { .. } => "archived",
+            Self::UserSite => "user-site",
         }
     }
 }

@@ -63,8 +63,14 @@ pub enum ReasonId {
     SourceNotRead,
     /// An application imports it on a condition.
     ImportedOnCondition,
+    /// The file has init functions for other names alone.
+    OtherNames,
+    /// It lies in the account's own site-packages, which trials leave out.
+    UserSite,
     /// The file has no init function.
     PlainLibrary,
+    /// It lies in a zip file, from which nothing of its kind can be imported.
+    InZipFile,
     /// The file is for another Python.
     OtherAbi,
     /// The file is for another machine or system.
@@ -83,7 +89,7 @@ pub enum ReasonId {
 
 impl ReasonId {
     /// All of them: those of `unknown` first.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::MissingLibrary,
         Self::MissingModule,
         Self::MissingVariable,
@@ -113,7 +119,10 @@ impl ReasonId {
         Self::IndexNotAsked,
         Self::SourceNotRead,
         Self::ImportedOnCondition,
+        Self::OtherNames,
+        Self::UserSite,
         Self::PlainLibrary,
+        Self::InZipFile,
         Self::OtherAbi,
         Self::OtherPlatform,
         Self::Shadowed,
@@ -155,7 +164,10 @@ impl ReasonId {
             Self::IndexNotAsked => "index-not-asked",
             Self::SourceNotRead => "source-not-read",
             Self::ImportedOnCondition => "imported-on-condition",
+            Self::OtherNames => "other-names",
+            Self::UserSite => "user-site",
             Self::PlainLibrary => "plain-library",
+            Self::InZipFile => "in-zip-file",
             Self::OtherAbi => "other-abi",
             Self::OtherPlatform => "other-platform",
             Self::Shadowed => "shadowed",
@@ -197,8 +209,11 @@ impl ReasonId {
             | Self::NotInFreeThreadedEnvironment
             | Self::IndexNotAsked
             | Self::SourceNotRead
-            | Self::ImportedOnCondition => Verdict::Unknown,
+            | Self::ImportedOnCondition
+            | Self::OtherNames
+            | Self::UserSite => Verdict::Unknown,
             Self::PlainLibrary
+            | Self::InZipFile
             | Self::OtherAbi
             | Self::OtherPlatform
             | Self::Shadowed

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::answer;
 use super::escape::escape;
+use super::{answer, inventory};
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Declaration, Document, Module, Outcome, SlotValue, Tried};
 use crate::rules::Rule;
@@ -17,6 +17,9 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
     }
     for module in &document.modules {
         text.push_str(&of(module));
+    }
+    if let Some(line) = inventory::not_tried(document) {
+        let _ = writeln!(text, "\n{line}");
     }
     for note in &document.notes {
         let _ = writeln!(text, "\nnote: {}", escape(note));

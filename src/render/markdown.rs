@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use super::answer;
 use super::escape::escape_within;
+use super::{answer, inventory};
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Blocker, Document, Judged};
 
@@ -24,6 +24,9 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
     }
     text.push_str(&users(document));
     text.push_str(&distributions(document));
+    if let Some(line) = inventory::not_tried(document) {
+        let _ = writeln!(text, "\n{line}");
+    }
     for note in &document.notes {
         let _ = writeln!(text, "\nNote: {}", code(note, 500));
     }

@@ -9,6 +9,7 @@ pub mod directive;
 pub mod escape;
 pub mod github;
 pub mod html;
+mod inventory;
 pub mod json;
 pub mod junit;
 pub mod markdown;

@@ -7,7 +7,7 @@ use comfy_table::{
 };
 
 use super::escape::{escape, escape_within};
-use super::{answer, apache, application};
+use super::{answer, apache, application, inventory};
 use crate::model::{Declared, Facts, Mode, Verdict};
 use crate::report::v1::{Blocked, Blocker, Distribution, Document, Judged, Module};
 use crate::rules::{RULES, Rule};
@@ -52,6 +52,9 @@ pub fn render(report: &Document, required: &[Mode], style: Style) -> String {
     let _ = writeln!(text, "\n{LEGEND}");
     if report.modes.contains(&Mode::FreeThreaded) {
         let _ = writeln!(text, "\n{LEGEND_OF_SLOT_4}");
+    }
+    if let Some(line) = inventory::not_tried(report) {
+        let _ = writeln!(text, "\n{line}");
     }
     for note in &report.notes {
         let _ = writeln!(text, "\nnote: {}", escape(note));

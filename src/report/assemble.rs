@@ -167,9 +167,9 @@ fn distribution_rows(
         let judged = Judged { modes, own, done_without };
         judged.row(Some(distribution.name.clone()), distribution.version.clone(), names.collect())
     });
-    let unclaimed = own.get(&None).map(|own| {
-        Judged { modes, own, done_without: BTreeSet::new() }.row(None, String::new(), Vec::new())
-    });
+    let unclaimed = own
+        .get(&None)
+        .map(|own| Judged { modes, own, done_without: BTreeSet::new() }.row(None, String::new(), Vec::new()));
     claimed.chain(unclaimed).collect()
 }
 

@@ -108,10 +108,9 @@ fn absent_distribution(row: &mut DistributionRow, absent: &BTreeMap<String, Judg
     let known = row.name.as_deref().and_then(|name| absent.get(&normalised(name)));
     let judgement = match known {
         Some(judgement) => judgement.clone(),
-        None => Judgement::open(
-            ReasonId::NotInFreeThreadedEnvironment,
-            "is not in the free-threaded environment",
-        ),
+        None => {
+            Judgement::open(ReasonId::NotInFreeThreadedEnvironment, "is not in the free-threaded environment")
+        }
     };
     for mode in MODES {
         row.judgements.insert(mode, judgement.clone());

@@ -55,9 +55,8 @@ impl Case<'_> {
             ) => true,
             Some(_) | None => false,
         };
-        let fails_at_it = || {
-            self.trials.get(name, Mode::Main).is_some_and(|control| fails_at_its_file(control, name))
-        };
+        let fails_at_it =
+            || self.trials.get(name, Mode::Main).is_some_and(|control| fails_at_its_file(control, name));
         match file.filter(is_of_the_file) {
             Some(file) if judgement.verdict == Verdict::Unknown && fails_at_it() => file.clone(),
             Some(_) | None => judgement,

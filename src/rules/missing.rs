@@ -110,7 +110,8 @@ fn in_home(path: &str) -> Option<&str> {
 }
 
 fn is_service(error: &PythonError) -> bool {
-    let kinds = ["ConnectionRefusedError", "ConnectionError", "ConnectionResetError", "TimeoutError", "gaierror"];
+    let kinds =
+        ["ConnectionRefusedError", "ConnectionError", "ConnectionResetError", "TimeoutError", "gaierror"];
     let phrases = [
         "connection refused",
         "could not connect",
@@ -181,7 +182,8 @@ mod tests {
         let library = |name: &str| Some(Missing::Library(name.to_owned()));
         assert_eq!(missing("ImportError", of_linker), library("libodbc.so.2"));
         assert_eq!(missing("OSError", of_linker), library("libodbc.so.2"));
-        let of_musl = "Error loading shared library libpq.so.5: No such file or directory (needed by /x/_p.so)";
+        let of_musl =
+            "Error loading shared library libpq.so.5: No such file or directory (needed by /x/_p.so)";
         assert_eq!(missing("ImportError", of_musl), library("libpq.so.5"));
         let of_a_package = "failed to find libmagic.  Check your installation";
         assert_eq!(missing("ImportError", of_a_package), library("libmagic"));

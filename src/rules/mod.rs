@@ -11,6 +11,7 @@ mod declared;
 mod distribution;
 mod done_without;
 mod free_threading;
+mod inventory;
 mod left_in_main;
 mod left_in_statics;
 mod misread_declaration;

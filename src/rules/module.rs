@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::cause::root;
 use super::free_threading::switches_gil_on;
 use super::misread_declaration::running;
-use super::{Case, control, declared, free_threading, words};
+use super::{Case, control, declared, free_threading, inventory, words};
 use crate::model::{
     Cause, Declared, Facts, FileKind, Initialisation, Judgement, Mode, Module, NotRun, Outcome, ReasonId,
     Trial, Verdict,
@@ -20,7 +20,8 @@ pub fn module(
     mode: Mode,
 ) -> Judgement {
     use ReasonId::{
-        BrokenLink, OtherAbi, OtherPlatform, PlainLibrary, Shadowed, UnimportableName, Unreadable,
+        BrokenLink, InZipFile, OtherAbi, OtherPlatform, PlainLibrary, Shadowed, UnimportableName, Unreadable,
+        UserSite,
     };
     match &module.kind {
         FileKind::ExtensionModule => {
@@ -34,7 +35,9 @@ pub fn module(
         FileKind::PlainLibrary => {
             Judgement::open(PlainLibrary, "a library without an init function, no extension module")
         }
-        FileKind::OtherAbi => Judgement::open(OtherAbi, "its suffix is another Python's: never imported here"),
+        FileKind::OtherAbi => {
+            Judgement::open(OtherAbi, "its suffix is another Python's: never imported here")
+        }
         FileKind::OtherArchitecture(which) => {
             Judgement::open(OtherPlatform, format!("built for {which}: cannot be loaded here"))
         }
@@ -44,10 +47,17 @@ pub fn module(
         FileKind::UnimportableName => {
             Judgement::open(UnimportableName, "its name is no identifier: it cannot be imported")
         }
-        FileKind::Shadowed(by) => {
-            Judgement::open(Shadowed, format!("never imported: {by} is found first"))
-        }
+        FileKind::Shadowed(by) => Judgement::open(Shadowed, format!("never imported: {by} is found first")),
         FileKind::Unreadable(why) => Judgement::open(Unreadable, format!("cannot be read: {why}")),
+        FileKind::OtherNames(functions) => inventory::other_names(case, module, functions, mode),
+        FileKind::Archived { has_stub: false } => {
+            Judgement::open(InZipFile, "in a zip file, from which no extension module can be imported")
+        }
+        FileKind::Archived { has_stub: true } => inventory::behind_a_stub(case, module, mode),
+        FileKind::UserSite => Judgement::open(
+            UserSite,
+            "in this account's own site-packages, which trials leave out: a server's account has another",
+        ),
     }
 }
 

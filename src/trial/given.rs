@@ -120,7 +120,11 @@ impl Given {
 fn variable(typed: &str, own: impl Fn(&str) -> Option<String>) -> Result<(String, String), String> {
     let (name, value) = match typed.split_once('=') {
         Some((name, value)) => (name, value.to_owned()),
-        None => (typed, own(typed).ok_or_else(|| format!("--env {typed}: it is not set here\nhint: --env {typed}=VALUE"))?),
+        None => (
+            typed,
+            own(typed)
+                .ok_or_else(|| format!("--env {typed}: it is not set here\nhint: --env {typed}=VALUE"))?,
+        ),
     };
     if name.is_empty() || name.contains('\0') || value.contains('\0') {
         return Err(format!("--env {typed}: that is no variable\nhint: --env NAME=VALUE"));
@@ -134,9 +138,12 @@ fn variable(typed: &str, own: impl Fn(&str) -> Option<String>) -> Result<(String
 /// Why a trial cannot be given this variable.
 fn reserved(name: &str) -> Option<&'static str> {
     let is_pythons = name.strip_prefix("PYTHON").is_some_and(|rest| !rest.starts_with('_'));
-    let is_loaders = (name.starts_with("LD_") || name.starts_with("DYLD_")) && !name.ends_with("_LIBRARY_PATH");
+    let is_loaders =
+        (name.starts_with("LD_") || name.starts_with("DYLD_")) && !name.ends_with("_LIBRARY_PATH");
     if is_pythons || PYTHONS.contains(&name) {
-        return Some("it would have no effect: trials run Python isolated from its own variables (python -I)");
+        return Some(
+            "it would have no effect: trials run Python isolated from its own variables (python -I)",
+        );
     }
     if is_loaders {
         return Some("it would change what tries, and not only what is tried");
@@ -154,7 +161,8 @@ fn file(typed: &str) -> Result<GivenFile, String> {
         Some((path, name)) if !whole.exists() => (Path::new(path), Some(PathBuf::from(name))),
         Some(_) | None => (whole, None),
     };
-    let path = path.canonicalize().map_err(|error| format!("cannot read {} (--file): {error}", path.display()))?;
+    let path =
+        path.canonicalize().map_err(|error| format!("cannot read {} (--file): {error}", path.display()))?;
     let own = || whole.file_name().or(path.file_name()).map(PathBuf::from);
     let name = name.or_else(own).unwrap_or_default();
     let is_inside = name.components().all(|part| matches!(part, Component::Normal(_)));
@@ -171,7 +179,8 @@ fn check_size(files: &[GivenFile]) -> Result<(), String> {
     let (mut size, mut count) = (0_u64, 0_usize);
     for each in files {
         for entry in WalkDir::new(&each.path).follow_links(true) {
-            let entry = entry.map_err(|error| format!("cannot read {} (--file): {error}", each.path.display()))?;
+            let entry =
+                entry.map_err(|error| format!("cannot read {} (--file): {error}", each.path.display()))?;
             let metadata = entry
                 .metadata()
                 .map_err(|error| format!("cannot read {} (--file): {error}", entry.path().display()))?;
@@ -243,7 +252,10 @@ mod tests {
         let spec = |name: &str| format!("{}{name}", path("shop").display());
         let kept = |number: usize| {
             fs::create_dir(path(&format!("scratch-{number}"))).unwrap();
-            given(&[], &[spec("=.config/shop")]).unwrap().kept_in(&path(&format!("scratch-{number}"))).unwrap()
+            given(&[], &[spec("=.config/shop")])
+                .unwrap()
+                .kept_in(&path(&format!("scratch-{number}")))
+                .unwrap()
         };
         let first = kept(1);
         first.put_into(&path("home")).unwrap();

@@ -29,6 +29,6 @@ pub use free_threaded::run_free_threaded;
 pub use given::Given;
 pub use library::{Library, probes};
 pub use once_more::{Again, OnceMore};
-pub use protection::unenforced;
+pub use protection::{confined, unenforced};
 pub use schedule::{Listener, Subject, Trials, Trying, run};
 pub use worker::{Limits, Stop, Storm, sweep_orphans};

@@ -141,9 +141,7 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
                 None => failed,
             }
         }
-        (None, Some(End::Exit(70)) | None) => {
-            probe_failed("the probe could not begin")
-        }
+        (None, Some(End::Exit(70)) | None) => probe_failed("the probe could not begin"),
         (_, Some(end)) => died(end),
         (Some(_), None) => probe_failed("its record breaks off"),
     }

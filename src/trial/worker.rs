@@ -23,7 +23,7 @@ use super::protocol::{Command, End, Event, Interpreters, Order, Reply, Watched};
 use super::read::Evidence;
 use super::record;
 use crate::cache::Cache;
-use crate::model::Crash;
+use crate::model::{Crash, EDITABLE_VARIABLES};
 
 /// How long a zygote may take to come up, and to notice a deadline before it is itself given up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -369,6 +369,7 @@ fn environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
     // As powers of two of a processor's cycles: how long OpenBLAS's threads spin before they sleep, 26 if nothing is said.
     // They are as many as ever; waiting for work they keep other trials from the processors.
     environment.push(("OPENBLAS_THREAD_TIMEOUT", "4".into()));
+    environment.extend(EDITABLE_VARIABLES.map(|(name, value)| (name, value.into())));
     environment
 }
 

@@ -1,28 +1,11 @@
 # Asked of the environment's python, isolated (-I -B). The answer goes to a file: anything may print.
-# Runs on every Python 3.
+# Runs on every Python 3. Arguments: the file, the user's home.
 import importlib.machinery
 import json
 import os
 import sys
 import sysconfig
-
-
-def editable(site):
-    """Names that setuptools' editable finders map to folders: their MAPPING, read and not run."""
-    import ast
-
-    found = []
-    for folder in site:
-        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-            if not (name.startswith("__editable__") and name.endswith("_finder.py")):
-                continue
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
-                tree = ast.parse(file.read())
-            for node in tree.body:
-                target = getattr(node, "target", None) or (getattr(node, "targets", None) or [None])[0]
-                if getattr(target, "id", None) == "MAPPING" and node.value is not None:
-                    found += sorted(ast.literal_eval(node.value).items())
-    return found
+import zipfile
 
 
 def trials_impossible():
@@ -33,12 +16,76 @@ def trials_impossible():
     return None
 
 
+def has_hooks():
+    """Whether the import system has finders or path hooks that are not CPython's."""
+    machinery = importlib.machinery
+    own = (machinery.BuiltinImporter, machinery.FrozenImporter, machinery.PathFinder)
+    is_own = lambda hook: getattr(hook, "__module__", "").startswith(("zipimport", "_frozen_importlib", "importlib."))
+    return not all(finder in own for finder in sys.meta_path) or not all(map(is_own, sys.path_hooks))
+
+
+def module_in(file):
+    """The name of the extension module that a file of this name is, without its packages."""
+    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+        if file.endswith(suffix) and file[: -len(suffix)].isidentifier():
+            return file[: -len(suffix)]
+    return None
+
+
+def is_cpythons(name):
+    built = (sysconfig.get_config_var("MODSHARED_NAMES") or "").split()
+    # What `stdlib_module_names` leaves out.
+    tests = "_ctypes_test _testbuffer _testcapi _testclinic _testclinic_limited _testexternalinspection"
+    tests += " _testimportmultiple _testinternalcapi _testlimitedcapi _testmultiphase _testsinglephase"
+    tests += " _xxinterpchannels _xxinterpqueues _xxsubinterpreters _xxtestfuzz xx xxlimited xxlimited_35 xxsubtype"
+    return name in getattr(sys, "stdlib_module_names", [name]) or name in built or name in tests.split()
+
+
+def foreign(library, site):
+    """Extension modules in the standard library's folders that are not CPython's, by name."""
+    found = []
+    left_out = {"site-packages", "dist-packages", "__pycache__", "test"}
+    for root in sorted(library):
+        for folder, below, files in os.walk(root):
+            below[:] = [
+                name
+                for name in below
+                if name not in left_out and not {os.path.join(folder, name)} & (library | site)
+            ]
+            parts = os.path.relpath(folder, root).split(os.sep) if folder != root else []
+            for file in sorted(files):
+                name = module_in(file)
+                is_top = not parts and os.path.basename(root) == "lib-dynload"
+                if name is not None and not (is_top and is_cpythons(name)):
+                    parts_of_it = parts + [name] if name != "__init__" else parts
+                    found.append((".".join(parts_of_it), os.path.join(folder, file)))
+    return [each for each in found if all(part.isidentifier() for part in each[0].split("."))]
+
+
+def user_site(site):
+    """The user's own site-packages, where a start without -I adds it (`site.check_enableusersite`)."""
+    is_virtualenv = sys.prefix != sys.base_prefix
+    has_system_site = any(os.path.realpath(each).startswith(os.path.realpath(sys.base_prefix)) for each in site)
+    if (is_virtualenv and not has_system_site) or not sys.argv[2]:
+        return None
+    import site as site_module
+
+    os.environ["HOME"] = sys.argv[2]
+    try:
+        folder = site_module._get_path(site_module._getuserbase())
+    except Exception:
+        return None
+    return folder if os.path.isdir(folder) and folder not in site else None
+
+
 paths = sysconfig.get_paths()
 library = {os.path.realpath(paths[name]) for name in ("stdlib", "platstdlib")}
 library |= {os.path.join(folder, "lib-dynload") for folder in list(library)}
-site = []
+site, archives = [], []
 for entry in sys.path:
-    if entry and not entry.endswith(".zip") and os.path.realpath(entry) not in library and entry not in site:
+    if os.path.isfile(entry) and zipfile.is_zipfile(entry) and entry not in archives:
+        archives.append(entry)
+    elif os.path.isdir(entry) and os.path.realpath(entry) not in library and entry not in site:
         site.append(entry)
 
 answer = {
@@ -51,7 +98,10 @@ answer = {
     "platform": sysconfig.get_platform(),
     "base_prefix": sys.base_prefix,
     "site": site,
-    "editable": editable(site),
+    "files": foreign(library, {os.path.realpath(each) for each in site}),
+    "archives": archives,
+    "user_site": user_site(site),
+    "has_hooks": has_hooks(),
     "no_trials": trials_impossible(),
 }
 with open(sys.argv[1], "w", encoding="utf-8") as file:

@@ -71,7 +71,7 @@ pub fn installed(site: &[PathBuf], editable: &[(String, PathBuf)]) -> Installed 
         let Ok(entries) = fs::read_dir(folder) else { continue };
         let infos = entries.flatten().map(|entry| entry.path());
         for info in infos.filter(|path| path.extension().is_some_and(|extension| extension == "dist-info")) {
-            match read(folder, &info, editable) {
+            match read(folder, &info, site, editable) {
                 Ok(installation) => installed.all.push(installation),
                 Err(why) => installed.trouble.push(format!("{}: {why}", info.display())),
             }
@@ -89,22 +89,32 @@ pub fn installed(site: &[PathBuf], editable: &[(String, PathBuf)]) -> Installed 
     installed
 }
 
-fn read(site: &Path, info: &Path, editable: &[(String, PathBuf)]) -> Result<Installation, String> {
+fn read(
+    site: &Path,
+    info: &Path,
+    folders: &[PathBuf],
+    editable: &[(String, PathBuf)],
+) -> Result<Installation, String> {
     let metadata = fs::read(info.join("METADATA")).map_err(|error| format!("METADATA: {error}"))?;
     let metadata = String::from_utf8_lossy(&metadata);
     let record = record(&info.join("RECORD"));
     let wheel = fs::read_to_string(info.join("WHEEL")).unwrap_or_default();
     let source = source(info);
+    let name = header(&metadata, "Name").ok_or("METADATA names no Name")?;
     let mut top_level = top_level(&record);
     if let Some(source) = &source {
         let listed = fs::read_to_string(info.join("top_level.txt")).unwrap_or_default();
         top_level.extend(listed.lines().filter(|name| is_identifier(name)).map(str::to_owned));
-        let mapped = editable.iter().filter(|(_, path)| path.starts_with(source));
-        top_level.extend(mapped.map(|(name, _)| name.clone()));
-        top_level.retain(|name| !name.starts_with("__editable__"));
+        let served = served(editable, source);
+        // A namespace package is nothing by itself.
+        top_level.retain(|name| !served.iter().any(|other| is_inside(other, name)));
+        top_level.extend(served);
+        top_level.extend(package(&name, source, folders));
+        // The import hooks that the backends write.
+        top_level.retain(|name| !(name.starts_with('_') && name.contains("editable")));
     }
     let distribution = Distribution {
-        name: header(&metadata, "Name").ok_or("METADATA names no Name")?,
+        name,
         version: header(&metadata, "Version").ok_or("METADATA names no Version")?,
         top_level: top_level.into_iter().collect(),
         tags: headers(&wheel, "Tag").collect(),
@@ -127,7 +137,55 @@ fn source(info: &Path) -> Option<PathBuf> {
     let json: serde_json::Value = serde_json::from_str(&text).ok()?;
     let is_editable = json.pointer("/dir_info/editable").and_then(serde_json::Value::as_bool) == Some(true);
     let path = json.get("url")?.as_str()?.strip_prefix("file://")?;
-    is_editable.then(|| PathBuf::from(path))
+    is_editable.then(|| PathBuf::from(decoded(path)))
+}
+
+/// A path without the percent signs of URLs.
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| first == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What finders serve of these sources: the outermost names.
+fn served(editable: &[(String, PathBuf)], source: &Path) -> BTreeSet<String> {
+    let here = || editable.iter().filter(|(_, path)| path.starts_with(source));
+    let is_regular = |path: &Path| path.is_file() || path.join("__init__.py").is_file();
+    let names: BTreeSet<&String> =
+        here().filter(|(_, path)| is_regular(path)).map(|(name, _)| name).collect();
+    let is_outermost = |name: &&&String| !names.iter().any(|other| is_inside(name, other));
+    names.iter().filter(is_outermost).map(|name| (*name).clone()).collect()
+}
+
+/// Whether a dotted name lies in this package.
+fn is_inside(name: &str, package: &str) -> bool {
+    name.strip_prefix(package).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The package that is named like its distribution, where a folder on `sys.path` within these sources has it: an editable
+/// install need not list anything.
+fn package(name: &str, source: &Path, folders: &[PathBuf]) -> Option<String> {
+    let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
+    let name = parts.collect::<Vec<_>>().join("_").to_lowercase();
+    let has_it = |folder: &&PathBuf| {
+        folder.starts_with(source)
+            && (folder.join(&name).join("__init__.py").is_file()
+                || folder.join(format!("{name}.py")).is_file())
+    };
+    folders.iter().find(has_it).map(|_| name.clone())
 }
 
 fn headers<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
@@ -178,6 +236,11 @@ mod tests {
     fn packages_and_modules_at_the_top() {
         let files = ["yaml/__init__.py", "yaml/cyaml.py", "_yaml/__init__.py", "six.py", "_x.abi3.so"];
         assert_eq!(names(&files), ["_x", "_yaml", "six", "yaml"]);
+    }
+
+    #[test]
+    fn a_url_names_a_path() {
+        assert_eq!(decoded("/src/a%20b%C3%A4/50%"), "/src/a b\u{e4}/50%");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! modules. Reads only; nothing is ever written into it.
 
 mod ask;
+mod beyond;
 mod dist_info;
 mod locate;
 mod names;
@@ -9,10 +10,11 @@ mod requires;
 mod walk;
 mod wheel;
 
-pub use ask::{AskError, ask};
+pub use ask::{AskError, Hooked, ask, ask_hooks};
+pub use beyond::{archived, found_first, served, served_files};
 pub use dist_info::{Installation, Installed, installed};
 pub use locate::{Located, NotAnEnvironment, locate, meant, site_packages};
 pub use names::ModuleName;
 pub use requires::{required_name, requirements};
-pub use walk::{Candidate, Walk, walk};
+pub use walk::{Candidate, Place, Walk, walk};
 pub use wheel::wheel_is_foreign;

@@ -7,6 +7,20 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::names::ModuleName;
 
+/// Where a candidate was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where the import system finds it.
+    OnPath,
+    /// In a zip file.
+    Archive {
+        /// Whether a Python module of the same name lies beside it.
+        has_stub: bool,
+    },
+    /// In the user's own `site-packages`.
+    UserSite,
+}
+
 /// A file with an extension suffix.
 #[derive(Clone, Debug)]
 pub struct Candidate {
@@ -20,6 +34,8 @@ pub struct Candidate {
     pub root: usize,
     /// A symbolic link to nothing.
     pub is_broken_link: bool,
+    /// What kind of place that is.
+    pub place: Place,
 }
 
 /// What a walk found.
@@ -76,7 +92,14 @@ fn walk_one(root: usize, folder: &Path, site: &[PathBuf], suffixes: &[String]) -
         let Ok(file) = path.strip_prefix(folder) else { continue };
         let file = file.to_string_lossy().into_owned();
         if let Some(name) = ModuleName::read(&file, suffixes) {
-            found.candidates.push(Candidate { name, path: path.to_owned(), file, root, is_broken_link });
+            found.candidates.push(Candidate {
+                name,
+                path: path.to_owned(),
+                file,
+                root,
+                is_broken_link,
+                place: Place::OnPath,
+            });
         }
     }
     found

@@ -69,6 +69,10 @@ mod tests {
             base_prefix: None,
             site: Vec::new(),
             editable: Vec::new(),
+            files: Vec::new(),
+            archives: Vec::new(),
+            user_site: None,
+            has_hooks: false,
             no_trials: None,
         }
     }

@@ -4,6 +4,7 @@ pub(crate) mod apache;
 pub(crate) mod browser;
 pub(crate) mod command;
 pub(crate) mod corpus;
+pub(crate) mod editable;
 mod generators;
 pub(crate) mod index;
 pub(crate) mod pythons;
@@ -33,6 +34,11 @@ pub(crate) fn demo_environment() -> PathBuf {
 /// The virtualenv of `make applications-environment`. Panics where it was not provided.
 pub(crate) fn applications_environment() -> PathBuf {
     provided("WSGIAUDIT_TEST_APPLICATIONS", "applications-environment")
+}
+
+/// The virtualenv of `make backends-environment`. Panics where it was not provided.
+pub(crate) fn backends_environment() -> PathBuf {
+    provided("WSGIAUDIT_TEST_BACKENDS", "backends-environment")
 }
 
 /// The virtualenv of `make generators-environment`. Panics where it was not provided.

@@ -35,6 +35,10 @@ impl Venv {
         Self { folder, python }
     }
 
+    pub(crate) fn python(&self) -> PathBuf {
+        self.path().join("bin/python")
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -139,6 +139,8 @@ def bring(name):
         except BaseException as error:
             tell(error)
             return False
+    if name in there:
+        present_at_start()
     present()
     answers = own(name, "__answers__")
     if answers:
@@ -178,6 +180,18 @@ def present():
         file = getattr(module, "__file__", None)
         is_new = name not in there and name not in loaded
         if is_new and isinstance(file, str) and file.endswith((".so", ".pyd")):
+            loaded.append(name)
+            record("loading", name, file)
+            record("loaded", name)
+
+
+def present_at_start():
+    """Record the extension modules that were here before the trial, but for CPython's own. The subject is among them, or
+    has brought them along: a `.pth` file imports it whenever an interpreter starts."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        is_new = name in there and name not in loaded
+        if is_new and isinstance(file, str) and file.endswith((".so", ".pyd")) and "/lib-dynload/" not in file:
             loaded.append(name)
             record("loading", name, file)
             record("loaded", name)

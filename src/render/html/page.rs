@@ -36,6 +36,8 @@ struct Page<'a> {
     tool: String,
     answers: Vec<Card>,
     nearer: Option<String>,
+    /// What was found and not tried, summed up.
+    not_tried: Option<String>,
     notes: &'a [String],
     trouble: &'a [String],
     causes: Vec<InTheWay>,
@@ -84,6 +86,7 @@ pub fn render(document: &Document) -> askama::Result<String> {
         tool: cut(&format!("{} {}", document.tool.name, document.tool.version), 80),
         answers: answers(document),
         nearer: nearer(document),
+        not_tried: crate::render::inventory::not_tried(document),
         notes: &document.notes,
         trouble: &document.trouble,
         causes: causes(document, &links),

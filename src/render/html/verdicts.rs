@@ -16,7 +16,9 @@ pub(super) fn meaning(verdict: Verdict) -> &'static str {
         Verdict::Unknown => "could not be judged; the reason says why",
         Verdict::Degraded => "imports, without extension modules that it loads in the main interpreter",
         Verdict::Ready => "declared, tried, nothing found",
-        Verdict::NotApplicable => "nothing that this Python could ever import, or that its distribution does without in the main interpreter too",
+        Verdict::NotApplicable => {
+            "nothing that this Python could ever import, or that its distribution does without in the main interpreter too"
+        }
     }
 }
 

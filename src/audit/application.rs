@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::around::{import_root, in_front};
+use super::around::import_root;
 use super::run::{Audited, Running};
 use crate::app::{Finder, sources};
 use crate::model::{Interpreter, Mode, Sources};
 use crate::report::{ApplicationParts, ApplicationRow, Places, Report, application};
 use crate::rules::Case;
-use crate::trial::{Subject, Trials};
+use crate::trial::{SearchPath, Subject, Trials};
 
 /// An application, found.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(super) struct Application {
     file: PathBuf,
     /// The folder on `sys.path`.
     root: PathBuf,
+    /// What is added to `sys.path` for it.
+    path: SearchPath,
     /// Whether its file's name is none that can be imported, as `shop.wsgi`: it is run by its path.
     is_script: bool,
 }
@@ -32,6 +34,20 @@ pub(super) struct Application {
 impl Application {
     pub(super) fn callable(&self) -> &str {
         self.name.rsplit_once(':').map_or("application", |(_, callable)| callable)
+    }
+
+    /// What is added to `sys.path` for it and for what is in this folder: a script is put there under its own name.
+    pub(super) fn path_with(&self, drivers: &Path) -> Result<SearchPath> {
+        if self.is_script {
+            // As mod_wsgi runs a script: by its path, under a name of its own.
+            let text = format!(
+                "__file__ = {:?}\nexec(compile(open(__file__, 'rb').read(), __file__, 'exec'), globals())\n",
+                self.file.to_string_lossy()
+            );
+            let file = drivers.join(format!("{}.py", self.module));
+            fs::write(file, text).context("cannot write a script")?;
+        }
+        Ok(self.path.and_last(drivers))
     }
 }
 
@@ -50,14 +66,15 @@ pub(super) fn add(
         return Ok(());
     }
     let environment = &first.environment;
+    let python_path = running.plan.python_path.as_slice();
     let Some(interpreter) = environment.interpreter.as_ref() else {
         bail!("an application needs an environment with a Python that can be asked")
     };
     let mut applications: Vec<Application> =
-        running.plan.apps.iter().map(|spec| find(spec, interpreter)).collect::<Result<_>>()?;
+        running.plan.apps.iter().map(|spec| find(spec, interpreter, python_path)).collect::<Result<_>>()?;
     for (script, callable) in scripts {
         let spec = format!("{}:{callable}", script.display());
-        let found = find(&spec, interpreter)?;
+        let found = find(&spec, interpreter, python_path)?;
         let is_same = |each: &Application| each.file == found.file && each.callable() == callable;
         if !applications.iter().any(is_same) {
             applications.push(found);
@@ -85,11 +102,10 @@ fn row(
     let modes = first.possible();
     let mut trials = Trials::default();
     if interpreter.no_trials.is_none() {
-        let root = running.scratch.path().join(format!("application-{index}"));
-        around(interpreter, application_, &root)?;
-        let python = root.join("bin/python");
+        let drivers = running.scratch.folder(&format!("application-{index}"))?;
+        let path = application_.path_with(&drivers)?;
         let subject = Subject::name(application_.module.clone());
-        trials = running.try_subjects(&python, &[subject], &modes);
+        trials = running.try_subjects(interpreter, &path, &[subject], &modes);
     }
     let mut all = first.trials.clone();
     all.extend(trials);
@@ -135,47 +151,52 @@ fn read(first: &Audited, interpreter: &Interpreter, application: &Application) -
     sources(&finder, &application.module, &loads)
 }
 
-/// Makes a virtualenv that imports the application's folder first, and then what the environment does, and returns
-/// its `site-packages`.
-pub(super) fn around(interpreter: &Interpreter, application: &Application, root: &Path) -> Result<PathBuf> {
-    let site = in_front(interpreter, &application.root, root)?;
-    if application.is_script {
-        // As mod_wsgi runs a script: by its path, under a name of its own.
-        let text = format!(
-            "__file__ = {:?}\nexec(compile(open(__file__, 'rb').read(), __file__, 'exec'), globals())\n",
-            application.file.to_string_lossy()
-        );
-        fs::write(site.join(format!("{}.py", application.module)), text).context("cannot write a script")?;
-    }
-    Ok(site)
-}
-
-/// Finds `module:callable` or `path/to/file.py:callable`.
-pub(super) fn find(spec: &str, interpreter: &Interpreter) -> Result<Application> {
+/// Finds `module:callable` or `path/to/file.py:callable`; `python_path` is that of the deployment.
+pub(super) fn find(spec: &str, interpreter: &Interpreter, python_path: &[PathBuf]) -> Result<Application> {
     let (named, _) = spec.rsplit_once(':').unwrap_or((spec, "application"));
     let path = Path::new(named);
     if named.contains('/') || path.is_file() {
         let file = path.canonicalize().with_context(|| format!("cannot read {named} (--app {spec})"))?;
-        return of_file(spec, file);
+        return of_file(spec, file, python_path);
     }
     let here = std::env::current_dir().context("there is no current folder")?;
-    let relative = named.replace('.', "/");
-    for root in [here].iter().chain(&interpreter.site) {
-        for file in [format!("{relative}.py"), format!("{relative}/__init__.py")] {
-            let file = root.join(file);
-            if file.is_file() {
-                let root = root.canonicalize().unwrap_or_else(|_| root.clone());
-                let module = named.to_owned();
-                return Ok(Application { name: spec.to_owned(), module, file, root, is_script: false });
-            }
-        }
-    }
-    bail!(
-        "no module {named} in this folder or in the environment (--app {spec})\nhint: a path to its file will do"
-    )
+    let source = here.join("src");
+    // As for `python -m`: this folder first. A project with its packages in `src/` is deployed with that on the path.
+    let roots = [&here].into_iter().chain(python_path).chain(&interpreter.site);
+    let installed = roots.chain([&source]).find_map(|root| Some((root.clone(), module_in(root, named)?)));
+    let served = || interpreter.editable.iter().find_map(|(top, path)| served_by(top, path, named));
+    let Some((root, file)) = installed.or_else(served) else {
+        bail!(
+            "no module {named} in this folder, in PYTHONPATH or in the environment (--app {spec})\n\
+             hint: a path to its file will do"
+        )
+    };
+    let root = root.canonicalize().unwrap_or(root);
+    let mut first = vec![here];
+    first.extend((root == source.canonicalize().unwrap_or_default()).then(|| root.clone()));
+    let path = SearchPath { first, plain: python_path.to_vec(), ..SearchPath::NONE };
+    Ok(Application { name: spec.to_owned(), module: named.to_owned(), file, root, path, is_script: false })
 }
 
-fn of_file(spec: &str, file: PathBuf) -> Result<Application> {
+/// The file of a module below a folder on `sys.path`.
+fn module_in(root: &Path, name: &str) -> Option<PathBuf> {
+    let path = root.join(name.replace('.', "/"));
+    [path.with_extension("py"), path.join("__init__.py")].into_iter().find(|file| file.is_file())
+}
+
+/// The file of a module that the finder of an editable install serves, and the folder that its package lies in.
+fn served_by(top: &str, path: &Path, name: &str) -> Option<(PathBuf, PathBuf)> {
+    let inside = name.strip_prefix(top)?;
+    let file = match inside.strip_prefix('.') {
+        Some(inside) => module_in(path, inside)?,
+        None if !inside.is_empty() => return None,
+        None if path.is_file() => path.to_owned(),
+        None => Some(path.join("__init__.py")).filter(|file| file.is_file())?,
+    };
+    Some((path.parent()?.to_owned(), file))
+}
+
+fn of_file(spec: &str, file: PathBuf, python_path: &[PathBuf]) -> Result<Application> {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
     let is_identifier = !stem.is_empty()
         && stem.chars().all(|letter| letter == '_' || letter.is_alphanumeric())
@@ -183,14 +204,15 @@ fn of_file(spec: &str, file: PathBuf) -> Result<Application> {
     let root = import_root(&file)?;
     let is_python = file.extension().is_some_and(|extension| extension == "py");
     let name = spec.to_owned();
+    let path = SearchPath { first: vec![root.clone()], plain: python_path.to_vec(), ..SearchPath::NONE };
     if !is_python || !is_identifier {
         let letters = stem.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' });
         let module = format!("_wsgi_script_{}", letters.collect::<String>());
-        return Ok(Application { name, module, file, root, is_script: true });
+        return Ok(Application { name, module, file, root, path, is_script: true });
     }
     let inside = file.strip_prefix(&root).unwrap_or(&file).with_extension("");
     let parts: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     let module = parts.join(".");
     let module = module.strip_suffix(".__init__").unwrap_or(&module).to_owned();
-    Ok(Application { name, module, file, root, is_script: false })
+    Ok(Application { name, module, file, root, path, is_script: false })
 }

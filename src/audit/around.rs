@@ -10,7 +10,6 @@ use zip::ZipArchive;
 
 use super::scratch::Scratch;
 use crate::installer::Installer;
-use crate::model::Interpreter;
 use crate::venv::{self, Located};
 
 /// What is audited of an environment where that is not all of it.
@@ -49,20 +48,8 @@ pub(super) fn make(file: &Path, python: &Located, scratch: &Scratch) -> Result<(
     Ok((located, only))
 }
 
-/// Makes a virtualenv that imports from this folder first, and then what the environment does, and returns its
-/// `site-packages`.
-pub(super) fn in_front(interpreter: &Interpreter, folder: &Path, root: &Path) -> Result<PathBuf> {
-    let site = virtualenv(&interpreter.executable, root)?;
-    let installed = interpreter.site.iter().map(|folder| folder.to_string_lossy().into_owned() + "\n");
-    // `site` appends; this folder comes before what is installed.
-    let first = format!("import sys; sys.path[:0] = [{:?}]\n", folder.to_string_lossy());
-    fs::write(site.join("wsgiaudit.pth"), first + &installed.collect::<String>())
-        .context("cannot write a .pth file")?;
-    Ok(site)
-}
-
 /// Makes an empty virtualenv in the scratch folder, and returns its `site-packages`.
-pub(super) fn virtualenv(python: &Path, root: &Path) -> Result<PathBuf> {
+fn virtualenv(python: &Path, root: &Path) -> Result<PathBuf> {
     let base = Installer { has_uv: false, python, options: &[] };
     if let Err(said) = base.virtualenv(root) {
         bail!("{} makes no virtualenv: {}", python.display(), said.trim());

@@ -24,7 +24,7 @@ use crate::plan::Plan;
 use crate::report::v1::{self, Header};
 use crate::report::{DecidedBy, Document, Evidence, Places, Report, assemble, join};
 use crate::rules::{Beside, refused_by_declaration};
-use crate::trial::{self, Again, Library, Listener, OnceMore, Stop, Subject, Trials, Trying};
+use crate::trial::{self, Again, Library, Listener, OnceMore, SearchPath, Stop, Subject, Trials, Trying};
 use crate::venv::{self, Installed, Located};
 
 /// Audits an environment, and with it the free-threaded one that the plan names.
@@ -213,14 +213,22 @@ impl Running<'_> {
             limits: self.plan.limits,
             jobs: self.plan.jobs,
             options: &[],
+            path: &NO_MORE,
             stop: self.stop,
             cache: None,
         }
     }
 
-    /// Tries these by themselves.
-    pub(super) fn try_subjects(&self, python: &Path, subjects: &[Subject], modes: &[Mode]) -> Trials {
-        self.try_with(&self.trying(python), subjects, modes, Again::Never).0
+    /// Tries these by themselves, in an environment with more on its `sys.path`.
+    pub(super) fn try_subjects(
+        &self,
+        interpreter: &Interpreter,
+        path: &SearchPath,
+        subjects: &[Subject],
+        modes: &[Mode],
+    ) -> Trials {
+        let trying = Trying { path, ..self.trying(&interpreter.executable) };
+        self.try_with(&trying, subjects, modes, Again::Never).0
     }
 
     fn try_with(
@@ -251,6 +259,9 @@ impl Running<'_> {
         self.try_with(&trying, &subjects(environment), modes, again)
     }
 }
+
+/// An environment as it is.
+static NO_MORE: SearchPath = SearchPath::NONE;
 
 /// Mount namespaces are what it takes: containers and some distributions forbid them.
 const NO_SHARED_MEMORY: &str = "this system lets no process have a /dev/shm of its own, so trials had no shared \

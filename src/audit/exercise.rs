@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::run::{Audited, Running};
-use crate::model::{Interpreter, Mode};
+use super::shadows;
+use crate::model::{Interpreter, Judgement, Mode, Verdict};
 use crate::report::{ExerciseRow, Report, exercise};
 use crate::rules::Case;
 use crate::trial::{SearchPath, Subject, Trials};
@@ -24,6 +25,10 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
         for (number, audited) in environments.iter().enumerate() {
             let drivers = running.scratch.folder(&format!("exercise-{index}-{number}"))?;
             run(running, audited, &file, &drivers, &mut row)?;
+            let interpreter = audited.environment.interpreter.as_ref();
+            if let Some((folder, interpreter)) = file.parent().zip(interpreter) {
+                shadows::of_folder(folder, interpreter).into_iter().for_each(|note| report.note(note));
+            }
         }
         report.exercises.push(row);
     }
@@ -47,6 +52,18 @@ fn run(
     };
     fs::write(drivers.join(format!("{name}.py")), module(file)).context("cannot write an exercise")?;
     let modes = audited.possible();
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    if let Some(there) = file.parent().and_then(|folder| shadows::installed(&stem, folder, interpreter)) {
+        let why = format!(
+            "it was not run: the script is named like {stem}, which is installed ({}), and would be imported \
+             instead of it: rename the script, as to use_{stem}.py",
+            there.display()
+        );
+        for &mode in &modes {
+            row.add(mode, None, Judgement::plain(Verdict::Unknown, why.clone()));
+        }
+        return Ok(());
+    }
     let mut trials = audited.trials.clone();
     if interpreter.no_trials.is_none() {
         let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };

@@ -6,10 +6,12 @@ mod deployment;
 mod exercise;
 mod free_threaded;
 mod modules;
+mod own_modules;
 mod remembered;
 mod requests;
 mod run;
 mod scratch;
+mod shadows;
 mod suites;
 mod ways_out;
 

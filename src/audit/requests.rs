@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::application::{Application, find};
+use super::application::{Application, find_all};
+use super::deployment::Script;
 use super::exercise::{asked_twice, judge};
 use super::run::{Audited, Running};
 use crate::app::{Request, requests};
@@ -24,7 +25,12 @@ type Expected = (String, Option<String>);
 ///
 /// # Errors
 /// Where the requests cannot be read, or an application is not to be found.
-pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut Report) -> Result<()> {
+pub(super) fn add(
+    running: &Running<'_>,
+    environments: &[&Audited],
+    scripts: &[Script],
+    report: &mut Report,
+) -> Result<()> {
     let Some(file) = &running.plan.requests else { return Ok(()) };
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let asked = requests(&text).map_err(|why| anyhow!("{}: {why}", file.display()))?;
@@ -36,8 +42,9 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
         for (number, audited) in environments.iter().enumerate() {
             let drivers = running.scratch.folder(&format!("requests-{index}-{number}"))?;
             let Some(interpreter) = audited.environment.interpreter.as_ref() else { continue };
-            let application = find(spec, interpreter, &running.plan.python_path)?;
-            let asking = Asking { application: &application, requests: &asked, drivers: &drivers };
+            let applications = find_all(running, interpreter, scripts)?;
+            let Some(application) = applications.get(index) else { continue };
+            let asking = Asking { application, requests: &asked, drivers: &drivers };
             let never = ask(running, audited, interpreter, &asking, &mut row)?;
             if never > 0 && number == 0 {
                 report.notes.push(format!(

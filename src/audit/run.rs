@@ -72,7 +72,7 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     let scripts = configured.as_ref().map(Configured::scripts).unwrap_or_default();
     application::add(&running, &first, &scripts, &mut places, &mut report)?;
     exercise::add(&running, &environments, &mut report)?;
-    requests::add(&running, &environments, &mut report)?;
+    requests::add(&running, &environments, &scripts, &mut report)?;
     suites::add(&running, &first, &mut report)?;
     if let Some(configured) = &configured {
         configured.add(&first, &mut places, &mut report);
@@ -143,7 +143,8 @@ impl Audited {
         modules.map(|module| (module.name.as_str(), &module.facts)).collect()
     }
 
-    fn report(&self, beside: Option<&Beside>) -> Report {
+    /// What was found, judged.
+    pub(super) fn report(&self, beside: Option<&Beside>) -> Report {
         assemble(Evidence {
             environment: &self.environment,
             decided_by: self.decided_by,
@@ -180,7 +181,8 @@ impl Running<'_> {
                     notes.extend(unprotected(self.plan.limits.sandbox, self.scratch.path()));
                 }
                 let possible = modes.iter().copied().filter(|mode| !no_trials.contains_key(mode));
-                self.try_all(&environment, interpreter, &possible.collect::<Vec<_>>(), cache.as_ref())
+                let trying = Trying { cache: cache.as_ref(), ..self.trying(&interpreter.executable) };
+                self.try_all(&trying, &environment, interpreter, &possible.collect::<Vec<_>>())
             }
             Some(_) | None => (Trials::default(), OnceMore::default()),
         };
@@ -246,17 +248,41 @@ impl Running<'_> {
         (trials, once_more)
     }
 
+    /// Tries an application's own extension modules in its environment, with what is added to `sys.path` for it.
+    pub(super) fn audit_own(&self, first: &Audited, environment: Environment, path: &SearchPath) -> Audited {
+        let mut trials = first.trials.clone();
+        let mut once_more = OnceMore::default();
+        if let Some(interpreter) =
+            environment.interpreter.as_ref().filter(|python| python.no_trials.is_none())
+        {
+            let trying = Trying { path, ..self.trying(&interpreter.executable) };
+            let tried;
+            (tried, once_more) = self.try_all(&trying, &environment, interpreter, &first.possible());
+            trials.extend(tried);
+        }
+        Audited {
+            environment,
+            installed: Installed::default(),
+            modes: first.modes,
+            trials,
+            once_more,
+            no_trials: first.no_trials.clone(),
+            notes: Vec::new(),
+            trouble: Vec::new(),
+            cache: None,
+        }
+    }
+
     fn try_all(
         &self,
+        trying: &Trying<'_>,
         environment: &Environment,
         interpreter: &Interpreter,
         modes: &[Mode],
-        cache: Option<&Cache>,
     ) -> (Trials, OnceMore) {
-        let trying = Trying { cache, ..self.trying(&interpreter.executable) };
         // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
         let again = if interpreter.free_threaded { Again::Alone } else { Again::Unchecked };
-        self.try_with(&trying, &subjects(environment), modes, again)
+        self.try_with(trying, &subjects(environment), modes, again)
     }
 }
 
@@ -309,15 +335,20 @@ fn read(
     let roots = roots(site.clone(), &editable);
     let (installed, mut walk) = rayon::join(installed, || venv::walk(&roots, &suffixes));
     walk.candidates.retain(|candidate| file.is_none_or(|file| candidate.path == file));
-    let wanted = interpreter.as_ref().map_or_else(Wanted::default, |python| Wanted {
-        target: Some(python.target()),
-        kind: image::kind_of_file(&python.executable).ok(),
-    });
+    let wanted = wanted(interpreter.as_ref());
     let look = Look::new(memory);
     let modules = modules::read(walk.candidates, wanted, &look, |path| installed.owner(path));
     let trouble = installed.trouble.iter().chain(&walk.trouble).cloned().collect();
     let distributions = installed.all.iter().map(|each| each.distribution.clone()).collect();
     (Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }, installed)
+}
+
+/// What files are held against.
+pub(super) fn wanted(interpreter: Option<&Interpreter>) -> Wanted {
+    interpreter.map_or_else(Wanted::default, |python| Wanted {
+        target: Some(python.target()),
+        kind: image::kind_of_file(&python.executable).ok(),
+    })
 }
 
 /// Folders to walk: those on `sys.path`, and those that hold what an editable install's finder serves.

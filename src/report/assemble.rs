@@ -59,10 +59,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         .map(|module| module_row([&case, &unchecked, &alone], evidence.modes, environment, module))
         .collect();
     let mut distributions = distribution_rows(&case, evidence.modes, environment, &modules);
-    distributions.sort_by_key(|row| {
-        let worst = row.judgements.get(&Mode::OwnGil).map(|judgement| judgement.verdict);
-        (worst, row.name.as_ref().map(|name| name.to_lowercase()))
-    });
+    sort_distributions(&mut distributions);
     let asked = || evidence.modes.iter().copied().filter(|mode| *mode != Mode::Main);
     Report {
         python: environment.interpreter.as_ref().map(|interpreter| Python {
@@ -83,6 +80,14 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         notes: evidence.notes,
         trouble: evidence.trouble,
     }
+}
+
+/// Worst first in own-gil, then by name.
+pub(super) fn sort_distributions(distributions: &mut [DistributionRow]) {
+    distributions.sort_by_key(|row| {
+        let worst = row.judgements.get(&Mode::OwnGil).map(|judgement| judgement.verdict);
+        (worst, row.name.as_ref().map(|name| name.to_lowercase()))
+    });
 }
 
 fn module_row(

@@ -27,6 +27,8 @@ pub struct Plan {
     pub apps: Vec<String>,
     /// The Apache that the environment is for, and the names that it is started with.
     pub apache: Option<(PathBuf, Vec<String>)>,
+    /// `PYTHONPATH`: applications and scripts run with it.
+    pub python_path: Vec<PathBuf>,
     /// Scripts that use what is installed.
     pub exercises: Vec<PathBuf>,
     /// Distributions whose own tests are run.
@@ -91,6 +93,7 @@ impl Plan {
             free_threaded,
             apps,
             apache,
+            python_path: python_path(),
             exercises,
             suites,
             requests,
@@ -123,6 +126,7 @@ impl Plan {
             free_threaded: None,
             apps: Vec::new(),
             apache: None,
+            python_path: Vec::new(),
             exercises: Vec::new(),
             suites: Vec::new(),
             requests: None,
@@ -141,6 +145,18 @@ impl Plan {
             cache: if trials.no_cache { None } else { cache().ok() },
         })
     }
+}
+
+/// The folders of `PYTHONPATH`; an empty entry is the current one.
+fn python_path() -> Vec<PathBuf> {
+    let Some(value) = std::env::var_os("PYTHONPATH").filter(|value| !value.is_empty()) else {
+        return Vec::new();
+    };
+    let folder = |entry: PathBuf| match entry.as_os_str().is_empty() {
+        true => std::env::current_dir().ok(),
+        false => std::path::absolute(entry).ok(),
+    };
+    std::env::split_paths(&value).filter_map(folder).collect()
 }
 
 /// As uv and pip both name them.

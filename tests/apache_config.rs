@@ -62,6 +62,7 @@ fn deployment(text: &str) -> Deployment {
         name: name.to_owned(),
         file: Path::new("/srv").join(name),
         callable: "application".to_owned(),
+        path: None,
         judgements: [(Mode::Main, judged(Verdict::Ready)), (Mode::OwnGil, judged(own))].into(),
         pool: pool.map(str::to_owned),
     };

@@ -10,6 +10,7 @@ mod apache_guard;
 mod apache_judge;
 mod application;
 mod application_groups;
+mod application_paths;
 mod blockers;
 mod cache;
 mod cli;

@@ -31,6 +31,8 @@ pub(crate) struct Order {
     pub(crate) place: Interpreters,
     /// Imported first, in the same interpreter.
     pub(crate) after: Vec<String>,
+    /// What is added to `sys.path`.
+    pub(crate) path: Folders,
     /// Dotted names to import, each on trial. Of several, what one fails at stops no other.
     pub(crate) subjects: Vec<String>,
     /// How long it may take, in milliseconds.
@@ -39,6 +41,19 @@ pub(crate) struct Order {
     pub(crate) threads: usize,
     /// How often each of them does its part.
     pub(crate) rounds: usize,
+}
+
+/// Folders that each interpreter of a trial adds to its `sys.path`, as a server does, once `site` has run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Folders {
+    /// Go first, in this order.
+    pub(crate) first: Vec<String>,
+    /// Come next, with what their `.pth` files add.
+    pub(crate) with_pth: Vec<String>,
+    /// Come next, still before what the environment has.
+    pub(crate) plain: Vec<String>,
+    /// Go last.
+    pub(crate) last: Vec<String>,
 }
 
 /// The interpreters that a trial uses.

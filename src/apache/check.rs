@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use super::landings::Placed;
 use super::site::Site;
 use super::values::Set;
-use crate::model::{ConfigPlace, Deployment, DeploymentFinding, Judgement, Landing, Mode, Verdict};
+use crate::model::{
+    ConfigPlace, Deployment, DeploymentFinding, Judgement, Landing, Mode, ModulePath, Verdict,
+};
 
 /// The Python that mod_wsgi is built for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Applied {
     pub file: PathBuf,
     /// The name in it.
     pub callable: String,
+    /// What was put in front of `sys.path` for it; `None` where it was audited without a configuration.
+    pub path: Option<ModulePath>,
     /// Its verdicts.
     pub judgements: BTreeMap<Mode, Judgement>,
     /// The first thread pool in its source, as `file:line`.
@@ -42,8 +46,13 @@ pub fn findings(file: PathBuf, site: &Site, build: &Build, applications: &[Appli
     not_told.sort();
     not_told.dedup();
     for landing in &mut landings {
-        let found =
-            applications.iter().find(|each| each.file == landing.script && each.callable == landing.callable);
+        let path = site.module_path(&landing.process_group, &landing.application_group);
+        let is_it = |each: &&Applied| {
+            each.file == landing.script
+                && each.callable == landing.callable
+                && each.path.as_ref().is_none_or(|applied| *applied == path)
+        };
+        let found = applications.iter().find(is_it);
         landing.application = found.map(|each| each.name.clone());
     }
     let check = Check { site, build, landings: &landings, applications };

@@ -20,7 +20,7 @@ impl Block {
             && self.application.as_deref().is_none_or(|wanted| wanted == application)
     }
 
-    fn specificity(&self) -> usize {
+    pub(super) fn specificity(&self) -> usize {
         usize::from(self.process.is_some()) + usize::from(self.application.is_some())
     }
 }

@@ -8,7 +8,7 @@ use super::read::{Directive, Tree};
 use super::sections::{Section, Where};
 use super::source::Problem;
 use super::values::{Set, flag, group, options, seconds};
-use crate::model::ConfigPlace;
+use crate::model::{ConfigPlace, ModulePath};
 
 /// A site: servers, daemon processes and options for interpreters.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Site {
     pub(super) module: Option<Set<String>>,
     /// `WSGIPythonHome`.
     pub(super) home: Option<Set<PathBuf>>,
+    /// `WSGIPythonPath`, for Apache's own processes.
+    python_path: Vec<PathBuf>,
     pub(super) ports: Vec<u16>,
     /// What could not be told.
     pub(super) not_told: Vec<(ConfigPlace, String)>,
@@ -79,7 +81,9 @@ pub(super) struct Alias {
 pub(super) struct Daemon {
     pub(super) switch_interval: Option<f64>,
     pub(super) home: Option<PathBuf>,
-    pub(super) paths: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
+    /// `home=`: where its processes work.
+    folder: Option<PathBuf>,
     /// The server that it is defined in.
     pub(super) server: usize,
     pub(super) place: ConfigPlace,
@@ -108,6 +112,8 @@ pub(super) struct Block {
     pub(super) process: Option<String>,
     pub(super) application: Option<String>,
     pub(super) options: Options,
+    /// `WSGIPythonPath`.
+    python_path: Vec<PathBuf>,
     pub(super) place: ConfigPlace,
 }
 
@@ -137,6 +143,23 @@ impl Site {
     pub fn home_of(&self, process: &str) -> Option<&Path> {
         let daemon = self.daemons.get(process).and_then(|daemon| daemon.home.as_deref());
         daemon.or_else(|| self.home.as_ref().map(|set| set.value.as_path()))
+    }
+
+    /// What is put in front of an interpreter's `sys.path` (`wsgi_interp.c`, `newInterpreterObject`): what the blocks
+    /// for it say, the most specific first, and then what its processes are told.
+    pub fn module_path(&self, process: &str, application: &str) -> ModulePath {
+        let daemon = self.daemons.get(process);
+        let mut blocks: Vec<&Block> =
+            self.blocks.iter().filter(|block| block.is_for(process, application)).collect();
+        // Each is put in front of those before.
+        blocks.sort_by_key(|block| block.specificity());
+        let of_blocks = blocks.into_iter().rev().flat_map(|block| &block.python_path);
+        let of_process = daemon.map_or(&self.python_path, |daemon| &daemon.paths);
+        let folders = of_blocks.chain(of_process).filter(|folder| !folder.as_os_str().is_empty());
+        ModulePath {
+            home: daemon.and_then(|daemon| daemon.folder.clone()),
+            folders: folders.cloned().collect(),
+        }
     }
 
     fn walk(&mut self, directives: &[Directive], context: &Context) -> Result<(), Problem> {
@@ -236,6 +259,16 @@ impl Site {
                 self.only_global(directive, context)?;
                 self.home = Some(Set { value: PathBuf::from(first), place: place.clone() });
             }
+            "wsgipythonpath" => {
+                let folders = std::env::split_paths(&first).collect();
+                match context.block.and_then(|index| self.blocks.get_mut(index)) {
+                    Some(block) => block.python_path = folders,
+                    None => {
+                        self.only_global(directive, context)?;
+                        self.python_path = folders;
+                    }
+                }
+            }
             "wsgidaemonprocess" => self.daemon(directive, context)?,
             "wsgiscriptalias" | "wsgiscriptaliasmatch" => self.alias(directive, context)?,
             "wsgiimportscript" => self.import(directive)?,
@@ -280,6 +313,7 @@ impl Site {
             switch_interval: None,
             home: None,
             paths: Vec::new(),
+            folder: None,
             server: context.server,
             place: place.clone(),
         };
@@ -289,6 +323,7 @@ impl Site {
                     daemon.switch_interval = Some(seconds("switch-interval", &value, place)?.value);
                 }
                 "python-home" => daemon.home = Some(PathBuf::from(value)),
+                "home" => daemon.folder = Some(PathBuf::from(value)),
                 "python-path" => daemon.paths = std::env::split_paths(&value).collect(),
                 _ => {}
             }
@@ -396,5 +431,6 @@ fn block(section: &Directive) -> Result<Block, Problem> {
             return Err(wrong(format!("<WSGIInterpreterOptions>: {key} more than once")));
         }
     }
-    Ok(Block { process, application, options: Options::default(), place: section.place.clone() })
+    let (options, python_path) = (Options::default(), Vec::new());
+    Ok(Block { process, application, options, python_path, place: section.place.clone() })
 }

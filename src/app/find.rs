@@ -22,8 +22,8 @@ pub(super) enum Found {
 /// Finds modules in an environment.
 #[derive(Debug)]
 pub struct Finder {
-    /// What holds the application's own files: its folder, or of one that is installed its package.
-    pub own: PathBuf,
+    /// What holds the application's own files: its folders, or of one that is installed its package.
+    pub own: Vec<PathBuf>,
     /// Folders on `sys.path`, in order, the application's first.
     pub roots: Vec<PathBuf>,
     /// Names that an editable install's finder serves, with folder or file.
@@ -37,16 +37,14 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// One for an application in this folder.
+    /// One for an application in these folders, with these on `sys.path`.
     pub fn new(
-        own: PathBuf,
-        site: &[PathBuf],
+        own: Vec<PathBuf>,
+        roots: Vec<PathBuf>,
         editable: &[(String, PathBuf)],
         suffixes: &[String],
         library: Option<PathBuf>,
     ) -> Self {
-        let mut roots = vec![own.clone()];
-        roots.extend(site.iter().filter(|folder| **folder != own).cloned());
         Self {
             own,
             roots,
@@ -57,14 +55,18 @@ impl Finder {
         }
     }
 
-    /// Whether a file is the application's own: below its folder, and in none of the environment's.
+    /// Whether a file is the application's own: below one of its folders, and in none of the environment's.
     pub(super) fn is_own(&self, file: &Path) -> bool {
         let is_installed =
             |path: &Path| path.iter().any(|part| part == "site-packages" || part == "dist-packages");
-        let others = || self.roots.iter().filter(|root| **root != self.own && root.starts_with(&self.own));
-        file.starts_with(&self.own)
-            && !others().any(|root| file.starts_with(root))
-            && (is_installed(&self.own) || !is_installed(file))
+        let is_of_environment = |folder: &Path| {
+            self.roots
+                .iter()
+                .any(|root| root.starts_with(folder) && !self.own.contains(root) && file.starts_with(root))
+        };
+        self.own.iter().any(|own| {
+            file.starts_with(own) && !is_of_environment(own) && (is_installed(own) || !is_installed(file))
+        })
     }
 
     pub(super) fn find(&self, name: &str) -> Found {

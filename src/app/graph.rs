@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::find::{Finder, Found};
 use super::imports::Import;
 use super::scan::{Scan, scan};
-use crate::model::{Reached, SourceHazard, Sources, Spot, Way};
+use crate::model::{NOT_THERE, PathChange, Reached, SourceHazard, Sources, Spot, Way};
 
 /// Follows an application. `loads` are the extension modules that one of them loads by itself: what C code
 /// imports cannot be read.
@@ -67,6 +67,7 @@ impl Graph<'_> {
         });
         self.out.reached = reached.collect();
         self.out.files = self.files.len();
+        self.out.path_changes.sort();
         for all in [&mut self.out.hazards, &mut self.out.elsewhere] {
             all.sort();
         }
@@ -129,7 +130,7 @@ impl Graph<'_> {
                 Found::Nothing => {
                     let is_needed = matches!(import.way, Way::AtImport | Way::Lazy) && !import.is_named;
                     if is_needed && !import.is_from {
-                        self.not_followed(spot, format!("{name} is not in the environment"));
+                        self.not_followed(spot, format!("{name}{NOT_THERE}"));
                     }
                     break;
                 }
@@ -167,7 +168,7 @@ impl Graph<'_> {
         let is_own = self.finder.is_own(file);
         let text = std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let scanned = text.map_err(|error| error.to_string()).and_then(|text| scan(&text, package, is_own));
-        let Scan { imports, hazards, not_followed } = scanned
+        let Scan { imports, hazards, not_followed, path_changes } = scanned
             .unwrap_or_else(|why| Scan { not_followed: vec![(1, String::new(), why)], ..Scan::default() });
         let spot = |line: usize, function: String| Spot { file: file.to_owned(), line, function };
         let hazards = hazards.into_iter().map(|(line, function, rule, text)| SourceHazard {
@@ -180,6 +181,11 @@ impl Graph<'_> {
         } else {
             self.out.elsewhere.extend(hazards)
         }
+        self.out.path_changes.extend(path_changes.into_iter().map(|change| PathChange {
+            spot: spot(change.line, change.function),
+            text: change.text,
+            lines: change.lines,
+        }));
         for (line, function, what) in not_followed {
             self.not_followed(&spot(line, function), what);
         }

@@ -10,6 +10,7 @@ mod graph;
 mod hazards;
 mod imports;
 mod names;
+mod path_changes;
 mod requests;
 mod scan;
 

@@ -9,6 +9,7 @@ use super::globals::Globals;
 use super::hazards;
 use super::imports::{Import, from_names, guards_imports, names, relative};
 use super::names::Names;
+use super::path_changes::{self, Change};
 use crate::model::Way;
 
 /// What is found in a file.
@@ -19,6 +20,7 @@ pub(super) struct Scan {
     pub(super) hazards: Vec<(usize, String, &'static str, String)>,
     /// Line, function, what.
     pub(super) not_followed: Vec<(usize, String, String)>,
+    pub(super) path_changes: Vec<Change>,
 }
 
 /// Larger files are generated tables.
@@ -47,6 +49,7 @@ pub(super) fn scan(text: &str, package: &str, is_own: bool) -> Result<Scan, Stri
         depth: 0,
         optional: 0,
         conditional: 0,
+        path_test: None,
         found: Scan::default(),
     };
     body.iter().for_each(|stmt| scanner.visit_stmt(stmt));
@@ -62,23 +65,25 @@ pub(super) struct Scanner<'p> {
     pub(super) names: Names,
     pub(super) globals: Globals,
     package: &'p str,
-    is_own: bool,
+    pub(super) is_own: bool,
     /// Classes and functions around, outermost first.
     functions: Vec<String>,
     /// How many of them are functions.
     depth: usize,
     optional: usize,
     conditional: usize,
-    found: Scan,
+    /// The lines of the test around that asks what is on `sys.path` already.
+    pub(super) path_test: Option<(usize, usize)>,
+    pub(super) found: Scan,
 }
 
 impl Scanner<'_> {
-    fn line(&self, at: TextSize) -> usize {
+    pub(super) fn line(&self, at: TextSize) -> usize {
         self.lines.partition_point(|begin| *begin <= at.to_usize())
     }
 
     /// The function around; empty at the level of the module or a class.
-    fn function(&self) -> String {
+    pub(super) fn function(&self) -> String {
         if self.depth == 0 { String::new() } else { self.functions.join(".") }
     }
 
@@ -230,6 +235,7 @@ fn is_never(test: &Expr) -> bool {
 impl<'a> Visitor<'a> for Scanner<'_> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
         hazards::statement(self, stmt);
+        path_changes::statement(self, stmt);
         match stmt {
             Stmt::Import(import) => {
                 for name in names(import) {
@@ -260,9 +266,11 @@ impl<'a> Visitor<'a> for Scanner<'_> {
             Stmt::If(branch) => {
                 self.visit_expr(&branch.test);
                 let is_never = is_never(&branch.test);
+                let around = path_changes::enter_test(self, &branch.test);
                 if !is_never {
                     self.conditionally(&branch.body);
                 }
+                self.path_test = around;
                 branch.elif_else_clauses.iter().for_each(|clause| self.clause(clause, is_never));
             }
             Stmt::Try(block) => {
@@ -293,6 +301,7 @@ impl<'a> Visitor<'a> for Scanner<'_> {
             Expr::Call(call) => {
                 self.call(call);
                 hazards::call(self, call);
+                path_changes::call(self, call);
                 walk_expr(self, expr);
             }
             Expr::StringLiteral(text) => self.text(text.start(), text.value.to_str()),

@@ -7,8 +7,18 @@ use anyhow::{Context, Result};
 
 use super::run::Audited;
 use crate::apache::{Applied, Build, Definitions, Disk, Site, findings};
-use crate::model::{ConfigPlace, Environment};
+use crate::model::{ConfigPlace, Environment, ModulePath};
 use crate::report::{ApplicationRow, Places, Report};
+
+/// A WSGI script that is served.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Script {
+    pub(super) file: PathBuf,
+    /// The name in it.
+    pub(super) callable: String,
+    /// What is put in front of `sys.path` for it.
+    pub(super) path: ModulePath,
+}
 
 /// A configuration, read.
 #[derive(Debug)]
@@ -29,12 +39,18 @@ impl Configured {
         Ok(Self { file, site })
     }
 
-    /// The scripts that it serves and that are there, each with the name in it.
-    pub(super) fn scripts(&self) -> Vec<(PathBuf, String)> {
+    /// The scripts that it serves and that are there.
+    pub(super) fn scripts(&self) -> Vec<Script> {
         let landings = findings(self.file.clone(), &self.site, &build(None), &[]).landings;
-        let scripts: BTreeSet<(PathBuf, String)> =
-            landings.into_iter().map(|landing| (landing.script, landing.callable)).collect();
-        scripts.into_iter().filter(|(script, _)| script.is_file()).collect()
+        let scripts: BTreeSet<Script> = landings
+            .into_iter()
+            .map(|landing| Script {
+                path: self.site.module_path(&landing.process_group, &landing.application_group),
+                file: landing.script,
+                callable: landing.callable,
+            })
+            .collect();
+        scripts.into_iter().filter(|script| script.file.is_file()).collect()
     }
 
     /// Adds to the report where the applications land, and what is found.
@@ -65,16 +81,18 @@ impl Configured {
 
     /// An application under the names that the configuration has for its file.
     fn applied(&self, row: &ApplicationRow) -> Vec<Applied> {
-        let callable = row.name.rsplit_once(':').map_or("application", |(_, callable)| callable);
         let pool = row.sources.hazards.iter().find(|hazard| hazard.rule == "thread-pool");
-        let is_its = |(script, named): &(PathBuf, String)| {
-            named == callable && script.canonicalize().is_ok_and(|file| file == Path::new(&row.file))
+        let is_its = |script: &Script| {
+            script.callable == row.callable
+                && row.served.as_ref().is_none_or(|served| *served == script.path)
+                && script.file.canonicalize().is_ok_and(|file| file == Path::new(&row.file))
         };
         let scripts = self.scripts().into_iter().filter(is_its);
-        let applied = scripts.map(|(file, callable)| Applied {
+        let applied = scripts.map(|Script { file, callable, path }| Applied {
             name: row.name.clone(),
             file,
             callable,
+            path: row.served.as_ref().map(|_| path),
             judgements: row.judgements.clone(),
             pool: pool.map(|hazard| format!("{}:{}", hazard.spot.file.display(), hazard.spot.line)),
         });

@@ -2,15 +2,15 @@
 //! at the same time.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::around::in_front;
 use super::run::{Audited, Running};
-use crate::model::Mode;
+use super::shadows;
+use crate::model::{Interpreter, Judgement, Mode, ReasonId};
 use crate::report::{ExerciseRow, Report, exercise};
-use crate::trial::{Subject, Trials};
+use crate::trial::{SearchPath, Subject, Trials};
 
 /// Adds a row for each script that the plan names, with what every environment that was audited makes of it.
 ///
@@ -22,8 +22,12 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
         fs::File::open(&file).with_context(|| format!("cannot read {}", named.display()))?;
         let mut row = ExerciseRow::new(&named.to_string_lossy());
         for (number, audited) in environments.iter().enumerate() {
-            let root = running.scratch.path().join(format!("exercise-{index}-{number}"));
-            run(running, audited, &file, &root, &mut row)?;
+            let drivers = running.scratch.folder(&format!("exercise-{index}-{number}"))?;
+            run(running, audited, &file, &drivers, &mut row)?;
+            let interpreter = audited.environment.interpreter.as_ref();
+            if let Some((folder, interpreter)) = file.parent().zip(interpreter) {
+                shadows::of_folder(folder, interpreter).into_iter().for_each(|note| report.note(note));
+            }
         }
         report.exercises.push(row);
     }
@@ -34,19 +38,35 @@ fn run(
     running: &Running<'_>,
     audited: &Audited,
     file: &Path,
-    root: &Path,
+    drivers: &Path,
     row: &mut ExerciseRow,
 ) -> Result<()> {
     let Some(interpreter) = audited.environment.interpreter.as_ref() else { return Ok(()) };
     let name = module_name(file);
-    let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let site = in_front(interpreter, &folder, root)?;
-    fs::write(site.join(format!("{name}.py")), module(file)).context("cannot write an exercise")?;
+    let path = SearchPath {
+        first: file.parent().map(Path::to_owned).into_iter().collect(),
+        plain: running.plan.python_path.clone(),
+        last: vec![drivers.to_owned()],
+        ..SearchPath::NONE
+    };
+    fs::write(drivers.join(format!("{name}.py")), module(file)).context("cannot write an exercise")?;
     let modes = audited.possible();
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    if let Some(there) = file.parent().and_then(|folder| shadows::installed(&stem, folder, interpreter)) {
+        let why = format!(
+            "it was not run: the script is named like {stem}, which is installed ({}), and would be imported \
+             instead of it: rename the script, as to use_{stem}.py",
+            there.display()
+        );
+        for &mode in &modes {
+            row.add(mode, None, Judgement::open(ReasonId::LoadsAnotherFile, why.clone()));
+        }
+        return Ok(());
+    }
     let mut trials = audited.trials.clone();
     if interpreter.no_trials.is_none() {
         let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
-        trials.extend(running.try_subjects(&root.join("bin/python"), &[subject], &modes));
+        trials.extend(running.try_subjects(interpreter, &path, &[subject], &modes));
     }
     judge(audited, &modes, &trials, &name, row);
     Ok(())
@@ -55,12 +75,14 @@ fn run(
 /// Tries a subject twice in the main interpreter, each time in a process of its own, and returns what it answered.
 pub(super) fn asked_twice(
     running: &Running<'_>,
-    python: &Path,
+    interpreter: &Interpreter,
+    path: &SearchPath,
     subject: &Subject,
     trials: &mut Trials,
 ) -> [Vec<String>; 2] {
     [(); 2].map(|()| {
-        let control = running.try_subjects(python, std::slice::from_ref(subject), &[Mode::Main]);
+        let subject_alone = std::slice::from_ref(subject);
+        let control = running.try_subjects(interpreter, path, subject_alone, &[Mode::Main]);
         let trial = control.get(&subject.name, Mode::Main);
         let answers = trial.map(|trial| trial.answers.clone()).unwrap_or_default();
         trials.extend(control);

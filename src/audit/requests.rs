@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::application::{Application, around, find};
+use super::application::{Application, find_all};
+use super::deployment::Script;
 use super::exercise::{asked_twice, judge};
 use super::run::{Audited, Running};
 use crate::app::{Request, requests};
@@ -24,7 +25,12 @@ type Expected = (String, Option<String>);
 ///
 /// # Errors
 /// Where the requests cannot be read, or an application is not to be found.
-pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut Report) -> Result<()> {
+pub(super) fn add(
+    running: &Running<'_>,
+    environments: &[&Audited],
+    scripts: &[Script],
+    report: &mut Report,
+) -> Result<()> {
     let Some(file) = &running.plan.requests else { return Ok(()) };
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let asked = requests(&text).map_err(|why| anyhow!("{}: {why}", file.display()))?;
@@ -34,9 +40,11 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
             ..ExerciseRow::new(&format!("{} of {spec}", file.to_string_lossy()))
         };
         for (number, audited) in environments.iter().enumerate() {
-            let root = running.scratch.path().join(format!("requests-{index}-{number}"));
+            let drivers = running.scratch.folder(&format!("requests-{index}-{number}"))?;
             let Some(interpreter) = audited.environment.interpreter.as_ref() else { continue };
-            let asking = Asking { application: &find(spec, interpreter)?, requests: &asked, root: &root };
+            let applications = find_all(running, interpreter, scripts)?;
+            let Some(application) = applications.get(index) else { continue };
+            let asking = Asking { application, requests: &asked, drivers: &drivers };
             let never = ask(running, audited, interpreter, &asking, &mut row)?;
             if never > 0 && number == 0 {
                 report.notes.push(format!(
@@ -55,8 +63,8 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
 struct Asking<'a> {
     application: &'a Application,
     requests: &'a [Request],
-    /// The virtualenv around the application.
-    root: &'a Path,
+    /// The folder of what asks.
+    drivers: &'a Path,
 }
 
 /// Returns of how many answers the status alone was compared.
@@ -67,10 +75,9 @@ fn ask(
     asking: &Asking<'_>,
     row: &mut ExerciseRow,
 ) -> Result<usize> {
-    let site = around(interpreter, asking.application, asking.root)?;
-    let python = asking.root.join("bin/python");
+    let path = asking.application.path_with(asking.drivers)?;
     let name = format!("requests_of_{}", asking.application.module.replace('.', "_"));
-    let file = site.join(format!("{name}.py"));
+    let file = asking.drivers.join(format!("{name}.py"));
     let modes = audited.possible();
     let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
     let mut trials = audited.trials.clone();
@@ -80,10 +87,10 @@ fn ask(
             fs::write(&file, driver(asking, expected)).context("cannot write the requests")
         };
         write(None)?;
-        let [first, again] = asked_twice(running, &python, &subject, &mut trials);
+        let [first, again] = asked_twice(running, interpreter, &path, &subject, &mut trials);
         if let Some(expected) = expected(asking.requests.len(), &first, &again) {
             write(Some(&expected))?;
-            trials.extend(running.try_subjects(&python, &[subject], &modes));
+            trials.extend(running.try_subjects(interpreter, &path, &[subject], &modes));
             let [first, _] = &expected;
             never = first.iter().filter(|(_, whole)| whole.is_none()).count();
         }

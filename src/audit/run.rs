@@ -23,7 +23,9 @@ use crate::plan::Plan;
 use crate::report::v1::{self, Header};
 use crate::report::{DecidedBy, Document, Evidence, Places, Report, assemble, join};
 use crate::rules::{Beside, Case, refused_by_declaration};
-use crate::trial::{self, Again, Given, Library, Listener, OnceMore, Stop, Subject, Trials, Trying};
+use crate::trial::{
+    self, Again, Given, Library, Listener, OnceMore, SearchPath, Stop, Subject, Trials, Trying,
+};
 use crate::venv::{self, Installed, Located};
 
 /// Audits an environment, and with it the free-threaded one that the plan names.
@@ -76,7 +78,7 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     let scripts = configured.as_ref().map(Configured::scripts).unwrap_or_default();
     application::add(&running, &first, &scripts, &mut places, &mut report)?;
     exercise::add(&running, &environments, &mut report)?;
-    requests::add(&running, &environments, &mut report)?;
+    requests::add(&running, &environments, &scripts, &mut report)?;
     suites::add(&running, &first, &mut report)?;
     if let Some(configured) = &configured {
         configured.add(&first, &mut places, &mut report);
@@ -159,7 +161,8 @@ impl Audited {
         Case { trials, facts, no_trials: &self.no_trials, is_free_threaded, beside: None }
     }
 
-    fn report(&self, beside: Option<&Beside>) -> Report {
+    /// What was found, judged.
+    pub(super) fn report(&self, beside: Option<&Beside>) -> Report {
         assemble(Evidence {
             environment: &self.environment,
             decided_by: self.decided_by,
@@ -196,7 +199,8 @@ impl Running<'_> {
                     notes.extend(unprotected(self.plan.limits.sandbox, self.scratch.path()));
                 }
                 let possible = modes.iter().copied().filter(|mode| !no_trials.contains_key(mode));
-                self.try_all(&environment, interpreter, &possible.collect::<Vec<_>>(), cache.as_ref())
+                let trying = Trying { cache: cache.as_ref(), ..self.trying(&interpreter.executable) };
+                self.try_all(&trying, &environment, interpreter, &possible.collect::<Vec<_>>())
             }
             Some(_) | None => (Trials::default(), OnceMore::default()),
         };
@@ -264,14 +268,22 @@ impl Running<'_> {
             given: &self.given,
             jobs: self.plan.jobs,
             options: &[],
+            path: &NO_MORE,
             stop: self.stop,
             cache: None,
         }
     }
 
-    /// Tries these by themselves.
-    pub(super) fn try_subjects(&self, python: &Path, subjects: &[Subject], modes: &[Mode]) -> Trials {
-        self.try_with(&self.trying(python), subjects, modes, Again::Never).0
+    /// Tries these by themselves, in an environment with more on its `sys.path`.
+    pub(super) fn try_subjects(
+        &self,
+        interpreter: &Interpreter,
+        path: &SearchPath,
+        subjects: &[Subject],
+        modes: &[Mode],
+    ) -> Trials {
+        let trying = Trying { path, ..self.trying(&interpreter.executable) };
+        self.try_with(&trying, subjects, modes, Again::Never).0
     }
 
     fn try_with(
@@ -289,23 +301,50 @@ impl Running<'_> {
         (trials, once_more)
     }
 
+    /// Tries an application's own extension modules in its environment, with what is added to `sys.path` for it.
+    pub(super) fn audit_own(&self, first: &Audited, environment: Environment, path: &SearchPath) -> Audited {
+        let mut trials = first.trials.clone();
+        let mut once_more = OnceMore::default();
+        if let Some(interpreter) =
+            environment.interpreter.as_ref().filter(|python| python.no_trials.is_none())
+        {
+            let trying = Trying { path, ..self.trying(&interpreter.executable) };
+            let tried;
+            (tried, once_more) = self.try_all(&trying, &environment, interpreter, &first.possible());
+            trials.extend(tried);
+        }
+        Audited {
+            environment,
+            installed: Installed::default(),
+            decided_by: first.decided_by,
+            modes: first.modes,
+            trials,
+            once_more,
+            no_trials: first.no_trials.clone(),
+            notes: Vec::new(),
+            trouble: Vec::new(),
+            cache: None,
+        }
+    }
+
     fn try_all(
         &self,
+        trying: &Trying<'_>,
         environment: &Environment,
         interpreter: &Interpreter,
         modes: &[Mode],
-        cache: Option<&Cache>,
     ) -> (Trials, OnceMore) {
-        let trying = Trying { cache, ..self.trying(&interpreter.executable) };
         // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
         let again = if interpreter.free_threaded { Again::Alone } else { Again::Unchecked };
-        self.try_with(&trying, &subjects(environment), modes, again)
+        self.try_with(trying, &subjects(environment), modes, again)
     }
 }
 
 /// What a hook that fails, or keeps its names to itself, leaves open, and the way out.
 const HOOKS: &str = "what only it finds was not tried (it may write nowhere here: a package that is rebuilt at import \
                      has to be built before)";
+/// An environment as it is.
+static NO_MORE: SearchPath = SearchPath::NONE;
 
 /// Mount namespaces are what it takes: containers and some distributions forbid them.
 const NO_SHARED_MEMORY: &str = "this system lets no process have a /dev/shm of its own, so trials had no shared \

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::around::in_front;
 use super::exercise::{asked_twice, judge};
 use super::requests::literal;
 use super::run::{Audited, Running};
 use crate::model::{Interpreter, Mode};
 use crate::report::{ExerciseRow, Report, normalised};
-use crate::trial::Subject;
+use crate::trial::{SearchPath, Subject};
 use crate::venv::Installed;
 
 const DRIVER: &str = include_str!("suites.py");
@@ -29,9 +28,9 @@ pub(super) fn add(running: &Running<'_>, audited: &Audited, report: &mut Report)
     let Some(interpreter) = audited.environment.interpreter.as_ref() else { return Ok(()) };
     for (index, named) in running.plan.suites.iter().enumerate() {
         let suite = Suite::find(named, interpreter, &audited.installed)?;
-        let root = running.scratch.path().join(format!("suite-{index}"));
+        let drivers = running.scratch.folder(&format!("suite-{index}"))?;
         let mut row = ExerciseRow::new(&format!("tests of {}", suite.name));
-        report.notes.extend(suite.run(running, audited, &root, &mut row)?);
+        report.notes.extend(suite.run(running, audited, &drivers, &mut row)?);
         report.exercises.push(row);
     }
     Ok(())
@@ -79,16 +78,19 @@ impl<'a> Suite<'a> {
         &self,
         running: &Running<'_>,
         audited: &Audited,
-        root: &Path,
+        drivers: &Path,
         row: &mut ExerciseRow,
     ) -> Result<Vec<String>> {
-        let site = in_front(self.interpreter, &root.join("empty"), root)?;
+        let path = SearchPath {
+            plain: running.plan.python_path.clone(),
+            last: vec![drivers.to_owned()],
+            ..SearchPath::NONE
+        };
         let name = format!("tests_of_{}", normalised(&self.name).replace('-', "_"));
-        let file = site.join(format!("{name}.py"));
+        let file = drivers.join(format!("{name}.py"));
         let write = |expected: Option<&[String]>| {
             fs::write(&file, self.driver(expected, running)).context("cannot write a driver of tests")
         };
-        let python = root.join("bin/python");
         let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
         let (without_gil, modes): (Vec<Mode>, _) =
             audited.possible().into_iter().partition(|mode| mode.is_free_threaded());
@@ -102,11 +104,11 @@ impl<'a> Suite<'a> {
         }
         if self.interpreter.no_trials.is_none() {
             write(None)?;
-            let [mut passing, again] = asked_twice(running, &python, &subject, &mut trials);
+            let [mut passing, again] = asked_twice(running, self.interpreter, &path, &subject, &mut trials);
             passing.retain(|name| again.contains(name));
             if !passing.is_empty() {
                 write(Some(&passing))?;
-                trials.extend(running.try_subjects(&python, &[subject], &modes));
+                trials.extend(running.try_subjects(self.interpreter, &path, &[subject], &modes));
                 notes.push(format!(
                     "{}: {} that pass in the main interpreter were run",
                     row.file,

@@ -77,6 +77,21 @@ pub struct SourceHazard {
     pub text: String,
 }
 
+/// A statement that changes where modules are looked for: `sys.path.insert(...)`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PathChange {
+    /// Where.
+    pub spot: Spot,
+    /// What it is, in one line.
+    pub text: String,
+    /// The first and the last of the lines of which one must have run for its effect to show in `sys.path`; `None` for
+    /// what never shows there, as a finder.
+    pub lines: Option<(usize, usize)>,
+}
+
+/// How an import that was not followed ends where the module is not there.
+pub const NOT_THERE: &str = " is not in the environment";
+
 /// What the sources say of an application.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -88,6 +103,8 @@ pub struct Sources {
     pub hazards: Vec<SourceHazard>,
     /// Hazards in what it uses.
     pub elsewhere: Vec<SourceHazard>,
+    /// Where the application's own files change where modules are looked for.
+    pub path_changes: Vec<PathChange>,
     /// Imports in the application's own files that could not be followed, in words.
     pub not_followed: Vec<(Spot, String)>,
     /// The same in what it uses.

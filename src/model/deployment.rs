@@ -33,6 +33,15 @@ pub struct Deployment {
     pub not_told: Vec<(ConfigPlace, String)>,
 }
 
+/// What a configuration puts in front of an interpreter's `sys.path`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ModulePath {
+    /// `home=` of the daemon process.
+    pub home: Option<PathBuf>,
+    /// `python-path=` of the daemon process, or `WSGIPythonPath`: in the order in which they are searched.
+    pub folders: Vec<PathBuf>,
+}
+
 /// Where requests below a URL are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Landing {

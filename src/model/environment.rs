@@ -82,6 +82,22 @@ pub struct Distribution {
     pub editable: bool,
 }
 
+impl Distribution {
+    /// What reports call the modules that lie in an application's own folders.
+    pub const THE_APPLICATION: &str = "(the application)";
+
+    /// It, as a distribution.
+    pub fn the_application() -> Self {
+        Self {
+            name: Self::THE_APPLICATION.to_owned(),
+            version: String::new(),
+            top_level: Vec::new(),
+            tags: Vec::new(),
+            editable: false,
+        }
+    }
+}
+
 /// Everything found on disk, before anything is run.
 #[derive(Clone, Debug)]
 pub struct Environment {

@@ -13,8 +13,8 @@ mod reason;
 mod upgrade;
 mod verdict;
 
-pub use application::{Reached, SourceHazard, Sources, Spot, Way};
-pub use deployment::{ConfigPlace, Deployment, DeploymentFinding, Landing};
+pub use application::{NOT_THERE, PathChange, Reached, SourceHazard, Sources, Spot, Way};
+pub use deployment::{ConfigPlace, Deployment, DeploymentFinding, Landing, ModulePath};
 pub use environment::{Distribution, EDITABLE_VARIABLES, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
 pub use finding::Finding;

@@ -61,6 +61,8 @@ pub enum ReasonId {
     IndexNotAsked,
     /// An application's source was not read.
     SourceNotRead,
+    /// What an application may still import could not be followed.
+    SourceNotFollowed,
     /// An application imports it on a condition.
     ImportedOnCondition,
     /// The file has init functions for other names alone.
@@ -89,7 +91,7 @@ pub enum ReasonId {
 
 impl ReasonId {
     /// All of them: those of `unknown` first.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::MissingLibrary,
         Self::MissingModule,
         Self::MissingVariable,
@@ -118,6 +120,7 @@ impl ReasonId {
         Self::NotInFreeThreadedEnvironment,
         Self::IndexNotAsked,
         Self::SourceNotRead,
+        Self::SourceNotFollowed,
         Self::ImportedOnCondition,
         Self::OtherNames,
         Self::UserSite,
@@ -163,6 +166,7 @@ impl ReasonId {
             Self::NotInFreeThreadedEnvironment => "not-in-free-threaded-environment",
             Self::IndexNotAsked => "index-not-asked",
             Self::SourceNotRead => "source-not-read",
+            Self::SourceNotFollowed => "source-not-followed",
             Self::ImportedOnCondition => "imported-on-condition",
             Self::OtherNames => "other-names",
             Self::UserSite => "user-site",
@@ -209,6 +213,7 @@ impl ReasonId {
             | Self::NotInFreeThreadedEnvironment
             | Self::IndexNotAsked
             | Self::SourceNotRead
+            | Self::SourceNotFollowed
             | Self::ImportedOnCondition
             | Self::OtherNames
             | Self::UserSite => Verdict::Unknown,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::answer;
 use super::escape::{escape, escape_within};
-use crate::model::{Mode, Verdict};
+use crate::model::{Distribution, Mode, Verdict};
 use crate::report::v1::{Application, Document, Exercise, SourcePlace, Tried, UsedModule};
 
 /// How many lines of one kind are shown before the rest is counted.
@@ -59,6 +59,7 @@ fn one(document: &Document, application: &Application) -> String {
         not.len()
     );
     text.push_str(&first_requests(document, &lazy));
+    lines(&mut text, "in its own folders, and not reached as far as its source tells", idle(document, &not));
     let hazards = application.hazards.iter().map(|hazard| {
         format!("{}: {}: {}", place(&hazard.place), hazard.rule, escape_within(&hazard.text, 200))
     });
@@ -101,6 +102,21 @@ fn first_requests(document: &Document, lazy: &[&UsedModule]) -> String {
     });
     lines(&mut text, "the first request through here fails with an own GIL", all);
     text
+}
+
+/// Its own extension modules that it does not reach, each with its verdicts in the modes that an application runs in.
+fn idle(document: &Document, not: &[&UsedModule]) -> std::vec::IntoIter<String> {
+    let own = document.modules.iter().filter(|row| {
+        row.distribution.as_deref() == Some(Distribution::THE_APPLICATION)
+            && not.iter().any(|used| used.name == row.name)
+    });
+    let told = own.map(|row| {
+        let modes = row.modes.iter().filter(|(mode, _)| **mode != Mode::Main);
+        let verdicts: Vec<String> =
+            modes.map(|(mode, tried)| format!("{mode} {}", tried.judged.verdict)).collect();
+        format!("{}: {}", escape(&row.name), verdicts.join(", "))
+    });
+    told.collect::<Vec<_>>().into_iter()
 }
 
 fn lines(text: &mut String, title: &str, all: impl ExactSizeIterator<Item = String>) {

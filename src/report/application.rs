@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DistributionRow, ModuleRow};
 use crate::model::{
-    FileKind, Judgement, Mode, Outcome, Reached, ReasonId, Sources, Spot, Trial, Verdict, Way,
+    Distribution, FileKind, Judgement, Mode, ModulePath, NOT_THERE, NotRun, Outcome, Reached, ReasonId,
+    Sources, Spot, Trial, Verdict, Way,
 };
 
 /// An application.
@@ -14,13 +15,17 @@ pub struct ApplicationRow {
     pub name: String,
     /// Its file.
     pub file: String,
+    /// The name in it.
+    pub callable: String,
+    /// What the web server's configuration adds to `sys.path` for it, where one serves it.
+    pub served: Option<ModulePath>,
     /// What its sources say.
     pub sources: Sources,
     /// How importing it ended.
     pub trials: BTreeMap<Mode, Trial>,
     /// Its verdicts.
     pub judgements: BTreeMap<Mode, Judgement>,
-    /// Every extension module of the environment.
+    /// Every extension module of its own folders and of the environment.
     pub modules: Vec<Use>,
 }
 
@@ -46,12 +51,20 @@ pub struct ApplicationParts<'a> {
     pub name: &'a str,
     /// Its file.
     pub file: &'a str,
+    /// The name in it.
+    pub callable: &'a str,
+    /// What the web server's configuration adds to `sys.path` for it, where one serves it.
+    pub served: Option<ModulePath>,
     /// What its sources say.
     pub sources: Sources,
     /// How importing it ended, by mode.
     pub trials: BTreeMap<Mode, Trial>,
     /// What that alone means, by mode.
     pub judgements: BTreeMap<Mode, Judgement>,
+    /// The modules in its own folders.
+    pub own: &'a [ModuleRow],
+    /// What of its modules is not known, in words: it is not ready while there is any.
+    pub doubts: Vec<String>,
 }
 
 /// Puts the row together.
@@ -60,7 +73,18 @@ pub fn application(
     modules: &[ModuleRow],
     distributions: &[DistributionRow],
 ) -> ApplicationRow {
-    let ApplicationParts { name, file, sources, trials, judgements } = parts;
+    let ApplicationParts { name, file, callable, served, sources, trials, judgements, own, doubts } = parts;
+    // Of its own and an installed one of the same name it gets what the control got.
+    let is_hidden = |row: &&ModuleRow| {
+        let control = row.trials.get(&Mode::Main).map(|trial| &trial.outcome);
+        matches!(control, Some(Outcome::NotRun(NotRun::Shadowed(_))))
+    };
+    let own: Vec<&ModuleRow> = own.iter().filter(|row| !is_hidden(row)).collect();
+    let is_seen = |row: &&ModuleRow| {
+        row.distribution.as_deref() != Some(Distribution::THE_APPLICATION)
+            && !own.iter().any(|own| own.name == row.name && own.kind == FileKind::ExtensionModule)
+    };
+    let modules: Vec<&ModuleRow> = own.iter().copied().chain(modules.iter().filter(is_seen)).collect();
     let control = trials.get(&Mode::Main);
     let loads = || control.into_iter().flat_map(|trial| trial.loaded());
     let reached: BTreeMap<&str, &Reached> =
@@ -93,7 +117,10 @@ pub fn application(
                     let why = "its source was not read: what it imports later is not known";
                     Judgement::open(ReasonId::SourceNotRead, why)
                 }
-                Some(Outcome::Imported) => judge(mode, own, &uses, &reached, modules, distributions),
+                Some(Outcome::Imported) => {
+                    let judged = judge(mode, own, &uses, &reached, &modules, distributions);
+                    doubt(mode, judged, &doubts, &uses, &modules, &sources)
+                }
                 Some(_) | None => not_imported(own),
             };
             (mode, judgement)
@@ -102,6 +129,8 @@ pub fn application(
     ApplicationRow {
         name: name.to_owned(),
         file: file.to_owned(),
+        callable: callable.to_owned(),
+        served,
         sources,
         trials,
         judgements,
@@ -126,7 +155,7 @@ fn judge(
     own: Judgement,
     uses: &[Use],
     reached: &BTreeMap<&str, &Reached>,
-    modules: &[ModuleRow],
+    modules: &[&ModuleRow],
     distributions: &[DistributionRow],
 ) -> Judgement {
     let mut worst = own;
@@ -159,6 +188,49 @@ fn judge(
     match worst.verdict {
         Verdict::NotApplicable => Judgement::open(ReasonId::NotTried, "it was not tried"),
         Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::Degraded | Verdict::Ready => worst,
+    }
+}
+
+/// What nothing bad was found of is not ready while something about its modules is not known: where they are looked for,
+/// or whether an import by a computed name loads one in its own folders that does not pass.
+fn doubt(
+    mode: Mode,
+    judged: Judgement,
+    doubts: &[String],
+    uses: &[Use],
+    modules: &[&ModuleRow],
+    sources: &Sources,
+) -> Judgement {
+    if judged.verdict <= Verdict::Unknown {
+        return judged;
+    }
+    if let Some(doubt) = doubts.first() {
+        return Judgement::open(ReasonId::SourceNotFollowed, doubt.clone());
+    }
+    let computed = sources.not_followed.iter().find(|(_, what)| !what.ends_with(NOT_THERE));
+    let Some((spot, what)) = computed else { return judged };
+    let is_unused = |row: &&&ModuleRow| uses.iter().any(|each| each.module == row.name && each.way.is_none());
+    let own = modules
+        .iter()
+        .filter(|row| row.distribution.as_deref() == Some(Distribution::THE_APPLICATION))
+        .filter(is_unused);
+    let bad = own.filter_map(|row| Some((row, row.judgements.get(&mode)?)));
+    let mut bad = bad.filter(|(_, judgement)| {
+        matches!(judgement.verdict, Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown)
+    });
+    match bad.next() {
+        Some((row, judgement)) => Judgement::open(
+            ReasonId::SourceNotFollowed,
+            format!(
+                "{} lies in its folder ({}: {}), and whether {}:{} loads it is not known: {what}",
+                row.name,
+                judgement.verdict,
+                judgement.reason,
+                spot.file.display(),
+                spot.line
+            ),
+        ),
+        None => judged,
     }
 }
 

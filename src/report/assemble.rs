@@ -61,10 +61,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         .map(|module| module_row([&case, &unchecked, &alone], evidence.modes, environment, module, &without))
         .collect();
     let mut distributions = distribution_rows(&case, evidence.modes, environment, &modules, &without);
-    distributions.sort_by_key(|row| {
-        let worst = row.judgements.get(&Mode::OwnGil).map(|judgement| judgement.verdict);
-        (worst, row.name.as_ref().map(|name| name.to_lowercase()))
-    });
+    sort_distributions(&mut distributions);
     let asked = || evidence.modes.iter().copied().filter(|mode| *mode != Mode::Main);
     Report {
         python: environment.interpreter.as_ref().map(|interpreter| Python {
@@ -96,6 +93,14 @@ fn without(case: &Case<'_>, environment: &Environment) -> Without {
         (index, done_without(case, &distribution.top_level, &own.collect::<Vec<_>>()))
     };
     environment.distributions.iter().enumerate().map(of).collect()
+}
+
+/// Worst first in own-gil, then by name.
+pub(super) fn sort_distributions(distributions: &mut [DistributionRow]) {
+    distributions.sort_by_key(|row| {
+        let worst = row.judgements.get(&Mode::OwnGil).map(|judgement| judgement.verdict);
+        (worst, row.name.as_ref().map(|name| name.to_lowercase()))
+    });
 }
 
 fn module_row(

@@ -7,6 +7,7 @@ mod assemble;
 mod blockers;
 mod exercise;
 mod join;
+mod own;
 mod places;
 mod rows;
 mod stored;

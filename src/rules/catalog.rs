@@ -162,6 +162,7 @@ pub const RULES: &[Rule] = rules! {
     "not-in-free-threaded-environment" Unknown Read,
     "index-not-asked" Unknown Read,
     "source-not-read" Unknown Read,
+    "source-not-followed" Unknown Read,
     "imported-on-condition" Unknown Read,
     "other-names" Unknown Tried,
     "user-site" Unknown Read,

@@ -14,6 +14,7 @@ mod read;
 mod record;
 mod refused;
 mod schedule;
+mod search_path;
 mod sub_interpreters;
 mod worker;
 
@@ -31,4 +32,5 @@ pub use library::{Library, probes};
 pub use once_more::{Again, OnceMore};
 pub use protection::{confined, unenforced};
 pub use schedule::{Listener, Subject, Trials, Trying, run};
+pub use search_path::SearchPath;
 pub use worker::{Limits, Stop, Storm, sweep_orphans};

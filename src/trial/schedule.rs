@@ -13,6 +13,7 @@ use super::given::Given;
 use super::library::Library;
 use super::once_more::{Again, OnceMore, Wanted};
 use super::protocol::Interpreters;
+use super::search_path::SearchPath;
 use super::sub_interpreters;
 use super::worker::{Limits, Setup, Stop};
 use crate::cache::Cache;
@@ -147,6 +148,8 @@ pub struct Trying<'a> {
     pub jobs: NonZeroUsize,
     /// Options of the python, e.g. `-X gil=0`.
     pub options: &'a [&'a str],
+    /// What each interpreter adds to its `sys.path`.
+    pub path: &'a SearchPath,
     /// Set when the user wants out.
     pub stop: &'a Stop,
     /// Answers of earlier audits, where they may be used.
@@ -292,6 +295,7 @@ fn task_by_task<T: Sync>(
         given: trying.given,
         variables,
         options: trying.options,
+        path: trying.path,
         cache: trying.cache,
     };
     let found: Vec<Mutex<Trials>> = tasks.iter().map(|_| Mutex::default()).collect();

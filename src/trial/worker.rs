@@ -22,6 +22,7 @@ use super::library::{BOOTSTRAP, Library};
 use super::protocol::{Command, End, Event, Interpreters, Order, Reply, Watched};
 use super::read::Evidence;
 use super::record;
+use super::search_path::SearchPath;
 use crate::cache::Cache;
 use crate::model::{Crash, EDITABLE_VARIABLES};
 
@@ -89,6 +90,8 @@ pub(super) struct Setup<'a> {
     pub(super) variables: &'a [(&'a str, &'a str)],
     /// Options of the python on top of those that isolate it.
     pub(super) options: &'a [&'a str],
+    /// What each interpreter adds to its `sys.path`.
+    pub(super) path: &'a SearchPath,
     /// Answers of earlier audits.
     pub(super) cache: Option<&'a Cache>,
 }
@@ -295,6 +298,7 @@ impl<'a> Worker<'a> {
             sandbox: self.setup.limits.sandbox,
             place,
             after: texts(after),
+            path: self.setup.path.folders(),
             subjects: texts(subjects),
             deadline: u64::try_from(self.setup.limits.timeout.as_millis()).unwrap_or(u64::MAX),
             threads: self.setup.limits.storm.threads,

@@ -4,6 +4,7 @@
 mod ask;
 mod beyond;
 mod dist_info;
+mod importable;
 mod locate;
 mod names;
 mod requires;
@@ -13,6 +14,7 @@ mod wheel;
 pub use ask::{AskError, Hooked, ask, ask_hooks};
 pub use beyond::{archived, found_first, served, served_files};
 pub use dist_info::{Installation, Installed, installed};
+pub use importable::{Importable, importable};
 pub use locate::{Located, NotAnEnvironment, locate, meant, site_packages};
 pub use names::ModuleName;
 pub use requires::{required_name, requirements};

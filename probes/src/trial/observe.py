@@ -128,6 +128,24 @@ def create_from_within(spec):
 _imp.create_dynamic, _imp.exec_dynamic, _imp.create_builtin = create, execute, create_from_within
 
 
+def add_last(folders):
+    sys.path += folders.split("\0")
+
+
+def add_first(folders):
+    sys.path[:0] = folders.split("\0")
+
+
+def add_with_pth(folders):
+    """Add folders as mod_wsgi adds its `python-path`: what `site.addsitedir` appends goes to the front."""
+    import site
+
+    old = list(sys.path)
+    for folder in folders.split("\0"):
+        site.addsitedir(folder)
+    sys.path[:] = [entry for entry in sys.path if entry not in old] + old
+
+
 def bring(name):
     """Import `name`, parents first, and say which of them fails. Returns whether none did."""
     parts = name.split(".")

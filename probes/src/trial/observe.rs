@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::ptr::null_mut;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::steps::free_threaded;
 use super::{definition, descriptors, record};
-use crate::protocol::{Event, Exception};
+use crate::protocol::{Event, Exception, Folders};
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
@@ -17,6 +17,14 @@ const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("obse
 
 /// The same, compiled and marshalled: every interpreter runs it, and compiling takes longer than all else it does.
 static COMPILED: OnceLock<Vec<u8>> = OnceLock::new();
+
+/// What every interpreter of this process adds to its `sys.path`.
+static PATH: Mutex<Option<Folders>> = Mutex::new(None);
+
+/// Sets what every interpreter that gets an observer from now on adds to its `sys.path`.
+pub(super) fn set_path(path: &Folders) {
+    *PATH.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.clone());
+}
 
 /// Compiles `observe.py` for this process and all that it forks. Where that fails, each interpreter does.
 ///
@@ -126,8 +134,29 @@ impl Observer {
             };
             Object::new(python::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), globals.as_ptr()))
                 .ok_or_else(|| python::take_error())?;
-            Ok(Self { globals })
+            let observer = Self { globals };
+            observer.extend_path()?;
+            Ok(observer)
         }
+    }
+
+    /// Adds what a deployment does to `sys.path`, in mod_wsgi's order (`wsgi_interp.c`, `newInterpreterObject`).
+    ///
+    /// # Safety
+    /// As for [`Observer::call`].
+    unsafe fn extend_path(&self) -> Result<(), String> {
+        let path = PATH.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
+        let steps: [(&CStr, &[String]); 4] = [
+            (c"add_last", &path.last),
+            (c"add_first", &path.plain),
+            (c"add_with_pth", &path.with_pth),
+            (c"add_first", &path.first),
+        ];
+        for (function, folders) in steps.into_iter().filter(|(_, folders)| !folders.is_empty()) {
+            // SAFETY: the caller's promise.
+            unsafe { self.call(function, &folders.join("\0")) }?;
+        }
+        Ok(())
     }
 
     /// Names the interpreter to the record on another thread than the one that installed the observer.

@@ -7,7 +7,7 @@ use super::kept::{Before, Kept};
 use super::observe::Observer;
 use super::sharing::{self, Heap, Leak, Reach};
 use super::turns::Turns;
-use super::{descriptors, ending, freed, kept, record, storm};
+use super::{descriptors, ending, freed, kept, observe, record, storm};
 use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
@@ -16,6 +16,7 @@ use crate::python::{self, PyInterpreterConfig};
 /// found has ended the trial: it is in the record. The caller holds the main interpreter's GIL and gets it back.
 pub(super) fn run(order: &Order) -> bool {
     descriptors::begin();
+    observe::set_path(&order.path);
     let passed = match order.place {
         Interpreters::Main => in_main(order),
         Interpreters::SharedGil => in_sub_interpreters(order, interpreter::shared_gil(free_threaded())),

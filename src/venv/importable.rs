@@ -1,0 +1,115 @@
+//! Extension modules in a folder that nobody has installed into: an application's own.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+use super::names::{ModuleName, is_identifier};
+use super::walk::{Candidate, Place};
+
+/// More files than any application's own code has: beyond are data.
+const MOST_FILES: usize = 100_000;
+
+/// Packages lie no deeper.
+const DEEPEST: usize = 16;
+
+/// What can be imported from a folder.
+#[derive(Clone, Debug, Default)]
+pub struct Importable {
+    /// Sorted as the import system would find them.
+    pub candidates: Vec<Candidate>,
+    /// Whether all of it was looked at.
+    pub is_complete: bool,
+    /// Folders that could not be read.
+    pub trouble: Vec<String>,
+}
+
+/// Looks for extension modules that could be imported from this folder of `sys.path`: folders whose names are no
+/// identifiers, virtualenvs and the folders in `apart` are not looked into. With `only`, nothing but the packages and
+/// modules of these names at the top.
+pub fn importable(
+    folder: &Path,
+    apart: &[PathBuf],
+    only: Option<&BTreeSet<String>>,
+    suffixes: &[String],
+) -> Importable {
+    let mut found = Importable { is_complete: true, ..Importable::default() };
+    let is_wanted = |entry: &DirEntry| {
+        let is_named = |only: &BTreeSet<String>| only.contains(stem(entry.file_name())) || entry.depth() != 1;
+        entry.depth() == 0
+            || (only.is_none_or(is_named)
+                && (!entry.file_type().is_dir() || is_package(entry.path(), entry.file_name(), apart)))
+    };
+    let mut files = 0_usize;
+    let entries = WalkDir::new(folder).follow_links(true).max_depth(DEEPEST).sort_by_file_name();
+    for entry in entries.into_iter().filter_entry(is_wanted) {
+        let (path, is_broken_link) = match &entry {
+            Ok(entry) if entry.file_type().is_dir() => {
+                found.is_complete &= entry.depth() < DEEPEST;
+                continue;
+            }
+            Ok(entry) => (entry.path(), false),
+            Err(error) => match error.path() {
+                Some(path) if path.is_symlink() && !path.exists() => (path, true),
+                _ if error.loop_ancestor().is_some() => continue,
+                _ => {
+                    found.trouble.push(error.to_string());
+                    continue;
+                }
+            },
+        };
+        files += 1;
+        if files > MOST_FILES {
+            found.is_complete = false;
+            break;
+        }
+        let Ok(file) = path.strip_prefix(folder) else { continue };
+        let file = file.to_string_lossy().into_owned();
+        if let Some(name) = ModuleName::read(&file, suffixes) {
+            found.candidates.push(Candidate {
+                name,
+                path: path.to_owned(),
+                file,
+                root: 0,
+                is_broken_link,
+                place: Place::OnPath,
+            });
+        }
+    }
+    found
+}
+
+fn stem(name: &OsStr) -> &str {
+    name.to_str().and_then(|name| name.split('.').next()).unwrap_or_default()
+}
+
+fn is_package(path: &Path, name: &OsStr, apart: &[PathBuf]) -> bool {
+    let is_name = name.to_str().is_some_and(|name| is_identifier(name) && name != "node_modules");
+    is_name && !apart.iter().any(|folder| folder == path) && !path.join("pyvenv.cfg").is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_imported_is_looked_at() -> std::io::Result<()> {
+        let root = tempfile::tempdir()?;
+        for file in ["shop/_fast.so", "shop/deep/_er.so", "other.so", "build/lib.linux-x86_64/shop/_old.so"] {
+            let file = root.path().join(file);
+            std::fs::create_dir_all(file.parent().unwrap_or(root.path()))?;
+            std::fs::write(file, "")?;
+        }
+        let names = |only: Option<&BTreeSet<String>>, apart: &[PathBuf]| {
+            let found = importable(root.path(), apart, only, &[".so".to_owned()]);
+            assert!(found.is_complete && found.trouble.is_empty());
+            found.candidates.into_iter().map(|each| each.name.dotted).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None, &[]), ["other", "shop._fast", "shop.deep._er"]);
+        assert_eq!(names(None, &[root.path().join("shop/deep")]), ["other", "shop._fast"]);
+        assert_eq!(names(Some(&["shop".to_owned()].into()), &[]), ["shop._fast", "shop.deep._er"]);
+        Ok(())
+    }
+}

@@ -16,7 +16,7 @@ pub use application::{Reached, SourceHazard, Sources, Spot, Way};
 pub use deployment::{ConfigPlace, Deployment, DeploymentFinding, Landing};
 pub use environment::{Distribution, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
-pub use finding::Finding;
+pub use finding::{Finding, PythonFinding};
 pub use mode::Mode;
 pub use module::{FileKind, Module};
 pub use outcome::{

@@ -13,6 +13,7 @@ mod read;
 mod record;
 mod refused;
 mod schedule;
+mod standard_library;
 mod sub_interpreters;
 mod worker;
 

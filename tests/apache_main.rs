@@ -17,7 +17,9 @@ const OURS: [&str; 2] = ["faulthandler", "gc"];
 /// What only a server has: mod_wsgi's own modules, the codec of its locale, and, built in, what finds a home where the
 /// environment names none.
 fn is_the_servers(name: &str) -> bool {
-    ["apache", "mod_wsgi", "pwd"].contains(&name) || name.starts_with("_mod_wsgi_") || name.starts_with("encodings.")
+    ["apache", "mod_wsgi", "pwd"].contains(&name)
+        || name.starts_with("_mod_wsgi_")
+        || name.starts_with("encodings.")
 }
 
 #[test]

@@ -278,11 +278,7 @@ impl Trial {
 
     /// Whether every interpreter of the trial loaded this file under this name.
     pub fn loaded_in_all(&self, name: &str) -> bool {
-        let interpreters: &[&str] = match self.mode {
-            Mode::Main | Mode::FreeThreaded => &["main"],
-            Mode::SharedGil | Mode::OwnGil | Mode::FreeThreadedGroup => &["A", "B", "C", "D"],
-        };
-        interpreters.iter().all(|interpreter| {
+        self.mode.interpreters().iter().all(|interpreter| {
             self.loaded().any(|load| load.interpreter == *interpreter && load.name == name)
         })
     }

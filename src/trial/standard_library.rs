@@ -1,7 +1,8 @@
 //! Faults of the Python itself: what modules of its standard library do in sub-interpreters, without any distribution.
 //!
-//! All that an audit's subjects import of it is tried together first, which on a sound Python is the end of it. Where that
-//! dies, each module is tried by itself: first those in C, then, where these do not explain every crash, the others.
+//! On a sound Python that is one storm. Where a subject dies, or that storm does, all that subjects import of the library is
+//! tried together; where that dies too, each module by itself: first those in C, then, where these do not explain every death,
+//! the others.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -103,15 +104,19 @@ struct Library<'d, 'w, 'u> {
 
 impl<'u> Library<'_, '_, 'u> {
     fn look(&mut self, place: Interpreters, trials: &Trials) {
+        if self.mode == Mode::OwnGil {
+            self.look_in_storm(trials);
+        }
+        // Every order of ends is part of each subject's own trial.
+        if self.explains_all(trials) {
+            return;
+        }
         let all: Vec<&'u str> = self.used.iter().copied().collect();
         let Ok(together) = self.desk.attempt_together(place, &all) else { return };
-        let in_c = self.in_c(&together);
-        if self.mode == Mode::OwnGil {
-            self.look_in_storm(&in_c, &together);
-        }
         if !is_death(&self.read(&together).outcome) {
             return;
         }
+        let in_c = self.in_c(&together);
         in_c.iter().for_each(|name| self.try_alone(place, name));
         if self.explains_all(trials) {
             return;
@@ -127,15 +132,21 @@ impl<'u> Library<'_, '_, 'u> {
         trials.of(self.mode).filter(|trial| is_death(&trial.outcome)).all(is_explained)
     }
 
-    /// Several interpreters at the same time, where those with nothing in them survive that.
-    fn look_in_storm(&mut self, in_c: &[&str], together: &Attempt) {
-        let raising = raising(together);
-        let names: Vec<&str> = in_c.iter().copied().filter(|name| !raising.contains(name)).collect();
-        if names.is_empty() || !self.desk.survives_a_storm_of_nothing() {
+    /// Several interpreters at the same time, which names without extension modules of their own are not tried in: all that
+    /// is in C, or looks so, and that passing trials have imported.
+    fn look_in_storm(&mut self, trials: &Trials) {
+        let passing = trials.of(self.mode).filter(|trial| trial.outcome == Outcome::Imported);
+        let imported: BTreeSet<&str> = passing
+            .flat_map(|trial| trial.standard.iter())
+            .map(String::as_str)
+            .filter(|name| is_private(name))
+            .collect();
+        let names: Vec<&str> = imported.into_iter().collect();
+        if names.is_empty() {
             return;
         }
         let Ok(storm) = self.desk.attempt_together(Interpreters::OwnGilStorm, &names) else { return };
-        if is_death(&self.read(&storm).outcome) {
+        if is_death(&self.read(&storm).outcome) && self.desk.survives_a_storm_of_nothing() {
             names.iter().for_each(|name| self.try_alone(Interpreters::OwnGilStorm, name));
         }
     }
@@ -176,7 +187,6 @@ impl<'u> Library<'_, '_, 'u> {
                 |event| if let Event::Loading { name, .. } = event { Some(name.as_str()) } else { None },
             )
             .collect();
-        let is_private = |name: &str| name.starts_with('_') && !name.contains('.');
         self.used.iter().copied().filter(|name| loaded.contains(name) || is_private(name)).collect()
     }
 
@@ -190,16 +200,7 @@ fn is_death(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Crashed { .. })
 }
 
-/// What could not be imported in its turn.
-fn raising(together: &Attempt) -> BTreeSet<&str> {
-    let mut turn = "";
-    let mut raising = BTreeSet::new();
-    for event in &together.evidence.events {
-        if let Event::Turn(name) = event {
-            turn = name;
-        } else if let Event::Error { .. } = event {
-            raising.insert(turn);
-        }
-    }
-    raising
+/// Whether this is named as the parts in C of modules are.
+fn is_private(name: &str) -> bool {
+    name.starts_with('_') && !name.contains('.')
 }

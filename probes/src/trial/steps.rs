@@ -69,8 +69,8 @@ fn in_main(order: &Order) -> bool {
     })
 }
 
-/// Interpreter A imports; B imports while A lives; A ends, B is used; C imports; C ends, B is used; B ends; D imports with
-/// none beside it, and ends. So the first ends before another one, and the last does, too.
+/// Interpreter A imports; B imports while A lives; A ends, B is used; C imports; C ends, B is used; B ends. So the first ends
+/// before another one, and the last does, too. Where they share memory, D imports what all others have left, and ends.
 fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
     // SAFETY: the caller's promise.
@@ -137,6 +137,9 @@ fn lives(
     take_freed(config);
     if !b.touch(&order) || !b.end() {
         return false;
+    }
+    if is_apart(config) {
+        return true;
     }
     take_freed(config);
     let d = Life::begin("D", config);

@@ -32,7 +32,6 @@ static SERVE: Method = Method(PyMethodDef {
 /// # Safety
 /// The import system calls it, with the main interpreter's GIL held.
 #[unsafe(no_mangle)]
-#[expect(non_snake_case, reason = "the import system asks for this name")]
 pub(crate) unsafe extern "C" fn PyInit_wsgiaudit_probes() -> *mut PyObject {
     // SAFETY: the caller's promise; the definition is static, and the exception one of the interpreter's.
     unsafe {

@@ -34,6 +34,10 @@ fn none_of_cpythons_own_modules_is_unsafe() {
         for distribution in report["distributions"].as_array().unwrap() {
             for mode in ["shared-gil", "own-gil"] {
                 let found = &distribution["modes"][mode];
+                // A Python with a fault of its own is another matter: tests/python_defects.rs.
+                if found["cause"]["rule"] == "python-defect" {
+                    continue;
+                }
                 match found["verdict"].as_str().unwrap() {
                     "ready" => ready += 1,
                     "unsafe" | "unknown" => bad.push(format!("{} {mode}: {found}", distribution["name"])),

@@ -61,6 +61,8 @@ pub(crate) struct Folders {
 pub(crate) enum Interpreters {
     /// The main one.
     Main,
+    /// The main one, and then Python is ended as the process of a server ends it.
+    MainToTheEnd,
     /// Legacy sub-interpreters on the process's GIL.
     SharedGil,
     /// Sub-interpreters with a GIL each.
@@ -202,6 +204,8 @@ pub(crate) enum Event {
     },
     /// Threads that no interpreter knows have outlived all that were begun, by the system's names for them.
     NativeThreads(Vec<String>),
+    /// What the main interpreter, or the first one, has imported of the standard library since its beginning.
+    Standard(Vec<String>),
     /// What imports in other interpreters have left in the main one, by name: `sys.modules['x']`, `builtins.y`.
     LeftInMain(Vec<String>),
     /// Something was read from disk: an entry of a folder watched, or another file or folder; `*` for more than is
@@ -235,6 +239,8 @@ pub(crate) enum Step {
     Storm,
     /// End the interpreter.
     End,
+    /// End the main interpreter and Python with it, as a server's process does.
+    Exit,
 }
 
 /// What `PyModuleDef` says, read from the memory of the running module.

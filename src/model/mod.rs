@@ -17,7 +17,7 @@ pub use application::{NOT_THERE, PathChange, Reached, SourceHazard, Sources, Spo
 pub use deployment::{ConfigPlace, Deployment, DeploymentFinding, Landing, ModulePath};
 pub use environment::{Distribution, EDITABLE_VARIABLES, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
-pub use finding::Finding;
+pub use finding::{Finding, PythonFinding};
 pub use mode::Mode;
 pub use module::{FileKind, Module};
 pub use outcome::{

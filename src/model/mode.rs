@@ -23,6 +23,15 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// The interpreters that import the subject of a trial, in order (`probes/src/trial/steps.rs`).
+    pub fn interpreters(self) -> &'static [&'static str] {
+        match self {
+            Self::Main | Self::FreeThreaded => &["main"],
+            Self::OwnGil => &["A", "B", "C"],
+            Self::SharedGil | Self::FreeThreadedGroup => &["A", "B", "C", "D"],
+        }
+    }
+
     /// Every mode, the control first.
     pub const ALL: [Self; 5] =
         [Self::Main, Self::SharedGil, Self::OwnGil, Self::FreeThreaded, Self::FreeThreadedGroup];

@@ -108,6 +108,8 @@ pub enum Place {
     UseAfterEnd,
     /// Ending an interpreter that had loaded the module.
     Teardown,
+    /// Ending Python in the process, after every interpreter that had loaded the module.
+    Exit,
     /// Import and use by several threads at the same time, where one alone can do it.
     Storm,
 }
@@ -163,7 +165,7 @@ pub enum NotRun {
 /// One attempt of the import system to load a shared object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Which of the trial's interpreters, `main`, `A`, `B`, `C`.
+    /// Which of the trial's interpreters, `main`, `A`, `B`, `C`, `D`.
     pub interpreter: String,
     /// The dotted name it was loaded as.
     pub name: String,
@@ -237,6 +239,10 @@ pub struct Trial {
     pub native_threads: Vec<String>,
     /// What it left in the main interpreter, though it was imported elsewhere: `sys.modules['x']`, `builtins.y`.
     pub left_in_main: Vec<String>,
+    /// What the first interpreter imported of the standard library.
+    pub standard: Arc<[String]>,
+    /// The trial of a module of the standard library that dies so by itself: then the fault is the Python's.
+    pub python: Option<Arc<Trial>>,
     /// What an application answered to the subject, which asked it.
     pub answers: Vec<String>,
     /// What had to be imported first for the subject to import at all.
@@ -258,6 +264,8 @@ impl Trial {
             kept: Vec::new(),
             native_threads: Vec::new(),
             left_in_main: Vec::new(),
+            standard: Arc::default(),
+            python: None,
             answers: Vec::new(),
             after: None,
             through: None,
@@ -276,11 +284,7 @@ impl Trial {
 
     /// Whether every interpreter of the trial loaded this file under this name.
     pub fn loaded_in_all(&self, name: &str) -> bool {
-        let interpreters: &[&str] = match self.mode {
-            Mode::Main | Mode::FreeThreaded => &["main"],
-            Mode::SharedGil | Mode::OwnGil | Mode::FreeThreadedGroup => &["A", "B", "C"],
-        };
-        interpreters.iter().all(|interpreter| {
+        self.mode.interpreters().iter().all(|interpreter| {
             self.loaded().any(|load| load.interpreter == *interpreter && load.name == name)
         })
     }
@@ -295,6 +299,7 @@ impl Place {
             Self::SecondInterpreter => "second-interpreter",
             Self::UseAfterEnd => "use-after-end",
             Self::Teardown => "teardown",
+            Self::Exit => "exit",
             Self::Storm => "storm",
         }
     }
@@ -307,6 +312,7 @@ impl Place {
             Self::SecondInterpreter => "in the second interpreter",
             Self::UseAfterEnd => "after the first interpreter ended",
             Self::Teardown => "when the interpreter ended",
+            Self::Exit => "when the process ended, after its interpreters",
             Self::Storm => "when threads import and use it at the same time",
         }
     }

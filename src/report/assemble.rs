@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::blockers::blockers;
 use super::{DecidedBy, DistributionRow, ModuleRow, NameRow, Python, Report};
-use crate::model::{Distribution, Environment, Facts, FileKind, Judgement, Mode, Module, Trial};
+use crate::model::{
+    Distribution, Environment, Facts, FileKind, Judgement, Mode, Module, PythonFinding, Trial,
+};
 use crate::rules::{
     Beside, Case, DistributionParts, behind, declaration, declare_gil, declare_slot, distribution,
-    done_without, left_in_main, left_in_statics, misread_declaration, module, native_threads,
+    done_without, left_in_main, left_in_statics, misread_declaration, module, native_threads, python_defect,
 };
 use crate::trial::Trials;
 
@@ -63,6 +65,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
     let mut distributions = distribution_rows(&case, evidence.modes, environment, &modules, &without);
     sort_distributions(&mut distributions);
     let asked = || evidence.modes.iter().copied().filter(|mode| *mode != Mode::Main);
+    let python_findings = python_findings(&evidence);
     Report {
         python: environment.interpreter.as_ref().map(|interpreter| Python {
             release: interpreter.release.clone(),
@@ -79,7 +82,12 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         applications: Vec::new(),
         exercises: Vec::new(),
         deployment: None,
-        notes: evidence.notes,
+        notes: evidence
+            .notes
+            .into_iter()
+            .chain(python_findings.iter().map(|each| each.text.clone()))
+            .collect(),
+        python_findings,
         trouble: evidence.trouble,
     }
 }
@@ -101,6 +109,13 @@ pub(super) fn sort_distributions(distributions: &mut [DistributionRow]) {
         let worst = row.judgements.get(&Mode::OwnGil).map(|judgement| judgement.verdict);
         (worst, row.name.as_ref().map(|name| name.to_lowercase()))
     });
+}
+
+/// Faults of the Python that something of the environment meets.
+fn python_findings(evidence: &Evidence<'_>) -> Vec<PythonFinding> {
+    let Some(interpreter) = &evidence.environment.interpreter else { return Vec::new() };
+    let faults = evidence.trials.faults().iter().filter(|fault| evidence.modes.contains(&fault.mode));
+    faults.map(|fault| python_defect(fault, interpreter.version, &interpreter.release)).collect()
 }
 
 fn module_row(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ApplicationRow, DecidedBy, ExerciseRow};
-use crate::model::{Deployment, Facts, FileKind, Finding, Judgement, Mode, Trial, Upgrade};
+use crate::model::{Deployment, Facts, FileKind, Finding, Judgement, Mode, PythonFinding, Trial, Upgrade};
 
 /// The result of an audit.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Report {
     pub exercises: Vec<ExerciseRow>,
     /// The Apache that the environment is for.
     pub deployment: Option<Deployment>,
+    /// Faults of the Python itself, by mode.
+    pub python_findings: Vec<PythonFinding>,
     /// What a reader must know: sentences.
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.

@@ -89,6 +89,7 @@ pub const RULES: &[Rule] = rules! {
     "loses-descriptors" Error Tried,
     "leaves-threads" Error Tried,
     "shares-objects" Error Tried,
+    "python-defect" Error Tried,
     "switches-gil-on" Error Tried,
     "no-free-threaded-wheel" Error Read,
     "lost-accelerator" Warning Tried,

@@ -24,6 +24,13 @@ pub(super) fn root<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Option<Roo
         way.push(other.clone());
         trial = case.trials.get(other, mode)?;
     }
+    if let Some(fault) = &trial.python {
+        way.push(trial.subject.clone());
+        way.push(fault.subject.clone());
+        let what = words::of_the_python(fault);
+        let (module, chain) = (fault.subject.clone(), once_each(way));
+        return Some(Root { trial, cause: Cause { rule: "python-defect", module, chain, what } });
+    }
     let (module, chain) = match &trial.outcome {
         Outcome::Refused { module, error, .. } => (module.clone(), error.chain.clone()),
         Outcome::Raised { suspect, error, .. } => {
@@ -78,7 +85,7 @@ fn culprit(trial: &Trial, place: Place, loading: Option<&String>) -> String {
         // Each thread loads something: what crashed is what the instruction lies in, where that is known.
         Place::Storm => crashed_in(trial).or(loading),
         Place::Import | Place::SecondInterpreter | Place::UseAfterEnd => loading,
-        Place::Startup | Place::Teardown => None,
+        Place::Startup | Place::Teardown | Place::Exit => None,
     }
     .unwrap_or(&trial.subject)
     .clone()

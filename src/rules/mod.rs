@@ -18,6 +18,7 @@ mod misread_declaration;
 mod missing;
 mod module;
 mod native_threads;
+mod python_defect;
 mod words;
 
 pub use behind::behind;
@@ -32,4 +33,5 @@ pub use left_in_statics::left_in_statics;
 pub use misread_declaration::misread_declaration;
 pub use module::module;
 pub use native_threads::native_threads;
+pub use python_defect::python_defect;
 pub use words::{declaration, gil_declaration, refused_by_declaration};

@@ -86,7 +86,7 @@ pub(super) fn did(trial: &Trial, facts: Option<&Facts>) -> String {
                 _ if trial.mode == Mode::FreeThreaded => "refuses to load without the GIL by itself",
                 Place::Startup | Place::Import => "refuses sub-interpreters by itself",
                 Place::SecondInterpreter => "refuses a second interpreter by itself",
-                Place::UseAfterEnd | Place::Teardown | Place::Storm => {
+                Place::UseAfterEnd | Place::Teardown | Place::Exit | Place::Storm => {
                     "refuses to load again after an interpreter ended"
                 }
             };
@@ -115,6 +115,11 @@ pub(super) fn did(trial: &Trial, facts: Option<&Facts>) -> String {
         }
         Outcome::NotRun(_) => "was not tried".to_owned(),
     }
+}
+
+/// What a module of the standard library does by itself, as what befalls those that import it.
+pub(super) fn of_the_python(fault: &Trial) -> String {
+    format!("a fault of this Python: {}", did(fault, None))
 }
 
 /// A cause as the reason of what it befell: this name, or something that needs it.

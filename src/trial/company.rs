@@ -181,11 +181,16 @@ impl<'a> Company<'a> {
         };
         let is_its_turn = |event: &&Event| matches!(event, Event::Turn(name) if name == candidate.name);
         reading.outcome == Outcome::Imported
-            && self.attempt.evidence.events.iter().filter(is_its_turn).count() == 3
+            && self.attempt.evidence.events.iter().filter(is_its_turn).count()
+                == self.mode.interpreters().len()
             && reading.left_in_main.is_empty()
             && reading.native_threads.is_empty()
             && reading.loads.iter().all(|load| load.result == Some(Ok(())) && candidate.may_load(load))
-            && ["A", "B", "C"].iter().all(|each| candidate.loads.iter().all(|name| is_loaded(each, name)))
+            && self
+                .mode
+                .interpreters()
+                .iter()
+                .all(|each| candidate.loads.iter().all(|name| is_loaded(each, name)))
             && !self.attempt.evidence.events.iter().any(keeps)
     }
 

@@ -154,6 +154,8 @@ pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, left: Le
         kept: reading.kept,
         native_threads: reading.native_threads,
         left_in_main: reading.left_in_main,
+        standard: reading.standard.into(),
+        python: None,
         answers: reading.answers,
         after: None,
         through: None,

@@ -87,6 +87,26 @@ impl<'a> Desk<'a> {
         self.run(place, &[], subjects)
     }
 
+    /// The same, or has an earlier audit's answer. Only for what lies with the Python itself: nothing else that they read is
+    /// known.
+    ///
+    /// # Errors
+    /// In words, why there is no answer.
+    pub(super) fn attempt_together(
+        &mut self,
+        place: Interpreters,
+        subjects: &[&str],
+    ) -> Result<Attempt, NotRun> {
+        let names = subjects.join(",");
+        let question = Question { in_company: true, ..self.question(place, &[], &names) };
+        if let Some(attempt) = self.known(&question) {
+            return Ok(attempt);
+        }
+        let attempt = self.run(place, &[], subjects)?;
+        self.remember(&question, &attempt);
+        Ok(attempt)
+    }
+
     /// What an earlier audit found of a subject in the company of others: an attempt, or that it has to be tried by
     /// itself.
     pub(super) fn known_in_company(&mut self, place: Interpreters, subject: &str) -> Option<Option<Attempt>> {

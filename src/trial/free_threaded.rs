@@ -111,6 +111,7 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
             | Event::Error { .. }
             | Event::Answered(_)
             | Event::Turn(_)
+            | Event::Standard(_)
             | Event::Touched(_)
             | Event::LeftInMain(_)
             | Event::NativeThreads(_)

@@ -15,6 +15,7 @@ mod record;
 mod refused;
 mod schedule;
 mod search_path;
+mod standard_library;
 mod sub_interpreters;
 mod worker;
 

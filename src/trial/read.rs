@@ -32,6 +32,8 @@ pub(super) struct Reading {
     pub(super) native_threads: Vec<String>,
     /// What it left in the main interpreter.
     pub(super) left_in_main: Vec<String>,
+    /// What the first interpreter has imported of the standard library.
+    pub(super) standard: Vec<String>,
     /// What an application answered to the subject.
     pub(super) answers: Vec<String>,
     /// Whether it happened in the sandbox.
@@ -53,6 +55,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Error { .. }
         | Event::Answered(_)
         | Event::Turn(_)
+        | Event::Standard(_)
         | Event::Touched(_)
         | Event::LeftInMain(_)
         | Event::NativeThreads(_)
@@ -75,11 +78,13 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
     let native_threads =
         told(evidence, |event| if let Event::NativeThreads(told) = event { Some(told) } else { None });
     let native_threads = native_threads.flatten().cloned().collect();
+    let standard = told(evidence, |event| if let Event::Standard(told) = event { Some(told) } else { None });
+    let standard = standard.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
     let mut answers =
         told(evidence, |event| if let Event::Answered(told) = event { Some(told) } else { None });
     let answers = answers.next().cloned().unwrap_or_default();
     let is_confined = is_confined(evidence);
-    Reading { outcome, importing, loads, kept, native_threads, left_in_main, answers, is_confined }
+    Reading { outcome, importing, loads, kept, native_threads, left_in_main, standard, answers, is_confined }
 }
 
 /// What each event of a kind says.
@@ -257,6 +262,7 @@ fn place(events: &[Event]) -> Place {
         | Event::Error { .. }
         | Event::Answered(_)
         | Event::Turn(_)
+        | Event::Standard(_)
         | Event::Touched(_)
         | Event::LeftInMain(_)
         | Event::NativeThreads(_)
@@ -270,10 +276,11 @@ fn place(events: &[Event]) -> Place {
     });
     match last {
         Some(("B", Step::Start | Step::Import)) | Some((_, Step::Compare)) => Place::SecondInterpreter,
-        Some(("C", Step::Start | Step::Import)) | Some((_, Step::Touch)) => Place::UseAfterEnd,
+        Some(("C" | "D", Step::Start | Step::Import)) | Some((_, Step::Touch)) => Place::UseAfterEnd,
         None | Some((_, Step::Start)) => Place::Startup,
         Some((_, Step::Import)) => Place::Import,
         Some((_, Step::End)) => Place::Teardown,
+        Some((_, Step::Exit)) => Place::Exit,
         Some((_, Step::Storm)) => Place::Storm,
     }
 }
@@ -320,6 +327,7 @@ fn loads(events: &[Event]) -> Vec<Load> {
             | Event::Error { .. }
             | Event::Answered(_)
             | Event::Turn(_)
+            | Event::Standard(_)
             | Event::Touched(_)
             | Event::LeftInMain(_)
             | Event::NativeThreads(_)

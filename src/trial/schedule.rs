@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::company::Candidate;
 use super::control;
@@ -14,6 +14,7 @@ use super::library::Library;
 use super::once_more::{Again, OnceMore, Wanted};
 use super::protocol::Interpreters;
 use super::search_path::SearchPath;
+use super::standard_library;
 use super::sub_interpreters;
 use super::worker::{Limits, Setup, Stop};
 use crate::cache::Cache;
@@ -52,6 +53,8 @@ pub struct Trials {
     /// What the control read from disk, by subject.
     touched: BTreeMap<String, Vec<String>>,
     without_shared_memory: bool,
+    /// Of modules of the standard library that die by themselves.
+    faults: Vec<Arc<Trial>>,
 }
 
 impl Trials {
@@ -91,6 +94,19 @@ impl Trials {
         self.touched.insert(name.to_owned(), touched.collect());
     }
 
+    /// The trials of modules of the standard library that die by themselves: the Python's own faults.
+    pub fn faults(&self) -> &[Arc<Trial>] {
+        &self.faults
+    }
+
+    pub(super) fn add_faults(&mut self, faults: Vec<Arc<Trial>>) {
+        self.faults.extend(faults);
+    }
+
+    fn have_deaths(&self) -> bool {
+        self.all.values().any(|trial| matches!(trial.outcome, Outcome::Crashed { .. }))
+    }
+
     pub(super) fn add(&mut self, trial: Trial) {
         self.all.insert((trial.subject.clone(), trial.mode), trial);
     }
@@ -108,6 +124,7 @@ impl Trials {
         self.enables_gil.extend(other.enables_gil);
         self.touched.extend(other.touched);
         self.without_shared_memory |= other.without_shared_memory;
+        self.faults.extend(other.faults);
     }
 }
 
@@ -193,6 +210,11 @@ pub fn run(
     let [shared, own, unchecked, alone] = in_sub_interpreters(trying, wanted, &trials, listener);
     let once_more = more.with(unchecked, alone);
     trials.extend(Trials::of_all([shared, own]));
+    // A few subjects on top of an audit's add nothing to it unless one of them dies.
+    if again != Again::Never || trials.have_deaths() {
+        let faults = standard_library::faults(trying, &trials, modes);
+        standard_library::blame(&mut trials, faults);
+    }
     (trials, once_more)
 }
 

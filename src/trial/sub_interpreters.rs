@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::company::{self, Candidate};
 use super::control;
 use super::desk::Desk;
-use super::protocol::Interpreters;
-use super::read::read;
+use super::protocol::{End, Event, Interpreters};
+use super::read::{Evidence, read};
 use super::refused::refusal;
 use super::schedule::{Listener, Subject, Trials};
 use super::worker::Attempt;
@@ -53,7 +53,7 @@ pub(super) fn run(
 /// What trials in such interpreters answer.
 pub(super) fn mode_of(place: Interpreters) -> Mode {
     match place {
-        Interpreters::Main | Interpreters::Created => Mode::Main,
+        Interpreters::Main | Interpreters::MainToTheEnd | Interpreters::Created => Mode::Main,
         Interpreters::Storm => Mode::FreeThreaded,
         Interpreters::FreeThreadedGroup => Mode::FreeThreadedGroup,
         Interpreters::SharedGil => Mode::SharedGil,
@@ -70,6 +70,7 @@ pub(super) fn keeps_company(place: Interpreters) -> bool {
     match place {
         Interpreters::SharedGil | Interpreters::OwnGil => true,
         Interpreters::Main
+        | Interpreters::MainToTheEnd
         | Interpreters::OwnGilUnchecked
         | Interpreters::OwnGilAlone
         | Interpreters::FreeThreadedGroup
@@ -269,12 +270,22 @@ impl<'c> Known<'c> {
         control: &Trial,
     ) -> Tried {
         match desk.attempt(place, after.as_slice(), &subject.name) {
+            Ok(attempt)
+                if self.fails_at_exit(&attempt.evidence) && control_fails_at_exit(desk, after, subject) =>
+            {
+                self.read(without_exit(attempt), subject, after, control)
+            }
             Ok(attempt) => self.read(attempt, subject, after, control),
             Err(why) => Tried {
                 importing: subject.name.clone(),
                 trial: Trial::not_run(&subject.name, self.mode, why),
             },
         }
+    }
+
+    /// Whether all has passed but the end of Python.
+    fn fails_at_exit(&self, evidence: &Evidence) -> bool {
+        is_at_exit(&read(self.mode, evidence, &BTreeSet::new()).outcome)
     }
 
     fn read(&self, attempt: Attempt, subject: &Subject, after: Option<&str>, control: &Trial) -> Tried {
@@ -306,6 +317,28 @@ impl<'c> Known<'c> {
 struct Tried {
     importing: String,
     trial: Trial,
+}
+
+/// Whether the process of a control fails at its end, too: then that is no matter of sub-interpreters.
+fn control_fails_at_exit(desk: &mut Desk<'_>, after: Option<&str>, subject: &Subject) -> bool {
+    let attempt = desk.attempt(Interpreters::MainToTheEnd, after.as_slice(), &subject.name);
+    attempt.is_ok_and(|attempt| is_at_exit(&read(Mode::Main, &attempt.evidence, &BTreeSet::new()).outcome))
+}
+
+/// What the attempt has found before the end of Python.
+fn without_exit(attempt: Attempt) -> Attempt {
+    let Attempt { mut evidence, mut left, touched } = attempt;
+    evidence.events.push(Event::Done);
+    evidence.end = Some(End::Exit(0));
+    left.crash = None;
+    Attempt { evidence, left, touched }
+}
+
+fn is_at_exit(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Crashed { place: Place::Exit, .. } | Outcome::TimedOut { place: Place::Exit, .. }
+    )
 }
 
 fn passes(trial: &Trial) -> bool {

@@ -28,7 +28,7 @@ static STACK: AtomicPtr<libc::c_char> = AtomicPtr::new(null_mut());
 /// The handlers below ours, in the order of [`HANDLED`].
 struct Below(UnsafeCell<[MaybeUninit<libc::sigaction>; HANDLED.len()]>);
 
-// SAFETY: written in `watch`, before another thread exists; after that only read.
+// SAFETY: written in `watch_again` alone, while nobody reads it.
 unsafe impl Sync for Below {}
 
 static BELOW: Below = Below(UnsafeCell::new([const { MaybeUninit::uninit() }; HANDLED.len()]));
@@ -45,11 +45,20 @@ pub(super) fn watch(crash: &Path, stack: &Path) -> std::io::Result<()> {
     }
     // SAFETY: getpid cannot fail.
     let already = WATCHED.swap(unsafe { libc::getpid() }, Ordering::Relaxed) != 0;
-    if already {
-        return Ok(());
+    if !already {
+        // SAFETY: a child has one thread when it begins.
+        unsafe { watch_again() };
     }
+    Ok(())
+}
+
+/// Puts the handler on top of those that are there now.
+///
+/// # Safety
+/// No other thread of this process handles a fatal signal at the time.
+pub(super) unsafe fn watch_again() {
     let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_fatal_signal;
-    // SAFETY: a handler that keeps to system calls; nobody else reads BELOW yet.
+    // SAFETY: a handler that keeps to system calls; nobody else reads BELOW, the caller says.
     unsafe {
         let mut action: libc::sigaction = zeroed();
         action.sa_sigaction = handler as *const () as usize;
@@ -58,7 +67,6 @@ pub(super) fn watch(crash: &Path, stack: &Path) -> std::io::Result<()> {
             libc::sigaction(*signal, &raw const action, below.as_mut_ptr());
         }
     }
-    Ok(())
 }
 
 /// Gives this thread a stack to handle signals on, for when its own has overflowed. Never freed: the thread

@@ -5,6 +5,7 @@ mod crash;
 mod definition;
 mod descriptors;
 mod ending;
+mod exit;
 mod freed;
 mod kept;
 mod left;

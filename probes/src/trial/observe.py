@@ -160,10 +160,17 @@ def bring(name):
     if name in there:
         present_at_start()
     present()
+    record("standard", *standard())
     answers = own(name, "__answers__")
     if answers:
         record("answered", *answers)
     return True
+
+
+def standard():
+    """What has been imported of the standard library."""
+    library = getattr(sys, "stdlib_module_names", ())
+    return [str(name) for name in list(sys.modules) if name not in there and str(name).split(".")[0] in library]
 
 
 def bring_alone(name):

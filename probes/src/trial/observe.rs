@@ -213,12 +213,13 @@ impl Observer {
     }
 }
 
-struct Method(PyMethodDef);
+/// The definition of a function: plain C data, the same for every interpreter.
+pub(super) struct Method(pub(super) PyMethodDef);
 
 // SAFETY: CPython only reads it; its pointers are to constants and code.
 unsafe impl Sync for Method {}
 
-/// `record(kind, field, ...)`, all `str`. Plain C data, the same for every interpreter.
+/// `record(kind, field, ...)`, all `str`.
 static RECORD: Method = Method(PyMethodDef {
     ml_name: c"record".as_ptr(),
     ml_meth: PyMethodDefPointer { PyCFunction: record_call },
@@ -294,6 +295,9 @@ fn event(fields: &[String]) -> Option<Event> {
             error: exception(kind, text, chain),
         }),
         [event, name] if event == "importing" => Some(Event::Importing(name.clone())),
+        [event, names @ ..] if event == "standard" => {
+            ["main", "A"].contains(&interpreter.as_str()).then(|| Event::Standard(names.to_vec()))
+        }
         [event, answers @ ..] if event == "answered" => Some(Event::Answered(answers.to_vec())),
         [event, names @ ..] if event == "threads" => Some(Event::ThreadsLeft(names.to_vec())),
         [event, load, denied, kind, text, chain @ ..] if event == "error" => Some(Event::Error {

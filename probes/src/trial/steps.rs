@@ -7,7 +7,7 @@ use super::kept::{Before, Kept};
 use super::observe::Observer;
 use super::sharing::{self, Heap, Leak, Reach};
 use super::turns::Turns;
-use super::{descriptors, ending, freed, kept, observe, record, storm};
+use super::{descriptors, ending, exit, freed, kept, observe, record, storm};
 use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
@@ -18,7 +18,7 @@ pub(super) fn run(order: &Order) -> bool {
     descriptors::begin();
     observe::set_path(&order.path);
     let passed = match order.place {
-        Interpreters::Main => in_main(order),
+        Interpreters::Main | Interpreters::MainToTheEnd => in_main(order),
         Interpreters::SharedGil => in_sub_interpreters(order, interpreter::shared_gil(free_threaded())),
         Interpreters::FreeThreadedGroup => in_sub_interpreters(order, interpreter::shared_gil(true)),
         Interpreters::Storm => storm::run(order),
@@ -29,10 +29,31 @@ pub(super) fn run(order: &Order) -> bool {
         | Interpreters::OwnGilAlone
         | Interpreters::OwnGilCalled => in_sub_interpreters(order, interpreter::OWN_GIL),
     };
+    if passed && ends_python(order.place) {
+        // SAFETY: the caller's promise; every interpreter of a trial that has passed has ended, and the child leaves next.
+        unsafe { exit::end_python() };
+    }
     if passed {
         record::write(&Event::Done);
     }
     passed
+}
+
+/// Whether the trial goes on to the end of Python. What is called without sense (`OwnGilCalled`) may do anything there, and
+/// the control is to tell what an import does.
+fn ends_python(place: Interpreters) -> bool {
+    match place {
+        Interpreters::MainToTheEnd
+        | Interpreters::SharedGil
+        | Interpreters::OwnGil
+        | Interpreters::OwnGilUnchecked
+        | Interpreters::OwnGilAlone
+        | Interpreters::OwnGilStorm
+        | Interpreters::FreeThreadedGroup => true,
+        Interpreters::Main | Interpreters::OwnGilCalled | Interpreters::Storm | Interpreters::Created => {
+            false
+        }
+    }
 }
 
 /// The control: one import in the main interpreter. A child of a zygote that has imported something itself
@@ -49,7 +70,8 @@ fn in_main(order: &Order) -> bool {
     })
 }
 
-/// Interpreter A imports; B imports while A lives; B ends, A is used; A ends; C imports.
+/// Interpreter A imports; B imports while A lives; A ends, B is used; C imports; C ends, B is used; B ends. So the first ends
+/// before another one, and the last does, too. Where they share memory, D imports what all others have left, and ends.
 fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
     // SAFETY: the caller's promise.
@@ -102,16 +124,27 @@ fn lives(
     if before.zip(kept).is_some_and(|(before, kept)| kept.is_used(&a, &b, &order, before)) {
         return false;
     }
-    if !b.end() {
+    if !a.end() {
         return false;
     }
     take_freed(config);
-    if !a.touch(&order) || !a.end() {
+    if !b.touch(&order) {
         return false;
     }
-    take_freed(config);
     let c = Life::begin("C", config);
-    c.import(&order, turns, None).is_some() && c.end()
+    if c.import(&order, turns, None).is_none() || !c.end() {
+        return false;
+    }
+    take_freed(config);
+    if !b.touch(&order) || !b.end() {
+        return false;
+    }
+    if is_apart(config) {
+        return true;
+    }
+    take_freed(config);
+    let d = Life::begin("D", config);
+    d.import(&order, turns, None).is_some() && d.end()
 }
 
 /// Takes the memory of an interpreter that has ended, where others use the same.

@@ -33,17 +33,18 @@ pub(super) fn run(order: &Order) -> bool {
     })
 }
 
-/// Each thread makes an interpreter with its own GIL, imports and uses the subject there, and ends it, over and over.
-/// Whether that went well every time. The caller holds the main interpreter's GIL and gets it back.
+/// Each thread makes an interpreter with its own GIL, imports and uses the subject there, and ends it, over and over: all
+/// of them end at once. Whether that went well every time. The caller holds the main interpreter's GIL and gets it back.
 pub(super) fn of_interpreters(order: &Order) -> bool {
     step("storm", Step::Storm);
-    let (order, start) = (Arc::new(order.clone()), Barrier::new(order.threads));
+    let (order, all) = (Arc::new(order.clone()), Barrier::new(order.threads));
     // SAFETY: the caller's thread state is left for as long as other threads run interpreters.
     let main = unsafe { python::PyEval_SaveThread() };
     let passed = std::thread::scope(|scope| {
         let life = || {
-            start.wait();
-            (0..order.rounds).all(|_| live(&order))
+            all.wait();
+            // A thread that has failed comes to the barrier all the same: the others wait there.
+            (0..order.rounds).fold(true, |is_well, _| is_well & live(&order, &all))
         };
         let threads: Vec<_> = (0..order.threads).map(|_| scope.spawn(life)).collect();
         threads.into_iter().map(std::thread::ScopedJoinHandle::join).all(|joined| joined.unwrap_or(false))
@@ -53,8 +54,8 @@ pub(super) fn of_interpreters(order: &Order) -> bool {
     passed
 }
 
-/// One interpreter, from its beginning to its end; whether all went well.
-fn live(order: &Arc<Order>) -> bool {
+/// One interpreter, from its beginning to its end, which waits for the others; whether all went well.
+fn live(order: &Arc<Order>, all: &Barrier) -> bool {
     let interpreter = Interpreter::start(interpreter::OWN_GIL)
         .unwrap_or_else(|error| give_up(&format!("an interpreter of the storm: {error}")));
     let order = Arc::clone(order);
@@ -69,6 +70,7 @@ fn live(order: &Arc<Order>) -> bool {
                 && !call(c"leaves_threads", "")
         }
     });
+    all.wait();
     used.and_then(|used| if used { interpreter.end().map(|()| true) } else { Ok(false) })
         .unwrap_or_else(|error| give_up(&error))
 }

@@ -2,44 +2,66 @@
 //! child for each trial. A zygote may itself be such a child: one that has imported a heavy parent package
 //! in the control, so that the trials below it need not pay for that again.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::c_long;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::ptr::null_mut;
 use std::time::Duration;
 
 use super::child::Who;
+use super::observe::Method;
 use super::supervise::supervise;
 use super::{child, limits, observe, record, shared_memory, steps, touched};
 use crate::protocol::{Command, End, Event, Interpreters, Order, Reply};
-use crate::python;
+use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
-/// What the bootstrap calls, with the GIL held: serve the auditor at this socket until it hangs up.
-/// Returns the process's exit status.
+/// `sys.wsgiaudit_zygote(socket, log, sandbox, watched)`, all `str`: serves the auditor at this socket until it hangs up.
+/// What the zygote prints goes to the log. The third says with `1` that trials run in a sandbox, the fourth what of their
+/// reading is told: [`Watched`](crate::protocol::Watched) as JSON, or nothing. Returns the process's exit status.
+static SERVE: Method = Method(PyMethodDef {
+    ml_name: c"wsgiaudit_zygote".as_ptr(),
+    ml_meth: PyMethodDefPointer { PyCFunction: serve },
+    ml_flags: METH_VARARGS,
+    ml_doc: std::ptr::null(),
+});
+
+/// The library's init function. It leaves the entry in `sys` and raises: a module would need a definition, whose layout is
+/// another one on a free-threaded build. The import system keeps the library loaded.
 ///
 /// # Safety
-/// The first two arguments are NUL-terminated paths: the auditor's socket and a log for what the zygote
-/// prints. The third says whether trials run in a sandbox, the fourth what of their reading is told: [`Watched`]
-/// as JSON, or nothing.
+/// The import system calls it, with the main interpreter's GIL held.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn wsgiaudit_zygote(
-    socket: *const c_char,
-    log: *const c_char,
-    sandbox: c_int,
-    watched: *const c_char,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    let [socket, log, watched] = [socket, log, watched].map(|text| unsafe { CStr::from_ptr(text) });
-    if let Ok(watched) = serde_json::from_slice(watched.to_bytes()) {
-        // SAFETY: the caller holds the GIL.
-        unsafe { touched::watch(watched) };
-    }
-    match begin(&socket.to_string_lossy(), Path::new(&*log.to_string_lossy()), sandbox != 0) {
-        Ok(mut zygote) => {
-            zygote.serve();
-            0
+pub(crate) unsafe extern "C" fn PyInit_wsgiaudit_probes() -> *mut PyObject {
+    // SAFETY: the caller's promise; the definition is static, and the exception one of the interpreter's.
+    unsafe {
+        let entry =
+            Object::new(python::PyCFunction_NewEx((&raw const SERVE.0).cast_mut(), null_mut(), null_mut()));
+        if let Some(entry) = entry
+            && python::PySys_SetObject(c"wsgiaudit_zygote".as_ptr(), entry.as_ptr()) == 0
+        {
+            python::PyErr_SetString(python::PyExc_ImportError, c"the probes are no module".as_ptr());
         }
-        Err(_) => 1,
+    }
+    null_mut()
+}
+
+unsafe extern "C" fn serve(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
+    unsafe {
+        let [socket, log, sandbox, watched] = [0, 1, 2, 3]
+            .map(|index| python::text(python::PyTuple_GetItem(arguments, index)).unwrap_or_default());
+        if let Ok(watched) = serde_json::from_str(&watched) {
+            touched::watch(watched);
+        }
+        let status: c_long = match begin(&socket, Path::new(&log), sandbox == "1") {
+            Ok(mut zygote) => {
+                zygote.serve();
+                0
+            }
+            Err(_) => 1,
+        };
+        python::PyLong_FromLong(status)
     }
 }
 
@@ -59,14 +81,6 @@ fn begin(socket: &str, log: &Path, sandbox: bool) -> std::io::Result<Zygote> {
     let shared_memory = sandbox && shared_memory::make_own();
     child::die_with_parent();
     child::adopt_orphans();
-    // On 3.13.0, `datetime` imported first in a sub-interpreter and then here aborts at exit: the crash
-    // would be blamed on the module on trial (CPython issue 127090's family; measured).
-    // SAFETY: the caller holds the GIL.
-    unsafe {
-        if python::Object::new(python::PyImport_ImportModule(c"datetime".as_ptr())).is_none() {
-            python::PyErr_Clear();
-        }
-    }
     // What every trial would do anew.
     limits::tasks();
     // SAFETY: the caller holds the GIL.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{
     Apache, Application, Blocked, Blocker, Cause, Crash, Declaration, Declarations, Distribution, Document,
-    Exercise, FailedLoad, Finding, Hazard, Inspected, Judged, Module, Name, Outcome, Python, Root, Shared,
-    SlotValue, Tool, Tried, Upgrade,
+    Exercise, FailedLoad, Finding, Hazard, Inspected, Judged, Module, Name, Outcome, Python, PythonFinding,
+    Root, Shared, SlotValue, Tool, Tried, Upgrade,
 };
-use crate::model::{self, Declared, Facts, FileKind, Judgement, Load, Mode, NotRun, Place, Refuser, Trial};
+use crate::model::{
+    self, Declared, Facts, FileKind, Judgement, Load, Mode, NotRun, Place, Refuser, Trial, Verdict,
+};
 use crate::report::{self, DistributionRow, ModuleRow, NameRow, Report};
 use crate::rules;
 
@@ -60,10 +62,24 @@ impl From<&Report> for Document {
                 })
                 .collect(),
             apache: report.deployment.as_ref().map(Apache::from),
+            python_findings: report.python_findings.iter().map(python_finding).collect(),
             notes: report.notes.clone(),
             trouble: report.trouble.clone(),
         }
         .with_answers()
+    }
+}
+
+fn python_finding(finding: &model::PythonFinding) -> PythonFinding {
+    PythonFinding {
+        rule: finding.rule.to_owned(),
+        mode: finding.mode,
+        verdict: Verdict::Unsafe,
+        module: finding.module.clone(),
+        what: finding.what.clone(),
+        text: finding.text.clone(),
+        mended: finding.mended.clone(),
+        issue: finding.issue.clone(),
     }
 }
 
@@ -180,6 +196,7 @@ fn outcome(trial: &Trial) -> Outcome {
     let base = Outcome {
         after: trial.after.clone(),
         through: trial.through.clone(),
+        python: trial.python.as_ref().map(|fault| fault.subject.clone()),
         failed_loads: trial.loads.iter().filter_map(failed_load).collect(),
         printed: trial.printed.clone(),
         crash: trial.crash.as_ref().map(crash),

@@ -51,6 +51,9 @@ pub struct Document {
     /// status in the interpreters where they land.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apache: Option<Apache>,
+    /// Faults of the Python itself: what imports such a module is unsafe in that mode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub python_findings: Vec<PythonFinding>,
     /// What a reader must know: sentences.
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.
@@ -170,6 +173,29 @@ pub struct Finding {
     /// Lines of source to add, where that is what it comes to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<String>,
+}
+
+/// A fault of the Python itself, which a module of its standard library shows with no distribution imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PythonFinding {
+    /// The rule's id: `python-defect`.
+    pub rule: String,
+    /// The mode in which it shows.
+    pub mode: Mode,
+    /// The verdict of what imports the module: `unsafe`.
+    pub verdict: Verdict,
+    /// The module of the standard library.
+    pub module: String,
+    /// What it does, in one line, without naming it.
+    pub what: String,
+    /// The whole in one sentence, with the way out.
+    pub text: String,
+    /// The first release without it; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mended: Option<String>,
+    /// CPython's issue; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issue: Option<String>,
 }
 
 /// A trial's end and its verdict.

@@ -13,6 +13,6 @@ pub use application::{Application, NotFollowed, SourceFinding, SourcePlace, Used
 pub use declarations::{Declaration, Declarations, Hazard, Inspected, SlotValue, Tool};
 pub use document::{
     Blocked, Blocker, Cause, Distribution, Document, Exercise, Finding, Header, Judged, Module, Name, Python,
-    Remembered, Root, Tried, Upgrade,
+    PythonFinding, Remembered, Root, Tried, Upgrade,
 };
 pub use outcome::{Crash, FailedLoad, Outcome, Shared};

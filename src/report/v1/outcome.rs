@@ -30,6 +30,9 @@ pub struct Outcome {
     /// The subject whose trial loaded this one and answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
+    /// The module of the standard library that does the same by itself: the fault is the Python's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
     /// Loads of extension modules that failed on the way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_loads: Vec<FailedLoad>,

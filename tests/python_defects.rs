@@ -43,6 +43,12 @@ fn release(executable: &Path) -> Option<(u8, u8, u8)> {
     Some((numbers.next()?, numbers.next()?, numbers.next()?))
 }
 
+/// Says that a test had nothing to look at.
+#[expect(clippy::print_stdout, reason = "cargo test shows it to who asks why a test was so fast")]
+fn none_of(release: &str) {
+    println!("no CPython {release} to test with");
+}
+
 /// The finding on this module: one, with the release that mends it, told once, and the answer is no because of it.
 fn is_found(python: Python, imports: &str, module: &str, mended: &str) {
     let venv = importing(python, imports);
@@ -88,7 +94,7 @@ fn is_found(python: Python, imports: &str, module: &str, mended: &str) {
 fn datetime_of_3_13_aborts_where_the_first_interpreter_ends_first() {
     let pythons = of_release(|release| ((3, 13, 0)..=(3, 13, 5)).contains(&release));
     if pythons.is_empty() {
-        println!("no CPython from 3.13.0 to 3.13.5 to test with");
+        none_of("from 3.13.0 to 3.13.5");
     }
     for python in pythons.into_iter().filter(|python| !python.is_free_threaded()) {
         // CPython without us: which order it is.
@@ -106,7 +112,7 @@ fn datetime_of_3_13_aborts_where_the_first_interpreter_ends_first() {
 fn datetime_of_3_12_corrupts_the_heap_where_it_is_refused() {
     let pythons = of_release(|release| release == (3, 12, 1));
     if pythons.is_empty() {
-        println!("no CPython 3.12.1 to test with");
+        none_of("3.12.1");
     }
     for python in pythons {
         is_found(python, "datetime", "datetime", "3.14.0");
@@ -117,7 +123,7 @@ fn datetime_of_3_12_corrupts_the_heap_where_it_is_refused() {
 fn c_modules_of_3_12_that_a_sub_interpreter_uses_first_abort_the_process_as_it_ends() {
     let pythons = of_release(|release| release == (3, 12, 1));
     if pythons.is_empty() {
-        println!("no CPython 3.12.1 to test with");
+        none_of("3.12.1");
     }
     for python in pythons {
         is_found(python, "hashlib", "hashlib", "3.12.4");

@@ -263,6 +263,7 @@ impl Running<'_> {
         Audited {
             environment,
             installed: Installed::default(),
+            decided_by: first.decided_by,
             modes: first.modes,
             trials,
             once_more,

@@ -108,6 +108,9 @@ fn a_package_in_the_folder_where_the_command_runs() {
     let said = project.audit(&["--app", "shop.wsgi:application"]).run().ended_with(1);
     assert!(said.out.contains("(the application)"), "{}", said.out);
     assert!(said.out.contains("wsgiaudit explain refused"), "{}", said.out);
+    let closing =
+        "WSGIPerInterpreterGIL On for shop.wsgi:application: no. 1 application is in the way (1 blocked).";
+    assert!(said.out.contains(closing), "{}", said.out);
     let page = project.audit(&["--app", "shop.wsgi:application", "--format", "html"]).run().ended_with(1);
     assert!(page.out.contains("(the application)"), "{}", page.out);
 }

@@ -12,7 +12,7 @@ use super::own_modules::Own;
 use super::run::{Audited, Running};
 use super::shadows;
 use crate::app::{Finder, sources};
-use crate::model::{Interpreter, Mode, ModulePath, NOT_THERE, PathChange, Sources};
+use crate::model::{Interpreter, Mode, ModulePath, NOT_THERE, PathChange, Sources, Spot};
 use crate::report::{ApplicationParts, ApplicationRow, Places, Report, application};
 use crate::trial::{SearchPath, Subject};
 
@@ -183,7 +183,7 @@ fn row(
     facts.extend(audited.facts());
     let case = first.case(&all, &facts);
     let name = application_.module.as_str();
-    let (doubts, notes) = doubts(&own, &sources);
+    let (doubts, notes) = doubts(&own, &sources, interpreter);
     for shadow in own.folders.iter().flat_map(|folder| shadows::of_folder(folder, interpreter)) {
         report.note(shadow);
     }
@@ -209,9 +209,12 @@ fn row(
 }
 
 /// What keeps the application from being called ready, and what a reader must know.
-fn doubts(own: &Own, sources: &Sources) -> (Vec<String>, Vec<String>) {
+fn doubts(own: &Own, sources: &Sources, interpreter: &Interpreter) -> (Vec<String>, Vec<String>) {
     let (mut doubts, mut notes) = (own.doubts.clone(), Vec::new());
-    for change in sources.path_changes.iter().filter(|change| !own.shows(change)) {
+    // What an installed application brings along is the environment's matter.
+    let is_installed = |spot: &Spot| interpreter.site.iter().any(|site| spot.file.starts_with(site));
+    let unseen = |change: &&PathChange| !own.shows(change) && !is_installed(&change.spot);
+    for change in sources.path_changes.iter().filter(unseen) {
         let PathChange { spot, text, lines } = change;
         let (file, line) = (spot.file.display(), spot.line);
         doubts.push(match lines {
@@ -221,7 +224,7 @@ fn doubts(own: &Own, sources: &Sources) -> (Vec<String>, Vec<String>) {
             ),
         });
     }
-    for (spot, what) in &sources.not_followed {
+    for (spot, what) in sources.not_followed.iter().filter(|(spot, _)| !is_installed(spot)) {
         let Some(name) = what.strip_suffix(NOT_THERE).filter(|name| !own.imported.contains(*name)) else {
             continue;
         };

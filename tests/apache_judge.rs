@@ -204,6 +204,10 @@ fn compare(
             let what = cause["what"].as_str().unwrap();
             let what = what.replace("{environment}", environment.to_str().unwrap());
             if ["refused", "refuses-by-itself"].contains(&cause["rule"].as_str().unwrap()) {
+                // Judged by its declaration alone: what Apache does not get to import, it cannot refuse.
+                if judged["outcome"]["kind"] == "not-run" && judged["outcome"]["module"].is_null() {
+                    return Ok(());
+                }
                 let module = cause["module"].as_str().unwrap();
                 let is_refused = failing.iter().any(|answer| answer.failed.contains(module));
                 return expect(is_refused, &format!("Apache does not refuse {module}"));

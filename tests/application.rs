@@ -164,7 +164,7 @@ fn the_exit_status_follows_what_is_reached() {
 #[test]
 fn what_does_not_import_in_the_control_is_unknown_and_computed_names_are_told() {
     let fails = small(Venv::new().with("well-behaved"), "raise RuntimeError('no database')\n", 3);
-    assert!(fails.contains("own-gil: unknown: the main interpreter does not import it either"), "{fails}");
+    assert!(fails.contains("own-gil: unknown: fails in the main interpreter too"), "{fails}");
     let computed = "import importlib\ndef load(name):\n    return importlib.import_module(name)\n";
     let computed = small(Venv::new().with("well-behaved"), computed, 0);
     assert!(

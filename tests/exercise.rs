@@ -48,7 +48,7 @@ fn a_failing_exercise_decides_where_every_distribution_is_ready() {
 #[test]
 fn a_script_that_fails_in_the_main_interpreter_too_tells_nothing() {
     let said = run(&Venv::new(), "import sys\nsys.exit('no database')\n").ended_with(3);
-    assert!(said.out.contains("  own-gil: unknown: the main interpreter does not"), "{}", said.out);
+    assert!(said.out.contains("  own-gil: unknown: fails in the main interpreter too"), "{}", said.out);
     let folder = tempfile::tempdir().unwrap();
     let said = audit(Venv::new().path(), folder.path(), &[]).ended_with(2);
     assert!(said.err.contains("cannot read requests.py"), "{}", said.err);

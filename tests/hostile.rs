@@ -119,10 +119,10 @@ fn who_closes_what_others_have_opened_is_named() {
         })
         .collect();
     let expected = [
-        ("tidy", "ready", "", ""),
         ("corpus-closed-descriptors", "unknown", "loses-descriptors", "closed_descriptors"),
         ("daemon", "unknown", "loses-descriptors", "daemon"),
         ("shop", "unknown", "loses-descriptors", "closed_descriptors"),
+        ("tidy", "ready", "", ""),
     ];
     assert_eq!(judged, expected.map(|(a, b, c, d)| (a.into(), b.into(), c.into(), d.into())));
 }

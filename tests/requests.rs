@@ -74,7 +74,7 @@ fn what_depends_on_the_requests_before_is_compared_in_a_new_interpreter_alone() 
 #[test]
 fn an_application_that_fails_in_the_main_interpreter_too_tells_nothing() {
     let said = ask(&Venv::new(), &answering("1 / 0"), "GET /\n").ended_with(3);
-    assert!(said.out.contains("own-gil: unknown: the main interpreter does not"), "{}", said.out);
+    assert!(said.out.contains("own-gil: unknown: fails in the main interpreter too"), "{}", said.out);
     assert!(said.out.contains("ZeroDivisionError"), "{}", said.out);
     let application = answering("1").replace("200 OK", "503 Closed");
     let said = ask(&Venv::new(), &application, "GET /\n").ended_with(3);

@@ -86,7 +86,7 @@ fn what_only_interpreters_at_the_same_time_show_is_found_by_tests() {
 #[test]
 fn where_no_test_passes_nothing_is_known() {
     let said = audit(&venv("", "def test_never():\n    assert False, 'no database'\n"), &[]).ended_with(3);
-    assert!(said.out.contains("  own-gil: unknown: the main interpreter does not"), "{}", said.out);
+    assert!(said.out.contains("  own-gil: unknown: fails in the main interpreter too"), "{}", said.out);
 }
 
 #[test]

@@ -128,7 +128,9 @@ impl Graph<'_> {
                 Found::Source(..) | Found::Extension | Found::Namespace => targets.push(name.to_owned()),
                 Found::Library => break,
                 Found::Nothing => {
-                    let is_needed = matches!(import.way, Way::AtImport | Way::Lazy) && !import.is_named;
+                    let is_needed = matches!(import.way, Way::AtImport | Way::Lazy)
+                        && !import.is_conditional
+                        && !import.is_named;
                     if is_needed && !import.is_from {
                         self.not_followed(spot, format!("{name}{NOT_THERE}"));
                     }

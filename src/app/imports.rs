@@ -15,6 +15,8 @@ pub(super) struct Import {
     /// The function around it; empty at the level of the module.
     pub(super) function: String,
     pub(super) way: Way,
+    /// Whether a condition, a loop or the failure of another import decides whether it runs.
+    pub(super) is_conditional: bool,
     /// Whether only a string names it.
     pub(super) is_named: bool,
 }

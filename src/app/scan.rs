@@ -113,7 +113,16 @@ impl Scanner<'_> {
 
     fn import(&mut self, at: TextSize, name: String, is_from: bool) {
         let (line, function, way) = (self.line(at), self.function(), self.way());
-        self.found.imports.push(Import { name, is_from, line, function, way, is_named: false });
+        let is_conditional = self.conditional > 0;
+        self.found.imports.push(Import {
+            name,
+            is_from,
+            line,
+            function,
+            way,
+            is_conditional,
+            is_named: false,
+        });
     }
 
     fn body(&mut self, body: &[Stmt]) {
@@ -202,6 +211,7 @@ impl Scanner<'_> {
         if self.is_own && is_name {
             let (line, function) = (self.line(at), self.function());
             let import = Import {
+                is_conditional: false,
                 name: text.to_owned(),
                 is_from: true,
                 line,

@@ -208,6 +208,9 @@ fn row(
     Ok((row, own.folders))
 }
 
+/// Modules that a server puts into its interpreters: mod_wsgi's, and those of `wsgiaudit serve`.
+const OF_SERVERS: [&str; 3] = ["apache", "mod_wsgi", "wsgiaudit"];
+
 /// What keeps the application from being called ready, and what a reader must know.
 fn doubts(own: &Own, sources: &Sources, interpreter: &Interpreter) -> (Vec<String>, Vec<String>) {
     let (mut doubts, mut notes) = (own.doubts.clone(), Vec::new());
@@ -225,7 +228,10 @@ fn doubts(own: &Own, sources: &Sources, interpreter: &Interpreter) -> (Vec<Strin
         });
     }
     for (spot, what) in sources.not_followed.iter().filter(|(spot, _)| !is_installed(spot)) {
-        let Some(name) = what.strip_suffix(NOT_THERE).filter(|name| !own.imported.contains(*name)) else {
+        let Some(name) = what
+            .strip_suffix(NOT_THERE)
+            .filter(|name| !own.imported.contains(*name) && !OF_SERVERS.contains(name))
+        else {
             continue;
         };
         doubts.push(format!("{}:{} imports {name}, which is not here", spot.file.display(), spot.line));

@@ -126,6 +126,9 @@ fn by_trial(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
     let Some(control) = case.trials.get(name, Mode::Main) else {
         return Judgement::open(ReasonId::NotTried, "was not tried");
     };
+    if let Some(sibling) = imported_with_a_sibling(case, name, mode) {
+        return Judgement::ready(format!("needs {sibling} imported first"));
+    }
     let trial = case.trials.get(name, mode);
     // A free-threaded build's control has no GIL either. What it fails at and could do with one is told here.
     let fails_without_gil = mode.is_free_threaded()
@@ -153,6 +156,18 @@ fn by_trial(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
         Outcome::NotRun(NotRun::Shadowed(other)) => shadowed(other.as_deref()),
         Outcome::NotRun(NotRun::Because(id, why)) => Judgement::open(*id, why),
     }
+}
+
+/// What has to be imported before a package that does not import by itself: a module in it passed so, and its import
+/// begins with the package. `None` where there was no such trial.
+fn imported_with_a_sibling<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Option<&'a str> {
+    let fails = case.trials.get(name, Mode::Main).is_some_and(|trial| trial.outcome != Outcome::Imported);
+    let is_within = |trial: &&Trial| {
+        trial.outcome == Outcome::Imported
+            && trial.subject.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+    };
+    let mut passing = case.trials.of(mode).filter(is_within);
+    passing.find_map(|trial| trial.after.as_deref()).filter(|_| fails)
 }
 
 fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {

@@ -76,6 +76,8 @@ impl Project {
             .arg(self.path())
             .env("PYTHONPATH", site_packages(&backends))
             .env("PYTHONNOUSERSITE", "1")
+            // Set for the probes, by .cargo/config.toml.
+            .env_remove("PYO3_NO_PYTHON")
             .env("PATH", path.unwrap()));
         venv
     }

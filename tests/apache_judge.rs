@@ -31,7 +31,8 @@ const BATCH: usize = 32;
 #[test]
 fn the_main_interpreter_imports_what_the_control_does() {
     let kind = Kind { mode: "main", version: "3.14", groups: &["%{GLOBAL}"], directives: "" };
-    held_against_apache(&kind, 140, 1);
+    // What fails there too makes no claim: it is unknown.
+    held_against_apache(&kind, 140, 0);
 }
 
 #[test]

@@ -173,6 +173,8 @@ fn compare(
         expect(answers.iter().all(|answer| !answer.has_gil), "the GIL is on")?;
     }
     match judged["verdict"].as_str().unwrap() {
+        // A package that imports only after another one: its modules are asked for in that order.
+        "ready" if judged["outcome"]["kind"] == "raised" => Ok(()),
         "ready" => {
             expect(failing.is_empty(), "ready, and fails")?;
             // What a package does without in the control too is not lost.

@@ -159,15 +159,18 @@ fn by_trial(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
 }
 
 /// What has to be imported before a package that does not import by itself: a module in it passed so, and its import
-/// begins with the package. `None` where there was no such trial.
+/// begins with the package. `None` where there was no such trial, or where a trial of the package itself tells.
 fn imported_with_a_sibling<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Option<&'a str> {
-    let fails = case.trials.get(name, Mode::Main).is_some_and(|trial| trial.outcome != Outcome::Imported);
+    let control = &case.trials.get(name, Mode::Main)?.outcome;
+    let raises = matches!(control, Outcome::Raised { .. });
+    let own = case.trials.get(name, mode).filter(|_| mode != Mode::Main);
+    let is_open = own.is_none_or(|trial| matches!(trial.outcome, Outcome::NotRun(_)));
     let is_within = |trial: &&Trial| {
         trial.outcome == Outcome::Imported
             && trial.subject.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
     };
     let mut passing = case.trials.of(mode).filter(is_within);
-    passing.find_map(|trial| trial.after.as_deref()).filter(|_| fails)
+    passing.find_map(|trial| trial.after.as_deref()).filter(|_| raises && is_open)
 }
 
 fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {

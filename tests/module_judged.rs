@@ -40,7 +40,7 @@ fn needs_environment(folder: &Path) -> PathBuf {
         "-DNAME=\"needsenv\"",
         "-DINIT=PyInit_needsenv",
     ]);
-    compiler.arg("-DNEED=1").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/module_judged/single.c"));
+    compiler.arg("-DNEED=1").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/failed-control/single.c"));
     assert!(compiler.arg("-o").arg(&file).status().unwrap().success());
     file
 }

@@ -134,6 +134,13 @@ pub struct PythonError {
     pub chain: Vec<String>,
 }
 
+impl Outcome {
+    /// Whether a trial took place, however it ended.
+    pub fn was_tried(&self) -> bool {
+        !matches!(self, Self::NotRun(_))
+    }
+}
+
 impl PythonError {
     /// The module that an import did not find, where that is what was raised.
     pub fn missing_module(&self) -> Option<&str> {

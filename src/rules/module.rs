@@ -103,19 +103,7 @@ pub(super) fn name(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
 fn is_open(case: &Case<'_>, name: &str, mode: Mode, judgement: &Judgement) -> bool {
     let is_about_another =
         matches!(judgement.reason_id, Some(ReasonId::LoadsAnotherFile | ReasonId::NotCPython));
-    let tells = match case.trials.get(name, mode).map(|trial| &trial.outcome) {
-        None | Some(Outcome::NotRun(_)) => false,
-        Some(
-            Outcome::Imported
-            | Outcome::Refused { .. }
-            | Outcome::Raised { .. }
-            | Outcome::Crashed { .. }
-            | Outcome::TimedOut { .. }
-            | Outcome::LosesDescriptors { .. }
-            | Outcome::LeftThreads { .. }
-            | Outcome::Shares { .. },
-        ) => true,
-    };
+    let tells = case.trials.get(name, mode).is_some_and(|trial| trial.outcome.was_tried());
     judgement.verdict == Verdict::Unknown && !is_about_another && !tells
 }
 
@@ -164,7 +152,7 @@ fn imported_with_a_sibling<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Op
     let control = &case.trials.get(name, Mode::Main)?.outcome;
     let raises = matches!(control, Outcome::Raised { .. });
     let own = case.trials.get(name, mode).filter(|_| mode != Mode::Main);
-    let is_open = own.is_none_or(|trial| matches!(trial.outcome, Outcome::NotRun(_)));
+    let is_open = !own.is_some_and(|trial| trial.outcome.was_tried());
     let is_within = |trial: &&Trial| {
         trial.outcome == Outcome::Imported
             && trial.subject.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))

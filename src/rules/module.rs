@@ -120,7 +120,7 @@ fn by_trial(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
     let trial = case.trials.get(name, mode);
     // A free-threaded build's control has no GIL either. What it fails at and could do with one is told here.
     let fails_without_gil = mode.is_free_threaded()
-        && trial.is_some_and(|trial| !matches!(trial.outcome, Outcome::Imported | Outcome::NotRun(_)));
+        && trial.is_some_and(|trial| trial.outcome.was_tried() && trial.outcome != Outcome::Imported);
     if let Some(judgement) = control::failed(case, control, mode).filter(|_| !fails_without_gil) {
         return free_threading::only_here(case, name).unwrap_or(judgement);
     }
@@ -146,19 +146,22 @@ fn by_trial(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
     }
 }
 
-/// What has to be imported before a package that does not import by itself: a module in it passed so, and its import
-/// begins with the package. `None` where there was no such trial, or where a trial of the package itself tells.
+/// The module that must be imported first for this package to import. A trial that imported it first and then a module of the
+/// package passed, and importing that module also imports the package. `None` if there was no such trial, if the control of
+/// the package did not raise, or if its own trial in this mode tells how its import ends.
 fn imported_with_a_sibling<'a>(case: &'a Case<'_>, name: &str, mode: Mode) -> Option<&'a str> {
     let control = &case.trials.get(name, Mode::Main)?.outcome;
     let raises = matches!(control, Outcome::Raised { .. });
-    let own = case.trials.get(name, mode).filter(|_| mode != Mode::Main);
-    let is_open = !own.is_some_and(|trial| trial.outcome.was_tried());
+    let own = case.trials.get(name, mode).filter(|_| mode != Mode::Main).map(|trial| &trial.outcome);
+    // Its import has ended in what it needs.
+    let failed_at_another = matches!(own, Some(Outcome::NotRun(NotRun::Behind(_))));
+    let own_tells = failed_at_another || own.is_some_and(Outcome::was_tried);
     let is_within = |trial: &&Trial| {
         trial.outcome == Outcome::Imported
             && trial.subject.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
     };
     let mut passing = case.trials.of(mode).filter(is_within);
-    passing.find_map(|trial| trial.after.as_deref()).filter(|_| raises && is_open)
+    passing.find_map(|trial| trial.after.as_deref()).filter(|_| raises && !own_tells)
 }
 
 fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
@@ -281,4 +284,49 @@ pub(super) fn shadowed(other: Option<&str>) -> Judgement {
 
 fn after(trial: &Trial) -> String {
     trial.after.as_ref().map(|sibling| format!("needs {sibling} imported first")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::{Death, Place, PythonError};
+    use crate::trial::Trials;
+
+    fn trial(subject: &str, mode: Mode, outcome: Outcome, after: Option<&str>) -> Trial {
+        let because = NotRun::Because(ReasonId::NotTried, String::new());
+        Trial { outcome, after: after.map(str::to_owned), ..Trial::not_run(subject, mode, because) }
+    }
+
+    /// The verdict of a package that raises in the control and has a module which imports after `lamp`, when its own trial
+    /// without a GIL ended so.
+    fn verdict(own: Option<Outcome>) -> Verdict {
+        let mode = Mode::FreeThreaded;
+        let error = PythonError { kind: "ImportError".to_owned(), text: String::new(), chain: Vec::new() };
+        let raised = Outcome::Raised { place: Place::Import, error, suspect: None };
+        let mut trials = Trials::default();
+        trials.add(trial("shop", Mode::Main, raised, None));
+        trials.add(trial("shop.shelf", mode, Outcome::Imported, Some("lamp")));
+        own.into_iter().for_each(|outcome| trials.add(trial("shop", mode, outcome, None)));
+        let crashed = Outcome::Crashed { how: Death::Signal(11), place: Place::Import, loading: None };
+        trials.add(trial("till", mode, crashed, None));
+        let (facts, no_trials) = (BTreeMap::new(), BTreeMap::new());
+        let case = Case {
+            trials: &trials,
+            facts: &facts,
+            no_trials: &no_trials,
+            is_free_threaded: true,
+            beside: None,
+        };
+        name(&case, "shop", mode).verdict
+    }
+
+    #[test]
+    fn a_module_that_passes_speaks_for_its_package_only_where_the_package_s_own_trial_does_not() {
+        assert_eq!(verdict(None), Verdict::Ready);
+        let crashed = Outcome::Crashed { how: Death::Signal(11), place: Place::Import, loading: None };
+        assert_ne!(verdict(Some(crashed)), Verdict::Ready);
+        assert_ne!(verdict(Some(Outcome::NotRun(NotRun::Behind("till".to_owned())))), Verdict::Ready);
+    }
 }

@@ -107,7 +107,7 @@ impl Trials {
         self.all.values().any(|trial| matches!(trial.outcome, Outcome::Crashed { .. }))
     }
 
-    pub(super) fn add(&mut self, trial: Trial) {
+    pub(crate) fn add(&mut self, trial: Trial) {
         self.all.insert((trial.subject.clone(), trial.mode), trial);
     }
 

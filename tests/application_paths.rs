@@ -287,6 +287,16 @@ fn where_it_looks_for_modules_is_never_guessed() {
     }
 }
 
+#[test]
+fn the_standard_library_s_own_modules_leave_nothing_open() {
+    let project = Project::new("lib");
+    // Built into this Python, and another platform's.
+    let lazily = "def later():\n    import _interpreters, winreg\n";
+    project.write("plain/site.wsgi", &format!("{lazily}{ANSWERS}"));
+    let said = project.audit(&["--app", "plain/site.wsgi"]).run().ended_with(0);
+    assert!(said.out.contains("  own-gil: ready\n"), "{}", said.out);
+}
+
 /// An environment that serves the project's package through an editable install.
 fn editable(project: &Project, has_finder: bool) -> Venv {
     let venv = Venv::new().with("well-behaved");

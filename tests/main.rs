@@ -18,6 +18,7 @@ mod cli;
 mod company;
 mod corpus;
 mod crashes;
+mod culprits;
 mod declarations;
 mod declarations_elsewhere;
 mod demo;

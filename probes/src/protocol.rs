@@ -172,15 +172,22 @@ pub(crate) enum Event {
         interpreter: String,
         /// Dotted name.
         name: String,
-        /// The earlier failed load that the exception, its cause or its context comes from, if one does.
-        behind: Option<String>,
         /// The exception.
         error: Exception,
     },
+    /// Where something of a module can be found that an init function has loaded.
+    Held {
+        /// Which interpreter.
+        interpreter: String,
+        /// Its dotted name.
+        module: String,
+        /// Other modules, each with a name in it: `shop.fast`.
+        by: Vec<String>,
+    },
+    /// CPython could not raise this exception in the interpreter that imports, and printed it in the main one.
+    Uncaught(Exception),
     /// The import of the last [`Event::Importing`] failed.
     Error {
-        /// The failed load that the exception, its cause or its context comes from, if one does.
-        load: Option<String>,
         /// What the system refused behind it, as a sandbox would: `PermissionError: text`, if it did.
         denied: Option<String>,
         /// The exception.
@@ -290,6 +297,20 @@ pub(crate) struct Exception {
     pub(crate) text: String,
     /// Modules being imported at that point, outermost first.
     pub(crate) chain: Vec<String>,
+    /// The failed loads that it comes from, nearest first.
+    pub(crate) behind: Vec<Behind>,
+    /// The module whose Python code raised it, or called the C code that did; `None` where C alone ran.
+    pub(crate) raised_in: Option<String>,
+}
+
+/// A failed load that an exception comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Behind {
+    /// Dotted name of what was not loaded.
+    pub(crate) name: String,
+    /// Whether the exception was only raised in the handling of that failure (`__context__`); else it is that failure,
+    /// or was raised from it (`__cause__`).
+    pub(crate) is_handled: bool,
 }
 
 /// Bytes of a record: a length of eight bytes (little endian), then JSON lines. A sparse file.

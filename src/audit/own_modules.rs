@@ -26,7 +26,7 @@ pub(super) struct Own {
     pub(super) folders: Vec<PathBuf>,
     /// `sys.path`, without the standard library.
     pub(super) path: Vec<PathBuf>,
-    /// Modules that were there after the import.
+    /// Modules that were there after the import, and Python's own.
     pub(super) imported: BTreeSet<String>,
     /// Lines of its own code that speak of a path, and have run.
     ran: BTreeSet<(PathBuf, usize)>,

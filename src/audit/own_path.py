@@ -52,5 +52,7 @@ library |= {os.path.join(folder, "lib-dynload") for folder in list(library)}
 library.add(os.path.join(os.path.dirname(LIBRARY), "python%d%d.zip" % sys.version_info[:2]))
 entries = [entry for entry in sys.path if isinstance(entry, str) and os.path.realpath(entry) not in library]
 __answers__ = ["path\t" + entry for entry in entries]
-__answers__ += ["module\t" + name for name in list(sys.modules) if isinstance(name, str)]
+# What a lazy import may find beside what is there: Python's own modules, of every platform.
+known = {*sys.modules, *sys.builtin_module_names, *getattr(sys, "stdlib_module_names", ())}
+__answers__ += ["module\t" + name for name in sorted(name for name in known if isinstance(name, str))]
 __answers__ += ["ran\t%d\t%s" % (line, file) for file, line in sorted(ran)]

@@ -7,6 +7,7 @@
 
 mod elf;
 mod eval;
+mod exports;
 mod fat;
 mod hazards;
 mod inspect;
@@ -31,6 +32,7 @@ mod symbols;
 mod wheel;
 mod world;
 
+pub use exports::Missing;
 pub use inspect::inspect;
 pub use kind::{Architecture, Format, Kind, NotAnObject};
 pub use library::{Alone, Library};

@@ -38,10 +38,15 @@ pub fn kind_of_file(path: &Path) -> Result<Kind, NotAnObject> {
 
 /// A regular file: opening a pipe or a device could wait for ever.
 pub(super) fn open(path: &Path) -> std::io::Result<Rc<dyn Source>> {
+    Ok(Rc::new(Opened::new(open_regular(path)?)?))
+}
+
+/// As [`open`], for who reads the file itself.
+pub(super) fn open_regular(path: &Path) -> std::io::Result<File> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a regular file"));
     }
-    Ok(Rc::new(Opened::new(File::open(path)?)?))
+    File::open(path)
 }
 
 /// The folders around a file.

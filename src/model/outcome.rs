@@ -1,5 +1,6 @@
 //! What happened in one trial: facts about one subject in one mode, before anybody judges them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,7 +30,8 @@ pub enum Outcome {
         place: Place,
         /// The exception.
         error: PythonError,
-        /// An extension module that raised it, or whose failed load, which the control could do, preceded it.
+        /// The module that raised it: an extension module whose load it ended, or the one whose Python code ran. `None`
+        /// where that is not known.
         suspect: Option<String>,
     },
     /// The process died, or left without an answer.
@@ -106,6 +108,8 @@ pub enum Place {
     SecondInterpreter,
     /// Use, or a new import, after an interpreter that had loaded the module ended.
     UseAfterEnd,
+    /// Use after another interpreter ended, where the same went well before: it used what was that one's.
+    AfterAnotherEnded,
     /// Ending an interpreter that had loaded the module.
     Teardown,
     /// Ending Python in the process, after every interpreter that had loaded the module.
@@ -185,8 +189,10 @@ pub struct Load {
     pub enables_gil: bool,
     /// The definition that the running init function made it of, where it was created and has one.
     pub declared: Option<Running>,
-    /// The earlier failed load that its own failure comes from, or was raised in the handling of.
+    /// The failed load that its own failure comes from: its exception's, or the one that has what the loader misses.
     pub behind: Option<String>,
+    /// The other module whose Python code, run by this load, raised its exception.
+    pub raised_in: Option<String>,
     /// What came of it; `None` when the process ended before it was known.
     pub result: Option<Result<(), PythonError>>,
 }
@@ -252,6 +258,9 @@ pub struct Trial {
     pub python: Option<Arc<Trial>>,
     /// What an application answered to the subject, which asked it.
     pub answers: Vec<String>,
+    /// Where something of a module can be found that another one's init function has loaded: by that module's name, other
+    /// modules, each with a name in it. In sub-interpreters the last of them, after it has imported the module itself.
+    pub held: BTreeMap<String, BTreeSet<String>>,
     /// What had to be imported first for the subject to import at all.
     pub after: Option<String>,
     /// The subject whose trial loaded this one too, and so answers for it. It was not imported by itself.
@@ -274,6 +283,7 @@ impl Trial {
             standard: Arc::default(),
             python: None,
             answers: Vec::new(),
+            held: BTreeMap::new(),
             after: None,
             through: None,
         }
@@ -305,6 +315,7 @@ impl Place {
             Self::Import => "import",
             Self::SecondInterpreter => "second-interpreter",
             Self::UseAfterEnd => "use-after-end",
+            Self::AfterAnotherEnded => "after-another-ended",
             Self::Teardown => "teardown",
             Self::Exit => "exit",
             Self::Storm => "storm",
@@ -318,6 +329,7 @@ impl Place {
             Self::Import => "at import",
             Self::SecondInterpreter => "in the second interpreter",
             Self::UseAfterEnd => "after the first interpreter ended",
+            Self::AfterAnotherEnded => "after another interpreter ended, though not before",
             Self::Teardown => "when the interpreter ended",
             Self::Exit => "when the process ended, after its interpreters",
             Self::Storm => "when threads import and use it at the same time",

@@ -118,12 +118,10 @@ fn owner<'a>(cause: &Cause, row: &'a DistributionRow, modules: &'a [ModuleRow]) 
     match modules.iter().find(|module| module.name == cause.module) {
         Some(module) => module.distribution.as_deref(),
         // A Python module at the root: its package's distribution, where it is the one judged.
-        None => row
-            .top_level
-            .iter()
-            .any(|name| name.name == cause.module)
-            .then_some(row.name.as_deref())
-            .flatten(),
+        None => {
+            let top = cause.module.split('.').next().unwrap_or_default();
+            row.top_level.iter().any(|name| name.name == top).then_some(row.name.as_deref()).flatten()
+        }
     }
 }
 

@@ -84,7 +84,7 @@ fn culprit(trial: &Trial, place: Place, loading: Option<&String>) -> String {
     match place {
         // Each thread loads something: what crashed is what the instruction lies in, where that is known.
         Place::Storm => crashed_in(trial).or(loading),
-        Place::Import | Place::SecondInterpreter | Place::UseAfterEnd => loading,
+        Place::Import | Place::SecondInterpreter | Place::UseAfterEnd | Place::AfterAnotherEnded => loading,
         Place::Startup | Place::Teardown | Place::Exit => None,
     }
     .unwrap_or(&trial.subject)

@@ -7,8 +7,8 @@ use super::free_threading::switches_gil_on;
 use super::misread_declaration::running;
 use super::{Case, control, declared, free_threading, inventory, words};
 use crate::model::{
-    Cause, Declared, Facts, FileKind, Initialisation, Judgement, Mode, Module, NotRun, Outcome, ReasonId,
-    Trial, Verdict,
+    Cause, Declared, Facts, FileKind, Initialisation, Judgement, Mode, Module, NotRun, Outcome, Place,
+    ReasonId, Trial, Verdict,
 };
 
 /// Judges a file that looks like an extension module. `done_without` names those that their distribution does without
@@ -129,6 +129,7 @@ fn by_trial(case: &Case<'_>, name: &str, mode: Mode) -> Judgement {
     };
     match &trial.outcome {
         Outcome::Imported => imported(case, trial, control),
+        Outcome::Raised { place: Place::AfterAnotherEnded, .. } => failed(case, name, mode, Verdict::Unsafe),
         Outcome::Refused { .. } | Outcome::Raised { .. } => failed(case, name, mode, Verdict::Blocked),
         Outcome::Crashed { .. }
         | Outcome::TimedOut { .. }
@@ -198,6 +199,7 @@ fn imported(case: &Case<'_>, trial: &Trial, control: &Trial) -> Judgement {
     };
     let what = match refused {
         Some((_, error)) => words::lost(error, case.facts.get(first.as_str()).copied()),
+        None if loaded_before(trial, first) => "loaded by the first interpreter alone".to_owned(),
         None => "not loaded".to_owned(),
     };
     let more = match lost.len() {
@@ -229,14 +231,25 @@ fn lost(case: &Case<'_>, trial: &Trial, control: &Trial) -> Vec<String> {
         .filter(|load| matches!(load.result, Some(Err(_))))
         .map(|load| load.name.as_str())
         .collect();
-    // What a single-phase module's init function imports is loaded in the main interpreter alone, where it runs (3.13):
-    // here it is lost all the same, to code that imports it as it is used (black does).
+    // What a single-phase module's init function imports is loaded in the main interpreter alone, where it runs (3.13). It
+    // is not lost where it can be imported here, and everything that holds something of it in the control does so here.
+    let is_usable = |name: &str| {
+        let is_loaded_in_main = trial.loaded().any(|load| load.interpreter == "main" && load.name == name);
+        let held = same.held.get(name).zip(trial.held.get(name));
+        is_loaded_in_main && !failed.contains(name) && held.is_some_and(|(there, here)| there.is_subset(here))
+    };
     let in_control: BTreeSet<&str> = same.loaded().map(|load| load.name.as_str()).collect();
     in_control
         .into_iter()
         .filter(|name| !trial.loaded_in_all(name) && (is_same || failed.contains(name)))
+        .filter(|name| !is_usable(name))
         .map(str::to_owned)
         .collect()
+}
+
+/// Whether the first of the trial's interpreters has loaded this, or the main one for it.
+fn loaded_before(trial: &Trial, name: &str) -> bool {
+    trial.loaded().any(|load| load.name == name && ["main", "A"].contains(&load.interpreter.as_str()))
 }
 
 pub(super) fn failed(case: &Case<'_>, name: &str, mode: Mode, verdict: Verdict) -> Judgement {
@@ -247,7 +260,21 @@ pub(super) fn failed(case: &Case<'_>, name: &str, mode: Mode, verdict: Verdict) 
         );
     };
     let reason = words::because_of(&root.cause, name);
-    Judgement::found(verdict, Some(root.cause), reason)
+    let lost = missed(case, root.trial);
+    Judgement { lost, ..Judgement::found(verdict, Some(root.cause), reason) }
+}
+
+/// The extension modules that could not be loaded before Python code raised, though the control loads them.
+fn missed(case: &Case<'_>, trial: &Trial) -> Vec<String> {
+    let control = case.trials.get(&trial.subject, Mode::Main);
+    let Some(control) = control.filter(|_| matches!(trial.outcome, Outcome::Raised { .. })) else {
+        return Vec::new();
+    };
+    let in_control: BTreeSet<&str> = control.loaded().map(|load| load.name.as_str()).collect();
+    let failed = trial.loads.iter().filter(|load| matches!(load.result, Some(Err(_))));
+    let missed: BTreeSet<&String> =
+        failed.map(|load| &load.name).filter(|name| in_control.contains(name.as_str())).collect();
+    missed.into_iter().cloned().collect()
 }
 
 /// Behind something that has no answer: with its reason.

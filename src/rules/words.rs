@@ -86,13 +86,20 @@ pub(super) fn did(trial: &Trial, facts: Option<&Facts>) -> String {
                 _ if trial.mode == Mode::FreeThreaded => "refuses to load without the GIL by itself",
                 Place::Startup | Place::Import => "refuses sub-interpreters by itself",
                 Place::SecondInterpreter => "refuses a second interpreter by itself",
-                Place::UseAfterEnd | Place::Teardown | Place::Exit | Place::Storm => {
-                    "refuses to load again after an interpreter ended"
-                }
+                Place::UseAfterEnd
+                | Place::AfterAnotherEnded
+                | Place::Teardown
+                | Place::Exit
+                | Place::Storm => "refuses to load again after an interpreter ended",
             };
             format!("{what}: {}", first_line(&error.text))
         }
-        Outcome::Raised { place, error, .. } => format!("raises {} {}", exception(error), place.phrase()),
+        Outcome::Raised { place, error, suspect } => {
+            // The control has nobody else to blame.
+            let is_known = suspect.is_some() || trial.mode == Mode::Main;
+            let cause = if is_known { "" } else { "; cause not known" };
+            format!("raises {} {}{cause}", exception(error), place.phrase())
+        }
         Outcome::Crashed { how, place, .. } => {
             let site = trial.crash.as_ref().and_then(|crash| crash.site.as_ref());
             let site = site.map(|site| format!(" {site}")).unwrap_or_default();

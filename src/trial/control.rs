@@ -157,6 +157,7 @@ pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, left: Le
         standard: reading.standard.into(),
         python: None,
         answers: reading.answers,
+        held: reading.held,
         after: None,
         through: None,
     };

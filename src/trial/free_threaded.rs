@@ -108,6 +108,8 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
             | Event::Loading { .. }
             | Event::Loaded { .. }
             | Event::Failed { .. }
+            | Event::Uncaught(_)
+            | Event::Held { .. }
             | Event::Error { .. }
             | Event::Answered(_)
             | Event::Turn(_)

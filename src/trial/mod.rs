@@ -4,10 +4,12 @@
 mod company;
 mod control;
 mod crash;
+mod culprit;
 mod desk;
 mod free_threaded;
 mod given;
 mod library;
+mod loads;
 mod once_more;
 mod protection;
 mod read;

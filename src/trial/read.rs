@@ -1,15 +1,15 @@
 //! From what the two witnesses say to an outcome. Pure: the record's events and how the process ended.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::culprit::failed;
+use super::loads::loads;
 use super::protocol::{End, Event, Exception, Kept, Shared, Step};
 use crate::image::symbol_at_address;
-use crate::model::{
-    Death, Load, Mode, NotRun, Outcome, Place, PythonError, ReasonId, Refuser, Running, SharedObject,
-};
+use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, ReasonId, Refuser, SharedObject};
 
 /// What is left of a trial: both witnesses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,14 +36,16 @@ pub(super) struct Reading {
     pub(super) standard: Vec<String>,
     /// What an application answered to the subject.
     pub(super) answers: Vec<String>,
+    /// Where something of a module can be found that an init function has loaded.
+    pub(super) held: BTreeMap<String, BTreeSet<String>>,
     /// Whether it happened in the sandbox.
     pub(super) is_confined: bool,
 }
 
-/// Reads the evidence of one trial. `loads_in_control` names what the control could load: a load among them
-/// that failed here is suspected where an exception does not name one.
+/// Reads the evidence of one trial. `loads_in_control` names what the control could load: where another load fails,
+/// nothing comes of that alone.
 pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<String>) -> Reading {
-    let loads = loads(&evidence.events);
+    let loads = loads(&evidence.events, loads_in_control);
     let importing = evidence.events.iter().rev().find_map(|event| match event {
         Event::Importing(name) => Some(name.clone()),
         Event::Step(..)
@@ -52,6 +54,8 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::GilEnabled { .. }
         | Event::Declared { .. }
         | Event::Failed { .. }
+        | Event::Uncaught(_)
+        | Event::Held { .. }
         | Event::Error { .. }
         | Event::Answered(_)
         | Event::Turn(_)
@@ -67,7 +71,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         | Event::Confined
         | Event::Done => None,
     });
-    let outcome = outcome(mode, evidence, &loads, loads_in_control);
+    let outcome = outcome((mode, importing.as_deref()), evidence, &loads, loads_in_control);
     let kept = evidence.events.iter().filter_map(|event| {
         if let Event::Kept { used: false, objects, .. } = event { Some(objects) } else { None }
     });
@@ -84,7 +88,26 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
         told(evidence, |event| if let Event::Answered(told) = event { Some(told) } else { None });
     let answers = answers.next().cloned().unwrap_or_default();
     let is_confined = is_confined(evidence);
-    Reading { outcome, importing, loads, kept, native_threads, left_in_main, standard, answers, is_confined }
+    let held = evidence.events.iter().filter_map(|event| {
+        if let Event::Held { module, by, .. } = event {
+            Some((module.clone(), by.iter().cloned().collect()))
+        } else {
+            None
+        }
+    });
+    let held = held.collect();
+    Reading {
+        outcome,
+        importing,
+        loads,
+        kept,
+        native_threads,
+        left_in_main,
+        standard,
+        answers,
+        held,
+        is_confined,
+    }
 }
 
 /// What each event of a kind says.
@@ -109,7 +132,12 @@ pub(super) fn in_the_sandboxs_way(what: &str) -> Outcome {
     Outcome::NotRun(NotRun::Because(ReasonId::Sandbox, why))
 }
 
-fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSet<String>) -> Outcome {
+fn outcome(
+    (mode, importing): (Mode, Option<&str>),
+    evidence: &Evidence,
+    loads: &[Load],
+    in_control: &BTreeSet<String>,
+) -> Outcome {
     let place = place(&evidence.events);
     let lost = || loads.iter().rev().find(|load| load.result.is_none()).map(|load| load.name.clone());
     let died = |end| match end {
@@ -138,8 +166,10 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
             count: *count,
             objects: objects.iter().map(|object| kept_object(object, loads)).collect(),
         },
-        (Some(Event::Error { load, denied, error }), None | Some(End::Exit(0))) => {
-            let failed = failed(mode, place, load.as_deref(), error, loads, in_control);
+        (Some(Event::Error { denied, error }), None | Some(End::Exit(0))) => {
+            let place =
+                if is_broken_by_an_end(mode, evidence, error) { Place::AfterAnotherEnded } else { place };
+            let failed = failed((mode, place), importing, error, loads, in_control);
             let is_cpythons = matches!(failed, Outcome::Refused { by: Refuser::CPython, .. });
             match denied.as_ref().filter(|_| is_confined(evidence) && !is_cpythons) {
                 Some(what) => in_the_sandboxs_way(what),
@@ -154,6 +184,18 @@ fn outcome(mode: Mode, evidence: &Evidence, loads: &[Load], in_control: &BTreeSe
 
 fn probe_failed(how: &str) -> Outcome {
     Outcome::NotRun(NotRun::Because(ReasonId::ProbeFailed, how.to_owned()))
+}
+
+/// Whether what was done again while every interpreter lived has raised after one of them had ended, with no load in the
+/// way.
+fn is_broken_by_an_end(mode: Mode, evidence: &Evidence, error: &Exception) -> bool {
+    let step = |event: &Event| if let Event::Step(_, step) = event { Some(*step) } else { None };
+    let last = evidence.events.iter().rev().find_map(step);
+    let has_several = match mode {
+        Mode::SharedGil | Mode::OwnGil | Mode::FreeThreadedGroup => true,
+        Mode::Main | Mode::FreeThreaded => false,
+    };
+    has_several && last == Some(Step::Touch) && error.behind.is_empty()
 }
 
 /// A shared object, and the module that has it: whose file it is part of, or whose name its way begins with.
@@ -212,44 +254,6 @@ fn is_storm(events: &[Event]) -> bool {
     events.iter().any(|event| matches!(event, Event::Step(name, Step::Storm) if name == "storm"))
 }
 
-/// An import that raised: was it a refusal, and whose?
-fn failed(
-    mode: Mode,
-    place: Place,
-    load: Option<&str>,
-    error: &Exception,
-    loads: &[Load],
-    in_control: &BTreeSet<String>,
-) -> Outcome {
-    let raised =
-        || Outcome::Raised { place, error: python_error(error), suspect: suspect(loads, in_control) };
-    if mode == Mode::Main {
-        return raised();
-    }
-    let Some((name, cause)) = load.and_then(|name| Some((name, failure(loads, name)?))) else {
-        return raised();
-    };
-    if cause.kind != "ImportError" {
-        return Outcome::Raised { place, error: cause.clone(), suspect: Some(name.to_owned()) };
-    }
-    let by = if cause.is_cpythons_refusal() { Refuser::CPython } else { Refuser::Module };
-    Outcome::Refused { by, module: name.to_owned(), place, error: cause.clone() }
-}
-
-fn failure<'a>(loads: &'a [Load], name: &str) -> Option<&'a PythonError> {
-    loads.iter().rev().filter(|load| load.name == name).find_map(|load| load.result.as_ref()?.as_ref().err())
-}
-
-/// The first load that failed in the last interpreter though the control could do it.
-fn suspect(loads: &[Load], in_control: &BTreeSet<String>) -> Option<String> {
-    let interpreter = &loads.last()?.interpreter;
-    loads
-        .iter()
-        .filter(|load| load.interpreter == *interpreter && in_control.contains(&load.name))
-        .find(|load| matches!(load.result, Some(Err(_))))
-        .map(|load| load.name.clone())
-}
-
 fn place(events: &[Event]) -> Place {
     let last = events.iter().rev().find_map(|event| match event {
         Event::Step(interpreter, step) => Some((interpreter.as_str(), *step)),
@@ -259,6 +263,8 @@ fn place(events: &[Event]) -> Place {
         | Event::GilEnabled { .. }
         | Event::Declared { .. }
         | Event::Failed { .. }
+        | Event::Uncaught(_)
+        | Event::Held { .. }
         | Event::Error { .. }
         | Event::Answered(_)
         | Event::Turn(_)
@@ -283,78 +289,6 @@ fn place(events: &[Event]) -> Place {
         Some((_, Step::Exit)) => Place::Exit,
         Some((_, Step::Storm)) => Place::Storm,
     }
-}
-
-fn loads(events: &[Event]) -> Vec<Load> {
-    let mut loads: Vec<Load> = Vec::new();
-    for event in events {
-        let (interpreter, name, result) = match event {
-            Event::Loading { interpreter, name, path, chain } => {
-                loads.push(Load {
-                    interpreter: interpreter.clone(),
-                    name: name.clone(),
-                    path: path.clone(),
-                    chain: chain.clone(),
-                    enables_gil: false,
-                    declared: None,
-                    behind: None,
-                    result: None,
-                });
-                continue;
-            }
-            Event::GilEnabled { interpreter, name } => {
-                if let Some(load) = open(&mut loads, interpreter, name) {
-                    load.enables_gil = true;
-                }
-                continue;
-            }
-            Event::Declared { interpreter, name, definition } => {
-                if let Some(load) = open(&mut loads, interpreter, name) {
-                    let slots = definition.slots.clone();
-                    load.declared = Some(Running { m_size: definition.m_size, slots });
-                }
-                continue;
-            }
-            Event::Loaded { interpreter, name } => (interpreter, name, Ok(())),
-            Event::Failed { interpreter, name, behind, error } => {
-                if let Some(load) = open(&mut loads, interpreter, name) {
-                    load.behind.clone_from(behind);
-                }
-                (interpreter, name, Err(python_error(error)))
-            }
-            Event::Step(..)
-            | Event::Importing(_)
-            | Event::Error { .. }
-            | Event::Answered(_)
-            | Event::Turn(_)
-            | Event::Standard(_)
-            | Event::Touched(_)
-            | Event::LeftInMain(_)
-            | Event::NativeThreads(_)
-            | Event::DescriptorsLost(_)
-            | Event::ThreadsLeft(_)
-            | Event::Shared { .. }
-            | Event::Kept { .. }
-            | Event::Broken(_)
-            | Event::Confined
-            | Event::Done => {
-                continue;
-            }
-        };
-        if let Some(load) = open(&mut loads, interpreter, name) {
-            load.result = Some(result);
-        }
-    }
-    loads
-}
-
-/// The last load of this name.
-fn open<'a>(loads: &'a mut [Load], interpreter: &str, name: &str) -> Option<&'a mut Load> {
-    loads.iter_mut().rev().find(|load| load.interpreter == interpreter && load.name == name)
-}
-
-fn python_error(exception: &Exception) -> PythonError {
-    PythonError { kind: exception.kind.clone(), text: exception.text.clone(), chain: exception.chain.clone() }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::schedule::Subject;
+use crate::image::Missing;
 use crate::model::{Load, Outcome, Place, PythonError, Refuser, Trial};
 
 /// How this file was refused in a trial that passed without it, and what had been loaded by then: in the first
@@ -24,10 +25,12 @@ pub(super) fn refusal(trial: &Trial, subject: &Subject) -> Option<(Arc<[Load]>, 
     let error = here(interpreter).next()?.result.as_ref()?.as_ref().err()?;
     let is_a_refusal = |load: &Load| {
         load.behind.as_ref().is_none_or(|other| other == name)
+            && load.raised_in.is_none()
             && matches!(&load.result, Some(Err(other)) if other.kind == "ImportError" && other.text == error.text)
     };
     let by = if error.is_cpythons_refusal() { Refuser::CPython } else { Refuser::Module };
-    if !here(interpreter).all(is_a_refusal) || (by == Refuser::Module && !is_loaded) {
+    let is_the_loaders = Missing::read(&error.text).is_some();
+    if !here(interpreter).all(is_a_refusal) || is_the_loaders || (by == Refuser::Module && !is_loaded) {
         return None;
     }
     let is_last = |load: &Load| load.interpreter == interpreter && load.name == *name;
@@ -60,6 +63,7 @@ mod tests {
             enables_gil: false,
             declared: None,
             behind: None,
+            raised_in: None,
             result: Some(refused.map_or(Ok(()), |text| Err(error(text)))),
         }
     }

@@ -87,7 +87,7 @@ fn order(place: Place) -> u8 {
         Place::Startup => 0,
         Place::Import => 1,
         Place::SecondInterpreter => 2,
-        Place::Teardown | Place::UseAfterEnd => 3,
+        Place::Teardown | Place::UseAfterEnd | Place::AfterAnotherEnded => 3,
         Place::Exit => 4,
         Place::Storm => 5,
     }

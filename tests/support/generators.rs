@@ -1,4 +1,4 @@
-//! Builds what of `corpus/` is not C: C++, with pybind11 and nanobind too, and what Cython, cffi and PyO3 make.
+//! Builds what of `corpus/` is not C: C++, with pybind11 and nanobind too, and what Cython, cffi, SWIG and PyO3 make.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -25,7 +25,7 @@ pub(crate) struct Target<'a> {
 pub(crate) fn is_source(file: &Path) -> bool {
     file.extension()
         .and_then(OsStr::to_str)
-        .is_some_and(|suffix| ["cpp", "pyx", "cffi", "rs"].contains(&suffix))
+        .is_some_and(|suffix| ["cpp", "pyx", "cffi", "i", "rs"].contains(&suffix))
 }
 
 /// Makes a module of it. What it needs beside itself, e.g. cffi's backend, is put next to it and returned too.
@@ -51,6 +51,7 @@ pub(crate) fn build(source: &Path, target: &Target<'_>) -> Vec<PathBuf> {
             fs::copy(backend, &copy).unwrap();
             return vec![target.file.to_owned(), copy];
         }
+        Some("i") => return swig(source, stem, target),
         Some("rs") => pyo3(source, stem, target),
         other => panic!("{} is of an unknown kind: {other:?}", source.display()),
     }
@@ -80,6 +81,17 @@ fn compile_c(source: &Path, target: &Target<'_>, macros: impl IntoIterator<Item 
         .arg(source)
         .arg("-o")
         .arg(target.file));
+}
+
+/// The module of C++ that SWIG makes, and the Python module in front of it.
+fn swig(source: &Path, stem: &str, target: &Target<'_>) -> Vec<PathBuf> {
+    let generated = target.scratch.join(format!("{stem}.cpp"));
+    let folder = target.file.parent().unwrap();
+    let program = generators_environment().join("bin/swig");
+    let mut swig = Command::new(program);
+    run(swig.args(["-c++", "-python", "-outdir"]).arg(folder).arg("-o").arg(&generated).arg(source));
+    compile_cpp(&generated, target);
+    vec![target.file.to_owned(), folder.join(format!("{}.py", stem.trim_start_matches('_')))]
 }
 
 fn compile_cpp(source: &Path, target: &Target<'_>) {

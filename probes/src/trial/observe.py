@@ -6,6 +6,8 @@ import sys
 
 failures = []  # (exception, dotted name) of every failed load; holds the exceptions, so identity is stable
 loaded = []
+being_created = []  # dotted names, outermost first
+from_within = []  # what was loaded while another one was created: by its init function
 there = set(sys.modules)  # before the trial: not its doing
 
 
@@ -48,13 +50,39 @@ def family(error):
     return seen
 
 
-def load_behind(error):
-    """The first failed load that an exception comes from."""
-    seen = family(error)
-    for failure, name in failures:
-        if any(failure is error for error in seen):
-            return name
-    return ""
+def loads_behind(error):
+    """The failed loads that an exception comes from, nearest first: `=name` where it is that failure or was raised from
+    it, `~name` where it was raised in the handling of it."""
+    raised_from = []
+    while error is not None and not any(error is other for other in raised_from):
+        raised_from.append(error)
+        error = error.__cause__
+    handled = [each for each in family(raised_from[0]) if not any(each is other for other in raised_from)]
+    marked = [("=", each) for each in raised_from] + [("~", each) for each in handled]
+    return ",".join(mark + name for mark, each in marked for name in load_that_failed_with(each))
+
+
+def load_that_failed_with(error):
+    """The innermost load that failed with this exception, if one did."""
+    return [name for failure, name in failures if failure is error][:1]
+
+
+def raised_in(error):
+    """The module whose Python code raised an exception, or called the C code that did: that of the innermost frame
+    outside of the standard library. Empty where there is no such frame."""
+    name, step = "", error.__traceback__
+    while step is not None:
+        if not is_pythons(step.tb_frame.f_code.co_filename):
+            name = str(step.tb_frame.f_globals.get("__name__"))
+        step = step.tb_next
+    return name
+
+
+def is_pythons(file):
+    """Whether this file of code is the standard library's, the import system's or the probe's."""
+    folder = getattr(sys, "_stdlib_dir", None)
+    is_in_folder = isinstance(folder, str) and file.startswith(folder + "/") and "-packages/" not in file
+    return file == "<wsgiaudit>" or file.startswith("<frozen ") or is_in_folder
 
 
 TOO_MUCH = (12, 27)  # ENOMEM, EFBIG: `errno` need not be built in
@@ -74,9 +102,9 @@ create_builtin = _imp.create_builtin
 
 def failed(name, error):
     kind, text = words(error)
-    behind = load_behind(error)
+    behind = loads_behind(error)
     failures.append((error, name))
-    record("failed", name, behind, kind, text, *importing_now(sys._getframe(2)), name)
+    record("failed", name, behind, raised_in(error), kind, text, *importing_now(sys._getframe(2)), name)
 
 
 def gil_is_on():
@@ -88,11 +116,16 @@ def create(spec, file=None):
     name, path = str(spec.name), str(spec.origin)
     record("loading", name, path, *importing_now(sys._getframe(1)))
     was_on = gil_is_on()
+    if being_created:
+        from_within.append(name)
+    being_created.append(name)
     try:
         module = create_dynamic(spec) if file is None else create_dynamic(spec, file)
     except BaseException as error:
         failed(name, error)
         raise
+    finally:
+        being_created.pop()
     if module is not None:
         declared(name, module)
     # CPython decides by what the module declares, right after its creation and before its execution.
@@ -161,6 +194,7 @@ def bring(name):
         present_at_start()
     present()
     record("standard", *standard())
+    tell_held(from_within)
     answers = own(name, "__answers__")
     if answers:
         record("answered", *answers)
@@ -196,7 +230,28 @@ def own(name, attribute, otherwise=None):
 
 def tell(error):
     kind, text = words(error)
-    record("error", load_behind(error), denied_behind(error), kind, text, *importing_then(error))
+    record("error", loads_behind(error), denied_behind(error), raised_in(error), kind, text, *importing_then(error))
+
+
+def hear_uncaught(_name):
+    """Record what CPython prints since it cannot raise it. An init function that runs in the main interpreter for
+    another one's import (since 3.13) may raise there: 3.13 asks `excepthook`, 3.14 `unraisablehook`."""
+    print_exception, print_unraisable = sys.excepthook, sys.unraisablehook
+
+    def hear(error):
+        if error is not None:
+            kind, text = words(error)
+            record("uncaught", loads_behind(error), raised_in(error), kind, text, *importing_then(error))
+
+    def hear_exception(kind, error, trace):
+        hear(error)
+        print_exception(kind, error, trace)
+
+    def hear_unraisable(unraisable):
+        hear(unraisable.exc_value)
+        print_unraisable(unraisable)
+
+    sys.excepthook, sys.unraisablehook = hear_exception, hear_unraisable
 
 
 def present():
@@ -220,6 +275,64 @@ def present_at_start():
             loaded.append(name)
             record("loading", name, file)
             record("loaded", name)
+
+
+new = []
+
+
+def find_new(_name):
+    """List what has been imported here."""
+    new[:] = [name for name in sys.modules if name not in there]
+
+
+def bring_new(names):
+    """Import what init functions have imported in the main interpreter, where they ran: their imports do not recur here.
+    What fails is recorded."""
+    names = names.split(",")
+    for name in names:
+        try:
+            __import__(name)
+        except BaseException:
+            pass
+    tell_held([name for name in loaded if name in names])
+
+
+MOST_HELD = 1000
+
+
+def tell_held(names):
+    """Record where something of each of these modules can be found: in which modules, under which names."""
+    for name in names:
+        held = held_of(name)
+        if name in sys.modules and len(held) < MOST_HELD:
+            record("held", name, *held)
+
+
+def held_of(name):
+    module = sys.modules.get(name)
+    its_own = set(map(id, [module, *of_module(name)]))
+    is_of_it = lambda value: id(value) in its_own or is_named_of(value, name)
+    held = []
+    for other, each in list(sys.modules.items()):
+        values = getattr(each, "__dict__", {}) if each is not module else {}
+        for key, value in list(values.items()):
+            if is_of_it(value):
+                held.append("%s.%s" % (other, key))
+            elif type(value) is type and value.__module__ == other:
+                inner = list(value.__dict__.items())
+                held += ["%s.%s.%s" % (other, key, within) for within, its in inner if is_of_it(its)]
+    return sorted(held)
+
+
+def is_named_of(value, name):
+    """Whether it says that it is of this module: the main interpreter's is not the same object."""
+    if type(value) is type(len):
+        return type(value.__self__) is type(sys) and own_name(value.__self__) == name
+    return type(value) is type and value.__module__ == name or type(value) is type(sys) and own_name(value) == name
+
+
+def own_name(module):
+    return module.__dict__.get("__name__")
 
 
 def create_only(name):
@@ -259,10 +372,14 @@ def touch(names):
 def use(names):
     """Look at everything that the subjects and the loaded extension modules hold; run a subject once more, where it
     is an exercise. Returns whether that went well."""
-    names = names.split(",")
-    look(names)
+    look(names.split(","))
+    return repeat(names)
+
+
+def repeat(names):
+    """Run those subjects once more that are exercises. Returns whether that went well."""
     try:
-        for name in names:
+        for name in names.split(","):
             own(name, "__exercise__", bool)()
     except BaseException as error:
         tell(error)

@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::steps::free_threaded;
 use super::{definition, descriptors, record};
-use crate::protocol::{Event, Exception, Folders};
+use crate::protocol::{Behind, Event, Exception, Folders};
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
@@ -200,9 +200,18 @@ impl Observer {
     /// # Safety
     /// As for [`Observer::call`].
     pub(super) unsafe fn loaded(&self) -> Vec<String> {
+        // SAFETY: the caller's promise.
+        unsafe { self.list(c"loaded") }
+    }
+
+    /// A list of names that `observe.py` holds.
+    ///
+    /// # Safety
+    /// As for [`Observer::call`].
+    pub(super) unsafe fn list(&self, name: &CStr) -> Vec<String> {
         // SAFETY: references borrowed from the dictionary and the list, which both live.
         unsafe {
-            let loaded = python::PyDict_GetItemString(self.globals.as_ptr(), c"loaded".as_ptr());
+            let loaded = python::PyDict_GetItemString(self.globals.as_ptr(), name.as_ptr());
             if loaded.is_null() {
                 return Vec::new();
             }
@@ -241,7 +250,7 @@ unsafe extern "C" fn declared_call(_module: *mut PyObject, arguments: *mut PyObj
         let name = python::text(python::PyTuple_GetItem(arguments, 0)).unwrap_or_default();
         let definition = definition::of(python::PyTuple_GetItem(arguments, 1), free_threaded());
         if let Some(definition) = definition {
-            let interpreter = INTERPRETER.with_borrow(Clone::clone);
+            let interpreter = current();
             record::write(&Event::Declared { interpreter, name, definition });
         }
         let none = python::Py_None();
@@ -269,11 +278,13 @@ unsafe extern "C" fn record_call(_module: *mut PyObject, arguments: *mut PyObjec
 }
 
 fn event(fields: &[String]) -> Option<Event> {
-    let interpreter = INTERPRETER.with_borrow(Clone::clone);
-    let exception = |kind: &String, text: &String, chain: &[String]| Exception {
+    let interpreter = current();
+    let exception = |[behind, raised_in, kind, text]: [&String; 4], chain: &[String]| Exception {
         kind: kind.clone(),
         text: text.clone(),
         chain: chain.to_vec(),
+        behind: behind.split(',').filter_map(loads_behind).collect(),
+        raised_in: Some(raised_in.clone()).filter(|name| !name.is_empty()),
     };
     // The observer says nothing by an empty text.
     let named = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
@@ -288,23 +299,43 @@ fn event(fields: &[String]) -> Option<Event> {
             Some(Event::GilEnabled { interpreter, name: name.clone() })
         }
         [event, name] if event == "loaded" => Some(Event::Loaded { interpreter, name: name.clone() }),
-        [event, name, behind, kind, text, chain @ ..] if event == "failed" => Some(Event::Failed {
-            interpreter,
-            name: name.clone(),
-            behind: named(behind),
-            error: exception(kind, text, chain),
-        }),
+        [event, name, behind, raised_in, kind, text, chain @ ..] if event == "failed" => {
+            let error = exception([behind, raised_in, kind, text], chain);
+            Some(Event::Failed { interpreter, name: name.clone(), error })
+        }
+        [event, behind, raised_in, kind, text, chain @ ..] if event == "uncaught" => {
+            Some(Event::Uncaught(exception([behind, raised_in, kind, text], chain)))
+        }
         [event, name] if event == "importing" => Some(Event::Importing(name.clone())),
         [event, names @ ..] if event == "standard" => {
             ["main", "A"].contains(&interpreter.as_str()).then(|| Event::Standard(names.to_vec()))
         }
+        [event, module, by @ ..] if event == "held" => {
+            Some(Event::Held { interpreter, module: module.clone(), by: by.to_vec() })
+        }
         [event, answers @ ..] if event == "answered" => Some(Event::Answered(answers.to_vec())),
         [event, names @ ..] if event == "threads" => Some(Event::ThreadsLeft(names.to_vec())),
-        [event, load, denied, kind, text, chain @ ..] if event == "error" => Some(Event::Error {
-            load: named(load),
-            denied: named(denied),
-            error: exception(kind, text, chain),
-        }),
+        [event, behind, denied, raised_in, kind, text, chain @ ..] if event == "error" => {
+            let error = exception([behind, raised_in, kind, text], chain);
+            Some(Event::Error { denied: named(denied), error })
+        }
         _ => None,
     }
+}
+
+/// One of the observer's marked names: `=name`, `~name`.
+fn loads_behind(marked: &str) -> Option<Behind> {
+    let is_handled = marked.starts_with('~');
+    let name = marked.strip_prefix(['=', '~'])?.to_owned();
+    Some(Behind { name, is_handled })
+}
+
+/// The interpreter that runs on this thread: a thread of A's enters the main one to run an init function there (CPython
+/// from 3.13 on, `switch_to_main_interpreter` in `Python/import.c`).
+fn current() -> String {
+    let name = INTERPRETER.with_borrow(Clone::clone);
+    // SAFETY: the caller holds a GIL.
+    let is_main = unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) } == 0;
+    // Sub-interpreters have a letter each.
+    if is_main && name.len() == 1 { "main".to_owned() } else { name }
 }

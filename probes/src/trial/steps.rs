@@ -74,6 +74,10 @@ fn in_main(order: &Order) -> bool {
 /// before another one, and the last does, too. Where they share memory, D imports what all others have left, and ends.
 fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
+    if !runs_init_here() {
+        // SAFETY: the caller's promise.
+        unsafe { observe_init_functions() };
+    }
     // SAFETY: the caller's promise.
     let before = (is_apart(config) || free_threaded())
         .then(|| unsafe { Before::look() }.unwrap_or_else(|error| give_up(&error)));
@@ -94,6 +98,20 @@ fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     // SAFETY: the thread state left above; it is this thread's again.
     unsafe { python::PyEval_RestoreThread(main) };
     passed
+}
+
+/// Sees what init functions load and raise in the main interpreter, which CPython runs them in.
+///
+/// # Safety
+/// The thread holds the main interpreter's GIL.
+unsafe fn observe_init_functions() {
+    KEPT.with_borrow_mut(|kept| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let observer = kept.get_or_insert_with(|| install("main"));
+            observer.call(c"hear_uncaught", "").unwrap_or_else(|error| give_up(&error));
+        }
+    });
 }
 
 /// Whether interpreters of this kind have a GIL each, and so nothing that could guard an object of both.
@@ -124,6 +142,10 @@ fn lives(
     if before.zip(kept).is_some_and(|(before, kept)| kept.is_used(&a, &b, &order, before)) {
         return false;
     }
+    // What can be done again while both live, and not after one has ended, fails because of that.
+    if !a.repeat(&order) || !b.repeat(&order) {
+        return false;
+    }
     if !a.end() {
         return false;
     }
@@ -132,7 +154,11 @@ fn lives(
         return false;
     }
     let c = Life::begin("C", config);
-    if c.import(&order, turns, None).is_none() || !c.end() {
+    if c.import(&order, turns, None).is_none() {
+        return false;
+    }
+    bring_what_init_functions_brought(&c);
+    if !c.end() {
         return false;
     }
     take_freed(config);
@@ -145,6 +171,24 @@ fn lives(
     take_freed(config);
     let d = Life::begin("D", config);
     d.import(&order, turns, None).is_some() && d.end()
+}
+
+/// Has an interpreter import what init functions have imported in the main one, where CPython has run them.
+fn bring_what_init_functions_brought(life: &Life) {
+    let names = in_main_interpreter(|| {
+        KEPT.with_borrow(|observer| {
+            let Some(observer) = observer.as_ref() else { return Vec::new() };
+            // SAFETY: with the main interpreter's GIL held.
+            unsafe {
+                observer.call(c"find_new", "").unwrap_or_else(|error| give_up(&error));
+                if observer.loaded().is_empty() { Vec::new() } else { observer.list(c"new") }
+            }
+        })
+    });
+    if !names.is_empty() {
+        // SAFETY: a job runs with its interpreter's GIL held.
+        life.ask(move |observer| unsafe { observer.call(c"bring_new", &names.join(",")) });
+    }
 }
 
 /// Takes the memory of an interpreter that has ended, where others use the same.
@@ -238,6 +282,14 @@ impl Life {
         let names = names(order);
         // SAFETY: a job runs with its interpreter's GIL held.
         self.ask(move |observer| unsafe { observer.call(c"touch", &names) })
+    }
+
+    /// Runs once more what of the subjects is an exercise; whether that went well.
+    fn repeat(&self, order: &Arc<Order>) -> bool {
+        step(self.name, Step::Compare);
+        let names = names(order);
+        // SAFETY: a job runs with its interpreter's GIL held.
+        self.ask(move |observer| unsafe { observer.call(c"repeat", &names) })
     }
 
     /// Everything that the interpreter reaches.

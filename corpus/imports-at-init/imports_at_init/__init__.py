@@ -1,0 +1,3 @@
+import once_per_process
+
+from . import _init

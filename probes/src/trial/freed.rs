@@ -3,6 +3,7 @@
 
 use std::ffi::c_void;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::python;
 
@@ -26,8 +27,9 @@ const LARGE: usize = 2048;
 const COUNT: usize = 16;
 
 /// Threads that have had interpreters: the C library keeps the memory of each apart (malloc(3), arenas), and gives it
-/// to the threads that come next.
-const THREADS: usize = 3;
+/// to the threads that come next. Those that take it have memory of their own from then on, and another interpreter
+/// has ended before it is taken again: each time one more thread takes it, and none of it is left out by chance.
+static THREADS: AtomicUsize = AtomicUsize::new(3);
 
 /// Takes free memory, size by size, writes all over it and keeps it.
 ///
@@ -40,7 +42,8 @@ pub(super) unsafe fn take() {
             unsafe { fill(python::PyObject_Malloc(size), size) };
         }
     }
-    let all = Barrier::new(THREADS);
+    let threads = THREADS.fetch_add(1, Ordering::Relaxed);
+    let all = Barrier::new(threads);
     let take_large = || {
         all.wait();
         for size in (SMALL..=LARGE).step_by(STEP) {
@@ -52,7 +55,7 @@ pub(super) unsafe fn take() {
         // None ends, and hands its memory on, before the last has begun.
         all.wait();
     };
-    std::thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(take_large))));
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(take_large))));
 }
 
 /// # Safety

@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use super::{crash, limits, record, shared_memory, touched};
+use super::{crash, ids, limits, record, shared_memory, touched};
 use crate::protocol::{Event, Order};
 use crate::python;
 use crate::sandbox::{self, Confinement};
@@ -48,13 +48,15 @@ pub(super) fn settle(order: &Order, who: Who, has_shared_memory: bool) -> std::i
     limits::files();
     let (crash, stack) = (folder.join("crash"), folder.join("stack"));
     crash::watch(&crash, &stack)?;
+    let numbers = folder.join("ids");
+    ids::begin(&numbers)?;
     if who != Who::Inside {
         move_in(&home);
     }
     if order.sandbox {
         limits::resources(order, who);
         let mut writable: Vec<&Path> = match who {
-            Who::Trial => vec![&home, &crash, &stack],
+            Who::Trial => vec![&home, &crash, &stack, &numbers],
             Who::Zygote => vec![folder],
             Who::Inside => Vec::new(),
         };

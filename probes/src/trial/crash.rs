@@ -11,7 +11,7 @@ use std::path::Path;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-use super::watch;
+use super::{ids, watch};
 
 /// The signals that `faulthandler` handles too (CPython, `Modules/faulthandler.c`),
 /// and the one of a watch.
@@ -86,7 +86,7 @@ extern "C" fn on_fatal_signal(signal: c_int, info: *mut libc::siginfo_t, context
         if watch::on_signal(signal, info, context) {
             return;
         }
-        if libc::getpid() == WATCHED.load(Ordering::Relaxed) {
+        if libc::getpid() == WATCHED.load(Ordering::Relaxed) && is_first() {
             write_record(signal, info, context);
         }
         if let Some(index) = HANDLED.iter().position(|handled| *handled == signal) {
@@ -94,6 +94,26 @@ extern "C" fn on_fatal_signal(signal: c_int, info: *mut libc::siginfo_t, context
         }
         // Blocked until the handler returns; then it reaches the handler below.
         libc::raise(signal);
+    }
+}
+
+/// Whether no other thread of this process is at it. Where one is, waits for it to end the process: two that crash at
+/// the same time would spoil each other's record.
+fn is_first() -> bool {
+    static CRASHING: AtomicI32 = AtomicI32::new(0);
+    let own = ids::number();
+    match CRASHING.compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => true,
+        // What crashes in the handlers below is what ends the process.
+        Err(other) if other == own => true,
+        Err(_) => {
+            let moment = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+            for _ in 0..200 {
+                // SAFETY: a system call on a value of our own.
+                unsafe { libc::nanosleep(&raw const moment, null_mut()) };
+            }
+            false
+        }
     }
 }
 

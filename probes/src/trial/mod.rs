@@ -7,6 +7,7 @@ mod descriptors;
 mod ending;
 mod exit;
 mod freed;
+mod ids;
 mod kept;
 mod left;
 mod limits;

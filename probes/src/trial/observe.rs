@@ -6,8 +6,8 @@ use std::ptr::null_mut;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::steps::free_threaded;
-use super::{definition, descriptors, record};
-use crate::protocol::{Behind, Event, Exception, Folders};
+use super::{definition, descriptors, ids, record};
+use crate::protocol::{Event, Exception, Folders};
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
@@ -162,6 +162,7 @@ impl Observer {
     /// Names the interpreter to the record on another thread than the one that installed the observer.
     pub(super) fn names_this_thread(name: &str) {
         INTERPRETER.with_borrow_mut(|current| name.clone_into(current));
+        ids::tell();
     }
 
     /// Calls `function(name)` of `observe.py`; whether it returned something true.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::steps::free_threaded;
 use super::{definition, descriptors, ids, record};
-use crate::protocol::{Event, Exception, Folders};
+use crate::protocol::{Behind, Event, Exception, Folders};
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {

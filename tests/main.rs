@@ -49,6 +49,7 @@ mod refused;
 mod reports;
 mod requests;
 mod rules;
+mod same_document;
 mod sandbox;
 mod serving;
 mod soak;

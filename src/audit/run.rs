@@ -57,7 +57,7 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
         first.trouble.push("interrupted: what was not tried by then is unknown".to_owned());
     }
     let mut places = Places::default();
-    places.add("scratch", scratch.path());
+    places.add(trial::SCRATCH.trim_matches(['{', '}']), scratch.path());
     first.name_places(&mut places, ["environment", "python"]);
     if let Some(second) = &second {
         second.audited.name_places(&mut places, ["free-threaded environment", "free-threaded python"]);

@@ -1,6 +1,5 @@
 //! The sorted result of an audit: everything that a person or a machine is shown is rendered from it.
 
-mod addresses;
 mod answer;
 mod application;
 mod assemble;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Document, addresses};
+use super::Document;
+use crate::trial::hide_addresses;
 
 /// Folders, each with the name that stands for it in a document.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +53,7 @@ impl Places {
         // The longest first: one place may lie in another.
         pairs.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
         let named = |text: String| pairs.iter().fold(text, |text, (path, name)| whole(&text, path, name));
-        replace(document, |text| addresses::hide(&named(text)))
+        replace(document, |text| hide_addresses(&named(text)))
     }
 }
 

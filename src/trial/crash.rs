@@ -11,9 +11,6 @@ use crate::model::{Crash, Site};
 /// Bytes of the files that are read: what wrote them was crashing.
 const MOST: u64 = 4 << 20;
 
-/// Bytes of the stack that are kept as evidence.
-const STACK: usize = 8192;
-
 /// The crash that ended a trial; `None` where it did not end by the signal that was recorded, e.g. because
 /// the module on trial handles that signal itself.
 pub(super) fn crash(folder: &Path, end: Option<End>) -> Option<Crash> {
@@ -22,7 +19,6 @@ pub(super) fn crash(folder: &Path, end: Option<End>) -> Option<Crash> {
         return None;
     }
     let stack = String::from_utf8_lossy(&read(&folder.join("stack")).unwrap_or_default()).into_owned();
-    let cut = stack.floor_char_boundary(STACK);
     Some(Crash {
         address: (recorded.address != 0 || recorded.is_a_memory_fault()).then_some(recorded.address),
         site: recorded.file.map(|(path, offset)| Site {
@@ -30,7 +26,7 @@ pub(super) fn crash(folder: &Path, end: Option<End>) -> Option<Crash> {
             symbol: symbol_at(Path::new(&path), offset),
             offset,
         }),
-        stack: stack[..cut].to_owned(),
+        stack,
     })
 }
 

@@ -141,9 +141,7 @@ fn reserved(name: &str) -> Option<&'static str> {
     let is_loaders =
         (name.starts_with("LD_") || name.starts_with("DYLD_")) && !name.ends_with("_LIBRARY_PATH");
     if is_pythons || PYTHONS.contains(&name) {
-        return Some(
-            "it would have no effect: trials run Python isolated from its own variables (python -I)",
-        );
+        return Some("trials run Python isolated from its own variables");
     }
     if is_loaders {
         return Some("it would change what tries, and not only what is tried");

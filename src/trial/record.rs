@@ -1,13 +1,14 @@
-//! Reads what a child left in its folder: the record, and the end of what it printed.
+//! Reads what a child left in its folder: the record, the end of what it printed, and its numbers.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::protocol::{Event, RECORD_HEAD, RECORD_SIZE};
 
-/// Bytes of a child's output that are kept as evidence.
-const PRINTED: u64 = 4096;
+/// Bytes of the file of numbers that are read: what is on trial may write to it.
+const IDS: u64 = 64 << 10;
 
 /// Every event in a trial's record, in order, and apart from them what it read from disk, each after so many events.
 /// Stops at the first that is damaged; none where there is no record: the absence of an answer is itself an answer.
@@ -35,15 +36,26 @@ fn read_record(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The end of what the child printed, both streams together.
-pub(super) fn printed(folder: &Path) -> String {
+/// The end of what the child printed, both streams together: at most so many bytes.
+pub(super) fn printed(folder: &Path, most: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(folder.join("output"))?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(PRINTED)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
         let mut bytes = Vec::new();
-        file.take(PRINTED).read_to_end(&mut bytes)?;
+        file.take(most).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+}
+
+/// The numbers of the child's process and of its threads, as far as the probes know them.
+pub(super) fn ids(folder: &Path) -> BTreeSet<u64> {
+    let read = || {
+        let mut text = String::new();
+        File::open(folder.join("ids")).ok()?.take(IDS).read_to_string(&mut text).ok()?;
+        Some(text)
+    };
+    let lines = read().unwrap_or_default();
+    lines.lines().filter_map(|line| line.parse().ok()).collect()
 }

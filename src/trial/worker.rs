@@ -1,6 +1,7 @@
 //! A worker: one zygote process and the connection to it. Whatever happens to the process, an order gets an
 //! answer, and nothing of it outlives the worker.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -16,13 +17,14 @@ use rustix::process::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::crash::crash;
+use super::collect::collect;
 use super::given::Given;
 use super::library::{BOOTSTRAP, Library};
 use super::protocol::{Command, End, Event, Interpreters, Order, Reply, Watched};
 use super::read::Evidence;
 use super::record;
 use super::search_path::SearchPath;
+use super::varying::{Clock, Run};
 use crate::cache::Cache;
 use crate::model::{Crash, EDITABLE_VARIABLES};
 
@@ -139,6 +141,7 @@ pub(super) enum Entered {
 pub(super) struct Worker<'a> {
     setup: &'a Setup<'a>,
     folder: PathBuf,
+    began: Clock,
     process: Child,
     pid: Pid,
     commands: UnixStream,
@@ -156,6 +159,7 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// In words, with what the python printed.
     pub(super) fn start(setup: &'a Setup<'a>) -> Result<Self, String> {
+        let began = Clock::now();
         let folder = setup.scratch.join(format!("worker-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let log = folder.join("log");
         let socket = folder.join("socket");
@@ -165,7 +169,8 @@ impl<'a> Worker<'a> {
             listener.set_nonblocking(true)?;
             let errors = File::create(&log)?;
             let process = std::process::Command::new(setup.python)
-                .args(["-I", "-B", "-X", "faulthandler"])
+                // As `-I`, which would not let the seed be fixed.
+                .args(["-s", "-P", "-B", "-X", "faulthandler"])
                 .args(setup.options)
                 .args(["-c", BOOTSTRAP])
                 .args([setup.library.path(), &socket, &log])
@@ -198,6 +203,7 @@ impl<'a> Worker<'a> {
                 let mut worker = Self {
                     setup,
                     folder,
+                    began,
                     process,
                     pid,
                     commands,
@@ -233,7 +239,7 @@ impl<'a> Worker<'a> {
         let id = order.id;
         let attempt = self.send(&Command::Try(order)).and_then(|()| {
             let end = self.ended(id)?;
-            Ok(collect(&folder, Some(end)))
+            Ok(self.collect(&folder, Some(end)))
         });
         drop(fs::remove_dir_all(&folder));
         attempt
@@ -247,13 +253,15 @@ impl<'a> Worker<'a> {
         match self.reply(self.setup.limits.timeout) {
             Ok(Reply::Entered) => {
                 self.inside.push((id, folder.clone()));
-                Ok(Entered::Inside(collect(&folder, None)))
+                Ok(Entered::Inside(self.collect(&folder, None)))
             }
-            Ok(Reply::Ended(ended, end)) if ended == id => Ok(Entered::Outside(collect(&folder, Some(end)))),
+            Ok(Reply::Ended(ended, end)) if ended == id => {
+                Ok(Entered::Outside(self.collect(&folder, Some(end))))
+            }
             Ok(Reply::Ready { .. } | Reply::Ended(..)) => Err(Lost),
             // Nobody but us watches the clock of an import that may become a zygote.
             Err(Lost) if self.is_alive() => {
-                let attempt = collect(&folder, Some(End::Deadline));
+                let attempt = self.collect(&folder, Some(End::Deadline));
                 self.kill();
                 Ok(Entered::Outside(attempt))
             }
@@ -306,6 +314,17 @@ impl<'a> Worker<'a> {
         })
     }
 
+    /// What a trial has left in its folder.
+    fn collect(&self, folder: &Path, end: Option<End>) -> Attempt {
+        // It may tell numbers of the zygotes that it comes from, too: what was imported there keeps them.
+        let own = [std::process::id(), self.pid.as_raw_nonzero().get().unsigned_abs()].map(u64::from);
+        let mut ids: BTreeSet<u64> = own.into_iter().collect();
+        for folder in folder.ancestors().take_while(|folder| *folder != self.folder) {
+            ids.extend(record::ids(folder));
+        }
+        collect(folder, end, &Run::new(self.setup.scratch, ids, self.began))
+    }
+
     fn send(&mut self, command: &Command) -> Result<(), Lost> {
         let mut line = serde_json::to_vec(command).map_err(|_| Lost)?;
         line.push(b'\n');
@@ -341,15 +360,6 @@ impl Drop for Worker<'_> {
     }
 }
 
-fn collect(folder: &Path, end: Option<End>) -> Attempt {
-    let (events, touched) = record::events(folder);
-    Attempt {
-        evidence: Evidence { events, end },
-        left: Left { printed: record::printed(folder), crash: crash(folder, end) },
-        touched,
-    }
-}
-
 fn texts(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
@@ -370,6 +380,8 @@ fn environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
         kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
     environment.extend([("HOME", home.into()), ("TMPDIR", home.into()), ("LANG", "C.UTF-8".into())]);
     environment.push(("WSGIAUDIT_TRIAL", "1".into()));
+    // Sets of strings are in the same order in each audit: what is imported by that order is, and what is said in it.
+    environment.push(("PYTHONHASHSEED", "1".into()));
     // As powers of two of a processor's cycles: how long OpenBLAS's threads spin before they sleep, 26 if nothing is said.
     // They are as many as ever; waiting for work they keep other trials from the processors.
     environment.push(("OPENBLAS_THREAD_TIMEOUT", "4".into()));

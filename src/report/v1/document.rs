@@ -11,7 +11,8 @@ use crate::report::DecidedBy;
 
 /// The result of an audit. All but the header depends on what was audited alone: the same environment gives
 /// the same bytes, wherever it lies. Folders of the machine stand as `{environment}` and the like; the header
-/// tells what they are. An address that differs in each run stands as `0x?`.
+/// tells what they are. Of what a trial said, whatever differs in each run stands as `?`, an address as `0x?`: ids of
+/// processes and threads, times and measured durations, names of temporary files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Document {
     /// The schema's number: 1.

@@ -36,7 +36,8 @@ pub struct Outcome {
     /// Loads of extension modules that failed on the way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_loads: Vec<FailedLoad>,
-    /// What it printed, within limits.
+    /// What it printed, within limits. Lines that are alike but for their numbers are in the order of these; where threads did
+    /// the same at the same time, each line is there once, sorted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub printed: String,
     /// Where a fatal signal hit.

@@ -1,0 +1,78 @@
+//! Names that are made up anew: of the folders that trials run in, of temporary files, and UUIDs.
+
+use std::sync::LazyLock;
+
+use super::Run;
+use super::pattern::{ANY, Pattern};
+use crate::trial::SCRATCH;
+
+/// The folders of a worker and of its trials, which lie in it and in each other.
+const FOLDERS: [&str; 2] =
+    [r"\{scratch\}/worker-(?<n>[0-9]+)", r"\{scratch\}/worker-\?/trial-(?<n>[0-9]+(?:/trial-[0-9]+)*)"];
+
+/// UUIDs, with dashes and, where version and variant tell, without.
+const UUIDS: [&str; 2] = [
+    r"\b(?<n>[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})\b",
+    r"\b(?<n>[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15})\b",
+];
+
+/// As Python's `tempfile` names files (`_RandomNameSequence`).
+const PYTHONS: &str = r#"(?:^|[/'"\s(=])tmp(?<n>[a-z0-9_]{8})\b"#;
+
+/// A path in a folder for such files, or in a trial's home.
+const TEMPORARY: &str = r#"(?:/trial-\?/home|/tmp|/var/tmp|/dev/shm)(?<n>(?:/[^/\s'":,;()]+)+)"#;
+
+/// The text without such names.
+pub(super) fn hide(run: &Run, text: &str) -> String {
+    static ALWAYS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
+        FOLDERS.iter().chain(&UUIDS).chain([&PYTHONS]).filter_map(|name| Pattern::new(name)).collect()
+    });
+    static PATHS: LazyLock<Option<regex::Regex>> = LazyLock::new(|| regex::Regex::new(TEMPORARY).ok());
+    let mut text = run.scratch.iter().fold(text.to_owned(), |text, path| text.replace(path, SCRATCH));
+    for pattern in &*ALWAYS {
+        text = pattern.hide(text, |_, _| true);
+    }
+    let Some(paths) = &*PATHS else { return text };
+    let part =
+        |part: &str| random_end(part).map_or_else(|| part.to_owned(), |end| format!("{}{ANY}", &part[..end]));
+    let path = |found: &regex::Captures<'_>| {
+        let names = found.name("n").map_or("", |names| names.as_str());
+        let whole = found.get(0).map_or("", |whole| whole.as_str());
+        let folder = whole.strip_suffix(names).unwrap_or_default();
+        folder.to_owned() + &names.split('/').map(part).collect::<Vec<_>>().join("/")
+    };
+    paths.replace_all(&text, path).into_owned()
+}
+
+/// Where the end of a file's name begins that was made up: eight letters as Python's `tempfile` takes, or six as
+/// `mkstemp(3)` does, behind a dash, a dot or an underscore, or behind `tmp`. With what follows, as a suffix does.
+fn random_end(name: &str) -> Option<usize> {
+    let stem = name.len()
+        - name.rsplit_once('.').map_or(0, |(stem, suffix)| {
+            let is_suffix = !stem.is_empty() && suffix.len() < 5;
+            if is_suffix { suffix.len() + 1 } else { 0 }
+        });
+    [8, 6].into_iter().find_map(|length| {
+        let begin = stem.checked_sub(length).filter(|begin| name.is_char_boundary(*begin))?;
+        let before = &name[..begin];
+        let is_apart = before.ends_with(['-', '.', '_']) || before.ends_with("tmp");
+        (is_apart && is_random(&name[begin..stem], length)).then_some(begin)
+    })
+}
+
+/// Whether nobody would write so: capital letters or digits within, or too few vowels.
+fn is_random(word: &str, length: usize) -> bool {
+    let may_be = |letter: char| letter.is_ascii_alphanumeric() || (length == 8 && letter == '_');
+    let has_digits = word.contains(|letter: char| letter.is_ascii_digit());
+    let is_number = word.chars().all(|letter| letter.is_ascii_digit());
+    let has_capitals = word.chars().skip(1).any(|letter| letter.is_ascii_uppercase())
+        && word.contains(|letter: char| letter.is_ascii_lowercase());
+    let is_vowel = |letter: char| "aeiouyAEIOUY".contains(letter);
+    let is_unspoken = word.split(is_vowel).any(|consonants| consonants.len() > 3);
+    word.chars().all(may_be) && !is_number && (has_digits || has_capitals || is_unspoken)
+}
+
+#[cfg(test)]
+pub(super) fn patterns() -> Vec<&'static str> {
+    FOLDERS.into_iter().chain(UUIDS).chain([PYTHONS, TEMPORARY]).collect()
+}

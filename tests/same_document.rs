@@ -1,12 +1,9 @@
 //! The same environment, the same document: whatever trials print and raise, and however they die.
 
-use std::process::Command;
-
 use serde_json::Value;
 
-use crate::support::c_compiler;
 use crate::support::command::Wsgiaudit;
-use crate::support::pythons;
+use crate::support::demo_environment;
 use crate::support::venv::Venv;
 
 /// Audits it five times without a cache, and returns the document, which must be the same each time.
@@ -117,33 +114,11 @@ fn a_crash_keeps_its_signal_but_where_the_check_is_overridden() {
     assert_eq!(finding, "with CPython's check overridden: crashes in the second interpreter");
 }
 
-/// Keeps the type of its exception in C, and counts on interpreters that have one to keep it alive (orjson does).
-const DANGLING: &str = "
-#include <Python.h>
-static PyObject *error;
-static int setup(PyObject *module) {
-    if (error != NULL) return PyModule_AddObjectRef(module, \"Error\", error);
-    error = PyErr_NewException(\"dangling.Error\", NULL, NULL);
-    return error == NULL ? -1 : PyModule_AddObject(module, \"Error\", error);
-}
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, setup}, {0, NULL}};
-static PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = \"dangling\", .m_slots = slots};
-PyMODINIT_FUNC PyInit_dangling(void) { return PyModuleDef_Init(&definition); }
-";
-
+/// What orjson 3.13.0 keeps in C is the first interpreter's, and used when that has ended: a matter of what memory is written.
 #[test]
 fn memory_that_is_used_when_it_is_free_is_found_each_time() {
-    let python = pythons::all().remove(0);
-    let ask =
-        "import sysconfig; print(sysconfig.get_path('include'), sysconfig.get_config_var('EXT_SUFFIX'))";
-    let said = Command::new(&python.executable).args(["-I", "-c", ask]).output().unwrap();
-    let said = String::from_utf8(said.stdout).unwrap();
-    let (include, suffix) = said.trim().split_once(' ').unwrap();
-    let venv = Venv::on(python).with_file("dangling.c", DANGLING);
-    let folder = venv.site_packages();
-    let mut compiler = c_compiler();
-    compiler.args(["-O1", "-fPIC", "-shared", "-w", "-I", include]).arg(folder.join("dangling.c"));
-    assert!(compiler.arg("-o").arg(folder.join(format!("dangling{suffix}"))).status().unwrap().success());
+    let demo = demo_environment();
+    let venv = Venv::new().with_distribution(&demo, "orjson");
     let document = document(&venv, &[]);
     let tried = &document["modules"][0]["modes"]["shared-gil"];
     assert_eq!(tried["verdict"], "unsafe", "{tried}");

@@ -16,7 +16,7 @@ def words(error):
         text = str(error)
     except BaseException as another:
         text = "<str() of it raised %s>" % type(another).__name__
-    return type(error).__name__, text[:2000]
+    return type(error).__name__, text[:8000]
 
 
 def importing_now(frame):

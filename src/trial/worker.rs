@@ -322,7 +322,7 @@ impl<'a> Worker<'a> {
         for folder in folder.ancestors().take_while(|folder| *folder != self.folder) {
             ids.extend(record::ids(folder));
         }
-        collect(folder, end, &Run::new(self.setup.scratch, ids, self.began))
+        collect(folder, end, &Run::new(self.setup.scratch, self.setup.python, ids, self.began))
     }
 
     fn send(&mut self, command: &Command) -> Result<(), Lost> {

@@ -17,10 +17,11 @@ const UUIDS: [&str; 2] = [
 ];
 
 /// As Python's `tempfile` names files (`_RandomNameSequence`).
-const PYTHONS: &str = r#"(?:^|[/'"\s(=])tmp(?<n>[a-z0-9_]{8})\b"#;
+const PYTHONS: &str = r#"(?:^|['"\s(=])tmp(?<n>[a-z0-9_]{8})\b"#;
 
-/// A path in a folder for such files, or in a trial's home.
-const TEMPORARY: &str = r#"(?:/trial-\?/home|/tmp|/var/tmp|/dev/shm)(?<n>(?:/[^/\s'":,;()]+)+)"#;
+/// A path in a trial's home, where its temporary files lie, or in shared memory. Other folders for such files may hold the
+/// environment: its name stays.
+const TEMPORARY: &str = r#"(?:/trial-\?/home|/dev/shm)(?<n>(?:/[^/\s'":,;()]+)+)"#;
 
 /// The text without such names.
 pub(super) fn hide(run: &Run, text: &str) -> String {

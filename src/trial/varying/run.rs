@@ -33,6 +33,8 @@ impl Clock {
 pub(in crate::trial) struct Run {
     /// The audit's own folder, as it is written, with links followed too.
     pub(super) scratch: Vec<String>,
+    /// The environment, whose path stays as it is: the document has a name for it.
+    pub(super) environment: Vec<String>,
     /// Numbers of its processes and threads.
     pub(super) ids: BTreeSet<u64>,
     /// When it can have looked at a clock, from and to.
@@ -40,23 +42,30 @@ pub(in crate::trial) struct Run {
 }
 
 impl Run {
-    /// A run that has just ended.
-    pub(in crate::trial) fn new(scratch: &Path, ids: BTreeSet<u64>, began: Clock) -> Self {
-        let links_followed = scratch.canonicalize().ok();
-        let mut scratch: Vec<String> = [Some(scratch.to_owned()), links_followed]
-            .into_iter()
-            .flatten()
-            .map(|path| path.to_string_lossy().into_owned())
-            .collect();
-        scratch.sort_by_key(|path| std::cmp::Reverse(path.len()));
-        scratch.dedup();
-        Self { scratch, ids, time: [began, Clock::now()] }
+    /// A run that has just ended, of something in the environment of this python.
+    pub(in crate::trial) fn new(scratch: &Path, python: &Path, ids: BTreeSet<u64>, began: Clock) -> Self {
+        let environment = python.parent().and_then(Path::parent).map(written).unwrap_or_default();
+        Self { scratch: written(scratch), environment, ids, time: [began, Clock::now()] }
     }
 
     /// The text without what differs in each run.
     pub(in crate::trial) fn hide(&self, text: &str) -> String {
+        let found = self.environment.iter().find_map(|path| Some((path, text.split_once(path.as_str())?)));
+        if let Some((path, (before, after))) = found {
+            return self.hide(before) + path + &self.hide(after);
+        }
         let text = names::hide(self, text);
         let text = times::hide(self, text);
         addresses::hide(&ids::hide(self, text))
     }
+}
+
+/// The ways that a folder's path is written, with links followed too. None for the root folder.
+fn written(folder: &Path) -> Vec<String> {
+    let all = [Some(folder.to_owned()), folder.canonicalize().ok()].into_iter().flatten();
+    let mut all: Vec<String> = all.map(|path| path.to_string_lossy().into_owned()).collect();
+    all.retain(|path| path.len() > 1);
+    all.sort_by_key(|path| std::cmp::Reverse(path.len()));
+    all.dedup();
+    all
 }

@@ -9,7 +9,12 @@ use super::*;
 fn run() -> Run {
     let clock = |seconds: f64| Clock { epoch: 1_796_000_272.0 + seconds, uptime: 13_500.0 + seconds };
     let ids: BTreeSet<u64> = [42, 23953, 23954].into();
-    let mut run = Run::new(Path::new("/var/lib/x/wsgiaudit-q1W2e3"), ids, clock(0.0));
+    let mut run = Run::new(
+        Path::new("/var/lib/x/wsgiaudit-q1W2e3"),
+        Path::new("/srv/20261129195801/tmp/tmpab12cd_x/bin/python"),
+        ids,
+        clock(0.0),
+    );
     run.time = [clock(0.0), clock(60.0)];
     run
 }
@@ -76,6 +81,7 @@ fn what_numbers_tell_stays() {
         "sha256 7fbc33f20bfe0123456789abcdef, 02:42:ac:11:00:02, 10.1.2.3:8080",
         "/tmp/shop/config, /tmp/shop-config, /tmp/my-database.sqlite, /tmp/report_2024-01.txt",
         "tmpfile_name, tmp_config, in 3 ways, pi is 3.14159265",
+        "/srv/20261129195801/tmp/tmpab12cd_x/lib/shop.py, /x/target/tmp/venv-q1W2e3/shop.py",
         "std::vector<int>::at(12): 1:2 3:4:5",
     ];
     for text in texts {
@@ -110,12 +116,12 @@ fn names_that_are_made_up_are_hidden() {
             "{scratch}/worker-?/trial-?/home/.shop/key",
         ),
         ("'/var/lib/x/wsgiaudit-q1W2e3/worker-1/trial-3/trial-9/home'", "'{scratch}/worker-?/trial-?/home'"),
-        ("/tmp/tmpab12cd_x/lib.so, '/tmp/tmpabcdefgh'", "/tmp/tmp?/lib.so, '/tmp/tmp?'"),
+        ("'tmpab12cd_x', /dev/shm/tmpab12cd_x/lib.so", "'tmp?', /dev/shm/tmp?/lib.so"),
         (
             "{scratch}/worker-?/trial-?/home/shop-ab12cd_x.so: no",
             "{scratch}/worker-?/trial-?/home/shop-?: no",
         ),
-        ("/dev/shm/sem.q1W2e3, /tmp/shop.XyZ12a", "/dev/shm/sem.?, /tmp/shop.?"),
+        ("/dev/shm/sem.q1W2e3", "/dev/shm/sem.?"),
         ("id 123e4567-e89b-42d3-a456-426614174000", "id ?"),
         ("id 123e4567e89b42d3a456426614174000", "id ?"),
     ]);

@@ -57,12 +57,13 @@ fn random_end(name: &str) -> Option<usize> {
         let begin = stem.checked_sub(length).filter(|begin| name.is_char_boundary(*begin))?;
         let before = &name[..begin];
         let is_apart = before.ends_with(['-', '.', '_']) || before.ends_with("tmp");
-        (is_apart && is_random(&name[begin..stem], length)).then_some(begin)
+        (is_apart && is_random(&name[begin..stem], length, stem == name.len())).then_some(begin)
     })
 }
 
-/// Whether nobody would write so: capital letters or digits within, or too few vowels.
-fn is_random(word: &str, length: usize) -> bool {
+/// Whether nobody would write so: capital letters or digits within, or too few vowels. Of eight letters without a suffix
+/// that is taken for granted: by chance a name that was made up may be read as a word.
+fn is_random(word: &str, length: usize, has_no_suffix: bool) -> bool {
     let may_be = |letter: char| letter.is_ascii_alphanumeric() || (length == 8 && letter == '_');
     let has_digits = word.contains(|letter: char| letter.is_ascii_digit());
     let is_number = word.chars().all(|letter| letter.is_ascii_digit());
@@ -70,7 +71,9 @@ fn is_random(word: &str, length: usize) -> bool {
         && word.contains(|letter: char| letter.is_ascii_lowercase());
     let is_vowel = |letter: char| "aeiouyAEIOUY".contains(letter);
     let is_unspoken = word.split(is_vowel).any(|consonants| consonants.len() > 3);
-    word.chars().all(may_be) && !is_number && (has_digits || has_capitals || is_unspoken)
+    word.chars().all(may_be)
+        && !is_number
+        && (has_digits || has_capitals || is_unspoken || (length == 8 && has_no_suffix))
 }
 
 #[cfg(test)]

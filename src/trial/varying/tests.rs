@@ -82,6 +82,7 @@ fn what_numbers_tell_stays() {
         "/tmp/shop/config, /tmp/shop-config, /tmp/my-database.sqlite, /tmp/report_2024-01.txt",
         "tmpfile_name, tmp_config, in 3 ways, pi is 3.14159265",
         "/srv/20261129195801/tmp/tmpab12cd_x/lib/shop.py, /x/target/tmp/venv-q1W2e3/shop.py",
+        "{scratch}/worker-?/trial-?/home/shop-database.ini",
         "std::vector<int>::at(12): 1:2 3:4:5",
     ];
     for text in texts {
@@ -122,6 +123,7 @@ fn names_that_are_made_up_are_hidden() {
             "{scratch}/worker-?/trial-?/home/shop-?: no",
         ),
         ("/dev/shm/sem.q1W2e3", "/dev/shm/sem.?"),
+        ("{scratch}/worker-?/trial-?/home/shop-czartotm", "{scratch}/worker-?/trial-?/home/shop-?"),
         ("id 123e4567-e89b-42d3-a456-426614174000", "id ?"),
         ("id 123e4567e89b42d3a456426614174000", "id ?"),
     ]);

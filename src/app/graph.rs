@@ -5,14 +5,24 @@ use std::path::{Path, PathBuf};
 
 use super::find::{Finder, Found};
 use super::imports::Import;
-use super::scan::{Scan, scan};
+use super::scan::{Around, Scan, scan};
 use crate::model::{NOT_THERE, PathChange, Reached, SourceHazard, Sources, Spot, Way};
 
-/// Follows an application. `loads` are the extension modules that one of them loads by itself: what C code
-/// imports cannot be read.
-pub fn sources(finder: &Finder, application: &str, loads: &BTreeMap<String, BTreeSet<String>>) -> Sources {
+/// What is known of an application's imports beside its sources.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The extension modules that one of them loads by itself: what C code imports cannot be read.
+    pub loads: BTreeMap<String, BTreeSet<String>>,
+    /// Modules that its framework loads when it is first asked.
+    pub by_framework: BTreeSet<String>,
+    /// Whether its Python reads `__lazy_modules__` (PEP 810, since 3.15).
+    pub has_lazy_modules: bool,
+}
+
+/// Follows an application.
+pub fn sources(finder: &Finder, application: &str, known: &Known) -> Sources {
     let mut graph =
-        Graph { finder, loads, seen: BTreeMap::new(), files: BTreeMap::new(), out: Sources::default() };
+        Graph { finder, known, seen: BTreeMap::new(), files: BTreeMap::new(), out: Sources::default() };
     graph.run(application);
     graph.out
 }
@@ -26,7 +36,7 @@ struct Step {
 
 struct Graph<'a> {
     finder: &'a Finder,
-    loads: &'a BTreeMap<String, BTreeSet<String>>,
+    known: &'a Known,
     /// How each module is reached best.
     seen: BTreeMap<String, Step>,
     /// What each file says; one scan a file.
@@ -40,6 +50,10 @@ impl Graph<'_> {
         let mut waiting: BTreeMap<Way, VecDeque<(String, Step)>> = BTreeMap::new();
         let first = Step { way: Way::AtImport, from: None, through: None };
         waiting.entry(Way::AtImport).or_default().push_back((application.to_owned(), first));
+        for name in &self.known.by_framework {
+            let later = Step { way: Way::Lazy, from: Some(application.to_owned()), through: None };
+            waiting.entry(Way::Lazy).or_default().push_back((name.clone(), later));
+        }
         while let Some(mut entry) = waiting.first_entry() {
             let Some((name, step)) = entry.get_mut().pop_front() else {
                 entry.remove();
@@ -88,7 +102,7 @@ impl Graph<'_> {
         match found {
             Found::Nothing | Found::Library | Found::Namespace => Vec::new(),
             Found::Extension => {
-                let loads = self.loads.get(name).into_iter().flatten().filter(|each| *each != name);
+                let loads = self.known.loads.get(name).into_iter().flatten().filter(|each| *each != name);
                 let next = |each: &String| {
                     let step =
                         Step { way: step.way, from: Some(name.to_owned()), through: step.through.clone() };
@@ -168,15 +182,17 @@ impl Graph<'_> {
             return imports.clone();
         }
         let is_own = self.finder.is_own(file);
+        let around = Around { package, is_own, has_lazy_modules: self.known.has_lazy_modules };
         let text = std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let scanned = text.map_err(|error| error.to_string()).and_then(|text| scan(&text, package, is_own));
+        let scanned = text.map_err(|error| error.to_string()).and_then(|text| scan(&text, around));
         let Scan { imports, hazards, not_followed, path_changes } = scanned
             .unwrap_or_else(|why| Scan { not_followed: vec![(1, String::new(), why)], ..Scan::default() });
         let spot = |line: usize, function: String| Spot { file: file.to_owned(), line, function };
-        let hazards = hazards.into_iter().map(|(line, function, rule, text)| SourceHazard {
-            spot: spot(line, function),
-            rule,
-            text,
+        let hazards = hazards.into_iter().map(|hazard| SourceHazard {
+            spot: spot(hazard.line, hazard.function),
+            rule: hazard.rule,
+            text: hazard.text,
+            refused: hazard.refused,
         });
         if is_own {
             self.out.hazards.extend(hazards)

@@ -5,6 +5,18 @@ use ruff_text_size::{Ranged, TextSize};
 
 use super::calls::{CALLS, Calls};
 use super::scan::Scanner;
+use crate::model::Way;
+
+/// A hazard, found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hazard {
+    pub(super) line: usize,
+    pub(super) function: String,
+    pub(super) rule: &'static str,
+    pub(super) text: String,
+    /// How it comes to run, where an interpreter with its own GIL refuses it for certain.
+    pub(super) refused: Option<Way>,
+}
 
 /// Modules that CPython lets nobody but the main interpreter load, or that work on the whole process
 /// (measured: `faulthandler`, `readline`, `_curses`, `_tkinter`, `_tracemalloc` are single-phase or refuse).
@@ -23,15 +35,24 @@ pub(super) fn call(scanner: &mut Scanner<'_>, call: &ExprCall) {
     let Some(function) = scanner.names.resolve(&call.func) else { return };
     let at = call.start();
     if has_true(call, "daemon") && is_thread(&function) {
-        scanner.report(at, "daemon-thread", format!("{function}(daemon=True)"));
+        let text = format!("{function}(daemon=True)");
+        match makes_thread(&function) {
+            true => scanner.report_refused(at, "daemon-thread", text),
+            false => scanner.report(at, "daemon-thread", text),
+        }
     } else if function == "threading.Thread" && scanner.is_in_function() {
         scanner.report(
             at,
             "thread-in-request",
             "starts a thread that the interpreter's end waits for".to_owned(),
         );
-    } else if function.ends_with(".setDaemon") {
-        scanner.report(at, "daemon-thread", format!("{function}()"));
+    } else if let Some(of) = function.strip_suffix(".setDaemon") {
+        let is_thread = scanner.threads.contains(of);
+        let is_set = call.arguments.args.first().is_some_and(is_true);
+        match is_thread && is_set {
+            true => scanner.report_refused(at, "daemon-thread", format!("{function}(True)")),
+            false => scanner.report(at, "daemon-thread", format!("{function}()")),
+        }
     }
     for Calls { rule, names, does } in CALLS {
         if names.iter().any(|name| *name == function) {
@@ -108,12 +129,18 @@ fn changed(scanner: &mut Scanner<'_>, at: TextSize, name: &str) {
 pub(super) fn statement(scanner: &mut Scanner<'_>, stmt: &Stmt) {
     match stmt {
         Stmt::Assign(assign) => {
+            remember_thread(scanner, &assign.targets, &assign.value);
             for target in &assign.targets {
                 match target {
                     Expr::Attribute(attribute)
                         if attribute.attr.as_str() == "daemon" && is_true(&assign.value) =>
                     {
-                        scanner.report(assign.start(), "daemon-thread", "sets daemon = True".to_owned());
+                        let of = scanner.names.resolve(&attribute.value);
+                        let (at, text) = (assign.start(), "sets daemon = True".to_owned());
+                        match of.is_some_and(|of| scanner.threads.contains(&of)) {
+                            true => scanner.report_refused(at, "daemon-thread", text),
+                            false => scanner.report(at, "daemon-thread", text),
+                        }
                     }
                     Expr::Subscript(item) => {
                         if let Expr::Name(name) = &*item.value {
@@ -186,6 +213,24 @@ fn lock(scanner: &mut Scanner<'_>, stmt: &Stmt, name: &str, value: &Expr) {
         let text = format!("{name} = {made}(): each interpreter has its own, so it keeps nobody else out");
         scanner.report(stmt.start(), "process-wide-global", text);
     }
+}
+
+/// Remembers the names that a thread is assigned to, and forgets those that something else is.
+fn remember_thread(scanner: &mut Scanner<'_>, targets: &[Expr], value: &Expr) {
+    let made = if let Expr::Call(call) = value { scanner.names.resolve(&call.func) } else { None };
+    let is_thread = made.is_some_and(|made| makes_thread(&made));
+    for name in targets.iter().filter_map(|target| scanner.names.resolve(target)) {
+        match is_thread {
+            true => scanner.threads.insert(name),
+            false => scanner.threads.remove(&name),
+        };
+    }
+}
+
+/// Whether this is CPython's own class of threads: its constructor and its attribute refuse `daemon=True` where an
+/// interpreter allows no such threads (`Lib/threading.py`).
+fn makes_thread(function: &str) -> bool {
+    ["threading.Thread", "threading.Timer"].contains(&function)
 }
 
 fn is_thread(function: &str) -> bool {

@@ -1,6 +1,6 @@
 //! A file's imports: what, where, and whether they need to succeed.
 
-use ruff_python_ast::{ExceptHandler, Expr, StmtImport, StmtImportFrom, StmtTry};
+use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtImport, StmtImportFrom, StmtTry};
 
 use crate::model::Way;
 
@@ -48,15 +48,38 @@ pub(super) fn relative(name: &str, level: u32, package: &str) -> Option<String> 
     (!parts.is_empty()).then(|| parts.join("."))
 }
 
-/// Whether what its body imports may be missing: a handler takes the `ImportError`.
-pub(super) fn guards_imports(stmt: &StmtTry) -> bool {
+/// What a module's `__lazy_modules__` names (PEP 810), as far as it is written down.
+pub(super) fn lazy_modules(body: &[Stmt]) -> Vec<String> {
+    let named = body.iter().filter_map(|stmt| {
+        let (target, value) = match stmt {
+            Stmt::Assign(assign) => (assign.targets.first()?, &*assign.value),
+            Stmt::AnnAssign(assign) => (&*assign.target, assign.value.as_deref()?),
+            _ => return None,
+        };
+        let is_it = matches!(target, Expr::Name(name) if name.id.as_str() == "__lazy_modules__");
+        let elements = match value {
+            Expr::List(list) => &list.elts,
+            Expr::Tuple(tuple) => &tuple.elts,
+            Expr::Set(set) => &set.elts,
+            _ => return None,
+        };
+        is_it.then_some(elements)
+    });
+    let texts = named.flatten().filter_map(|each| {
+        if let Expr::StringLiteral(text) = each { Some(text.value.to_str().to_owned()) } else { None }
+    });
+    texts.collect()
+}
+
+/// Whether a handler takes one of these exceptions, or any.
+pub(super) fn catches(stmt: &StmtTry, exceptions: &[&str]) -> bool {
     let is_taken = |expr: &Expr| {
         let name = match expr {
             Expr::Name(name) => name.id.as_str(),
             Expr::Attribute(attribute) => attribute.attr.as_str(),
             _ => return false,
         };
-        ["ImportError", "ModuleNotFoundError", "Exception", "BaseException"].contains(&name)
+        exceptions.contains(&name) || ["Exception", "BaseException"].contains(&name)
     };
     stmt.handlers.iter().any(|ExceptHandler::ExceptHandler(handler)| match handler.type_.as_deref() {
         None => true,

@@ -4,6 +4,8 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "ruff's enums name every piece of Python")]
 
 mod calls;
+mod computed;
+mod conditions;
 mod find;
 mod globals;
 mod graph;
@@ -15,5 +17,5 @@ mod requests;
 mod scan;
 
 pub use find::Finder;
-pub use graph::sources;
+pub use graph::{Known, sources};
 pub use requests::{Request, requests};

@@ -1,13 +1,17 @@
 //! One file, read once: its imports, its hazards, and what cannot be followed.
 
+use std::collections::BTreeSet;
+
 use ruff_python_ast::visitor::{Visitor, walk_arguments, walk_expr, walk_parameters, walk_stmt};
-use ruff_python_ast::{ElifElseClause, Expr, ExprCall, Stmt};
+use ruff_python_ast::{Expr, Stmt, StmtIf};
 use ruff_python_parser::parse_module;
 use ruff_text_size::{Ranged, TextSize};
 
+use super::computed;
+use super::conditions::known;
 use super::globals::Globals;
-use super::hazards;
-use super::imports::{Import, from_names, guards_imports, names, relative};
+use super::hazards::{self, Hazard};
+use super::imports::{Import, catches, from_names, lazy_modules, names};
 use super::names::Names;
 use super::path_changes::{self, Change};
 use crate::model::Way;
@@ -16,8 +20,7 @@ use crate::model::Way;
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) imports: Vec<Import>,
-    /// Line, function, rule, text.
-    pub(super) hazards: Vec<(usize, String, &'static str, String)>,
+    pub(super) hazards: Vec<Hazard>,
     /// Line, function, what.
     pub(super) not_followed: Vec<(usize, String, String)>,
     pub(super) path_changes: Vec<Change>,
@@ -26,11 +29,22 @@ pub(super) struct Scan {
 /// Larger files are generated tables.
 const LARGEST: usize = 8 << 20;
 
-/// Scans a file of this package.
+/// What a file is part of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around<'p> {
+    /// Its package; empty at the top.
+    pub(super) package: &'p str,
+    /// Whether it is the application's own.
+    pub(super) is_own: bool,
+    /// Whether its Python reads `__lazy_modules__` (PEP 810, since 3.15).
+    pub(super) has_lazy_modules: bool,
+}
+
+/// Scans a file.
 ///
 /// # Errors
 /// In words, where it is no Python.
-pub(super) fn scan(text: &str, package: &str, is_own: bool) -> Result<Scan, String> {
+pub(super) fn scan(text: &str, around: Around<'_>) -> Result<Scan, String> {
     if text.len() > LARGEST {
         return Err(format!("it has {} bytes, and was not read", text.len()));
     }
@@ -43,11 +57,14 @@ pub(super) fn scan(text: &str, package: &str, is_own: bool) -> Result<Scan, Stri
         lines: lines.collect(),
         names,
         globals,
-        package,
-        is_own,
+        package: around.package,
+        is_own: around.is_own,
+        lazy_modules: if around.has_lazy_modules { lazy_modules(body) } else { Vec::new() },
         functions: Vec::new(),
         depth: 0,
         optional: 0,
+        tolerant: 0,
+        threads: BTreeSet::new(),
         conditional: 0,
         path_test: None,
         found: Scan::default(),
@@ -64,14 +81,20 @@ pub(super) struct Scanner<'p> {
     lines: Vec<usize>,
     pub(super) names: Names,
     pub(super) globals: Globals,
-    package: &'p str,
+    pub(super) package: &'p str,
     pub(super) is_own: bool,
+    /// What `__lazy_modules__` names.
+    lazy_modules: Vec<String>,
     /// Classes and functions around, outermost first.
     functions: Vec<String>,
     /// How many of them are functions.
     depth: usize,
     optional: usize,
     conditional: usize,
+    /// How many `try` statements around take a `RuntimeError`.
+    tolerant: usize,
+    /// Names that a thread was assigned to, in the function around.
+    pub(super) threads: BTreeSet<String>,
     /// The lines of the test around that asks what is on `sys.path` already.
     pub(super) path_test: Option<(usize, usize)>,
     pub(super) found: Scan,
@@ -93,10 +116,19 @@ impl Scanner<'_> {
 
     pub(super) fn report(&mut self, at: TextSize, rule: &'static str, text: String) {
         let (line, function) = (self.line(at), self.function());
-        self.found.hazards.push((line, function, rule, text));
+        self.found.hazards.push(Hazard { line, function, rule, text, refused: None });
     }
 
-    fn not_followed(&mut self, at: TextSize, what: String) {
+    /// Reports what raises a `RuntimeError` for certain where an interpreter with its own GIL runs it. What a module does
+    /// at its own level shows when it is imported.
+    pub(super) fn report_refused(&mut self, at: TextSize, rule: &'static str, text: String) {
+        let (line, function) = (self.line(at), self.function());
+        let way = if self.tolerant > 0 { Way::LazyOptional } else { Way::Lazy };
+        let refused = self.is_in_function().then_some(way);
+        self.found.hazards.push(Hazard { line, function, rule, text, refused });
+    }
+
+    pub(super) fn not_followed(&mut self, at: TextSize, what: String) {
         let (line, function) = (self.line(at), self.function());
         self.found.not_followed.push((line, function, what));
     }
@@ -111,8 +143,17 @@ impl Scanner<'_> {
         }
     }
 
-    fn import(&mut self, at: TextSize, name: String, is_from: bool) {
-        let (line, function, way) = (self.line(at), self.function(), self.way());
+    pub(super) fn import(&mut self, at: TextSize, name: String, is_from: bool) {
+        self.import_as(at, name, is_from, self.way());
+    }
+
+    /// An import that runs when what it names is first used.
+    pub(super) fn import_lazily(&mut self, at: TextSize, name: String, is_from: bool) {
+        self.import_as(at, name, is_from, self.way().then(Way::Lazy));
+    }
+
+    fn import_as(&mut self, at: TextSize, name: String, is_from: bool, way: Way) {
+        let (line, function) = (self.line(at), self.function());
         let is_conditional = self.conditional > 0;
         self.found.imports.push(Import {
             name,
@@ -123,6 +164,12 @@ impl Scanner<'_> {
             is_conditional,
             is_named: false,
         });
+    }
+
+    /// Whether an import statement waits until what it names is used: `lazy import`, or `__lazy_modules__`, which counts
+    /// at the level of the module alone (PEP 810).
+    fn is_lazy(&self, is_written: bool, name: &str) -> bool {
+        is_written || (self.functions.is_empty() && self.lazy_modules.iter().any(|lazy| lazy == name))
     }
 
     fn body(&mut self, body: &[Stmt]) {
@@ -139,65 +186,34 @@ impl Scanner<'_> {
         self.functions.push(name.to_owned());
         self.depth += usize::from(is_function);
         // What surrounds a definition does not surround the call.
-        let kept = (self.optional, self.conditional);
+        let kept = (self.optional, self.conditional, self.tolerant);
         if is_function {
-            (self.optional, self.conditional) = (0, 0);
+            (self.optional, self.conditional, self.tolerant) = (0, 0, 0);
         }
+        let threads = std::mem::take(&mut self.threads);
         self.body(body);
-        (self.optional, self.conditional) = kept;
+        self.threads = threads;
+        (self.optional, self.conditional, self.tolerant) = kept;
         self.depth -= usize::from(is_function);
         self.functions.pop();
     }
 
-    fn clause(&mut self, clause: &ElifElseClause, is_else_of_never: bool) {
-        match &clause.test {
-            Some(test) => {
-                self.visit_expr(test);
-                if !is_never(test) {
-                    self.conditionally(&clause.body);
+    /// The branches of an `if`, of which those are left out that are known never to run.
+    fn branches(&mut self, branch: &StmtIf) {
+        let first = (Some(&*branch.test), &branch.body);
+        let others = branch.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), &clause.body));
+        let mut is_open = false;
+        for (test, body) in std::iter::once(first).chain(others) {
+            test.into_iter().for_each(|test| self.visit_expr(test));
+            match test.map_or(Some(true), known) {
+                Some(false) => {}
+                Some(true) if is_open => return self.conditionally(body),
+                Some(true) => return self.body(body),
+                None => {
+                    self.conditionally(body);
+                    is_open = true;
                 }
             }
-            None if is_else_of_never => self.body(&clause.body),
-            None => self.conditionally(&clause.body),
-        }
-    }
-
-    /// Imports by call.
-    fn call(&mut self, call: &ExprCall) {
-        let Some(function) = self.names.resolve(&call.func) else { return };
-        let argument = call.arguments.args.first();
-        match function.as_str() {
-            "importlib.import_module" | "__import__" => {
-                let package = call.arguments.find_keyword("package").map(|keyword| &keyword.value);
-                let package = package.or_else(|| call.arguments.args.get(1));
-                let package = match package {
-                    Some(Expr::StringLiteral(text)) => text.value.to_str().to_owned(),
-                    Some(_) | None => self.package.to_owned(),
-                };
-                let constant = match argument {
-                    Some(Expr::StringLiteral(text)) => Some(text.value.to_str().to_owned()),
-                    Some(_) | None => None,
-                };
-                let name = constant.and_then(|text| {
-                    let bare = text.trim_start_matches('.');
-                    relative(bare, u32::try_from(text.len() - bare.len()).unwrap_or(0), &package)
-                });
-                match name {
-                    Some(name) => self.import(call.start(), name, false),
-                    None => {
-                        self.not_followed(call.start(), format!("{function}() of a name that is computed"))
-                    }
-                }
-            }
-            "importlib.metadata.entry_points"
-            | "importlib_metadata.entry_points"
-            | "pkg_resources.iter_entry_points"
-            | "runpy.run_path"
-            | "runpy.run_module"
-            | "importlib.util.spec_from_file_location" => {
-                self.not_followed(call.start(), format!("{function}()"));
-            }
-            _ => {}
         }
     }
 
@@ -224,24 +240,6 @@ impl Scanner<'_> {
     }
 }
 
-/// `TYPE_CHECKING`, `__name__ == "__main__"`, `False`: not what a server runs.
-fn is_never(test: &Expr) -> bool {
-    match test {
-        Expr::Name(name) => name.id.as_str() == "TYPE_CHECKING",
-        Expr::Attribute(attribute) => attribute.attr.as_str() == "TYPE_CHECKING",
-        Expr::BooleanLiteral(literal) => !literal.value,
-        Expr::Compare(compare) => {
-            let is_name = matches!(&*compare.left, Expr::Name(name) if name.id.as_str() == "__name__");
-            let is_main =
-                |expr: &Expr| matches!(expr, Expr::StringLiteral(text) if text.value.to_str() == "__main__");
-            is_name
-                && compare.ops.iter().all(|op| *op == ruff_python_ast::CmpOp::Eq)
-                && compare.comparators.iter().any(is_main)
-        }
-        _ => false,
-    }
-}
-
 impl<'a> Visitor<'a> for Scanner<'_> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
         hazards::statement(self, stmt);
@@ -250,16 +248,23 @@ impl<'a> Visitor<'a> for Scanner<'_> {
             Stmt::Import(import) => {
                 for name in names(import) {
                     hazards::import(self, import.start(), &name);
-                    self.import(import.start(), name, false);
+                    match self.is_lazy(import.is_lazy, &name) {
+                        true => self.import_lazily(import.start(), name, false),
+                        false => self.import(import.start(), name, false),
+                    }
                 }
             }
             Stmt::ImportFrom(import) => {
                 let Some((base, taken)) = from_names(import, self.package) else { return };
                 hazards::import(self, import.start(), &base);
+                let way = match self.is_lazy(import.is_lazy, &base) {
+                    true => self.way().then(Way::Lazy),
+                    false => self.way(),
+                };
                 for name in taken {
-                    self.import(import.start(), format!("{base}.{name}"), true);
+                    self.import_as(import.start(), format!("{base}.{name}"), true, way);
                 }
-                self.import(import.start(), base, false);
+                self.import_as(import.start(), base, false, way);
             }
             Stmt::FunctionDef(function) => {
                 function.decorator_list.iter().for_each(|each| self.visit_decorator(each));
@@ -274,20 +279,18 @@ impl<'a> Visitor<'a> for Scanner<'_> {
                 self.within(class.name.as_str(), false, &class.body);
             }
             Stmt::If(branch) => {
-                self.visit_expr(&branch.test);
-                let is_never = is_never(&branch.test);
                 let around = path_changes::enter_test(self, &branch.test);
-                if !is_never {
-                    self.conditionally(&branch.body);
-                }
+                self.branches(branch);
                 self.path_test = around;
-                branch.elif_else_clauses.iter().for_each(|clause| self.clause(clause, is_never));
             }
             Stmt::Try(block) => {
-                let guarded = usize::from(guards_imports(block));
+                let guarded = usize::from(catches(block, &["ImportError", "ModuleNotFoundError"]));
+                let tolerant = usize::from(catches(block, &["RuntimeError"]));
                 self.optional += guarded;
+                self.tolerant += tolerant;
                 self.body(&block.body);
                 self.optional -= guarded;
+                self.tolerant -= tolerant;
                 // Handlers run where the body failed; what they import instead is needed then.
                 self.conditional += 1;
                 block.handlers.iter().for_each(|handler| self.visit_except_handler(handler));
@@ -309,7 +312,7 @@ impl<'a> Visitor<'a> for Scanner<'_> {
     fn visit_expr(&mut self, expr: &'a Expr) {
         match expr {
             Expr::Call(call) => {
-                self.call(call);
+                computed::call(self, call);
                 hazards::call(self, call);
                 path_changes::call(self, call);
                 walk_expr(self, expr);

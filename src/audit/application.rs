@@ -11,7 +11,7 @@ use super::deployment::Script;
 use super::own_modules::Own;
 use super::run::{Audited, Running};
 use super::shadows;
-use crate::app::{Finder, sources};
+use crate::app::{Finder, Known, sources};
 use crate::model::{Interpreter, Mode, ModulePath, NOT_THERE, PathChange, Sources, Spot};
 use crate::report::{ApplicationParts, ApplicationRow, Places, Report, application};
 use crate::trial::{SearchPath, Subject};
@@ -40,6 +40,15 @@ pub(super) struct Application {
 impl Application {
     pub(super) fn callable(&self) -> &str {
         &self.callable
+    }
+
+    /// What holds its own files: its folder, or where it is installed its package.
+    pub(super) fn package(&self, interpreter: &Interpreter) -> PathBuf {
+        if !interpreter.site.contains(&self.root) {
+            return self.root.clone();
+        }
+        let package = self.root.join(self.module.split('.').next().unwrap_or_default());
+        if package.is_dir() { package } else { self.file.clone() }
     }
 
     fn stem(&self) -> String {
@@ -116,6 +125,12 @@ pub(super) fn add(
     Ok(())
 }
 
+/// Doubts what may import something else than was seen, once everything that runs the applications has run.
+pub(super) fn doubt(report: &mut Report) {
+    let Report { applications, modules, distributions, .. } = report;
+    applications.iter_mut().for_each(|row| row.doubt_open_imports(modules, distributions));
+}
+
 /// Those that the plan names, in its order and as the web server serves them where it does, and then those that it serves
 /// besides.
 pub(super) fn find_all(
@@ -184,6 +199,10 @@ fn row(
     let case = first.case(&all, &facts);
     let name = application_.module.as_str();
     let (doubts, notes) = doubts(&own, &sources, interpreter);
+    let is_open = |(spot, what): &&(Spot, String)| {
+        !what.ends_with(NOT_THERE) && !own.ran.has(&spot.file, spot.line, spot.line)
+    };
+    let open_imports = sources.not_followed.iter().filter(is_open).cloned().collect();
     for shadow in own.folders.iter().flat_map(|folder| shadows::of_folder(folder, interpreter)) {
         report.note(shadow);
     }
@@ -202,6 +221,7 @@ fn row(
         judgements: first.modes.iter().map(|mode| (*mode, case.name(name, *mode))).collect(),
         own: found.as_ref().map(|found| found.modules.as_slice()).unwrap_or_default(),
         doubts,
+        open_imports,
     };
     let row = application(parts, &report.modules, &report.distributions);
     report.extend(found);
@@ -261,23 +281,26 @@ fn read(audited: &Audited, interpreter: &Interpreter, application: &Application,
         .map(|trial| (trial.subject.clone(), trial.loaded().map(|load| load.name.clone()).collect()))
         .collect();
     let (major, minor, _) = interpreter.version;
+    let known = Known {
+        loads,
+        by_framework: own.by_framework.clone(),
+        // PEP 810.
+        has_lazy_modules: (major, minor) >= (3, 15),
+    };
     let build = if interpreter.free_threaded { "t" } else { "" };
     let library = interpreter.base_prefix.as_ref();
     let library = library.map(|prefix| prefix.join(format!("lib/python{major}.{minor}{build}")));
     let mut folders = own.folders.clone();
-    if interpreter.site.contains(&application.root) {
-        let top = application.module.split('.').next().unwrap_or_default();
-        let package = application.root.join(top);
-        folders.push(if package.is_dir() { package } else { application.file.clone() });
-    } else if !folders.contains(&application.root) {
-        folders.push(application.root.clone());
+    let package = application.package(interpreter);
+    if !folders.contains(&package) {
+        folders.push(package);
     }
     let mut finder =
         Finder::new(folders, own.path.clone(), &interpreter.editable, &interpreter.suffixes, library);
     if application.is_script {
         finder.editable.insert(0, (application.module.clone(), application.file.clone()));
     }
-    sources(&finder, &application.module, &loads)
+    sources(&finder, &application.module, &known)
 }
 
 /// Finds `module:callable` or `path/to/file.py:callable`; `python_path` is that of the deployment.

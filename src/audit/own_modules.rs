@@ -17,7 +17,28 @@ use crate::model::{Distribution, Environment, Interpreter, Mode, PathChange};
 use crate::trial::{SearchPath, Subject};
 use crate::venv::{Candidate, importable};
 
-const DRIVER: &str = include_str!("own_path.py");
+const DRIVER: &str = concat!(include_str!("lines_run.py"), include_str!("own_path.py"));
+
+/// Lines of an application's own files that have run, as `lines_run.py` tells them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LinesRun(BTreeSet<(PathBuf, usize)>);
+
+impl LinesRun {
+    /// Those that a trial's answers tell.
+    pub(super) fn told(answers: &[String]) -> Self {
+        let lines = answers.iter().filter_map(|answer| {
+            let (line, file) = answer.strip_prefix("ran\t")?.split_once('\t')?;
+            Some((real(Path::new(file)), line.parse().ok()?))
+        });
+        Self(lines.collect())
+    }
+
+    /// Whether one of these lines of a file has run.
+    pub(super) fn has(&self, file: &Path, first: usize, last: usize) -> bool {
+        let file = real(file);
+        self.0.range((file.clone(), first)..=(file, last)).next().is_some()
+    }
+}
 
 /// What is known of them.
 #[derive(Debug, Default)]
@@ -28,8 +49,10 @@ pub(super) struct Own {
     pub(super) path: Vec<PathBuf>,
     /// Modules that were there after the import, and Python's own.
     pub(super) imported: BTreeSet<String>,
-    /// Lines of its own code that speak of a path, and have run.
-    ran: BTreeSet<(PathBuf, usize)>,
+    /// Modules that its framework loads when it is first asked.
+    pub(super) by_framework: BTreeSet<String>,
+    /// Lines of its own code that speak of a path or of an import, and have run.
+    pub(super) ran: LinesRun,
     /// Its extension modules, tried; `None` where there are none.
     pub(super) audited: Option<Audited>,
     /// Folders of which only what the application reaches was looked at.
@@ -48,7 +71,11 @@ impl Own {
         drivers: &Path,
     ) -> Result<Self> {
         let name = format!("path_of_{}", application.module.replace('.', "_"));
-        let text = format!("MODULE = {}\n\n{DRIVER}", literal(&application.module));
+        let text = format!(
+            "MODULE = {}\nFOLDERS = [{}]\n\n{DRIVER}",
+            literal(&application.module),
+            literal(&application.package(interpreter).to_string_lossy())
+        );
         fs::write(drivers.join(format!("{name}.py")), text).context("cannot write a driver")?;
         let subject = Subject::name(name.clone());
         let trials = running.try_subjects(interpreter, path, &[subject], &[Mode::Main]);
@@ -56,15 +83,14 @@ impl Own {
         let mut own = Self::default();
         for answer in &answers {
             let (kind, rest) = answer.split_once('\t').unwrap_or_default();
-            match (kind, rest.split_once('\t')) {
-                ("path", _) => own.path.push(PathBuf::from(rest)),
-                ("module", _) => own.imported.extend([rest.to_owned()]),
-                ("ran", Some((line, file))) => {
-                    own.ran.extend(line.parse().ok().map(|line| (real(Path::new(file)), line)));
-                }
+            match kind {
+                "path" => own.path.push(PathBuf::from(rest)),
+                "module" => own.imported.extend([rest.to_owned()]),
+                "framework" => own.by_framework.extend([rest.to_owned()]),
                 _ => {}
             }
         }
+        own.ran = LinesRun::told(&answers);
         if answers.is_empty() {
             own.path = [&path.first, &path.with_pth, &path.plain, &interpreter.site, &path.last]
                 .into_iter()
@@ -116,10 +142,7 @@ impl Own {
 
     /// Whether what a statement does to `sys.path` shows in what was seen.
     pub(super) fn shows(&self, change: &PathChange) -> bool {
-        let file = real(&change.spot.file);
-        change.lines.is_some_and(|(first, last)| {
-            self.ran.range((file.clone(), first)..=(file, last)).next().is_some()
-        })
+        change.lines.is_some_and(|(first, last)| self.ran.has(&change.spot.file, first, last))
     }
 
     /// Finds the extension modules in its folders, and tries them. `reached` are names at the top that it imports.

@@ -1,40 +1,60 @@
-# Imports an application in the main interpreter, and tells where it looks for modules afterwards, which are there, and
-# which lines of its own code that speak of a path have run. What stands above this was written by the audit: MODULE.
+# Imports an application in the main interpreter, and tells where it looks for modules afterwards, which are there, which
+# lines of its own code that speak of a path or of an import have run, and what its framework loads when it is first
+# asked. What stands above this was written by the audit: MODULE, and lines_run.py.
 import importlib
-import os
-import sys
-
-WORDS = (b"path", b"addsitedir")
-LIBRARY = os.path.dirname(os.__file__)
-texts, own, ran = {}, {}, set()
 
 
-def is_own(file):
-    if file not in own:
-        parts = file.split(os.sep)
-        is_installed = "site-packages" in parts or "dist-packages" in parts
-        own[file] = not (file.startswith("<") or file == __file__ or is_installed or file.startswith(LIBRARY + os.sep))
-    return own[file]
+def ask_django():
+    """Has Django load what it loads at a first request: URL configurations, middleware, engines and backends that the
+    settings and the installed applications name."""
+    django = sys.modules.get("django.conf")
+    if django is None or not django.settings.configured:
+        return
+    settings = django.settings
 
+    def each_of(name):
+        values = getattr(settings, name, None) or ()
+        return values.values() if isinstance(values, dict) else values
 
-def speaks_of_a_path(file, line):
-    if file not in texts:
+    def resolve(resolver):
+        for pattern in resolver.url_patterns:
+            if hasattr(pattern, "url_patterns"):
+                resolve(pattern)
+
+    from django.utils.module_loading import import_string
+
+    def load_strings(value):
+        """Imports what any text of a setting names by a dotted path."""
+        if isinstance(value, str) and value.count(".") and all(part.isidentifier() for part in value.split(".")):
+            attempt(import_string, value)
+        elif isinstance(value, dict):
+            for each in value.values():
+                load_strings(each)
+        elif isinstance(value, (list, tuple, set)):
+            for each in value:
+                load_strings(each)
+
+    def attempt(action, *arguments):
         try:
-            with open(file, "rb") as source:
-                texts[file] = source.read().splitlines()
-        except (OSError, ValueError):
-            texts[file] = []
-    text = texts[file][line - 1] if 0 < line <= len(texts[file]) else b""
-    return any(word in text for word in WORDS)
+            return action(*arguments)
+        except Exception:
+            return None
 
-
-def trace(frame, event, argument):
-    file = frame.f_code.co_filename
-    if not is_own(file):
-        return None
-    if event == "line" and speaks_of_a_path(file, frame.f_lineno):
-        ran.add((file, frame.f_lineno))
-    return trace
+    for name in ("MIDDLEWARE", "AUTHENTICATION_BACKENDS", "PASSWORD_HASHERS", "TEMPLATES", "CACHES", "STORAGES",
+                 "EMAIL_BACKEND", "MESSAGE_STORAGE", "TEST_RUNNER", "FILE_UPLOAD_HANDLERS", "SESSION_SERIALIZER"):
+        load_strings(getattr(settings, name, None))
+    for module in (getattr(settings, "SESSION_ENGINE", None), getattr(settings, "ROOT_URLCONF", None)):
+        if isinstance(module, str):
+            attempt(importlib.import_module, module)
+    for database in each_of("DATABASES"):
+        engine = database.get("ENGINE") if isinstance(database, dict) else None
+        if isinstance(engine, str):
+            attempt(importlib.import_module, engine + ".base")
+    attempt(lambda: resolve(importlib.import_module("django.urls").get_resolver()))
+    attempt(lambda: importlib.import_module("django.template").engines.all())
+    attempt(lambda: [engine.engine.template_loaders for engine in importlib.import_module("django.template").engines.all()])
+    attempt(lambda: [engine.engine.template_builtins for engine in importlib.import_module("django.template").engines.all()])
+    attempt(lambda: list(importlib.import_module("django.core.cache").caches.all()))
 
 
 sys.settrace(trace)
@@ -55,4 +75,10 @@ __answers__ = ["path\t" + entry for entry in entries]
 # What a lazy import may find beside what is there: Python's own modules, of every platform.
 known = {*sys.modules, *sys.builtin_module_names, *getattr(sys, "stdlib_module_names", ())}
 __answers__ += ["module\t" + name for name in sorted(name for name in known if isinstance(name, str))]
-__answers__ += ["ran\t%d\t%s" % (line, file) for file, line in sorted(ran)]
+__answers__ += lines_run()
+there = set(sys.modules)
+try:
+    ask_django()
+except BaseException:
+    pass  # Its own trial, and requests, tell.
+__answers__ += ["framework\t" + name for name in sorted(set(sys.modules) - there)]

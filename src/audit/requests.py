@@ -4,6 +4,7 @@ import binascii
 import importlib
 import io
 import sys
+import threading
 import urllib.parse
 
 
@@ -79,6 +80,9 @@ def compare(answers, expected):
             )
 
 
+if EXPECTED is None:
+    threading.settrace(trace)
+    sys.settrace(trace)
 APPLICATION = importlib.import_module(MODULE)
 for part in CALLABLE.removesuffix("()").split("."):
     APPLICATION = getattr(APPLICATION, part)
@@ -86,6 +90,9 @@ if CALLABLE.endswith("()"):
     APPLICATION = APPLICATION()
 if EXPECTED is None:
     __answers__ = asked(APPLICATION) + asked(APPLICATION)
+    sys.settrace(None)
+    threading.settrace(None)
+    __answers__ += lines_run()
 else:
     compare(asked(APPLICATION), EXPECTED[0])
 

@@ -10,13 +10,14 @@ use anyhow::{Context, Result, anyhow};
 use super::application::{Application, find_all};
 use super::deployment::Script;
 use super::exercise::{asked_twice, judge};
+use super::own_modules::LinesRun;
 use super::run::{Audited, Running};
 use crate::app::{Request, requests};
 use crate::model::Interpreter;
 use crate::report::{ExerciseRow, Report};
 use crate::trial::Subject;
 
-const DRIVER: &str = include_str!("requests.py");
+const DRIVER: &str = concat!(include_str!("lines_run.py"), include_str!("requests.py"));
 
 /// What an answer should begin with: its status, and all of it where it is always the same.
 type Expected = (String, Option<String>);
@@ -39,13 +40,17 @@ pub(super) fn add(
             application: Some(spec.clone()),
             ..ExerciseRow::new(&format!("{} of {spec}", file.to_string_lossy()))
         };
+        let mut ran = LinesRun::default();
         for (number, audited) in environments.iter().enumerate() {
             let drivers = running.scratch.folder(&format!("requests-{index}-{number}"))?;
             let Some(interpreter) = audited.environment.interpreter.as_ref() else { continue };
             let applications = find_all(running, interpreter, scripts)?;
             let Some(application) = applications.get(index) else { continue };
             let asking = Asking { application, requests: &asked, drivers: &drivers };
-            let never = ask(running, audited, interpreter, &asking, &mut row)?;
+            let (never, lines) = ask(running, audited, interpreter, &asking, &mut row)?;
+            if number == 0 {
+                ran = lines;
+            }
             if never > 0 && number == 0 {
                 report.notes.push(format!(
                     "{}: {never} of {} answers are never the same twice: their status alone was compared",
@@ -53,6 +58,10 @@ pub(super) fn add(
                     asked.len()
                 ));
             }
+        }
+        let Report { applications, modules, .. } = &mut *report;
+        if let Some(application) = applications.get_mut(index) {
+            application.join_requests(&row, modules, |spot| ran.has(&spot.file, spot.line, spot.line));
         }
         report.exercises.push(row);
     }
@@ -67,27 +76,28 @@ struct Asking<'a> {
     drivers: &'a Path,
 }
 
-/// Returns of how many answers the status alone was compared.
+/// Returns of how many answers the status alone was compared, and which lines the control has run.
 fn ask(
     running: &Running<'_>,
     audited: &Audited,
     interpreter: &Interpreter,
     asking: &Asking<'_>,
     row: &mut ExerciseRow,
-) -> Result<usize> {
+) -> Result<(usize, LinesRun)> {
     let path = asking.application.path_with(asking.drivers)?;
     let name = format!("requests_of_{}", asking.application.module.replace('.', "_"));
     let file = asking.drivers.join(format!("{name}.py"));
     let modes = audited.possible();
     let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
     let mut trials = audited.trials.clone();
-    let mut never = 0;
+    let (mut never, mut ran) = (0, LinesRun::default());
     if interpreter.no_trials.is_none() {
         let write = |expected: Option<&[Vec<Expected>; 2]>| {
-            fs::write(&file, driver(asking, expected)).context("cannot write the requests")
+            fs::write(&file, driver(asking, interpreter, expected)).context("cannot write the requests")
         };
         write(None)?;
         let [first, again] = asked_twice(running, interpreter, &path, &subject, &mut trials);
+        ran = LinesRun::told(&first);
         if let Some(expected) = expected(asking.requests.len(), &first, &again) {
             write(Some(&expected))?;
             trials.extend(running.try_subjects(interpreter, &path, &[subject], &modes));
@@ -96,7 +106,7 @@ fn ask(
         }
     }
     judge(audited, &modes, &trials, &name, row);
-    Ok(never)
+    Ok((never, ran))
 }
 
 /// What the first round and later ones of an interpreter should answer, from two rounds each of two processes. What
@@ -118,11 +128,16 @@ fn expected(count: usize, first: &[String], again: &[String]) -> Option<[Vec<Exp
 }
 
 /// The driver's source, as a module.
-fn driver(asking: &Asking<'_>, expected: Option<&[Vec<Expected>; 2]>) -> String {
+fn driver(
+    asking: &Asking<'_>,
+    interpreter: &Interpreter,
+    expected: Option<&[Vec<Expected>; 2]>,
+) -> String {
     let mut text = format!(
-        "MODULE = {}\nCALLABLE = {}\nREQUESTS = [\n",
+        "MODULE = {}\nCALLABLE = {}\nFOLDERS = [{}]\nREQUESTS = [\n",
         literal(&asking.application.module),
-        literal(asking.application.callable())
+        literal(asking.application.callable()),
+        literal(&asking.application.package(interpreter).to_string_lossy())
     );
     for request in asking.requests {
         let (method, target) = (literal(&request.method), literal(&request.target));

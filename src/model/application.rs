@@ -75,6 +75,8 @@ pub struct SourceHazard {
     pub rule: &'static str,
     /// What is there, in one line.
     pub text: String,
+    /// How it comes to run, where an interpreter with its own GIL refuses it for certain.
+    pub refused: Option<Way>,
 }
 
 /// A statement that changes where modules are looked for: `sys.path.insert(...)`.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DistributionRow, ModuleRow};
+use super::{DistributionRow, ExerciseRow, ModuleRow};
 use crate::model::{
-    Distribution, FileKind, Judgement, Mode, ModulePath, NOT_THERE, NotRun, Outcome, Reached, ReasonId,
-    Sources, Spot, Trial, Verdict, Way,
+    Cause, Distribution, FileKind, Judgement, Mode, ModulePath, NotRun, Outcome, Reached, ReasonId, Sources,
+    Spot, Trial, Verdict, Way,
 };
 
 /// An application.
@@ -27,6 +27,8 @@ pub struct ApplicationRow {
     pub judgements: BTreeMap<Mode, Judgement>,
     /// Every extension module of its own folders and of the environment.
     pub modules: Vec<Use>,
+    /// Imports by a computed name in its own files that nothing has run, in words.
+    pub open_imports: Vec<(Spot, String)>,
 }
 
 /// What an application does with an extension module.
@@ -65,6 +67,8 @@ pub struct ApplicationParts<'a> {
     pub own: &'a [ModuleRow],
     /// What of its modules is not known, in words: it is not ready while there is any.
     pub doubts: Vec<String>,
+    /// Imports by a computed name in its own files that its import has not run, in words.
+    pub open_imports: Vec<(Spot, String)>,
 }
 
 /// Puts the row together.
@@ -73,7 +77,18 @@ pub fn application(
     modules: &[ModuleRow],
     distributions: &[DistributionRow],
 ) -> ApplicationRow {
-    let ApplicationParts { name, file, callable, served, sources, trials, judgements, own, doubts } = parts;
+    let ApplicationParts {
+        name,
+        file,
+        callable,
+        served,
+        sources,
+        trials,
+        judgements,
+        own,
+        doubts,
+        open_imports,
+    } = parts;
     // Of its own and an installed one of the same name it gets what the control got.
     let is_hidden = |row: &&ModuleRow| {
         let control = row.trials.get(&Mode::Main).map(|trial| &trial.outcome);
@@ -119,7 +134,7 @@ pub fn application(
                 }
                 Some(Outcome::Imported) => {
                     let judged = judge(mode, own, &uses, &reached, &modules, distributions);
-                    doubt(mode, judged, &doubts, &uses, &modules, &sources)
+                    doubt(refuse(mode, judged, name, &sources), &doubts)
                 }
                 Some(_) | None => not_imported(own),
             };
@@ -135,6 +150,66 @@ pub fn application(
         trials,
         judgements,
         modules: uses,
+        open_imports,
+    }
+}
+
+impl ApplicationRow {
+    /// Joins what a list of requests has shown: what the control loaded is reached, what a trial failed on decides, and an
+    /// import by a computed name that has run is open no more. `has_run` tells of a line of the application's files.
+    pub fn join_requests(
+        &mut self,
+        requests: &ExerciseRow,
+        modules: &[ModuleRow],
+        has_run: impl Fn(&Spot) -> bool,
+    ) {
+        let control = requests.trials.get(&Mode::Main);
+        let mut reached = Vec::new();
+        for load in control.into_iter().flat_map(Trial::loaded) {
+            let unused = |used: &&mut Use| used.module == load.name && used.way.is_none();
+            if let Some(used) = self.modules.iter_mut().find(unused) {
+                used.way = Some(Way::Lazy);
+                used.chain = load.chain.iter().cloned().chain([load.name.clone()]).collect();
+                reached.push(load.name.as_str());
+            }
+        }
+        for (mode, own) in &mut self.judgements {
+            // That it went well in the requests' few interpreters says less than the module's own trials.
+            let of_modules = modules.iter().filter(|row| reached.contains(&row.name.as_str()));
+            let of_modules = of_modules.filter_map(|row| Some((row.name.as_str(), row.judgements.get(mode)?)));
+            let unsafe_ones = of_modules.filter(|(_, judged)| judged.verdict == Verdict::Unsafe);
+            let of_requests = requests.judgements.get(mode).map(|judged| ("a request", judged));
+            for (what, judged) in of_requests.into_iter().chain(unsafe_ones) {
+                if judged.verdict < own.verdict {
+                    *own = Judgement { reason: format!("{what}: {}", judged.reason), ..judged.clone() };
+                }
+            }
+        }
+        self.open_imports.retain(|(spot, _)| !has_run(spot));
+    }
+
+    /// What nothing bad was found of is not ready while an import by a computed name may load something that does not
+    /// pass.
+    pub fn doubt_open_imports(&mut self, modules: &[ModuleRow], distributions: &[DistributionRow]) {
+        let Some((spot, what)) = self.open_imports.first() else { return };
+        let is_used = |name: &str| self.modules.iter().any(|used| used.module == name && used.way.is_some());
+        let is_reached = |name: &str| self.sources.reached.iter().any(|reached| reached.name == name);
+        let of_modules = modules.iter().filter(|row| row.kind == FileKind::ExtensionModule && !is_used(&row.name));
+        let of_modules = of_modules.map(|row| (&row.name, &row.judgements));
+        let names = distributions.iter().flat_map(|row| &row.top_level).filter(|row| !is_reached(&row.name));
+        let all: Vec<_> = of_modules.chain(names.map(|row| (&row.name, &row.judgements))).collect();
+        for (mode, own) in &mut self.judgements {
+            let is_bad = |judged: &&Judgement| judged.verdict <= Verdict::Unknown;
+            let mut bad = all.iter().filter_map(|(name, judged)| Some((name, judged.get(mode).filter(is_bad)?)));
+            if let Some((name, judged)) = bad.next().filter(|_| own.verdict > Verdict::Unknown) {
+                let (file, line) = (spot.file.display(), spot.line);
+                let why = format!(
+                    "whether {file}:{line} loads {name} ({}: {}) is not known: {what}",
+                    judged.verdict, judged.reason
+                );
+                *own = Judgement::open(ReasonId::SourceNotFollowed, why);
+            }
+        }
     }
 }
 
@@ -191,45 +266,32 @@ fn judge(
     }
 }
 
-/// What nothing bad was found of is not ready while something about its modules is not known: where they are looked for,
-/// or whether an import by a computed name loads one in its own folders that does not pass.
-fn doubt(
-    mode: Mode,
-    judged: Judgement,
-    doubts: &[String],
-    uses: &[Use],
-    modules: &[&ModuleRow],
-    sources: &Sources,
-) -> Judgement {
-    if judged.verdict <= Verdict::Unknown {
+/// What its own functions do that an interpreter with its own GIL refuses for certain, as a lazy import of a refused module.
+fn refuse(mode: Mode, judged: Judgement, application: &str, sources: &Sources) -> Judgement {
+    let refused = sources.hazards.iter().filter_map(|hazard| Some((hazard, hazard.refused?)));
+    let refused = refused.filter(|_| mode == Mode::OwnGil).map(|(hazard, way)| match way {
+        Way::LazyOptional | Way::Optional => (Verdict::Degraded, hazard),
+        Way::AtImport | Way::Conditional | Way::Lazy => (Verdict::Blocked, hazard),
+    });
+    let Some((verdict, hazard)) = refused.min_by_key(|(verdict, _)| *verdict) else { return judged };
+    if verdict >= judged.verdict {
         return judged;
     }
-    if let Some(doubt) = doubts.first() {
-        return Judgement::open(ReasonId::SourceNotFollowed, doubt.clone());
-    }
-    let computed = sources.not_followed.iter().find(|(_, what)| !what.ends_with(NOT_THERE));
-    let Some((spot, what)) = computed else { return judged };
-    let is_unused = |row: &&&ModuleRow| uses.iter().any(|each| each.module == row.name && each.way.is_none());
-    let own = modules
-        .iter()
-        .filter(|row| row.distribution.as_deref() == Some(Distribution::THE_APPLICATION))
-        .filter(is_unused);
-    let bad = own.filter_map(|row| Some((row, row.judgements.get(&mode)?)));
-    let mut bad = bad.filter(|(_, judgement)| {
-        matches!(judgement.verdict, Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown)
-    });
-    match bad.next() {
-        Some((row, judgement)) => Judgement::open(
-            ReasonId::SourceNotFollowed,
-            format!(
-                "{} lies in its folder ({}: {}), and whether {}:{} loads it is not known: {what}",
-                row.name,
-                judgement.verdict,
-                judgement.reason,
-                spot.file.display(),
-                spot.line
-            ),
-        ),
+    let Spot { file, line, function } = &hazard.spot;
+    let what = format!(
+        "{} in {function}() ({}:{line}) raises RuntimeError: daemon threads are disabled in this interpreter",
+        hazard.text,
+        file.display()
+    );
+    let module = application.to_owned();
+    let cause = Cause { rule: hazard.rule, chain: vec![module.clone()], module, what: what.clone() };
+    Judgement::found(verdict, Some(cause), what)
+}
+
+/// What nothing bad was found of is not ready while it is not known where its modules are looked for.
+fn doubt(judged: Judgement, doubts: &[String]) -> Judgement {
+    match doubts.first().filter(|_| judged.verdict > Verdict::Unknown) {
+        Some(doubt) => Judgement::open(ReasonId::SourceNotFollowed, doubt.clone()),
         None => judged,
     }
 }

@@ -12,6 +12,7 @@ mod apache_main;
 mod application;
 mod application_groups;
 mod application_paths;
+mod application_reach;
 mod blockers;
 mod cache;
 mod cli;

@@ -128,11 +128,7 @@ fn expected(count: usize, first: &[String], again: &[String]) -> Option<[Vec<Exp
 }
 
 /// The driver's source, as a module.
-fn driver(
-    asking: &Asking<'_>,
-    interpreter: &Interpreter,
-    expected: Option<&[Vec<Expected>; 2]>,
-) -> String {
+fn driver(asking: &Asking<'_>, interpreter: &Interpreter, expected: Option<&[Vec<Expected>; 2]>) -> String {
     let mut text = format!(
         "MODULE = {}\nCALLABLE = {}\nFOLDERS = [{}]\nREQUESTS = [\n",
         literal(&asking.application.module),

@@ -176,7 +176,8 @@ impl ApplicationRow {
         for (mode, own) in &mut self.judgements {
             // That it went well in the requests' few interpreters says less than the module's own trials.
             let of_modules = modules.iter().filter(|row| reached.contains(&row.name.as_str()));
-            let of_modules = of_modules.filter_map(|row| Some((row.name.as_str(), row.judgements.get(mode)?)));
+            let of_modules =
+                of_modules.filter_map(|row| Some((row.name.as_str(), row.judgements.get(mode)?)));
             let unsafe_ones = of_modules.filter(|(_, judged)| judged.verdict == Verdict::Unsafe);
             let of_requests = requests.judgements.get(mode).map(|judged| ("a request", judged));
             for (what, judged) in of_requests.into_iter().chain(unsafe_ones) {
@@ -194,13 +195,15 @@ impl ApplicationRow {
         let Some((spot, what)) = self.open_imports.first() else { return };
         let is_used = |name: &str| self.modules.iter().any(|used| used.module == name && used.way.is_some());
         let is_reached = |name: &str| self.sources.reached.iter().any(|reached| reached.name == name);
-        let of_modules = modules.iter().filter(|row| row.kind == FileKind::ExtensionModule && !is_used(&row.name));
+        let of_modules =
+            modules.iter().filter(|row| row.kind == FileKind::ExtensionModule && !is_used(&row.name));
         let of_modules = of_modules.map(|row| (&row.name, &row.judgements));
         let names = distributions.iter().flat_map(|row| &row.top_level).filter(|row| !is_reached(&row.name));
         let all: Vec<_> = of_modules.chain(names.map(|row| (&row.name, &row.judgements))).collect();
         for (mode, own) in &mut self.judgements {
             let is_bad = |judged: &&Judgement| judged.verdict <= Verdict::Unknown;
-            let mut bad = all.iter().filter_map(|(name, judged)| Some((name, judged.get(mode).filter(is_bad)?)));
+            let mut bad =
+                all.iter().filter_map(|(name, judged)| Some((name, judged.get(mode).filter(is_bad)?)));
             if let Some((name, judged)) = bad.next().filter(|_| own.verdict > Verdict::Unknown) {
                 let (file, line) = (spot.file.display(), spot.line);
                 let why = format!(

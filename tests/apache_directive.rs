@@ -8,13 +8,14 @@ use crate::support::apache::{Apache, modwsgi};
 use crate::support::command::Wsgiaudit;
 use crate::support::demo_environment;
 
-/// Behind the guard, an application that imports what the query names and tells where it runs.
+/// Behind the guard, an application that imports what the query names, in a way that nobody sees in its source, and tells
+/// where it runs.
 fn script(first: &str) -> String {
     format!(
-        "import sys\nsys.path.insert(0, {:?})\nimport wsgiaudit_guard\nimport _interpreters\n{first}\n\n\n\
+        "import builtins, sys\nsys.path.insert(0, {:?})\nimport wsgiaudit_guard\nimport _interpreters\n{first}\n\n\n\
          def application(environ, start_response):\n    \
              where = _interpreters.get_current()[0], _interpreters.get_config(_interpreters.get_current()[0]).gil\n    \
-             try:\n        __import__(environ['QUERY_STRING'] or 'sys')\n        said = 'imported'\n    \
+             try:\n        vars(builtins)['__import__'](environ['QUERY_STRING'] or 'sys')\n        said = 'imported'\n    \
              except ImportError as error:\n        said = str(error)\n    \
              start_response('200 OK', [('Content-Type', 'text/plain')])\n    \
              return [('%s %s %s: %s' % (where[0] == 0, where[1], wsgiaudit_guard.mode, said)).encode()]\n",

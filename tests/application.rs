@@ -123,7 +123,9 @@ fn real_applications_get_what_their_sources_and_their_import_deserve() {
         ("pypiserver", "bottle.py", "process-wide-global"),
     ] {
         let application = of(name);
-        assert_eq!(verdict(application, "own-gil"), "ready", "{:#}", application["modes"]);
+        // Radicale imports plugins by a name from its configuration: such as one that needs a refused module.
+        let expected = if name == "radicale" { "unknown" } else { "ready" };
+        assert_eq!(verdict(application, "own-gil"), expected, "{:#}", application["modes"]);
         let hazards = application["hazards"].as_array().unwrap();
         let is_it = |each: &Value| {
             each["file"].as_str().unwrap().ends_with(file) && each["rule"].as_str() == Some(rule)

@@ -200,11 +200,12 @@ impl ApplicationRow {
         let of_modules = of_modules.map(|row| (&row.name, &row.judgements));
         let names = distributions.iter().flat_map(|row| &row.top_level).filter(|row| !is_reached(&row.name));
         let all: Vec<_> = of_modules.chain(names.map(|row| (&row.name, &row.judgements))).collect();
-        for (mode, own) in &mut self.judgements {
+        // What fails in the main interpreter too fails for other reasons.
+        for (mode, own) in self.judgements.iter_mut().filter(|(mode, _)| **mode != Mode::Main) {
             let is_bad = |judged: &&Judgement| judged.verdict <= Verdict::Unknown;
-            let mut bad =
-                all.iter().filter_map(|(name, judged)| Some((name, judged.get(mode).filter(is_bad)?)));
-            if let Some((name, judged)) = bad.next().filter(|_| own.verdict > Verdict::Unknown) {
+            let bad = all.iter().filter_map(|(name, judged)| Some((name, judged.get(mode).filter(is_bad)?)));
+            let worst = bad.min_by_key(|(_, judged)| judged.verdict);
+            if let Some((name, judged)) = worst.filter(|_| own.verdict > Verdict::Unknown) {
                 let (file, line) = (spot.file.display(), spot.line);
                 let why = format!(
                     "whether {file}:{line} loads {name} ({}: {}) is not known: {what}",
@@ -320,7 +321,9 @@ fn later(way: Way, through: Option<&Spot>) -> String {
     let place = format!("{}:{}", spot.file.display(), spot.line);
     match (way, spot.function.as_str()) {
         (Way::Conditional, _) => format!("; imported on a condition, {place}"),
-        (Way::Lazy | Way::LazyOptional, "") => format!("; imported by name, {place}"),
+        (Way::Lazy | Way::LazyOptional, "") => {
+            format!("; imported later, by its name or at first use, {place}")
+        }
         (Way::Lazy | Way::LazyOptional, function) => {
             format!("; imported at the first call of {function}(), {place}")
         }

@@ -164,3 +164,27 @@ fn what_a_script_cannot_do_twice_is_no_fault_of_an_end() {
         "  shared-gil: blocked: raises AssertionError: twice in the second interpreter; cause not known\n";
     assert!(said.out.contains(line), "{}", said.out);
 }
+
+#[test]
+fn an_object_that_only_memory_of_c_leads_to_is_unsafe_in_another_interpreters_use() {
+    let venv = Venv::new().with("heap-map").with("heap-struct").with("heap-apart");
+    let (verdict, reason, root) = told(&venv, "heap_map", "own-gil");
+    assert_eq!((verdict.as_str(), root.as_str()), ("unsafe", "heap_map"), "{reason}");
+    assert!(reason.starts_with("shares a dict (C heap, used by "), "{reason}");
+    let (verdict, reason, _) = told(&venv, "heap_struct", "own-gil");
+    let wanted = "shares a list (C heap, used by setup of heap_struct -> list) between interpreters";
+    assert_eq!((verdict.as_str(), reason.as_str()), ("unsafe", wanted));
+    assert_eq!(told(&venv, "heap_apart", "own-gil").0, "ready");
+    let said = Wsgiaudit::new().arg(venv.path()).run().ended_with(1);
+    assert!(said.out.contains("WSGIPerInterpreterGIL On: no"), "{}", said.out);
+}
+
+#[test]
+fn what_memory_of_c_leads_to_is_seen_in_an_exercise_too() {
+    let venv = Venv::new().with("heap-at-use").with("heap-apart");
+    assert_eq!(told(&venv, "heap_at_use", "own-gil").0, "ready");
+    let said = exercise(&venv, "import heap_at_use\nheap_at_use.count()\n").ended_with(1);
+    let line = "  own-gil: unsafe: shares a dict (C heap, used by count of heap_at_use -> dict) between interpreters\n";
+    assert!(said.out.contains(line), "{}", said.out);
+    exercise(&venv, "import heap_apart\nassert heap_apart.label\n").ended_with(0);
+}

@@ -200,7 +200,8 @@ pub(crate) enum Event {
         /// The first of them.
         objects: Vec<Shared>,
     },
-    /// The data of shared objects keeps objects of one interpreter while another one lives.
+    /// The data of shared objects, or what their code has on the heap, keeps objects of one interpreter while another one
+    /// lives.
     Kept {
         /// Whether the other one has used them: then the trial is over.
         used: bool,
@@ -275,7 +276,7 @@ pub(crate) struct Shared {
     pub(crate) second: String,
 }
 
-/// An object that the data of a shared object keeps.
+/// An object that C code keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Kept {
     /// Its type's name; of a type its own.
@@ -284,8 +285,11 @@ pub(crate) struct Kept {
     pub(crate) is_type: bool,
     /// The shared object.
     pub(crate) file: String,
-    /// The address there of what points at it, by the file's own count.
+    /// The address there of what points at it, by the file's own count; where that is on the heap, of the code that used
+    /// the object.
     pub(crate) offset: u64,
+    /// Whether what points at it lies on the heap, and the file's code was seen to use the object.
+    pub(crate) is_on_heap: bool,
 }
 
 /// An exception as the probe saw it.

@@ -62,13 +62,30 @@ pub(crate) struct PyMemAllocatorEx {
 pub(crate) type Realloc = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void;
 pub(crate) type Free = unsafe extern "C" fn(*mut c_void, *mut c_void);
 
+/// `PyObjectArenaAllocator` (`Include/cpython/objimpl.h`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct PyObjectArenaAllocator {
+    pub(crate) context: *mut c_void,
+    pub(crate) alloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    pub(crate) free: unsafe extern "C" fn(*mut c_void, *mut c_void, usize),
+}
+
+// SAFETY: a table of functions; what its context points at is used under CPython's rules alone.
+unsafe impl Send for PyObjectArenaAllocator {}
+// SAFETY: as above.
+unsafe impl Sync for PyObjectArenaAllocator {}
+
 /// `PYMEM_DOMAIN_OBJ` of `PyMemAllocatorDomain`.
 pub(crate) const PYMEM_DOMAIN_OBJ: c_int = 2;
 
-// Exported by every CPython, outside the limited API (`Include/cpython/pystate.h`, `sysmodule.h`, `pymem.h`).
+// Exported by every CPython, outside the limited API (`Include/cpython/pystate.h`, `sysmodule.h`, `pymem.h`,
+// `objimpl.h`).
 unsafe extern "C" {
     pub(crate) fn PyMem_GetAllocator(domain: c_int, allocator: *mut PyMemAllocatorEx);
     pub(crate) fn PyMem_SetAllocator(domain: c_int, allocator: *const PyMemAllocatorEx);
+    pub(crate) fn PyObject_GetArenaAllocator(allocator: *mut PyObjectArenaAllocator);
+    pub(crate) fn PyObject_SetArenaAllocator(allocator: *const PyObjectArenaAllocator);
     pub(crate) fn PySys_AddAuditHook(
         hook: unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_void) -> c_int,
         data: *mut c_void,

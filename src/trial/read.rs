@@ -215,15 +215,18 @@ fn shared(object: &Shared, loads: &[Load]) -> SharedObject {
     }
 }
 
-/// An object that only C reaches, and the module whose data, or whose library's, keeps it.
+/// An object that only C reaches, and the module whose data, or whose library's, keeps it; of one on the heap of C, whose
+/// code has used it.
 fn kept_object(object: &Kept, loads: &[Load]) -> SharedObject {
     let path = Path::new(&object.file);
     let module = loads.iter().find(|load| load.path == object.file).map(|load| load.name.clone());
     let file = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let whose = module.clone().unwrap_or_else(file);
-    let what = match symbol_at_address(path, object.offset) {
-        Some(name) => format!("C static {name} of {whose}"),
-        None => format!("C data of {whose} at {:#x}", object.offset),
+    let what = match (symbol_at_address(path, object.offset), object.is_on_heap) {
+        (Some(name), false) => format!("C static {name} of {whose}"),
+        (None, false) => format!("C data of {whose} at {:#x}", object.offset),
+        (Some(name), true) => format!("C heap, used by {name} of {whose}"),
+        (None, true) => format!("C heap, used by {whose}"),
     };
     let way = format!("{what} -> {}", object.kind);
     SharedObject {

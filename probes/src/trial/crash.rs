@@ -154,7 +154,7 @@ unsafe fn write_record(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
 /// # Safety
 /// The kernel's third argument of a signal handler.
 #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "no layout is known"))]
-unsafe fn instruction(context: *mut c_void) -> u64 {
+pub(super) unsafe fn instruction(context: *mut c_void) -> u64 {
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     // SAFETY: the caller's promise.
     unsafe {

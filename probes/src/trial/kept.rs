@@ -1,16 +1,17 @@
-//! Objects that only C keeps: what a static of a module holds of one interpreter while another one runs its code.
+//! Objects that only C keeps, in a static of a module or on the heap, of one interpreter while another one runs its code.
 //!
 //! To keep such an object is no fault yet: a module may know whose it is. To use it is one, so its use is watched
-//! while the other interpreter runs.
+//! while the other interpreter runs. What is kept on the heap is not looked for: its use alone tells of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::child::give_up;
-use super::record;
 use super::sharing::{Foreign, Heap, Images, Keeper, Reach, Statics, addresses, writable};
 use super::steps::{Life, TOLD, in_main_interpreter, names, step};
 use super::turns::Turns;
+use super::uses::{self, Use};
 use super::watch::{self, Watch};
+use super::{arenas, record};
 use crate::protocol::{self, Event, Order, Step};
 use crate::python::PyInterpreterConfig;
 
@@ -46,56 +47,74 @@ impl Before {
     }
 }
 
-/// What statics keep of the first interpreter.
+/// What C keeps of the first interpreter.
 pub(super) struct Kept {
     statics: Arc<Statics>,
     watched: Watched,
 }
 
-/// Objects to be watched, and those of them that were used.
+/// Objects of one interpreter to be watched while another one works, and what of them was used.
 #[derive(Clone, Default)]
 pub(super) struct Watched {
     keepers: Vec<Keeper>,
-    used: Arc<Mutex<Vec<Keeper>>>,
+    /// Whose arenas are watched.
+    interpreter: Option<i64>,
+    used: Arc<Mutex<(Vec<Keeper>, Vec<Use>)>>,
 }
 
 impl Watched {
-    fn new(keepers: Vec<Keeper>) -> Self {
-        Self { keepers, used: Arc::default() }
+    /// What these keep of this interpreter, and what else there is of it. Nothing is watched where the module has threads
+    /// of its own: those may use its objects at any time.
+    fn of(owner: &Life, keepers: &[Keeper], is_quiet: bool) -> Self {
+        if !is_quiet {
+            return Self::default();
+        }
+        // SAFETY: a job runs with its interpreter's GIL held.
+        let interpreter = owner.ask(|_| Ok(unsafe { arenas::interpreter() }));
+        let interpreter = Some(interpreter).filter(|number| arenas::has_any(*number));
+        Self { keepers: keepers.to_vec(), interpreter, used: Arc::default() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.keepers.is_empty() && self.interpreter.is_none()
     }
 
     /// Watches while this runs.
     pub(super) fn during<R>(self, work: impl FnOnce() -> R) -> R {
-        if self.keepers.is_empty() {
+        if self.is_empty() {
             return work();
         }
-        let watch = Watch::begin(self.keepers);
+        let watch = Watch::begin(self.keepers, self.interpreter);
         let result = work();
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(watch.used());
+        let (keepers, uses) = watch.end();
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.0.extend(keepers);
+        used.1.extend(uses);
         result
     }
 
-    fn used(&self) -> Vec<Keeper> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What was used of the objects of this interpreter so far: what statics keep, or else what was seen to be used.
+    fn used(&self, owner: &Life) -> Vec<protocol::Kept> {
+        let (keepers, uses) = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        if !keepers.is_empty() || uses.is_empty() {
+            return keepers.iter().map(in_words).collect();
+        }
+        // SAFETY: a job runs with its interpreter's GIL held.
+        owner.ask(move |_| unsafe { uses::understand(&uses) })
     }
 }
 
 impl Kept {
-    /// What is kept of this interpreter, which has just imported. Nothing is watched where the module has threads
-    /// of its own: those may use its objects at any time.
+    /// What is kept of this interpreter, which has just imported.
     pub(super) fn by(life: &Life, before: &Arc<Before>) -> Self {
         let statics = look(life, before, None);
-        let keepers = if before.is_quiet(1) { statics.keepers.clone() } else { Vec::new() };
-        Self { statics, watched: Watched::new(keepers) }
+        let watched = Watched::of(life, &statics.keepers, before.is_quiet(1));
+        Self { statics, watched }
     }
 
-    /// Records what was used so far; whether anything was.
-    fn was_used(&self) -> bool {
-        let used = self.watched.used();
-        if !used.is_empty() {
-            tell(true, &used);
-        }
-        !used.is_empty()
+    /// Records what was used so far of the objects of the first interpreter; whether anything was.
+    fn was_used(&self, a: &Life) -> bool {
+        is_told(&self.watched.used(a))
     }
 
     /// What the other interpreter shall be watched for.
@@ -106,34 +125,40 @@ impl Kept {
     /// Has each interpreter use what it imported, and sees whether one uses what is kept of the other. Records what
     /// is kept; whether it was used. Then the trial is over.
     pub(super) fn is_used(&self, a: &Life, b: &Life, order: &Arc<Order>, before: &Arc<Before>) -> bool {
-        if self.was_used() {
+        if self.was_used(a) {
             return true;
         }
         let of_a = self.statics.unchanged();
         let statics = look(b, before, Some(&self.statics));
         let is_quiet = before.is_quiet(2);
-        let watch = |keepers: &Vec<Keeper>| Watched::new(if is_quiet { keepers.clone() } else { Vec::new() });
-        let (in_b, in_a) = (watch(&of_a), watch(&statics.keepers));
+        let (in_b, in_a) = (Watched::of(a, &of_a, is_quiet), Watched::of(b, &statics.keepers, is_quiet));
         touch(b, order, &in_b);
         touch(a, order, &in_a);
-        let used = [in_b.used(), in_a.used()].concat();
-        if !used.is_empty() {
-            tell(true, &used);
+        if is_told(&[in_b.used(a), in_a.used(b)].concat()) {
             return true;
         }
         let kept = [of_a, statics.unchanged()].concat();
         if !kept.is_empty() {
-            tell(false, &kept);
+            tell(false, &kept.iter().map(in_words).collect::<Vec<_>>());
         }
         false
     }
+}
+
+/// Has each interpreter run once more what of the subjects is an exercise; whether that went well, and without a use of what
+/// is the other's. What can be done again while both live, and not after one has ended, fails because of that.
+pub(super) fn repeat(a: &Life, b: &Life, order: &Arc<Order>, before: Option<&Arc<Before>>) -> bool {
+    let is_quiet = before.is_some_and(|before| before.is_quiet(2));
+    let (in_b, in_a) = (Watched::of(a, &[], is_quiet), Watched::of(b, &[], is_quiet));
+    let went_well = a.repeat(order, &in_a) && b.repeat(order, &in_b);
+    !is_told(&[in_b.used(a), in_a.used(b)].concat()) && went_well
 }
 
 /// Records what is kept of an interpreter in which an import has failed.
 pub(super) fn tell_of(life: &Life, before: &Arc<Before>) {
     let kept = look(life, before, None).unchanged();
     if !kept.is_empty() {
-        tell(false, &kept);
+        tell(false, &kept.iter().map(in_words).collect::<Vec<_>>());
     }
 }
 
@@ -149,40 +174,42 @@ pub(super) fn call(
     if a.import(order, turns, None).is_none() {
         return false;
     }
-    each_call(&a, &Watched::default());
+    each_call(&a, &a, &Watched::default());
     let kept = Kept::by(&a, before);
     let b = Life::begin("B", config);
     if b.import(order, turns, Some(&kept)).is_none() {
         return false;
     }
-    if kept.was_used() {
+    if kept.was_used(&a) {
         return false;
     }
-    each_call(&b, &kept.to_be_watched());
-    !kept.was_used()
+    !is_told(&each_call(&b, &a, &kept.to_be_watched()))
 }
 
-/// Calls one thing after the other until something kept was used.
-fn each_call(life: &Life, watched: &Watched) {
+/// Calls one thing after the other until something of the other interpreter was used, and returns that.
+fn each_call(life: &Life, other: &Life, watched: &Watched) -> Vec<protocol::Kept> {
     step(life.name, Step::Compare);
-    let is_used = || !watched.used().is_empty();
-    while !is_used() {
-        let watched = watched.clone();
+    loop {
+        let watching = watched.clone();
         // SAFETY: a job runs with its interpreter's GIL held.
-        if !life.ask(move |observer| watched.during(|| unsafe { observer.call(c"call_next", "") })) {
-            return;
+        let is_one = life.ask(move |observer| watching.during(|| unsafe { observer.call(c"call_next", "") }));
+        let used = watched.used(other);
+        if !is_one || !used.is_empty() {
+            return used;
         }
     }
 }
 
+/// Has an interpreter look at what it imported; use it, where objects of the other one are known that might be used.
 fn touch(life: &Life, order: &Arc<Order>, watched: &Watched) {
-    if watched.keepers.is_empty() {
+    if watched.is_empty() {
         return;
     }
     step(life.name, Step::Compare);
+    let function = if watched.keepers.is_empty() { c"look_at" } else { c"touch" };
     let (order, watched) = (Arc::clone(order), watched.clone());
     // SAFETY: a job runs with its interpreter's GIL held.
-    life.ask(move |observer| watched.during(|| unsafe { observer.call(c"touch", &names(&order)) }));
+    life.ask(move |observer| watched.during(|| unsafe { observer.call(function, &names(&order)) }));
 }
 
 fn look(life: &Life, before: &Arc<Before>, earlier: Option<&Arc<Statics>>) -> Arc<Statics> {
@@ -197,12 +224,25 @@ fn look(life: &Life, before: &Arc<Before>, earlier: Option<&Arc<Statics>>) -> Ar
     })
 }
 
-fn tell(used: bool, keepers: &[Keeper]) {
-    let told = keepers.iter().take(TOLD).map(|keeper| protocol::Kept {
+/// Records what was used, if anything was; whether it was.
+fn is_told(used: &[protocol::Kept]) -> bool {
+    if !used.is_empty() {
+        tell(true, used);
+    }
+    !used.is_empty()
+}
+
+fn tell(used: bool, kept: &[protocol::Kept]) {
+    let objects = kept.iter().take(TOLD).cloned().collect();
+    record::write(&Event::Kept { used, count: kept.len(), objects });
+}
+
+fn in_words(keeper: &Keeper) -> protocol::Kept {
+    protocol::Kept {
         kind: keeper.kind.clone(),
         is_type: keeper.is_type,
         file: keeper.file.clone(),
         offset: keeper.offset as u64,
-    });
-    record::write(&Event::Kept { used, count: keepers.len(), objects: told.collect() });
+        is_on_heap: false,
+    }
 }

@@ -1,5 +1,6 @@
 //! Trials, from the inside: the zygote that forks a child for each, the child's steps, and its record.
 
+mod arenas;
 mod child;
 mod crash;
 mod definition;
@@ -20,6 +21,7 @@ mod storm;
 mod supervise;
 mod touched;
 mod turns;
+mod uses;
 mod watch;
 pub(crate) mod zygote;
 

@@ -369,6 +369,11 @@ def touch(names):
     return went_well
 
 
+def look_at(names):
+    """Look at everything that the subjects and the loaded extension modules hold."""
+    look(names.split(","))
+
+
 def use(names):
     """Look at everything that the subjects and the loaded extension modules hold; run a subject once more, where it
     is an exercise. Returns whether that went well."""

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::child::give_up;
-use super::kept::{Before, Kept};
+use super::kept::{Before, Kept, Watched};
 use super::observe::Observer;
 use super::sharing::{self, Heap, Leak, Reach};
 use super::turns::Turns;
-use super::{descriptors, ending, exit, freed, kept, observe, record, storm};
+use super::{arenas, descriptors, ending, exit, freed, kept, observe, record, storm};
 use crate::interpreter::{self, Interpreter};
 use crate::protocol::{Event, Interpreters, Order, Shared, Step};
 use crate::python::{self, PyInterpreterConfig};
@@ -85,6 +85,10 @@ fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
         // SAFETY: the caller's promise.
         unsafe { ending::watch() };
     }
+    if !free_threaded() && is_apart(config) {
+        // SAFETY: the caller's promise.
+        unsafe { arenas::note() };
+    }
     // SAFETY: the thread state is left for as long as other threads run interpreters.
     let main = unsafe { python::PyEval_SaveThread() };
     let turns = Turns::begin();
@@ -142,8 +146,7 @@ fn lives(
     if before.zip(kept).is_some_and(|(before, kept)| kept.is_used(&a, &b, &order, before)) {
         return false;
     }
-    // What can be done again while both live, and not after one has ended, fails because of that.
-    if !a.repeat(&order) || !b.repeat(&order) {
+    if !kept::repeat(&a, &b, &order, before.filter(|_| is_apart(config))) {
         return false;
     }
     if !a.end() {
@@ -284,12 +287,12 @@ impl Life {
         self.ask(move |observer| unsafe { observer.call(c"touch", &names) })
     }
 
-    /// Runs once more what of the subjects is an exercise; whether that went well.
-    fn repeat(&self, order: &Arc<Order>) -> bool {
+    /// Runs once more what of the subjects is an exercise, while it is watched; whether that went well.
+    pub(super) fn repeat(&self, order: &Arc<Order>, watched: &Watched) -> bool {
         step(self.name, Step::Compare);
-        let names = names(order);
+        let (names, watched) = (names(order), watched.clone());
         // SAFETY: a job runs with its interpreter's GIL held.
-        self.ask(move |observer| unsafe { observer.call(c"repeat", &names) })
+        self.ask(move |observer| watched.during(|| unsafe { observer.call(c"repeat", &names) }))
     }
 
     /// Everything that the interpreter reaches.

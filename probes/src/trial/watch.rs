@@ -1,6 +1,7 @@
 //! Sees that a thread uses an object which is not its interpreter's: the pages that hold it are closed meanwhile,
 //! so that each access faults. The fault is noted where it lies in the object; then the page is opened for that one
-//! instruction and closed again. What runs notices nothing.
+//! instruction and closed again. What runs notices nothing. In the same way all memory of another interpreter's objects
+//! is watched ([`arenas`]): who knows their addresses, need not be known.
 //!
 //! Where one instruction cannot be told from the next (not on x86-64 Linux), a page stays open after its first fault:
 //! what is seen is still true, and less is seen.
@@ -11,6 +12,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed};
 
 use super::sharing::{Keeper, is_in, writable};
+use super::uses::{self, Use};
+use super::{arenas, crash};
 
 /// Objects that are watched at a time: more are never needed to say that one is used.
 const MOST: usize = 64;
@@ -44,8 +47,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Closes the pages of these objects to every thread; what this one uses is noted.
-    pub(super) fn begin(mut keepers: Vec<Keeper>) -> Self {
+    /// Closes the pages of these objects, and the arenas of this interpreter, to every thread; what this one uses is noted.
+    pub(super) fn begin(mut keepers: Vec<Keeper>, interpreter: Option<i64>) -> Self {
         let heap = writable();
         keepers.retain(|keeper| is_in(&heap, keeper.object) && is_in(&heap, keeper.object + keeper.size - 1));
         keepers.truncate(MOST);
@@ -61,12 +64,22 @@ impl Watch {
         THREAD.store(unsafe { libc::gettid() }, Relaxed);
         OPEN.store(0, Relaxed);
         COUNT.store(keepers.len(), Relaxed);
+        uses::begin();
+        interpreter.into_iter().for_each(arenas::close);
         pages.iter().for_each(|page| protect(*page, libc::PROT_NONE));
         Self { pages, keepers }
     }
 
-    /// Those that were used so far.
-    pub(super) fn used(&self) -> Vec<Keeper> {
+    /// Ends it. What was used: of the objects, and in the arenas.
+    pub(super) fn end(self) -> (Vec<Keeper>, Vec<Use>) {
+        let used = self.used();
+        drop(self);
+        // SAFETY: nothing is watched any more.
+        (used, unsafe { uses::all() })
+    }
+
+    /// Those objects that were used so far.
+    fn used(&self) -> Vec<Keeper> {
         let is_used = |(watched, _): &(&Watched, &Keeper)| watched.is_used.load(Relaxed);
         WATCHED.iter().zip(&self.keepers).filter(is_used).map(|(_, keeper)| keeper.clone()).collect()
     }
@@ -74,8 +87,9 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.pages.iter().for_each(|page| protect(*page, libc::PROT_READ | libc::PROT_WRITE));
         COUNT.store(0, Relaxed);
+        arenas::open();
+        self.pages.iter().for_each(|page| protect(*page, libc::PROT_READ | libc::PROT_WRITE));
     }
 }
 
@@ -100,7 +114,7 @@ pub(super) unsafe fn on_signal(signal: c_int, info: *mut libc::siginfo_t, contex
         let page = OPEN.swap(0, Relaxed);
         if page != 0 {
             step(context, false);
-            if COUNT.load(Relaxed) != 0 {
+            if is_watched(page) {
                 protect(page, libc::PROT_NONE);
             }
         }
@@ -108,23 +122,37 @@ pub(super) unsafe fn on_signal(signal: c_int, info: *mut libc::siginfo_t, contex
     }
     // SAFETY: the caller's promise.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-    let (count, page) = (COUNT.load(Relaxed), address / PAGE * PAGE);
-    let watched = &WATCHED[..count.min(MOST)];
-    let is_in_page =
-        |each: &&Watched| each.start.load(Relaxed) / PAGE * PAGE <= page && page < each.end.load(Relaxed);
-    if signal != libc::SIGSEGV || code != CLOSED || !watched.iter().any(|each| is_in_page(&each)) {
+    let page = address / PAGE * PAGE;
+    if signal != libc::SIGSEGV || code != CLOSED || !is_watched(page) {
         return false;
     }
+    protect(page, libc::PROT_READ | libc::PROT_WRITE);
     // SAFETY: gettid cannot fail.
     if unsafe { libc::gettid() } == THREAD.load(Relaxed) {
         let of = |each: &&Watched| (each.start.load(Relaxed)..each.end.load(Relaxed)).contains(&address);
-        watched.iter().filter(of).for_each(|each| each.is_used.store(true, Relaxed));
+        watched().iter().filter(of).for_each(|each| each.is_used.store(true, Relaxed));
+        // SAFETY: the page has just been opened; this is the one thread, and its handler.
+        let can_go_on =
+            || unsafe { uses::note(address, usize::try_from(crash::instruction(context)).unwrap_or(0)) };
+        if arenas::is_closed(address) && !can_go_on() {
+            arenas::open();
+        }
     }
-    protect(page, libc::PROT_READ | libc::PROT_WRITE);
     if OPEN.compare_exchange(0, page, Relaxed, Relaxed).is_ok() && !step(context, true) {
         OPEN.store(0, Relaxed);
     }
     true
+}
+
+fn watched() -> &'static [Watched] {
+    &WATCHED[..COUNT.load(Relaxed).min(MOST)]
+}
+
+/// Whether this page is to be closed. Async-signal-safe.
+fn is_watched(page: usize) -> bool {
+    let is_in_page =
+        |each: &Watched| each.start.load(Relaxed) / PAGE * PAGE <= page && page < each.end.load(Relaxed);
+    watched().iter().any(is_in_page) || arenas::is_closed(page)
 }
 
 /// Has the processor stop after the next instruction, or no more. Whether it can be had to.

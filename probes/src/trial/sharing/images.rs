@@ -50,13 +50,25 @@ impl Images {
     }
 
     /// Whether this address lies in what CPython itself is made of: the program, or libpython.
-    pub(super) fn is_cpythons(&self, address: usize) -> bool {
+    pub(in crate::trial) fn is_cpythons(&self, address: usize) -> bool {
         self.find(address).is_some_and(|segment| Some(segment.file) == self.cpython)
     }
 
     /// The file that holds this address; `None` for the heap.
     pub(super) fn file(&self, address: usize) -> Option<&str> {
         self.find(address).map(|segment| segment.name.as_str())
+    }
+
+    /// The file that holds this address, and the address by the file's own count.
+    pub(in crate::trial) fn place(&self, address: usize) -> Option<(&str, usize)> {
+        self.find(address).map(|segment| (segment.name.as_str(), address - segment.base))
+    }
+
+    /// Whether this address lies in the C library, or in this one.
+    pub(in crate::trial) fn is_the_systems_or_ours(&self, address: usize) -> bool {
+        let file = |address: usize| self.find(address).map(|segment| segment.file);
+        let others = [libc::memcpy as *const () as usize, Self::loaded as *const () as usize];
+        file(address).is_some() && others.iter().any(|other| file(*other) == file(address))
     }
 
     /// The writable data of what has been loaded since.

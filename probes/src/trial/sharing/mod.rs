@@ -16,4 +16,6 @@ pub(super) use heap::{Heap, Reach};
 pub(super) use images::Images;
 pub(super) use owner::{Leak, leaks};
 pub(super) use path::path;
-pub(super) use statics::{Foreign, Keeper, Statics, addresses, is_in, size_of_object, writable};
+pub(super) use statics::{
+    Foreign, Keeper, Statics, addresses, is_a_count, is_in, kind_at, size_of_object, writable,
+};

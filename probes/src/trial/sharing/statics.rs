@@ -180,7 +180,7 @@ unsafe fn objects(
 
 /// Whether the first word of a head is a reference count: a small number, or one that says "immortal" (PEP 683),
 /// which both leave the upper half to flags. The address of a free block does not.
-fn is_a_count(word: u64) -> bool {
+pub(in crate::trial) fn is_a_count(word: u64) -> bool {
     let (low, overflow) = (word & 0xffff_ffff, word >> 32 & 0xffff);
     overflow == 0 && (low >= 1 << 30 || (1..1 << 20).contains(&low))
 }
@@ -226,6 +226,23 @@ pub(in crate::trial) unsafe fn size_of_object() -> Result<usize, String> {
     // SAFETY: a static type.
     unsafe { basic_size((&raw mut python::PyBaseObject_Type).cast()) }
         .ok_or_else(|| "object has no size".to_owned())
+}
+
+/// The name of the type at this address, and the bytes that each of its objects has; `None` where there is no type that
+/// the interpreter of this heap reaches.
+///
+/// # Safety
+/// The thread holds the GIL of this heap's interpreter, in which nothing has run since the walk.
+pub(in crate::trial) unsafe fn kind_at(heap: &Heap, address: usize) -> Option<(String, usize)> {
+    let kind = address as *mut PyObject;
+    // SAFETY: the caller's promise: what the heap reaches lives.
+    unsafe {
+        if !heap.reaches(address) || !super::owner::is_type(kind) {
+            return None;
+        }
+        let name = Object::new(python::PyType_GetName(kind.cast()))?;
+        Some((python::text(name.as_ptr())?, basic_size(kind)?))
+    }
 }
 
 unsafe fn basic_size(kind: *mut PyObject) -> Option<usize> {

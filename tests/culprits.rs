@@ -184,7 +184,7 @@ fn what_memory_of_c_leads_to_is_seen_in_an_exercise_too() {
     let venv = Venv::new().with("heap-at-use").with("heap-apart");
     assert_eq!(told(&venv, "heap_at_use", "own-gil").0, "ready");
     let said = exercise(&venv, "import heap_at_use\nheap_at_use.count()\n").ended_with(1);
-    let line = "  own-gil: unsafe: shares a dict (C heap, used by count of heap_at_use -> dict) between interpreters\n";
+    let line = "  own-gil: unsafe: needs heap_at_use, shares a dict (C heap, used by count of heap_at_use -> dict) between interpreters\n";
     assert!(said.out.contains(line), "{}", said.out);
     exercise(&venv, "import heap_apart\nassert heap_apart.label\n").ended_with(0);
 }

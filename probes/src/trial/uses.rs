@@ -81,11 +81,10 @@ pub(super) unsafe fn note(address: usize, instruction: usize) -> bool {
     (each.address, each.instruction) = (address, instruction);
     for (index, word) in each.words.iter_mut().enumerate() {
         let place = place_of_word(address, index);
-        // SAFETY: within the same page, which can be read.
-        *word = if place / PAGE == address / PAGE {
-            unsafe { (place as *const usize).read_volatile() }
-        } else {
-            0
+        *word = match place / PAGE == address / PAGE {
+            // SAFETY: within the same page, which can be read.
+            true => unsafe { (place as *const usize).read_volatile() },
+            false => 0,
         };
     }
     each.stack = [0; FRAMES];

@@ -186,5 +186,5 @@ fn what_memory_of_c_leads_to_is_seen_in_an_exercise_too() {
     let said = exercise(&venv, "import heap_at_use\nheap_at_use.count()\n").ended_with(1);
     let line = "  own-gil: unsafe: needs heap_at_use, shares a dict (C heap, used by count of heap_at_use -> dict) between interpreters\n";
     assert!(said.out.contains(line), "{}", said.out);
-    exercise(&venv, "import heap_apart\nassert heap_apart.label\n").ended_with(0);
+    exercise(&venv, "import heap_apart\nrepr(vars(heap_apart))\n").ended_with(0);
 }

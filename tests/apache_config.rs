@@ -21,6 +21,10 @@ impl Source for Files {
         self.0.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path).map(String::into_bytes)
+    }
+
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         let below = self.0.keys().filter_map(|path| path.strip_prefix(folder).ok()?.iter().next());
         Ok(below.map(|name| name.to_str().unwrap().to_owned()).collect())
@@ -44,14 +48,29 @@ fn files(all: &[(&str, &str)]) -> Files {
 }
 
 fn site(source: &Files) -> Result<Site, Problem> {
-    Site::new(&read(Path::new("/etc/apache/httpd.conf"), &Definitions::default(), source)?)
+    Site::new(&read(Path::new("/etc/apache/httpd.conf"), &Definitions::default(), source)?, source)
 }
 
-/// What would be said of a configuration, with an application of each kind.
+/// What would be said of a configuration, with an application of each kind. Its first line tells the environment's Python, and
+/// where they are others than usual the version of mod_wsgi and the Python that it is built for:
+/// `# build: 3.14.7, mod_wsgi 6.0.3 for 3.13.0`; `#== PATH` begins another file.
 fn deployment(text: &str) -> Deployment {
-    let release = text.lines().next().unwrap().strip_prefix("# build: ").unwrap();
-    let main = "LoadModule wsgi_module mod_wsgi.so\nListen 80\nListen 8443\nServerName localhost\nInclude case.conf\n";
-    let source = files(&[("/etc/apache/httpd.conf", main), ("/etc/apache/case.conf", text)]);
+    let first = text.lines().next().unwrap().strip_prefix("# build: ").unwrap();
+    let (release, module) = first.split_once(", ").unwrap_or((first, "mod_wsgi 6.1.1"));
+    let (version, python) = module.split_once(" for ").unwrap_or((module, release.trim_end_matches('t')));
+    let load = if version == "no mod_wsgi" { "" } else { "LoadModule wsgi_module mod_wsgi.so\n" };
+    let main = format!(
+        "{load}Listen 80\nListen 8443\nServerName localhost\nUseCanonicalName On\nInclude case.conf\n"
+    );
+    let module = format!("mod_wsgi/%s\0{}\0{python}\0", version.trim_start_matches("mod_wsgi "));
+    let (text, more) = text.split_once("#== ").unwrap_or((text, ""));
+    let mut all = vec![
+        ("/etc/apache/httpd.conf", main.as_str()),
+        ("/etc/apache/mod_wsgi.so", module.as_str()),
+        ("/etc/apache/case.conf", text),
+    ];
+    all.extend(more.split("#== ").filter_map(|part| part.split_once('\n')));
+    let source = files(&all);
     let build = Build {
         release: release.to_owned(),
         is_free_threaded: release.ends_with('t'),
@@ -132,7 +151,7 @@ fn what_apache_would_not_start_with_is_told_with_its_line() {
         ("<IfModule x\n</IfModule>\n", ":1: <ifmodule lacks its closing '>'"),
         (
             "<VirtualHost *>\nWSGIPerInterpreterGIL On\n</VirtualHost>\n",
-            ":2: wsgiperinterpretergil is not allowed inside",
+            ":2: WSGIPerInterpreterGIL is not allowed inside",
         ),
         ("WSGIPerInterpreterGIL yes\n", ":1: WSGIPerInterpreterGIL must be On or Off, and is \"yes\""),
         ("WSGISwitchInterval 0\n", ":1: WSGISwitchInterval must be a positive number"),
@@ -184,8 +203,8 @@ fn includes_are_followed_as_apache_follows_them() {
 #[test]
 fn what_cannot_be_told_is_said() {
     let told = described(&deployment(
-        "# build: 3.14.7\nWSGIScriptAlias / /srv/app.wsgi process-group=${UNSET}\n<LocationMatch ^/x>\n\
-         WSGIApplicationGroup x\n</LocationMatch>\nAddHandler wsgi-script .wsgi\n<IfVersion >= 2.4.60>\n</IfVersion>\n",
+        "# build: 3.14.7\nWSGIScriptAlias / /srv/app.wsgi process-group=${UNSET}\n<If \"%{HTTP_HOST} == 'x'\">\n\
+         WSGIApplicationGroup x\n</If>\nAddHandler wsgi-script .wsgi\n<IfVersion >= 2.4.60>\n</IfVersion>\n",
     ));
     for said in [
         "case.conf:2: not told: the variable UNSET is not defined here",

@@ -64,7 +64,7 @@ fn serve(name: &str) -> Served {
     let apache = Apache::start(&modwsgi(if is_free_threaded { "3.14t" } else { "3.14" }), &around);
     let tree = read(&apache.config(), &Definitions::default(), &Disk).unwrap();
     let build = Build { release: "3.14.7".to_owned(), is_free_threaded, has_own_gil: true };
-    let deployment = findings(apache.config(), &Site::new(&tree).unwrap(), &build, &[]);
+    let deployment = findings(apache.config(), &Site::new(&tree, &Disk).unwrap(), &build, &[]);
     Served { apache, deployment, _site: site }
 }
 

@@ -9,6 +9,7 @@ mod apache_directive;
 mod apache_guard;
 mod apache_judge;
 mod apache_main;
+mod apache_sites;
 mod application;
 mod application_groups;
 mod application_paths;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::landings::Placed;
+use super::served;
 use super::site::Site;
 use super::values::Set;
 use crate::model::{
@@ -41,8 +41,9 @@ pub struct Applied {
 
 /// Where a configuration puts its applications, and what is found of it.
 pub fn findings(file: PathBuf, site: &Site, build: &Build, applications: &[Applied]) -> Deployment {
-    let Placed { mut landings, mut not_told, shadowed } = site.landings(build);
-    not_told.extend(site.not_told.iter().cloned());
+    let mut landings = served::landings(site, build);
+    let mut not_told: Vec<(ConfigPlace, String)> =
+        site.placed.not_told.iter().chain(&site.not_told).cloned().collect();
     not_told.sort();
     not_told.dedup();
     for landing in &mut landings {
@@ -57,13 +58,7 @@ pub fn findings(file: PathBuf, site: &Site, build: &Build, applications: &[Appli
     }
     let check = Check { site, build, landings: &landings, applications };
     let mut found = check.all(!not_told.is_empty());
-    found.extend(shadowed.into_iter().map(|(place, earlier)| DeploymentFinding {
-        place,
-        rule: "apache-alias-unused",
-        mode: Mode::Main,
-        text: format!("{earlier} takes all of its requests: the first that fits is taken"),
-        application: None,
-    }));
+    found.extend(served::findings(site, build, &landings, !not_told.is_empty()));
     found.sort();
     found.dedup();
     Deployment { file, landings, findings: found, not_told }
@@ -238,12 +233,6 @@ impl Check<'_> {
         let mut found = Vec::new();
         for landing in self.landings {
             let process = landing.process_group.as_str();
-            let is_known =
-                process.is_empty() || process.contains("%{") || self.site.daemons.contains_key(process);
-            if !is_known {
-                let text = format!("there is no WSGIDaemonProcess {process}: its requests fail (WSGI0151)");
-                found.push(at(&landing.place, "apache-no-process-group", landing.mode, text));
-            }
             if !landing.application_group.is_empty() {
                 continue;
             }

@@ -17,6 +17,11 @@ impl Modules {
         self.loaded.push((name.to_owned(), file.to_owned()));
     }
 
+    /// Whether any is loaded: a part of a configuration may load none.
+    pub(super) fn any(&self) -> bool {
+        !self.loaded.is_empty()
+    }
+
     /// `<IfModule>`: by the module's name, or by that of its source file. The latter is not written down: it is
     /// `mod_NAME.c`, and for those that serve connections `NAME.c`.
     pub(super) fn has(&self, named: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Files of this machine.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::Source;
@@ -10,16 +10,28 @@ use super::Source;
 #[derive(Clone, Copy, Debug)]
 pub struct Disk;
 
-/// No configuration is larger: what is may be a device.
+/// No configuration is larger, nor is mod_wsgi.
 const LARGEST: u64 = 64 << 20;
 
 impl Source for Disk {
     fn read(&self, path: &Path) -> io::Result<String> {
-        let about = fs::metadata(path)?;
-        if !about.is_file() || about.len() > LARGEST {
-            return Err(io::Error::other("it is no file that could be a configuration"));
+        Ok(String::from_utf8_lossy(&self.bytes(path)?).into_owned())
+    }
+
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        // Opening a pipe or a device could wait for ever.
+        let is_wanted = |about: &fs::Metadata| about.is_file() && about.len() <= LARGEST;
+        let refuse = || io::Error::other("it is no file that could belong to a configuration");
+        if !is_wanted(&fs::metadata(path)?) {
+            return Err(refuse());
         }
-        Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+        let file = fs::File::open(path)?;
+        if !is_wanted(&file.metadata()?) {
+            return Err(refuse());
+        }
+        let mut bytes = Vec::new();
+        file.take(LARGEST).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {

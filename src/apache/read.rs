@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use super::conditions::{self, Modules};
+use super::launch::Launch;
 use super::line::{lines, resolve, word, words};
+use super::macros::Macro;
 use super::source::below;
 use super::{Problem, Source};
 use crate::model::ConfigPlace;
@@ -34,6 +36,20 @@ pub struct Tree {
     pub directives: Vec<Directive>,
     /// Conditions that could not be decided, in words; taken as true.
     pub undecided: Vec<(ConfigPlace, String)>,
+    /// What was known at the end: a `.htaccess` is read with that.
+    pub(super) known: Known,
+}
+
+/// What lines are read with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// `ServerRoot`: what paths are relative to.
+    pub(super) root: PathBuf,
+    defined: BTreeSet<String>,
+    values: BTreeMap<String, String>,
+    pub(super) modules: Modules,
+    macros: BTreeMap<String, Macro>,
+    launch: Launch,
 }
 
 /// What Apache is started with.
@@ -46,31 +62,42 @@ const DEPTH: usize = 128;
 /// Lines of a whole configuration: more than any has, fewer than files that include each other could come to.
 const LINES: usize = 2_000_000;
 
-/// Reads a configuration. Without `ServerRoot`, paths are relative to the file's folder, as Debian lays it out.
+/// Reads a configuration. Without `ServerRoot`, paths are relative to the file's folder, as Debian lays it out. What Apache is
+/// started with is read too where a file beside it says so: Debian's `envvars`, the `apachectl` of mod_wsgi-express.
 ///
 /// # Errors
 /// What Apache would not start with: a file that is not there, a section that is not closed, includes without end.
 pub fn read(file: &Path, definitions: &Definitions, source: &dyn Source) -> Result<Tree, Problem> {
-    let mut reader = Reader {
-        source,
+    let launch = Launch::beside(file, source);
+    let known = Known {
         root: file.parent().unwrap_or(Path::new("/")).to_owned(),
-        defined: definitions.0.iter().cloned().collect(),
-        values: BTreeMap::new(),
-        modules: Modules::default(),
-        undecided: Vec::new(),
-        lines: 0,
+        defined: definitions.0.iter().chain(&launch.definitions).cloned().collect(),
+        launch,
+        ..Known::default()
     };
+    let mut reader = Reader { source, known, undecided: Vec::new(), lines: 0 };
     let start = ConfigPlace { file: file.to_owned(), line: 1 };
     let directives = reader.file(file, &start, 0)?;
-    Ok(Tree { directives, undecided: reader.undecided })
+    Ok(Tree { directives, undecided: reader.undecided, known: reader.known })
+}
+
+/// Reads a `.htaccess`, with what the configuration has made known.
+///
+/// # Errors
+/// What Apache would answer requests with 500 for.
+pub(super) fn read_htaccess(
+    file: &Path,
+    known: &Known,
+    source: &dyn Source,
+) -> Result<Vec<Directive>, Problem> {
+    let mut reader = Reader { source, known: known.clone(), undecided: Vec::new(), lines: 0 };
+    let start = ConfigPlace { file: file.to_owned(), line: 1 };
+    reader.file(file, &start, 0)
 }
 
 struct Reader<'a> {
     source: &'a dyn Source,
-    root: PathBuf,
-    defined: BTreeSet<String>,
-    values: BTreeMap<String, String>,
-    modules: Modules,
+    known: Known,
     undecided: Vec<(ConfigPlace, String)>,
     lines: usize,
 }
@@ -90,6 +117,8 @@ enum Kind {
     Kept,
     /// It is not read.
     Skipped,
+    /// Its lines are kept until they are used.
+    Macro,
 }
 
 impl Reader<'_> {
@@ -101,14 +130,40 @@ impl Reader<'_> {
         let text = self.source.read(path);
         let text =
             text.map_err(|error| Problem::new(from, format!("cannot read {}: {error}", path.display())))?;
+        if text.starts_with('\u{feff}') {
+            let place = ConfigPlace { file: path.to_owned(), line: 1 };
+            let what =
+                "the file begins with a byte order mark, which Apache takes for a directive: save it without";
+            return Err(Problem::new(&place, what));
+        }
+        let placed = |(line, text)| (ConfigPlace { file: path.to_owned(), line }, text);
+        self.body(lines(&text).map(placed), depth)
+    }
+
+    /// Lines with their places: of a file, or of a macro.
+    fn body(
+        &mut self,
+        lines: impl Iterator<Item = (ConfigPlace, String)>,
+        depth: usize,
+    ) -> Result<Vec<Directive>, Problem> {
         let (mut top, mut open): (Vec<Directive>, Vec<Open>) = (Vec::new(), Vec::new());
-        for (number, line) in lines(&text) {
-            let place = ConfigPlace { file: path.to_owned(), line: number };
+        let mut kept: Vec<(ConfigPlace, String)> = Vec::new();
+        for (place, line) in lines {
             self.lines += 1;
             if self.lines > LINES {
                 return Err(Problem::new(&place, format!("the configuration has more than {LINES} lines")));
             }
             if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if open.last().is_some_and(|each| each.kind == Kind::Macro) {
+                if line.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("</macro")) {
+                    let closed = close(&mut open, &line, &place)?;
+                    let defined = Macro::new(&closed.directive, std::mem::take(&mut kept))?;
+                    self.known.macros.insert(defined.name.clone(), defined);
+                } else {
+                    kept.push((place, line));
+                }
                 continue;
             }
             let is_skipped = open.iter().any(|each| each.kind == Kind::Skipped);
@@ -118,7 +173,7 @@ impl Reader<'_> {
                 match closed.kind {
                     Kind::Section => into.push(closed.directive),
                     Kind::Kept => into.extend(closed.directive.children),
-                    Kind::Skipped => {}
+                    Kind::Skipped | Kind::Macro => {}
                 }
                 continue;
             }
@@ -156,7 +211,9 @@ impl Reader<'_> {
     }
 
     fn value(&self, name: &str) -> Option<String> {
-        self.values.get(name).cloned().or_else(|| self.source.variable(name))
+        let values = &self.known.values;
+        let known = values.get(name).or_else(|| self.known.launch.variables.get(name));
+        known.cloned().or_else(|| self.source.variable(name))
     }
 
     /// Does what takes effect while reading; the directives that this comes to.
@@ -169,33 +226,54 @@ impl Reader<'_> {
             "include" => self.include(&directive, first, false, depth),
             "includeoptional" => self.include(&directive, first, true, depth),
             "serverroot" => {
-                self.root = below(&self.root, first);
+                self.known.root = below(&self.known.root, first);
                 Ok(Vec::new())
             }
             "define" => {
-                self.defined.insert(first.to_owned());
+                self.known.defined.insert(first.to_owned());
                 if let Some(value) = arguments.get(1) {
-                    self.values.insert(first.to_owned(), value.clone());
+                    self.known.values.insert(first.to_owned(), value.clone());
                 }
                 Ok(Vec::new())
             }
             "undefine" => {
-                self.defined.remove(first);
-                self.values.remove(first);
+                self.known.defined.remove(first);
+                self.known.values.remove(first);
                 Ok(Vec::new())
             }
             "loadmodule" => {
                 let Some(file) = arguments.get(1) else { return wrong("LoadModule takes a name and a file") };
-                self.modules.load(first, file);
+                self.known.modules.load(first, file);
                 Ok(vec![directive])
             }
-            "use" => {
-                let what = format!("the macro {first} (mod_macro) is not expanded");
-                self.undecided.push((directive.place, what));
+            "undefmacro" => {
+                self.known.macros.remove(&first.to_ascii_lowercase());
                 Ok(Vec::new())
             }
+            "use" => self.expand_macro(&directive, &arguments, depth),
             _ => Ok(vec![directive]),
         }
+    }
+
+    /// `Use`: the lines of a macro, with the arguments put in.
+    fn expand_macro(
+        &mut self,
+        directive: &Directive,
+        arguments: &[String],
+        depth: usize,
+    ) -> Result<Vec<Directive>, Problem> {
+        let wrong = |what: String| Err(Problem::new(&directive.place, what));
+        let Some((name, arguments)) = arguments.split_first() else {
+            return wrong("Use takes the name of a macro".to_owned());
+        };
+        if depth > DEPTH {
+            return wrong(format!("more than {DEPTH} macros use each other: {name} is a cycle"));
+        }
+        let Some(found) = self.known.macros.get(&name.to_ascii_lowercase()) else {
+            return wrong(format!("there is no macro {name} above this line"));
+        };
+        let lines = found.expanded(arguments).map_err(|what| Problem::new(&directive.place, what))?;
+        self.body(lines.into_iter(), depth + 1)
     }
 
     /// `Include`: a file, a folder with all that is in it, or a pattern whose wildcards do not match `/`.
@@ -206,7 +284,12 @@ impl Reader<'_> {
         is_optional: bool,
         depth: usize,
     ) -> Result<Vec<Directive>, Problem> {
-        let path = below(&self.root, named);
+        if let Some(variable) = directive.undefined.first() {
+            let what = format!("{named} was not read: the variable {variable} is not defined here");
+            self.undecided.push((directive.place.clone(), what));
+            return Ok(Vec::new());
+        }
+        let path = below(&self.known.root, named);
         let text = path.to_string_lossy().into_owned();
         let is_pattern = text.contains(['*', '?', '[']);
         let files = match is_pattern {
@@ -294,12 +377,12 @@ impl Reader<'_> {
             None => (false, first),
         };
         let holds = match section.name.as_str() {
-            "<ifmodule" => Some(self.modules.has(name) != is_negated),
-            "<ifdefine" => Some(self.defined.contains(name) != is_negated),
-            "<iffile" => Some(self.source.exists(&below(&self.root, name)) != is_negated),
+            "<ifmodule" => Some(self.known.modules.has(name) != is_negated),
+            "<ifdefine" => Some(self.known.defined.contains(name) != is_negated),
+            "<iffile" => Some(self.source.exists(&below(&self.known.root, name)) != is_negated),
             "<ifversion" => conditions::version(&arguments),
             "<ifdirective" | "<ifsection" => None,
-            "<macro" => Some(false),
+            "<macro" => return Ok(Kind::Macro),
             _ => return Ok(Kind::Section),
         };
         if holds.is_none() {

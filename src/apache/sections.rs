@@ -4,7 +4,8 @@ use std::path::Path;
 
 use glob::{MatchOptions, Pattern};
 
-use super::site::Groups;
+use super::expression::Expression;
+use super::settings::Settings;
 use crate::model::ConfigPlace;
 
 /// A section that holds directives.
@@ -12,17 +13,28 @@ use crate::model::ConfigPlace;
 pub(super) struct Section {
     /// Outermost first; all must hold.
     pub(super) conditions: Vec<Where>,
-    pub(super) groups: Groups,
+    pub(super) settings: Settings,
     pub(super) place: ConfigPlace,
+    /// Of `<If>` and its kin.
+    pub(super) branch: Option<Branch>,
+}
+
+/// Of `<If>`, `<ElseIf>` and `<Else>` that belong together, one is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Branch {
+    /// Which of them belong together.
+    pub(super) chain: usize,
+    /// `<Else>`: without it none may be taken.
+    pub(super) is_else: bool,
 }
 
 /// A condition on a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Where {
     pub(super) stage: Stage,
     pub(super) argument: String,
-    /// By a regular expression, or an expression: it is not evaluated.
-    pub(super) is_expression: bool,
+    /// By a regular expression.
+    pub(super) expression: Option<Expression>,
 }
 
 /// The order in which sections are applied; later ones win.
@@ -38,6 +50,8 @@ pub(super) enum Stage {
     Location,
     /// By anything.
     If,
+    /// Requests that go to another server: never for a script.
+    Proxy,
 }
 
 /// Whether a condition holds for a request.
@@ -63,39 +77,78 @@ impl Where {
             "filesmatch" => (Stage::Files, true),
             "location" => (Stage::Location, tilde),
             "locationmatch" => (Stage::Location, true),
-            "if" | "elseif" | "else" => (Stage::If, true),
+            "if" | "elseif" | "else" => (Stage::If, false),
+            "proxy" | "proxymatch" => (Stage::Proxy, false),
             _ => return None,
         };
-        Some(Self { stage, argument: first, is_expression: is_match })
+        let expression = is_match.then(|| Expression::new(&first));
+        Some(Self { stage, argument: first, expression })
     }
 
-    /// Whether it holds for a script at a URL; `None` for a URL that is not known.
-    fn holds(&self, script: &Path, url: Option<&str>) -> Held {
-        if self.is_expression {
-            return Held::Perhaps;
-        }
+    /// A folder.
+    pub(super) fn folder(path: &Path) -> Self {
+        Self { stage: Stage::Directory, argument: path.to_string_lossy().into_owned(), expression: None }
+    }
+
+    /// `<Directory>` without an expression: where `AllowOverride` counts.
+    pub(super) fn is_folder(&self) -> bool {
+        self.stage == Stage::Directory
+    }
+
+    /// Whether it holds for a script at a URL.
+    fn holds(&self, script: &Path, url: &str) -> Held {
+        let name = script.file_name().unwrap_or_default().to_string_lossy();
+        let matched = |text: &str| {
+            let found = self.expression.as_ref().map(|expression| expression.is_match(text));
+            found.map(|found| match found {
+                Some(true) => Held::Yes,
+                Some(false) => Held::No,
+                None => Held::Perhaps,
+            })
+        };
         let is_pattern = self.argument.contains(['*', '?', '[']);
         let held = match self.stage {
             Stage::Directory => is_below(script, &self.argument),
-            Stage::Files => {
-                let name = script.file_name().unwrap_or_default().to_string_lossy();
-                matches(&self.argument, &name)
+            // Tried on each folder above the script, with a slash at the end (`ap_directory_walk`: without it too).
+            Stage::DirectoryMatch => {
+                let folders = script.ancestors().skip(1).map(|folder| folder.to_string_lossy().into_owned());
+                let both = folders.flat_map(|folder| [format!("{}/", folder.trim_end_matches('/')), folder]);
+                return both.filter_map(|folder| matched(&folder)).max().unwrap_or(Held::No);
             }
-            Stage::Location => match url {
-                None if self.argument == "/" => true,
-                None => return Held::Perhaps,
-                Some(url) if is_pattern => matches(&self.argument, url),
-                Some(url) => is_under(url, &self.argument),
+            Stage::Files => match matched(&name) {
+                Some(held) => return held,
+                None => matches(&self.argument, &name),
             },
-            Stage::DirectoryMatch | Stage::If => return Held::Perhaps,
+            Stage::Location => match matched(url) {
+                Some(held) => return held,
+                None if is_pattern => matches(&self.argument, url),
+                None => is_under(url, &self.argument),
+            },
+            Stage::If => return Held::Perhaps,
+            Stage::Proxy => false,
         };
         if held { Held::Yes } else { Held::No }
+    }
+
+    /// URLs that it is for.
+    pub(super) fn samples(&self) -> Vec<String> {
+        match (&self.stage, &self.expression) {
+            (Stage::Location, Some(expression)) => {
+                expression.samples().iter().map(|text| super::mappings::as_url(text)).collect()
+            }
+            (Stage::Location, None) => {
+                vec![self.argument.replace(['*', '?'], "x")]
+            }
+            (Stage::Directory | Stage::DirectoryMatch | Stage::Files | Stage::If | Stage::Proxy, _) => {
+                Vec::new()
+            }
+        }
     }
 }
 
 impl Section {
     /// Whether all of its conditions hold.
-    pub(super) fn holds(&self, script: &Path, url: Option<&str>) -> Held {
+    pub(super) fn holds(&self, script: &Path, url: &str) -> Held {
         self.conditions.iter().map(|each| each.holds(script, url)).min().unwrap_or(Held::Yes)
     }
 
@@ -104,7 +157,11 @@ impl Section {
         let stage = self.conditions.iter().map(|each| each.stage).max().unwrap_or(Stage::Directory);
         let folder = self.conditions.iter().find(|each| each.stage == Stage::Directory);
         let depth = folder.map_or(0, |each| parts(&each.argument).count());
-        (stage, if stage == Stage::Directory { depth } else { 0 })
+        match stage {
+            // Those in a folder come after those of the server.
+            Stage::Directory | Stage::Files => (stage, 2 * depth),
+            Stage::DirectoryMatch | Stage::Location | Stage::If | Stage::Proxy => (stage, 0),
+        }
     }
 }
 
@@ -147,7 +204,7 @@ mod tests {
     fn sections_are_for_what_apache_says_they_are_for() {
         let holds = |kind: &str, argument: &str| {
             let place = Where::new(kind, argument).unwrap();
-            place.holds(Path::new("/srv/shop/app.wsgi"), Some("/shop"))
+            place.holds(Path::new("/srv/shop/app.wsgi"), "/shop")
         };
         for (kind, argument) in [
             ("directory", "/"),
@@ -158,6 +215,10 @@ mod tests {
             ("location", "/"),
             ("location", "/shop"),
             ("location", "/sh*"),
+            ("location", "~ ^/s"),
+            ("locationmatch", "^/(shop|cart)(/|$)"),
+            ("filesmatch", "wsgi$"),
+            ("directorymatch", "^/srv/[a-z]+/$"),
         ] {
             assert_eq!(holds(kind, argument), Held::Yes, "{kind} {argument}");
         }
@@ -171,8 +232,11 @@ mod tests {
         ] {
             assert_eq!(holds(kind, argument) == Held::Yes, argument == "/*", "{kind} {argument}");
         }
-        for (kind, argument) in [("location", "~ x"), ("if", "true"), ("filesmatch", "x")] {
+        for (kind, argument) in [("location", "~ (?=x)"), ("if", "true")] {
             assert_eq!(holds(kind, argument), Held::Perhaps);
+        }
+        for (kind, argument) in [("locationmatch", "^/cart"), ("filesmatch", "x"), ("proxy", "*")] {
+            assert_eq!(holds(kind, argument), Held::No);
         }
         assert_eq!(Where::new("limit", "GET"), None);
     }

@@ -13,6 +13,14 @@ pub trait Source {
     /// Whatever keeps it from being read.
     fn read(&self, path: &Path) -> io::Result<String>;
 
+    /// A file's bytes, for one that is no text.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being read.
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path).map(String::into_bytes)
+    }
+
     /// The names in a folder, in no order.
     ///
     /// # Errors

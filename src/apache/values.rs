@@ -33,19 +33,16 @@ pub(super) fn seconds(name: &str, text: &str, place: &ConfigPlace) -> Result<Set
     }
 }
 
-/// `name=value ...`; a value may stand in quotes.
-pub(super) fn options(text: &str, place: &ConfigPlace) -> Result<Vec<(String, String)>, Problem> {
+/// `name=value ...`; a value may stand in quotes, and after white space (`wsgi_parse_option`).
+pub(super) fn options(text: &str) -> Result<Vec<(String, String)>, String> {
     let (mut all, mut rest) = (Vec::new(), text.trim_start());
     while !rest.is_empty() {
         let end = rest.find(|letter: char| letter == '=' || letter.is_ascii_whitespace());
         let (name, after) = end.map_or((rest, ""), |end| rest.split_at(end));
         let Some(after) = after.strip_prefix('=').filter(|_| !name.is_empty()) else {
-            return Err(Problem::new(place, format!("{name:?} is no option: write name=value")));
+            return Err(format!("{name:?} is no option: write name=value"));
         };
-        let (value, after) = match after.starts_with(|letter: char| letter.is_ascii_whitespace()) {
-            true => (String::new(), after.trim_start()),
-            false => word(after),
-        };
+        let (value, after) = word(after);
         all.push((name.to_owned(), value));
         rest = after;
     }

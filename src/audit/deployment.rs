@@ -35,7 +35,7 @@ impl Configured {
     pub(super) fn read(named: &Path, definitions: &[String]) -> Result<Self> {
         let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
         let tree = crate::apache::read(&file, &Definitions(definitions.to_vec()), &Disk)?;
-        let site = Site::new(&tree)?;
+        let site = Site::new(&tree, &Disk)?;
         Ok(Self { file, site })
     }
 

@@ -49,6 +49,8 @@ pub struct Landing {
     pub host: String,
     /// The prefix of the URLs, or the regular expression.
     pub url: String,
+    /// URLs below that something else answers: `Alias`, `Redirect`, another handler.
+    pub except: Vec<String>,
     /// The WSGI script.
     pub script: PathBuf,
     /// The name in it.
@@ -57,8 +59,13 @@ pub struct Landing {
     pub process_group: String,
     /// The application group; empty for the main interpreter (`%{GLOBAL}`).
     pub application_group: String,
+    /// Names that a client can give it in place of that one, by the `Host:` header that it sends; `%{HTTP_PORT}` stands for any
+    /// port, `%{HTTP_HOST}` for any name.
+    pub other_groups: Vec<String>,
     /// The kind of interpreter.
     pub mode: Mode,
+    /// What mod_wsgi answers requests with in place of the application.
+    pub status: Option<u16>,
     /// The application of the report; `None` where it was not audited.
     pub application: Option<String>,
     /// The line that serves it.

@@ -40,8 +40,16 @@ fn landed(document: &Document, landing: &Landing) -> String {
     let row = rows.into_iter().find(|row| Some(&row.name) == landing.application.as_ref());
     let judged = row.and_then(|row| row.modes.get(&landing.mode));
     let verdict = judged.map_or(Verdict::Unknown, |tried| tried.judged.verdict);
+    let answer = match landing.status {
+        Some(status) => format!("answered with {status}"),
+        None => verdict.to_string(),
+    };
+    let except = match landing.except.is_empty() {
+        true => String::new(),
+        false => format!(", except {}", escape(&landing.except.join(", "))),
+    };
     let (host, url, script) = (escape(&landing.host), escape(&landing.url), escape(&landing.script));
-    format!("{host}{url} -> {process}, {application}: {}: {verdict} ({script})", landing.mode)
+    format!("{host}{url}{except} -> {process}, {application}: {}: {answer} ({script})", landing.mode)
 }
 
 /// `apache-own-gil-main: ignored ...`.

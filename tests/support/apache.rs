@@ -43,10 +43,25 @@ pub(crate) struct Response {
     pub(crate) body: String,
 }
 
+/// One that does not start.
+pub(crate) struct Refused {
+    pub(crate) config: PathBuf,
+    /// Why.
+    pub(crate) said: String,
+    /// Its folder goes with it.
+    _apache: Apache,
+}
+
 impl Apache {
     /// Starts one. `config` follows the lines that load mod_wsgi; in it `{here}` is the server's folder.
     #[track_caller]
     pub(crate) fn start(modwsgi: &Path, config: &str) -> Self {
+        Self::try_start(modwsgi, config)
+            .unwrap_or_else(|refused| panic!("Apache does not start:\n{}", refused.said))
+    }
+
+    /// The same, for one that may not start. `{port}` is the port that it listens on.
+    pub(crate) fn try_start(modwsgi: &Path, config: &str) -> Result<Self, Refused> {
         let folder = tempfile::Builder::new().prefix("apache-").tempdir().unwrap();
         let here = folder.path().to_str().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -61,7 +76,7 @@ impl Apache {
         }
         writeln!(text, "LoadModule wsgi_module {}", modwsgi.display()).unwrap();
         writeln!(text, "WSGISocketPrefix {here}/wsgi\nWSGIDontWriteBytecode On").unwrap();
-        text.push_str(&config.replace("{here}", here));
+        text.push_str(&config.replace("{here}", here).replace("{port}", &port.to_string()));
         let file = folder.path().join("conf");
         fs::write(&file, text).unwrap();
         let process = command()
@@ -80,11 +95,12 @@ impl Apache {
         let mut apache = Self { process, folder, port };
         let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", apache.port)).is_err() {
-            let is_over = apache.process.try_wait().unwrap().is_some();
-            assert!(!is_over && Instant::now() < deadline, "Apache does not start:\n{}", apache.log());
+            if apache.process.try_wait().unwrap().is_some() || Instant::now() > deadline {
+                return Err(Refused { config: apache.config(), said: apache.log(), _apache: apache });
+            }
             thread::sleep(Duration::from_millis(20));
         }
-        apache
+        Ok(apache)
     }
 
     /// Its configuration.

@@ -30,6 +30,9 @@ pub struct Landing {
     pub host: String,
     /// The prefix of the URLs, or a regular expression.
     pub url: String,
+    /// URLs below that something else answers: `Alias`, `Redirect`, another handler.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
     /// The WSGI script.
     pub script: String,
     /// The name in it.
@@ -38,8 +41,15 @@ pub struct Landing {
     pub process_group: String,
     /// The application group; empty for the main interpreter (`%{GLOBAL}`).
     pub application_group: String,
+    /// Names that a client can give it in place of that one, by the `Host:` header that it sends; `%{HTTP_PORT}` stands for any
+    /// port, `%{HTTP_HOST}` for any name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_groups: Vec<String>,
     /// The kind of interpreter.
     pub mode: Mode,
+    /// The status of what mod_wsgi answers in place of the application; absent where the application answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
     /// The application of this report; absent where it was not audited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
@@ -120,10 +130,13 @@ impl From<&Deployment> for Apache {
         let landings = deployment.landings.iter().map(|landing| Landing {
             host: landing.host.clone(),
             url: landing.url.clone(),
+            except: landing.except.clone(),
             script: landing.script.to_string_lossy().into_owned(),
             callable: landing.callable.clone(),
             process_group: landing.process_group.clone(),
             application_group: landing.application_group.clone(),
+            other_groups: landing.other_groups.clone(),
+            status: landing.status,
             mode: landing.mode,
             application: landing.application.clone(),
             place: (&landing.place).into(),

@@ -1,0 +1,196 @@
+//! Regular expressions of a configuration. Apache's are PCRE's; what the crate `regex` does not know (looking around, back
+//! references) stays undecided.
+
+use std::collections::BTreeMap;
+
+use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+/// A regular expression.
+#[derive(Clone, Debug)]
+pub(super) struct Expression {
+    /// As it is written.
+    pub(super) text: String,
+    compiled: Option<Regex>,
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+/// Samples of one expression: enough to meet each alternative of what people write.
+const SAMPLES: usize = 16;
+
+impl Expression {
+    pub(super) fn new(text: &str) -> Self {
+        Self::with_case(text, true)
+    }
+
+    /// The same, with regard to case or without.
+    pub(super) fn with_case(text: &str, regards_case: bool) -> Self {
+        let mut builder = RegexBuilder::new(text);
+        builder.unicode(false).dot_matches_new_line(true).case_insensitive(!regards_case);
+        Self { text: text.to_owned(), compiled: builder.size_limit(1 << 20).build().ok() }
+    }
+
+    /// Whether it matches somewhere in a text; `None` where it is not understood.
+    pub(super) fn is_match(&self, text: &str) -> Option<bool> {
+        Some(self.compiled.as_ref()?.is_match(text.as_bytes()))
+    }
+
+    /// Where it matches a text, and what its groups match; the outer `None` where it is not understood.
+    #[expect(clippy::option_option, reason = "not understood is another thing than no match")]
+    pub(super) fn captures<'t>(&self, text: &'t str) -> Option<Option<Captures<'t>>> {
+        Some(self.compiled.as_ref()?.captures(text.as_bytes()))
+    }
+
+    /// A few texts that it matches, in no longer form than it asks for.
+    pub(super) fn samples(&self) -> Vec<String> {
+        self.samples_with(&BTreeMap::new())
+    }
+
+    /// The same, with these texts for its groups.
+    pub(super) fn samples_with(&self, groups: &BTreeMap<u32, String>) -> Vec<String> {
+        let parser = ParserBuilder::new().utf8(false).unicode(false).build().parse(&self.text);
+        let Ok(parsed) = parser else { return Vec::new() };
+        let found = samples(&parsed, groups).into_iter().filter_map(|bytes| String::from_utf8(bytes).ok());
+        found.filter(|text| self.is_match(text) == Some(true)).collect()
+    }
+
+    /// Whether it is a choice of prefixes in plain letters: what comes after them does not matter.
+    pub(super) fn is_prefix(&self) -> bool {
+        let Some(anchored) = self.text.strip_prefix('^') else { return false };
+        let tails = ["(/.*)?$", "(/|$)", "(/.*|$)", ".*$", "(.*)$", "(.*)", ".*", "/"];
+        let plain = tails.iter().find_map(|tail| anchored.strip_suffix(tail)).unwrap_or(anchored);
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/_-|()".contains(letter);
+        plain.chars().all(is_plain)
+    }
+}
+
+/// The texts that `$1` and its like have in a path that a template comes to.
+pub(super) fn groups_in(template: &str, path: &str) -> Option<BTreeMap<u32, String>> {
+    let mut parts = template.split('$');
+    let mut text = format!("^{}", regex::escape(parts.next()?));
+    let mut numbers = Vec::new();
+    for part in parts {
+        let number = part.chars().next()?.to_digit(10)?;
+        numbers.push(number);
+        text.push_str("(.+)");
+        text.push_str(&regex::escape(part.get(1..)?));
+    }
+    let captures = regex::Regex::new(&format!("{text}$")).ok()?.captures(path)?;
+    let found = captures.iter().skip(1).map(|found| found.map(|found| found.as_str().to_owned()));
+    numbers.into_iter().zip(found).map(|(number, text)| Some((number, text?))).collect()
+}
+
+/// `$1` and `&`, as `ap_pregsub` puts them in.
+pub(super) fn substitute(template: &str, captures: &Captures<'_>) -> String {
+    let group = |index: usize| {
+        let found = captures.get(index).map(|found| found.as_bytes()).unwrap_or_default();
+        String::from_utf8_lossy(found).into_owned()
+    };
+    let (mut text, mut letters) = (String::new(), template.chars().peekable());
+    while let Some(letter) = letters.next() {
+        let digit = letters.peek().and_then(|next| next.to_digit(10));
+        match (letter, digit) {
+            ('$', Some(digit)) => {
+                letters.next();
+                text.push_str(&group(usize::try_from(digit).unwrap_or_default()));
+            }
+            ('\\', _) if letters.peek().is_some_and(|next| matches!(next, '$' | '&')) => {
+                text.extend(letters.next());
+            }
+            _ => text.push(letter),
+        }
+    }
+    text
+}
+
+fn samples(hir: &Hir, groups: &BTreeMap<u32, String>) -> Vec<Vec<u8>> {
+    let mut found = match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => vec![Vec::new()],
+        HirKind::Literal(literal) => vec![literal.0.to_vec()],
+        HirKind::Class(class) => vec![vec![letter(class)]],
+        HirKind::Repetition(repetition) => {
+            let most = repetition.max.unwrap_or(u32::MAX);
+            let times = repetition.min.max(1).min(most).min(32) as usize;
+            let mut all: Vec<Vec<u8>> =
+                samples(&repetition.sub, groups).into_iter().map(|one| one.repeat(times)).collect();
+            if repetition.min == 0 {
+                all.insert(0, Vec::new());
+            }
+            all
+        }
+        HirKind::Capture(capture) => match groups.get(&capture.index) {
+            Some(text) => vec![text.clone().into_bytes()],
+            None => samples(&capture.sub, groups),
+        },
+        HirKind::Concat(parts) => parts.iter().fold(vec![Vec::new()], |before, part| {
+            let after = samples(part, groups);
+            let joined =
+                before.iter().flat_map(|start| after.iter().map(|end| [&start[..], &end[..]].concat()));
+            joined.take(SAMPLES).collect()
+        }),
+        HirKind::Alternation(parts) => parts.iter().flat_map(|part| samples(part, groups)).collect(),
+    };
+    found.truncate(SAMPLES);
+    found
+}
+
+/// A letter of a class: `x` where it is in it.
+fn letter(class: &Class) -> u8 {
+    let ranges: Vec<(u8, u8)> = match class {
+        Class::Bytes(class) => class.iter().map(|range| (range.start(), range.end())).collect(),
+        Class::Unicode(class) => {
+            let ascii = class.iter().filter(|range| range.start().is_ascii());
+            ascii.map(|range| (range.start() as u8, u8::try_from(range.end()).unwrap_or(b'~'))).collect()
+        }
+    };
+    let is_in = |letter: &u8| ranges.iter().any(|(start, end)| (start..=end).contains(&letter));
+    let usual = (b'x'..=b'z').chain(b'a'..=b'w').chain(b'A'..=b'Z').chain(b'0'..=b'9').chain(b'!'..=b'~');
+    usual.into_iter().find(is_in).or_else(|| ranges.first().map(|(start, _)| *start)).unwrap_or(b'x')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_match() {
+        for (text, expected) in [
+            ("^/(admin|staff)(/|$)", vec!["/admin/", "/admin", "/staff/", "/staff"]),
+            ("^/app/([^/]+)", vec!["/app/x"]),
+            (r"\.wsgi$", vec![".wsgi"]),
+            ("^/v[0-9]{2}", vec!["/v00"]),
+            ("(?=x)", vec![]),
+        ] {
+            assert_eq!(Expression::new(text).samples(), expected, "{text}");
+        }
+        assert_eq!(Expression::new("(?=x)").is_match("x"), None);
+    }
+
+    #[test]
+    fn groups_are_put_in() {
+        let expression = Expression::new("^/([a-z]+)/(.*)");
+        let captures = expression.captures("/shop/cart").unwrap().unwrap();
+        assert_eq!(substitute("/srv/$1.wsgi/$2$9\\$1", &captures), "/srv/shop.wsgi/cart$1");
+    }
+
+    #[test]
+    fn a_path_tells_what_groups_matched() {
+        let groups = groups_in("/srv/$1/$2.wsgi", "/srv/shop/app.wsgi").unwrap();
+        assert_eq!(groups, BTreeMap::from([(1, "shop".to_owned()), (2, "app".to_owned())]));
+        assert_eq!(groups_in("/srv/$1.wsgi", "/srv/readme.txt"), None);
+        assert_eq!(Expression::new("^/a/([a-z]+)/(.*)$").samples_with(&groups), ["/a/shop/app"]);
+    }
+
+    #[test]
+    fn a_choice_of_prefixes_is_known() {
+        for (text, is) in [("^/(a|b)", true), ("^/a(/|$)", true), ("^/a/[0-9]+", false), ("/a", false)] {
+            assert_eq!(Expression::new(text).is_prefix(), is, "{text}");
+        }
+    }
+}

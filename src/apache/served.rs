@@ -1,0 +1,192 @@
+//! What is found of landings and of lines that serve nothing. Each rule has a page in `src/rules/pages`.
+
+use std::collections::BTreeSet;
+
+use super::check::Build;
+use super::release::Release;
+use super::sections::Stage;
+use super::site::Site;
+use crate::model::{ConfigPlace, DeploymentFinding, Landing, Mode};
+
+/// Every landing; one more where a client can have another kind of interpreter.
+pub(super) fn landings(site: &Site, build: &Build) -> Vec<Landing> {
+    let mut all = Vec::new();
+    for placement in &site.placed.all {
+        let landing = placement.landing(site, build);
+        let mut modes = BTreeSet::from([landing.mode]);
+        for other in landing.other_groups.clone() {
+            let mode = site.mode(&landing.process_group, &other, build);
+            if modes.insert(mode) {
+                all.push(Landing {
+                    application_group: other,
+                    mode,
+                    other_groups: Vec::new(),
+                    ..landing.clone()
+                });
+            }
+        }
+        all.push(landing);
+    }
+    all
+}
+
+/// What is found.
+pub(super) fn findings(
+    site: &Site,
+    build: &Build,
+    landings: &[Landing],
+    is_incomplete: bool,
+) -> Vec<DeploymentFinding> {
+    let mut found = refusals(site, build);
+    found.extend(names(site, landings));
+    found.extend(module(site, build));
+    found.extend(versions(site, landings));
+    if !is_incomplete {
+        found.extend(unused(site, landings));
+    }
+    found
+}
+
+fn at(place: &ConfigPlace, rule: &'static str, mode: Mode, text: String) -> DeploymentFinding {
+    DeploymentFinding { place: place.clone(), rule, mode, text, application: None }
+}
+
+/// Requests that are answered with an error, and lines that no request comes to.
+fn refusals(site: &Site, build: &Build) -> Vec<DeploymentFinding> {
+    let of_mod_wsgi = site.placed.all.iter().filter_map(|placement| {
+        let refusal = placement.served.refusal.as_ref()?;
+        Some(at(&refusal.place, refusal.rule, placement.landing(site, build).mode, refusal.text.clone()))
+    });
+    let of_apache = site.placed.refused.iter();
+    let of_apache =
+        of_apache.map(|refusal| at(&refusal.place, refusal.rule, Mode::Main, refusal.text.clone()));
+    let shadowed = site.placed.shadowed.iter();
+    let shadowed = shadowed.map(|(place, text)| at(place, "apache-alias-unused", Mode::Main, text.clone()));
+    of_mod_wsgi.chain(of_apache).chain(shadowed).collect()
+}
+
+/// Application groups that clients make.
+fn names(site: &Site, landings: &[Landing]) -> Vec<DeploymentFinding> {
+    let mut found = Vec::new();
+    for placement in site.placed.all.iter().filter(|placement| placement.is_one_for_each_url) {
+        let text = format!(
+            "the application group is named after the URL, and {} fits many: each of them gets an interpreter of its \
+             own (write application-group=)",
+            placement.url
+        );
+        found.push(at(&placement.served.place, "apache-group-for-each-url", Mode::SharedGil, text));
+    }
+    for landing in landings.iter().filter(|landing| !landing.other_groups.is_empty()) {
+        let text = format!(
+            "the application group {} of {} takes part of its name from the Host: header that a client sends, and can be \
+             {} too: each name gets an interpreter of its own",
+            landing.application_group,
+            landing.url,
+            landing.other_groups.join(" or ")
+        );
+        found.push(at(&landing.place, "apache-group-by-client", landing.mode, text));
+    }
+    found
+}
+
+/// The module against the environment.
+fn module(site: &Site, build: &Build) -> Vec<DeploymentFinding> {
+    let Some(file) = &site.module.file else {
+        let first = site.servers.iter().flat_map(|server| &server.scripts).map(|script| &script.place).min();
+        let newest = Release::NEWEST;
+        let text = format!(
+            "no LoadModule is in what was read: taken for a part of a configuration that loads mod_wsgi {newest}"
+        );
+        return first
+            .map(|place| at(place, "apache-module-not-loaded", Mode::Main, text))
+            .into_iter()
+            .collect();
+    };
+    let Some(python) = site.module.python.as_ref().filter(|_| !build.release.is_empty()) else {
+        return Vec::new();
+    };
+    let version: Vec<&str> = build.release.split('.').take(2).collect();
+    let is_same = version.join(".") == python.version
+        && python.is_free_threaded.is_none_or(|is_free| is_free == build.is_free_threaded);
+    if is_same {
+        return Vec::new();
+    }
+    let kind = |is_free: bool| if is_free { " (free-threaded)" } else { "" };
+    let text = format!(
+        "{} is built for Python {}{}, and the environment is one of Python {}{}: mod_wsgi does not find its modules",
+        file.value.display(),
+        python.version,
+        kind(python.is_free_threaded == Some(true)),
+        build.release.trim_end_matches('t'),
+        kind(build.is_free_threaded)
+    );
+    vec![at(&file.place, "apache-other-python", Mode::Main, text)]
+}
+
+/// What is so in some versions of mod_wsgi.
+fn versions(site: &Site, landings: &[Landing]) -> Vec<DeploymentFinding> {
+    let mut found = Vec::new();
+    let release = site.module.release.unwrap_or(Release::NEWEST);
+    let is_cutting = (Release(6, 0, 0)..Release(6, 0, 5)).contains(&release);
+    for placement in site.placed.all.iter().filter(|placement| is_cutting && !placement.served.reloads) {
+        let served = &placement.served;
+        let Some(daemon) = site.daemons.get(&served.process.usual) else { continue };
+        if daemon.queue_timeout == 0 {
+            let text = format!(
+                "mod_wsgi {release} cuts off the bodies of requests to {} where WSGIScriptReloading is Off and {} has no \
+                 queue-timeout= (mended in 6.0.5)",
+                placement.url, served.process.usual
+            );
+            found.push(at(&served.place, "apache-bodies-cut-off", Mode::Main, text));
+        }
+    }
+    for (name, daemon) in &site.daemons {
+        let is_used = landings.iter().any(|landing| landing.process_group == *name);
+        if daemon.request_timeout == 0 || daemon.threads < 2 || !is_used {
+            continue;
+        }
+        let timeout = daemon.request_timeout;
+        let text = match release >= Release(6, 0, 0) {
+            true => {
+                let seconds = f64::from(timeout) * (1.0 + f64::from(daemon.threads).ln());
+                format!(
+                    "request-timeout={timeout} of {name} lets a request run for {seconds:.0} seconds: mod_wsgi {release} \
+                     multiplies it by 1 + ln(threads), here {}",
+                    daemon.threads
+                )
+            }
+            false => format!(
+                "request-timeout={timeout} of {name} is the mean over its {} threads: in mod_wsgi {release} one request \
+                 may run for {} seconds where no other does",
+                daemon.threads,
+                u64::from(timeout) * u64::from(daemon.threads)
+            ),
+        };
+        found.push(at(&daemon.place, "apache-request-timeout", Mode::Main, text));
+    }
+    found
+}
+
+/// Lines that are for nothing.
+fn unused(site: &Site, landings: &[Landing]) -> Vec<DeploymentFinding> {
+    let mut found = Vec::new();
+    let is_open = landings.iter().any(|landing| landing.process_group.contains("%{"));
+    for (name, daemon) in site.daemons.iter().filter(|_| !is_open) {
+        let is_used = landings.iter().any(|landing| landing.process_group == *name)
+            || site.imports.iter().any(|import| import.process == *name);
+        if !is_used {
+            let text = format!("no application runs in {name}");
+            found.push(at(&daemon.place, "apache-daemon-unused", Mode::Main, text));
+        }
+    }
+    for section in site.servers.iter().flat_map(|server| &server.sections) {
+        let is_asked = !site.placed.sections.contains(&section.place);
+        let is_if = section.conditions.iter().any(|condition| condition.stage == Stage::If);
+        if section.settings.has_groups() && is_asked && !is_if {
+            let text =
+                "no application's script or URL is in it: what it says of groups has no effect".to_owned();
+            found.push(at(&section.place, "apache-section-unused", Mode::Main, text));
+        }
+    }
+    found
+}

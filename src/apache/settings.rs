@@ -1,0 +1,146 @@
+//! What a request's folder, file and URL set for it: each section may set some of this, and what comes later wins.
+
+use std::collections::BTreeMap;
+
+use super::access::Access;
+use super::mappings::Mapping;
+use super::rewrite::Rewriting;
+use super::values::Set;
+use crate::model::ConfigPlace;
+
+/// Directives that decide where a request lands, and whether it gets there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Settings {
+    /// `WSGIProcessGroup`.
+    pub(super) process: Option<Set<String>>,
+    /// `WSGIApplicationGroup`.
+    pub(super) application: Option<Set<String>>,
+    /// `WSGICallableObject`.
+    pub(super) callable: Option<Set<String>>,
+    /// `WSGIRestrictProcess`.
+    pub(super) allowed: Option<Set<Vec<String>>>,
+    /// `WSGIDispatchScript`.
+    pub(super) dispatch: Option<Set<String>>,
+    /// `WSGIScriptReloading`.
+    pub(super) reloading: Option<Set<bool>>,
+    /// `WSGIHandlerScript`, by the handler's name.
+    pub(super) handlers: BTreeMap<String, Handler>,
+    /// `SetHandler`.
+    pub(super) handler: Option<Set<String>>,
+    /// `AddHandler`: handlers by file name extension, without the dot.
+    pub(super) by_extension: BTreeMap<String, Set<String>>,
+    /// `SetEnv`; `None` for a value that depends on the request.
+    pub(super) variables: BTreeMap<String, Option<String>>,
+    /// `AllowOverride`.
+    pub(super) overrides: Option<Overrides>,
+    /// `Options ExecCGI`.
+    pub(super) runs_scripts: Option<bool>,
+    /// `Require`.
+    pub(super) access: Option<Access>,
+    /// `Order`, `Allow`, `Deny`.
+    pub(super) old_access: Option<Access>,
+    /// `UseCanonicalName On`.
+    pub(super) is_canonical: Option<bool>,
+    /// `Redirect` in a section.
+    pub(super) redirects: Vec<Mapping>,
+    /// mod_rewrite in a section.
+    pub(super) rewriting: Option<Rewriting>,
+    /// A line of a `.htaccess` that Apache answers with 500 for.
+    pub(super) refused: Option<Set<String>>,
+}
+
+/// `WSGIHandlerScript`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Handler {
+    pub(super) script: String,
+    pub(super) process: Option<Set<String>>,
+    pub(super) application: Option<Set<String>>,
+    pub(super) place: ConfigPlace,
+}
+
+/// What a `.htaccess` may hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Overrides {
+    pub(super) file_info: bool,
+    pub(super) auth_config: bool,
+    pub(super) limit: bool,
+    pub(super) options: bool,
+    pub(super) indexes: bool,
+    /// `AllowOverrideList`, or `AllowOverride` with more than is known here.
+    pub(super) others: bool,
+}
+
+impl Overrides {
+    pub(super) const ALL: Self =
+        Self { file_info: true, auth_config: true, limit: true, options: true, indexes: true, others: false };
+
+    /// Whether a `.htaccess` is read.
+    pub(super) fn any(self) -> bool {
+        self != Self::default()
+    }
+
+    /// `AllowOverride`.
+    pub(super) fn new(names: &[String]) -> Self {
+        let mut all = Self::default();
+        for name in names {
+            let name = name.to_ascii_lowercase();
+            match name.split_once('=').map_or(name.as_str(), |(name, _)| name) {
+                "all" => all = Self { others: all.others, ..Self::ALL },
+                "none" => all = Self::default(),
+                "fileinfo" => all.file_info = true,
+                "authconfig" => all.auth_config = true,
+                "limit" => all.limit = true,
+                "options" => all.options = true,
+                "indexes" => all.indexes = true,
+                _ => all.others = true,
+            }
+        }
+        all
+    }
+}
+
+impl Settings {
+    /// What this sets goes before.
+    pub(super) fn over(mut self, base: &Self) -> Self {
+        for (name, value) in &base.variables {
+            self.variables.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        for (name, handler) in &base.handlers {
+            self.handlers.entry(name.clone()).or_insert_with(|| handler.clone());
+        }
+        for (extension, handler) in &base.by_extension {
+            self.by_extension.entry(extension.clone()).or_insert_with(|| handler.clone());
+        }
+        let mut redirects = self.redirects;
+        redirects.extend(base.redirects.iter().cloned());
+        let rewriting = match (self.rewriting, &base.rewriting) {
+            (Some(mine), Some(theirs)) => Some(mine.over(theirs)),
+            (mine, theirs) => mine.or_else(|| theirs.clone()),
+        };
+        Self {
+            process: self.process.or_else(|| base.process.clone()),
+            application: self.application.or_else(|| base.application.clone()),
+            callable: self.callable.or_else(|| base.callable.clone()),
+            allowed: self.allowed.or_else(|| base.allowed.clone()),
+            dispatch: self.dispatch.or_else(|| base.dispatch.clone()),
+            reloading: self.reloading.or_else(|| base.reloading.clone()),
+            handlers: self.handlers,
+            handler: self.handler.or_else(|| base.handler.clone()),
+            by_extension: self.by_extension,
+            variables: self.variables,
+            overrides: self.overrides.or(base.overrides),
+            runs_scripts: self.runs_scripts.or(base.runs_scripts),
+            access: self.access.or_else(|| base.access.clone()),
+            old_access: self.old_access.or_else(|| base.old_access.clone()),
+            is_canonical: self.is_canonical.or(base.is_canonical),
+            redirects,
+            rewriting,
+            refused: self.refused.or_else(|| base.refused.clone()),
+        }
+    }
+
+    /// Whether it sets where mod_wsgi runs something.
+    pub(super) fn has_groups(&self) -> bool {
+        self.process.is_some() || self.application.is_some() || self.callable.is_some()
+    }
+}

@@ -216,6 +216,72 @@ fn what_cannot_be_told_is_said() {
     }
 }
 
+#[test]
+fn what_apache_is_started_with_is_read_beside_its_configuration() {
+    let debian = files(&[
+        (
+            "/etc/apache/httpd.conf",
+            "User ${APACHE_RUN_USER}\nPidFile ${APACHE_PID_FILE}\nInclude ${SITES}/*.conf\n\
+             WSGIDaemonProcess d user=${UNKNOWN} display-name=${UNKNOWN}\nWSGISocketPrefix ${UNKNOWN}/wsgi\n",
+        ),
+        ("/etc/apache/envvars", "export APACHE_RUN_USER=www-data\nexport SITES=/etc/apache/sites-enabled\n"),
+        ("/etc/apache/sites-enabled/a.conf", "WSGIScriptAlias / /srv/a\n"),
+    ]);
+    let build = Build { release: "3.14.7".to_owned(), is_free_threaded: false, has_own_gil: true };
+    let said = findings("x".into(), &site(&debian).unwrap(), &build, &[]);
+    assert_eq!(said.landings[0].script, Path::new("/srv/a"));
+    // What is not known of a user or a socket touches no landing.
+    assert_eq!(said.not_told, []);
+    let express = files(&[
+        (
+            "/etc/apache/httpd.conf",
+            "<IfDefine IN_DAEMON>\nWSGIDaemonProcess d\nWSGIProcessGroup d\n</IfDefine>\nWSGIScriptAlias / /srv/a\n",
+        ),
+        ("/etc/apache/apachectl", "HTTPD_ARGS=\"-f /etc/apache/httpd.conf -DIN_DAEMON -DOTHER\"\n"),
+    ]);
+    let said = findings("x".into(), &site(&express).unwrap(), &build, &[]);
+    assert_eq!(said.landings[0].process_group, "d");
+}
+
+#[test]
+fn directives_are_known_by_the_version_that_is_loaded() {
+    let loads = |version: &str, line: &str| {
+        let config = format!("LoadModule wsgi_module mod_wsgi.so\n{line}\n");
+        let module = format!("mod_wsgi/%s\0{version}\0");
+        let source = files(&[("/etc/apache/httpd.conf", &config), ("/etc/apache/mod_wsgi.so", &module)]);
+        site(&source).map(|site| {
+            findings(
+                "x".into(),
+                &site,
+                &Build { release: String::new(), is_free_threaded: false, has_own_gil: true },
+                &[],
+            )
+            .not_told
+        })
+    };
+    let refused = |version: &str, line: &str| loads(version, line).unwrap_err().to_string();
+    let said = refused("4.9.4", "WSGIPerInterpreterGIL On");
+    assert!(
+        said.starts_with("/etc/apache/httpd.conf:2: WSGIPerInterpreterGIL is new in mod_wsgi 6.0.0, and"),
+        "{said}"
+    );
+    assert!(said.contains("/etc/apache/mod_wsgi.so is 4.9.4: load a later one"), "{said}");
+    let said = refused("4.9.4", "WSGIDaemonProcess d interrupt-timeout=1");
+    assert!(said.contains("interrupt-timeout= is new in mod_wsgi 6.0.0"), "{said}");
+    let said = refused("6.1.1", "WSGILazyInitialization On");
+    assert!(said.contains("mod_wsgi 6.0.0 has removed WSGILazyInitialization"), "{said}");
+    let said = refused("6.1.1", "WSGIDeamonProcess d");
+    assert!(said.contains("mod_wsgi has no directive wsgideamonprocess (write WSGIDaemonProcess)"), "{said}");
+    assert_eq!(loads("4.9.4", "WSGILazyInitialization On").unwrap(), []);
+    assert_eq!(loads("5.0.2", "WSGIDestroyInterpreter Off").unwrap(), []);
+    // A later version than is known may have it.
+    let later = loads("7.0.0", "WSGINew On").unwrap();
+    assert!(later[0].1.contains("and the module loaded is 7.0.0"), "{later:?}");
+    let source = files(&[("/etc/apache/httpd.conf", "LoadModule alias_module x\nWSGIProcessGroup d\n")]);
+    let said = site(&source).unwrap_err().to_string();
+    assert!(said.contains(":2: no LoadModule loads wsgi_module"), "{said}");
+}
+
 /// An audit of a small environment with this configuration, in which `{site}` is the scripts' folder.
 fn audit(config: &str, status: i32) -> Said {
     let venv = Venv::new().with("no-slot").with("well-behaved");
@@ -247,6 +313,9 @@ fn the_exit_status_follows_where_applications_land() {
     assert!(said.contains("/ -> process group d, %{GLOBAL}: main: ready ("), "{said}");
     let said = audit(&serves("absent.wsgi", "own"), 3).out;
     assert!(said.contains("it was not audited: it is no file here"), "{said}");
+    let said = audit(&("WSGIRestrictProcess e\n".to_owned() + &serves("good.wsgi", "own")), 1).out;
+    assert!(said.contains("own-gil: answered with 500 ("), "{said}");
+    assert!(said.contains("apache-process-not-allowed: "), "{said}");
     let other = "WSGIPythonHome /elsewhere\n".to_owned() + &serves("good.wsgi", "own");
     let said = audit(&other, 3).out;
     assert!(said.contains("it is served by /elsewhere, not by this environment"), "{said}");
@@ -258,6 +327,9 @@ fn a_configuration_that_cannot_be_read_is_an_error_before_anything_is_tried() {
     assert!(said.err.contains("httpd.conf:1: cannot read "), "{}", said.err);
     let said = audit("<Directory />\n", 2);
     assert!(said.err.contains("httpd.conf:1: <directory> is not closed in this file"), "{}", said.err);
+    let said = audit("WSGIScriptAlias / {site}/good.wsgi\nWSGIAplicationGroup x\n", 2);
+    assert!(said.err.contains("httpd.conf:2: mod_wsgi has no directive"), "{}", said.err);
+    assert!(said.err.contains("(write WSGIApplicationGroup): Apache would not start"), "{}", said.err);
     let said = audit("Include httpd.conf\n", 2);
     assert!(said.err.contains("httpd.conf:1: more than 128 files include each other"), "{}", said.err);
 }

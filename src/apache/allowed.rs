@@ -183,7 +183,8 @@ fn taken(name: &str, known: &Known, args: &str, module: &ModuleFile) -> Result<(
         | Takes::Octal
         | Takes::HashSeed
         | Takes::Threshold => match &given[..] {
-            [value] => one(name, known.takes, value).map_err(Refused::Certainly),
+            [value] if !value.is_empty() => one(name, known.takes, value).map_err(Refused::Certainly),
+            [_] => certainly(format!("{name} takes one argument, and has an empty one")),
             others => certainly(format!("{name} takes one argument, and has {}", others.len())),
         },
     }

@@ -40,6 +40,24 @@ impl Modules {
     }
 }
 
+/// The module that a directive is of, of those that decide where requests land.
+pub(super) fn module_of(directive: &str) -> Option<&'static str> {
+    const MODULES: [(&str, &[&str]); 8] = [
+        ("alias", &["alias", "aliasmatch", "scriptalias", "scriptaliasmatch", "redirect", "redirectmatch"]),
+        (
+            "rewrite",
+            &["rewriteengine", "rewritecond", "rewriterule", "rewriteoptions", "rewritebase", "rewritemap"],
+        ),
+        ("env", &["setenv", "passenv", "unsetenv"]),
+        ("setenvif", &["setenvif", "setenvifnocase", "browsermatch", "browsermatchnocase"]),
+        ("mime", &["addhandler", "addtype", "removehandler"]),
+        ("authz_core", &["require"]),
+        ("access_compat", &["order", "allow", "deny", "satisfy"]),
+        ("proxy", &["proxypass", "proxypassmatch"]),
+    ];
+    MODULES.iter().find(|(_, directives)| directives.contains(&directive)).map(|(module, _)| *module)
+}
+
 /// Apache's version, as far as it is taken for granted.
 const VERSION: (u32, u32) = (2, 4);
 

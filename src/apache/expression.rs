@@ -36,6 +36,21 @@ impl Expression {
         Self { text: text.to_owned(), compiled: builder.size_limit(1 << 20).build().ok() }
     }
 
+    /// Why neither PCRE takes it.
+    pub(super) fn trouble(&self) -> Option<String> {
+        use regex_syntax::ast::ErrorKind;
+        let error = regex_syntax::ast::parse::Parser::new().parse(&self.text).err()?;
+        let is_wrong = matches!(
+            error.kind(),
+            ErrorKind::GroupUnclosed
+                | ErrorKind::GroupUnopened
+                | ErrorKind::ClassUnclosed
+                | ErrorKind::RepetitionMissing
+                | ErrorKind::EscapeUnexpectedEof
+        );
+        is_wrong.then(|| error.kind().to_string())
+    }
+
     /// Whether it matches somewhere in a text; `None` where it is not understood.
     pub(super) fn is_match(&self, text: &str) -> Option<bool> {
         Some(self.compiled.as_ref()?.is_match(text.as_bytes()))

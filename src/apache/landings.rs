@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::check::Build;
-use super::expression::{Expression, groups_in};
+use super::expression::groups_in;
 use super::mappings::{Mapping, Pattern, SAMPLE, Takes, as_url, below};
 use super::read::Known;
 use super::request::{End, Refusal, Requests, Served, Traced};
@@ -194,18 +194,14 @@ impl Asking<'_, '_> {
                 None => is_taken = true,
             }
         }
-        for placement in &mut self.placed.all {
-            if placement.served.place == mapping.place {
-                let below =
-                    except.iter().filter(|url| is_under(url, &placement.url) && **url != placement.url);
-                placement.except.extend(below.cloned());
-                placement.except.sort();
-                placement.except.dedup();
-            }
-        }
+        self.put_except(&mapping.place, &except);
         match taker {
             Some(taker) if !is_taken => {
                 let text = format!("{taker} takes all of its requests: the first that fits is taken");
+                self.placed.shadowed.push((mapping.place.clone(), text));
+            }
+            None if asked.is_empty() && !mapping.is_match() && !mapping.text().starts_with('/') => {
+                let text = format!("no URL begins with {}: write it with a slash", mapping.text());
                 self.placed.shadowed.push((mapping.place.clone(), text));
             }
             None if asked.is_empty() && mapping.is_match() => {
@@ -213,6 +209,18 @@ impl Asking<'_, '_> {
                 self.placed.not_told.push((mapping.place.clone(), what));
             }
             Some(_) | None => {}
+        }
+    }
+
+    /// Notes what something else answers below what a line serves.
+    fn put_except(&mut self, place: &ConfigPlace, except: &[String]) {
+        for placement in self.placed.all.iter_mut().filter(|placement| placement.served.place == *place) {
+            let is_below = |url: &&String| {
+                !url.starts_with('/') || (is_under(url, &placement.url) && **url != placement.url)
+            };
+            placement.except.extend(except.iter().filter(is_below).cloned());
+            placement.except.sort();
+            placement.except.dedup();
         }
     }
 
@@ -224,7 +232,7 @@ impl Asking<'_, '_> {
         }
     }
 
-    /// URLs that a `WSGIScriptAlias` is for, with the text they are named by.
+    /// URLs that an alias is for, with the text they are named by.
     fn urls_of_script(&self, mapping: &Mapping, target: &str) -> Vec<(String, String)> {
         let folder = Path::new(target);
         if self.requests.source.is_folder(folder) && !mapping.is_match() {
@@ -258,8 +266,7 @@ impl Asking<'_, '_> {
         let mut found: Vec<(String, String)> = Vec::new();
         for condition in conditions.filter(|condition| condition.stage == Stage::Location) {
             for sample in condition.samples() {
-                let is_prefix = condition.expression.as_ref().is_none_or(Expression::is_prefix);
-                let label = if is_prefix { sample.clone() } else { condition.argument.clone() };
+                let label = condition.label(&sample);
                 found.push((label.clone(), sample.clone()));
                 found.push((label, format!("{}{sample}", mapping.text().trim_end_matches('/'))));
             }
@@ -269,14 +276,19 @@ impl Asking<'_, '_> {
         for of in lists {
             for other in self.of_both(of) {
                 let samples = other.samples();
-                let label =
-                    |sample: &String| if other.is_match() { sample.clone() } else { other.text().to_owned() };
-                found.extend(samples.iter().map(|sample| (label(sample), sample.clone())));
+                let label = other.text().to_owned();
+                found.extend(samples.iter().map(|sample| (label.clone(), sample.clone())));
             }
+        }
+        for pattern in servers[self.requests.index].rewriting.patterns() {
+            let samples = pattern.samples();
+            found.extend(samples.iter().map(|sample| (pattern.text.clone(), as_url(sample))));
         }
         let is_other = |(label, url): &(String, String)| {
             let same = |text: &str| text.trim_end_matches('/') == mapping.text().trim_end_matches('/');
-            !same(label) && !same(url) && (mapping.is_match() || is_under(url, mapping.text()))
+            let is_expression = !label.starts_with('/');
+            (is_expression || (!same(label) && !same(url)))
+                && (mapping.is_match() || is_under(url, mapping.text()))
         };
         found.retain(is_other);
         found.sort();
@@ -313,9 +325,7 @@ impl Asking<'_, '_> {
         for mapping in self.of_both(|server| &server.aliases) {
             let Takes::Files(target) = &mapping.takes else { continue };
             match mapping.is_match() {
-                true => {
-                    asked.extend(mapping.samples().into_iter().map(|url| (mapping.text().to_owned(), url)))
-                }
+                true => asked.extend(self.urls_of_script(&mapping, target)),
                 false => asked.extend(self.urls_of(mapping.text(), Path::new(target))),
             }
         }
@@ -335,7 +345,7 @@ impl Asking<'_, '_> {
         asked.extend(locations.map(|url| (url.clone(), url)));
         let of_scripts: BTreeSet<ConfigPlace> =
             self.of_both(|server| &server.scripts).into_iter().map(|mapping| mapping.place).collect();
-        let mut seen: Vec<(String, Served)> = Vec::new();
+        let (mut seen, mut except): (Vec<(String, Served)>, Vec<String>) = (Vec::new(), Vec::new());
         for (label, url) in asked {
             let traced = self.ask(&url);
             match traced.ends.first() {
@@ -356,9 +366,13 @@ impl Asking<'_, '_> {
                         self.refuse(refusal.clone());
                     }
                 }
-                Some(End::Served(_) | End::Refused { .. } | End::Elsewhere(_)) => {}
+                Some(End::Elsewhere(_)) => except.push(label),
+                Some(End::Served(_) | End::Refused { .. }) => {}
                 None => self.placed.not_told.extend(traced.not_told),
             }
+        }
+        for place in seen.into_iter().map(|(_, served)| served.place).collect::<BTreeSet<_>>() {
+            self.put_except(&place, &except);
         }
     }
 
@@ -461,7 +475,8 @@ fn with_slash(refusal: Refusal, mapping: &Mapping, target: &str) -> Refusal {
 
 /// Whether two requests are served alike.
 fn is_same_landing(one: &Served, other: &Served) -> bool {
-    one.script == other.script
+    one.limited == other.limited
+        && one.script == other.script
         && one.process == other.process
         && one.application == other.application
         && one.callable == other.callable
@@ -486,6 +501,7 @@ impl Placement {
             application_group,
             other_groups: application.others.clone(),
             except: self.except.clone(),
+            limited: self.served.limited.clone(),
             mode,
             status: refusal.as_ref().map(|refusal| refusal.status),
             application: None,

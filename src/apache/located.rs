@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Source;
 use super::mappings::{Fit, Mapping, Takes};
-use super::rewrite::Rewritten;
+use super::rewrite::{Place, Rewritten};
 use super::settings::Settings;
 use super::site::{Server, Site};
 use crate::model::ConfigPlace;
@@ -57,8 +57,8 @@ impl Site {
         };
         let root = server.root.as_ref().or(main.root.as_ref());
         let below_root = |url: &str| root.map(|root| format!("{}{url}", root.display()));
-        let file = PathBuf::from(below_root(url).unwrap_or_default());
-        let (url, handled, variables) = match server.rewriting.apply(url, url, &file, source) {
+        let place = Place { root: root.map(PathBuf::as_path), file: Path::new(""), is_section: false };
+        let (url, handled, variables) = match server.rewriting.apply(url, url, place, source) {
             Rewritten::Goes { url, handler, variables } => (url, handler, variables),
             Rewritten::Answer(_) | Rewritten::Proxy => return Translated::Elsewhere(None),
             Rewritten::NotTold(place) => {
@@ -68,7 +68,10 @@ impl Site {
                 );
             }
         };
-        if server.rewriting.has_options && index != 0 && !main.rewriting.rules.is_empty() {
+        if (server.rewriting.has_options || main.rewriting.has_options)
+            && index != 0
+            && !main.rewriting.rules.is_empty()
+        {
             let place = main.rewriting.rules[0].place.clone();
             return Translated::NotTold(
                 place,
@@ -115,7 +118,9 @@ impl Site {
                 (true | false, _, _) => format!("{target}{rest}"),
             };
             let place = Some(mapping.place.clone());
-            let found = locate(&name, &target, source);
+            // What an expression names may be no file; what the configuration names is taken for one.
+            let named = if mapping.target().contains('$') { "" } else { target.as_str() };
+            let found = locate(&name, named, source);
             return Translated::File(Box::new(Located { forced, place, variables, ..found.for_url(&url) }));
         }
         let Some(name) = below_root(&url) else {

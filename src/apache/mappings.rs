@@ -52,10 +52,7 @@ pub(super) enum Fit {
 
 impl Mapping {
     pub(super) fn fit(&self, url: &str) -> Fit {
-        let target = match &self.takes {
-            Takes::Script { target, .. } | Takes::Files(target) | Takes::Cgi(target) => target.as_str(),
-            Takes::Answer(_) | Takes::Proxy(_) => "",
-        };
+        let target = self.target();
         match &self.pattern {
             Pattern::Prefix(prefix) => match matched(url, prefix) {
                 0 => Fit::No,
@@ -77,6 +74,14 @@ impl Mapping {
         }
     }
 
+    /// The file or folder, as it is written.
+    pub(super) fn target(&self) -> &str {
+        match &self.takes {
+            Takes::Script { target, .. } | Takes::Files(target) | Takes::Cgi(target) => target,
+            Takes::Answer(_) | Takes::Proxy(_) => "",
+        }
+    }
+
     /// The URL, or the expression.
     pub(super) fn text(&self) -> &str {
         match &self.pattern {
@@ -92,6 +97,8 @@ impl Mapping {
     /// URLs that it is for.
     pub(super) fn samples(&self) -> Vec<String> {
         match &self.pattern {
+            // URLs begin with a slash.
+            Pattern::Prefix(prefix) if !prefix.starts_with('/') => Vec::new(),
             Pattern::Prefix(prefix) => vec![prefix.clone(), below(prefix, SAMPLE)],
             Pattern::Match(expression) => expression.samples().iter().map(|text| as_url(text)).collect(),
         }

@@ -12,6 +12,7 @@ mod conditions;
 mod directives;
 mod disk;
 mod dispatch;
+mod express;
 mod expression;
 mod landings;
 mod launch;

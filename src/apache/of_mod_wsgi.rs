@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::line::{word, words};
-use super::mappings::{Mapping, Takes};
+use super::mappings::{Mapping, Pattern, Takes};
 use super::read::Directive;
 use super::settings::{Handler, Settings};
 use super::site::{Block, Daemon, Import, Options};
@@ -78,7 +78,14 @@ impl Walk<'_> {
             server: context.server,
             place: place.clone(),
         };
-        for (option, value) in options(rest).map_err(|what| Problem::new(place, what))? {
+        let given = options(rest).map_err(|what| Problem::new(place, what))?;
+        let has = |wanted: &str| given.iter().any(|(option, _)| option == wanted);
+        if has("script-user") && has("script-group") {
+            let what =
+                "WSGIDaemonProcess takes one of script-user= and script-group=: Apache would not start";
+            return Err(Problem::new(place, what));
+        }
+        for (option, value) in given {
             let number = value.parse().unwrap_or_default();
             match option.as_str() {
                 "switch-interval" => {
@@ -125,6 +132,14 @@ impl Walk<'_> {
             }
         }
         let pattern = pattern(&directive.name, &url);
+        if let Pattern::Match(expression) = &pattern
+            && let Some(trouble) = expression.trouble()
+        {
+            return Err(Problem::new(
+                place,
+                format!("WSGIScriptAliasMatch: {trouble}: Apache would not start"),
+            ));
+        }
         let takes = Takes::Script { target, options: Box::new(set) };
         let mapping = Mapping { pattern, takes, place: place.clone() };
         self.site.servers[context.server].scripts.push(mapping);

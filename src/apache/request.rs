@@ -8,7 +8,7 @@ use super::access::Allows;
 use super::located::{Kind, Located, Translated, WSGI_SCRIPT};
 use super::names::{Asked, Name};
 use super::read::{Known, read_htaccess};
-use super::rewrite::Rewritten;
+use super::rewrite::{Place, Rewritten};
 use super::sections::{Held, Section, Stage, Where};
 use super::settings::{Overrides, Settings};
 use super::site::Site;
@@ -40,6 +40,8 @@ pub(super) struct Served {
     /// Whether the default, `%{RESOURCE}`, names the application group.
     pub(super) is_by_url: bool,
     pub(super) reloads: bool,
+    /// The line that lets only some clients ask.
+    pub(super) limited: Option<ConfigPlace>,
     /// The line that serves it.
     pub(super) place: ConfigPlace,
     /// mod_wsgi refuses it.
@@ -66,6 +68,9 @@ pub(super) struct Traced {
     pub(super) not_told: Vec<(ConfigPlace, String)>,
 }
 
+/// Internal redirects of one request, as Apache allows them (`LimitInternalRecursion`).
+const REDIRECTS: usize = 10;
+
 /// Ways that a request may take: more are not followed.
 const WAYS: usize = 64;
 
@@ -80,6 +85,10 @@ pub(super) struct Requests<'a> {
 impl Requests<'_> {
     /// A GET request for a URL.
     pub(super) fn get(&self, url: &str) -> Traced {
+        self.follow(url, 0)
+    }
+
+    fn follow(&self, url: &str, redirects: usize) -> Traced {
         let mut traced = Traced::default();
         let located = match self.site.translate(self.index, url, self.source) {
             Translated::File(located) => located,
@@ -94,7 +103,7 @@ impl Requests<'_> {
         };
         let settings = self.settings(&located, &mut traced);
         for way in settings {
-            let end = self.end(&located, &way, &mut traced);
+            let end = self.end(&located, &way, redirects, &mut traced);
             if !traced.ends.contains(&end) {
                 traced.ends.push(end);
             }
@@ -207,7 +216,7 @@ impl Requests<'_> {
         set.or(base.overrides).unwrap_or_default()
     }
 
-    fn end(&self, located: &Located, way: &Settings, traced: &mut Traced) -> End {
+    fn end(&self, located: &Located, way: &Settings, redirects: usize, traced: &mut Traced) -> End {
         let mut way = way.clone();
         for (name, value) in &located.variables {
             way.variables.entry(name.clone()).or_insert_with(|| value.clone());
@@ -231,6 +240,12 @@ impl Requests<'_> {
             return End::Elsewhere(way.redirects.first().map(|redirect| redirect.place.clone()));
         }
         let rewritten = match self.rewritten(located, &way) {
+            Rewritten::Goes { url, .. } if url != located.url && redirects < REDIRECTS => {
+                let redirected = self.follow(&url, redirects + 1);
+                traced.sections.extend(redirected.sections);
+                traced.not_told.extend(redirected.not_told);
+                return redirected.ends.into_iter().next().unwrap_or(End::Elsewhere(taker));
+            }
             Rewritten::Goes { handler, variables, .. } => {
                 for (name, value) in variables {
                     way.variables.insert(name, value);
@@ -251,7 +266,15 @@ impl Requests<'_> {
             way.process = named.process.or(way.process);
             way.application = named.application.or(way.application);
             way.callable = Some(Set { value: "handle_request".to_owned(), place: named.place.clone() });
-            let script = PathBuf::from(named.script);
+            let mut script = PathBuf::from(named.script);
+            match super::express::application(&script, self.source) {
+                None => {}
+                Some(Ok((file, callable))) => {
+                    way.callable = Some(Set { value: callable, place: named.place.clone() });
+                    script = file;
+                }
+                Some(Err(what)) => traced.not_told.push((named.place.clone(), what)),
+            }
             return End::Served(Box::new(self.served(located, &way, script, named.place, traced)));
         }
         if handler != WSGI_SCRIPT && handler != "application/x-httpd-wsgi" {
@@ -275,6 +298,10 @@ impl Requests<'_> {
             );
             return refused(403, "apache-access-denied", &place, text);
         }
+        if way.takes_path_info == Some(false) && !located.path_info.is_empty() {
+            let text = format!("requests to {} get 404: AcceptPathInfo is Off (WSGI0137)", located.url);
+            return refused(404, "apache-alias-broken", &place, text);
+        }
         if let Some((_, options)) = located.forced.as_ref().filter(|_| located.is_script_alias()) {
             way = options.clone().over(&way);
         }
@@ -288,7 +315,8 @@ impl Requests<'_> {
         let folder = located.file.parent().unwrap_or(Path::new("/"));
         let name = located.file.strip_prefix(folder).unwrap_or(&located.file);
         let subject = format!("{}{}", name.display(), located.path_info);
-        rewriting.apply(&located.url, &subject, &located.file, self.source)
+        let place = Place { root: None, file: &located.file, is_section: true };
+        rewriting.apply(&located.url, &subject, place, self.source)
     }
 
     fn served(
@@ -322,6 +350,7 @@ impl Requests<'_> {
             callable: asked.callable(value(&way.callable).as_deref()),
             is_by_url: named || process.as_deref() == Some("%{RESOURCE}"),
             script_name: script_name.clone(),
+            limited: limited(&way),
             reloads: way.reloading.as_ref().is_none_or(|set| set.value),
             place,
             refusal: None,
@@ -410,6 +439,12 @@ fn handler(
         (handler, place) = (Some(set.value.clone()), Some(set.place.clone()));
     }
     (rewritten.or(handler), place)
+}
+
+/// The line that lets only some clients ask.
+fn limited(way: &Settings) -> Option<ConfigPlace> {
+    let all = [&way.access, &way.old_access].into_iter().flatten();
+    all.filter(|access| access.allows == Allows::Some).map(|access| access.place.clone()).next()
 }
 
 impl Section {

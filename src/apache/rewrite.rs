@@ -1,7 +1,7 @@
 //! mod_rewrite (httpd 2.4), as far as files say what it does: redirects, refusals, what is left alone, and what is passed on
 //! under another URL. All else is not followed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Source;
 use super::expression::{Expression, substitute};
@@ -37,6 +37,31 @@ struct Condition {
     test: String,
     pattern: String,
     is_or: bool,
+}
+
+/// Where rules stand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    /// `DocumentRoot`, for rules of a server.
+    pub(super) root: Option<&'a Path>,
+    /// What a request in a section is for.
+    pub(super) file: &'a Path,
+    pub(super) is_section: bool,
+}
+
+impl Place<'_> {
+    /// The file that a condition tests. For a server's rules the file is not known yet, and the URL stands for it.
+    fn named(&self, test: &str, url: &str) -> Option<PathBuf> {
+        let of_root = || self.root.map(|root| PathBuf::from(format!("{}{url}", root.display())));
+        match test {
+            "%{REQUEST_FILENAME}" | "%{SCRIPT_FILENAME}" if self.is_section => Some(self.file.to_owned()),
+            "%{REQUEST_FILENAME}" | "%{SCRIPT_FILENAME}" => Some(PathBuf::from(url)),
+            "%{DOCUMENT_ROOT}%{REQUEST_URI}" | "%{DOCUMENT_ROOT}%{REQUEST_FILENAME}" if !self.is_section => {
+                of_root()
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What becomes of a request.
@@ -84,6 +109,11 @@ impl Rewriting {
         }
     }
 
+    /// The expressions of its rules.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &Expression> {
+        self.rules.iter().filter(|rule| !rule.is_negated).map(|rule| &rule.pattern)
+    }
+
     /// A section's own rules take the place of those around it; the engine's state is inherited.
     pub(super) fn over(self, base: &Self) -> Self {
         let is_on = self.is_on.or(base.is_on);
@@ -92,7 +122,7 @@ impl Rewriting {
     }
 
     /// What a URL becomes. `subject` is what rules are matched against: the URL, or in a section what follows the folder.
-    pub(super) fn apply(&self, url: &str, subject: &str, file: &Path, source: &dyn Source) -> Rewritten {
+    pub(super) fn apply(&self, url: &str, subject: &str, place: Place<'_>, source: &dyn Source) -> Rewritten {
         let (mut url, mut subject) = (url.to_owned(), subject.to_owned());
         let (mut handler, mut variables) = (None, Vec::new());
         if self.is_on != Some(true) {
@@ -104,7 +134,7 @@ impl Rewriting {
             if captures.is_some() == rule.is_negated {
                 continue;
             }
-            let held = holds(&rule.conditions, &url, file, source);
+            let held = holds(&rule.conditions, &url, place, source);
             if held == Some(false) {
                 continue;
             }
@@ -162,7 +192,11 @@ impl Rewriting {
                 continue;
             }
             let Some(captures) = captures.filter(|_| held == Some(true)) else { return not_told() };
-            if !has("pt", "passthrough") || self.has_options || rule.substitution.contains('%') {
+            let is_url = match place.is_section {
+                true => rule.substitution.starts_with('/'),
+                false => has("pt", "passthrough"),
+            };
+            if !is_url || self.has_options || rule.substitution.contains('%') {
                 return not_told();
             }
             let path = rule.substitution.split('?').next().unwrap_or_default();
@@ -194,10 +228,10 @@ fn is_address(text: &str) -> bool {
 }
 
 /// Whether all conditions hold; `None` where that depends on the request.
-fn holds(conditions: &[Condition], url: &str, file: &Path, source: &dyn Source) -> Option<bool> {
+fn holds(conditions: &[Condition], url: &str, place: Place<'_>, source: &dyn Source) -> Option<bool> {
     let (mut all, mut any): (Option<bool>, Option<Option<bool>>) = (Some(true), None);
     for condition in conditions {
-        let held = condition.holds(url, file, source);
+        let held = condition.holds(url, place, source);
         let either = match (any.take(), held) {
             (Some(Some(true)), _) | (_, Some(true)) => Some(true),
             (Some(None), _) | (_, None) => None,
@@ -217,16 +251,19 @@ fn holds(conditions: &[Condition], url: &str, file: &Path, source: &dyn Source) 
 }
 
 impl Condition {
-    fn holds(&self, url: &str, file: &Path, source: &dyn Source) -> Option<bool> {
+    fn holds(&self, url: &str, place: Place<'_>, source: &dyn Source) -> Option<bool> {
         let (is_negated, pattern) = match self.pattern.strip_prefix('!') {
             Some(pattern) => (true, pattern),
             None => (false, self.pattern.as_str()),
         };
         let held = match (self.test.as_str(), pattern) {
-            ("%{REQUEST_FILENAME}" | "%{SCRIPT_FILENAME}", "-f") => {
-                source.exists(file) && !source.is_folder(file)
+            (test, "-f" | "-d") => {
+                let file = place.named(test, url)?;
+                match pattern {
+                    "-d" => source.is_folder(&file),
+                    _ => source.exists(&file) && !source.is_folder(&file),
+                }
             }
-            ("%{REQUEST_FILENAME}" | "%{SCRIPT_FILENAME}", "-d") => source.is_folder(file),
             ("%{REQUEST_URI}", pattern) => Expression::new(pattern).is_match(url)?,
             _ => return None,
         };

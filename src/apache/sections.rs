@@ -90,6 +90,10 @@ impl Where {
         Self { stage: Stage::Directory, argument: path.to_string_lossy().into_owned(), expression: None }
     }
 
+    pub(super) fn is_location(&self) -> bool {
+        self.stage == Stage::Location
+    }
+
     /// `<Directory>` without an expression: where `AllowOverride` counts.
     pub(super) fn is_folder(&self) -> bool {
         self.stage == Stage::Directory
@@ -109,12 +113,8 @@ impl Where {
         let is_pattern = self.argument.contains(['*', '?', '[']);
         let held = match self.stage {
             Stage::Directory => is_below(script, &self.argument),
-            // Tried on each folder above the script, with a slash at the end (`ap_directory_walk`: without it too).
-            Stage::DirectoryMatch => {
-                let folders = script.ancestors().skip(1).map(|folder| folder.to_string_lossy().into_owned());
-                let both = folders.flat_map(|folder| [format!("{}/", folder.trim_end_matches('/')), folder]);
-                return both.filter_map(|folder| matched(&folder)).max().unwrap_or(Held::No);
-            }
+            // Tried on the path of the file (`ap_directory_walk`).
+            Stage::DirectoryMatch => return matched(&script.to_string_lossy()).unwrap_or(Held::No),
             Stage::Files => match matched(&name) {
                 Some(held) => return held,
                 None => matches(&self.argument, &name),
@@ -128,6 +128,20 @@ impl Where {
             Stage::Proxy => false,
         };
         if held { Held::Yes } else { Held::No }
+    }
+
+    /// How landings name what it is for: a sample that stands for all below it, else an expression.
+    pub(super) fn label(&self, sample: &str) -> String {
+        let is_pattern = self.argument.contains(['*', '?', '[']);
+        match &self.expression {
+            Some(expression) if expression.is_prefix() => sample.to_owned(),
+            Some(_) => self.argument.clone(),
+            None if is_pattern => {
+                let text = self.argument.split('*').map(regex::escape).collect::<Vec<_>>().join("[^/]*");
+                format!("^{}$", text.replace("\\?", "[^/]"))
+            }
+            None => self.argument.clone(),
+        }
     }
 
     /// URLs that it is for.
@@ -218,7 +232,7 @@ mod tests {
             ("location", "~ ^/s"),
             ("locationmatch", "^/(shop|cart)(/|$)"),
             ("filesmatch", "wsgi$"),
-            ("directorymatch", "^/srv/[a-z]+/$"),
+            ("directorymatch", "^/srv/[a-z]+/"),
         ] {
             assert_eq!(holds(kind, argument), Held::Yes, "{kind} {argument}");
         }

@@ -76,6 +76,16 @@ fn names(site: &Site, landings: &[Landing]) -> Vec<DeploymentFinding> {
         );
         found.push(at(&placement.served.place, "apache-group-for-each-url", Mode::SharedGil, text));
     }
+    for placement in site.placed.all.iter().filter(|placement| !placement.served.process.others.is_empty()) {
+        let process = &placement.served.process;
+        let text = format!(
+            "the process group {} takes part of its name from the Host: header that a client sends, and can be {} too: \
+             requests get 500 where there is no WSGIDaemonProcess of that name (WSGI0151)",
+            process.usual,
+            process.others.join(" or ")
+        );
+        found.push(at(&placement.served.place, "apache-group-by-client", Mode::Main, text));
+    }
     for landing in landings.iter().filter(|landing| !landing.other_groups.is_empty()) {
         let text = format!(
             "the application group {} of {} takes part of its name from the Host: header that a client sends, and can be \

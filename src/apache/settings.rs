@@ -41,6 +41,8 @@ pub(super) struct Settings {
     pub(super) old_access: Option<Access>,
     /// `UseCanonicalName On`.
     pub(super) is_canonical: Option<bool>,
+    /// `AcceptPathInfo`.
+    pub(super) takes_path_info: Option<bool>,
     /// `Redirect` in a section.
     pub(super) redirects: Vec<Mapping>,
     /// mod_rewrite in a section.
@@ -133,6 +135,7 @@ impl Settings {
             access: self.access.or_else(|| base.access.clone()),
             old_access: self.old_access.or_else(|| base.old_access.clone()),
             is_canonical: self.is_canonical.or(base.is_canonical),
+            takes_path_info: self.takes_path_info.or(base.takes_path_info),
             redirects,
             rewriting,
             refused: self.refused.or_else(|| base.refused.clone()),

@@ -151,12 +151,18 @@ impl<'a> Walk<'a> {
     }
 
     fn walk(&mut self, directives: &[Directive], context: &Context) -> Result<(), Problem> {
+        let mut before = "";
         for directive in directives {
             if let Some(kind) = directive.name.strip_prefix('<') {
+                if matches!(kind, "else" | "elseif") && !matches!(before, "<if" | "<elseif") {
+                    let what = format!("<{kind}> without an <If> before it: Apache would not start");
+                    return Err(Problem::new(&directive.place, what));
+                }
                 self.section(kind, directive, context)?;
             } else {
                 self.directive(directive, context)?;
             }
+            before = &directive.name;
         }
         Ok(())
     }
@@ -202,9 +208,16 @@ impl<'a> Walk<'a> {
             "directory" | "directorymatch" | "location" | "locationmatch" if context.section.is_some() => {
                 return refuse();
             }
+            "files" | "filesmatch" if context.around.last().is_some_and(Where::is_location) => {
+                return refuse();
+            }
             _ if is_of_mod_wsgi(&section.name) => self.check(section, context)?,
             _ => {
                 if let Some(place) = Where::new(kind, &section.args) {
+                    if let Some(trouble) = place.expression.as_ref().and_then(Expression::trouble) {
+                        let what = format!("<{kind}>: {trouble}: Apache would not start");
+                        return Err(Problem::new(&section.place, what));
+                    }
                     inside.around.push(place);
                     let branch = matches!(kind, "if" | "elseif" | "else").then(|| {
                         self.chains += usize::from(kind == "if");
@@ -272,6 +285,7 @@ impl<'a> Walk<'a> {
             self.check(directive, context)?;
             return self.of_mod_wsgi(directive, context);
         }
+        self.check_httpd(directive, context)?;
         let given = words(args);
         let first = given.first().cloned().unwrap_or_default();
         let second = given.get(1).cloned().unwrap_or_default();
@@ -329,6 +343,27 @@ impl<'a> Walk<'a> {
                 server.root = None;
             }
             _ => self.of_apache(directive, &given, context),
+        }
+        Ok(())
+    }
+
+    /// Refuses what httpd would, of the directives that are read here.
+    fn check_httpd(&mut self, directive: &Directive, context: &Context) -> Result<(), Problem> {
+        let name = directive.name.as_str();
+        let is_of_sections =
+            matches!(name, "require" | "order" | "allow" | "deny" | "satisfy" | "authtype" | "allowoverride");
+        if is_of_sections && context.section.is_none() {
+            let what =
+                format!("{name} is not allowed outside of <Directory> and the like: Apache would not start");
+            return Err(Problem::new(&directive.place, what));
+        }
+        let modules = &self.tree.known.modules;
+        let needed = super::conditions::module_of(name).filter(|_| modules.any());
+        if let Some(module) = needed.filter(|module| !modules.has(&format!("{module}_module"))) {
+            let what = format!(
+                "no LoadModule loads {module}_module, which {name} is of: Apache would not start without it"
+            );
+            self.site.not_told.push((directive.place.clone(), what));
         }
         Ok(())
     }
@@ -403,6 +438,9 @@ impl<'a> Walk<'a> {
                 settings.access = Some(Access::some(place));
             }
             "satisfy" if first.eq_ignore_ascii_case("any") => settings.access = Some(Access::some(place)),
+            "acceptpathinfo" => {
+                settings.takes_path_info = Some(!first.eq_ignore_ascii_case("off"));
+            }
             "usecanonicalname" => settings.is_canonical = Some(first.eq_ignore_ascii_case("on")),
             _ => {}
         }

@@ -49,8 +49,10 @@ pub struct Landing {
     pub host: String,
     /// The prefix of the URLs, or the regular expression.
     pub url: String,
-    /// URLs below that something else answers: `Alias`, `Redirect`, another handler.
+    /// URLs below that something else answers (`Alias`, `Redirect`, another handler), as prefixes or regular expressions.
     pub except: Vec<String>,
+    /// The line that lets only some clients ask.
+    pub limited: Option<ConfigPlace>,
     /// The WSGI script.
     pub script: PathBuf,
     /// The name in it.

@@ -44,12 +44,16 @@ fn landed(document: &Document, landing: &Landing) -> String {
         Some(status) => format!("answered with {status}"),
         None => verdict.to_string(),
     };
+    let limited = match &landing.limited {
+        Some(line) => format!(", for some clients ({})", place(line)),
+        None => String::new(),
+    };
     let except = match landing.except.is_empty() {
         true => String::new(),
         false => format!(", except {}", escape(&landing.except.join(", "))),
     };
     let (host, url, script) = (escape(&landing.host), escape(&landing.url), escape(&landing.script));
-    format!("{host}{url}{except} -> {process}, {application}: {}: {answer} ({script})", landing.mode)
+    format!("{host}{url}{except}{limited} -> {process}, {application}: {}: {answer} ({script})", landing.mode)
 }
 
 /// `apache-own-gil-main: ignored ...`.

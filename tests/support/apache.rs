@@ -103,6 +103,11 @@ impl Apache {
         Ok(apache)
     }
 
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("conf")

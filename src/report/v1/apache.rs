@@ -30,9 +30,12 @@ pub struct Landing {
     pub host: String,
     /// The prefix of the URLs, or a regular expression.
     pub url: String,
-    /// URLs below that something else answers: `Alias`, `Redirect`, another handler.
+    /// URLs below that something else answers (`Alias`, `Redirect`, another handler), as prefixes or regular expressions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
+    /// The line that lets only some clients ask; absent where it is the same for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<ConfigLine>,
     /// The WSGI script.
     pub script: String,
     /// The name in it.
@@ -131,6 +134,7 @@ impl From<&Deployment> for Apache {
             host: landing.host.clone(),
             url: landing.url.clone(),
             except: landing.except.clone(),
+            limited: landing.limited.as_ref().map(ConfigLine::from),
             script: landing.script.to_string_lossy().into_owned(),
             callable: landing.callable.clone(),
             process_group: landing.process_group.clone(),

@@ -59,6 +59,7 @@ pub fn findings(file: PathBuf, site: &Site, build: &Build, applications: &[Appli
     let check = Check { site, build, landings: &landings, applications };
     let mut found = check.all(!not_told.is_empty());
     found.extend(served::findings(site, build, &landings, !not_told.is_empty()));
+    served::put_usual_mode(&mut found, &landings);
     found.sort();
     found.dedup();
     Deployment { file, landings, findings: found, not_told }

@@ -47,6 +47,34 @@ pub(super) fn findings(
     found
 }
 
+/// What is said of no landing is about the kind of interpreter that there is: another one is not asked about.
+pub(super) fn put_usual_mode(found: &mut [DeploymentFinding], landings: &[Landing]) {
+    let modes: BTreeSet<Mode> = landings.iter().map(|landing| landing.mode).collect();
+    let Some(usual) = landings.first().map(|landing| landing.mode) else { return };
+    for finding in found.iter_mut().filter(|finding| OF_NO_LANDING.contains(&finding.rule)) {
+        if !modes.contains(&finding.mode) {
+            finding.mode = usual;
+        }
+    }
+}
+
+/// Rules about lines that nothing lands by.
+const OF_NO_LANDING: [&str; 13] = [
+    "apache-access-denied",
+    "apache-alias-broken",
+    "apache-alias-unused",
+    "apache-bodies-cut-off",
+    "apache-daemon-unused",
+    "apache-group-by-client",
+    "apache-group-for-each-url",
+    "apache-htaccess-refused",
+    "apache-module-not-loaded",
+    "apache-options-unused",
+    "apache-other-python",
+    "apache-request-timeout",
+    "apache-section-unused",
+];
+
 fn at(place: &ConfigPlace, rule: &'static str, mode: Mode, text: String) -> DeploymentFinding {
     DeploymentFinding { place: place.clone(), rule, mode, text, application: None }
 }

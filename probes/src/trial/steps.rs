@@ -70,8 +70,9 @@ fn in_main(order: &Order) -> bool {
     })
 }
 
-/// Interpreter A imports; B imports while A lives; A ends, B is used; C imports; C ends, B is used; B ends. So the first ends
-/// before another one, and the last does, too. Where they share memory, D imports what all others have left, and ends.
+/// Interpreter A imports; B imports while A lives; A ends, B is used; C imports and is used; C ends, B is used; B ends. So the
+/// first ends before another one, and the last does, too. Where they share memory, D imports and uses what all others have
+/// left, and ends.
 fn in_sub_interpreters(order: &Order, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
     if !runs_init_here() {
@@ -161,7 +162,8 @@ fn lives(
         return false;
     }
     bring_what_init_functions_brought(&c);
-    if !c.end() {
+    // What it has got of the one that has ended is used here too.
+    if !c.touch(&order) || !c.end() {
         return false;
     }
     take_freed(config);
@@ -173,7 +175,7 @@ fn lives(
     }
     take_freed(config);
     let d = Life::begin("D", config);
-    d.import(&order, turns, None).is_some() && d.end()
+    d.import(&order, turns, None).is_some() && d.touch(&order) && d.end()
 }
 
 /// Has an interpreter import what init functions have imported in the main one, where CPython has run them.

@@ -29,9 +29,10 @@ pub(super) fn collect(folder: &Path, end: Option<End>, run: &Run) -> Attempt {
     let printed = if is_storm { varying::in_storm(&printed) } else { printed };
     let mut crash = crash(folder, end);
     if let Some(crash) = &mut crash {
-        let stack = run.hide(&crash.stack);
-        let stack = if is_storm { of_python(&stack) } else { &stack };
-        crash.stack = first(stack, STACK).to_owned();
+        // Where threads crash at about the same time, another one may end the process while this one writes its stack. The
+        // instruction that crashed is recorded before.
+        let stack = if is_storm { String::new() } else { run.hide(&crash.stack) };
+        crash.stack = first(&stack, STACK).to_owned();
     }
     let left = Left { printed: varying::end(&printed, PRINTED), crash };
     Attempt { evidence: Evidence { events, end }, left, touched }
@@ -59,12 +60,6 @@ fn exception(error: Exception, run: &Run) -> Exception {
     let text = run.hide(&error.text);
     let end = text.char_indices().nth(TEXT).map_or(text.len(), |(end, _)| end);
     Exception { text: text[..end].to_owned(), ..error }
-}
-
-/// The stack of Python alone. That of C comes after it and takes long to write: where threads crash at about the same time,
-/// another one may end the process in the middle of it. The instruction that crashed is recorded before either.
-fn of_python(stack: &str) -> &str {
-    stack.split("Current thread's C stack trace").next().unwrap_or_default().trim_end()
 }
 
 fn first(text: &str, most: usize) -> &str {

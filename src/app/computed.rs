@@ -38,10 +38,8 @@ pub(super) fn call(scanner: &mut Scanner<'_>, call: &ExprCall) {
                 None => computed(scanner, call, &function),
             }
         }
-        "exec" | "builtins.exec" => {
-            if !matches!(first, Some(Expr::StringLiteral(_))) {
-                scanner.not_followed(call.start(), "exec() of what is computed".to_owned());
-            }
+        "exec" | "builtins.exec" if !matches!(first, Some(Expr::StringLiteral(_))) => {
+            scanner.not_followed(call.start(), "exec() of what is computed".to_owned());
         }
         "lazy_loader.attach" => attach(scanner, call),
         name if BY_DOTTED_NAME.contains(&name) => match first {

@@ -26,8 +26,8 @@ pub(super) fn known(test: &Expr) -> Option<bool> {
             let ([op], [other]) = (&*compare.ops, &*compare.comparators) else { return None };
             let value = value(&compare.left)?;
             match op {
-                CmpOp::Eq => Some(value.is(text(other)?)),
-                CmpOp::NotEq => Some(!value.is(text(other)?)),
+                CmpOp::Eq => value.is(text(other)?),
+                CmpOp::NotEq => Some(!value.is(text(other)?)?),
                 CmpOp::In => value.is_one_of(other),
                 CmpOp::NotIn => Some(!value.is_one_of(other)?),
                 _ => None,
@@ -37,8 +37,8 @@ pub(super) fn known(test: &Expr) -> Option<bool> {
             let Expr::Attribute(method) = &*call.func else { return None };
             let value = value(&method.value)?;
             let [prefix] = &*call.arguments.args else { return None };
-            (method.attr.as_str() == "startswith" && call.arguments.keywords.is_empty())
-                .then(|| value.0.map(|value| value.starts_with(text(prefix).unwrap_or("\0"))))?
+            let is_asked = method.attr.as_str() == "startswith" && call.arguments.keywords.is_empty();
+            Some(value.0.filter(|_| is_asked)?.starts_with(text(prefix)?))
         }
         _ => None,
     }
@@ -48,8 +48,11 @@ pub(super) fn known(test: &Expr) -> Option<bool> {
 struct Value(Option<&'static str>);
 
 impl Value {
-    fn is(&self, other: &str) -> bool {
-        self.0.is_some_and(|value| value == other)
+    fn is(&self, other: &str) -> Option<bool> {
+        match self.0 {
+            Some(value) => Some(value == other),
+            None => (other == "__main__").then_some(false),
+        }
     }
 
     fn is_one_of(&self, all: &Expr) -> Option<bool> {
@@ -59,8 +62,8 @@ impl Value {
             Expr::Set(set) => &set.elts,
             _ => return None,
         };
-        let texts: Option<Vec<&str>> = elements.iter().map(text).collect();
-        Some(texts?.into_iter().any(|each| self.is(each)))
+        let each: Option<Vec<bool>> = elements.iter().map(|each| self.is(text(each)?)).collect();
+        Some(each?.contains(&true))
     }
 }
 
@@ -118,6 +121,8 @@ mod tests {
             ("sys.platform in wanted", None),
             ("sys.platform.startswith(wanted)", None),
             ("__name__ == wanted", None),
+            ("__name__ == 'shop'", None),
+            ("__name__ in ('__main__', 'shop')", None),
         ] {
             let parsed = ruff_python_parser::parse_expression(test).unwrap();
             assert_eq!(known(parsed.expr()), expected, "{test}");

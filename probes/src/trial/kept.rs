@@ -117,6 +117,12 @@ impl Kept {
         is_told(&self.watched.used(a))
     }
 
+    /// The same for calls without sense, which are tried for what statics keep alone.
+    fn without_arenas(mut self) -> Self {
+        self.watched.interpreter = None;
+        self
+    }
+
     /// What the other interpreter shall be watched for.
     pub(super) fn to_be_watched(&self) -> Watched {
         self.watched.clone()
@@ -175,7 +181,7 @@ pub(super) fn call(
         return false;
     }
     each_call(&a, &a, &Watched::default());
-    let kept = Kept::by(&a, before);
+    let kept = Kept::by(&a, before).without_arenas();
     let b = Life::begin("B", config);
     if b.import(order, turns, Some(&kept)).is_none() {
         return false;

@@ -7,14 +7,14 @@ use super::calls::{CALLS, Calls};
 use super::scan::Scanner;
 use crate::model::Way;
 
-/// A hazard, found.
+/// A hazard in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hazard {
     pub(super) line: usize,
     pub(super) function: String,
     pub(super) rule: &'static str,
     pub(super) text: String,
-    /// How it comes to run, where an interpreter with its own GIL refuses it for certain.
+    /// Set if an interpreter with its own GIL always refuses it: `Lazy`, or `LazyOptional` if the code catches the error.
     pub(super) refused: Option<Way>,
 }
 
@@ -35,11 +35,7 @@ pub(super) fn call(scanner: &mut Scanner<'_>, call: &ExprCall) {
     let Some(function) = scanner.names.resolve(&call.func) else { return };
     let at = call.start();
     if has_true(call, "daemon") && is_thread(&function) {
-        let text = format!("{function}(daemon=True)");
-        match makes_thread(&function) {
-            true => scanner.report_refused(at, "daemon-thread", text),
-            false => scanner.report(at, "daemon-thread", text),
-        }
+        daemon_thread(scanner, at, format!("{function}(daemon=True)"), makes_thread(&function));
     } else if function == "threading.Thread" && scanner.is_in_function() {
         scanner.report(
             at,
@@ -47,12 +43,9 @@ pub(super) fn call(scanner: &mut Scanner<'_>, call: &ExprCall) {
             "starts a thread that the interpreter's end waits for".to_owned(),
         );
     } else if let Some(of) = function.strip_suffix(".setDaemon") {
-        let is_thread = scanner.threads.contains(of);
         let is_set = call.arguments.args.first().is_some_and(is_true);
-        match is_thread && is_set {
-            true => scanner.report_refused(at, "daemon-thread", format!("{function}(True)")),
-            false => scanner.report(at, "daemon-thread", format!("{function}()")),
-        }
+        let is_refused = is_set && scanner.threads.contains(of);
+        daemon_thread(scanner, at, format!("{function}()"), is_refused);
     }
     for Calls { rule, names, does } in CALLS {
         if names.iter().any(|name| *name == function) {
@@ -136,11 +129,8 @@ pub(super) fn statement(scanner: &mut Scanner<'_>, stmt: &Stmt) {
                         if attribute.attr.as_str() == "daemon" && is_true(&assign.value) =>
                     {
                         let of = scanner.names.resolve(&attribute.value);
-                        let (at, text) = (assign.start(), "sets daemon = True".to_owned());
-                        match of.is_some_and(|of| scanner.threads.contains(&of)) {
-                            true => scanner.report_refused(at, "daemon-thread", text),
-                            false => scanner.report(at, "daemon-thread", text),
-                        }
+                        let is_refused = of.is_some_and(|of| scanner.threads.contains(&of));
+                        daemon_thread(scanner, assign.start(), "sets daemon = True".to_owned(), is_refused);
                     }
                     Expr::Subscript(item) => {
                         if let Expr::Name(name) = &*item.value {
@@ -212,6 +202,14 @@ fn lock(scanner: &mut Scanner<'_>, stmt: &Stmt, name: &str, value: &Expr) {
     if kinds.contains(&made.as_str()) {
         let text = format!("{name} = {made}(): each interpreter has its own, so it keeps nobody else out");
         scanner.report(stmt.start(), "process-wide-global", text);
+    }
+}
+
+/// Reports a daemon thread. `is_refused`: whether it is known to be a thread of CPython's own class.
+fn daemon_thread(scanner: &mut Scanner<'_>, at: TextSize, text: String, is_refused: bool) {
+    match is_refused {
+        true => scanner.report_refused(at, "daemon-thread", text),
+        false => scanner.report(at, "daemon-thread", text),
     }
 }
 

@@ -125,8 +125,8 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Doubts what may import something else than was seen, once everything that runs the applications has run.
-pub(super) fn doubt(report: &mut Report) {
+/// Makes applications `unknown` that may still import something by a computed name. To be called after the requests.
+pub(super) fn doubt_open_imports(report: &mut Report) {
     let Report { applications, modules, distributions, .. } = report;
     applications.iter_mut().for_each(|row| row.doubt_open_imports(modules, distributions));
 }

@@ -1,4 +1,5 @@
-# Which lines of an application's own code run that speak of a path or of an import. What runs this decides when.
+# Records which lines of an application's own code run, of those that mention a path or an import. The script that follows
+# this text starts and stops the trace.
 import os
 import sys
 
@@ -41,7 +42,7 @@ def trace(frame, event, argument):
 
 
 def lines_run():
-    """What has run so far, as answers of a trial."""
+    """Return what has run so far, as answers of a trial."""
     return ["ran\t%d\t%s" % (line, file) for file, line in sorted(ran)]
 
 

@@ -5,26 +5,29 @@ import importlib
 
 
 def ask_django():
-    """Has Django load what it loads at a first request: URL configurations, middleware, engines and backends that the
-    settings and the installed applications name."""
+    """Make Django load what it loads at a first request: the URL configurations, middleware, engines and backends that
+    the settings and the installed applications name."""
     django = sys.modules.get("django.conf")
     if django is None or not django.settings.configured:
         return
     settings = django.settings
 
-    def each_of(name):
-        values = getattr(settings, name, None) or ()
-        return values.values() if isinstance(values, dict) else values
-
     def resolve(resolver):
+        """Import every URL configuration that this one includes."""
         for pattern in resolver.url_patterns:
             if hasattr(pattern, "url_patterns"):
                 resolve(pattern)
 
+    def load_templates():
+        """Import the loaders and built-in tags of each template engine."""
+        for engine in importlib.import_module("django.template").engines.all():
+            attempt(getattr, engine.engine, "template_loaders")
+            attempt(getattr, engine.engine, "template_builtins")
+
     from django.utils.module_loading import import_string
 
     def load_strings(value):
-        """Imports what any text of a setting names by a dotted path."""
+        """Import everything that the strings of a setting name by a dotted path."""
         if isinstance(value, str) and value.count(".") and all(part.isidentifier() for part in value.split(".")):
             attempt(import_string, value)
         elif isinstance(value, dict):
@@ -41,19 +44,17 @@ def ask_django():
             return None
 
     for name in ("MIDDLEWARE", "AUTHENTICATION_BACKENDS", "PASSWORD_HASHERS", "TEMPLATES", "CACHES", "STORAGES",
-                 "EMAIL_BACKEND", "MESSAGE_STORAGE", "TEST_RUNNER", "FILE_UPLOAD_HANDLERS", "SESSION_SERIALIZER"):
+                 "EMAIL_BACKEND", "MESSAGE_STORAGE", "FILE_UPLOAD_HANDLERS", "SESSION_SERIALIZER"):
         load_strings(getattr(settings, name, None))
     for module in (getattr(settings, "SESSION_ENGINE", None), getattr(settings, "ROOT_URLCONF", None)):
         if isinstance(module, str):
             attempt(importlib.import_module, module)
-    for database in each_of("DATABASES"):
-        engine = database.get("ENGINE") if isinstance(database, dict) else None
+    for database in settings.DATABASES.values():
+        engine = database.get("ENGINE")
         if isinstance(engine, str):
             attempt(importlib.import_module, engine + ".base")
     attempt(lambda: resolve(importlib.import_module("django.urls").get_resolver()))
-    attempt(lambda: importlib.import_module("django.template").engines.all())
-    attempt(lambda: [engine.engine.template_loaders for engine in importlib.import_module("django.template").engines.all()])
-    attempt(lambda: [engine.engine.template_builtins for engine in importlib.import_module("django.template").engines.all()])
+    attempt(load_templates)
     attempt(lambda: list(importlib.import_module("django.core.cache").caches.all()))
 
 

@@ -79,7 +79,7 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     application::add(&running, &first, &scripts, &mut places, &mut report)?;
     exercise::add(&running, &environments, &mut report)?;
     requests::add(&running, &environments, &scripts, &mut report)?;
-    application::doubt(&mut report);
+    application::doubt_open_imports(&mut report);
     suites::add(&running, &first, &mut report)?;
     if let Some(configured) = &configured {
         configured.add(&first, &mut places, &mut report);

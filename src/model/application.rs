@@ -75,7 +75,7 @@ pub struct SourceHazard {
     pub rule: &'static str,
     /// What is there, in one line.
     pub text: String,
-    /// How it comes to run, where an interpreter with its own GIL refuses it for certain.
+    /// Set if an interpreter with its own GIL always refuses it: `Lazy`, or `LazyOptional` if the code catches the error.
     pub refused: Option<Way>,
 }
 

@@ -27,7 +27,7 @@ pub struct ApplicationRow {
     pub judgements: BTreeMap<Mode, Judgement>,
     /// Every extension module of its own folders and of the environment.
     pub modules: Vec<Use>,
-    /// Imports by a computed name in its own files that nothing has run, in words.
+    /// Imports by a computed name in its own files, in words, that neither its import nor a request has run.
     pub open_imports: Vec<(Spot, String)>,
 }
 
@@ -134,7 +134,7 @@ pub fn application(
                 }
                 Some(Outcome::Imported) => {
                     let judged = judge(mode, own, &uses, &reached, &modules, distributions);
-                    doubt(refuse(mode, judged, name, &sources), &doubts)
+                    doubt(judge_refused_calls(mode, judged, name, &sources), &doubts)
                 }
                 Some(_) | None => not_imported(own),
             };
@@ -155,8 +155,9 @@ pub fn application(
 }
 
 impl ApplicationRow {
-    /// Joins what a list of requests has shown: what the control loaded is reached, what a trial failed on decides, and an
-    /// import by a computed name that has run is open no more. `has_run` tells of a line of the application's files.
+    /// Adds the results of a list of requests. Modules that its control loaded are reached. A verdict of its trials that is
+    /// worse than the application's replaces it. A computed import that has run is no longer open; `has_run` tells whether
+    /// the requests' control ran a line of the application's files.
     pub fn join_requests(
         &mut self,
         requests: &ExerciseRow,
@@ -174,7 +175,7 @@ impl ApplicationRow {
             }
         }
         for (mode, own) in &mut self.judgements {
-            // That it went well in the requests' few interpreters says less than the module's own trials.
+            // A module's own trials use more interpreters than those of the requests: if they found it unsafe, it is.
             let of_modules = modules.iter().filter(|row| reached.contains(&row.name.as_str()));
             let of_modules =
                 of_modules.filter_map(|row| Some((row.name.as_str(), row.judgements.get(mode)?)));
@@ -189,8 +190,8 @@ impl ApplicationRow {
         self.open_imports.retain(|(spot, _)| !has_run(spot));
     }
 
-    /// What nothing bad was found of is not ready while an import by a computed name may load something that does not
-    /// pass.
+    /// Makes the application `unknown`, if nothing worse was found, while an import by a computed name could load something
+    /// that does not pass.
     pub fn doubt_open_imports(&mut self, modules: &[ModuleRow], distributions: &[DistributionRow]) {
         let Some((spot, what)) = self.open_imports.first() else { return };
         let is_used = |name: &str| self.modules.iter().any(|used| used.module == name && used.way.is_some());
@@ -270,8 +271,9 @@ fn judge(
     }
 }
 
-/// What its own functions do that an interpreter with its own GIL refuses for certain, as a lazy import of a refused module.
-fn refuse(mode: Mode, judged: Judgement, application: &str, sources: &Sources) -> Judgement {
+/// Judges calls in the application's functions that an interpreter with its own GIL always refuses, like a lazy import of a
+/// refused module. Returns the worse of that and `judged`.
+fn judge_refused_calls(mode: Mode, judged: Judgement, application: &str, sources: &Sources) -> Judgement {
     let refused = sources.hazards.iter().filter_map(|hazard| Some((hazard, hazard.refused?)));
     let refused = refused.filter(|_| mode == Mode::OwnGil).map(|(hazard, way)| match way {
         Way::LazyOptional | Way::Optional => (Verdict::Degraded, hazard),
@@ -292,7 +294,7 @@ fn refuse(mode: Mode, judged: Judgement, application: &str, sources: &Sources) -
     Judgement::found(verdict, Some(cause), what)
 }
 
-/// What nothing bad was found of is not ready while it is not known where its modules are looked for.
+/// Makes a good verdict `unknown` if it is not known where the application's modules are looked for.
 fn doubt(judged: Judgement, doubts: &[String]) -> Judgement {
     match doubts.first().filter(|_| judged.verdict > Verdict::Unknown) {
         Some(doubt) => Judgement::open(ReasonId::SourceNotFollowed, doubt.clone()),

@@ -465,13 +465,21 @@ fn large() -> Value {
 #[test]
 fn three_thousand_modules_are_no_burden() {
     let (browser, page) = (Browser::start(), Page::of(&large()));
-    let open = || {
-        browser.looks(1280, 900, "light").open(&page.file(), "#distribution-250");
+    let open = |file: &Path| {
+        browser.looks(1280, 900, "light").open(file, "#distribution-250");
         browser.number("performance.getEntriesByType('navigation')[0].loadEventEnd")
     };
-    let load = (0..3).map(|_| open()).fold(f64::INFINITY, f64::min);
-    // Loaded from a report with that many, and only the opened row's are in the document now.
     let text = fs::read_to_string(page.file()).unwrap();
+    // What the machine needs for the same text without the page's script.
+    let folder = tempfile::tempdir().unwrap();
+    let still = folder.path().join("still.html");
+    fs::write(&still, text.replace("<script>", "<script type=\"text/plain\">")).unwrap();
+    let (mut plain, mut load) = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..3 {
+        plain = open(&still).min(plain);
+        load = open(&page.file()).min(load);
+    }
+    // Loaded from a report with that many, and only the opened row's are in the document now.
     assert!(text.matches("<details class=\"subject\"").count() >= 3000);
     browser.holds("document.querySelectorAll('.row').length === 300");
     browser.holds("document.querySelectorAll('.subject').length >= 10 && document.querySelectorAll('.subject').length < 50");
@@ -504,10 +512,13 @@ fn three_thousand_modules_are_no_burden() {
     browser.click("#page\\:reset");
     let open = took("document.getElementById('page:open').click()");
     let numbers = format!(
-        "load {load:.0}, sort {sort:.0}, filter {filter:.0}, search {search:.0} (the first {first:.0}), open all {open:.0} ms; {} kB",
+        "load {load:.0} (without the script {plain:.0}), sort {sort:.0}, filter {filter:.0}, search {search:.0} (the first {first:.0}), open all {open:.0} ms; {} kB",
         fs::metadata(page.file()).unwrap().len() / 1000
     );
     fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("page-timings.txt"), &numbers).unwrap();
-    assert!(load < 3000.0 && sort < 200.0 && filter < 200.0 && search < 200.0 && first < 400.0, "{numbers}");
+    // The script adds little to what the machine needs for the text alone, and answers far sooner than that.
+    let soon = (plain / 12.0).max(200.0);
+    let is_quick = [sort, filter, search, first / 2.0].iter().all(|took| *took < soon);
+    assert!(load < 1.5 * plain && is_quick, "{numbers}");
     browser.was_quiet();
 }

@@ -282,20 +282,30 @@ pub struct DirectiveArgs {
     #[arg(long, value_name = "FILE")]
     pub report: PathBuf,
     /// An application that the report is about, as it was named there, and the prefix of its URLs [default: all of
-    /// them, at /]; may be repeated
+    /// them, at the prefixes of the configuration that was audited, else at /]; may be repeated
     #[arg(long, value_name = "MODULE:CALLABLE[=/PREFIX]")]
     pub app: Vec<String>,
-    /// What is configured: Apache, or `wsgiaudit serve --config`
+    /// What is configured
     #[arg(long = "for", value_enum, default_value_t = Configured::ModWsgi)]
     pub server: Configured,
+    /// Apache's present configuration: print what the report supports as a change of it (a unified diff). Nothing is
+    /// written
+    #[arg(long, value_name = "HTTPD.CONF", conflicts_with = "app")]
+    pub apache_config: Option<PathBuf>,
+    /// A name that Apache is started with (-D), for `<IfDefine>`; may be repeated
+    #[arg(long, value_name = "NAME", requires = "apache_config")]
+    pub apache_define: Vec<String>,
 }
 
 /// What a configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Configured {
-    /// Directives for Apache
+    /// Directives for Apache with mod_wsgi
     ModWsgi,
-    /// Groups of a serve.toml
+    /// A file for mod_wsgi-express to include, and its options
+    #[value(name = "mod_wsgi-express", alias = "mod-wsgi-express")]
+    Express,
+    /// Groups of a serve.toml, for `wsgiaudit serve --config`
     Serve,
 }
 

@@ -11,19 +11,20 @@ use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::apache::Disk;
 use crate::audit;
 use crate::cli::{
     AuditArgs, Cli, Color, Command, Configured, DiffArgs, DiffFormat, DirectiveArgs, Format, GateArgs,
     InspectArgs, ManArgs, ModuleArgs, PlainFormat, PolicyArgs, PrintArgs, RenderArgs, RulesArgs, ServeArgs,
 };
 use crate::diff::compare;
+use crate::directive::{self, Change, Directive, Mount};
 use crate::exit::Exit;
 use crate::gate::{Accepted, Gate, Settings, decide};
 use crate::image;
 use crate::manual;
 use crate::model::{Facts, Initialisation, Mode};
 use crate::plan::{Plan, is_coloured};
-use crate::render::directive::{self, Directive, Mount};
 use crate::render::escape::escape;
 use crate::render::progress::Progress;
 use crate::render::table::Style;
@@ -189,29 +190,55 @@ impl Decider {
 /// What a report supports, on standard output; why it supports nothing, on standard error.
 fn directive(args: &DirectiveArgs) -> Result<Exit> {
     let report = read(&args.report)?.with_places()?;
-    let named = args.app.iter().map(|spec| match spec.rsplit_once("=/") {
+    let said = match (&args.apache_config, args.server) {
+        (Some(named), Configured::ModWsgi) => {
+            let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
+            let change =
+                Change { report: &report, file: &file, definitions: &args.apache_define, source: &Disk };
+            change.directive()?
+        }
+        (Some(_), Configured::Express | Configured::Serve) => {
+            bail!("--apache-config is for Apache's own configuration\nhint: leave --for out")
+        }
+        (None, server) => {
+            let mounts = mounts(&report, &args.app)?;
+            let of = match server {
+                Configured::ModWsgi => directive::directives,
+                Configured::Express => directive::express,
+                Configured::Serve => directive::groups,
+            };
+            of(&report, &mounts).map_err(anyhow::Error::msg)?
+        }
+    };
+    match said {
+        Directive::Lines(text) => print(text.as_bytes()).map(|()| Exit::Ready),
+        Directive::Nothing(why) => write(&mut io::stderr(), why.as_bytes()).map(|()| Exit::InTheWay),
+    }
+}
+
+/// Applications as `--app` names them: `shop.wsgi:application=/shop`. All of the report where none is named.
+fn mounts(report: &Document, named: &[String]) -> Result<Vec<Mount>> {
+    let mount = |spec: &String| match spec.rsplit_once("=/") {
         Some((application, prefix)) => {
             Mount { application: application.to_owned(), prefix: format!("/{prefix}") }
         }
         None => Mount { application: spec.clone(), prefix: "/".to_owned() },
-    });
-    let all = report.applications.iter();
-    let all = all.map(|each| Mount { application: each.name.clone(), prefix: "/".to_owned() });
-    let mounts: Vec<Mount> = if args.app.is_empty() { all.collect() } else { named.collect() };
+    };
+    let mounts = if named.is_empty() { Mount::all(report) } else { named.iter().map(mount).collect() };
     let prefixes: BTreeSet<&str> = mounts.iter().map(|mount| mount.prefix.as_str()).collect();
     if prefixes.len() < mounts.len() {
         bail!(
             "several applications have the same prefix\nhint: name each with its own: --app shop.wsgi:application=/shop"
         );
     }
-    let said = match args.server {
-        Configured::ModWsgi => directive::directive(&report, &mounts),
-        Configured::Serve => directive::groups(&report, &mounts),
-    };
-    match said.map_err(anyhow::Error::msg)? {
-        Directive::Lines(text) => print(text.as_bytes()).map(|()| Exit::Ready),
-        Directive::Nothing(why) => write(&mut io::stderr(), why.as_bytes()).map(|()| Exit::InTheWay),
+    if let Some(mount) = mounts.iter().find(|mount| !mount.prefix.starts_with('/')) {
+        bail!(
+            "{} is served by an expression, {}\nhint: --apache-config FILE prints the change of that configuration",
+            mount.application,
+            mount.prefix
+        );
     }
+    Ok(mounts)
 }
 
 /// A stored report.

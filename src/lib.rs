@@ -21,6 +21,7 @@
 //! - [`gate`]: the report to an exit status: what is required, accepted, and was so before; [`settings`] finds
 //!   what a project says of that.
 //! - [`render`]: the report as text.
+//! - [`directive`]: what a report supports, as configuration: for Apache, mod_wsgi-express or `serve`.
 //! - [`audit`]: the run that strings these together; [`plan`], [`cli`] and [`exit`] around it.
 //! - [`serve`]: the other way round: hosts an application in the environment's own python.
 //! - [`manual`]: shell completions and manual pages, from [`cli`].
@@ -38,6 +39,7 @@ pub mod cli;
 pub mod command;
 pub mod diff;
 pub mod digest;
+pub mod directive;
 pub mod exit;
 pub mod gate;
 pub mod image;

@@ -6,10 +6,10 @@ use jiff::civil::date;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use wsgiaudit::directive::{Directive, Mount, directives};
 use wsgiaudit::exit::Exit;
 use wsgiaudit::gate::{Gate, decide};
 use wsgiaudit::model::{Mode, Verdict};
-use wsgiaudit::render::directive::{Directive, Mount, directive};
 use wsgiaudit::render::table::Style;
 use wsgiaudit::render::{html, json as document_json, junit, markdown, sarif, table};
 use wsgiaudit::report::{DeciderKind, Document};
@@ -272,7 +272,7 @@ fn directive_agrees(document: &Document) {
         .enumerate()
         .map(|(index, each)| Mount { application: each.name.clone(), prefix: format!("/{index}") });
     let mounts: Vec<Mount> = mounts.collect();
-    let switches_on = |mounts: &[Mount]| match directive(document, mounts).unwrap() {
+    let switches_on = |mounts: &[Mount]| match directives(document, mounts).unwrap() {
         Directive::Lines(text) => text.contains("WSGIPerInterpreterGIL On"),
         Directive::Nothing(_) => false,
     };

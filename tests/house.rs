@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 24] = [
+const LAYERS: [(&str, &[&str]); 25] = [
     ("model", &[]),
     ("digest", &[]),
     ("apache", &["model"]),
@@ -22,6 +22,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("report", &["model", "rules", "trial"]),
     ("diff", &["model", "report"]),
     ("render", &["diff", "digest", "model", "report", "rules", "trial"]),
+    ("directive", &["apache", "model", "render", "report"]),
     ("exit", &[]),
     ("gate", &["diff", "exit", "model", "report"]),
     ("settings", &["gate"]),
@@ -51,8 +52,23 @@ const LAYERS: [(&str, &[&str]); 24] = [
     (
         "command",
         &[
-            "audit", "cli", "diff", "exit", "gate", "image", "manual", "model", "plan", "render", "report",
-            "rules", "serve", "settings", "trial",
+            "apache",
+            "audit",
+            "cli",
+            "diff",
+            "directive",
+            "exit",
+            "gate",
+            "image",
+            "manual",
+            "model",
+            "plan",
+            "render",
+            "report",
+            "rules",
+            "serve",
+            "settings",
+            "trial",
         ],
     ),
 ];

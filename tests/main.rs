@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod answers;
+mod apache_change;
 mod apache_config;
 mod apache_config_proof;
 mod apache_directive;

@@ -8,7 +8,7 @@ use super::served;
 use super::site::Site;
 use super::values::Set;
 use crate::model::{
-    ConfigPlace, Deployment, DeploymentFinding, Judgement, Landing, Mode, ModulePath, Verdict,
+    ConfigPlace, DaemonProcess, Deployment, DeploymentFinding, Judgement, Landing, Mode, ModulePath, Verdict,
 };
 
 /// The Python that mod_wsgi is built for.
@@ -62,7 +62,19 @@ pub fn findings(file: PathBuf, site: &Site, build: &Build, applications: &[Appli
     served::put_usual_mode(&mut found, &landings);
     found.sort();
     found.dedup();
-    Deployment { file, landings, findings: found, not_told }
+    let daemons = site.daemons.iter().map(|(name, daemon)| DaemonProcess {
+        name: name.clone(),
+        options: daemon.options.clone(),
+        place: daemon.place.clone(),
+    });
+    Deployment {
+        file,
+        daemons: daemons.collect(),
+        python_path: site.python_path.clone(),
+        landings,
+        findings: found,
+        not_told,
+    }
 }
 
 struct Check<'a> {

@@ -68,6 +68,7 @@ impl Walk<'_> {
         let place = &directive.place;
         let (name, rest) = word(&directive.args);
         let mut daemon = Daemon {
+            options: Vec::new(),
             switch_interval: None,
             home: None,
             paths: Vec::new(),
@@ -85,6 +86,7 @@ impl Walk<'_> {
                 "WSGIDaemonProcess takes one of script-user= and script-group=: Apache would not start";
             return Err(Problem::new(place, what));
         }
+        daemon.options.clone_from(&given);
         for (option, value) in given {
             let number = value.parse().unwrap_or_default();
             match option.as_str() {

@@ -77,6 +77,8 @@ pub struct Server {
 /// `WSGIDaemonProcess`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Daemon {
+    /// All of its options, in order.
+    pub(super) options: Vec<(String, String)>,
     pub(super) switch_interval: Option<f64>,
     pub(super) home: Option<PathBuf>,
     pub(super) paths: Vec<PathBuf>,

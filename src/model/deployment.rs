@@ -25,12 +25,27 @@ impl fmt::Display for ConfigPlace {
 pub struct Deployment {
     /// The file that was named.
     pub file: PathBuf,
+    /// `WSGIDaemonProcess`, by name.
+    pub daemons: Vec<DaemonProcess>,
+    /// `WSGIPythonPath`, for Apache's own processes.
+    pub python_path: Vec<PathBuf>,
     /// Where each application lands.
     pub landings: Vec<Landing>,
     /// What of it has no effect, the wrong one or a hidden one.
     pub findings: Vec<DeploymentFinding>,
     /// What could not be told, in words.
     pub not_told: Vec<(ConfigPlace, String)>,
+}
+
+/// A process group (`WSGIDaemonProcess`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaemonProcess {
+    /// Its name.
+    pub name: String,
+    /// Its options, in order.
+    pub options: Vec<(String, String)>,
+    /// The line.
+    pub place: ConfigPlace,
 }
 
 /// What a configuration puts in front of an interpreter's `sys.path`.

@@ -14,7 +14,7 @@ mod upgrade;
 mod verdict;
 
 pub use application::{NOT_THERE, PathChange, Reached, SourceHazard, Sources, Spot, Way};
-pub use deployment::{ConfigPlace, Deployment, DeploymentFinding, Landing, ModulePath};
+pub use deployment::{ConfigPlace, DaemonProcess, Deployment, DeploymentFinding, Landing, ModulePath};
 pub use environment::{Distribution, EDITABLE_VARIABLES, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
 pub use finding::{Finding, PythonFinding};

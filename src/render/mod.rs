@@ -5,7 +5,6 @@ mod apache;
 mod application;
 pub mod details;
 pub mod diff;
-pub mod directive;
 pub mod escape;
 pub mod github;
 pub mod html;

@@ -1,6 +1,6 @@
 //! A web server's configuration in the document.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ use crate::rules::{Rule, Severity};
 pub struct Apache {
     /// The file that was named.
     pub file: String,
+    /// The process groups that it defines (`WSGIDaemonProcess`), by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub daemons: Vec<Daemon>,
     /// Where each application lands. The verdict there decides the exit status.
     pub landings: Vec<Landing>,
     /// What has no effect, the wrong one or a hidden one. These decide it too: an error as `blocked` does, a warning
@@ -21,6 +24,18 @@ pub struct Apache {
     pub findings: Vec<ApacheFinding>,
     /// What could not be told.
     pub not_told: Vec<NotTold>,
+}
+
+/// A process group of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Daemon {
+    /// Its name.
+    pub name: String,
+    /// Its options, as they are written.
+    pub options: BTreeMap<String, String>,
+    /// The line.
+    #[serde(flatten)]
+    pub place: ConfigLine,
 }
 
 /// Where requests below a URL are served.
@@ -169,8 +184,14 @@ impl From<&Deployment> for Apache {
             },
         });
         let not_told = deployment.not_told.iter();
+        let daemons = deployment.daemons.iter().map(|daemon| Daemon {
+            name: daemon.name.clone(),
+            options: daemon.options.iter().cloned().collect(),
+            place: (&daemon.place).into(),
+        });
         Self {
             file: deployment.file.to_string_lossy().into_owned(),
+            daemons: daemons.collect(),
             landings: landings.collect(),
             findings: findings.collect(),
             not_told: not_told

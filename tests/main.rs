@@ -56,6 +56,7 @@ mod same_document;
 mod sandbox;
 mod serving;
 mod soak;
+mod source_hazards;
 mod standard_library;
 mod suites;
 mod support;

@@ -61,13 +61,8 @@ pub(super) const CALLS: &[Calls] = &[
     },
     Calls {
         rule: "signal-handler",
-        names: &[
-            "signal.signal",
-            "signal.setitimer",
-            "signal.alarm",
-            "signal.set_wakeup_fd",
-            "signal.pthread_sigmask",
-        ],
+        // The others of the module work, and change the process (`variables/process.rs`).
+        names: &["signal.signal", "signal.set_wakeup_fd"],
         does: "works in the main interpreter only",
     },
     Calls {

@@ -1,6 +1,6 @@
 //! Conditions whose result is known before a server runs the file: the platform's, and what only tools ask.
 
-use ruff_python_ast::{BoolOp, CmpOp, Expr, UnaryOp};
+use ruff_python_ast::{BoolOp, CmpOp, Expr, Stmt, StmtIf, UnaryOp};
 
 /// `sys.platform` and `os.name` where the audit runs (documentation of `sys.platform`).
 const PLATFORM: &str = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
@@ -42,6 +42,24 @@ pub(super) fn known(test: &Expr) -> Option<bool> {
         }
         _ => None,
     }
+}
+
+/// The branches of an `if` that may run in a server, each with its test.
+pub(super) fn branches(branch: &StmtIf) -> Vec<(Option<&Expr>, &[Stmt])> {
+    let first = (Some(&*branch.test), &*branch.body);
+    let others = branch.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), &*clause.body));
+    let mut open = Vec::new();
+    for (test, body) in std::iter::once(first).chain(others) {
+        match test.map_or(Some(true), known) {
+            Some(false) => {}
+            Some(true) => {
+                open.push((test, body));
+                break;
+            }
+            None => open.push((test, body)),
+        }
+    }
+    open
 }
 
 /// The value of an expression whose values in a server are known. `None` inside: anything but `__main__`.

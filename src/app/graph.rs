@@ -190,8 +190,12 @@ impl Graph<'_> {
         let spot = |line: usize, function: String| Spot { file: file.to_owned(), line, function };
         let hazards = hazards.into_iter().map(|hazard| SourceHazard {
             spot: spot(hazard.line, hazard.function),
+            weight: hazard.weight,
             rule: hazard.rule,
             text: hazard.text,
+            name: hazard.name,
+            used: hazard.used,
+            others: hazard.others.into_iter().map(|(line, function)| spot(line, function)).collect(),
             refused: hazard.refused,
         });
         if is_own {

@@ -5,17 +5,37 @@ use ruff_text_size::{Ranged, TextSize};
 
 use super::calls::{CALLS, Calls};
 use super::scan::Scanner;
-use crate::model::Way;
+use crate::model::{VariableUse, Way, Weight};
 
-/// A hazard in a file.
+/// A hazard in a file. Sorted, the worst comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hazard {
+    pub(super) weight: Weight,
     pub(super) line: usize,
     pub(super) function: String,
     pub(super) rule: &'static str,
     pub(super) text: String,
+    /// What it is about, if the row stands for all its places.
+    pub(super) name: Option<String>,
+    /// How functions use it, if it is a variable of the module.
+    pub(super) used: Option<VariableUse>,
+    /// Line and function of the other places.
+    pub(super) others: Vec<(usize, String)>,
     /// Set if an interpreter with its own GIL always refuses it: `Lazy`, or `LazyOptional` if the code catches the error.
     pub(super) refused: Option<Way>,
+}
+
+/// How much what a rule of this file finds matters: of high weight is what fails in an interpreter with its own GIL.
+pub(super) fn weight(rule: &str) -> Weight {
+    let fails = [
+        "daemon-thread",
+        "queue-listener",
+        "multiprocessing",
+        "atexit-cleanup",
+        "fork-or-exec",
+        "main-only-module",
+    ];
+    if fails.contains(&rule) { Weight::High } else { Weight::Middle }
 }
 
 /// Modules that CPython lets nobody but the main interpreter load, or that work on the whole process
@@ -62,7 +82,6 @@ pub(super) fn call(scanner: &mut Scanner<'_>, call: &ExprCall) {
     {
         at_exit(scanner, at, callback);
     }
-    mutation(scanner, call);
 }
 
 /// What `atexit` calls back, where that ends threads.
@@ -74,47 +93,11 @@ fn at_exit(scanner: &mut Scanner<'_>, at: TextSize, callback: &Expr) {
         (is_end && !of.ends_with("path")).then(|| called.to_owned())
     };
     let last = name.rsplit('.').next().unwrap_or(&name);
-    let inside = scanner.globals.calls.get(last);
+    let inside = scanner.called.calls.get(last);
     let found = ends(&name).or_else(|| inside.and_then(|calls| calls.iter().find_map(|called| ends(called))));
     if let Some(called) = found {
         let through = if called == name { String::new() } else { format!(", through {name}()") };
         scanner.report(at, "atexit-cleanup", format!("atexit calls {called}(){through}"));
-    }
-}
-
-/// A container of the module that a function changes by a method.
-fn mutation(scanner: &mut Scanner<'_>, call: &ExprCall) {
-    let Expr::Attribute(attribute) = &*call.func else { return };
-    let Expr::Name(name) = &*attribute.value else { return };
-    let changes = [
-        "append",
-        "add",
-        "update",
-        "setdefault",
-        "pop",
-        "popitem",
-        "clear",
-        "insert",
-        "extend",
-        "remove",
-        "discard",
-        "appendleft",
-    ];
-    if changes.contains(&attribute.attr.as_str()) {
-        changed(scanner, call.start(), name.id.as_str());
-    }
-}
-
-fn changed(scanner: &mut Scanner<'_>, at: TextSize, name: &str) {
-    if !scanner.is_in_function() {
-        return;
-    }
-    if let Some(kind) = scanner.globals.containers.get(name).cloned() {
-        scanner.report(
-            at,
-            "process-wide-global",
-            format!("changes {name}, a {kind} of the module: each interpreter has its own"),
-        );
     }
 }
 
@@ -132,46 +115,15 @@ pub(super) fn statement(scanner: &mut Scanner<'_>, stmt: &Stmt) {
                         let is_refused = of.is_some_and(|of| scanner.threads.contains(&of));
                         daemon_thread(scanner, assign.start(), "sets daemon = True".to_owned(), is_refused);
                     }
-                    Expr::Subscript(item) => {
-                        if let Expr::Name(name) = &*item.value {
-                            changed(scanner, assign.start(), name.id.as_str());
-                        }
-                    }
-                    Expr::Name(name) if !scanner.is_in_function() => {
-                        lock(scanner, stmt, name.id.as_str(), &assign.value)
-                    }
                     _ => {}
                 }
             }
-        }
-        Stmt::AugAssign(assign) => {
-            let of = match &*assign.target {
-                Expr::Subscript(item) => &*item.value,
-                other => other,
-            };
-            if let Expr::Name(name) = of {
-                changed(scanner, assign.start(), name.id.as_str());
-            }
-        }
-        Stmt::Delete(delete) => {
-            for target in &delete.targets {
-                if let Expr::Subscript(item) = target
-                    && let Expr::Name(name) = &*item.value
-                {
-                    changed(scanner, delete.start(), name.id.as_str());
-                }
-            }
-        }
-        Stmt::Global(global) => {
-            let names: Vec<&str> = global.names.iter().map(|name| name.as_str()).collect();
-            let text = format!("assigns {} of the module: each interpreter has its own", names.join(", "));
-            scanner.report(global.start(), "process-wide-global", text);
         }
         Stmt::FunctionDef(function) => {
             for decorator in &function.decorator_list {
                 if scanner.names.resolve(&decorator.expression).as_deref() == Some("atexit.register") {
                     let name = function.name.as_str();
-                    let calls = scanner.globals.calls.get(name).cloned().unwrap_or_default();
+                    let calls = scanner.called.calls.get(name).cloned().unwrap_or_default();
                     let ends = |called: &&String| {
                         called.rsplit_once('.').is_some_and(|(_, last)| {
                             ["join", "stop", "shutdown", "cancel", "terminate"].contains(&last)
@@ -185,23 +137,6 @@ pub(super) fn statement(scanner: &mut Scanner<'_>, stmt: &Stmt) {
             }
         }
         _ => {}
-    }
-}
-
-/// A lock at the level of the module.
-fn lock(scanner: &mut Scanner<'_>, stmt: &Stmt, name: &str, value: &Expr) {
-    let Expr::Call(call) = value else { return };
-    let Some(made) = scanner.names.resolve(&call.func) else { return };
-    let kinds = [
-        "threading.Lock",
-        "threading.RLock",
-        "threading.Semaphore",
-        "threading.BoundedSemaphore",
-        "threading.Condition",
-    ];
-    if kinds.contains(&made.as_str()) {
-        let text = format!("{name} = {made}(): each interpreter has its own, so it keeps nobody else out");
-        scanner.report(stmt.start(), "process-wide-global", text);
     }
 }
 

@@ -3,18 +3,21 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "ruff's enums name every piece of Python")]
 
+mod called;
 mod calls;
 mod computed;
 mod conditions;
 mod find;
-mod globals;
 mod graph;
 mod hazards;
 mod imports;
 mod names;
 mod path_changes;
 mod requests;
+#[cfg(test)]
+mod measure;
 mod scan;
+mod variables;
 
 pub use find::Finder;
 pub use graph::{Known, sources};

@@ -7,13 +7,14 @@ use ruff_python_ast::{Expr, Stmt, StmtIf};
 use ruff_python_parser::parse_module;
 use ruff_text_size::{Ranged, TextSize};
 
+use super::called::Called;
 use super::computed;
 use super::conditions::known;
-use super::globals::Globals;
 use super::hazards::{self, Hazard};
 use super::imports::{Import, catches, from_names, lazy_modules, names};
 use super::names::Names;
 use super::path_changes::{self, Change};
+use super::variables::{Row, rows};
 use crate::model::Way;
 
 /// What is found in a file.
@@ -51,12 +52,13 @@ pub(super) fn scan(text: &str, around: Around<'_>) -> Result<Scan, String> {
     let parsed = parse_module(text).map_err(|error| format!("it does not parse: {error}"))?;
     let body: &[Stmt] = &parsed.syntax().body;
     let names = Names::of(body);
-    let globals = Globals::of(body, &names);
+    let called = Called::of(body, &names);
+    let variables = rows(body, &names);
     let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1));
     let mut scanner = Scanner {
         lines: lines.collect(),
         names,
-        globals,
+        called,
         package: around.package,
         is_own: around.is_own,
         lazy_modules: if around.has_lazy_modules { lazy_modules(body) } else { Vec::new() },
@@ -70,6 +72,7 @@ pub(super) fn scan(text: &str, around: Around<'_>) -> Result<Scan, String> {
         found: Scan::default(),
     };
     body.iter().for_each(|stmt| scanner.visit_stmt(stmt));
+    variables.into_iter().for_each(|row| scanner.report_row(row));
     let mut found = scanner.found;
     found.hazards.sort();
     found.hazards.dedup();
@@ -80,7 +83,7 @@ pub(super) struct Scanner<'p> {
     /// Where lines begin, in bytes.
     lines: Vec<usize>,
     pub(super) names: Names,
-    pub(super) globals: Globals,
+    pub(super) called: Called,
     pub(super) package: &'p str,
     pub(super) is_own: bool,
     /// What `__lazy_modules__` names.
@@ -115,17 +118,33 @@ impl Scanner<'_> {
     }
 
     pub(super) fn report(&mut self, at: TextSize, rule: &'static str, text: String) {
-        let (line, function) = (self.line(at), self.function());
-        self.found.hazards.push(Hazard { line, function, rule, text, refused: None });
+        self.add(at, rule, text, None);
     }
 
     /// Reports what raises a `RuntimeError` for certain where an interpreter with its own GIL runs it. What a module does
     /// at its own level shows when it is imported.
     pub(super) fn report_refused(&mut self, at: TextSize, rule: &'static str, text: String) {
-        let (line, function) = (self.line(at), self.function());
         let way = if self.tolerant > 0 { Way::LazyOptional } else { Way::Lazy };
         let refused = self.is_in_function().then_some(way);
-        self.found.hazards.push(Hazard { line, function, rule, text, refused });
+        self.add(at, rule, text, refused);
+    }
+
+    fn add(&mut self, at: TextSize, rule: &'static str, text: String, refused: Option<Way>) {
+        let (line, function, weight) = (self.line(at), self.function(), hazards::weight(rule));
+        let others = Vec::new();
+        let hazard = Hazard { weight, line, function, rule, text, name: None, used: None, others, refused };
+        self.found.hazards.push(hazard);
+    }
+
+    fn report_row(&mut self, row: Row) {
+        let Row { rule, name, text, weight, used, places } = row;
+        let mut places = places.into_iter().map(|(at, function)| (self.line(at), function));
+        let Some((line, function)) = places.next() else { return };
+        let mut others: Vec<_> = places.filter(|place| *place != (line, function.clone())).collect();
+        others.dedup();
+        let name = Some(name);
+        let hazard = Hazard { weight, line, function, rule, text, name, used, others, refused: None };
+        self.found.hazards.push(hazard);
     }
 
     pub(super) fn not_followed(&mut self, at: TextSize, what: String) {

@@ -66,15 +66,69 @@ pub struct Reached {
     pub chain: Vec<String>,
 }
 
-/// A hazard in Python source.
+/// How much a hazard in Python source matters. The order is that of reports: the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// It fails in an interpreter with its own GIL, or requests find other state than they left.
+    High,
+    /// Whether it does harm depends on what the source does not tell.
+    Middle,
+    /// It costs each interpreter memory and time, or is usual when an application starts.
+    Low,
+}
+
+/// How functions use a variable at a module's level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VariableUse {
+    /// Calls leave there what they were given, or count on, and later calls read it.
+    State,
+    /// It is a lock, held around something that other interpreters and processes have too: a file, a socket.
+    GuardsOutside,
+    /// Functions change it; what for, the source does not tell.
+    Changed,
+    /// It is filled once and then read: a cache, a registry, an object that is made at first use.
+    FilledOnce,
+}
+
+impl VariableUse {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::GuardsOutside => "guards-outside",
+            Self::Changed => "changed",
+            Self::FilledOnce => "filled-once",
+        }
+    }
+
+    /// How much it matters that each interpreter has its own.
+    pub fn weight(self) -> Weight {
+        match self {
+            Self::State => Weight::High,
+            Self::GuardsOutside | Self::Changed => Weight::Middle,
+            Self::FilledOnce => Weight::Low,
+        }
+    }
+}
+
+/// A hazard in Python source. Sorted, the worst comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceHazard {
-    /// Where.
+    /// How much it matters.
+    pub weight: Weight,
+    /// Where; of several places the worst, and of these the first.
     pub spot: Spot,
     /// The rule's id.
     pub rule: &'static str,
     /// What is there, in one line.
     pub text: String,
+    /// What it is about, if the row stands for all its places in the file: a variable of the module, an environment
+    /// variable, a function that changes the process.
+    pub name: Option<String>,
+    /// How functions use it, if it is a variable of the module.
+    pub used: Option<VariableUse>,
+    /// The other places.
+    pub others: Vec<Spot>,
     /// Set if an interpreter with its own GIL always refuses it: `Lazy`, or `LazyOptional` if the code catches the error.
     pub refused: Option<Way>,
 }
@@ -101,9 +155,9 @@ pub struct Sources {
     pub reached: Vec<Reached>,
     /// Python files read.
     pub files: usize,
-    /// Hazards in the application's own files.
+    /// Hazards in the application's own files, the worst first.
     pub hazards: Vec<SourceHazard>,
-    /// Hazards in what it uses.
+    /// Hazards in what it uses, the worst first.
     pub elsewhere: Vec<SourceHazard>,
     /// Where the application's own files change where modules are looked for.
     pub path_changes: Vec<PathChange>,

@@ -13,7 +13,7 @@ mod reason;
 mod upgrade;
 mod verdict;
 
-pub use application::{NOT_THERE, PathChange, Reached, SourceHazard, Sources, Spot, Way};
+pub use application::{NOT_THERE, PathChange, Reached, SourceHazard, Sources, Spot, VariableUse, Way, Weight};
 pub use deployment::{ConfigPlace, DaemonProcess, Deployment, DeploymentFinding, Landing, ModulePath};
 pub use environment::{Distribution, EDITABLE_VARIABLES, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::answer;
 use super::escape::{escape, escape_within};
 use crate::model::{Distribution, Mode, Verdict};
-use crate::report::v1::{Application, Document, Exercise, SourcePlace, Tried, UsedModule};
+use crate::report::v1::{Application, Document, Exercise, SourceFinding, SourcePlace, Tried, UsedModule};
 
 /// How many lines of one kind are shown before the rest is counted.
 const MOST: usize = 20;
@@ -60,13 +60,11 @@ fn one(document: &Document, application: &Application) -> String {
     );
     text.push_str(&first_requests(document, &lazy));
     lines(&mut text, "in its own folders, and not reached as far as its source tells", idle(document, &not));
-    let hazards = application.hazards.iter().map(|hazard| {
-        format!("{}: {}: {}", place(&hazard.place), hazard.rule, escape_within(&hazard.text, 200))
-    });
-    lines(&mut text, "hazards in its source", hazards);
+    lines(&mut text, "hazards in its source, worst first", application.hazards.iter().map(hazard));
     if let Some(command) = answer::explain(application.hazards.iter().map(|hazard| hazard.rule.as_str())) {
         let _ = writeln!(text, "    What to do: {command}");
     }
+    text.push_str(&minor(application));
     let not_followed = application.not_followed.iter();
     let not_followed =
         not_followed.map(|each| format!("{}: {}", place(&each.place), escape_within(&each.what, 200)));
@@ -77,6 +75,41 @@ fn one(document: &Document, application: &Application) -> String {
             text,
             "  in what it uses: {hazards} hazards, {imports} imports that were not followed: see --format json"
         );
+    }
+    text
+}
+
+/// One hazard, with the lines of its other places.
+fn hazard(hazard: &SourceFinding) -> String {
+    let lines: Vec<String> = hazard.places.iter().take(5).map(|place| place.line.to_string()).collect();
+    let more = match hazard.places.len() {
+        0 => String::new(),
+        1 => format!("; also line {}", lines.join(", ")),
+        count if count > lines.len() => {
+            format!("; also lines {} and {} more", lines.join(", "), count - lines.len())
+        }
+        _ => format!("; also lines {}", lines.join(", ")),
+    };
+    format!("{}: {}: {}{more}", place(&hazard.place), hazard.rule, escape_within(&hazard.text, 200))
+}
+
+/// A line for each rule of what is no hazard by itself: the names alone.
+fn minor(application: &Application) -> String {
+    let mut text = String::new();
+    for (rule, title) in [
+        ("per-interpreter-cache", "filled once, by each interpreter for itself"),
+        ("environment-variable", "environment variables that are set at start"),
+    ] {
+        let of_rule = application.minor_hazards.iter().filter(|hazard| hazard.rule == rule);
+        let names: BTreeSet<&str> = of_rule.filter_map(|hazard| hazard.name.as_deref()).collect();
+        let shown: Vec<String> = names.iter().take(8).map(|name| escape_within(name, 40)).collect();
+        let more = match names.len().saturating_sub(shown.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more: see --format json"),
+        };
+        if !shown.is_empty() {
+            let _ = writeln!(text, "  {title}: {}{more}", shown.join(", "));
+        }
     }
     text
 }

@@ -1,5 +1,8 @@
 //! SARIF 2.1.0 (OASIS), for code scanning: a result for each root cause in each mode, for each accelerator that is
-//! lost, and for each finding. What a root cause blocks is told in its message, not as results of their own.
+//! lost, for each finding, and for each hazard in an application's source. What a root cause blocks is told in its message,
+//! not as results of their own.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -7,7 +10,7 @@ use super::answer::Told;
 use super::escape::escape_json;
 use crate::digest;
 use crate::model::{Mode, Verdict};
-use crate::report::v1::{Blocker, Document, Module, Root};
+use crate::report::v1::{Application, Blocker, Document, Module, Root, SourcePlace};
 use crate::report::{Decider, DeciderKind};
 use crate::rules::{Confidence, RULES, Rule, Severity};
 
@@ -26,7 +29,7 @@ pub fn render(document: &Document) -> serde_json::Result<String> {
                 "rules": listed().map(rule).collect::<Vec<_>>(),
             }},
             "invocations": [invocation(document)],
-            "originalUriBaseIds": {"ENVIRONMENT": {"description": {"text": "The environment that was audited"}}},
+            "originalUriBaseIds": bases(document),
             "results": results(document),
             "properties": {"decidedBy": document.decided_by(), "answers": answers(document)},
         }],
@@ -78,6 +81,28 @@ fn answers(document: &Document) -> Value {
     answers.map(|answer| (answer.mode.to_string(), Told::new(&answer).headline.to_lowercase())).collect()
 }
 
+/// What relative paths begin at.
+fn bases(document: &Document) -> Value {
+    let hazards = document.applications.iter().flat_map(|application| &application.hazards);
+    let places = hazards.flat_map(|hazard| [&hazard.place].into_iter().chain(&hazard.places));
+    let named = places.filter_map(|place| {
+        let (id, name, _) = base(place)?;
+        let text = format!("The folder that the report calls {name}");
+        Some((id, json!({"description": {"text": text}})))
+    });
+    let mut bases: BTreeMap<String, Value> = named.collect();
+    let environment = json!({"description": {"text": "The environment that was audited"}});
+    bases.insert("ENVIRONMENT".to_owned(), environment);
+    json!(bases)
+}
+
+/// The base of a path that begins with a place of the report, the place, and the rest: of `{application 2}/shop.py` these
+/// are `APPLICATION_2`, `application 2` and `shop.py`.
+fn base(place: &SourcePlace) -> Option<(String, &str, &str)> {
+    let (name, rest) = place.file.strip_prefix('{')?.split_once("}/")?;
+    Some((name.to_uppercase().replace(' ', "_"), name, rest))
+}
+
 fn results(document: &Document) -> Vec<Value> {
     let mut results = Vec::new();
     for (mode, blockers) in &document.blockers {
@@ -108,7 +133,40 @@ fn results(document: &Document) -> Vec<Value> {
             results.push(result(document, &finding.rule, &module.name, &text, &[]));
         }
     }
+    results.extend(document.applications.iter().flat_map(|application| of_sources(document, application)));
     results
+}
+
+/// The hazards in an application's source, each at its line, with the lines of its other places.
+fn of_sources(document: &Document, application: &Application) -> Vec<Value> {
+    let mut seen: BTreeMap<[&str; 4], usize> = BTreeMap::new();
+    let each = application.hazards.iter().map(|hazard| {
+        let SourcePlace { file, function, .. } = &hazard.place;
+        // The line is no part of the fingerprint: it changes with what stands above.
+        let what = hazard.name.as_deref().unwrap_or(&hazard.text);
+        let count = seen.entry([hazard.rule.as_str(), file, function, what]).or_default();
+        *count += 1;
+        let parts = [file, function, what, &count.to_string()];
+        let mut found = result(document, &hazard.rule, &application.name, &hazard.text, &parts);
+        if let Some(fields) = found.as_object_mut() {
+            fields.insert("locations".to_owned(), json!([line(&hazard.place)]));
+            if !hazard.places.is_empty() {
+                let others: Vec<Value> = hazard.places.iter().map(line).collect();
+                fields.insert("relatedLocations".to_owned(), others.into());
+            }
+        }
+        found
+    });
+    each.collect()
+}
+
+/// A line of an application's source.
+fn line(place: &SourcePlace) -> Value {
+    let artifact = match base(place) {
+        Some((id, _, path)) => json!({"uri": uri(path), "uriBaseId": id}),
+        None => json!({"uri": format!("file:///{}", uri(&place.file))}),
+    };
+    json!({"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": place.line.max(1)}}})
 }
 
 /// What decides and is not plainly ready: an application, an exercise, a line of the configuration.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::Mode;
-use crate::report::v1::{Crash, Document, Module, Name, Outcome, Tried};
+use crate::report::v1::{Crash, Document, Module, Name, Outcome, SourceFinding, SourcePlace, Tried};
 use crate::rules::Rule;
 
 use super::declared::Declared;
@@ -51,6 +51,24 @@ pub(super) struct Trial {
     pub(super) printed: Vec<String>,
 }
 
+impl Finding {
+    /// A hazard in an application's source, with its other places.
+    fn of_source(hazard: &SourceFinding) -> Self {
+        let place = |place: &SourcePlace| {
+            let within = match place.function.as_str() {
+                "" => String::new(),
+                function => format!(" in {function}()"),
+            };
+            cut(&format!("{}:{}{within}", place.file, place.line), 300)
+        };
+        Self {
+            rule: cut(&hazard.rule, 60),
+            text: cut(&format!("{}: {}", place(&hazard.place), hazard.text), 600),
+            add: hazard.places.iter().take(20).map(place).collect(),
+        }
+    }
+}
+
 impl Subject {
     pub(super) fn of_module(module: &Module, modes: &[Mode]) -> Self {
         let what = match module.declaration.as_ref().filter(|_| module.kind == "extension-module") {
@@ -90,8 +108,11 @@ impl Subject {
     /// What uses the distributions: applications, then exercises.
     pub(super) fn of_users(document: &Document, modes: &[Mode]) -> Vec<Self> {
         let applications = document.applications.iter();
-        let applications =
-            applications.map(|each| Self::without_file(&each.name, "application", &each.modes, modes));
+        let applications = applications.map(|each| {
+            let subject = Self::without_file(&each.name, "application", &each.modes, modes);
+            let hazards = each.hazards.iter().take(200);
+            Self { findings: hazards.map(Finding::of_source).collect(), ..subject }
+        });
         let exercises = document.exercises.iter();
         let exercises = exercises.map(|each| Self::without_file(&each.file, "exercise", &each.modes, modes));
         applications.chain(exercises).collect()

@@ -54,6 +54,8 @@ impl Ways {
                 ids.extend(declaration.hazards.iter().map(|hazard| hazard.kind.as_str()));
             }
         }
+        let applications = document.applications.iter().flat_map(|application| &application.hazards);
+        ids.extend(applications.map(|hazard| hazard.rule.as_str()));
         Self(RULES.iter().filter(|rule| ids.contains(rule.id)).map(Way::of).collect())
     }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Tried;
-use crate::model::{Mode, SourceHazard, Spot};
+use crate::model::{Mode, SourceHazard, Spot, Weight};
 use crate::report::{ApplicationRow, Use};
 
 /// An application, and what it reaches (`--app`).
@@ -22,10 +22,17 @@ pub struct Application {
     pub modes: BTreeMap<Mode, Tried>,
     /// Every extension module of the environment.
     pub modules: Vec<UsedModule>,
-    /// Hazards in its own source. They change no verdict.
+    /// Hazards in its own source, the worst first. They change no verdict.
     pub hazards: Vec<SourceFinding>,
-    /// Hazards in the source of what it uses.
+    /// Hazards in the source of what it uses, the worst first.
     pub hazards_elsewhere: Vec<SourceFinding>,
+    /// What of its own source costs each interpreter memory and time, or is usual when an application starts: caches and
+    /// registries (`per-interpreter-cache`), environment variables that are set at import (`environment-variable`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub minor_hazards: Vec<SourceFinding>,
+    /// The same in what it uses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub minor_hazards_elsewhere: Vec<SourceFinding>,
     /// What could not be followed in its own source: computed names, entry points, what is not there.
     pub not_followed: Vec<NotFollowed>,
     /// The same in what it uses.
@@ -68,9 +75,21 @@ pub struct SourceFinding {
     pub rule: String,
     /// What is there, in one line.
     pub text: String,
-    /// Where.
+    /// What it is about, if it stands for all places in its file: a variable of the module (`CARTS`, `Shop.carts`), an
+    /// environment variable, a function that changes the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How functions use a variable of the module, as far as its file tells: `state` (calls leave there what later calls
+    /// read), `guards-outside` (a lock, held around what other interpreters have too), `changed` (what for is not known),
+    /// `filled-once` (a cache, a registry, an object that is made at first use).
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub used: Option<String>,
+    /// Where; of several places the worst.
     #[serde(flatten)]
     pub place: SourcePlace,
+    /// The other places, from above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<SourcePlace>,
 }
 
 /// An import that was not followed.
@@ -85,7 +104,10 @@ pub struct NotFollowed {
 
 impl Application {
     pub(super) fn new(row: &ApplicationRow, modes: BTreeMap<Mode, Tried>) -> Self {
-        let hazards = |all: &[SourceHazard]| all.iter().map(SourceFinding::from).collect();
+        let of = |all: &[SourceHazard], is_minor: bool| {
+            let all = all.iter().filter(|hazard| (hazard.weight == Weight::Low) == is_minor);
+            all.map(SourceFinding::from).collect()
+        };
         let not_followed = |all: &[(Spot, String)]| {
             all.iter().map(|(spot, what)| NotFollowed { what: what.clone(), place: spot.into() }).collect()
         };
@@ -95,8 +117,10 @@ impl Application {
             files: row.sources.files,
             modes,
             modules: row.modules.iter().map(UsedModule::from).collect(),
-            hazards: hazards(&row.sources.hazards),
-            hazards_elsewhere: hazards(&row.sources.elsewhere),
+            hazards: of(&row.sources.hazards, false),
+            hazards_elsewhere: of(&row.sources.elsewhere, false),
+            minor_hazards: of(&row.sources.hazards, true),
+            minor_hazards_elsewhere: of(&row.sources.elsewhere, true),
             not_followed: not_followed(&row.sources.not_followed),
             not_followed_elsewhere: not_followed(&row.sources.not_followed_elsewhere),
         }
@@ -117,7 +141,14 @@ impl From<&Use> for UsedModule {
 
 impl From<&SourceHazard> for SourceFinding {
     fn from(hazard: &SourceHazard) -> Self {
-        Self { rule: hazard.rule.to_owned(), text: hazard.text.clone(), place: (&hazard.spot).into() }
+        Self {
+            rule: hazard.rule.to_owned(),
+            text: hazard.text.clone(),
+            name: hazard.name.clone(),
+            used: hazard.used.map(|used| used.name().to_owned()),
+            place: (&hazard.spot).into(),
+            places: hazard.others.iter().map(SourcePlace::from).collect(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ import atexit
 import os
 import threading
 
-from flask import Flask
+from flask import Flask, request
 
 application = Flask(__name__)
 prices = {}
@@ -21,7 +21,7 @@ worker = threading.Thread(target=refresh)
 def show_prices():
     import pandas  # mark: lazy
 
-    prices["all"] = pandas.__name__  # mark: process-wide-global
+    prices[request.args["in"]] = pandas.__name__  # mark: process-wide-global
     return prices
 
 

@@ -8,7 +8,7 @@ cache = {}
 def prices(request):
     import pandas as pd  # mark: lazy
 
-    cache.setdefault("all", pd.__name__)  # mark: process-wide-global
+    cache.setdefault(request.path, pd.__name__)  # mark: process-wide-global
     return JsonResponse(cache)
 
 

@@ -1,0 +1,145 @@
+//! What the functions around a change tell of when it runs.
+
+use std::collections::BTreeSet;
+
+use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
+use ruff_python_ast::{Expr, Stmt};
+
+/// What the functions around a change tell of when it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Context {
+    /// Whether it runs when modules are imported and an application is set up: in a decorator, at the definition of a class,
+    /// in a function that the module calls at its level or whose name says so.
+    pub(super) is_setup: bool,
+    /// Whether the function warns or logs.
+    pub(super) warns: bool,
+}
+
+/// What one function tells.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// Names that it returns.
+    pub(super) returned: BTreeSet<String>,
+    /// Functions and classes that it defines.
+    pub(super) defined: BTreeSet<String>,
+    pub(super) warns: bool,
+}
+
+impl Facts {
+    pub(super) fn of(body: &[Stmt]) -> Self {
+        let mut facts = Self::default();
+        body.iter().for_each(|stmt| facts.visit_stmt(stmt));
+        facts
+    }
+}
+
+impl<'a> Visitor<'a> for Facts {
+    fn visit_stmt(&mut self, stmt: &'a Stmt) {
+        match stmt {
+            Stmt::FunctionDef(function) => {
+                self.defined.insert(function.name.to_string());
+            }
+            Stmt::ClassDef(class) => {
+                self.defined.insert(class.name.to_string());
+            }
+            Stmt::Return(returned) => {
+                if let Some(Expr::Name(name)) = returned.value.as_deref() {
+                    self.returned.insert(name.id.to_string());
+                }
+                walk_stmt(self, stmt);
+            }
+            _ => walk_stmt(self, stmt),
+        }
+    }
+
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        if let Expr::Call(call) = expr {
+            let last = match &*call.func {
+                Expr::Name(name) => name.id.as_str(),
+                Expr::Attribute(attribute) => attribute.attr.as_str(),
+                _ => "",
+            };
+            self.warns |= ["warn", "warning", "warn_explicit", "warn_deprecated"].contains(&last);
+        }
+        walk_expr(self, expr);
+    }
+}
+
+/// Whether a function of this name runs when an application is set up, as far as its name tells.
+pub(super) fn is_setup_name(name: &str) -> bool {
+    if name.starts_with("__") && name.ends_with("__") {
+        return ["__init_subclass__", "__set_name__"].contains(&name);
+    }
+    let name = name.trim_start_matches('_');
+    let first = [
+        "main",
+        "ready",
+        "includeme",
+        "register",
+        "unregister",
+        "deregister",
+        "install",
+        "uninstall",
+        "setup",
+        "configure",
+        "config",
+        "init",
+        "initialize",
+        "initialise",
+        "bootstrap",
+        "patch",
+        "monkeypatch",
+        "unpatch",
+        "inject",
+        "autodiscover",
+        "discover",
+        "define",
+        "declare",
+    ];
+    // `register_view` and `registerView`, not `installments`.
+    let is_word = |rest: &str| rest.chars().next().is_none_or(|next| next == '_' || next.is_uppercase());
+    let begins = |word: &&str| {
+        let begin = name.get(..word.len()).filter(|begin| begin.eq_ignore_ascii_case(word));
+        begin.is_some() && name.get(word.len()..).is_some_and(is_word)
+    };
+    first.iter().any(|word| begins(&word))
+}
+
+/// Parameters that hold a class, a function or a module: what is registered, and belongs to one interpreter anyhow.
+pub(super) fn is_definition(parameter: &str) -> bool {
+    let names = [
+        "cls",
+        "klass",
+        "class_",
+        "type_",
+        "typ",
+        "func",
+        "fn",
+        "f",
+        "function",
+        "callback",
+        "cb",
+        "handler",
+        "hook",
+        "factory",
+        "plugin",
+        "backend",
+        "codec",
+        "converter",
+        "adapter",
+        "wrapped",
+        "method",
+        "module",
+        "mod",
+        "meth",
+        "callable",
+        "fun",
+        "processor",
+        "loader",
+        "listener",
+        "receiver",
+        "provider",
+        "hooks",
+    ];
+    names.contains(&parameter)
+}

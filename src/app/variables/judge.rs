@@ -1,0 +1,140 @@
+//! How functions use a variable, from their changes of it. Pure.
+
+use std::collections::BTreeSet;
+
+use super::context::is_definition;
+use super::level::{Level, is_weak};
+use super::writes::{Kind, Use, Write};
+use crate::model::VariableUse;
+
+/// What a variable is used for: the worst that one of its changes tells; why, in words; and which changes tell it, by
+/// their index. `None` where no function changes it.
+pub(super) fn judge(name: &str, used: &Use, level: &Level) -> Option<(VariableUse, String, usize)> {
+    let is_flag = is_switched(name, used, level);
+    let kind = level.containers.get(name).map(String::as_str);
+    let each = used.writes.iter().enumerate().map(|(index, write)| {
+        let (found, why) = match kind {
+            Some(kind) if is_weak(kind) => {
+                (VariableUse::FilledOnce, "holds objects of its interpreter".to_owned())
+            }
+            Some(_) | None => one(name, write, used, level, is_flag),
+        };
+        (found, why, index)
+    });
+    each.min_by_key(|(found, _, index)| (*found, *index))
+}
+
+/// What one change tells.
+fn one(name: &str, write: &Write, used: &Use, level: &Level, is_switched: bool) -> (VariableUse, String) {
+    use VariableUse::{Changed, FilledOnce, State};
+    let Write { kind, key, value, is_tested, context, .. } = write;
+    let given: BTreeSet<&String> = key.given.union(&value.given).collect();
+    let is_read = used.reads > 0;
+    let request: BTreeSet<&String> = key.request.union(&value.request).collect();
+    if let Some(first) = request.first() {
+        return match is_read || *kind != Kind::Add {
+            true => (State, format!("changes with {first}")),
+            false => (Changed, format!("changes with {first}, and is not read here")),
+        };
+    }
+    if context.is_setup && *kind != Kind::Count {
+        return (FilledOnce, "filled when modules are imported or the application is set up".to_owned());
+    }
+    let is_of_definition = !value.given.is_empty() && value.given.iter().all(|name| is_definition(name));
+    if is_of_definition && matches!(kind, Kind::Item | Kind::Add | Kind::Within) {
+        return (FilledOnce, "holds classes and functions of its interpreter".to_owned());
+    }
+    let tells = context.warns
+        || ["warn", "shown", "logged", "reported", "deprecat"]
+            .iter()
+            .any(|part| name.to_lowercase().contains(part));
+    if tells && *is_tested && *kind != Kind::Count {
+        return (FilledOnce, "remembers what was said already".to_owned());
+    }
+    let is_cache = is_cache(name, level);
+    match kind {
+        Kind::Rebind(_) | Kind::Item | Kind::Add if is_cache => {
+            (FilledOnce, "is named a cache: what is not there is computed".to_owned())
+        }
+        Kind::Item | Kind::Add | Kind::Remove if is_undone(write, used) => {
+            (FilledOnce, "used within one call, which removes what it has put there".to_owned())
+        }
+        Kind::Count => (State, "counts on from call to call".to_owned()),
+        Kind::Rebind(_) if is_switched => (Changed, "switched by functions".to_owned()),
+        Kind::Rebind(_) if value.is_momentary => {
+            (Changed, "computed from the time or at random: differs in each interpreter".to_owned())
+        }
+        Kind::Rebind(_) if value.given.is_empty() || *is_tested => {
+            (FilledOnce, "made by the first call".to_owned())
+        }
+        Kind::Rebind(_) => (Changed, format!("set to what a call is given ({})", list(&given))),
+        Kind::Item if given.is_empty() && value.is_momentary => {
+            (Changed, "computed from the time or at random: differs in each interpreter".to_owned())
+        }
+        Kind::Item if given.is_empty() => (FilledOnce, "filled by the first call".to_owned()),
+        Kind::Item if is_memo(write) => (FilledOnce, "remembers what is computed from the key".to_owned()),
+        Kind::Item if *is_tested && value.given.is_empty() && !value.is_fresh => {
+            (Changed, format!("remembers what calls were given ({})", list(&given)))
+        }
+        Kind::Add if given.is_empty() && *is_tested => (FilledOnce, "filled by the first call".to_owned()),
+        Kind::Add if given.is_empty() => (Changed, "gets one entry more with each call".to_owned()),
+        Kind::Item | Kind::Add | Kind::Within if is_read && !given.is_empty() => {
+            (State, format!("keeps what calls are given ({})", list(&given)))
+        }
+        Kind::Within if given.is_empty() => (Changed, "its entries are changed by functions".to_owned()),
+        Kind::Item | Kind::Add | Kind::Within => {
+            (Changed, format!("keeps what calls are given ({}), and is not read here", list(&given)))
+        }
+        Kind::Remove if !key.given.is_empty() && !fills_too(write, used) => {
+            (Changed, format!("loses entries by what a call is given ({}): others keep theirs", list(&given)))
+        }
+        Kind::Remove => (FilledOnce, "emptied".to_owned()),
+    }
+}
+
+/// Whether a variable is a cache by its name or its kind: code that uses it expects that an entry is missing.
+fn is_cache(name: &str, level: &Level) -> bool {
+    let kind = level.containers.get(name).map(String::as_str).unwrap_or_default();
+    let name = name.to_lowercase();
+    let is_memo = |part: &str| ["memo", "memos", "memoized", "memoised"].contains(&part);
+    kind.ends_with("Cache") || name.contains("cache") || name.split(['_', '.']).any(is_memo)
+}
+
+/// Whether an entry is computed from its key where it is not there yet: another interpreter computes the same.
+fn is_memo(write: &Write) -> bool {
+    let Write { key, value, is_tested, .. } = write;
+    let is_made_of_key = !value.given.is_empty() || key.given.is_empty();
+    *is_tested && is_made_of_key && !value.is_momentary && !value.is_fresh
+}
+
+/// Whether the function that removes an entry makes entries too: a cache of limited size.
+fn fills_too(write: &Write, used: &Use) -> bool {
+    used.writes.iter().any(|other| other.kind != Kind::Remove && other.function == write.function)
+}
+
+/// Whether a function puts an entry there and removes it again, by the same key.
+fn is_undone(write: &Write, used: &Use) -> bool {
+    let is_removal = write.kind == Kind::Remove;
+    let of_function = used.writes.iter().filter(|other| other.function == write.function);
+    let mut opposite = of_function.filter(|other| (other.kind == Kind::Remove) != is_removal);
+    !write.is_tested && opposite.any(|other| other.key == write.key && !other.key.given.is_empty())
+}
+
+/// Whether functions switch a variable between constants: one sets it, another sets it back, and neither looks at it
+/// first.
+fn is_switched(name: &str, used: &Use, level: &Level) -> bool {
+    let constants = used.writes.iter().filter_map(|write| {
+        let Kind::Rebind(Some(constant)) = &write.kind else { return None };
+        (!write.is_tested && !write.context.is_setup).then_some((constant, &write.function))
+    });
+    let constants: BTreeSet<_> = constants.collect();
+    let first = level.constants.get(name);
+    let others = constants.iter().filter(|(constant, _)| Some(*constant) != first && *constant != "None");
+    let values: BTreeSet<&&String> = constants.iter().map(|(constant, _)| constant).collect();
+    others.count() > 0 && values.len() > 1
+}
+
+fn list(names: &BTreeSet<&String>) -> String {
+    let most: Vec<&str> = names.iter().take(3).map(|name| name.as_str()).collect();
+    most.join(", ")
+}

@@ -42,6 +42,13 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// Whether it is given a user or a request.
+    fn is_of_request(&self) -> bool {
+        self.parameters.iter().any(|name| !Origins::of_parameter(name).request.is_empty())
+    }
+}
+
 /// Goes through a file.
 pub(super) struct Collector<'m> {
     pub(super) names: &'m Names,
@@ -173,7 +180,7 @@ impl<'m> Collector<'m> {
     /// What the functions around tell of a change whose value and key derive from these.
     pub(super) fn context(&self, origins: &[&Origins]) -> Context {
         let functions: Vec<&Scope> = self.scopes.iter().filter(|scope| !scope.name.is_empty()).collect();
-        let is_at_import = |scope: &&&Scope| {
+        let is_at_import = |scope: &&Scope| {
             let of_class = self.class.as_ref().map(|class| format!("{class}.{}", scope.name));
             self.level.at_import.contains(&scope.name)
                 || of_class.is_some_and(|name| self.level.at_import.contains(&name))
@@ -194,12 +201,15 @@ impl<'m> Collector<'m> {
             let first = scope.parameters.first().map(String::as_str).unwrap_or_default();
             ["mcs", "mcls", "metacls"].contains(&first) || (first == "cls" && scope.name == "__init__")
         });
+        let of_meta = self.class.as_deref().is_some_and(|class| class.ends_with("Meta"));
         Context {
-            is_setup: wraps
+            makes_object: last.is_some_and(|scope| ["__init__", "__new__"].contains(&scope.name.as_str())),
+            is_setup: of_meta
+                || wraps
                 || is_metaclass
                 || last.is_some_and(|scope| returns(scope))
-                || functions.iter().any(|scope| is_setup_name(&scope.name))
-                || functions.iter().find(is_at_import).is_some(),
+                || functions.iter().any(|scope| is_setup_name(&scope.name) && !scope.is_of_request())
+                || functions.iter().any(is_at_import),
             warns: last.is_some_and(|scope| scope.facts.warns),
         }
     }
@@ -220,7 +230,7 @@ impl<'m> Collector<'m> {
             name: function.name.to_string(),
             bound: Bound::of(&function.body),
             facts: Facts::of(&function.body),
-            ..Self::scope(&function.parameters)
+            ..Self::scope(&function.parameters, self.is_in_class())
         };
         self.path.push(function.name.to_string());
         self.depth += 1;
@@ -232,10 +242,21 @@ impl<'m> Collector<'m> {
         self.path.pop();
     }
 
-    /// The scope of a function with these parameters.
-    fn scope(all: &Parameters) -> Scope {
+    /// Whether the body of a class is directly around.
+    fn is_in_class(&self) -> bool {
+        match self.scopes.last() {
+            Some(scope) => scope.is_class,
+            None => !self.path.is_empty(),
+        }
+    }
+
+    /// The scope of a function with these parameters; of a method the first is its object or class.
+    fn scope(all: &Parameters, is_method: bool) -> Scope {
         let parameters = parameters(all);
-        let origins = parameters.iter().map(|name| (name.clone(), Origins::of_parameter(name)));
+        let origins = parameters.iter().enumerate().map(|(index, name)| {
+            let is_own = is_method && index == 0;
+            (name.clone(), if is_own { Origins::default() } else { Origins::of_parameter(name) })
+        });
         Scope { origins: origins.collect(), parameters, ..Scope::default() }
     }
 
@@ -364,7 +385,8 @@ impl<'a> Visitor<'a> for Collector<'_> {
                 self.comprehension(&all.generators, &parts);
             }
             Expr::Lambda(lambda) => {
-                let scope = lambda.parameters.as_deref().map(Self::scope).unwrap_or_default();
+                let scope =
+                    lambda.parameters.as_deref().map(|all| Self::scope(all, false)).unwrap_or_default();
                 self.path.push("lambda".to_owned());
                 self.depth += 1;
                 self.scopes.push(scope);

@@ -11,6 +11,8 @@ pub(super) struct Context {
     /// Whether it runs when modules are imported and an application is set up: in a decorator, at the definition of a class,
     /// in a function that the module calls at its level or whose name says so.
     pub(super) is_setup: bool,
+    /// Whether it runs when an object is made.
+    pub(super) makes_object: bool,
     /// Whether the function warns or logs.
     pub(super) warns: bool,
 }
@@ -102,7 +104,9 @@ pub(super) fn is_setup_name(name: &str) -> bool {
         let begin = name.get(..word.len()).filter(|begin| begin.eq_ignore_ascii_case(word));
         begin.is_some() && name.get(word.len()..).is_some_and(is_word)
     };
-    first.iter().any(|word| begins(&word))
+    // `pytest_configure`.
+    let last = name.rsplit('_').next().unwrap_or(name);
+    first.iter().any(|word| begins(&word)) || ["configure", "setup", "register"].contains(&last)
 }
 
 /// Parameters that hold a class, a function or a module: what is registered, and belongs to one interpreter anyhow.

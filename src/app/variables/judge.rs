@@ -10,6 +10,10 @@ use crate::model::VariableUse;
 /// What a variable is used for: the worst that one of its changes tells; why, in words; and which changes tell it, by
 /// their index. `None` where no function changes it.
 pub(super) fn judge(name: &str, used: &Use, level: &Level) -> Option<(VariableUse, String, usize)> {
+    // `__doc__` and `__all__` tell of the module.
+    if name.starts_with("__") && name.ends_with("__") {
+        return None;
+    }
     let is_flag = is_switched(name, used, level);
     let kind = level.containers.get(name).map(String::as_str);
     let each = used.writes.iter().enumerate().map(|(index, write)| {
@@ -37,11 +41,11 @@ fn one(name: &str, write: &Write, used: &Use, level: &Level, is_switched: bool) 
             false => (Changed, format!("changes with {first}, and is not read here")),
         };
     }
-    if context.is_setup && *kind != Kind::Count {
+    if context.is_setup {
         return (FilledOnce, "filled when modules are imported or the application is set up".to_owned());
     }
     let is_of_definition = !value.given.is_empty() && value.given.iter().all(|name| is_definition(name));
-    if is_of_definition && matches!(kind, Kind::Item | Kind::Add | Kind::Within) {
+    if is_of_definition && matches!(kind, Kind::Rebind(_) | Kind::Item | Kind::Add | Kind::Within) {
         return (FilledOnce, "holds classes and functions of its interpreter".to_owned());
     }
     let tells = context.warns
@@ -53,7 +57,17 @@ fn one(name: &str, write: &Write, used: &Use, level: &Level, is_switched: bool) 
     }
     let is_cache = is_cache(name, level);
     match kind {
-        Kind::Rebind(_) | Kind::Item | Kind::Add if is_cache => {
+        Kind::Rebind(_) if value.fetched.contains(name) => (FilledOnce, "put back".to_owned()),
+        Kind::Count if context.makes_object && key.given.is_empty() => {
+            (FilledOnce, "numbers objects of its interpreter".to_owned())
+        }
+        Kind::Item if context.makes_object && *is_tested => {
+            (FilledOnce, "remembers objects of its interpreter".to_owned())
+        }
+        Kind::Item | Kind::Add if context.makes_object && !given.is_empty() && !is_cache => {
+            (Changed, format!("changed when an object is made ({})", list(&given)))
+        }
+        Kind::Rebind(_) | Kind::Item | Kind::Add | Kind::Within | Kind::Count if is_cache => {
             (FilledOnce, "is named a cache: what is not there is computed".to_owned())
         }
         Kind::Item | Kind::Add | Kind::Remove if is_undone(write, used) => {

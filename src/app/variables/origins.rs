@@ -26,11 +26,8 @@ pub(super) struct Origins {
 }
 
 impl Origins {
-    /// Those of what a parameter of this name is given.
+    /// Those of what a parameter of this name is given; not for `self` and `cls`.
     pub(super) fn of_parameter(name: &str) -> Self {
-        if ["self", "cls", "mcs", "mcls", "metacls"].contains(&name) {
-            return Self::default();
-        }
         let request = if is_of_request(name) { BTreeSet::from([name.to_owned()]) } else { BTreeSet::new() };
         Self { given: BTreeSet::from([name.to_owned()]), request, ..Self::default() }
     }
@@ -111,6 +108,7 @@ pub(super) fn of(collector: &Collector<'_>, expr: &Expr) -> Origins {
     match expr {
         Expr::Name(name) => collector.origins_of_name(name.id.as_str()),
         Expr::If(choice) => both(&[&choice.body, &choice.orelse]),
+        Expr::Tuple(tuple) if !tuple.elts.is_empty() => both(&tuple.elts.iter().collect::<Vec<_>>()),
         Expr::BoolOp(operation) => both(&operation.values.iter().collect::<Vec<_>>()),
         Expr::Named(named) => of(collector, &named.value),
         Expr::Await(awaited) => of(collector, &awaited.value),

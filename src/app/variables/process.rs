@@ -151,7 +151,10 @@ fn variable(collector: &mut Collector<'_>, at: TextSize, key: Option<&Expr>, how
             let bytes: Vec<u8> = text.value.bytes().collect();
             String::from_utf8_lossy(&bytes).into_owned()
         }
-        Some(key) => collector.names.resolve(key).unwrap_or_else(|| how.to_owned()),
+        Some(key) => match collector.names.resolve(key) {
+            Some(key) => format!("os.environ[{key}]"),
+            None => how.to_owned(),
+        },
         None => how.to_owned(),
     };
     let weight = if is_at_start(collector) { Weight::Low } else { Weight::High };

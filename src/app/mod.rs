@@ -14,8 +14,6 @@ mod imports;
 mod names;
 mod path_changes;
 mod requests;
-#[cfg(test)]
-mod measure;
 mod scan;
 mod variables;
 

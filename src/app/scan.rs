@@ -53,7 +53,7 @@ pub(super) fn scan(text: &str, around: Around<'_>) -> Result<Scan, String> {
     let body: &[Stmt] = &parsed.syntax().body;
     let names = Names::of(body);
     let called = Called::of(body, &names);
-    let variables = rows(body, &names);
+    let variables = rows(body, &names, around.is_own);
     let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1));
     let mut scanner = Scanner {
         lines: lines.collect(),

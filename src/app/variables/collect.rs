@@ -9,7 +9,7 @@ use ruff_python_ast::{Comprehension, Expr, ExprContext, Parameters, Stmt, StmtFu
 use ruff_text_size::{Ranged, TextSize};
 
 use super::bindings::{Binding, Function};
-use super::context::{Context, Facts, is_definition, is_setup_name};
+use super::context::{Context, Facts, is_definition, is_setter_name, is_setup_name};
 use super::level::Level;
 use super::locks::{self, Held, Outside};
 use super::origins::{self, Origins};
@@ -204,6 +204,7 @@ impl<'m> Collector<'m> {
         let of_meta = self.class.as_deref().is_some_and(|class| class.ends_with("Meta"));
         Context {
             makes_object: last.is_some_and(|scope| ["__init__", "__new__"].contains(&scope.name.as_str())),
+            is_setting: last.is_some_and(|scope| is_setter_name(&scope.name)),
             is_setup: of_meta
                 || wraps
                 || is_metaclass
@@ -268,7 +269,7 @@ impl<'m> Collector<'m> {
                 let mut found = origins::of(self, value);
                 if *is_counted {
                     found.join(origins::of(self, target));
-                    found = found.computed();
+                    found = found.counted();
                 }
                 let Some(scope) = self.scopes.last_mut() else { return };
                 for name in targets(target).into_iter().filter(|name| scope.bound.hides(name)) {

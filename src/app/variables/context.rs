@@ -13,6 +13,8 @@ pub(super) struct Context {
     pub(super) is_setup: bool,
     /// Whether it runs when an object is made.
     pub(super) makes_object: bool,
+    /// Whether the function's name says that it sets something, or wraps other code.
+    pub(super) is_setting: bool,
     /// Whether the function warns or logs.
     pub(super) warns: bool,
 }
@@ -109,7 +111,35 @@ pub(super) fn is_setup_name(name: &str) -> bool {
     first.iter().any(|word| begins(&word)) || ["configure", "setup", "register"].contains(&last)
 }
 
-/// Parameters that hold a class, a function or a module: what is registered, and belongs to one interpreter anyhow.
+/// Whether a function of this name sets something, wraps other code, or runs where a process forks or ends: what a library
+/// offers for its application to call.
+pub(super) fn is_setter_name(name: &str) -> bool {
+    let whole = [
+        "set",
+        "override",
+        "add",
+        "update",
+        "use",
+        "enable",
+        "disable",
+        "reset",
+        "wrap",
+        "unwrap",
+        "instrument",
+        "patch",
+    ];
+    let any = ["fork", "exit", "wrap", "unwrap", "instrument", "patch", "hook", "hooks", "set", "configure"];
+    let name = name.trim_start_matches('_');
+    // `SetRecursionLimit`.
+    let is_camel = |word: &&str| {
+        let rest = name.get(word.len()..).unwrap_or_default();
+        name.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word))
+            && rest.chars().next().is_none_or(|next| next == '_' || next.is_uppercase())
+    };
+    whole.iter().any(|word| is_camel(&word)) || name.split('_').any(|word| any.contains(&word))
+}
+
+/// Parameters that hold a class, a function, a module, a thread or a task: they belong to one interpreter anyhow.
 pub(super) fn is_definition(parameter: &str) -> bool {
     let names = [
         "cls",
@@ -144,6 +174,17 @@ pub(super) fn is_definition(parameter: &str) -> bool {
         "receiver",
         "provider",
         "hooks",
+        "task",
+        "loop",
+        "frame",
+        "thread",
+        "greenlet",
+        "gl",
+        "code",
+        "coro",
+        "future",
+        "fut",
+        "hub",
     ];
     names.contains(&parameter)
 }

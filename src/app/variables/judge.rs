@@ -44,7 +44,8 @@ fn one(name: &str, write: &Write, used: &Use, level: &Level, is_switched: bool) 
     if context.is_setup {
         return (FilledOnce, "filled when modules are imported or the application is set up".to_owned());
     }
-    let is_of_definition = !value.given.is_empty() && value.given.iter().all(|name| is_definition(name));
+    let held = if value.given.is_empty() { &key.given } else { &value.given };
+    let is_of_definition = !held.is_empty() && held.iter().all(|name| is_definition(name));
     if is_of_definition && matches!(kind, Kind::Rebind(_) | Kind::Item | Kind::Add | Kind::Within) {
         return (FilledOnce, "holds classes and functions of its interpreter".to_owned());
     }
@@ -54,6 +55,19 @@ fn one(name: &str, write: &Write, used: &Use, level: &Level, is_switched: bool) 
             .any(|part| name.to_lowercase().contains(part));
     if tells && *is_tested && *kind != Kind::Count {
         return (FilledOnce, "remembers what was said already".to_owned());
+    }
+    if key.is_object && !matches!(kind, Kind::Rebind(_)) {
+        return (FilledOnce, "keyed by objects of its interpreter".to_owned());
+    }
+    if !level.is_own && context.makes_object && matches!(kind, Kind::Item | Kind::Add) {
+        return (FilledOnce, "holds objects of its interpreter".to_owned());
+    }
+    // What a library offers to set is set by its application, in each interpreter that imports it.
+    if !level.is_own && context.is_setting {
+        return (FilledOnce, "a setting".to_owned());
+    }
+    if !level.is_own && *kind == Kind::Count && key.given.is_empty() && is_number(name) {
+        return (FilledOnce, "numbers what its interpreter makes".to_owned());
     }
     let is_cache = is_cache(name, level);
     match kind {
@@ -86,7 +100,9 @@ fn one(name: &str, write: &Write, used: &Use, level: &Level, is_switched: bool) 
             (Changed, "computed from the time or at random: differs in each interpreter".to_owned())
         }
         Kind::Item if given.is_empty() => (FilledOnce, "filled by the first call".to_owned()),
-        Kind::Item if is_memo(write) => (FilledOnce, "remembers what is computed from the key".to_owned()),
+        Kind::Item if is_memo(name, write) => {
+            (FilledOnce, "remembers what is computed from the key".to_owned())
+        }
         Kind::Item if *is_tested && value.given.is_empty() && !value.is_fresh => {
             (Changed, format!("remembers what calls were given ({})", list(&given)))
         }
@@ -114,10 +130,31 @@ fn is_cache(name: &str, level: &Level) -> bool {
     kind.ends_with("Cache") || name.contains("cache") || name.split(['_', '.']).any(is_memo)
 }
 
+/// Whether a variable numbers things, as far as its name tells: `_next_id`, `creation_counter`.
+fn is_number(name: &str) -> bool {
+    let words = [
+        "id",
+        "ids",
+        "num",
+        "number",
+        "next",
+        "serial",
+        "seq",
+        "creation",
+        "order",
+        "prefix",
+        "generation",
+        "index",
+    ];
+    name.to_lowercase().split(['_', '.']).any(|word| words.contains(&word))
+}
+
 /// Whether an entry is computed from its key where it is not there yet: another interpreter computes the same.
-fn is_memo(write: &Write) -> bool {
+fn is_memo(name: &str, write: &Write) -> bool {
     let Write { key, value, is_tested, .. } = write;
-    let is_made_of_key = !value.given.is_empty() || key.given.is_empty();
+    // What was looked up there before, and is computed where nothing was found.
+    let is_looked_up = value.fetched.contains(name) || value.variables.contains(name);
+    let is_made_of_key = !value.given.is_empty() || key.given.is_empty() || is_looked_up;
     *is_tested && is_made_of_key && !value.is_momentary && !value.is_fresh
 }
 

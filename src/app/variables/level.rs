@@ -12,6 +12,8 @@ use crate::app::names::Names;
 /// What a module has at its level. An attribute of a class is named with it: `Shop.carts`.
 #[derive(Debug, Default)]
 pub(super) struct Level {
+    /// Whether the file is the application's own, and no library's.
+    pub(super) is_own: bool,
     /// Containers, each with its kind: `dict`.
     pub(super) containers: BTreeMap<String, String>,
     /// Locks, each with what makes it: `threading.Lock`.
@@ -29,8 +31,8 @@ pub(super) struct Level {
 }
 
 impl Level {
-    pub(super) fn of(body: &[Stmt], names: &Names) -> Self {
-        let mut level = Self::default();
+    pub(super) fn of(body: &[Stmt], names: &Names, is_own: bool) -> Self {
+        let mut level = Self { is_own, ..Self::default() };
         let bound = Bound::of(body);
         level.names.extend(bound.own);
         level.body(body, names, None);

@@ -21,6 +21,10 @@ pub(super) struct Origins {
     pub(super) variables: BTreeSet<String>,
     /// Variables of the module that it was read from, and not changed since.
     pub(super) fetched: BTreeSet<String>,
+    /// Variables of the module that it counts on: `HITS + 1`.
+    pub(super) counted: BTreeSet<String>,
+    /// Whether it is, or stands for, an object of the interpreter: a type, a thread, an `id()`.
+    pub(super) is_object: bool,
     /// Whether it is new, empty and made of nothing: `{}`, `Cart()`.
     pub(super) is_fresh: bool,
 }
@@ -42,11 +46,20 @@ impl Origins {
         self.is_momentary |= other.is_momentary;
         self.variables.extend(other.variables);
         self.fetched.extend(other.fetched);
+        self.counted.extend(other.counted);
+        self.is_object |= other.is_object;
         self.is_fresh |= other.is_fresh;
     }
 
+    /// Those of what is counted on it.
+    pub(super) fn counted(self) -> Self {
+        let mut computed = self.computed();
+        computed.counted.extend(computed.variables.iter().cloned());
+        computed
+    }
+
     /// Those of something that is computed from it.
-    pub(super) fn computed(mut self) -> Self {
+    fn computed(mut self) -> Self {
         self.variables.append(&mut self.fetched);
         self.is_fresh = false;
         self
@@ -116,7 +129,10 @@ pub(super) fn of(collector: &Collector<'_>, expr: &Expr) -> Origins {
         _ => {
             let mut gather = Gather { collector, found: Origins::default() };
             gather.visit_expr(expr);
-            let found = gather.found.computed();
+            let found = match expr {
+                Expr::BinOp(_) => gather.found.counted(),
+                _ => gather.found.computed(),
+            };
             Origins { is_fresh: found.given.is_empty() && is_fresh(expr), ..found }
         }
     }
@@ -166,6 +182,9 @@ impl Gather<'_, '_> {
     fn call(&mut self, call: &ExprCall) {
         if let Some(function) = self.collector.outside(&call.func) {
             self.found.is_momentary |= is_of_moment(&function);
+            let of_objects =
+                ["type", "id", "threading.get_ident", "threading.current_thread", "asyncio.current_task"];
+            self.found.is_object |= of_objects.contains(&function.as_str());
         }
     }
 }
@@ -178,6 +197,7 @@ impl<'a> Visitor<'a> for Gather<'_, '_> {
                 if let Some(variable) = self.collector.variable(expr) {
                     self.found.variables.insert(variable);
                 }
+                self.found.is_object |= attribute.attr.as_str() == "__class__";
                 if is_attribute_of_request(attribute.attr.as_str()) {
                     let written = self.collector.names.resolve(expr);
                     self.found.request.insert(written.unwrap_or_else(|| attribute.attr.to_string()));

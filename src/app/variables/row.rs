@@ -25,9 +25,9 @@ pub(in crate::app) struct Row {
     pub(in crate::app) places: Vec<(TextSize, String)>,
 }
 
-/// The rows of a file.
-pub(in crate::app) fn rows(body: &[Stmt], names: &Names) -> Vec<Row> {
-    let level = Level::of(body, names);
+/// The rows of a file; whether it is the application's own.
+pub(in crate::app) fn rows(body: &[Stmt], names: &Names, is_own: bool) -> Vec<Row> {
+    let level = Level::of(body, names, is_own);
     let outside = locks::outside(body, names);
     let mut collector = Collector::new(names, &level, &outside);
     body.iter().for_each(|stmt| collector.visit_stmt(stmt));

@@ -9,7 +9,7 @@ use crate::model::{VariableUse, Weight};
 fn read(source: &str) -> Vec<Row> {
     let parsed = parse_module(source).unwrap();
     let body = &parsed.syntax().body;
-    rows(body, &Names::of(body))
+    rows(body, &Names::of(body), true)
 }
 
 /// Each row as `use name line,line`, the deciding line first.

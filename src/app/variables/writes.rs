@@ -203,19 +203,17 @@ fn bind(collector: &mut Collector<'_>, at: TextSize, target: &Expr, value: Optio
         Expr::Name(_) | Expr::Attribute(_) => {
             let Some(variable) = changeable(collector, target) else { return };
             let origins = value.map(|value| origins::of(collector, value)).unwrap_or_default();
-            let kind = match origins.variables.contains(&variable) && value.is_some_and(counts) {
+            let kind = match origins.counted.contains(&variable) {
                 true => Kind::Count,
                 false => Kind::Rebind(value.and_then(constant)),
             };
             note(collector, at, variable, kind, (Origins::default(), origins), false);
         }
         Expr::Subscript(item) => {
-            let is_counted = value.is_some_and(counts);
             let value = value.map(|value| origins::of(collector, value)).unwrap_or_default();
             if let Some((variable, _)) = container(collector, &item.value) {
                 let key = origins::of(collector, &item.slice);
-                let is_counted = is_counted && value.variables.contains(&variable);
-                let kind = if is_counted { Kind::Count } else { Kind::Item };
+                let kind = if value.counted.contains(&variable) { Kind::Count } else { Kind::Item };
                 collector.changed.insert(item.value.start());
                 note(collector, at, variable, kind, (key, value), false);
             } else if let Some((variable, mut key)) = entry(collector, &item.value) {
@@ -225,11 +223,6 @@ fn bind(collector: &mut Collector<'_>, at: TextSize, target: &Expr, value: Optio
         }
         _ => {}
     }
-}
-
-/// Whether a value that is computed from the variable counts on it: `HITS + 1`, not `wrap(HITS)`.
-fn counts(value: &Expr) -> bool {
-    matches!(value, Expr::BinOp(_) | Expr::Name(_))
 }
 
 /// `HITS += 1`, `HITS[user] += 1`.

@@ -136,6 +136,10 @@ pub struct TrialArgs {
     /// under its own name or NAME; may be repeated. The original is only read
     #[arg(long = "file", value_name = "PATH[=NAME]")]
     pub given_files: Vec<String>,
+    /// A folder that what is tried writes to: each trial finds a copy of it there, under its own path, and writes to that; may be
+    /// repeated. The folder itself is only read. For a database, uploads, a cache
+    #[arg(long = "writable", value_name = "DIR")]
+    pub writable_folders: Vec<PathBuf>,
     /// Let trials use the network, write everywhere and signal others, with no limits of memory, processors
     /// and processes. For machines and modules that a sandbox does not suit
     #[arg(long)]

@@ -120,6 +120,7 @@ impl Plan {
     fn of(environment: PathBuf, required: &[Mode], trials: &TrialArgs) -> Result<Self> {
         let own = |name: &str| std::env::var(name).ok();
         let given = Given::new(&trials.given_variables, &trials.given_files, own).map_err(Error::msg)?;
+        let given = given.with_writable(&trials.writable_folders).map_err(Error::msg)?;
         Ok(Self {
             environment,
             only: None,

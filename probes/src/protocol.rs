@@ -27,6 +27,8 @@ pub(crate) struct Order {
     pub(crate) folder: String,
     /// Whether foreign code is confined.
     pub(crate) sandbox: bool,
+    /// Folders inside its own, each with the path that the child finds it under, in place of what lies there.
+    pub(crate) shown: Vec<(String, String)>,
     /// In which interpreter.
     pub(crate) place: Interpreters,
     /// Imported first, in the same interpreter.

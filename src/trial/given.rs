@@ -1,4 +1,5 @@
-//! What the user gives to everything that is tried: environment variables, and copies of files in its home.
+//! What the user gives to everything that is tried: environment variables, copies of files in its home, and copies of
+//! folders to write to.
 
 use std::fs;
 use std::io;
@@ -32,6 +33,7 @@ const PYTHONS: [&str; 9] = [
 pub struct Given {
     variables: Vec<(String, String)>,
     files: Vec<GivenFile>,
+    writable: Vec<Writable>,
     /// Of variables and contents; empty for nothing.
     digest: String,
 }
@@ -42,6 +44,17 @@ struct GivenFile {
     path: PathBuf,
     /// Where its copy lies in a trial's home.
     name: PathBuf,
+}
+
+/// A folder of which each trial finds a copy in its place.
+#[derive(Clone, Debug)]
+struct Writable {
+    /// Where its content is read.
+    content: PathBuf,
+    /// Its own path, without links.
+    path: PathBuf,
+    /// As it was named.
+    named: PathBuf,
 }
 
 impl Given {
@@ -64,8 +77,45 @@ impl Given {
                 ));
             }
         }
-        check_size(&files)?;
-        Ok(Self { variables, files, digest: String::new() })
+        let paths: Vec<&Path> = files.iter().map(|each| each.path.as_path()).collect();
+        check_size("--file", &paths)
+            .map_err(|why| format!("{why}\nhint: trials can read it where it lies: name the place by a variable, --env NAME=/path"))?;
+        Ok(Self { variables, files, writable: Vec::new(), digest: String::new() })
+    }
+
+    /// The same with folders to write to.
+    ///
+    /// # Errors
+    /// In words, for what is no folder, or too large to be copied for each trial.
+    pub fn with_writable(self, folders: &[PathBuf]) -> Result<Self, String> {
+        let mut writable: Vec<Writable> = Vec::new();
+        for named in folders {
+            let shown = named.display();
+            let path =
+                named.canonicalize().map_err(|error| format!("cannot read {shown} (--writable): {error}"))?;
+            if !path.is_dir() {
+                return Err(format!(
+                    "--writable {shown}: it is no folder\nhint: name the folder that it lies in"
+                ));
+            }
+            if std::env::temp_dir().canonicalize().unwrap_or_default().starts_with(&path) {
+                return Err(format!(
+                    "--writable {shown}: the audit's own folders lie in it\nhint: name the folder inside that is written to"
+                ));
+            }
+            let overlaps = |other: &&Writable| other.path.starts_with(&path) || path.starts_with(&other.path);
+            if let Some(other) = writable.iter().find(overlaps) {
+                return Err(format!(
+                    "--writable {shown}: {} is named too: one lies in the other",
+                    other.named.display()
+                ));
+            }
+            writable.push(Writable { content: path.clone(), path, named: named.clone() });
+        }
+        let paths: Vec<&Path> = writable.iter().map(|each| each.path.as_path()).collect();
+        check_size("--writable", &paths)
+            .map_err(|why| format!("{why}\nhint: name the folder inside that is written to"))?;
+        Ok(Self { writable, ..self })
     }
 
     /// The same with private copies of the files, made in this folder: what trials are given is the same for all of
@@ -75,22 +125,42 @@ impl Given {
     /// When a file cannot be read.
     pub fn kept_in(&self, folder: &Path) -> io::Result<Self> {
         let mut text = format!("{:?}\n", self.variables);
-        let mut files = Vec::new();
+        let (mut files, mut writable) = (Vec::new(), Vec::new());
         for (number, each) in self.files.iter().enumerate() {
             let path = folder.join(format!("given-{number}"));
-            copy(&each.path, &path)?;
-            for entry in WalkDir::new(&path).sort_by_file_name() {
-                let entry = entry?;
-                let inside = entry.path().strip_prefix(&path).unwrap_or(entry.path());
-                let content =
-                    if entry.file_type().is_dir() { String::new() } else { digest::of_file(entry.path())? };
-                text += &format!("{:?} {inside:?} {content}\n", each.name);
-            }
+            text += &keep(&each.path, &path, &each.name)?;
             files.push(GivenFile { path, name: each.name.clone() });
         }
-        let is_nothing = self.variables.is_empty() && files.is_empty();
+        for (number, each) in self.writable.iter().enumerate() {
+            let content = folder.join(format!("writable-{number}"));
+            text += &keep(&each.path, &content, &each.path)?;
+            writable.push(Writable { content, ..each.clone() });
+        }
+        let is_nothing = self.variables.is_empty() && files.is_empty() && writable.is_empty();
         let digest = if is_nothing { String::new() } else { digest::of_text(&text) };
-        Ok(Self { variables: self.variables.clone(), files, digest })
+        Ok(Self { variables: self.variables.clone(), files, writable, digest })
+    }
+
+    /// The names of the variables.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.variables().map(|(name, _)| name)
+    }
+
+    /// Whether there are folders to write to.
+    pub fn has_writable(&self) -> bool {
+        !self.writable.is_empty()
+    }
+
+    /// Puts copies of the folders to write to beside a trial's home. Returns each copy with the path that it is to be found
+    /// under.
+    pub(super) fn put_writable_into(&self, folder: &Path) -> io::Result<Vec<(String, String)>> {
+        let put = |(number, each): (usize, &Writable)| {
+            let place = folder.join(format!("writable-{number}"));
+            copy(&each.content, &place)?;
+            let text = |path: &Path| path.to_string_lossy().into_owned();
+            Ok((text(&place), text(&each.path)))
+        };
+        self.writable.iter().enumerate().map(put).collect()
     }
 
     /// The variables.
@@ -112,7 +182,8 @@ impl Given {
     pub fn note(&self) -> Option<String> {
         let variables = self.variables.iter().map(|(name, _)| format!("--env {name}"));
         let files = self.files.iter().map(|each| format!("--file {}", each.name.display()));
-        let all: Vec<String> = variables.chain(files).collect();
+        let writable = self.writable.iter().map(|each| format!("--writable {}", each.named.display()));
+        let all: Vec<String> = variables.chain(files).chain(writable).collect();
         (!all.is_empty()).then(|| format!("trials were given {}", all.join(", ")))
     }
 }
@@ -173,29 +244,43 @@ fn file(typed: &str) -> Result<GivenFile, String> {
     Ok(GivenFile { path, name })
 }
 
-fn check_size(files: &[GivenFile]) -> Result<(), String> {
+/// Looks at what an option names as far as it is not too large.
+fn check_size(option: &str, paths: &[&Path]) -> Result<(), String> {
     let (mut size, mut count) = (0_u64, 0_usize);
-    for each in files {
-        for entry in WalkDir::new(&each.path).follow_links(true) {
+    for path in paths {
+        for entry in WalkDir::new(path).follow_links(true) {
             let entry =
-                entry.map_err(|error| format!("cannot read {} (--file): {error}", each.path.display()))?;
+                entry.map_err(|error| format!("cannot read {} ({option}): {error}", path.display()))?;
             let metadata = entry
                 .metadata()
-                .map_err(|error| format!("cannot read {} (--file): {error}", entry.path().display()))?;
+                .map_err(|error| format!("cannot read {} ({option}): {error}", entry.path().display()))?;
             if !metadata.is_file() && !metadata.is_dir() {
-                return Err(format!("--file: {} is neither a file nor a folder", entry.path().display()));
+                return Err(format!("{option}: {} is neither a file nor a folder", entry.path().display()));
             }
             size = size.saturating_add(if metadata.is_file() { metadata.len() } else { 0 });
             count += 1;
+            if size > LARGEST || count > MOST {
+                return Err(format!(
+                    "{option}: each trial is given a copy of at most {} MiB in {MOST} files, and here is more",
+                    LARGEST >> 20
+                ));
+            }
         }
     }
-    if size > LARGEST || count > MOST {
-        return Err(format!(
-            "--file: {size} bytes in {count} files are more than each trial is given a copy of\n\
-             hint: trials can read it where it lies: name the place by a variable, --env NAME=/path"
-        ));
-    }
     Ok(())
+}
+
+/// Copies it, and tells its content.
+fn keep(from: &Path, to: &Path, name: &Path) -> io::Result<String> {
+    copy(from, to)?;
+    let mut text = String::new();
+    for entry in WalkDir::new(to).sort_by_file_name() {
+        let entry = entry?;
+        let inside = entry.path().strip_prefix(to).unwrap_or(entry.path());
+        let content = if entry.file_type().is_dir() { String::new() } else { digest::of_file(entry.path())? };
+        text += &format!("{name:?} {inside:?} {content}\n");
+    }
+    Ok(text)
 }
 
 /// Copies a file, or a folder with all that is in it. Links become what they lead to.

@@ -31,6 +31,10 @@ use crate::model::{Crash, EDITABLE_VARIABLES};
 /// How long a zygote may take to come up, and to notice a deadline before it is itself given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Why there are no trials with folders to write to.
+const NO_MOUNTS: &str = "this system lets no process have mounts of its own, so that no copy of a folder can be shown in its \
+                         place (--writable): copy it yourself, and try with --no-sandbox where nothing can be harmed";
+
 /// What a trial may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -174,7 +178,7 @@ impl<'a> Worker<'a> {
                 .args(setup.options)
                 .args(["-c", BOOTSTRAP])
                 .args([setup.library.path(), &socket, &log])
-                .arg(u8::from(setup.limits.sandbox).to_string())
+                .arg(if setup.limits.sandbox || setup.given.has_writable() { "1" } else { "0" })
                 .arg(setup.cache.map(watched).unwrap_or_default())
                 .env_clear()
                 .envs(environment(&folder))
@@ -212,6 +216,9 @@ impl<'a> Worker<'a> {
                     shared_memory: false,
                 };
                 match worker.reply(PATIENCE) {
+                    Ok(Reply::Ready { shared_memory: false }) if setup.given.has_writable() => {
+                        Err(NO_MOUNTS.to_owned())
+                    }
                     Ok(Reply::Ready { shared_memory }) => {
                         worker.shared_memory = shared_memory;
                         Ok(worker)
@@ -300,10 +307,17 @@ impl<'a> Worker<'a> {
         let folder = outer.join(format!("trial-{id}"));
         let home = folder.join("home");
         fs::create_dir_all(&home).and_then(|()| self.setup.given.put_into(&home)).map_err(|_| Lost)?;
+        // Who comes from a zygote entered is where that one is.
+        let is_inside = !self.inside.is_empty();
+        let shown = match is_inside {
+            true => Vec::new(),
+            false => self.setup.given.put_writable_into(&folder).map_err(|_| Lost)?,
+        };
         Ok(Order {
             id,
             folder: folder.to_string_lossy().into_owned(),
             sandbox: self.setup.limits.sandbox,
+            shown,
             place,
             after: texts(after),
             path: self.setup.path.folders(),

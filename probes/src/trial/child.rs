@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use super::{crash, ids, limits, record, shared_memory, touched};
+use super::{crash, folders, ids, limits, record, shared_memory, touched};
 use crate::protocol::{Event, Order};
 use crate::python;
 use crate::sandbox::{self, Confinement};
@@ -53,6 +53,7 @@ pub(super) fn settle(order: &Order, who: Who, has_shared_memory: bool) -> std::i
     if who != Who::Inside {
         move_in(&home);
     }
+    let shown = folders::show(&order.shown)?;
     if order.sandbox {
         limits::resources(order, who);
         let mut writable: Vec<&Path> = match who {
@@ -63,6 +64,7 @@ pub(super) fn settle(order: &Order, who: Who, has_shared_memory: bool) -> std::i
         if has_shared_memory && who != Who::Inside {
             writable.push(Path::new(shared_memory::FOLDER));
         }
+        writable.extend(shown);
         // SAFETY: reads a number of our own process.
         let parent = unsafe { libc::getppid() };
         // What cannot be enforced here is in the report already: the auditor has tried.

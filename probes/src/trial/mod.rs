@@ -7,6 +7,7 @@ mod definition;
 mod descriptors;
 mod ending;
 mod exit;
+mod folders;
 mod freed;
 mod ids;
 mod kept;

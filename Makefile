@@ -58,6 +58,10 @@ switches-environment:
 applications-environment:
 	@$(environment) applications "$$($(python) 3.14)" corpus/environments/applications.txt --no-deps
 
+# Sites that are asked requests, for the tests of --requests. Two of them are to be had as sources alone, of pure Python.
+sites-environment:
+	@$(environment) sites "$$($(python) 3.14)" corpus/environments/sites.txt --no-deps --no-binary klaus,httpauth
+
 # What makes extension modules of other languages, for corpus/.
 generators-environment:
 	@command -v c++ >/dev/null || apt-get install -y --no-install-recommends g++ >&2; \
@@ -85,6 +89,8 @@ test:
 	export WSGIAUDIT_TEST_GENERATORS; \
 	WSGIAUDIT_TEST_APPLICATIONS=$$($(MAKE) -s applications-environment); \
 	export WSGIAUDIT_TEST_APPLICATIONS; \
+	WSGIAUDIT_TEST_SITES=$$($(MAKE) -s sites-environment); \
+	export WSGIAUDIT_TEST_SITES; \
 	WSGIAUDIT_TEST_TOOLS=$$($(MAKE) -s tools-environment); \
 	export WSGIAUDIT_TEST_TOOLS; \
 	WSGIAUDIT_TEST_SWITCHES=$$($(MAKE) -s switches-environment); \

@@ -36,6 +36,11 @@ pub(crate) fn applications_environment() -> PathBuf {
     provided("WSGIAUDIT_TEST_APPLICATIONS", "applications-environment")
 }
 
+/// The virtualenv of `make sites-environment`. Panics where it was not provided.
+pub(crate) fn sites_environment() -> PathBuf {
+    provided("WSGIAUDIT_TEST_SITES", "sites-environment")
+}
+
 /// The virtualenv of `make backends-environment`. Panics where it was not provided.
 pub(crate) fn backends_environment() -> PathBuf {
     provided("WSGIAUDIT_TEST_BACKENDS", "backends-environment")

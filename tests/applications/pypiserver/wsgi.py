@@ -1,0 +1,6 @@
+import os
+
+import pypiserver
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
+application = pypiserver.app(roots=[FOLDER])

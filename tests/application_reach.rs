@@ -54,7 +54,7 @@ fn what_a_request_fails_on_decides_the_application_s_own_verdict() {
     let application = &report["applications"][0];
     let own = &application["modes"]["own-gil"];
     assert_eq!(own["verdict"], "blocked", "{own}");
-    assert_eq!(own["reason"], "a request: needs no_slot, refused: no slot 3");
+    assert_eq!(own["reason"], "GET /no_slot needs no_slot, refused: no slot 3");
     let modules = application["modules"].as_array().unwrap();
     let reached = modules.iter().find(|module| module["name"] == "no_slot").unwrap();
     assert_eq!(reached["reached"], "lazy", "{reached}");

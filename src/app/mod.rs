@@ -19,4 +19,4 @@ mod variables;
 
 pub use find::Finder;
 pub use graph::{Known, sources};
-pub use requests::{Request, requests};
+pub use requests::{BodyPart, Piece, Request, Requests, Source, Step, Text, requests};

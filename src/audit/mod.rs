@@ -10,6 +10,7 @@ mod modules;
 mod named;
 mod own_modules;
 mod remembered;
+mod request_list;
 mod requests;
 mod run;
 mod scratch;

@@ -11,7 +11,7 @@ use super::application::Application;
 use super::disk::wanted;
 use super::modules;
 use super::remembered::Look;
-use super::requests::literal;
+use super::request_list::literal;
 use super::run::{Audited, Running};
 use crate::model::{Distribution, Environment, Interpreter, Mode, PathChange};
 use crate::trial::{SearchPath, Subject};

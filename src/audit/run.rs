@@ -13,6 +13,7 @@ use super::exercise;
 use super::free_threaded;
 use super::named::{self, Only};
 use super::remembered;
+use super::request_list::RequestList;
 use super::requests;
 use super::scratch::Scratch;
 use super::suites;
@@ -39,8 +40,11 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
     let configured = configured.map(|(file, names)| Configured::read(file, names)).transpose()?;
     let scratch = Scratch::new()?;
     let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
-    let given = plan.given.kept_in(scratch.path()).context("cannot copy what --file names")?;
-    let running = Running { plan, scratch: &scratch, library: &library, given, listener, stop };
+    let given = plan.given.kept_in(scratch.path()).context("cannot copy what --file and --writable name")?;
+    // What is wrong in it is told before hours of trials.
+    let names: Vec<String> = given.names().map(str::to_owned).collect();
+    let requests = plan.requests.as_deref().map(|file| RequestList::read(file, &names)).transpose()?;
+    let running = Running { plan, scratch: &scratch, library: &library, given, requests, listener, stop };
     let mut located = venv::locate(&plan.environment)?;
     let mut only = None;
     if let Some(named) = &plan.only {
@@ -91,7 +95,13 @@ pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document
         (remembered + found, all + asked)
     });
     let trials = (all > 0).then_some(v1::Remembered { all, remembered });
-    let header = Header { started, seconds: clock.elapsed().as_secs_f64(), places: places.named(), trials };
+    let header = Header {
+        started,
+        seconds: clock.elapsed().as_secs_f64(),
+        places: places.named(),
+        trials,
+        requests: v1::RequestTimes::of(&report),
+    };
     Ok(Document { header: Some(header), ..document })
 }
 
@@ -101,6 +111,7 @@ pub(super) struct Running<'a> {
     pub(super) scratch: &'a Scratch,
     library: &'a Library,
     given: Given,
+    pub(super) requests: Option<RequestList>,
     listener: &'a dyn Listener,
     stop: &'a Stop,
 }
@@ -180,6 +191,11 @@ impl Audited {
 }
 
 impl Running<'_> {
+    /// Whether trials are given folders to write to, which all interpreters of a trial share.
+    pub(super) fn has_writable(&self) -> bool {
+        self.given.has_writable()
+    }
+
     /// Reads an environment and tries what is in it.
     pub(super) fn audit(&self, located: &Located, only: Option<&Only>, question: Question) -> Audited {
         let mut trouble = Vec::new();

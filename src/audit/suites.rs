@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::exercise::{asked_twice, judge};
-use super::requests::literal;
+use super::request_list::literal;
 use super::run::{Audited, Running};
 use crate::model::{Interpreter, Mode};
 use crate::report::{ExerciseRow, Report, normalised};

@@ -10,6 +10,7 @@ mod mode;
 mod module;
 mod outcome;
 mod reason;
+mod reply;
 mod upgrade;
 mod verdict;
 
@@ -24,5 +25,6 @@ pub use outcome::{
     Crash, Death, Load, NotRun, Outcome, Place, PythonError, Refuser, Running, SharedObject, Site, Trial,
 };
 pub use reason::ReasonId;
+pub use reply::{Reply, ReplyEnd};
 pub use upgrade::Upgrade;
 pub use verdict::{Cause, Judgement, Verdict};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Mode, ReasonId};
+use super::{Mode, ReasonId, Reply};
 
 /// How one trial ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,7 +256,8 @@ pub struct Trial {
     pub standard: Arc<[String]>,
     /// The trial of a module of the standard library that dies so by itself: then the fault is the Python's.
     pub python: Option<Arc<Trial>>,
-    /// What an application answered to the subject, which asked it.
+    /// What the subject has told beside its import: what an application answered to it, or which tests passed. Of requests,
+    /// what every interpreter of the trial was answered, also where one failed ([`Reply`](super::Reply)).
     pub answers: Vec<String>,
     /// Where something of a module can be found that another one's init function has loaded: by that module's name, other
     /// modules, each with a name in it. In sub-interpreters the last of them, after it has imported the module itself.
@@ -292,6 +293,18 @@ impl Trial {
     /// The same evidence for another subject that this trial loaded.
     pub fn answering_for(&self, subject: &str) -> Self {
         Self { subject: subject.to_owned(), through: Some(self.subject.clone()), ..self.clone() }
+    }
+
+    /// What an application answered to requests, in a control that was to tell; else what failed in any interpreter.
+    pub fn replies(&self) -> impl Iterator<Item = Reply> {
+        self.answers.iter().filter_map(|line| Reply::of(line))
+    }
+
+    /// How long the requests took in the first interpreter, in milliseconds; none where one failed.
+    pub fn request_times(&self) -> Vec<f64> {
+        let line = self.answers.iter().find_map(|line| line.strip_prefix(Reply::TIMES));
+        let times = line.into_iter().flat_map(|line| line.split(',')).map(str::parse);
+        times.collect::<Result<_, _>>().unwrap_or_default()
     }
 
     /// The loads that succeeded.

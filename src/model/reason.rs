@@ -19,6 +19,10 @@ pub enum ReasonId {
     TooSlow,
     /// The control raises something else, or breaks what is not its own.
     FailsInControl,
+    /// The control answers a request with an error, or raises.
+    RequestFails,
+    /// The control answers no request with success.
+    NoSuccess,
     /// The control crashes.
     CrashesInControl,
     /// The file is truncated or corrupt.
@@ -91,7 +95,7 @@ pub enum ReasonId {
 
 impl ReasonId {
     /// All of them: those of `unknown` first.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::MissingLibrary,
         Self::MissingModule,
         Self::MissingVariable,
@@ -99,6 +103,8 @@ impl ReasonId {
         Self::MissingService,
         Self::TooSlow,
         Self::FailsInControl,
+        Self::RequestFails,
+        Self::NoSuccess,
         Self::CrashesInControl,
         Self::DamagedFile,
         Self::BrokenLink,
@@ -145,6 +151,8 @@ impl ReasonId {
             Self::MissingService => "missing-service",
             Self::TooSlow => "too-slow",
             Self::FailsInControl => "fails-in-control",
+            Self::RequestFails => "request-fails",
+            Self::NoSuccess => "no-success",
             Self::CrashesInControl => "crashes-in-control",
             Self::DamagedFile => "damaged-file",
             Self::BrokenLink => "broken-link",
@@ -192,6 +200,8 @@ impl ReasonId {
             | Self::MissingService
             | Self::TooSlow
             | Self::FailsInControl
+            | Self::RequestFails
+            | Self::NoSuccess
             | Self::CrashesInControl
             | Self::DamagedFile
             | Self::BrokenLink

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::answer;
 use super::escape::{escape, escape_within};
+use super::requests;
 use crate::model::{Distribution, Mode, Verdict};
 use crate::report::v1::{Application, Document, Exercise, SourceFinding, SourcePlace, Tried, UsedModule};
 
@@ -18,9 +19,11 @@ pub(super) fn all(document: &Document) -> String {
 
 /// A section for each script that was run.
 pub(super) fn exercises(document: &Document) -> String {
-    let each =
-        |exercise: &Exercise| format!("\nExercise {}\n{}", escape(&exercise.file), verdicts(&exercise.modes));
-    document.exercises.iter().map(each).collect()
+    let each = |(index, exercise): (usize, &Exercise)| {
+        let head = format!("\nExercise {}\n{}", escape(&exercise.file), verdicts(&exercise.modes));
+        head + &requests::lines(document, index, exercise)
+    };
+    document.exercises.iter().enumerate().map(each).collect()
 }
 
 /// A line for each mode but the control.

@@ -13,5 +13,6 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod progress;
+mod requests;
 pub mod sarif;
 pub mod table;

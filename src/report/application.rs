@@ -180,8 +180,11 @@ impl ApplicationRow {
             let of_modules =
                 of_modules.filter_map(|row| Some((row.name.as_str(), row.judgements.get(mode)?)));
             let unsafe_ones = of_modules.filter(|(_, judged)| judged.verdict == Verdict::Unsafe);
-            let of_requests = requests.judgements.get(mode).map(|judged| ("a request", judged));
-            for (what, judged) in of_requests.into_iter().chain(unsafe_ones) {
+            if let Some(judged) = requests.judgements.get(mode).filter(|judged| judged.verdict < own.verdict)
+            {
+                *own = judged.clone();
+            }
+            for (what, judged) in unsafe_ones {
                 if judged.verdict < own.verdict {
                     *own = Judgement { reason: format!("{what}: {}", judged.reason), ..judged.clone() };
                 }

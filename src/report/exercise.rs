@@ -1,21 +1,95 @@
-//! An exercise's row: how a script that uses what is installed fared. Pure.
+//! An exercise's row: how a script that uses what is installed fared, or a list of requests. Pure.
 
 use std::collections::BTreeMap;
 
 use super::application::not_imported;
-use crate::model::{Judgement, Mode, Outcome, Trial};
+use crate::model::{Judgement, Mode, Outcome, ReasonId, Reply, ReplyEnd, Trial, Verdict};
 
-/// A script that was run in each mode.
+/// A script that was run in each mode, or requests that an application was asked.
 #[derive(Clone, Debug)]
 pub struct ExerciseRow {
     /// Its file, as it was named.
     pub file: String,
     /// The application that answered, of a list of requests.
     pub application: Option<String>,
+    /// The requests, in their order.
+    pub requests: Vec<RequestRow>,
     /// How running it ended.
     pub trials: BTreeMap<Mode, Trial>,
     /// What that means.
     pub judgements: BTreeMap<Mode, Judgement>,
+}
+
+/// A request, and what it was answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestRow {
+    /// `GET`.
+    pub method: String,
+    /// As it was typed, with the variables of its file.
+    pub target: String,
+    /// What the main interpreter answered; `None` where it gave no answer.
+    pub main: Option<MainReply>,
+    /// What became of it in the other modes.
+    pub modes: BTreeMap<Mode, ModeReply>,
+}
+
+/// What the main interpreter answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MainReply {
+    /// The status line: `200 OK`.
+    pub status: String,
+    /// Bytes of the body; `None` where they are not the same each time.
+    pub bytes: Option<u64>,
+    /// SHA-256 of the body; `None` where it is not the same each time.
+    pub sha256: Option<String>,
+    /// How long the application took, in milliseconds.
+    pub milliseconds: f64,
+}
+
+/// What a mode made of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModeReply {
+    /// What became of it.
+    pub result: InMode,
+    /// Its status line, where it was answered otherwise than in the main interpreter.
+    pub status: Option<String>,
+}
+
+/// What became of a request in a mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InMode {
+    /// It was answered as in the main interpreter.
+    Same,
+    /// The trial ended before it was told, or did not take place.
+    NotKnown,
+    /// It was answered otherwise, or with 5xx.
+    Differs,
+    /// What it needs, or should give to a later one, could not be captured.
+    NothingCaptured,
+    /// The application raised an exception.
+    Raised,
+}
+
+impl InMode {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::NotKnown => "not-known",
+            Self::Differs => "differs",
+            Self::NothingCaptured => "nothing-captured",
+            Self::Raised => "raised",
+        }
+    }
+
+    fn of(end: ReplyEnd) -> Self {
+        match end {
+            ReplyEnd::Answered => Self::Same,
+            ReplyEnd::NothingCaptured => Self::NothingCaptured,
+            ReplyEnd::Differs | ReplyEnd::Failed => Self::Differs,
+            ReplyEnd::Raised => Self::Raised,
+        }
+    }
 }
 
 impl ExerciseRow {
@@ -24,6 +98,7 @@ impl ExerciseRow {
         Self {
             file: file.to_owned(),
             application: None,
+            requests: Vec::new(),
             trials: BTreeMap::new(),
             judgements: BTreeMap::new(),
         }
@@ -34,8 +109,58 @@ impl ExerciseRow {
         if self.judgements.contains_key(&mode) {
             return;
         }
+        if mode != Mode::Main {
+            for (index, request) in self.requests.iter_mut().enumerate() {
+                request.modes.insert(mode, in_mode(trial.as_ref(), index));
+            }
+        }
+        if let Some(trial) = trial.as_ref().filter(|_| mode == Mode::Main) {
+            self.add_times(trial);
+        }
         self.trials.extend(trial.map(|trial| (mode, trial)));
         self.judgements.insert(mode, judgement);
+    }
+
+    /// Takes the times of the last control: those before it were watched line by line, which costs time.
+    fn add_times(&mut self, control: &Trial) {
+        for (request, time) in self.requests.iter_mut().zip(control.request_times()) {
+            if let Some(main) = &mut request.main {
+                main.milliseconds = time;
+            }
+        }
+    }
+
+    /// Adds what two processes of the main interpreter have answered, if an environment before has not.
+    pub fn add_main(&mut self, one: &[Reply], other: &[Reply]) {
+        for (index, request) in self.requests.iter_mut().enumerate().filter(|(_, row)| row.main.is_none()) {
+            let of = |all: &[Reply]| all.iter().find(|each| each.round == 0 && each.index == index).cloned();
+            let Some((one, other)) = of(one).zip(of(other)).filter(|(one, _)| !one.status.is_empty()) else {
+                continue;
+            };
+            request.main = Some(MainReply {
+                bytes: (one.bytes == other.bytes).then_some(one.bytes),
+                sha256: (one.sha256 == other.sha256).then_some(one.sha256),
+                status: one.status,
+                milliseconds: one.milliseconds,
+            });
+        }
+    }
+}
+
+/// The worst that became of a request in the interpreters of a trial. All requests are asked also where one fails; where the
+/// trial failed and no request of it did, it is not known which one it was.
+fn in_mode(trial: Option<&Trial>, index: usize) -> ModeReply {
+    let of = |result| ModeReply { result, status: None };
+    let Some(trial) = trial else { return of(InMode::NotKnown) };
+    let failures = || trial.replies().filter(|reply| reply.end != ReplyEnd::Answered);
+    let worst = failures().filter(|reply| reply.index == index).max_by_key(|reply| InMode::of(reply.end));
+    match worst {
+        Some(reply) => ModeReply {
+            result: InMode::of(reply.end),
+            status: Some(reply.status).filter(|status| !status.is_empty()),
+        },
+        None if trial.outcome == Outcome::Imported || failures().next().is_some() => of(InMode::Same),
+        None => of(InMode::NotKnown),
     }
 }
 
@@ -44,5 +169,71 @@ pub fn exercise(own: Judgement, control: Option<&Trial>) -> Judgement {
     match control.map(|trial| &trial.outcome) {
         Some(Outcome::Imported) => own,
         Some(_) | None => not_imported(own),
+    }
+}
+
+/// What a list of requests means. Where the control answered none with success, what is not bad is not known.
+pub fn answered(own: Judgement, control: Option<&Trial>, requests: &[RequestRow]) -> Judgement {
+    let judgement = exercise(own, control);
+    let statuses: Vec<&str> =
+        requests.iter().filter_map(|row| Some(row.main.as_ref()?.status.as_str())).collect();
+    let is_success = |status: &&str| status.starts_with('2');
+    match judgement.verdict {
+        Verdict::Degraded | Verdict::Ready if !statuses.iter().any(is_success) => {
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            for status in statuses {
+                *counts.entry(status).or_default() += 1;
+            }
+            let counts: Vec<String> =
+                counts.iter().map(|(status, count)| format!("{count} x {status}")).collect();
+            let why = format!(
+                "no request was answered with success (2xx) in the main interpreter ({}): that shows nothing; ask \
+                 what it answers, and log in first where it wants that",
+                counts.join(", ")
+            );
+            Judgement::open(ReasonId::NoSuccess, why)
+        }
+        Verdict::Unsafe
+        | Verdict::Blocked
+        | Verdict::Unknown
+        | Verdict::Degraded
+        | Verdict::Ready
+        | Verdict::NotApplicable => judgement,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(status: &str) -> RequestRow {
+        let main = MainReply { status: status.to_owned(), bytes: None, sha256: None, milliseconds: 1.0 };
+        RequestRow {
+            method: "GET".to_owned(),
+            target: "/".to_owned(),
+            main: Some(main),
+            modes: BTreeMap::new(),
+        }
+    }
+
+    fn verdict(own: Judgement, statuses: &[&str]) -> (Verdict, Option<ReasonId>) {
+        let mut control = Trial::not_run("shop", Mode::Main, crate::model::NotRun::Shadowed(None));
+        control.outcome = Outcome::Imported;
+        let rows: Vec<RequestRow> = statuses.iter().map(|status| row(status)).collect();
+        let judgement = answered(own, Some(&control), &rows);
+        (judgement.verdict, judgement.reason_id)
+    }
+
+    #[test]
+    fn one_answer_with_success_is_evidence_and_none_is_none() {
+        let ready = || Judgement::ready("");
+        assert_eq!(verdict(ready(), &["404 Not Found", "200 OK"]), (Verdict::Ready, None));
+        let open = (Verdict::Unknown, Some(ReasonId::NoSuccess));
+        for statuses in [&["404 Not Found"][..], &["302 Found", "301 Moved"], &["401 No", "403 No", "405 No"]]
+        {
+            assert_eq!(verdict(ready(), statuses), open, "{statuses:?}");
+        }
+        let blocked = Judgement::found(Verdict::Blocked, None, "refused");
+        assert_eq!(verdict(blocked, &["404 Not Found"]).0, Verdict::Blocked);
     }
 }

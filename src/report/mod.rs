@@ -15,7 +15,7 @@ pub mod v1;
 pub use answer::{Answer, DecidedBy, Decider, DeciderKind};
 pub use application::{ApplicationParts, ApplicationRow, Use, application};
 pub use assemble::{Evidence, assemble};
-pub use exercise::{ExerciseRow, exercise};
+pub use exercise::{ExerciseRow, InMode, MainReply, ModeReply, RequestRow, answered, exercise};
 pub use join::{join, normalised};
 pub use places::Places;
 pub use rows::{Blocked, Blocker, DistributionRow, ModuleRow, NameRow, OtherBuild, Python, Report, Root};

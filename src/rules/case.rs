@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::module;
+use super::{AskedRequest, asked, module};
 use crate::model::{Facts, Judgement, Mode, Outcome, ReasonId, Trial, Verdict};
 use crate::trial::Trials;
 
@@ -36,6 +36,11 @@ impl Case<'_> {
     /// Judges a distribution's top-level name, extension module or not.
     pub fn name(&self, name: &str, mode: Mode) -> Judgement {
         module::name(self, name, mode)
+    }
+
+    /// The same for a list of requests.
+    pub fn requests(&self, name: &str, mode: Mode, asked: &[AskedRequest]) -> Judgement {
+        asked::requests(self, name, mode, asked)
     }
 
     /// The same, for a name that a file of the distribution has: where the import fails for what is wrong with the

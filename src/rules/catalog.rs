@@ -159,6 +159,8 @@ pub const RULES: &[Rule] = rules! {
     "missing-service" Unknown Tried,
     "too-slow" Unknown Tried,
     "fails-in-control" Unknown Tried,
+    "request-fails" Unknown Tried,
+    "no-success" Unknown Tried,
     "crashes-in-control" Unknown Tried,
     "damaged-file" Unknown Read,
     "broken-link" Unknown Read,

@@ -57,7 +57,7 @@ pub(super) fn what(cause: &Cause, subject: &str) -> String {
 }
 
 /// As much of it as leaves what to do in sight.
-fn short(text: String) -> String {
+pub(super) fn short(text: String) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
@@ -75,16 +75,19 @@ fn is_of_a_damaged_file(text: &str) -> bool {
     ["file too short", "invalid ELF header", "ELF load command"].iter().any(|words| text.contains(words))
 }
 
+/// What to do about a control that says nothing of what it lacks.
+pub(super) const GIVE: &str =
+    "give it what it needs: --env NAME=VALUE, --file PATH, --writable DIR, --no-sandbox";
+
 /// Which reason that is, and what to do about it.
 fn diagnosis(outcome: &Outcome) -> (ReasonId, String) {
-    let give = "give it what it needs: --env NAME=VALUE, --file PATH, --no-sandbox";
     match outcome {
         Outcome::Raised { error, .. } | Outcome::Refused { error, .. } => match Missing::of(error) {
             Some(missing) => (missing.reason_id(), format!("; {}", missing.way_out())),
             None if is_of_a_damaged_file(&error.text) => (ReasonId::DamagedFile, INSTALL_AGAIN.to_owned()),
-            None => (ReasonId::FailsInControl, format!("; {give}")),
+            None => (ReasonId::FailsInControl, format!("; {GIVE}")),
         },
-        Outcome::Crashed { .. } => (ReasonId::CrashesInControl, format!("; {give}")),
+        Outcome::Crashed { .. } => (ReasonId::CrashesInControl, format!("; {GIVE}")),
         Outcome::TimedOut { .. } => (ReasonId::TooSlow, "; give it more time: --timeout SECONDS".to_owned()),
         Outcome::Imported
         | Outcome::LosesDescriptors { .. }

@@ -1,5 +1,6 @@
 //! From evidence to verdicts. Pure: everything here depends on its arguments only.
 
+mod asked;
 mod behind;
 mod case;
 mod catalog;
@@ -21,6 +22,7 @@ mod native_threads;
 mod python_defect;
 mod words;
 
+pub use asked::AskedRequest;
 pub use behind::behind;
 pub use case::{Beside, Case};
 pub use catalog::{Confidence, RULES, Rule, Severity};

@@ -6,6 +6,7 @@ mod company;
 mod control;
 mod crash;
 mod culprit;
+mod denied;
 mod desk;
 mod free_threaded;
 mod given;
@@ -34,6 +35,7 @@ mod protocol;
 #[path = "../../probes/src/sandbox.rs"]
 mod sandbox;
 
+pub use denied::way_to_write;
 pub use free_threaded::run_free_threaded;
 pub use given::Given;
 pub use library::{Library, probes};

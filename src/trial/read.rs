@@ -6,10 +6,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::culprit::failed;
+use super::denied::way_to_write;
 use super::loads::loads;
 use super::protocol::{End, Event, Exception, Kept, Shared, Step};
 use crate::image::symbol_at_address;
-use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, ReasonId, Refuser, SharedObject};
+use crate::model::{Death, Load, Mode, NotRun, Outcome, Place, ReasonId, Refuser, Reply, SharedObject};
 
 /// What is left of a trial: both witnesses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,9 +85,7 @@ pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<
     let native_threads = native_threads.flatten().cloned().collect();
     let standard = told(evidence, |event| if let Event::Standard(told) = event { Some(told) } else { None });
     let standard = standard.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
-    let mut answers =
-        told(evidence, |event| if let Event::Answered(told) = event { Some(told) } else { None });
-    let answers = answers.next().cloned().unwrap_or_default();
+    let answers = answers(evidence);
     let is_confined = is_confined(evidence);
     let held = evidence.events.iter().filter_map(|event| {
         if let Event::Held { module, by, .. } = event {
@@ -118,15 +117,27 @@ fn told<'e>(
     evidence.events.iter().filter_map(of)
 }
 
+/// What the first interpreter has told, and of requests, what each has.
+fn answers(evidence: &Evidence) -> Vec<String> {
+    let mut all = told(evidence, |event| if let Event::Answered(told) = event { Some(told) } else { None });
+    let mut answers = all.next().cloned().unwrap_or_default();
+    answers.extend(all.flatten().filter(|line| line.starts_with(Reply::MARK)).cloned());
+    answers
+}
+
 fn is_confined(evidence: &Evidence) -> bool {
     evidence.events.contains(&Event::Confined)
 }
 
 /// The sandbox may have caused a failure: it says nothing about the subject then.
 pub(super) fn in_the_sandboxs_way(what: &str) -> Outcome {
+    let way_out = way_to_write(what).map_or_else(
+        || "try --no-sandbox".to_owned(),
+        |way| format!("{way} gives trials a copy of the folder to write to; else try --no-sandbox"),
+    );
     let why = format!(
         "may fail because of the sandbox (no network, no writes or signals elsewhere, bounded memory and \
-         files): {}; try --no-sandbox",
+         files): {}; {way_out}",
         what.trim_end_matches([':', ' '])
     );
     Outcome::NotRun(NotRun::Because(ReasonId::Sandbox, why))

@@ -86,12 +86,18 @@ def is_pythons(file):
 
 
 TOO_MUCH = (12, 27)  # ENOMEM, EFBIG: `errno` need not be built in
+READ_ONLY = 30  # EROFS
+OF_SQLITE = ("unable to open database file", "attempt to write a readonly database")
 
 
 def denied_behind(error):
     """What the system refused: the innermost error that a sandbox or its limits may have caused."""
     for each in reversed(family(error)):
-        if isinstance(each, (PermissionError, MemoryError)) or getattr(each, "errno", None) in TOO_MUCH:
+        number = getattr(each, "errno", None)
+        if isinstance(each, (PermissionError, MemoryError)) or number in TOO_MUCH or number == READ_ONLY:
+            return "%s: %s" % words(each)
+        # Its own words for EACCES and EROFS; its module need not be there.
+        if type(each).__name__ == "OperationalError" and words(each)[1] in OF_SQLITE:
             return "%s: %s" % words(each)
     return ""
 
@@ -230,7 +236,19 @@ def own(name, attribute, otherwise=None):
 
 def tell(error):
     kind, text = words(error)
+    answers = answers_of(error)
+    if answers:
+        record("answered", *answers)
     record("error", loads_behind(error), denied_behind(error), raised_in(error), kind, text, *importing_then(error))
+
+
+def answers_of(error):
+    """What a driver of requests has been answered before it raised: it leaves that in the exception."""
+    try:
+        answers = vars(error).get("__answers__")
+    except BaseException:
+        return []
+    return answers if type(answers) is list and all(type(each) is str for each in answers) else []
 
 
 def hear_uncaught(_name):

@@ -10,6 +10,10 @@ use super::declared::Declared;
 use super::text::{cut, lines};
 use super::verdicts::Cell;
 use crate::render::answer::ORDER;
+use crate::render::requests::Line;
+
+/// How many requests of a list are shown.
+const MOST_REQUESTS: usize = 200;
 
 /// A module or a name.
 #[derive(Debug)]
@@ -23,6 +27,10 @@ pub(super) struct Subject {
     pub(super) sha256: Option<String>,
     /// What its file declares; a second file is that of the free-threaded build.
     pub(super) declared: Vec<(String, Declared)>,
+    /// What an application answered to a list of requests.
+    pub(super) requests: Vec<Line>,
+    /// How many more there are.
+    pub(super) more_requests: usize,
     pub(super) trials: Vec<Trial>,
     pub(super) findings: Vec<Finding>,
 }
@@ -88,6 +96,8 @@ impl Subject {
             file: Some(cut(&format!("{}/{}", module.folder, module.file), 400)),
             sha256: module.sha256.as_deref().map(|digest| cut(digest, 64)),
             declared: own.chain(other).collect(),
+            requests: Vec::new(),
+            more_requests: 0,
             trials: trials(&module.modes),
             findings: module
                 .findings
@@ -114,7 +124,13 @@ impl Subject {
             Self { findings: hazards.map(Finding::of_source).collect(), ..subject }
         });
         let exercises = document.exercises.iter();
-        let exercises = exercises.map(|each| Self::without_file(&each.file, "exercise", &each.modes, modes));
+        let exercises = exercises.enumerate().map(|(index, each)| {
+            let what = if each.requests.is_empty() { "exercise" } else { "requests" };
+            let mut requests = Line::all(document, index, each);
+            let more_requests = requests.len().saturating_sub(MOST_REQUESTS);
+            requests.truncate(MOST_REQUESTS);
+            Self { requests, more_requests, ..Self::without_file(&each.file, what, &each.modes, modes) }
+        });
         applications.chain(exercises).collect()
     }
 
@@ -126,6 +142,8 @@ impl Subject {
             file: None,
             sha256: None,
             declared: Vec::new(),
+            requests: Vec::new(),
+            more_requests: 0,
             trials: trials(tried),
             findings: Vec::new(),
         }

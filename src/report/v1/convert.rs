@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Apache, Application, Blocked, Blocker, Cause, Crash, Declaration, Declarations, Distribution, Document,
     Exercise, FailedLoad, Finding, Hazard, Inspected, Judged, Module, Name, Outcome, Python, PythonFinding,
-    Root, Shared, SlotValue, Tool, Tried, Upgrade,
+    Request, Root, Shared, SlotValue, Tool, Tried, Upgrade,
 };
 use crate::model::{
     self, Declared, Facts, FileKind, Judgement, Load, Mode, NotRun, Place, Refuser, Trial, Verdict,
@@ -58,6 +58,7 @@ impl From<&Report> for Document {
                 .map(|row| Exercise {
                     file: row.file.clone(),
                     application: row.application.clone(),
+                    requests: row.requests.iter().map(Request::from).collect(),
                     modes: tried(&row.judgements, &row.trials),
                 })
                 .collect(),

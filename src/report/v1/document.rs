@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Apache, Application, Declaration, Inspected, Outcome, Tool};
+use super::{Apache, Application, Declaration, Inspected, Outcome, Request, RequestTimes, Tool};
 use crate::model::{Mode, Verdict};
 use crate::report::DecidedBy;
 
@@ -73,6 +73,9 @@ pub struct Header {
     /// Trials, and which of them an earlier audit had answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trials: Option<Remembered>,
+    /// How long the answers to requests took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<RequestTimes>,
 }
 
 /// How many trials were wanted, and how many an earlier audit of the same files had answered.
@@ -131,6 +134,9 @@ pub struct Exercise {
     /// The application that answered, of a list of requests (`--requests`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
+    /// The requests, in their order, with what each was answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Request>,
     /// How running it ended, and what that means.
     pub modes: BTreeMap<Mode, Tried>,
 }

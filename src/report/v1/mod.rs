@@ -7,6 +7,7 @@ mod convert;
 mod declarations;
 mod document;
 mod outcome;
+mod requests;
 
 pub use apache::{Apache, ApacheFinding, ConfigLine, Landing, NotTold};
 pub use application::{Application, NotFollowed, SourceFinding, SourcePlace, UsedModule};
@@ -16,3 +17,4 @@ pub use document::{
     PythonFinding, Remembered, Root, Tried, Upgrade,
 };
 pub use outcome::{Crash, FailedLoad, Outcome, Shared};
+pub use requests::{Request, RequestInMode, RequestTimes};

@@ -1,0 +1,100 @@
+//! The requests of a list, each with what it was answered.
+
+use std::fmt::Write as _;
+
+use super::escape::escape_within;
+use crate::model::Mode;
+use crate::report::v1::{Document, Exercise, Request};
+
+/// How many are shown before the rest is counted.
+const MOST: usize = 20;
+
+/// Characters of a SHA-256 that tell two answers apart.
+const DIGEST: usize = 12;
+
+/// A request as a line of a table.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// `GET /path`.
+    pub(super) request: String,
+    /// `200 OK`.
+    pub(super) status: String,
+    /// `1234 bytes`; empty where that is not known.
+    pub(super) size: String,
+    /// `3.2 ms`; empty where that is not known.
+    pub(super) time: String,
+    /// `SHA-256 0123456789ab`, or that it is never the same; empty where there was no answer.
+    pub(super) digest: String,
+    /// What is not as in the main interpreter, by mode.
+    pub(super) others: String,
+}
+
+impl Line {
+    /// Of each request of an exercise, which is the one of this number.
+    pub(super) fn all(document: &Document, index: usize, exercise: &Exercise) -> Vec<Self> {
+        let times = document.header.as_ref().map(|header| header.requests.as_slice()).unwrap_or_default();
+        let times = times.iter().find(|times| times.exercise == index);
+        let time = |number: usize| times.and_then(|times| *times.milliseconds.get(number)?);
+        let lines = exercise.requests.iter().enumerate();
+        lines.map(|(number, request)| Self::new(request, time(number))).collect()
+    }
+
+    /// Size, time and digest, as far as they are known.
+    pub(super) fn details(&self) -> String {
+        let all = [self.size.as_str(), self.time.as_str(), self.digest.as_str()];
+        all.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn new(request: &Request, milliseconds: Option<f64>) -> Self {
+        let digest = match (&request.sha256, &request.status) {
+            (Some(digest), _) => format!("SHA-256 {}", digest.chars().take(DIGEST).collect::<String>()),
+            (None, Some(_)) => "body never the same".to_owned(),
+            (None, None) => String::new(),
+        };
+        let differ =
+            request.modes.iter().filter(|(mode, each)| **mode != Mode::Main && each.result != "same");
+        let differ = differ.map(|(mode, each)| {
+            let what = each.result.replace('-', " ");
+            let status = each.status.as_deref().map(|status| format!(": {}", escape_within(status, 40)));
+            format!("{mode} {}{}", escape_within(&what, 40), status.unwrap_or_default())
+        });
+        Self {
+            request: escape_within(&format!("{} {}", request.method, request.target), 60),
+            status: request
+                .status
+                .as_deref()
+                .map_or_else(|| "no answer".to_owned(), |text| escape_within(text, 30)),
+            size: request.bytes.map(|bytes| format!("{bytes} bytes")).unwrap_or_default(),
+            time: milliseconds.map(|time| format!("{time:.1} ms")).unwrap_or_default(),
+            digest,
+            others: differ.collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+/// For a terminal.
+pub(super) fn lines(document: &Document, index: usize, exercise: &Exercise) -> String {
+    let all = Line::all(document, index, exercise);
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut text = "  answers in the main interpreter, and what differs elsewhere:\n".to_owned();
+    let width =
+        |of: fn(&Line) -> &str| all.iter().take(MOST).map(|line| of(line).chars().count()).max().unwrap_or(0);
+    let (request, status) = (width(|line| &line.request), width(|line| &line.status));
+    let (size, time) = (width(|line| &line.size), width(|line| &line.time));
+    for line in all.iter().take(MOST) {
+        let row = format!(
+            "    {:request$}  {:status$}  {:>size$}  {:>time$}  {}",
+            line.request, line.status, line.size, line.time, line.digest
+        );
+        let _ = writeln!(text, "{}", row.trim_end());
+        if !line.others.is_empty() {
+            let _ = writeln!(text, "      {}", line.others);
+        }
+    }
+    if all.len() > MOST {
+        let _ = writeln!(text, "    and {} more: see --format json", all.len() - MOST);
+    }
+    text
+}

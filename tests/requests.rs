@@ -79,7 +79,7 @@ fn an_application_that_fails_in_the_main_interpreter_too_tells_nothing() {
     let said = ask(&Venv::new(), &answering("1 / 0"), "GET /\n").ended_with(3);
     let told = "own-gil: unknown: in the main interpreter too, GET / raises ZeroDivisionError: division by zero; give";
     assert!(said.out.contains(told), "{}", said.out);
-    assert!(!said.out.contains("at import"), "{}", said.out);
+    assert!(!said.out.contains("zero at import"), "{}", said.out);
     let application = answering("1").replace("200 OK", "503 Closed");
     let said = ask(&Venv::new(), &application, "GET /\n").ended_with(3);
     assert!(said.out.contains("in the main interpreter too, GET / answers 503 Closed"), "{}", said.out);
@@ -112,7 +112,7 @@ def application(environ, start_response):
 ";
     let said = ask(&venv, application, "GET /fine\n").ended_with(1);
     let told = "own-gil: blocked: GET /fine answers 500 Oops, 5 bytes: 'sorry'; in the main interpreter it answers \
-                200 OK, 4 bytes: 'fine' (without no_slot, refused: no slot 3)";
+                200 OK, 4 bytes: 'fine'; without no_slot (refused: no slot 3)";
     assert!(said.out.contains(told), "{}", said.out);
     assert!(said.out.contains("own-gil differs: 500 Oops"), "{}", said.out);
     for format in ["json", "sarif", "junit", "markdown", "html", "details"] {
@@ -127,7 +127,9 @@ def application(environ, start_response):
         ]);
         let said = audit.args(["--format", format]).within(folder.path()).run().ended_with(1);
         assert!(said.out.contains("GET /fine answers 500 Oops"), "{format}: {}", said.out);
-        assert!(!said.out.contains("be imported"), "{format}: {}", said.out);
+        // SARIF and the page have the pages of all rules.
+        let has_pages = ["sarif", "html"].contains(&format);
+        assert!(has_pages || !said.out.contains("import it"), "{format}: {}", said.out);
     }
 }
 

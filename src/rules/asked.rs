@@ -162,10 +162,20 @@ fn lost(case: &Case<'_>, trial: &Trial, control: &Trial) -> String {
             names.push((&load.name, error));
         }
     }
-    let Some((name, error)) = names.first() else { return String::new() };
-    let more = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };
-    format!(" (without {name}{more}, {})", words::lost(error, case.facts.get(name).copied()))
+    let told = names
+        .iter()
+        .take(NAMED)
+        .map(|(name, error)| format!("{name} ({})", words::lost(error, case.facts.get(name).copied())));
+    let told: Vec<String> = told.collect();
+    let more = match names.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if told.is_empty() { String::new() } else { format!("; without {}{more}", told.join(", ")) }
 }
+
+/// How many modules are named that were not loaded.
+const NAMED: usize = 4;
 
 fn request(reply: &Reply, asked: &[AskedRequest]) -> String {
     asked.get(reply.index).map_or_else(|| "a request".to_owned(), |request| request.shown.clone())

@@ -5,7 +5,7 @@
 pub struct ModuleName {
     /// Dotted name, e.g. `lxml.etree`; for `pkg/__init__.cpython-314.so` the package's.
     pub dotted: String,
-    /// Whether every part is an identifier.
+    /// Whether every part is an identifier, or the last one a name that mypyc's own code imports.
     pub is_importable: bool,
     /// Whether the suffix is one that the Python at hand takes; `false` for another ABI's tag.
     pub is_for_this_python: bool,
@@ -25,7 +25,10 @@ impl ModuleName {
         let parts = folder.split('/').filter(|part| !part.is_empty());
         let parts: Vec<&str> = parts.chain((module != "__init__").then_some(module)).collect();
         Some(Self {
-            is_importable: !parts.is_empty() && parts.iter().all(|part| is_identifier(part)),
+            is_importable: parts.split_last().is_some_and(|(last, packages)| {
+                (is_identifier(last) || is_group_of_mypyc(last))
+                    && packages.iter().all(|part| is_identifier(part))
+            }),
             dotted: parts.join("."),
             is_for_this_python: rank.is_some() || suffixes.is_empty(),
             rank: rank.unwrap_or(usize::MAX),
@@ -38,6 +41,12 @@ pub(super) fn is_identifier(part: &str) -> bool {
     let mut letters = part.chars();
     letters.next().is_some_and(|first| first == '_' || first.is_alphabetic())
         && letters.all(|letter| letter == '_' || letter.is_alphanumeric())
+}
+
+/// Whether mypyc has named it, for what it compiles together: by a digest in hexadecimal, which may begin with a digit. No
+/// statement can import that, but the modules of the group do (`mypyc/build.py`, `group_name`).
+fn is_group_of_mypyc(part: &str) -> bool {
+    part.strip_suffix("__mypyc").is_some_and(|group| is_identifier(&format!("_{group}")))
 }
 
 #[cfg(test)]
@@ -71,6 +80,13 @@ mod tests {
     fn a_folder_that_is_no_identifier_cannot_be_imported_from() {
         assert!(!read("numpy.libs/libz.so").is_importable);
         assert!(!read("a-b.so").is_importable);
+    }
+
+    #[test]
+    fn what_mypyc_has_named_is_imported_by_the_modules_of_its_group() {
+        assert!(read("650fdafa2468af73c11f__mypyc.cpython-314-x86_64-linux-gnu.so").is_importable);
+        assert!(!read("650fdafa2468af73c11f.so").is_importable);
+        assert!(!read("650-fda__mypyc.so").is_importable);
     }
 
     #[test]

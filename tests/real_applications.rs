@@ -119,9 +119,11 @@ fn audit(name: &str, distributions: &[&str]) -> (Vec<String>, Value) {
     let reason = &application["modes"]["own-gil"]["reason"];
     let fails = own.statuses != main.statuses;
     assert!(!fails || verdict != "ready", "{name}: {:?} is {verdict}", own.statuses);
+    let asked = exercise["modes"]["own-gil"]["verdict"].as_str().unwrap();
+    assert!(fails || asked != "blocked", "{name}: {:#}", exercise["modes"]["own-gil"]);
     eprintln!(
         "{name}: {verdict} ({reason}); asked: {}; loads {:?}; own GIL by itself: {:?}; by requests alone: {:?}",
-        exercise["modes"]["own-gil"]["verdict"],
+        asked,
         main.loaded,
         own.statuses,
         reached

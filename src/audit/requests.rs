@@ -131,9 +131,13 @@ fn ask(
             let [first, later] = &mut expected;
             asked.never = first.iter().filter(|each| each.sha256.is_none()).count();
             if running.has_writable() {
+                // What one interpreter has written another one finds.
                 for (first, later) in first.iter_mut().zip(later) {
-                    if later.sha256.is_none() && first.sha256.take().is_some() {
+                    if first.sha256.is_some() && later.sha256.is_none() {
                         asked.by_what_was_before += 1;
+                    }
+                    if later.sha256.is_none() {
+                        (*first, *later) = (first.either(later), later.either(first));
                     }
                 }
             }

@@ -78,16 +78,6 @@ impl Reply {
             begins: next()?.to_owned(),
         })
     }
-
-    /// Whether it is one with success: 2xx.
-    pub fn is_success(&self) -> bool {
-        self.status.starts_with('2')
-    }
-
-    /// The number of its status, as text.
-    pub fn code(&self) -> &str {
-        self.status.get(..3).unwrap_or(&self.status)
-    }
 }
 
 #[cfg(test)]
@@ -98,8 +88,7 @@ mod tests {
     fn a_line_is_read_as_it_was_written() {
         let answer = Reply::of("asked\t0\t3\tdiffers\t1.5\t200 OK\t4\tab12\t'ma\\tin'").unwrap();
         assert_eq!((answer.index, answer.end, answer.bytes), (3, ReplyEnd::Differs, 4));
-        assert_eq!((answer.code(), answer.begins.as_str()), ("200", "'ma\\tin'"));
-        assert!(answer.is_success());
+        assert_eq!(answer.begins, "'ma\\tin'");
         for other in ["ran\t3\tshop.py", "asked\t0\t3\tno-such\t1.5\t200 OK\t4\tab12\t''", "asked\t0"] {
             assert_eq!(Reply::of(other), None, "{other}");
         }

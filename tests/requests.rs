@@ -115,7 +115,7 @@ def application(environ, start_response):
                 200 OK, 4 bytes: 'fine'; without no_slot (refused: no slot 3)";
     assert!(said.out.contains(told), "{}", said.out);
     assert!(said.out.contains("own-gil differs: 500 Oops"), "{}", said.out);
-    for format in ["json", "sarif", "junit", "markdown", "html", "details"] {
+    for format in ["json", "sarif", "junit", "markdown", "html"] {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("shop.py"), application).unwrap();
         fs::write(folder.path().join("shop.http"), "GET /fine\n").unwrap();

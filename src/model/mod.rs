@@ -14,7 +14,9 @@ mod reply;
 mod upgrade;
 mod verdict;
 
-pub use application::{NOT_THERE, PathChange, Reached, SourceHazard, Sources, Spot, VariableUse, Way, Weight};
+pub use application::{
+    NOT_THERE, PathChange, Reached, SourceHazard, Sources, Spot, VariableUse, Way, Weight,
+};
 pub use deployment::{ConfigPlace, DaemonProcess, Deployment, DeploymentFinding, Landing, ModulePath};
 pub use environment::{Distribution, EDITABLE_VARIABLES, Environment, Interpreter};
 pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};

@@ -204,7 +204,7 @@ impl<'m> Collector<'m> {
         let of_meta = self.class.as_deref().is_some_and(|class| class.ends_with("Meta"));
         Context {
             makes_object: last.is_some_and(|scope| ["__init__", "__new__"].contains(&scope.name.as_str())),
-            is_setting: last.is_some_and(|scope| is_setter_name(&scope.name)),
+            is_setting: functions.iter().any(|scope| is_setter_name(&scope.name)),
             is_setup: of_meta
                 || wraps
                 || is_metaclass

@@ -100,15 +100,18 @@ pub(super) fn is_setup_name(name: &str) -> bool {
         "define",
         "declare",
     ];
-    // `register_view` and `registerView`, not `installments`.
-    let is_word = |rest: &str| rest.chars().next().is_none_or(|next| next == '_' || next.is_uppercase());
-    let begins = |word: &&str| {
-        let begin = name.get(..word.len()).filter(|begin| begin.eq_ignore_ascii_case(word));
-        begin.is_some() && name.get(word.len()..).is_some_and(is_word)
-    };
     // `pytest_configure`.
     let last = name.rsplit('_').next().unwrap_or(name);
-    first.iter().any(|word| begins(&word)) || ["configure", "setup", "register"].contains(&last)
+    begins_with(name, &first) || ["configure", "setup", "register"].contains(&last)
+}
+
+/// Whether a name begins with one of these words: `register_view` and `registerView` do with `register`, `registers` does not.
+fn begins_with(name: &str, words: &[&str]) -> bool {
+    let is_end = |rest: &str| rest.chars().next().is_none_or(|next| next == '_' || next.is_uppercase());
+    words.iter().any(|word| {
+        let begin = name.get(..word.len()).filter(|begin| begin.eq_ignore_ascii_case(word));
+        begin.is_some() && name.get(word.len()..).is_some_and(is_end)
+    })
 }
 
 /// Whether a function of this name sets something, wraps other code, or runs where a process forks or ends: what a library
@@ -119,6 +122,7 @@ pub(super) fn is_setter_name(name: &str) -> bool {
         "override",
         "add",
         "update",
+        "load",
         "use",
         "enable",
         "disable",
@@ -130,13 +134,7 @@ pub(super) fn is_setter_name(name: &str) -> bool {
     ];
     let any = ["fork", "exit", "wrap", "unwrap", "instrument", "patch", "hook", "hooks", "set", "configure"];
     let name = name.trim_start_matches('_');
-    // `SetRecursionLimit`.
-    let is_camel = |word: &&str| {
-        let rest = name.get(word.len()..).unwrap_or_default();
-        name.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word))
-            && rest.chars().next().is_none_or(|next| next == '_' || next.is_uppercase())
-    };
-    whole.iter().any(|word| is_camel(&word)) || name.split('_').any(|word| any.contains(&word))
+    begins_with(name, &whole) || name.split('_').any(|word| any.contains(&word))
 }
 
 /// Parameters that hold a class, a function, a module, a thread or a task: they belong to one interpreter anyhow.
@@ -186,5 +184,7 @@ pub(super) fn is_definition(parameter: &str) -> bool {
         "fut",
         "hub",
     ];
-    names.contains(&parameter)
+    // `greenlet_id`, `handler_`.
+    let stands_for = ["greenlet", "thread", "task", "callback", "handler", "consumer"];
+    names.contains(&parameter) || parameter.split('_').any(|word| stands_for.contains(&word))
 }

@@ -45,21 +45,25 @@ fn one(name: &str, write: &Write, used: &Use, level: &Level, is_switched: bool) 
         return (FilledOnce, "filled when modules are imported or the application is set up".to_owned());
     }
     let held = if value.given.is_empty() { &key.given } else { &value.given };
-    let is_of_definition = !held.is_empty() && held.iter().all(|name| is_definition(name));
+    let is_of_definition = match level.is_own {
+        true => !held.is_empty() && held.iter().all(|name| is_definition(name)),
+        false => given.iter().any(|name| is_definition(name)),
+    };
     if is_of_definition && matches!(kind, Kind::Rebind(_) | Kind::Item | Kind::Add | Kind::Within) {
         return (FilledOnce, "holds classes and functions of its interpreter".to_owned());
     }
     let tells = context.warns
-        || ["warn", "shown", "logged", "reported", "deprecat"]
+        || ["warn", "shown", "logged", "reported", "deprecat", "test"]
             .iter()
             .any(|part| name.to_lowercase().contains(part));
     if tells && *is_tested && *kind != Kind::Count {
         return (FilledOnce, "remembers what was said already".to_owned());
     }
-    if key.is_object && !matches!(kind, Kind::Rebind(_)) {
+    let is_of_threads = ["greenlet", "thread"].iter().any(|part| name.to_lowercase().contains(part));
+    if (key.is_object || is_of_threads && !level.is_own) && !matches!(kind, Kind::Rebind(_)) {
         return (FilledOnce, "keyed by objects of its interpreter".to_owned());
     }
-    if !level.is_own && context.makes_object && matches!(kind, Kind::Item | Kind::Add) {
+    if !level.is_own && context.makes_object && matches!(kind, Kind::Rebind(_) | Kind::Item | Kind::Add) {
         return (FilledOnce, "holds objects of its interpreter".to_owned());
     }
     // What a library offers to set is set by its application, in each interpreter that imports it.
@@ -100,7 +104,7 @@ fn one(name: &str, write: &Write, used: &Use, level: &Level, is_switched: bool) 
             (Changed, "computed from the time or at random: differs in each interpreter".to_owned())
         }
         Kind::Item if given.is_empty() => (FilledOnce, "filled by the first call".to_owned()),
-        Kind::Item if is_memo(name, write) => {
+        Kind::Item if is_memo(name, write, level.is_own) => {
             (FilledOnce, "remembers what is computed from the key".to_owned())
         }
         Kind::Item if *is_tested && value.given.is_empty() && !value.is_fresh => {
@@ -115,7 +119,9 @@ fn one(name: &str, write: &Write, used: &Use, level: &Level, is_switched: bool) 
         Kind::Item | Kind::Add | Kind::Within => {
             (Changed, format!("keeps what calls are given ({}), and is not read here", list(&given)))
         }
-        Kind::Remove if !key.given.is_empty() && !fills_too(write, used) => {
+        Kind::Remove
+            if !key.given.is_empty() && !fills_too(write, used) && keeps_results(name, used, level) =>
+        {
             (Changed, format!("loses entries by what a call is given ({}): others keep theirs", list(&given)))
         }
         Kind::Remove => (FilledOnce, "emptied".to_owned()),
@@ -135,6 +141,9 @@ fn is_number(name: &str) -> bool {
     let words = [
         "id",
         "ids",
+        "uid",
+        "temp",
+        "memory",
         "num",
         "number",
         "next",
@@ -150,12 +159,19 @@ fn is_number(name: &str) -> bool {
 }
 
 /// Whether an entry is computed from its key where it is not there yet: another interpreter computes the same.
-fn is_memo(name: &str, write: &Write) -> bool {
+fn is_memo(name: &str, write: &Write, is_own: bool) -> bool {
     let Write { key, value, is_tested, .. } = write;
     // What was looked up there before, and is computed where nothing was found.
     let is_looked_up = value.fetched.contains(name) || value.variables.contains(name);
     let is_made_of_key = !value.given.is_empty() || key.given.is_empty() || is_looked_up;
-    *is_tested && is_made_of_key && !value.is_momentary && !value.is_fresh
+    let is_fresh = value.is_fresh && !(is_looked_up && !is_own);
+    *is_tested && is_made_of_key && !value.is_momentary && !is_fresh
+}
+
+/// Whether what is kept is computed and may become stale: taking an entry away is meant for everybody.
+fn keeps_results(name: &str, used: &Use, level: &Level) -> bool {
+    let is_filled = |write: &Write| write.kind == Kind::Item && is_memo(name, write, level.is_own);
+    is_cache(name, level) || used.writes.iter().any(|write| is_filled(write) && !write.context.is_setup)
 }
 
 /// Whether the function that removes an entry makes entries too: a cache of limited size.

@@ -70,9 +70,11 @@ impl Origins {
 fn is_of_request(name: &str) -> bool {
     let parts = [
         "request", "req", "session", "user", "username", "uid", "userid", "visitor", "tenant", "customer",
-        "account", "cookie", "cookies", "remote", "environ", "email", "login", "ip", "sid", "cart", "basket",
+        "account", "cookie", "cookies", "remote", "environ", "email", "login", "sid", "cart", "basket",
     ];
-    name.to_lowercase().split('_').any(|part| parts.contains(&part))
+    let name = name.to_lowercase();
+    let addresses = ["ip", "client_ip", "user_ip", "ip_addr", "ip_address"];
+    addresses.contains(&name.as_str()) || name.split('_').any(|part| parts.contains(&part))
 }
 
 /// Attributes that stand for a user or a request on whatever they are read: `self.request`.
@@ -182,8 +184,14 @@ impl Gather<'_, '_> {
     fn call(&mut self, call: &ExprCall) {
         if let Some(function) = self.collector.outside(&call.func) {
             self.found.is_momentary |= is_of_moment(&function);
-            let of_objects =
-                ["type", "id", "threading.get_ident", "threading.current_thread", "asyncio.current_task"];
+            let of_objects = [
+                "type",
+                "id",
+                "weakref.ref",
+                "threading.get_ident",
+                "threading.current_thread",
+                "asyncio.current_task",
+            ];
             self.found.is_object |= of_objects.contains(&function.as_str());
         }
     }
@@ -203,7 +211,14 @@ impl<'a> Visitor<'a> for Gather<'_, '_> {
                     self.found.request.insert(written.unwrap_or_else(|| attribute.attr.to_string()));
                 }
             }
-            Expr::Call(call) => self.call(call),
+            Expr::Call(call) => {
+                self.call(call);
+                // `client.request(...)` makes a request, and is none.
+                if let Expr::Attribute(method) = &*call.func {
+                    self.visit_expr(&method.value);
+                    return self.visit_arguments(&call.arguments);
+                }
+            }
             _ => {}
         }
         if let Some(name) = self.collector.outside(expr)

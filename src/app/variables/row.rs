@@ -52,7 +52,10 @@ fn variables(collector: &Collector<'_>, level: &Level) -> Vec<Row> {
             }
         };
         let places = arrange(place(decides)?, (0..used.writes.len()).filter_map(place).collect());
-        Some(Row { rule, name: name.clone(), text, weight: found.weight(), used: Some(found), places })
+        // A library's settings are its application's to set: what is not known of them is no news.
+        let is_unknown = found == VariableUse::Changed && !level.is_own;
+        let weight = if is_unknown { Weight::Low } else { found.weight() };
+        Some(Row { rule, name: name.clone(), text, weight, used: Some(found), places })
     });
     each.collect()
 }

@@ -30,7 +30,7 @@ pub struct Application {
     /// registries (`per-interpreter-cache`), environment variables that are set at import (`environment-variable`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub minor_hazards: Vec<SourceFinding>,
-    /// The same in what it uses.
+    /// The same in what it uses, and variables of which a library's source does not tell what they are changed for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub minor_hazards_elsewhere: Vec<SourceFinding>,
     /// What could not be followed in its own source: computed names, entry points, what is not there.

@@ -7,9 +7,13 @@ use crate::app::names::Names;
 use crate::model::{VariableUse, Weight};
 
 fn read(source: &str) -> Vec<Row> {
+    of(source, true)
+}
+
+fn of(source: &str, is_own: bool) -> Vec<Row> {
     let parsed = parse_module(source).unwrap();
     let body = &parsed.syntax().body;
-    rows(body, &Names::of(body), true)
+    rows(body, &Names::of(body), is_own)
 }
 
 /// Each row as `use name line,line`, the deciding line first.
@@ -108,6 +112,38 @@ fn what_cannot_be_told_is_changed() {
         assert!(matches!(&rows[..], [row] if row.used == Some(VariableUse::Changed)), "{source}{rows:#?}");
         assert_eq!((rows[0].weight, rows[0].rule), (Weight::Middle, "process-wide-global"));
     }
+}
+
+#[test]
+fn what_a_library_offers_to_set_and_what_is_not_known_of_it_has_low_weight() {
+    for (source, in_library) in [
+        ("mode = None\ndef set_mode(value):\n    global mode\n    mode = value\n", VariableUse::FilledOnce),
+        ("mode = None\ndef switch(value):\n    global mode\n    mode = value\n", VariableUse::Changed),
+        (
+            "next_id = 0\ndef make():\n    global next_id\n    next_id += 1\n    return next_id\n",
+            VariableUse::FilledOnce,
+        ),
+        (
+            "all = {}\nclass It:\n    def __init__(self, name):\n        all[name] = self\ndef find(name):\n    return all[name]\n",
+            VariableUse::FilledOnce,
+        ),
+    ] {
+        let (own, library) = (of(source, true), of(source, false));
+        assert!(own[0].weight < Weight::Low, "{source}{own:#?}");
+        assert_eq!((library[0].used, library[0].weight), (Some(in_library), Weight::Low), "{source}");
+    }
+    let carts = "carts = {}\ndef fill(user, it):\n    carts[user] = it\ndef show():\n    return carts\n";
+    assert_eq!(of(carts, false)[0].weight, Weight::High);
+}
+
+#[test]
+fn what_is_made_from_itself_counts_only_by_arithmetic() {
+    let source = "look = None\ndef decorate():\n    global look\n    look = wrapped(look)\n";
+    assert_eq!(read(source)[0].used, Some(VariableUse::FilledOnce));
+    let source = "depth = 0\ndef f():\n    global depth\n    kept = depth\n    depth = kept\n";
+    assert_eq!(read(source)[0].used, Some(VariableUse::FilledOnce));
+    let source = "kinds = {}\ndef f(it):\n    kinds[type(it)] = it\n    return kinds\n";
+    assert_eq!(read(source)[0].used, Some(VariableUse::FilledOnce));
 }
 
 #[test]

@@ -345,7 +345,7 @@ fn editable_installs_are_imported_as_a_deployment_imports_them() {
         assert!(said.out.contains(reason), "{}", said.out);
         assert!(said.out.contains("lib/shop/wsgi.py:2\n"), "{}", said.out);
         assert!(
-            said.out.contains("  own-gil: blocked: needs shop.no_slot, refused: no slot 3\n"),
+            said.out.contains("  own-gil: blocked: GET / needs shop.no_slot, refused: no slot 3\n"),
             "{}",
             said.out
         );

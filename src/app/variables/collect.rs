@@ -190,7 +190,7 @@ impl<'m> Collector<'m> {
         let returns = |scope: &Scope| {
             let is_given = |name: &String| {
                 scope.parameters.contains(name)
-                    && (is_inner || is_definition(name))
+                    && (is_inner || is_definition(name, self.level.is_own))
                     && origins.iter().any(|each| each.given.contains(name))
             };
             scope.facts.returned.iter().any(is_given)

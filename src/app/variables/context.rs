@@ -137,8 +137,9 @@ pub(super) fn is_setter_name(name: &str) -> bool {
     begins_with(name, &whole) || name.split('_').any(|word| any.contains(&word))
 }
 
-/// Parameters that hold a class, a function, a module, a thread or a task: they belong to one interpreter anyhow.
-pub(super) fn is_definition(parameter: &str) -> bool {
+/// Whether a parameter of this name holds a class or a function: these belong to one interpreter anyhow. In a library so do
+/// those of modules, threads and tasks; an application may call its customers' orders tasks.
+pub(super) fn is_definition(parameter: &str, is_own: bool) -> bool {
     let names = [
         "cls",
         "klass",
@@ -148,35 +149,32 @@ pub(super) fn is_definition(parameter: &str) -> bool {
         "func",
         "fn",
         "f",
+        "fun",
         "function",
-        "callback",
-        "cb",
-        "handler",
-        "hook",
-        "factory",
+        "callable",
+        "wrapped",
         "plugin",
-        "backend",
         "codec",
         "converter",
         "adapter",
-        "wrapped",
-        "method",
-        "module",
-        "mod",
-        "meth",
-        "callable",
-        "fun",
-        "processor",
-        "loader",
+        "factory",
         "listener",
         "receiver",
-        "provider",
+        "hook",
         "hooks",
-        "task",
+        "cb",
+    ];
+    let of_libraries = [
+        "method",
+        "meth",
+        "module",
+        "mod",
+        "backend",
+        "processor",
+        "loader",
+        "provider",
         "loop",
         "frame",
-        "thread",
-        "greenlet",
         "gl",
         "code",
         "coro",
@@ -184,7 +182,9 @@ pub(super) fn is_definition(parameter: &str) -> bool {
         "fut",
         "hub",
     ];
-    // `greenlet_id`, `handler_`.
-    let stands_for = ["greenlet", "thread", "task", "callback", "handler", "consumer"];
-    names.contains(&parameter) || parameter.split('_').any(|word| stands_for.contains(&word))
+    // `handler_`, `greenlet_id`.
+    let has = |words: &[&str]| parameter.split('_').any(|word| words.contains(&word));
+    names.contains(&parameter)
+        || has(&["callback", "handler"])
+        || !is_own && (of_libraries.contains(&parameter) || has(&["greenlet", "thread", "task", "consumer"]))
 }

@@ -46,16 +46,14 @@ fn one(name: &str, write: &Write, used: &Use, level: &Level, is_switched: bool) 
     }
     let held = if value.given.is_empty() { &key.given } else { &value.given };
     let is_of_definition = match level.is_own {
-        true => !held.is_empty() && held.iter().all(|name| is_definition(name)),
-        false => given.iter().any(|name| is_definition(name)),
+        true => !held.is_empty() && held.iter().all(|name| is_definition(name, true)),
+        false => given.iter().any(|name| is_definition(name, false)),
     };
     if is_of_definition && matches!(kind, Kind::Rebind(_) | Kind::Item | Kind::Add | Kind::Within) {
         return (FilledOnce, "holds classes and functions of its interpreter".to_owned());
     }
     let tells = context.warns
-        || ["warn", "shown", "logged", "reported", "deprecat", "test"]
-            .iter()
-            .any(|part| name.to_lowercase().contains(part));
+        || ["warn", "shown", "reported", "deprecat"].iter().any(|part| name.to_lowercase().contains(part));
     if tells && *is_tested && *kind != Kind::Count {
         return (FilledOnce, "remembers what was said already".to_owned());
     }
@@ -164,7 +162,8 @@ fn is_memo(name: &str, write: &Write, is_own: bool) -> bool {
     // What was looked up there before, and is computed where nothing was found.
     let is_looked_up = value.fetched.contains(name) || value.variables.contains(name);
     let is_made_of_key = !value.given.is_empty() || key.given.is_empty() || is_looked_up;
-    let is_fresh = value.is_fresh && !(is_looked_up && !is_own);
+    // An application's empty entries are filled by its requests.
+    let is_fresh = value.is_fresh && (is_own || !is_looked_up);
     *is_tested && is_made_of_key && !value.is_momentary && !is_fresh
 }
 

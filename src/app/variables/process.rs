@@ -134,10 +134,8 @@ fn is_environment(name: &str) -> bool {
 fn entry(collector: &mut Collector<'_>, at: TextSize, target: &Expr, how: &str) {
     match target {
         Expr::Tuple(all) => all.elts.iter().for_each(|each| entry(collector, at, each, how)),
-        Expr::Subscript(item) => {
-            if collector.outside(&item.value).is_some_and(|name| is_environment(&name)) {
-                variable(collector, at, Some(&item.slice), how);
-            }
+        Expr::Subscript(item) if collector.outside(&item.value).is_some_and(|name| is_environment(&name)) => {
+            variable(collector, at, Some(&item.slice), how);
         }
         _ => {}
     }

@@ -52,6 +52,8 @@ fn state_is_what_calls_leave_and_later_calls_read() {
         "last = {}\ndef view(page):\n    for name, (a, *b) in page.items():\n        last[a] = b\n    return last\n",
         "sizes = {}\ndef view(page):\n    if (size := len(page)) > 3:\n        sizes[size] = 1\n    return sizes\n",
         "rates = {}\ndef view(page):\n    rates[page]: int = page.size\n    return rates\n",
+        "waiting = []\ndef put(task):\n    waiting.append(task)\ndef take():\n    return waiting.pop()\n",
+        "latest = {}\ndef see(code):\n    if latest:\n        latest[code] += 1\n",
         "memory = {}\ndef installments(order, months):\n    memory[order] = months\n    return memory\n",
         "rates = {}\ndef view(a, b):\n    rates[a], rates[b] = b, a\n    return rates\n",
         "rates = {}\ndef view(pages):\n    rates.update({page: page.size for page in pages})\n    return rates\n",

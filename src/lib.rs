@@ -11,6 +11,7 @@
 //! - [`apache`]: a web server's configuration: where it puts applications, and what of it does not do what it says.
 //! - [`shadow`]: the same distributions once more, for the free-threaded build of the environment's Python.
 //! - [`digest`]: files by their SHA-256.
+//! - [`regular_file`]: reads files from outside.
 //! - [`installer`]: uv or pip, for what an index has.
 //! - [`upgrades`]: what newer versions of what stands in the way declare.
 //! - [`cache`]: answers of earlier audits, for as long as what led to them is the same.
@@ -47,6 +48,7 @@ pub mod installer;
 pub mod manual;
 pub mod model;
 pub mod plan;
+pub mod regular_file;
 pub mod render;
 pub mod report;
 pub mod rules;

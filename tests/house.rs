@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 25] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("model", &[]),
     ("digest", &[]),
-    ("apache", &["model"]),
+    ("regular_file", &[]),
+    ("apache", &["model", "regular_file"]),
     ("app", &["model"]),
-    ("image", &["model"]),
+    ("image", &["model", "regular_file"]),
     ("venv", &["model"]),
     ("installer", &[]),
     ("shadow", &["installer", "model"]),
@@ -38,6 +39,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
             "installer",
             "model",
             "plan",
+            "regular_file",
             "report",
             "rules",
             "shadow",

@@ -1,10 +1,11 @@
 //! Files of this machine.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use super::Source;
+use crate::regular_file;
 
 /// The file system, and this process's environment.
 #[derive(Clone, Copy, Debug)]
@@ -19,19 +20,7 @@ impl Source for Disk {
     }
 
     fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Opening a pipe or a device could wait for ever.
-        let is_wanted = |about: &fs::Metadata| about.is_file() && about.len() <= LARGEST;
-        let refuse = || io::Error::other("it is no file that could belong to a configuration");
-        if !is_wanted(&fs::metadata(path)?) {
-            return Err(refuse());
-        }
-        let file = fs::File::open(path)?;
-        if !is_wanted(&file.metadata()?) {
-            return Err(refuse());
-        }
-        let mut bytes = Vec::new();
-        file.take(LARGEST).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        regular_file::read(path, LARGEST)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {

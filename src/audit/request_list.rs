@@ -1,15 +1,15 @@
 //! The list of requests, read, and the module that asks them.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
 use super::application::Application;
 use crate::app::{BodyPart, Piece, Request, Requests, Source, Step, Text, requests};
 use crate::model::Reply;
+use crate::regular_file;
 
 const DRIVER: &str =
     concat!(include_str!("lines_run.py"), include_str!("round.py"), include_str!("requests.py"));
@@ -36,7 +36,8 @@ impl RequestList {
     /// # Errors
     /// What cannot be read, or is wrong in it.
     pub(super) fn read(named: &Path, environment: &[String]) -> Result<Self> {
-        let bytes = read(named, LARGEST_LIST).with_context(|| format!("cannot read {}", named.display()))?;
+        let bytes = regular_file::read(named, LARGEST_LIST)
+            .with_context(|| format!("cannot read {}", named.display()))?;
         let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", named.display()))?;
         let Requests { all, notes } =
             requests(&text, environment).map_err(|why| anyhow!("{}: {why}", named.display()))?;
@@ -47,7 +48,7 @@ impl RequestList {
                 continue;
             }
             let file = named.parent().unwrap_or(Path::new("")).join(path);
-            let content = read(&file, left)
+            let content = regular_file::read(&file, left)
                 .with_context(|| format!("{}: line {line}: cannot read {path}", named.display()))?;
             left -= content.len() as u64;
             files.push((path.clone(), content));
@@ -65,19 +66,6 @@ impl RequestList {
     fn number_of(&self, path: &str) -> usize {
         self.files.iter().position(|(known, _)| known == path).unwrap_or_default()
     }
-}
-
-/// A regular file of at most so many bytes: a pipe or a device could be read for ever.
-fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        bail!("it is not a regular file");
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        bail!("it is too large: {most} bytes are what is left for it");
-    }
-    Ok(bytes)
 }
 
 /// What an answer should be.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use object::read::{Object as _, ObjectSymbol as _, ReadCache};
 
-use super::siblings::open_regular;
+use crate::regular_file;
 
 /// Files of one package that are looked into.
 const MOST: usize = 500;
@@ -51,7 +51,7 @@ impl<'a> Missing<'a> {
 }
 
 fn exports(file: &Path, symbol: &str) -> Option<bool> {
-    let cache = ReadCache::new(open_regular(file).ok()?);
+    let cache = ReadCache::new(regular_file::open(file).ok()?);
     let file = object::File::parse(&cache).ok()?;
     // Mach-O puts a line in front of each name of C.
     let is_it = |name: &str| name == symbol || name.strip_prefix('_').is_some_and(|name| name == symbol);

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -11,6 +10,7 @@ use super::kind::{Kind, NotAnObject};
 use super::library::Library;
 use super::source::{Opened, Source};
 use crate::model::{Facts, Target};
+use crate::regular_file;
 
 /// Reads what the extension module at `path` declares; see [`inspect`].
 pub fn inspect_file(path: &Path, stem: &str, target: Option<Target>) -> Facts {
@@ -36,17 +36,8 @@ pub fn kind_of_file(path: &Path) -> Result<Kind, NotAnObject> {
     open(path).map_err(|_| NotAnObject::Unreadable).and_then(|source| Kind::of(&*source))
 }
 
-/// A regular file: opening a pipe or a device could wait for ever.
 pub(super) fn open(path: &Path) -> std::io::Result<Rc<dyn Source>> {
-    Ok(Rc::new(Opened::new(open_regular(path)?)?))
-}
-
-/// As [`open`], for who reads the file itself.
-pub(super) fn open_regular(path: &Path) -> std::io::Result<File> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
-    File::open(path)
+    Ok(Rc::new(Opened::new(regular_file::open(path)?)?))
 }
 
 /// The folders around a file.

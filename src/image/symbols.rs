@@ -7,12 +7,12 @@ use object::read::{
     Export, NameOrOrdinal, Object as _, ObjectSegment as _, ObjectSymbol as _, ReadCache, ReadRef,
 };
 
-use super::siblings::open_regular;
+use crate::regular_file;
 
 /// The function that holds the byte at this offset of a file; `None` where no symbol says so, as in a file
 /// that was stripped of its local names.
 pub fn symbol_at(path: &Path, offset: u64) -> Option<String> {
-    let cache = ReadCache::new(open_regular(path).ok()?);
+    let cache = ReadCache::new(regular_file::open(path).ok()?);
     let file = object::File::parse(&cache).ok()?;
     let address = file.segments().find_map(|segment| {
         let (start, size) = segment.file_range();
@@ -25,14 +25,14 @@ pub fn symbol_at(path: &Path, offset: u64) -> Option<String> {
 /// The function or variable that holds the byte at this address of a file, as the file itself counts; `None` as
 /// above.
 pub fn symbol_at_address(path: &Path, address: u64) -> Option<String> {
-    let cache = ReadCache::new(open_regular(path).ok()?);
+    let cache = ReadCache::new(regular_file::open(path).ok()?);
     at(&object::File::parse(&cache).ok()?, address)
 }
 
 /// The init functions that a file exports, sorted: `PyInit_x`, `PyModExport_x`. None where it is not to be read. Not
 /// `PyInit___init__`, which setuptools exports beside every other, and a package is not imported by.
 pub fn init_functions(path: &Path) -> Vec<String> {
-    let Ok(file) = open_regular(path) else { return Vec::new() };
+    let Ok(file) = regular_file::open(path) else { return Vec::new() };
     let cache = ReadCache::new(file);
     object::File::parse(&cache).map(|file| exported(&file)).unwrap_or_default()
 }

@@ -99,31 +99,7 @@ fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Tria
     let events = &attempt.evidence.events;
     let switched: Vec<&String> = events
         .iter()
-        .filter_map(|event| match event {
-            Event::GilEnabled { name, .. } => Some(name),
-            Event::Confined
-            | Event::Step(..)
-            | Event::Declared { .. }
-            | Event::Importing(_)
-            | Event::Loading { .. }
-            | Event::Loaded { .. }
-            | Event::Failed { .. }
-            | Event::Uncaught(_)
-            | Event::Held { .. }
-            | Event::Error { .. }
-            | Event::Answered(_)
-            | Event::Turn(_)
-            | Event::Standard(_)
-            | Event::Touched(_)
-            | Event::LeftInMain(_)
-            | Event::NativeThreads(_)
-            | Event::DescriptorsLost(_)
-            | Event::ThreadsLeft(_)
-            | Event::Shared { .. }
-            | Event::Kept { .. }
-            | Event::Broken(_)
-            | Event::Done => None,
-        })
+        .filter_map(|event| if let Event::GilEnabled { name, .. } = event { Some(name) } else { None })
         .collect();
     let is_created = events.last() == Some(&Event::Done)
         && events.iter().any(|event| matches!(event, Event::Loading { name, .. } if *name == subject.name))

@@ -47,31 +47,8 @@ pub(super) struct Reading {
 /// nothing comes of that alone.
 pub(super) fn read(mode: Mode, evidence: &Evidence, loads_in_control: &BTreeSet<String>) -> Reading {
     let loads = loads(&evidence.events, loads_in_control);
-    let importing = evidence.events.iter().rev().find_map(|event| match event {
-        Event::Importing(name) => Some(name.clone()),
-        Event::Step(..)
-        | Event::Loading { .. }
-        | Event::Loaded { .. }
-        | Event::GilEnabled { .. }
-        | Event::Declared { .. }
-        | Event::Failed { .. }
-        | Event::Uncaught(_)
-        | Event::Held { .. }
-        | Event::Error { .. }
-        | Event::Answered(_)
-        | Event::Turn(_)
-        | Event::Standard(_)
-        | Event::Touched(_)
-        | Event::LeftInMain(_)
-        | Event::NativeThreads(_)
-        | Event::DescriptorsLost(_)
-        | Event::ThreadsLeft(_)
-        | Event::Shared { .. }
-        | Event::Kept { .. }
-        | Event::Broken(_)
-        | Event::Confined
-        | Event::Done => None,
-    });
+    let named = |event: &Event| if let Event::Importing(name) = event { Some(name.clone()) } else { None };
+    let importing = evidence.events.iter().rev().find_map(named);
     let outcome = outcome((mode, importing.as_deref()), evidence, &loads, loads_in_control);
     let kept = evidence.events.iter().filter_map(|event| {
         if let Event::Kept { used: false, objects, .. } = event { Some(objects) } else { None }
@@ -269,30 +246,8 @@ fn is_storm(events: &[Event]) -> bool {
 }
 
 fn place(events: &[Event]) -> Place {
-    let last = events.iter().rev().find_map(|event| match event {
-        Event::Step(interpreter, step) => Some((interpreter.as_str(), *step)),
-        Event::Importing(_)
-        | Event::Loading { .. }
-        | Event::Loaded { .. }
-        | Event::GilEnabled { .. }
-        | Event::Declared { .. }
-        | Event::Failed { .. }
-        | Event::Uncaught(_)
-        | Event::Held { .. }
-        | Event::Error { .. }
-        | Event::Answered(_)
-        | Event::Turn(_)
-        | Event::Standard(_)
-        | Event::Touched(_)
-        | Event::LeftInMain(_)
-        | Event::NativeThreads(_)
-        | Event::DescriptorsLost(_)
-        | Event::ThreadsLeft(_)
-        | Event::Shared { .. }
-        | Event::Kept { .. }
-        | Event::Broken(_)
-        | Event::Confined
-        | Event::Done => None,
+    let last = events.iter().rev().find_map(|event| {
+        if let Event::Step(interpreter, step) = event { Some((interpreter.as_str(), *step)) } else { None }
     });
     match last {
         Some(("B", Step::Start | Step::Import)) | Some((_, Step::Compare)) => Place::SecondInterpreter,

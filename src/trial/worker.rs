@@ -31,9 +31,9 @@ use crate::model::{Crash, EDITABLE_VARIABLES};
 /// How long a zygote may take to come up, and to notice a deadline before it is itself given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Why there are no trials with folders to write to.
-const NO_MOUNTS: &str = "this system lets no process have mounts of its own, so that no copy of a folder can be shown in its \
-                         place (--writable): copy it yourself, and try with --no-sandbox where nothing can be harmed";
+/// Why nothing is tried with `--writable` on this system.
+const NO_MOUNTS: &str = "--writable needs mount namespaces, and this system does not allow them: make a copy of the folder \
+                         yourself, and audit with --no-sandbox if the application can do no harm";
 
 /// What a trial may use.
 #[derive(Clone, Copy, Debug)]

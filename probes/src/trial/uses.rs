@@ -147,9 +147,10 @@ pub(super) unsafe fn understand(uses: &[Use]) -> Result<Vec<Kept>, String> {
             let known = kinds.entry(address).or_insert_with(|| kind_at(&heap, address));
             known.clone()
         };
+        let its_own = functions_of_its_own();
         let (mut found, mut objects) = (Vec::new(), HashSet::new());
         for each in uses {
-            let Some((file, offset)) = asked_by(each, &images) else { continue };
+            let Some((file, offset)) = asked_by(each, &images, &its_own) else { continue };
             let object = (0..WORDS - 1).step_by(2).rev().find_map(|index| {
                 let (count, kind) = (each.words[index], each.words[index + 1]);
                 let head = place_of_word(each.address, index);
@@ -170,8 +171,7 @@ pub(super) unsafe fn understand(uses: &[Use]) -> Result<Vec<Kept>, String> {
 /// Python code in between, since what that does is not asked for by the C code below it; in the standard library; and where
 /// it reads the tuple of names that it keeps in a static `_PyArg_Parser` for all interpreters (`Python/getargs.c`; up to
 /// 3.12 the tuple is the first interpreter's).
-fn asked_by(each: &Use, images: &Images) -> Option<(String, usize)> {
-    let its_own = functions_of_its_own();
+fn asked_by(each: &Use, images: &Images, its_own: &[*mut c_void]) -> Option<(String, usize)> {
     let start = each.stack.iter().position(|frame| *frame == each.instruction)?;
     for frame in each.stack[start..].iter().take_while(|frame| **frame != 0) {
         // What a call returns to may lie behind the function that called.

@@ -147,8 +147,8 @@ impl ExerciseRow {
     }
 }
 
-/// The worst that became of a request in the interpreters of a trial. All requests are asked also where one fails; where the
-/// trial failed and no request of it did, it is not known which one it was.
+/// The worst result of a request in the interpreters of a trial. A request that did not fail counts as answered in the same way
+/// only if every request was asked: an interpreter goes on after a request that fails, but not after a crash or a time-out.
 fn in_mode(trial: Option<&Trial>, index: usize) -> ModeReply {
     let of = |result| ModeReply { result, status: None };
     let Some(trial) = trial else { return of(InMode::NotKnown) };
@@ -159,8 +159,22 @@ fn in_mode(trial: Option<&Trial>, index: usize) -> ModeReply {
             result: InMode::of(reply.end),
             status: Some(reply.status).filter(|status| !status.is_empty()),
         },
-        None if trial.outcome == Outcome::Imported || failures().next().is_some() => of(InMode::Same),
+        None if has_asked_all(trial, failures().next().is_some()) => of(InMode::Same),
         None => of(InMode::NotKnown),
+    }
+}
+
+/// Whether an interpreter of a trial has asked every request. `has_failures`: whether it is known which request failed.
+fn has_asked_all(trial: &Trial, has_failures: bool) -> bool {
+    match trial.outcome {
+        Outcome::Imported => true,
+        Outcome::Raised { .. } | Outcome::Refused { .. } => has_failures,
+        Outcome::Crashed { .. }
+        | Outcome::TimedOut { .. }
+        | Outcome::LosesDescriptors { .. }
+        | Outcome::LeftThreads { .. }
+        | Outcome::Shares { .. }
+        | Outcome::NotRun(_) => false,
     }
 }
 
@@ -205,6 +219,7 @@ pub fn answered(own: Judgement, control: Option<&Trial>, requests: &[RequestRow]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Death, Place, PythonError};
 
     fn row(status: &str) -> RequestRow {
         let main = MainReply { status: status.to_owned(), bytes: None, sha256: None, milliseconds: 1.0 };
@@ -222,6 +237,24 @@ mod tests {
         let rows: Vec<RequestRow> = statuses.iter().map(|status| row(status)).collect();
         let judgement = answered(own, Some(&control), &rows);
         (judgement.verdict, judgement.reason_id)
+    }
+
+    #[test]
+    fn a_request_is_not_the_same_where_the_trial_died_before_it_was_told() {
+        let failed = format!("{}0\t0\tdiffers\t1.0\t200 OK\t4\tab\t'x'", Reply::MARK);
+        let result = |outcome: Outcome, index: usize| {
+            let mut trial = Trial::not_run("shop", Mode::OwnGil, crate::model::NotRun::Shadowed(None));
+            (trial.outcome, trial.answers) = (outcome, vec![failed.clone()]);
+            in_mode(Some(&trial), index).result
+        };
+        let error =
+            PythonError { kind: "DifferentAnswer".to_owned(), text: String::new(), chain: Vec::new() };
+        let raised = Outcome::Raised { place: Place::Import, error, suspect: None };
+        let crashed = Outcome::Crashed { how: Death::Signal(11), place: Place::Storm, loading: None };
+        assert_eq!(result(raised.clone(), 0), InMode::Differs);
+        assert_eq!(result(raised, 1), InMode::Same);
+        assert_eq!(result(crashed.clone(), 0), InMode::Differs);
+        assert_eq!(result(crashed, 1), InMode::NotKnown);
     }
 
     #[test]

@@ -44,22 +44,47 @@ pub(super) fn known(test: &Expr) -> Option<bool> {
     }
 }
 
-/// The branches of an `if` that may run in a server, each with its test.
-pub(super) fn branches(branch: &StmtIf) -> Vec<(Option<&Expr>, &[Stmt])> {
+/// The branches of an `if` that may run in a server.
+pub(super) fn may_run(branch: &StmtIf) -> impl Iterator<Item = Branch<'_>> {
+    branches(branch).into_iter().filter(|branch| branch.runs != Runs::Never)
+}
+
+/// A branch of an `if`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Branch<'a> {
+    /// Its condition; `None` for `else`.
+    pub(super) test: Option<&'a Expr>,
+    pub(super) body: &'a [Stmt],
+    pub(super) runs: Runs,
+}
+
+/// Whether a branch runs in a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runs {
+    Never,
+    Perhaps,
+    Always,
+}
+
+/// The branches of an `if`, up to the one after which no other can run.
+pub(super) fn branches(branch: &StmtIf) -> Vec<Branch<'_>> {
     let first = (Some(&*branch.test), &*branch.body);
     let others = branch.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), &*clause.body));
-    let mut open = Vec::new();
+    let mut all: Vec<Branch<'_>> = Vec::new();
     for (test, body) in std::iter::once(first).chain(others) {
-        match test.map_or(Some(true), known) {
-            Some(false) => {}
-            Some(true) => {
-                open.push((test, body));
-                break;
-            }
-            None => open.push((test, body)),
+        let value = test.map_or(Some(true), known);
+        let is_first = all.iter().all(|before| before.runs == Runs::Never);
+        let runs = match value {
+            Some(false) => Runs::Never,
+            Some(true) if is_first => Runs::Always,
+            Some(true) | None => Runs::Perhaps,
+        };
+        all.push(Branch { test, body, runs });
+        if value == Some(true) {
+            break;
         }
     }
-    open
+    all
 }
 
 /// The value of an expression whose values in a server are known. `None` inside: anything but `__main__`.

@@ -9,7 +9,7 @@ use ruff_text_size::{Ranged, TextSize};
 
 use super::called::Called;
 use super::computed;
-use super::conditions::known;
+use super::conditions::{Branch, Runs, branches};
 use super::hazards::{self, Hazard};
 use super::imports::{Import, catches, from_names, lazy_modules, names};
 use super::names::Names;
@@ -217,21 +217,14 @@ impl Scanner<'_> {
         self.functions.pop();
     }
 
-    /// The branches of an `if`, of which those are left out that are known never to run.
-    fn branches(&mut self, branch: &StmtIf) {
-        let first = (Some(&*branch.test), &branch.body);
-        let others = branch.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), &clause.body));
-        let mut is_open = false;
-        for (test, body) in std::iter::once(first).chain(others) {
+    /// The branches of an `if` that may run in a server.
+    fn visit_branches(&mut self, branch: &StmtIf) {
+        for Branch { test, body, runs } in branches(branch) {
             test.into_iter().for_each(|test| self.visit_expr(test));
-            match test.map_or(Some(true), known) {
-                Some(false) => {}
-                Some(true) if is_open => return self.conditionally(body),
-                Some(true) => return self.body(body),
-                None => {
-                    self.conditionally(body);
-                    is_open = true;
-                }
+            match runs {
+                Runs::Never => {}
+                Runs::Perhaps => self.conditionally(body),
+                Runs::Always => self.body(body),
             }
         }
     }
@@ -299,7 +292,7 @@ impl<'a> Visitor<'a> for Scanner<'_> {
             }
             Stmt::If(branch) => {
                 let around = path_changes::enter_test(self, &branch.test);
-                self.branches(branch);
+                self.visit_branches(branch);
                 self.path_test = around;
             }
             Stmt::Try(block) => {

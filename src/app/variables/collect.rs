@@ -16,7 +16,7 @@ use super::origins::{self, Origins};
 use super::process::{self, Change};
 use super::scopes::{Bound, parameters, targets};
 use super::writes::{self, Uses};
-use crate::app::conditions::branches;
+use crate::app::conditions::{Branch, may_run};
 use crate::app::names::Names;
 
 /// What stands around an expression.
@@ -151,7 +151,7 @@ impl<'m> Collector<'m> {
     }
 
     /// The dotted name that an expression stands for, if no name of a function hides it.
-    pub(super) fn outside(&self, expr: &Expr) -> Option<String> {
+    pub(super) fn resolve(&self, expr: &Expr) -> Option<String> {
         let mut root = expr;
         while let Expr::Attribute(attribute) = root {
             root = &attribute.value;
@@ -342,7 +342,7 @@ impl<'a> Visitor<'a> for Collector<'_> {
                 self.class = around;
             }
             Stmt::If(branch) => {
-                for (test, body) in branches(branch) {
+                for Branch { test, body, .. } in may_run(branch) {
                     test.into_iter().for_each(|test| self.visit_expr(test));
                     self.body(body);
                 }

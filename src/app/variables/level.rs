@@ -6,7 +6,7 @@ use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
 use ruff_python_ast::{Expr, ExprContext, Stmt};
 
 use super::scopes::{Bound, targets};
-use crate::app::conditions::branches;
+use crate::app::conditions::{Branch, may_run};
 use crate::app::names::Names;
 
 /// What a module has at its level. An attribute of a class is named with it: `Shop.carts`.
@@ -69,7 +69,7 @@ impl Level {
                     self.of_objects.extend(own.0.into_iter().map(|attribute| format!("{name}.{attribute}")));
                 }
                 Stmt::If(branch) => {
-                    branches(branch).into_iter().for_each(|(_, body)| self.body(body, names, class));
+                    may_run(branch).for_each(|branch| self.body(branch.body, names, class));
                 }
                 Stmt::Try(block) => {
                     self.body(&block.body, names, class);
@@ -206,7 +206,7 @@ impl<'a> Visitor<'a> for Whole<'_> {
                 class.decorator_list.iter().for_each(|each| self.runs(&each.expression));
                 class.body.iter().for_each(|stmt| self.visit_stmt(stmt));
             }
-            Stmt::If(branch) => branches(branch).into_iter().for_each(|(test, body)| {
+            Stmt::If(branch) => may_run(branch).for_each(|Branch { test, body, .. }| {
                 test.into_iter().for_each(|test| self.visit_expr(test));
                 body.iter().for_each(|stmt| self.visit_stmt(stmt));
             }),

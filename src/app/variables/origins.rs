@@ -182,7 +182,7 @@ struct Gather<'c, 'm> {
 
 impl Gather<'_, '_> {
     fn call(&mut self, call: &ExprCall) {
-        if let Some(function) = self.collector.outside(&call.func) {
+        if let Some(function) = self.collector.resolve(&call.func) {
             self.found.is_momentary |= is_of_moment(&function);
             let of_objects = [
                 "type",
@@ -221,7 +221,7 @@ impl<'a> Visitor<'a> for Gather<'_, '_> {
             }
             _ => {}
         }
-        if let Some(name) = self.collector.outside(expr)
+        if let Some(name) = self.collector.resolve(expr)
             && OF_FRAMEWORKS.contains(&name.as_str())
         {
             self.found.request.insert(name);

@@ -58,7 +58,7 @@ const CHANGES: &[(&str, &str)] = &[
 
 /// A call.
 pub(super) fn call(collector: &mut Collector<'_>, call: &ExprCall) {
-    let Some(function) = collector.outside(&call.func) else { return };
+    let Some(function) = collector.resolve(&call.func) else { return };
     let at = call.start();
     let argument = |index: usize| call.arguments.args.get(index);
     match function.as_str() {
@@ -113,7 +113,7 @@ pub(super) fn statement(collector: &mut Collector<'_>, stmt: &Stmt) {
         Stmt::AugAssign(assign) => {
             entry(collector, at, &assign.target, "os.environ[...] = ...");
             if assign.op == Operator::BitOr
-                && collector.outside(&assign.target).is_some_and(|name| is_environment(&name))
+                && collector.resolve(&assign.target).is_some_and(|name| is_environment(&name))
             {
                 variable(collector, at, None, "os.environ |= ...");
             }
@@ -134,7 +134,7 @@ fn is_environment(name: &str) -> bool {
 fn entry(collector: &mut Collector<'_>, at: TextSize, target: &Expr, how: &str) {
     match target {
         Expr::Tuple(all) => all.elts.iter().for_each(|each| entry(collector, at, each, how)),
-        Expr::Subscript(item) if collector.outside(&item.value).is_some_and(|name| is_environment(&name)) => {
+        Expr::Subscript(item) if collector.resolve(&item.value).is_some_and(|name| is_environment(&name)) => {
             variable(collector, at, Some(&item.slice), how);
         }
         _ => {}
@@ -177,6 +177,6 @@ fn change(collector: &mut Collector<'_>, at: TextSize, name: String, text: Strin
 
 /// Whether code runs once, when the application is imported or set up, as far as its place and the names around tell.
 fn is_at_start(collector: &Collector<'_>) -> bool {
-    collector.function().split('.').all(|name| name.is_empty())
-        || collector.function().split('.').any(is_setup_name)
+    let function = collector.function();
+    function.is_empty() || function.split('.').any(is_setup_name)
 }

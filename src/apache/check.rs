@@ -84,8 +84,8 @@ struct Check<'a> {
     applications: &'a [Applied],
 }
 
-/// `the main interpreter of process group d`.
-fn named(process: &str, application: &str) -> String {
+/// An interpreter in words: `the main interpreter of process group d`.
+pub fn name_interpreter(process: &str, application: &str) -> String {
     let process = process_named(process);
     match application {
         "" => format!("the main interpreter of {process}"),
@@ -164,7 +164,7 @@ impl Check<'_> {
     fn interpreters(&self) -> Vec<DeploymentFinding> {
         let mut found = Vec::new();
         for (process, application) in self.groups() {
-            let name = named(process, application);
+            let name = name_interpreter(process, application);
             let resolved = self.site.resolved(process, application);
             let is_free = on(self.site.free_threading(process).as_ref()).is_some();
             let mode = self.site.mode(process, application, self.build);
@@ -226,7 +226,7 @@ impl Check<'_> {
                         "switch-interval={interval} is set in the interpreter that {} used last as it starts: {}, which \
                          has its own GIL, stays at 0.005 if it is another",
                         process_named(process),
-                        named(process, application)
+                        name_interpreter(process, application)
                     );
                     found.push(finding(&set, "apache-switch-interval-own-gil", Mode::OwnGil, text));
                 }
@@ -281,7 +281,7 @@ impl Check<'_> {
                     "{} is {} in {mode}, where it lands ({}): {}",
                     application.name,
                     judgement.verdict,
-                    named(&landing.process_group, &landing.application_group),
+                    name_interpreter(&landing.process_group, &landing.application_group),
                     judgement.reason
                 );
                 let application = landing.application.clone();
@@ -294,7 +294,7 @@ impl Check<'_> {
                 let text = format!(
                     "{} makes a thread pool ({pool}): where it lives when {} is destroyed, the process crashes",
                     application.name,
-                    named(&landing.process_group, &landing.application_group)
+                    name_interpreter(&landing.process_group, &landing.application_group)
                 );
                 found.push(at(&landing.place, "apache-pool-destroyed", mode, text));
             }

@@ -79,8 +79,8 @@ impl Site {
             );
         }
         let not_told = |mapping: &Mapping| {
-            let what = format!("whether {} is for {url} is not told", mapping.text());
-            Translated::NotTold(mapping.place.clone(), what)
+            let (place, what) = mapping.not_told(&url);
+            Translated::NotTold(place, what)
         };
         for proxy in inherited(|server| &server.proxies) {
             match (proxy.fit(&url), &proxy.takes) {

@@ -90,6 +90,11 @@ impl Mapping {
         }
     }
 
+    /// That it is not known whether it is for a URL, with its line.
+    pub(super) fn not_told(&self, url: &str) -> (ConfigPlace, String) {
+        (self.place.clone(), format!("whether {} is for {url} is not told", self.text()))
+    }
+
     pub(super) fn is_match(&self) -> bool {
         matches!(self.pattern, Pattern::Match(_))
     }

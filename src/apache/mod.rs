@@ -36,7 +36,7 @@ mod source;
 mod values;
 mod walk;
 
-pub use check::{Applied, Build, findings};
+pub use check::{Applied, Build, findings, name_interpreter};
 pub use disk::Disk;
 pub use read::{Definitions, Directive, read};
 pub use release::Release;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::access::Allows;
 use super::located::{Kind, Located, Translated, WSGI_SCRIPT};
+use super::mappings::Fit;
 use super::names::{Asked, Name};
 use super::read::{Known, read_htaccess};
 use super::rewrite::{Place, Rewritten};
@@ -236,8 +237,12 @@ impl Requests<'_> {
             let text = format!("nobody may ask for {}: Apache answers with 403", located.url);
             return refused(403, "apache-access-denied", &access.place, text);
         }
-        if way.redirects.iter().any(|redirect| redirect.fit(&located.url) != super::mappings::Fit::No) {
-            return End::Elsewhere(way.redirects.first().map(|redirect| redirect.place.clone()));
+        for redirect in &way.redirects {
+            match redirect.fit(&located.url) {
+                Fit::No => {}
+                Fit::Perhaps => traced.not_told.push(redirect.not_told(&located.url)),
+                Fit::Yes { .. } => return End::Elsewhere(Some(redirect.place.clone())),
+            }
         }
         let rewritten = match self.rewritten(located, &way) {
             Rewritten::Goes { url, .. } if url != located.url && redirects < REDIRECTS => {

@@ -68,9 +68,12 @@ pub(super) fn head(report: &Document) -> String {
     format!("# What wsgiaudit's report on {}supports.\n", comment(&python))
 }
 
-/// Why the report supports nothing, whatever the applications are: the audit is incomplete, it is about extension modules, or a
-/// script that uses the environment as a whole fails. `None` where nothing of that is so.
-pub(super) fn vetoes(report: &Document) -> Option<String> {
+/// Why the report supports no own GIL, whatever its applications are, a line for each reason: the audit is incomplete, it was about
+/// extension modules, or a script that uses the environment as a whole fails. `None` if nothing of that is so.
+pub(super) fn objection(report: &Document) -> Option<String> {
+    if let Some(trouble) = report.trouble.first() {
+        return Some(format!("the audit is incomplete: {}\n", comment(trouble)));
+    }
     if report.decided_by() == DecidedBy::Modules {
         return Some(
             "the report is about extension modules: audit the environment that uses them\n".to_owned(),
@@ -81,13 +84,6 @@ pub(super) fn vetoes(report: &Document) -> Option<String> {
     let bad = judged.filter(|(_, judged)| judged.verdict <= Verdict::Unknown);
     let lines: String = bad.map(|(each, judged)| verdict_line(&each.file, judged)).collect();
     (!lines.is_empty()).then_some(lines)
-}
-
-/// The same, and an audit that is incomplete.
-pub(super) fn nothing(report: &Document) -> Option<Directive> {
-    let incomplete =
-        report.trouble.first().map(|trouble| format!("the audit is incomplete: {}\n", comment(trouble)));
-    incomplete.or_else(|| vetoes(report)).map(Directive::Nothing)
 }
 
 /// `numpy: blocked: ...`
@@ -153,7 +149,16 @@ pub(super) fn check_callable(application: &Application) -> Result<(), String> {
     }
 }
 
-/// Whether a thread pool in an application's own source lives until its interpreter ends.
-pub(super) fn has_thread_pool(application: &Application) -> bool {
-    application.hazards.iter().any(|hazard| hazard.rule == "thread-pool")
+/// The directive that these applications need for thread pools in their own source; empty if they have none. A pool lives until its
+/// interpreter ends.
+pub(super) fn for_thread_pools<'a>(mut applications: impl Iterator<Item = &'a Application>) -> &'static str {
+    let has_pool =
+        |application: &Application| application.hazards.iter().any(|hazard| hazard.rule == "thread-pool");
+    match applications.any(has_pool) {
+        true => {
+            "# mod_wsgi 6.1.1 crashes when it destroys a sub-interpreter with a live thread pool. This is for all of Apache.\n\
+             WSGIDestroyInterpreter Off\n"
+        }
+        false => "",
+    }
 }

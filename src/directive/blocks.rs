@@ -4,13 +4,14 @@
 use std::fmt::Write;
 
 use super::applications::{
-    Directive, Mount, Part, callable, check_callable, group, has_thread_pool, head, is_fit, nothing, parts,
-    verdict_line, why,
+    Directive, Mount, Part, callable, check_callable, for_thread_pools, group, head, is_fit, objection,
+    parts, verdict_line, why,
 };
 use super::process::ProcessOptions;
 use super::words::{comment, interpreter_block, option, quoted, word};
 use crate::model::{Mode, Verdict};
 use crate::report::Document;
+use crate::report::v1::Application;
 
 /// The lines for these applications, or for the environment where there are none. Each block names its process group: one
 /// without would change applications that were never audited. What must stay in the main interpreter gets a process of its own,
@@ -21,8 +22,8 @@ use crate::report::Document;
 pub fn directives(report: &Document, mounts: &[Mount]) -> Result<Directive, String> {
     let parts = parts(report, mounts)?;
     parts.iter().try_for_each(|(_, each)| check_callable(each))?;
-    if let Some(nothing) = nothing(report) {
-        return Ok(nothing);
+    if let Some(objection) = objection(report) {
+        return Ok(Directive::Nothing(objection));
     }
     if parts.is_empty() {
         return Ok(environment(report));
@@ -108,15 +109,14 @@ fn applications(report: &Document, fit: &[Part<'_>], unfit: &[Part<'_>]) -> Stri
     // Apache takes the first alias that fits: the longest prefix comes first.
     aliases.sort_by_key(|target| (std::cmp::Reverse(target.part.0.prefix.len()), &target.part.0.prefix));
     aliases.iter().for_each(|target| text.push_str(&alias(target)));
-    if fit.iter().any(|(_, each)| has_thread_pool(each)) {
-        text.push_str(
-            "# A thread pool that lives when a sub-interpreter is destroyed crashes mod_wsgi 6.1.1. This is for all of Apache.\n\
-             WSGIDestroyInterpreter Off\n",
-        );
+    text.push_str(for_thread_pools(fit.iter().map(|(_, each)| *each)));
+    let mut blocks: Vec<String> = Vec::new();
+    for target in &own {
+        let block = interpreter_block(&target.process, &target.application, true);
+        if !blocks.contains(&block) {
+            blocks.push(block);
+        }
     }
-    let mut blocks: Vec<String> =
-        own.iter().map(|target| interpreter_block(&target.process, &target.application, true)).collect();
-    blocks.dedup();
     text + &blocks.concat()
 }
 
@@ -126,10 +126,7 @@ fn with_own_gil<'a>(report: &Document, fit: &[Part<'a>]) -> Vec<Target<'a>> {
     for part in fit {
         let options = ProcessOptions::of(report, part.1);
         let shared = all.iter().find(|other| other.options == options).map(|other| other.process.clone());
-        let process = shared.unwrap_or_else(|| match all.is_empty() {
-            true => OWN_GIL.to_owned(),
-            false => format!("{OWN_GIL}-{}", group(part.1)),
-        });
+        let process = shared.unwrap_or_else(|| process_name(OWN_GIL, part.1, &all));
         // The same application twice is one interpreter; two of the same name are two.
         let same = all.iter().find(|other| other.part.1.name == part.1.name && other.process == process);
         let application = same.map(|other| other.application.clone()).unwrap_or_else(|| {
@@ -147,17 +144,25 @@ fn in_main<'a>(report: &Document, unfit: &[Part<'a>]) -> Vec<Target<'a>> {
     for part in unfit {
         let same =
             all.iter().find(|other| other.part.1.name == part.1.name).map(|other| other.process.clone());
-        let process = same.unwrap_or_else(|| {
-            let taken: Vec<&str> = all.iter().map(|other| other.process.as_str()).collect();
-            match all.is_empty() {
-                true => MAIN.to_owned(),
-                false => unused(&format!("{MAIN}-{}", group(part.1)), &taken),
-            }
-        });
+        let process = same.unwrap_or_else(|| process_name(MAIN, part.1, &all));
         let options = ProcessOptions::of(report, part.1);
         all.push(Target { part: *part, process, application: "%{GLOBAL}".to_owned(), options });
     }
     all
+}
+
+/// A process group's name that no other target has: the plain one, else one with the application's name.
+fn process_name(plain: &str, application: &Application, others: &[Target<'_>]) -> String {
+    let taken: Vec<&str> = others.iter().map(|other| other.process.as_str()).collect();
+    new_process_name(plain, application, &taken)
+}
+
+/// A process group's name that is not taken: the plain one, else one with the application's name.
+pub(super) fn new_process_name(plain: &str, application: &Application, taken: &[&str]) -> String {
+    match taken.contains(&plain) {
+        false => plain.to_owned(),
+        true => unused(&format!("{plain}-{}", group(application)), taken),
+    }
 }
 
 /// A name that is not taken: `shop`, else `shop-2` and so on.

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
-use super::applications::{Directive, head, is_fit, nothing, why};
+use super::applications::{Directive, head, is_fit, objection, why};
 use super::edit::Edit;
 use super::overlay::Overlay;
-use super::plan::{Interpreter, Served, Step, steps};
+use super::plan::{Served, Step, steps};
 use super::process::{ProcessOptions, environment};
 use super::words::{comment, interpreter_block};
-use crate::apache::{Build, Definitions, Problem, Site, Source, findings};
+use crate::apache::{Build, Definitions, Problem, Site, Source, findings, name_interpreter};
 use crate::model::{DaemonProcess, Deployment, Landing, Mode, Verdict};
 use crate::report::Document;
 use crate::report::v1::{Apache, Application};
@@ -62,8 +62,10 @@ struct Reading {
 }
 
 /// What is changed.
-#[derive(Default)]
 struct Changed {
+    /// Each file's text before.
+    before: BTreeMap<PathBuf, String>,
+    /// The new texts of those that are changed.
     texts: BTreeMap<PathBuf, String>,
     /// Lines that have to be changed by hand, by the index of what they serve.
     by_hand: BTreeMap<usize, String>,
@@ -75,8 +77,8 @@ impl Change<'_> {
     /// # Errors
     /// See [`Unchanged`].
     pub fn directive(&self) -> Result<Directive, Unchanged> {
-        if let Some(nothing) = nothing(self.report) {
-            return Ok(nothing);
+        if let Some(objection) = objection(self.report) {
+            return Ok(Directive::Nothing(objection));
         }
         let before = self.read(self.source)?;
         let served: Vec<Served<'_>> = before
@@ -100,7 +102,7 @@ impl Change<'_> {
         self.check(&before, &changed, &steps)?;
         let mut text = self.reasons(&served, &steps, &changed);
         for (file, new) in &changed.texts {
-            text.push_str(&self.diff(file, new)?);
+            text.push_str(&diff(file, changed.before.get(file).map_or("", String::as_str), new));
         }
         Ok(Directive::Lines(text))
     }
@@ -149,6 +151,7 @@ impl Change<'_> {
     /// Edits the files. What cannot be edited stays, and is named.
     fn edit(&self, before: &Deployment, steps: &mut [Step]) -> Result<Changed, Unchanged> {
         let mut edits: BTreeMap<PathBuf, Edit> = BTreeMap::new();
+        let mut texts_before = BTreeMap::new();
         let mut by_hand = BTreeMap::new();
         // Several virtual hosts may serve the same application.
         let mut written = BTreeSet::new();
@@ -159,12 +162,12 @@ impl Change<'_> {
                 Step::Switch { own_gil } => (&landing.process_group, &landing.application_group, *own_gil),
                 Step::Move(to) => (&to.process, &to.application, !to.application.is_empty()),
             };
-            let edit = match edits.entry(place.file.clone()) {
-                std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::btree_map::Entry::Vacant(new) => {
-                    new.insert(Edit::new(&self.text(&place.file)?))
-                }
-            };
+            if !edits.contains_key(&place.file) {
+                let text = self.text(&place.file)?;
+                edits.insert(place.file.clone(), Edit::new(&text));
+                texts_before.insert(place.file.clone(), text);
+            }
+            let Some(edit) = edits.get_mut(&place.file) else { continue };
             let around = edit.outermost_section(place.line);
             if let Step::Move(to) = &*step {
                 let name = if to.application.is_empty() { "%{GLOBAL}" } else { &to.application };
@@ -188,14 +191,9 @@ impl Change<'_> {
                 edit.insert_after(*around.end(), block);
             }
         }
-        let texts = edits.iter().map(|(file, edit)| (file.clone(), edit.text()));
-        let mut texts: BTreeMap<PathBuf, String> = texts.collect();
-        for file in edits.keys() {
-            if texts.get(file) == Some(&self.text(file)?) {
-                texts.remove(file);
-            }
-        }
-        Ok(Changed { texts, by_hand })
+        let texts = edits.into_iter().map(|(file, edit)| (file, edit.text()));
+        let texts = texts.filter(|(file, text)| texts_before.get(file) != Some(text)).collect();
+        Ok(Changed { before: texts_before, texts, by_hand })
     }
 
     fn text(&self, file: &Path) -> Result<String, Unchanged> {
@@ -230,12 +228,13 @@ impl Change<'_> {
             return Err(Unchanged::OtherEffect("the change would alter which URLs are served".to_owned()));
         }
         for ((old, new), step) in old.iter().zip(new).zip(steps) {
-            if expected(old, step) != actual(new) {
-                let url = &old.url;
+            if expect(old, step, new) != *new {
                 return Err(Unchanged::OtherEffect(format!(
-                    "{}: with the change, requests to {url} would not be served as they should: {:?}",
+                    "{}: with the change, requests to {} would be served in {} ({})",
                     old.place,
-                    actual(new)
+                    old.url,
+                    name_interpreter(&new.process_group, &new.application_group),
+                    new.mode
                 )));
             }
         }
@@ -266,11 +265,16 @@ impl Change<'_> {
             let becomes = match (changed.by_hand.get(&index), step) {
                 (Some(why), _) => format!("{}: {why}", landing.place),
                 (None, Step::Keep) => {
-                    format!("stays in {}", named(&landing.process_group, &landing.application_group))
+                    format!(
+                        "stays in {}",
+                        name_interpreter(&landing.process_group, &landing.application_group)
+                    )
                 }
                 (None, Step::Switch { own_gil: true }) => "gets an own GIL where it is".to_owned(),
                 (None, Step::Switch { own_gil: false }) => "shares the GIL again".to_owned(),
-                (None, Step::Move(to)) => format!("goes to {}", named(&to.process, &to.application)),
+                (None, Step::Move(to)) => {
+                    format!("goes to {}", name_interpreter(&to.process, &to.application))
+                }
             };
             lines.push(format!(
                 "# {}{}: {}: {}",
@@ -286,41 +290,31 @@ impl Change<'_> {
         }
         text
     }
-
-    fn diff(&self, file: &Path, new: &str) -> Result<String, Unchanged> {
-        let old = self.text(file)?;
-        // `patch` does not follow links.
-        let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        let name = |side: &str| format!("{side}{}", real.display());
-        let diff = TextDiff::from_lines(old.as_str(), new);
-        Ok(diff.unified_diff().context_radius(3).header(&name("a"), &name("b")).to_string())
-    }
 }
 
-/// Where requests go.
-type Goes = (String, String, Mode, Vec<String>, Option<u16>, PathBuf);
-
-fn actual(landing: &Landing) -> Goes {
-    (
-        landing.process_group.clone(),
-        landing.application_group.clone(),
-        landing.mode,
-        landing.other_groups.clone(),
-        landing.status,
-        landing.script.clone(),
-    )
+/// A unified diff, for `patch -p1`.
+fn diff(file: &Path, old: &str, new: &str) -> String {
+    // `patch` does not follow links.
+    let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let name = |side: &str| format!("{side}{}", real.display());
+    TextDiff::from_lines(old, new).unified_diff().context_radius(3).header(&name("a"), &name("b")).to_string()
 }
 
-fn expected(landing: &Landing, step: &Step) -> Goes {
-    let now = actual(landing);
-    let mode = |own_gil: bool| if own_gil { Mode::OwnGil } else { Mode::SharedGil };
+/// A landing as it should be after a step. `new`: what it became, for the lines, whose numbers have changed.
+fn expect(old: &Landing, step: &Step, new: &Landing) -> Landing {
+    let same = Landing { place: new.place.clone(), limited: new.limited.clone(), ..old.clone() };
     match step {
-        Step::Keep => now,
-        Step::Switch { own_gil } => (now.0, now.1, mode(*own_gil), now.3, now.4, now.5),
-        Step::Move(Interpreter { process, application, .. }) => {
-            let mode = if application.is_empty() { Mode::Main } else { Mode::OwnGil };
-            (process.clone(), application.clone(), mode, Vec::new(), now.4, now.5)
+        Step::Keep => same,
+        Step::Switch { own_gil } => {
+            Landing { mode: if *own_gil { Mode::OwnGil } else { Mode::SharedGil }, ..same }
         }
+        Step::Move(to) => Landing {
+            process_group: to.process.clone(),
+            application_group: to.application.clone(),
+            other_groups: Vec::new(),
+            mode: if to.application.is_empty() { Mode::Main } else { Mode::OwnGil },
+            ..same
+        },
     }
 }
 
@@ -333,16 +327,4 @@ fn count(deployment: &Deployment) -> BTreeMap<String, usize> {
         }
     }
     all
-}
-
-fn named(process: &str, application: &str) -> String {
-    let process = if process.is_empty() {
-        "Apache's own processes".to_owned()
-    } else {
-        format!("process group {process}")
-    };
-    match application {
-        "" => format!("the main interpreter of {process}"),
-        application => format!("application group {application} of {process}"),
-    }
 }

@@ -1,7 +1,7 @@
 //! Options and a file to include for mod_wsgi-express (6.1.1, `express/options.py`). Pure.
 
 use super::applications::{
-    Directive, Mount, callable, check_callable, group, has_thread_pool, head, is_fit, nothing, parts, why,
+    Directive, Mount, callable, check_callable, for_thread_pools, group, head, is_fit, objection, parts, why,
 };
 use super::blocks::OWN_GIL;
 use super::process::module_folder;
@@ -22,8 +22,8 @@ pub fn express(report: &Document, mounts: &[Mount]) -> Result<Directive, String>
         ));
     };
     check_callable(application)?;
-    if let Some(nothing) = nothing(report) {
-        return Ok(nothing);
+    if let Some(objection) = objection(report) {
+        return Ok(Directive::Nothing(objection));
     }
     let why = why(report, application);
     if !is_fit(report, application) {
@@ -44,13 +44,7 @@ pub fn express(report: &Document, mounts: &[Mount]) -> Result<Directive, String>
         add("callable-object", callable(application));
     }
     add("include-file", "own-gil.conf");
-    let pool = match has_thread_pool(application) {
-        true => {
-            "# A thread pool that lives when a sub-interpreter is destroyed crashes mod_wsgi 6.1.1.\n\
-             WSGIDestroyInterpreter Off\n"
-        }
-        false => "",
-    };
+    let pool = for_thread_pools(std::iter::once(application));
     Ok(Directive::Lines(format!(
         "{}# {why}\n# Save this as own-gil.conf, and run with the environment's own mod_wsgi-express:\n# {command}\n\
          # Without --application-group it serves %{{GLOBAL}}: the main interpreter, which keeps the process's GIL.\n{pool}{}",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::applications::{Directive, Mount, group, head, is_fit, parts, vetoes, why};
+use super::applications::{Directive, Mount, group, head, is_fit, objection, parts, why};
 use crate::model::Mode;
 use crate::report::Document;
 
@@ -17,12 +17,12 @@ pub fn groups(report: &Document, mounts: &[Mount]) -> Result<Directive, String> 
         return Err("groups need applications, and the report is about none: audit with --app".to_owned());
     }
     let mut text = head(report);
-    let vetoes = vetoes(report);
-    for why in vetoes.iter().flat_map(|why| why.lines()) {
+    let objection = objection(report);
+    for why in objection.iter().flat_map(|why| why.lines()) {
         let _ = writeln!(text, "# {why}");
     }
     for (mount, each) in parts {
-        let mode = if vetoes.is_none() && is_fit(report, each) { Mode::OwnGil } else { Mode::Main };
+        let mode = if objection.is_none() && is_fit(report, each) { Mode::OwnGil } else { Mode::Main };
         let _ = writeln!(text, "\n# {}", why(report, each));
         let quote = |text: &str| serde_json::Value::from(text).to_string();
         let (name, application) = (quote(&group(each)), quote(&each.name));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::applications::{group, is_fit, passes};
-use super::blocks::{MAIN, OWN_GIL, unused};
+use super::blocks::{MAIN, OWN_GIL, new_process_name, unused};
 use crate::model::{Landing, Mode};
 use crate::report::Document;
 use crate::report::v1::Application;
@@ -162,10 +162,7 @@ impl Plan<'_> {
 
     fn new_process(&mut self, name: &str, application: &Application) -> String {
         let taken: Vec<&str> = self.taken.iter().map(String::as_str).collect();
-        let process = match taken.contains(&name) {
-            false => name.to_owned(),
-            true => unused(&format!("{name}-{}", group(application)), &taken),
-        };
+        let process = new_process_name(name, application, &taken);
         self.taken.insert(process.clone());
         process
     }

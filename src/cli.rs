@@ -136,8 +136,8 @@ pub struct TrialArgs {
     /// under its own name or NAME; may be repeated. The original is only read
     #[arg(long = "file", value_name = "PATH[=NAME]")]
     pub given_files: Vec<String>,
-    /// A folder that what is tried writes to: each trial finds a copy of it there, under its own path, and writes to that; may be
-    /// repeated. The folder itself is only read. For a database, uploads, a cache
+    /// A folder that the application writes to, e.g. for a database or uploads. Each trial gets its own copy under the same
+    /// path; the folder itself is only read. May be repeated
     #[arg(long = "writable", value_name = "DIR")]
     pub writable_folders: Vec<PathBuf>,
     /// Let trials use the network, write everywhere and signal others, with no limits of memory, processors
@@ -292,8 +292,7 @@ pub struct DirectiveArgs {
     /// What is configured
     #[arg(long = "for", value_enum, default_value_t = Configured::ModWsgi)]
     pub server: Configured,
-    /// Apache's present configuration: print what the report supports as a change of it (a unified diff). Nothing is
-    /// written
+    /// Apache's configuration file: print what the report supports as a unified diff of it. The file itself is not changed
     #[arg(long, value_name = "HTTPD.CONF", conflicts_with = "app")]
     pub apache_config: Option<PathBuf>,
     /// A name that Apache is started with (-D), for `<IfDefine>`; may be repeated

@@ -170,9 +170,5 @@ fn lines(text: &mut String, title: &str, all: impl ExactSizeIterator<Item = Stri
 }
 
 fn place(place: &SourcePlace) -> String {
-    let within = match place.function.as_str() {
-        "" => String::new(),
-        function => format!(" in {}()", escape(function)),
-    };
-    format!("{}:{}{within}", escape(&place.file), place.line)
+    escape(&place.to_string()).into_owned()
 }

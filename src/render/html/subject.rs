@@ -62,13 +62,7 @@ pub(super) struct Trial {
 impl Finding {
     /// A hazard in an application's source, with its other places.
     fn of_source(hazard: &SourceFinding) -> Self {
-        let place = |place: &SourcePlace| {
-            let within = match place.function.as_str() {
-                "" => String::new(),
-                function => format!(" in {function}()"),
-            };
-            cut(&format!("{}:{}{within}", place.file, place.line), 300)
-        };
+        let place = |place: &SourcePlace| cut(&place.to_string(), 300);
         Self {
             rule: cut(&hazard.rule, 60),
             text: cut(&format!("{}: {}", place(&hazard.place), hazard.text), 600),

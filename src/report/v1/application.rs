@@ -1,6 +1,7 @@
 //! Applications in the document.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -148,6 +149,17 @@ impl From<&SourceHazard> for SourceFinding {
             used: hazard.used.map(|used| used.name().to_owned()),
             place: (&hazard.spot).into(),
             places: hazard.others.iter().map(SourcePlace::from).collect(),
+        }
+    }
+}
+
+/// `shop/views.py:3 in cart()`.
+impl fmt::Display for SourcePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)?;
+        match self.function.as_str() {
+            "" => Ok(()),
+            function => write!(f, " in {function}()"),
         }
     }
 }

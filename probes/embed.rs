@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 fn main() {
-    let manifest = PathBuf::from(required("CARGO_MANIFEST_DIR"));
+    let manifest = PathBuf::from(required_variable("CARGO_MANIFEST_DIR"));
     for input in ["probes/src", "probes/Cargo.toml", "probes/embed.rs", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", manifest.join(input).display());
     }
 
     // A target folder of its own: cargo holds a lock on the one in use.
-    let target = Path::new(&required("OUT_DIR")).join("probes");
-    let triple = required("TARGET");
-    let status = Command::new(required("CARGO"))
+    let target = Path::new(&required_variable("OUT_DIR")).join("probes");
+    let triple = required_variable("TARGET");
+    let status = Command::new(required_variable("CARGO"))
         .args(["build", "--package", "wsgiaudit-probes", "--release", "--target", &triple, "--target-dir"])
         .arg(&target)
         .current_dir(&manifest)
@@ -30,8 +30,8 @@ fn main() {
         .status();
     match status {
         Ok(status) if status.success() => {}
-        Ok(status) => fail(&format!("building wsgiaudit-probes ended with {status}")),
-        Err(error) => fail(&format!("cargo could not be run to build wsgiaudit-probes: {error}")),
+        Ok(status) => exit_with_error(&format!("building wsgiaudit-probes ended with {status}")),
+        Err(error) => exit_with_error(&format!("cargo could not be run to build wsgiaudit-probes: {error}")),
     }
 
     let suffix = if triple.contains("apple") { "dylib" } else { "so" };
@@ -39,11 +39,11 @@ fn main() {
     println!("cargo::rustc-env=WSGIAUDIT_PROBES={}", library.display());
 }
 
-fn required(variable: &str) -> String {
-    env::var(variable).unwrap_or_else(|_| fail(&format!("cargo did not set {variable}")))
+fn required_variable(variable: &str) -> String {
+    env::var(variable).unwrap_or_else(|_| exit_with_error(&format!("cargo did not set {variable}")))
 }
 
-fn fail(message: &str) -> ! {
+fn exit_with_error(message: &str) -> ! {
     println!("cargo::error={message}");
     exit(1)
 }

@@ -1,5 +1,4 @@
-//! Runs what was typed: the audit with its outputs. Output files are opened before the long run, so that a
-//! bad path fails at once.
+//! Runs the subcommands. Output files are opened before the trials run, so that a bad path fails at once.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -11,151 +10,153 @@ use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::apache::Disk;
+use crate::apache::FileSystem;
 use crate::audit;
 use crate::cli::{
-    AuditArgs, Cli, Color, Command, Configured, DiffArgs, DiffFormat, DirectiveArgs, Format, GateArgs,
-    InspectArgs, ManArgs, ModuleArgs, PlainFormat, PolicyArgs, PrintArgs, RenderArgs, RulesArgs, ServeArgs,
+    AuditArgs, Cli, Color, Command, DiffArgs, DiffFormat, DirectiveArgs, GateArgs, InspectArgs, ListFormat,
+    ManArgs, ModuleArgs, PolicyArgs, PrintArgs, RenderArgs, ReportFormat, RulesArgs, ServeArgs, TargetServer,
 };
-use crate::diff::compare;
-use crate::directive::{self, Change, Directive, Mount};
+use crate::diff::compare_reports;
+use crate::directive::{self, ApplicationMount, ConfigurationChange, GeneratedConfiguration};
 use crate::exit::Exit;
-use crate::gate::{Accepted, Gate, Settings, decide};
+use crate::gate::{Acceptance, Gate, ProjectSettings, decide};
 use crate::image;
 use crate::manual;
-use crate::model::{Facts, Initialisation, Mode};
-use crate::plan::{Plan, is_coloured};
+use crate::model::{BinaryFacts, InitKind, Mode};
+use crate::plan::{AuditPlan, is_colored};
 use crate::render::escape::escape;
 use crate::render::progress::Progress;
-use crate::render::table::Style;
+use crate::render::table::TableOptions;
 use crate::render::{details, diff as changes, github, html, json, junit, markdown, sarif, table};
 use crate::report::Document;
 use crate::report::v1::Remembered;
 use crate::rules::Rule;
 use crate::serve;
 use crate::settings;
-use crate::trial::{Stop, sweep_orphans};
+use crate::trial::{StopFlag, sweep_orphans};
 
-/// Runs the command.
+/// Runs a command and returns the exit status.
 ///
 /// # Errors
-/// Whatever keeps it from an answer.
-pub fn run(cli: &Cli) -> Result<Exit> {
+/// On wrong usage, when a file cannot be read or written, and when the audit itself fails.
+pub fn run_command(cli: &Cli) -> Result<Exit> {
     match &cli.command {
-        Some(Command::Inspect(args)) => inspect(args),
-        Some(Command::Module(args)) => module(args),
-        Some(Command::Render(args)) => render(args),
-        Some(Command::Diff(args)) => diff(args),
-        Some(Command::Directive(args)) => directive(args),
-        Some(Command::Rules(args)) => rules(args),
+        Some(Command::Inspect(args)) => inspect_files(args),
+        Some(Command::Module(args)) => run_module_audit(args),
+        Some(Command::Render(args)) => render_report(args),
+        Some(Command::Diff(args)) => diff_reports(args),
+        Some(Command::Directive(args)) => print_directives(args),
+        Some(Command::Rules(args)) => print_rules(args),
         Some(Command::Explain(args)) => {
-            let page = Rule::find(&args.rule).map(|rule| rule.page).unwrap_or_default();
-            print(page.as_bytes()).map(|()| Exit::Ready)
+            let page = Rule::find_by_id(&args.rule).map(|rule| rule.page).unwrap_or_default();
+            print_bytes(page.as_bytes()).map(|()| Exit::Ready)
         }
-        Some(Command::Serve(args)) => serve(args),
-        Some(Command::Completions(args)) => print(&manual::completions(args.shell)).map(|()| Exit::Ready),
-        Some(Command::Man(args)) => man(args),
-        None => audit(&cli.audit),
+        Some(Command::Serve(args)) => run_server(args),
+        Some(Command::Completions(args)) => {
+            print_bytes(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
+        }
+        Some(Command::Man(args)) => print_manual(args),
+        None => run_audit(&cli.audit),
     }
 }
 
-fn audit(args: &AuditArgs) -> Result<Exit> {
-    let gate = Decider::of(&args.gate)?;
-    run_plan(&Plan::new(args, &gate.required)?, &args.print, args.json.as_deref(), &gate, args.quiet)
+fn run_audit(args: &AuditArgs) -> Result<Exit> {
+    let gate = GateOptions::from_args(&args.gate)?;
+    run_plan(&AuditPlan::new(args, &gate.required)?, &args.print, args.json.as_deref(), &gate, args.quiet)
 }
 
-fn module(args: &ModuleArgs) -> Result<Exit> {
+fn run_module_audit(args: &ModuleArgs) -> Result<Exit> {
     for file in &args.files {
         file.metadata().with_context(|| format!("cannot read {}", file.display()))?;
     }
     let print =
         PrintArgs { format: args.format, modules: true, output: args.output.clone(), color: Color::Auto };
-    // A module that has lost what it loads elsewhere is not ready.
-    let gate = Decider { is_strict: true, ..Decider::of(&args.gate)? };
-    run_plan(&Plan::of_module(args, &gate.required)?, &print, args.json.as_deref(), &gate, args.quiet)
+    // A module that works without something it loads elsewhere is only degraded, and that must fail.
+    let gate = GateOptions { is_strict: true, ..GateOptions::from_args(&args.gate)? };
+    run_plan(&AuditPlan::for_modules(args, &gate.required)?, &print, args.json.as_deref(), &gate, args.quiet)
 }
 
 #[expect(clippy::print_stderr, reason = "beside the report, which goes to standard output")]
 fn run_plan(
-    plan: &Plan,
+    plan: &AuditPlan,
     print: &PrintArgs,
     json: Option<&Path>,
-    gate: &Decider,
+    gate: &GateOptions,
     is_quiet: bool,
 ) -> Result<Exit> {
-    let mut output = Output::open(print)?;
-    let mut json = json.map(create).transpose()?;
-    let stop = Arc::new(Stop::default());
+    let mut output = ReportDestination::open(print)?;
+    let mut json = json.map(create_file).transpose()?;
+    let stop = Arc::new(StopFlag::default());
     stop_on_signals(&stop)?;
     sweep_orphans();
 
     let progress = Progress::new(is_quiet);
-    let audited = audit::run(plan, &progress, &stop);
+    let audited = audit::run_audit(plan, &progress, &stop);
     progress.finish();
     let document = audited?;
-    if let Some(line) = remembered(&document).filter(|_| !is_quiet) {
+    if let Some(line) = describe_cached_trials(&document).filter(|_| !is_quiet) {
         eprintln!("wsgiaudit: {line}");
     }
 
     if let Some(file) = &mut json {
-        write(file, json::render(&document)?)?;
+        write_output(file, json::render(&document)?)?;
     }
-    output.print(&document, print, gate)?;
-    let exit = gate.exit(&document)?;
+    output.write_report(&document, print, gate)?;
+    let exit = gate.decide_exit(&document)?;
     Ok(if stop.is_set() { Exit::Interrupted } else { exit })
 }
 
-/// What of an audit was done by an earlier one.
-fn remembered(document: &Document) -> Option<String> {
+/// Returns a message on the trials that were answered from the cache, if any.
+fn describe_cached_trials(document: &Document) -> Option<String> {
     let Remembered { all, remembered } = document.header.as_ref()?.trials?;
-    let said = format!("{remembered} of {all} trials had been run by an earlier audit of the same files");
+    let said = format!("{remembered} of {all} trials were answered from the cache of earlier audits");
     (remembered > 0).then(|| said + " (--no-cache runs them again)")
 }
 
 /// Hosts an application until SIGTERM.
 #[expect(clippy::print_stderr, reason = "a server tells its operator what it does")]
-fn serve(args: &ServeArgs) -> Result<Exit> {
+fn run_server(args: &ServeArgs) -> Result<Exit> {
     let is_clean = serve::supervise(args, &|line| eprintln!("wsgiaudit: {line}"))?;
     Ok(if is_clean { Exit::Ready } else { Exit::InTheWay })
 }
 
-fn render(args: &RenderArgs) -> Result<Exit> {
-    let document = read(&args.report)?;
-    let gate = Decider::of(&args.gate)?;
-    Output::open(&args.print)?.print(&document, &args.print, &gate)?;
-    gate.exit(&document)
+fn render_report(args: &RenderArgs) -> Result<Exit> {
+    let document = read_report(&args.report)?;
+    let gate = GateOptions::from_args(&args.gate)?;
+    ReportDestination::open(&args.print)?.write_report(&document, &args.print, &gate)?;
+    gate.decide_exit(&document)
 }
 
-/// What changed between two reports.
-fn diff(args: &DiffArgs) -> Result<Exit> {
-    let (old, new) = (read(&args.old)?, read(&args.new)?);
-    let comparison = compare(&old, &new);
+/// Prints what changed between two reports.
+fn diff_reports(args: &DiffArgs) -> Result<Exit> {
+    let (old, new) = (read_report(&args.old)?, read_report(&args.new)?);
+    let comparison = compare_reports(&old, &new);
     let text = match args.format {
-        DiffFormat::Text => changes::text(&comparison),
-        DiffFormat::Markdown => changes::markdown(&comparison),
-        DiffFormat::Json => json::comparison(&comparison)?,
+        DiffFormat::Text => changes::render_text(&comparison),
+        DiffFormat::Markdown => changes::render_markdown(&comparison),
+        DiffFormat::Json => json::render_comparison(&comparison)?,
     };
-    print(text.as_bytes())?;
-    Decider::new(&args.policy, Some(old))?.exit(&new)
+    print_bytes(text.as_bytes())?;
+    GateOptions::new(&args.policy, Some(old))?.decide_exit(&new)
 }
 
-/// What decides the exit status: the command line before the project's settings.
-struct Decider {
+/// The options that decide the exit status. The command line takes precedence over the project's settings.
+struct GateOptions {
     required: Vec<Mode>,
     is_strict: bool,
-    accepted: Vec<Accepted>,
+    accepted: Vec<Acceptance>,
     baseline: Option<Document>,
 }
 
-impl Decider {
-    fn of(args: &GateArgs) -> Result<Self> {
-        Self::new(&args.policy, args.baseline.as_deref().map(read).transpose()?)
+impl GateOptions {
+    fn from_args(args: &GateArgs) -> Result<Self> {
+        Self::new(&args.policy, args.baseline.as_deref().map(read_report).transpose()?)
     }
 
     fn new(args: &PolicyArgs, baseline: Option<Document>) -> Result<Self> {
         let settings = match args.no_config {
-            true => Settings::default(),
-            false => settings::find(args.config.as_deref(), &std::env::current_dir()?)?,
+            true => ProjectSettings::default(),
+            false => settings::find_settings(args.config.as_deref(), &std::env::current_dir()?)?,
         };
         let named: Vec<Mode> = args.require.iter().map(|required| required.mode()).collect();
         let required = if named.is_empty() { settings.require.unwrap_or_default() } else { named };
@@ -167,9 +168,9 @@ impl Decider {
         })
     }
 
-    /// The exit status; what it leaves out of account is said on standard error.
-    fn exit(&self, document: &Document) -> Result<Exit> {
-        let since = self.baseline.as_ref().map(|older| compare(older, document));
+    /// Returns the exit status, and writes notes on accepted and ignored verdicts to standard error.
+    fn decide_exit(&self, document: &Document) -> Result<Exit> {
+        let since = self.baseline.as_ref().map(|older| compare_reports(older, document));
         let decision = decide(
             document,
             &Gate {
@@ -181,59 +182,71 @@ impl Decider {
             },
         );
         for sentence in &decision.sentences {
-            write(&mut io::stderr(), format!("wsgiaudit: {}\n", escape(sentence)))?;
+            write_output(&mut io::stderr(), format!("wsgiaudit: {}\n", escape(sentence)))?;
         }
         Ok(decision.exit)
     }
 }
 
-/// What a report supports, on standard output; why it supports nothing, on standard error.
-fn directive(args: &DirectiveArgs) -> Result<Exit> {
-    let report = read(&args.report)?.with_places()?;
+/// Prints the directives that a report supports on standard output, or the reason for none on standard error.
+fn print_directives(args: &DirectiveArgs) -> Result<Exit> {
+    let report = read_report(&args.report)?.with_real_paths()?;
     let said = match (&args.apache_config, args.server) {
-        (Some(named), Configured::ModWsgi) => {
+        (Some(named), TargetServer::ModWsgi) => {
             let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
-            let change =
-                Change { report: &report, file: &file, definitions: &args.apache_define, source: &Disk };
-            change.directive()?
+            let change = ConfigurationChange {
+                report: &report,
+                file: &file,
+                definitions: &args.apache_define,
+                source: &FileSystem,
+            };
+            change.render_change()?
         }
-        (Some(_), Configured::Express | Configured::Serve) => {
+        (Some(_), TargetServer::Express | TargetServer::Serve) => {
             bail!("--apache-config is for Apache's own configuration\nhint: leave --for out")
         }
         (None, server) => {
-            let mounts = mounts(&report, &args.app)?;
+            let mounts = parse_mounts(&report, &args.app)?;
             let of = match server {
-                Configured::ModWsgi => directive::directives,
-                Configured::Express => directive::express,
-                Configured::Serve => directive::groups,
+                TargetServer::ModWsgi => directive::render_apache_configuration,
+                TargetServer::Express => directive::render_express_options,
+                TargetServer::Serve => directive::render_serve_groups,
             };
             of(&report, &mounts).map_err(anyhow::Error::msg)?
         }
     };
     match said {
-        Directive::Lines(text) => print(text.as_bytes()).map(|()| Exit::Ready),
-        Directive::Nothing(why) => write(&mut io::stderr(), why.as_bytes()).map(|()| Exit::InTheWay),
+        GeneratedConfiguration::Lines(text) => print_bytes(text.as_bytes()).map(|()| Exit::Ready),
+        GeneratedConfiguration::Nothing(why) => {
+            write_output(&mut io::stderr(), why.as_bytes()).map(|()| Exit::InTheWay)
+        }
     }
 }
 
-/// Applications as `--app` names them: `shop.wsgi:application=/shop`. All of the report where none is named.
-fn mounts(report: &Document, named: &[String]) -> Result<Vec<Mount>> {
+/// Parses `--app` options, e.g. `shop.wsgi:application=/shop`. Without any, returns all applications of the
+/// report.
+fn parse_mounts(report: &Document, named: &[String]) -> Result<Vec<ApplicationMount>> {
     let mount = |spec: &String| match spec.rsplit_once("=/") {
         Some((application, prefix)) => {
-            Mount { application: application.to_owned(), prefix: format!("/{prefix}") }
+            ApplicationMount { application: application.to_owned(), prefix: format!("/{prefix}") }
         }
-        None => Mount { application: spec.clone(), prefix: "/".to_owned() },
+        None => ApplicationMount { application: spec.clone(), prefix: "/".to_owned() },
     };
-    let mounts = if named.is_empty() { Mount::all(report) } else { named.iter().map(mount).collect() };
+    let mounts = if named.is_empty() {
+        ApplicationMount::all_in_report(report)
+    } else {
+        named.iter().map(mount).collect()
+    };
     let prefixes: BTreeSet<&str> = mounts.iter().map(|mount| mount.prefix.as_str()).collect();
     if prefixes.len() < mounts.len() {
         bail!(
-            "several applications have the same prefix\nhint: name each with its own: --app shop.wsgi:application=/shop"
+            "several applications have the same prefix\nhint: give each its own: --app shop.wsgi:application=/shop"
         );
     }
     if let Some(mount) = mounts.iter().find(|mount| !mount.prefix.starts_with('/')) {
         bail!(
-            "{} is served by an expression, {}\nhint: --apache-config FILE prints the change of that configuration",
+            "no directive for {}: its URL is a regular expression, {}\n\
+             hint: --apache-config FILE prints a change to that configuration",
             mount.application,
             mount.prefix
         );
@@ -241,8 +254,8 @@ fn mounts(report: &Document, named: &[String]) -> Result<Vec<Mount>> {
     Ok(mounts)
 }
 
-/// A stored report.
-fn read(path: &Path) -> Result<Document> {
+/// Reads a stored report; `-` is standard input.
+fn read_report(path: &Path) -> Result<Document> {
     let text = match path.as_os_str() == "-" {
         true => io::read_to_string(io::stdin()).context("cannot read standard input")?,
         false => fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
@@ -250,89 +263,94 @@ fn read(path: &Path) -> Result<Document> {
     Ok(Document::parse(&text, &path.display().to_string())?)
 }
 
-/// Declarations only. What cannot be read at all ends it with [`Exit::Incomplete`].
-fn inspect(args: &InspectArgs) -> Result<Exit> {
+/// Prints declarations without running anything. Returns [`Exit::Incomplete`] if one could not be determined.
+fn inspect_files(args: &InspectArgs) -> Result<Exit> {
     let mut all = Vec::new();
     for path in &args.paths {
         path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
-        all.extend(image::survey(path, None));
+        all.extend(image::inspect_path(path, None));
     }
     let text = match args.format {
-        PlainFormat::Table => table::declarations(&all, width()),
-        PlainFormat::Json => json::declarations(&all)?,
+        ListFormat::Table => table::render_declarations(&all, terminal_width()),
+        ListFormat::Json => json::render_declarations(&all)?,
     };
-    print(text.as_bytes())?;
-    let is_open = |facts: &Facts| facts.initialisation == Initialisation::Undetermined;
+    print_bytes(text.as_bytes())?;
+    let is_open = |facts: &BinaryFacts| facts.initialisation == InitKind::Undetermined;
     Ok(if all.iter().any(|(_, facts)| is_open(facts)) { Exit::Incomplete } else { Exit::Ready })
 }
 
-fn rules(args: &RulesArgs) -> Result<Exit> {
+fn print_rules(args: &RulesArgs) -> Result<Exit> {
     let text = match args.format {
-        PlainFormat::Table => table::rules(width()),
-        PlainFormat::Json => json::rules()?,
+        ListFormat::Table => table::render_rules(terminal_width()),
+        ListFormat::Json => json::render_rules()?,
     };
-    print(text.as_bytes())?;
+    print_bytes(text.as_bytes())?;
     Ok(Exit::Ready)
 }
 
-fn man(args: &ManArgs) -> Result<Exit> {
+fn print_manual(args: &ManArgs) -> Result<Exit> {
     match &args.to {
         Some(folder) => manual::write_pages(folder)
             .with_context(|| format!("cannot write the manual into {}", folder.display()))?,
-        None => print(&manual::page()?)?,
+        None => print_bytes(&manual::render_page()?)?,
     }
     Ok(Exit::Ready)
 }
 
-fn print(bytes: &[u8]) -> Result<()> {
-    write(&mut io::stdout(), bytes)
+fn print_bytes(bytes: &[u8]) -> Result<()> {
+    write_output(&mut io::stdout(), bytes)
 }
 
 /// Where the report goes.
-enum Output {
+enum ReportDestination {
     File(File),
     Stdout,
 }
 
-impl Output {
-    /// Opens it; a bad path fails before the long run.
+impl ReportDestination {
+    /// Opens the destination; called before the trials run, so that a bad path fails at once.
     fn open(args: &PrintArgs) -> Result<Self> {
-        Ok(args.output.as_deref().map(create).transpose()?.map_or(Self::Stdout, Self::File))
+        Ok(args.output.as_deref().map(create_file).transpose()?.map_or(Self::Stdout, Self::File))
     }
 
-    fn print(&mut self, document: &Document, args: &PrintArgs, gate: &Decider) -> Result<()> {
+    fn write_report(&mut self, document: &Document, args: &PrintArgs, gate: &GateOptions) -> Result<()> {
         match self {
-            Self::File(file) => write(file, text(document, args, gate, false)?),
+            Self::File(file) => write_output(file, render_document(document, args, gate, false)?),
             Self::Stdout => {
                 let mut stdout = io::stdout();
-                let text = text(document, args, gate, is_coloured(args.color, &stdout))?;
-                write(&mut stdout, text)
+                let text = render_document(document, args, gate, is_colored(args.color, &stdout))?;
+                write_output(&mut stdout, text)
             }
         }
     }
 }
 
-fn text(document: &Document, args: &PrintArgs, gate: &Decider, colour: bool) -> Result<String> {
+fn render_document(
+    document: &Document,
+    args: &PrintArgs,
+    gate: &GateOptions,
+    colour: bool,
+) -> Result<String> {
     let annotations = || github::render(document, &gate.required);
     Ok(match args.format {
-        Format::Table => {
-            let style = Style { width: width(), colour, modules: args.modules };
-            let table = table::render(&document.with_places()?, &gate.required, style);
+        ReportFormat::Table => {
+            let style = TableOptions { width: terminal_width(), colour, modules: args.modules };
+            let table = table::render(&document.with_real_paths()?, &gate.required, style);
             let is_action = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
             if is_action && args.output.is_none() { table + "\n" + &annotations() } else { table }
         }
-        Format::Json => json::render(document)?,
-        Format::Sarif => sarif::render(document)?,
-        Format::Junit => junit::render(document, gate.is_strict)?,
-        Format::Markdown => markdown::render(&document.with_places()?, &gate.required),
-        Format::Github => annotations(),
-        Format::Details => details::render(&document.with_places()?, &gate.required),
-        Format::Html => html::render(document)?,
+        ReportFormat::Json => json::render(document)?,
+        ReportFormat::Sarif => sarif::render(document)?,
+        ReportFormat::Junit => junit::render(document, gate.is_strict)?,
+        ReportFormat::Markdown => markdown::render(&document.with_real_paths()?, &gate.required),
+        ReportFormat::Github => annotations(),
+        ReportFormat::Details => details::render(&document.with_real_paths()?, &gate.required),
+        ReportFormat::Html => html::render(document)?,
     })
 }
 
-/// Columns of the terminal; `COLUMNS` where there is none.
-fn width() -> u16 {
+/// Returns the width of the terminal; if there is none, `COLUMNS`, or else 120.
+fn terminal_width() -> u16 {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     match io::stdout().is_terminal() {
         true => comfy_table::Table::new().width().or(columns),
@@ -341,12 +359,12 @@ fn width() -> u16 {
     .unwrap_or(120)
 }
 
-fn create(path: &Path) -> Result<File> {
+fn create_file(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Writes all; a reader that has gone away (`| head`) is no error.
-fn write(to: &mut impl Write, text: impl AsRef<[u8]>) -> Result<()> {
+/// Writes all bytes. A closed pipe (`| head`) is not an error.
+fn write_output(to: &mut impl Write, text: impl AsRef<[u8]>) -> Result<()> {
     match to.write_all(text.as_ref()).and_then(|()| to.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write the report")
@@ -355,10 +373,10 @@ fn write(to: &mut impl Write, text: impl AsRef<[u8]>) -> Result<()> {
     }
 }
 
-/// Ctrl-C and SIGTERM: the first stops the trials and reports what there is.
-fn stop_on_signals(stop: &Arc<Stop>) -> Result<()> {
+/// Stops the trials on SIGINT or SIGTERM; the results so far are reported.
+fn stop_on_signals(stop: &Arc<StopFlag>) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
     let stop = Arc::clone(stop);
-    std::thread::spawn(move || signals.forever().for_each(|_| stop.now()));
+    std::thread::spawn(move || signals.forever().for_each(|_| stop.request_stop()));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! SHA-256, as the report has it and as the guard looks for it: hexadecimal.
+//! SHA-256 digests in lowercase hexadecimal, the form that reports and the import guard of `serve` use.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,30 +6,30 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-/// Of a file.
+/// Returns the digest of a file's content.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the file cannot be read.
 pub fn of_file(path: &Path) -> io::Result<String> {
     let (mut file, mut digest, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut block)? {
-            0 => return Ok(hexadecimal(&digest.finalize())),
+            0 => return Ok(to_hexadecimal(&digest.finalize())),
             size => digest.update(block.get(..size).unwrap_or_default()),
         }
     }
 }
 
-/// Of a text.
+/// Returns the digest of a text.
 pub fn of_text(text: &str) -> String {
     of_bytes(text.as_bytes())
 }
 
-/// Of bytes.
+/// Returns the digest of bytes.
 pub fn of_bytes(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
+    to_hexadecimal(&Sha256::digest(bytes))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+fn to_hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,33 +1,33 @@
-//! Every exit status.
+//! The exit statuses of the program.
 
 use std::process::ExitCode;
 
 /// The table for `--help`.
 pub const HELP: &str = "Exit status:
-  0    the answer is yes for every required mode: ready (or degraded, without --strict; or accepted)
-  1    something is blocked or unsafe (with --strict: or degraded; with --baseline: and was not before)
+  0    every required mode is ready (or degraded, without --strict; or accepted)
+  1    something is blocked or unsafe (with --strict: or degraded; with --baseline: only if it got worse)
   2    wrong usage, or the audit itself failed
-  3    not known: nothing bad was found, and not everything was judged, or nothing was tried
-  130  interrupted; what was found by then is reported
-With --app or --apache-config, the applications decide in place of the distributions.";
+  3    unknown: nothing bad was found, but not everything could be judged, or nothing was tried
+  130  interrupted; the report holds what was found until then
+With --app or --apache-config, the applications decide instead of the distributions.";
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Every required mode is ready.
+    /// Every required mode is ready, or degraded without `--strict`.
     Ready,
     /// Something is blocked, unsafe, or (strictly) degraded.
     InTheWay,
     /// Wrong usage, or the audit itself failed.
     Failed,
-    /// Nothing bad was found, and something is unknown.
+    /// Nothing bad was found, but something is unknown.
     Incomplete,
-    /// Ctrl-C.
+    /// SIGINT or SIGTERM.
     Interrupted,
 }
 
 impl Exit {
-    /// The number.
+    /// Returns the number.
     pub fn status(self) -> u8 {
         match self {
             Self::Ready => 0,

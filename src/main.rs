@@ -1,4 +1,4 @@
-//! Parse, run, print the error, exit.
+//! The `wsgiaudit` binary: parses the arguments, runs the command and prints errors on standard error.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use wsgiaudit::exit::Exit;
 
 #[expect(clippy::print_stderr, reason = "the one place where an error is printed")]
 fn main() -> ExitCode {
-    match command::run(&Cli::parse()) {
+    match command::run_command(&Cli::parse()) {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -8,24 +8,24 @@ use clap_complete::Shell;
 
 use crate::cli::Cli;
 
-/// The completion script of this shell.
-pub fn completions(shell: Shell) -> Vec<u8> {
+/// Returns the completion script for a shell.
+pub fn render_completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
     script
 }
 
-/// The manual page of the command as a whole, in roff.
+/// Returns the manual page of the whole program, in roff.
 ///
 /// # Errors
-/// None that can happen in memory; passed on all the same.
-pub fn page() -> io::Result<Vec<u8>> {
+/// Writing to memory does not fail; the error is part of `clap_mangen`'s interface.
+pub fn render_page() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page)?;
     Ok(page)
 }
 
-/// Writes `wsgiaudit.1` and a page for each command beside it; makes the folder.
+/// Writes `wsgiaudit.1` and a page for each subcommand into a folder, which is created if needed.
 ///
 /// # Errors
 /// When the folder or a page cannot be written.

@@ -1,4 +1,4 @@
-//! What it means: the arguments and the surroundings, made definite before anything runs.
+//! The plan of an audit: command line arguments and environment variables, resolved before anything runs.
 
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
@@ -9,56 +9,56 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result};
 
 use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
-use crate::installer::{cache, on_path};
+use crate::installer::{find_cache_folder, find_on_path};
 use crate::model::Mode;
-use crate::trial::{Given, Limits, Storm};
-use crate::venv::meant;
+use crate::trial::{StressTest, TrialInputs, TrialLimits};
+use crate::venv::choose_environment;
 
-/// An audit, ready to run.
+/// Everything that an audit needs to start.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    /// The environment.
+pub struct AuditPlan {
+    /// The Python environment: a virtualenv, a prefix, or an interpreter.
     pub environment: PathBuf,
-    /// The extension modules and wheels to audit instead of all that the environment holds.
-    pub only: Option<Named>,
-    /// The free-threaded environment to audit beside it.
-    pub free_threaded: Option<FreeThreaded>,
-    /// The applications that the environment is for.
+    /// If set, the extension modules and wheels to audit instead of the whole environment.
+    pub only: Option<SelectedModules>,
+    /// The free-threaded environment to audit as well.
+    pub free_threaded: Option<FreeThreadedSource>,
+    /// The applications to audit, as `MODULE:CALLABLE`.
     pub apps: Vec<String>,
-    /// The Apache that the environment is for, and the names that it is started with.
+    /// Apache's main configuration file, and the names that Apache is started with (`-D`).
     pub apache: Option<(PathBuf, Vec<String>)>,
-    /// `PYTHONPATH`: applications and scripts run with it.
+    /// The folders of `PYTHONPATH`, with which applications and exercises run.
     pub python_path: Vec<PathBuf>,
-    /// Scripts that use what is installed.
+    /// Exercises: scripts that use the installed packages.
     pub exercises: Vec<PathBuf>,
     /// Distributions whose own tests are run.
     pub suites: Vec<String>,
-    /// The requests that the applications are asked.
+    /// The `.http` file with the requests to send to the applications.
     pub requests: Option<PathBuf>,
-    /// Whether the index is asked for newer versions of what stands in the way.
+    /// Whether to ask the index for newer versions of blocking distributions.
     pub upgrades: bool,
-    /// Whether only the cache answers that.
+    /// Whether `upgrades` is answered from the cache alone.
     pub is_offline: bool,
     /// Options for uv or pip.
     pub index: Vec<String>,
     /// The modes that decide the exit status.
     pub require: Vec<Mode>,
-    /// What a trial may use.
-    pub limits: Limits,
-    /// What everything that is tried is given.
-    pub given: Given,
-    /// Trials at a time.
+    /// The limits of each trial.
+    pub limits: TrialLimits,
+    /// Environment variables, files and writable folders of every trial.
+    pub given: TrialInputs,
+    /// How many trials run at the same time.
     pub jobs: NonZeroUsize,
-    /// Where answers of earlier audits are kept, if they are to be used.
+    /// The cache folder; `None` to run every trial.
     pub cache: Option<PathBuf>,
 }
 
-/// Extension modules and wheels, and what they need.
+/// Extension modules and wheels to audit, and their requirements.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub struct SelectedModules {
     /// The files.
     pub files: Vec<PathBuf>,
-    /// Requirements to install beside them.
+    /// Requirements to install for them.
     pub with: Vec<String>,
     /// Options for uv or pip.
     pub index: Vec<String>,
@@ -66,25 +66,25 @@ pub struct Named {
 
 /// Where a free-threaded environment comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FreeThreaded {
-    /// A Python found, and an environment made.
+pub enum FreeThreadedSource {
+    /// Find a free-threaded Python, and make an environment with it.
     Auto,
     /// A virtualenv, used as it is, or a Python to make one with.
     Named(PathBuf),
 }
 
-impl Plan {
-    /// Makes the arguments definite.
+impl AuditPlan {
+    /// Resolves the arguments of the audit of an environment.
     ///
     /// # Errors
-    /// When no environment was named and none is where one is looked for, or when trials cannot be given what they should.
+    /// When no environment is named or found, or when a variable, file or folder for trials is not usable.
     pub fn new(args: &AuditArgs, required: &[Mode]) -> Result<Self> {
         let free_threaded = args.free_threaded.as_ref().map(|named| match named.as_os_str() == "auto" {
-            true => FreeThreaded::Auto,
-            false => FreeThreaded::Named(named.clone()),
+            true => FreeThreadedSource::Auto,
+            false => FreeThreadedSource::Named(named.clone()),
         });
-        let plan = Self::of(environment(args.environment.as_deref())?, required, &args.trials)?;
-        let index = index(&args.index);
+        let plan = Self::with_trials(find_environment(args.environment.as_deref())?, required, &args.trials)?;
+        let index = index_options(&args.index);
         let (apps, exercises) = (args.app.clone(), args.exercise.clone());
         let (upgrades, is_offline) = (args.upgrades, args.offline);
         let apache = args.apache_config.clone().map(|file| (file, args.apache_define.clone()));
@@ -104,23 +104,24 @@ impl Plan {
         })
     }
 
-    /// For extension modules and wheels.
+    /// Resolves the arguments of `wsgiaudit module`.
     ///
     /// # Errors
-    /// When no Python was named and none is where one is looked for, or when trials cannot be given what they should.
-    pub fn of_module(args: &ModuleArgs, required: &[Mode]) -> Result<Self> {
-        let python = environment(args.python.as_deref()).or_else(|_| {
-            on_path("python3").context("no python3 on PATH\nhint: name one: --python path/to/python")
+    /// When no Python is named or found, or when a variable, file or folder for trials is not usable.
+    pub fn for_modules(args: &ModuleArgs, required: &[Mode]) -> Result<Self> {
+        let python = find_environment(args.python.as_deref()).or_else(|_| {
+            find_on_path("python3").context("no python3 on PATH\nhint: name one: --python path/to/python")
         })?;
         let (files, with) = (args.files.clone(), args.with.clone());
-        let named = Named { files, with, index: index(&args.index) };
-        Ok(Self { only: Some(named), ..Self::of(python, required, &args.trials)? })
+        let named = SelectedModules { files, with, index: index_options(&args.index) };
+        Ok(Self { only: Some(named), ..Self::with_trials(python, required, &args.trials)? })
     }
 
-    fn of(environment: PathBuf, required: &[Mode], trials: &TrialArgs) -> Result<Self> {
+    fn with_trials(environment: PathBuf, required: &[Mode], trials: &TrialArgs) -> Result<Self> {
         let own = |name: &str| std::env::var(name).ok();
-        let given = Given::new(&trials.given_variables, &trials.given_files, own).map_err(Error::msg)?;
-        let given = given.with_writable(&trials.writable_folders).map_err(Error::msg)?;
+        let given =
+            TrialInputs::new(&trials.given_variables, &trials.given_files, own).map_err(Error::msg)?;
+        let given = given.with_writable_folders(&trials.writable_folders).map_err(Error::msg)?;
         Ok(Self {
             environment,
             only: None,
@@ -135,20 +136,20 @@ impl Plan {
             is_offline: false,
             index: Vec::new(),
             require: required.to_vec(),
-            limits: Limits {
+            limits: TrialLimits {
                 timeout: Duration::from_secs_f64(trials.timeout),
                 sandbox: !trials.no_sandbox,
-                storm: if trials.thorough { Storm::THOROUGH } else { Storm::USUAL },
+                storm: if trials.thorough { StressTest::THOROUGH } else { StressTest::USUAL },
             },
             given,
             jobs: trials.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
-            // Without a folder to keep them in, everything is tried.
-            cache: if trials.no_cache { None } else { cache().ok() },
+            // Without a cache folder, every trial is run.
+            cache: if trials.no_cache { None } else { find_cache_folder().ok() },
         })
     }
 }
 
-/// The folders of `PYTHONPATH`; an empty entry is the current one.
+/// Returns the folders of `PYTHONPATH`; an empty entry is the current folder.
 fn python_path() -> Vec<PathBuf> {
     let Some(value) = std::env::var_os("PYTHONPATH").filter(|value| !value.is_empty()) else {
         return Vec::new();
@@ -160,8 +161,8 @@ fn python_path() -> Vec<PathBuf> {
     std::env::split_paths(&value).filter_map(folder).collect()
 }
 
-/// As uv and pip both name them.
-fn index(args: &IndexArgs) -> Vec<String> {
+/// Returns the index options in the spelling that uv and pip share.
+fn index_options(args: &IndexArgs) -> Vec<String> {
     let each = |option: &str, values: &[String]| -> Vec<String> {
         values.iter().flat_map(|value| [option.to_owned(), value.clone()]).collect()
     };
@@ -172,15 +173,15 @@ fn index(args: &IndexArgs) -> Vec<String> {
     options
 }
 
-fn environment(named: Option<&Path>) -> Result<PathBuf> {
-    meant(named).context(
+fn find_environment(named: Option<&Path>) -> Result<PathBuf> {
+    choose_environment(named).context(
         "no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\n\
          hint: name one: wsgiaudit path/to/venv",
     )
 }
 
-/// Whether output to this stream is coloured.
-pub fn is_coloured(color: Color, stream: &impl IsTerminal) -> bool {
+/// Whether output to this stream is colored.
+pub fn is_colored(color: Color, stream: &impl IsTerminal) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,

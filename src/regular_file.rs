@@ -1,4 +1,5 @@
-//! Opens and reads files whose path comes from outside: regular files only, without blocking, and no more than a given size.
+//! Opens and reads files whose path comes from untrusted input: regular files only, without blocking, up to a
+//! given size.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -10,9 +11,10 @@ use rustix::fs::OFlags;
 /// Opens a regular file.
 ///
 /// # Errors
-/// When it is no regular file, or cannot be opened.
-pub fn open(path: &Path) -> io::Result<File> {
-    // A FIFO would block until somebody writes to it. What was opened is checked, since the path may have changed before.
+/// When the path is not a regular file, or cannot be opened.
+pub fn open_checked(path: &Path) -> io::Result<File> {
+    // Without O_NONBLOCK, opening a FIFO blocks until a writer opens it. The open file is checked, not the
+    // path: the path may change between a check and the open.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     match file.metadata()?.is_file() {
@@ -25,9 +27,9 @@ pub fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`open`], and when the file is larger.
-pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub fn read_limited(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    open_checked(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > most {
         true => Err(io::Error::other(format!("it has more than {most} bytes"))),
         false => Ok(bytes),
@@ -46,8 +48,8 @@ mod tests {
         let (file, fifo) = (folder.path().join("file"), folder.path().join("fifo"));
         std::fs::write(&file, "four").unwrap();
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        assert_eq!(read(&file, 4).unwrap(), b"four");
-        let why = |path: &Path, most| read(path, most).unwrap_err().to_string();
+        assert_eq!(read_limited(&file, 4).unwrap(), b"four");
+        let why = |path: &Path, most| read_limited(path, most).unwrap_err().to_string();
         assert_eq!(why(&file, 3), "it has more than 3 bytes");
         assert_eq!(why(&fifo, 3), "it is not a regular file");
         assert_eq!(why(folder.path(), 3), "it is not a regular file");

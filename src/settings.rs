@@ -5,25 +5,25 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::gate::{self, Settings};
+use crate::gate::{self, ProjectSettings};
 
 const OWN: &str = "wsgiaudit.toml";
 const PROJECT: &str = "pyproject.toml";
 
-/// Reads the file named, or the first that is found in this folder and above, up to the folder that a repository
-/// begins at. Without any, the settings are the defaults.
+/// Reads the named file, or else the first settings file found in `folder` and its parents, up to the root of
+/// the repository. Returns the defaults if there is none.
 ///
 /// # Errors
-/// When a file cannot be read or says something that is not understood.
-pub fn find(named: Option<&Path>, folder: &Path) -> Result<Settings> {
+/// When a file cannot be read or has invalid settings.
+pub fn find_settings(named: Option<&Path>, folder: &Path) -> Result<ProjectSettings> {
     if let Some(named) = named {
-        return Ok(read(named)?.unwrap_or_default());
+        return Ok(read_settings(named)?.unwrap_or_default());
     }
     for folder in folder.ancestors() {
         for name in [OWN, PROJECT] {
             let file = folder.join(name);
             if file.is_file()
-                && let Some(settings) = read(&file)?
+                && let Some(settings) = read_settings(&file)?
             {
                 return Ok(settings);
             }
@@ -32,13 +32,13 @@ pub fn find(named: Option<&Path>, folder: &Path) -> Result<Settings> {
             break;
         }
     }
-    Ok(Settings::default())
+    Ok(ProjectSettings::default())
 }
 
-fn read(file: &Path) -> Result<Option<Settings>> {
+fn read_settings(file: &Path) -> Result<Option<ProjectSettings>> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let is_project = file.file_name().is_some_and(|name| name == PROJECT);
-    gate::read(&text, is_project).with_context(|| {
+    gate::parse_settings(&text, is_project).with_context(|| {
         format!("{} is not understood\nhint: its keys are require, strict and accept", file.display())
     })
 }

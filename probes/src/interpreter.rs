@@ -1,13 +1,14 @@
-//! Interpreters: their configurations, and one on a native thread of its own, as a server has it.
+//! Sub-interpreters: their configurations, and a sub-interpreter on its own native thread, as servers use
+//! them.
 
 use std::ptr::null_mut;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{JoinHandle, spawn};
 
 use crate::python::{self, PyInterpreterConfig};
-use crate::trial::spare_stack;
+use crate::trial::install_signal_stack;
 
-/// mod_wsgi's configuration for `WSGIPerInterpreterGIL On`: CPython's `_PyInterpreterConfig_INIT`.
+/// Configuration of mod_wsgi for `WSGIPerInterpreterGIL On`: CPython's `_PyInterpreterConfig_INIT`.
 pub(crate) const OWN_GIL: PyInterpreterConfig = PyInterpreterConfig {
     use_main_obmalloc: 0,
     allow_fork: 0,
@@ -18,9 +19,9 @@ pub(crate) const OWN_GIL: PyInterpreterConfig = PyInterpreterConfig {
     gil: python::OWN_GIL,
 };
 
-/// mod_wsgi's default application group: CPython's `_PyInterpreterConfig_LEGACY_INIT`, which checks
-/// extensions on a free-threaded build only.
-pub(crate) fn shared_gil(free_threaded: bool) -> PyInterpreterConfig {
+/// Configuration of mod_wsgi's application groups by default: CPython's `_PyInterpreterConfig_LEGACY_INIT`,
+/// which checks extensions on a free-threaded build only.
+pub(crate) fn shared_gil_config(free_threaded: bool) -> PyInterpreterConfig {
     PyInterpreterConfig {
         use_main_obmalloc: 1,
         allow_fork: 1,
@@ -32,33 +33,36 @@ pub(crate) fn shared_gil(free_threaded: bool) -> PyInterpreterConfig {
     }
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type InterpreterJob = Box<dyn FnOnce() + Send>;
 
-/// A sub-interpreter on a native thread of its own. Its GIL is held only while a job runs. Dropped without
-/// [`end`](Interpreter::end) it stays: what a trial found must not depend on an end that nobody asked for.
-pub(crate) struct Interpreter {
-    jobs: Sender<Option<Job>>,
+/// A sub-interpreter on its own native thread.
+///
+/// Its GIL is held only while a job runs. If dropped without
+/// [`end_interpreter`](InterpreterThread::end_interpreter), the interpreter stays alive, so that an implicit
+/// end cannot affect the result of a trial.
+pub(crate) struct InterpreterThread {
+    jobs: Sender<Option<InterpreterJob>>,
     thread: JoinHandle<()>,
 }
 
-impl Interpreter {
-    /// Creates an interpreter. No thread may hold the main interpreter's GIL for long meanwhile.
+impl InterpreterThread {
+    /// Creates an interpreter. No other thread may hold the main interpreter's GIL for long meanwhile.
     ///
     /// # Errors
-    /// CPython's message where it refuses to create one.
+    /// CPython's message if it cannot create the interpreter.
     pub(crate) fn start(config: PyInterpreterConfig) -> Result<Self, String> {
         let (jobs, inbox) = channel();
         let (started, outcome) = channel();
-        let thread = spawn(move || serve(&config, &started, &inbox));
+        let thread = spawn(move || run_thread(&config, &started, &inbox));
         outcome.recv().map_err(|_| "its thread ended".to_owned())??;
         Ok(Self { jobs, thread })
     }
 
-    /// Runs a job in the interpreter, with its GIL held, and waits for it.
+    /// Runs a job in the interpreter with its GIL held, and waits for the result.
     ///
     /// # Errors
-    /// When the interpreter's thread is gone.
-    pub(crate) fn run<R: Send + 'static>(
+    /// If the interpreter's thread has ended.
+    pub(crate) fn run_job<R: Send + 'static>(
         &self,
         job: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, String> {
@@ -69,37 +73,41 @@ impl Interpreter {
         result.recv().map_err(|_| "its thread is gone".to_owned())
     }
 
-    /// Ends the interpreter (`Py_EndInterpreter`) and its thread.
+    /// Ends the interpreter (`Py_EndInterpreter`) and joins its thread.
     ///
     /// # Errors
-    /// When its thread panicked.
-    pub(crate) fn end(self) -> Result<(), String> {
+    /// If its thread panicked.
+    pub(crate) fn end_interpreter(self) -> Result<(), String> {
         self.jobs.send(None).map_err(|_| "its thread is gone".to_owned())?;
         self.thread.join().map_err(|_| "its thread panicked".to_owned())
     }
 }
 
-/// The thread's whole life. Like mod_wsgi's request thread it first holds the main interpreter, so that
-/// `PyGILState_Ensure` on it finds the main interpreter, as it would there.
-fn serve(config: &PyInterpreterConfig, started: &Sender<Result<(), String>>, inbox: &Receiver<Option<Job>>) {
-    let Some(new_interpreter) = python::new_interpreter() else {
+/// The main function of the thread. Like a request thread of mod_wsgi, it attaches to the main interpreter
+/// first, so that `PyGILState_Ensure` on this thread selects the main interpreter, as in mod_wsgi.
+fn run_thread(
+    config: &PyInterpreterConfig,
+    started: &Sender<Result<(), String>>,
+    inbox: &Receiver<Option<InterpreterJob>>,
+) {
+    let Some(new_interpreter) = python::find_new_interpreter_function() else {
         drop(started.send(Err("this Python has no Py_NewInterpreterFromConfig".to_owned())));
         return;
     };
-    spare_stack();
-    // SAFETY: the thread states are made, entered and left on this thread alone, each left before the next
-    // is entered; `Py_EndInterpreter` gets the interpreter's only remaining one.
+    install_signal_stack();
+    // SAFETY: the thread states are created, attached and detached on this thread only, one at a time;
+    // `Py_EndInterpreter` gets the interpreter's only remaining thread state.
     unsafe {
         let ensured = python::PyGILState_Ensure();
         let outer = python::PyThreadState_Get();
         let mut inner = null_mut();
         let status = new_interpreter(&mut inner, config);
-        if let Some(error) = status.error() {
+        if let Some(error) = status.error_message() {
             drop(started.send(Err(error)));
         } else {
             inner = python::PyEval_SaveThread();
             drop(started.send(Ok(())));
-            while let Some(job) = next(inbox) {
+            while let Some(job) = receive_job(inbox) {
                 python::PyEval_RestoreThread(inner);
                 job();
                 inner = python::PyEval_SaveThread();
@@ -112,8 +120,8 @@ fn serve(config: &PyInterpreterConfig, started: &Sender<Result<(), String>>, inb
     }
 }
 
-/// The next job; `None` to end. Waits for ever where there will be neither.
-fn next(inbox: &Receiver<Option<Job>>) -> Option<Job> {
+/// Waits for the next job; `None` means to end. Blocks forever once the sender is gone.
+fn receive_job(inbox: &Receiver<Option<InterpreterJob>>) -> Option<InterpreterJob> {
     inbox.recv().unwrap_or_else(|_| {
         loop {
             std::thread::park();

@@ -1,7 +1,9 @@
-//! What runs inside an audited interpreter. One library for every CPython, with and without a GIL: it calls
-//! functions of the stable ABI only and touches no struct layout. The audited environment's own python loads
-//! it: to try modules with its import system, which calls [`trial::zygote::PyInit_wsgiaudit_probes`]; to host an
-//! application with `ctypes.PyDLL`, and calls [`host::serve::wsgiaudit_serve`].
+//! The probes: the library that runs inside an audited Python.
+//!
+//! One build serves every CPython, with and without a GIL: it calls exported C functions only and relies on
+//! no private struct layout. The Python of the audited environment loads it in two ways: for trials, as an
+//! extension module ([`trial::zygote::PyInit_wsgiaudit_probes`]); for hosting an application, with
+//! `ctypes.PyDLL` ([`host::server::wsgiaudit_serve`]).
 
 mod host;
 mod interpreter;

@@ -1,300 +1,313 @@
-//! What the auditor and the probes say to each other. The auditor includes this very file
-//! (`src/trial/mod.rs`), so the two cannot disagree.
+//! The wire protocol between the auditor and the probes. The auditor compiles this same file
+//! (`src/trial/mod.rs`), so both sides always agree.
 //!
-//! Three channels, none of them stdout: [`Command`]s and [`Reply`]s as JSON lines over a Unix socket
-//! between auditor and zygote, and, from the child on trial, [`Event`]s in a file mapped before the fork.
+//! There are two channels, neither of them stdout. [`ZygoteCommand`]s and [`ZygoteReply`]s travel as JSON
+//! lines over a Unix socket between auditor and zygote. The child process of a trial writes [`TrialEvent`]s
+//! to its record, a file mapped before any foreign code runs.
 
 use serde::{Deserialize, Serialize};
 
-/// Auditor to zygote.
+/// A command from the auditor to the zygote.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum Command {
-    /// Fork a child, run the trial there, answer [`Reply::Ended`].
-    Try(Order),
+pub(crate) enum ZygoteCommand {
+    /// Fork a child and run the trial there; reply with [`ZygoteReply::Ended`].
+    Try(TrialOrder),
     /// Fork a zygote that imports the subject in the main interpreter and takes over the commands.
-    /// Answer [`Reply::Entered`] from inside, or [`Reply::Ended`].
-    Enter(Order),
-    /// End the innermost zygote entered. Its parent answers [`Reply::Ended`].
+    ///
+    /// It replies with [`ZygoteReply::Entered`]; if it ends before that, its parent replies with
+    /// [`ZygoteReply::Ended`].
+    Enter(TrialOrder),
+    /// End the innermost zygote that was entered. Its parent replies with [`ZygoteReply::Ended`].
     Leave,
 }
 
-/// One trial to run.
+/// A trial to run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Order {
-    /// Names the child in the answer.
+pub(crate) struct TrialOrder {
+    /// Identifies the child in the reply.
     pub(crate) id: u64,
-    /// The child's folder: its `record`, its `output`, and `home`, where it works and may write.
+    /// The child's folder. It holds `record`, `output`, and `home`, the working folder that the child may
+    /// write to.
     pub(crate) folder: String,
-    /// Whether foreign code is confined.
+    /// Whether to sandbox the child.
     pub(crate) sandbox: bool,
-    /// Folders inside its own, each with the path that the child finds it under, in place of what lies there.
+    /// Bind mounts: a folder below `folder`, and the path at which the child sees it instead of the original.
     pub(crate) shown: Vec<(String, String)>,
-    /// In which interpreter.
-    pub(crate) place: Interpreters,
-    /// Imported first, in the same interpreter.
+    /// Which interpreters the trial creates.
+    pub(crate) place: Scenario,
+    /// Modules to import first, in the same interpreter.
     pub(crate) after: Vec<String>,
-    /// What is added to `sys.path`.
-    pub(crate) path: Folders,
-    /// Dotted names to import, each on trial. Of several, what one fails at stops no other.
+    /// Additions to `sys.path`.
+    pub(crate) path: PathAdditions,
+    /// Dotted names of the subjects to import. A subject that fails does not stop the others.
     pub(crate) subjects: Vec<String>,
-    /// How long it may take, in milliseconds.
+    /// Deadline in milliseconds.
     pub(crate) deadline: u64,
-    /// Threads of a storm.
+    /// Number of threads of a stress test.
     pub(crate) threads: usize,
-    /// How often each of them does its part.
+    /// Rounds of a stress test, per thread.
     pub(crate) rounds: usize,
 }
 
-/// Folders that each interpreter of a trial adds to its `sys.path`, as a server does, once `site` has run.
+/// Folders that each interpreter of a trial adds to its `sys.path` after `site` has run, as a server does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Folders {
-    /// Go first, in this order.
+pub(crate) struct PathAdditions {
+    /// Placed first, in this order.
     pub(crate) first: Vec<String>,
-    /// Come next, with what their `.pth` files add.
+    /// Placed next, together with what their `.pth` files add.
     pub(crate) with_pth: Vec<String>,
-    /// Come next, still before what the environment has.
+    /// Placed next, still before the entries of the environment.
     pub(crate) plain: Vec<String>,
-    /// Go last.
+    /// Placed last.
     pub(crate) last: Vec<String>,
 }
 
-/// The interpreters that a trial uses.
+/// Which interpreters a trial creates, and what it does in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Interpreters {
-    /// The main one.
+pub(crate) enum Scenario {
+    /// The main interpreter only: the control.
     Main,
-    /// The main one, and then Python is ended as the process of a server ends it.
+    /// The main interpreter, and then the finalization of Python, as when a server process exits.
     MainToTheEnd,
-    /// Legacy sub-interpreters on the process's GIL.
+    /// Legacy sub-interpreters that share one GIL.
     SharedGil,
-    /// Sub-interpreters with a GIL each.
+    /// Sub-interpreters with their own GIL.
     OwnGil,
-    /// The same, with CPython's check of declarations overridden.
+    /// Sub-interpreters with their own GIL, with CPython's multi-interpreter check of extensions overridden.
     OwnGilUnchecked,
-    /// Sub-interpreters with a GIL each, where the subject's packages are there in name only: their own code does not run.
+    /// Sub-interpreters with their own GIL, where the subject's parent packages are empty stubs whose code
+    /// does not run.
     OwnGilAlone,
-    /// Legacy sub-interpreters of a free-threaded build, with CPython's check of declarations.
+    /// Legacy sub-interpreters of a free-threaded build, with CPython's multi-interpreter check of
+    /// extensions.
     FreeThreadedGroup,
-    /// Sub-interpreters with a GIL each, where functions of the modules loaded are called, and only the use of
-    /// another interpreter's objects counts.
+    /// Sub-interpreters with their own GIL, where functions of the loaded modules are called with arbitrary
+    /// arguments. Only the use of another interpreter's objects counts as a failure.
     OwnGilCalled,
-    /// The main one, with several threads that import and use the subject at the same time.
+    /// The main interpreter, with several threads that import and use the subject at the same time.
     Storm,
-    /// Sub-interpreters with a GIL each, on several threads that begin, import, use and end at the same time.
+    /// Several threads at the same time, each creating sub-interpreters with their own GIL that import and
+    /// use the subject and end.
     OwnGilStorm,
-    /// The main one, where the subject's shared object alone is loaded and its module created, not executed:
-    /// the point where a free-threaded CPython switches the GIL on.
+    /// The main interpreter, where the subject's module is created from its shared object but not executed.
+    /// This is where a free-threaded CPython enables the GIL.
     Created,
 }
 
-/// What of a trial's reading is told.
+/// Which file accesses of a trial are recorded.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Watched {
-    /// Folders whose entries are told, each as a whole, but for files of distributions' metadata.
+pub(crate) struct FileAccessScope {
+    /// Folders whose entries are recorded as a whole, except for files in `.dist-info` folders, which are
+    /// recorded one by one.
     pub(crate) folders: Vec<String>,
-    /// Folders of which nothing is told.
+    /// Folders whose accesses are not recorded.
     pub(crate) apart: Vec<String>,
 }
 
-/// Zygote to auditor.
+/// A message from the zygote to the auditor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Reply {
-    /// The zygote is up.
+pub(crate) enum ZygoteReply {
+    /// The zygote is ready.
     Ready {
-        /// Whether trials have shared memory, their own; without, what they do may differ.
+        /// Whether trials have a private `/dev/shm`. Without one, a subject may behave differently.
         shared_memory: bool,
     },
-    /// A zygote entered is up and takes commands from now on.
+    /// A zygote that was entered is ready and takes commands from now on.
     Entered,
-    /// The child of the order with this id is gone, and so is everything that it started.
-    Ended(u64, End),
+    /// The child of the trial with this id has ended, and so have all processes it started.
+    Ended(u64, ProcessExit),
 }
 
-/// How a child ended: the second witness.
+/// How a child process ended, as its parent saw it. Evidence besides the child's own record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum End {
+pub(crate) enum ProcessExit {
     /// It exited with this status.
     Exit(i32),
-    /// A signal ended it.
+    /// It was killed by this signal.
     Signal(i32),
     /// It was killed at its deadline.
     Deadline,
-    /// It was killed because it filled its folder.
+    /// It was killed because its folder exceeded the size limit.
     Overfull,
 }
 
-/// What the child on trial records, each before the step or right after it: the first witness.
+/// An event in the record of a trial, written by the child just before or right after it happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Event {
-    /// What follows happens in the sandbox.
+pub(crate) enum TrialEvent {
+    /// The sandbox is active from here on.
     Confined,
-    /// A step of the protocol begins in this interpreter.
-    Step(String, Step),
-    /// It is this subject's turn to be imported, until the next one's or the next step.
+    /// A phase of the protocol begins in this interpreter.
+    Step(String, ProtocolPhase),
+    /// The import of this subject begins. Events belong to it until the next subject or phase.
     Turn(String),
-    /// The import of this name begins: the subject, a parent of it, or what goes before it.
+    /// The import of this module begins: the subject, a parent package of it, or a module imported first.
     Importing(String),
-    /// The import system is about to load a shared object.
+    /// The import system is about to load an extension module.
     Loading {
         /// Which interpreter.
         interpreter: String,
         /// Dotted name.
         name: String,
-        /// File.
+        /// Path of the shared object.
         path: String,
         /// Modules being imported at that point, outermost first.
         chain: Vec<String>,
     },
-    /// It was loaded and executed.
+    /// The extension module was loaded and executed.
     Loaded {
         /// Which interpreter.
         interpreter: String,
         /// Dotted name.
         name: String,
     },
-    /// It was created, from this definition.
+    /// The extension module was created from this definition.
     Declared {
         /// Which interpreter.
         interpreter: String,
         /// Dotted name.
         name: String,
         /// The definition.
-        definition: Definition,
+        definition: RuntimeModuleDef,
     },
-    /// Creating it switched the GIL on.
+    /// Creating the extension module enabled the GIL.
     GilEnabled {
         /// Which interpreter.
         interpreter: String,
         /// Dotted name.
         name: String,
     },
-    /// It was not.
+    /// The extension module could not be loaded.
     Failed {
         /// Which interpreter.
         interpreter: String,
         /// Dotted name.
         name: String,
-        /// The exception.
+        /// The exception raised.
         error: Exception,
     },
-    /// Where something of a module can be found that an init function has loaded.
+    /// Where objects of an extension module can be found that an init function loaded as a side effect.
     Held {
         /// Which interpreter.
         interpreter: String,
-        /// Its dotted name.
+        /// Dotted name of the extension module.
         module: String,
-        /// Other modules, each with a name in it: `shop.fast`.
+        /// Names in other modules that refer to such objects, e.g. `shop.fast`.
         by: Vec<String>,
     },
-    /// CPython could not raise this exception in the interpreter that imports, and printed it in the main one.
+    /// An exception that CPython could not raise in the importing interpreter and so printed in the main one.
     Uncaught(Exception),
-    /// The import of the last [`Event::Importing`] failed.
+    /// The import of the last [`TrialEvent::Importing`] failed.
     Error {
-        /// What the system refused behind it, as a sandbox would: `PermissionError: text`, if it did.
+        /// The underlying error that a sandbox or a resource limit may have caused, as `PermissionError:
+        /// text`.
         denied: Option<String>,
-        /// The exception.
+        /// The exception raised.
         error: Exception,
     },
-    /// Both living interpreters reach these objects, which CPython does not share by itself.
+    /// Objects that both running interpreters can reach and that CPython does not share itself.
     Shared {
-        /// How many there are.
+        /// Total number of objects.
         count: usize,
         /// The first of them.
-        objects: Vec<Shared>,
+        objects: Vec<SharedPyObject>,
     },
-    /// The data of shared objects, or what their code has on the heap, keeps objects of one interpreter while another one
-    /// lives.
+    /// Objects of one interpreter that C code retains, in static data or on its heap, while another
+    /// interpreter runs.
     Kept {
-        /// Whether the other one has used them: then the trial is over.
+        /// Whether the other interpreter used them, which ends the trial.
         used: bool,
-        /// How many there are.
+        /// Total number of objects.
         count: usize,
         /// The first of them.
-        objects: Vec<Kept>,
+        objects: Vec<RetainedObject>,
     },
-    /// Threads that no interpreter knows have outlived all that were begun, by the system's names for them.
+    /// Threads that no interpreter knows and that are still running after all interpreters have ended, by
+    /// name.
     NativeThreads(Vec<String>),
-    /// What the main interpreter, or the first one, has imported of the standard library since its beginning.
+    /// Standard library modules imported in the main interpreter, or in the first sub-interpreter, since it
+    /// started.
     Standard(Vec<String>),
-    /// What imports in other interpreters have left in the main one, by name: `sys.modules['x']`, `builtins.y`.
+    /// Names that imports in other interpreters left in the main one, e.g. `sys.modules['x']` or
+    /// `builtins.y`.
     LeftInMain(Vec<String>),
-    /// Something was read from disk: an entry of a folder watched, or another file or folder; `*` for more than is
-    /// told.
+    /// A file access: an entry of a watched folder, another file or folder, or `*` if there are too many to
+    /// list.
     Touched(String),
-    /// The subject has asked an application, which answered this.
+    /// The responses of an application to the requests that the subject made.
     Answered(Vec<String>),
-    /// Descriptors that were open before an import are closed, or lead elsewhere; the extension module in whose load that
-    /// was first seen.
+    /// File descriptors opened before an import were closed or replaced. Names the extension module during
+    /// whose load this was first noticed.
     DescriptorsLost(Option<String>),
-    /// Threads of these names would outlive the interpreter that is to end.
+    /// Names of threads that would outlive the interpreter about to end.
     ThreadsLeft(Vec<String>),
-    /// The probe itself failed. Says nothing about the subject.
+    /// The probe itself failed. This says nothing about the subject.
     Broken(String),
-    /// The whole protocol passed.
+    /// All phases of the trial were completed.
     Done,
 }
 
-/// A step of a trial's protocol.
+/// A phase of a trial's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Step {
+pub(crate) enum ProtocolPhase {
     /// Create the interpreter.
     Start,
     /// Import the subject.
     Import,
-    /// Look for objects that the first two interpreters share.
+    /// Compare the heaps of the first two interpreters for shared and retained objects.
     Compare,
     /// Use what was imported.
     Touch,
-    /// The same by several threads at the same time.
+    /// Use what was imported from several threads at the same time.
     Storm,
     /// End the interpreter.
     End,
-    /// End the main interpreter and Python with it, as a server's process does.
+    /// End the main interpreter and finalize Python, as when a server process exits.
     Exit,
 }
 
-/// What `PyModuleDef` says, read from the memory of the running module.
+/// The content of a module's `PyModuleDef`, read from memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Definition {
+pub(crate) struct RuntimeModuleDef {
     /// `m_size`.
     pub(crate) m_size: i64,
-    /// The number of each slot in order, and the value of those that hold one. Empty for a module with
-    /// single-phase initialisation.
+    /// Id of each slot in order, and its value if it is a number rather than an address. Empty for a module
+    /// with single-phase initialization.
     pub(crate) slots: Vec<(u16, Option<u64>)>,
 }
 
-/// An object that two interpreters reach.
+/// An object that two interpreters can reach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Shared {
-    /// Its type's name; of a type its own.
+pub(crate) struct SharedPyObject {
+    /// Name of its type; for a type, its own name.
     pub(crate) kind: String,
     /// Whether it is a type.
     pub(crate) is_type: bool,
-    /// The shared object whose data it is part of, if it is no object of the heap.
+    /// The shared object file whose static data contains it; `None` if it lies on the heap.
     pub(crate) file: Option<String>,
-    /// The way to it in A: `_foo.cache -> dict`.
+    /// How interpreter A reaches it, e.g. `_foo.cache -> dict`.
     pub(crate) first: String,
-    /// The way to it in B.
+    /// How interpreter B reaches it.
     pub(crate) second: String,
 }
 
-/// An object that C code keeps.
+/// An object that C code retains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Kept {
-    /// Its type's name; of a type its own.
+pub(crate) struct RetainedObject {
+    /// Name of its type; for a type, its own name.
     pub(crate) kind: String,
     /// Whether it is a type.
     pub(crate) is_type: bool,
-    /// The shared object.
+    /// Path of the shared object file.
     pub(crate) file: String,
-    /// The address there of what points at it, by the file's own count; where that is on the heap, of the code that used
-    /// the object.
+    /// File-relative address of the pointer to the object. If the pointer is on the heap: of the code that
+    /// used the object.
     pub(crate) offset: u64,
-    /// Whether what points at it lies on the heap, and the file's code was seen to use the object.
+    /// Whether the pointer is on the heap, so that only the use of the object by the file's code was
+    /// observed.
     pub(crate) is_on_heap: bool,
 }
 
-/// An exception as the probe saw it.
+/// An exception, as recorded by the probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Exception {
     /// Name of its type.
@@ -303,24 +316,26 @@ pub(crate) struct Exception {
     pub(crate) text: String,
     /// Modules being imported at that point, outermost first.
     pub(crate) chain: Vec<String>,
-    /// The failed loads that it comes from, nearest first.
-    pub(crate) behind: Vec<Behind>,
-    /// The module whose Python code raised it, or called the C code that did; `None` where C alone ran.
+    /// The failed loads that caused it, nearest first.
+    pub(crate) behind: Vec<LoadFailure>,
+    /// The module whose Python code raised it, or called the C code that raised it; `None` if no Python code
+    /// was involved.
     pub(crate) raised_in: Option<String>,
 }
 
-/// A failed load that an exception comes from.
+/// A failed load of an extension module that caused an exception.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Behind {
-    /// Dotted name of what was not loaded.
+pub(crate) struct LoadFailure {
+    /// Dotted name of the module.
     pub(crate) name: String,
-    /// Whether the exception was only raised in the handling of that failure (`__context__`); else it is that failure,
-    /// or was raised from it (`__cause__`).
+    /// Whether the exception was merely raised while that failure was handled (`__context__`). Otherwise it
+    /// is that failure, or was raised from it (`__cause__`).
     pub(crate) is_handled: bool,
 }
 
-/// Bytes of a record: a length of eight bytes (little endian), then JSON lines. A sparse file.
+/// Size of a record file in bytes: a length of eight bytes (little endian), then JSON lines. The file is
+/// sparse.
 pub(crate) const RECORD_SIZE: usize = 4 << 20;
 
-/// Where the JSON lines of a record begin.
+/// Offset of the JSON lines in a record file.
 pub(crate) const RECORD_HEAD: usize = 8;

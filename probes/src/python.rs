@@ -1,4 +1,4 @@
-//! The C API: `pyo3::ffi`, and what the limited API lacks, declared by hand.
+//! The Python C API: `pyo3::ffi`, and declarations of functions and types outside the limited API.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::transmute;
@@ -34,15 +34,15 @@ pub(crate) struct PyStatus {
 }
 
 impl PyStatus {
-    /// The error, if it is one (`_PyStatus_TYPE_OK` is 0).
-    pub(crate) fn error(&self) -> Option<String> {
+    /// Returns the error message, if the status is an error (`_PyStatus_TYPE_OK` is 0).
+    pub(crate) fn error_message(&self) -> Option<String> {
         if self.kind == 0 {
             return None;
         }
         if self.message.is_null() {
             return Some(format!("status {}", self.exit_code));
         }
-        // SAFETY: CPython points it at a string literal.
+        // SAFETY: CPython stores a pointer to a string literal here.
         Some(unsafe { CStr::from_ptr(self.message) }.to_string_lossy().into_owned())
     }
 }
@@ -54,13 +54,14 @@ pub(crate) struct PyMemAllocatorEx {
     context: *mut c_void,
     malloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
     calloc: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
-    pub(crate) realloc: Realloc,
-    pub(crate) free: Free,
+    pub(crate) realloc: ReallocFunction,
+    pub(crate) free: FreeFunction,
 }
 
-/// Its functions that give memory back: the context that they are called with, the block and, to move it, its new size.
-pub(crate) type Realloc = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void;
-pub(crate) type Free = unsafe extern "C" fn(*mut c_void, *mut c_void);
+/// Functions of an allocator: the first argument is its context, the second the block, the third the new
+/// size.
+pub(crate) type ReallocFunction = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void;
+pub(crate) type FreeFunction = unsafe extern "C" fn(*mut c_void, *mut c_void);
 
 /// `PyObjectArenaAllocator` (`Include/cpython/objimpl.h`).
 #[repr(C)]
@@ -71,7 +72,7 @@ pub(crate) struct PyObjectArenaAllocator {
     pub(crate) free: unsafe extern "C" fn(*mut c_void, *mut c_void, usize),
 }
 
-// SAFETY: a table of functions; what its context points at is used under CPython's rules alone.
+// SAFETY: a table of functions; its context is only used through them, under CPython's rules.
 unsafe impl Send for PyObjectArenaAllocator {}
 // SAFETY: as above.
 unsafe impl Sync for PyObjectArenaAllocator {}
@@ -95,29 +96,30 @@ unsafe extern "C" {
     pub(crate) fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
 }
 
-type NewInterpreter = unsafe extern "C" fn(*mut *mut PyThreadState, *const PyInterpreterConfig) -> PyStatus;
+type NewInterpreterFunction =
+    unsafe extern "C" fn(*mut *mut PyThreadState, *const PyInterpreterConfig) -> PyStatus;
 
-/// `Py_NewInterpreterFromConfig` of the running Python; `None` before 3.12. Looked up at run time, so that
-/// the library also loads into an older Python, for the control.
-pub(crate) fn new_interpreter() -> Option<NewInterpreter> {
+/// Looks up `Py_NewInterpreterFromConfig` in the running Python; `None` before 3.12. Resolved at run time so
+/// that the library also loads into older versions, which can run the control.
+pub(crate) fn find_new_interpreter_function() -> Option<NewInterpreterFunction> {
     // SAFETY: dlsym with a NUL-terminated name; the symbol has this signature since 3.12.
     unsafe {
         let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"Py_NewInterpreterFromConfig".as_ptr());
-        NonNull::new(symbol).map(|symbol| transmute::<*mut c_void, NewInterpreter>(symbol.as_ptr()))
+        NonNull::new(symbol).map(|symbol| transmute::<*mut c_void, NewInterpreterFunction>(symbol.as_ptr()))
     }
 }
 
-/// Whether the running Python has this symbol.
-pub(crate) fn exports(symbol: &CStr) -> bool {
+/// Whether the running Python exports this symbol.
+pub(crate) fn has_symbol(symbol: &CStr) -> bool {
     // SAFETY: dlsym with a NUL-terminated name.
     unsafe { !libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()).is_null() }
 }
 
-/// An owned reference. Lives and dies under the GIL of one interpreter; never crosses to another.
+/// An owned reference to a Python object. Must not be used with another interpreter than its own.
 pub(crate) struct Object(NonNull<PyObject>);
 
 impl Object {
-    /// Takes over a new reference; `None` where the call set an exception instead.
+    /// Takes ownership of a new reference; `None` if it is null because the call set an exception.
     ///
     /// # Safety
     /// `reference` is null or a new reference, and the thread holds its interpreter's GIL for as long as the
@@ -133,32 +135,34 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours (see `new`). The function, not the macro: its layout is not ours.
+        // SAFETY: the reference is owned (see `new`). Uses the function, since the macro depends on the
+        // object layout.
         unsafe { Py_DecRef(self.as_ptr()) }
     }
 }
 
-/// The keys and values of a dictionary, borrowed; none of null.
+/// Iterates over the borrowed keys and values of a dictionary; empty for null.
 ///
 /// # Safety
-/// A dictionary or null that lives, and does not change, while they are gone through; the thread holds the GIL.
-pub(crate) unsafe fn entries(
+/// `dictionary` is null or a dictionary that stays alive and unchanged during the iteration; the thread holds
+/// the GIL.
+pub(crate) unsafe fn dict_entries(
     dictionary: *mut PyObject,
 ) -> impl Iterator<Item = (*mut PyObject, *mut PyObject)> {
     let (mut at, mut key, mut value) = (0, null_mut(), null_mut());
     std::iter::from_fn(move || {
-        // SAFETY: the caller's promise; `PyDict_Next` sets an exception for nothing, and changes nothing.
+        // SAFETY: guaranteed by the caller; `PyDict_Next` changes nothing and sets no exception.
         let is_one =
             !dictionary.is_null() && unsafe { PyDict_Next(dictionary, &mut at, &mut key, &mut value) } != 0;
         is_one.then_some((key, value))
     })
 }
 
-/// The text of a `str`, with lone surrogates escaped. `None` for anything else.
+/// Converts a `str` to a `String`, escaping lone surrogates. `None` for any other type.
 ///
 /// # Safety
 /// `object` is a valid reference and the thread holds the GIL.
-pub(crate) unsafe fn text(object: *mut PyObject) -> Option<String> {
+pub(crate) unsafe fn str_to_string(object: *mut PyObject) -> Option<String> {
     // SAFETY: both calls accept any object or fail; the bytes are copied while the reference is held.
     unsafe {
         let bytes =
@@ -177,7 +181,7 @@ pub(crate) unsafe fn text(object: *mut PyObject) -> Option<String> {
     }
 }
 
-/// The pending exception as one line, cleared. For the probe's own failures.
+/// Takes the pending exception and returns its `repr`. For failures of the probe itself.
 ///
 /// # Safety
 /// The thread holds the GIL.
@@ -190,17 +194,17 @@ pub(crate) unsafe fn take_error() -> String {
         let (_kind, value, _trace) = (Object::new(kind), Object::new(value), Object::new(trace));
         value
             .and_then(|value| Object::new(PyObject_Repr(value.as_ptr())))
-            .and_then(|repr| text(repr.as_ptr()))
+            .and_then(|repr| str_to_string(repr.as_ptr()))
             .unwrap_or_else(|| "no exception".to_owned())
     }
 }
 
-/// Runs Python source in the current interpreter, with names of its own. An exception is dropped.
+/// Runs Python source code in the current interpreter, in a new namespace. Ignores exceptions.
 ///
 /// # Safety
 /// The thread holds the GIL.
-pub(crate) unsafe fn run(source: &CStr) {
-    // SAFETY: each reference is checked before use; the builtins are borrowed while the dictionary takes one.
+pub(crate) unsafe fn run_source(source: &CStr) {
+    // SAFETY: each reference is checked before use; the dictionary takes its own reference to the builtins.
     unsafe {
         let names = Object::new(PyDict_New());
         let code = Object::new(Py_CompileString(source.as_ptr(), c"<wsgiaudit>".as_ptr(), Py_file_input));
@@ -212,20 +216,20 @@ pub(crate) unsafe fn run(source: &CStr) {
     }
 }
 
-/// An object's type. The function, not the macro: the layout of the object's head is not ours to know.
+/// Returns the type of an object. Uses the function, since the macro depends on the object layout.
 ///
 /// # Safety
-/// A living object; the thread holds a GIL.
+/// The object is alive; the thread holds a GIL.
 pub(crate) unsafe fn type_of(object: *mut PyObject) -> Option<Object> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { Object::new(PyObject_Type(object)) }
 }
 
-/// Whether an object's type is a subclass of what this flag stands for, e.g. `Py_TPFLAGS_DICT_SUBCLASS`.
+/// Whether the type of an object has this flag, e.g. `Py_TPFLAGS_DICT_SUBCLASS`.
 ///
 /// # Safety
 /// As for [`type_of`].
-pub(crate) unsafe fn is_a(object: *mut PyObject, flag: std::ffi::c_ulong) -> bool {
-    // SAFETY: the caller's promise.
+pub(crate) unsafe fn has_type_flag(object: *mut PyObject, flag: std::ffi::c_ulong) -> bool {
+    // SAFETY: guaranteed by the caller.
     unsafe { type_of(object).is_some_and(|kind| PyType_GetFlags(kind.as_ptr().cast()) & flag != 0) }
 }

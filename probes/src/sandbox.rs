@@ -1,30 +1,32 @@
-//! What foreign code may not do while it is on trial: write outside its folder, use the network, signal or
-//! inspect other processes, change the system. Landlock (`landlock(7)`) and seccomp (`seccomp(2)`), as far as
-//! the kernel has them. The auditor includes this very file, to find by trying what cannot be enforced.
+//! Sandbox for foreign code in a trial.
+//!
+//! Denies writing outside its folder, using the network, signaling or inspecting other processes, and
+//! changing the system. Uses Landlock (`landlock(7)`) and seccomp (`seccomp(2)`) as far as the kernel
+//! supports them. The auditor compiles this same file to find out what cannot be enforced here.
 
 use std::path::Path;
 
-/// What to confine the calling thread, and all that it starts, to. There is no way back.
+/// Restrictions for the calling thread and all processes it starts. They cannot be lifted.
 pub(crate) struct Confinement<'a> {
-    /// To these files and below these folders it may write; empty where an outer confinement has settled that.
+    /// Files and folders that may be written to. Empty if an outer sandbox restricts that already.
     pub(crate) writable: &'a [&'a Path],
-    /// To signal this process or its process group ends the one who tries by `SIGSYS`. A plain error would
-    /// let a module pass that brings its server down.
+    /// Signaling this process or its process group kills the sender with `SIGSYS`. A mere error would let a
+    /// module pass that would kill its server.
     pub(crate) parent: i32,
 }
 
-/// Confines the calling thread. Returns what this system cannot enforce, each in words that end
-/// "trials may ...".
+/// Applies the sandbox to the calling thread. Returns what this system cannot enforce, as phrases that
+/// complete the sentence "trials may ...".
 #[cfg(target_os = "linux")]
 pub(crate) fn confine(to: &Confinement<'_>) -> Vec<&'static str> {
-    let mut missing = linux::landlock(to.writable);
-    if linux::seccomp(to.parent).is_err() {
+    let mut missing = linux::apply_landlock(to.writable);
+    if linux::apply_seccomp(to.parent).is_err() {
         missing.push("use the network and trace other processes");
     }
     missing
 }
 
-/// Confines nothing: what there is for it is Linux's.
+/// Applies nothing: the sandbox needs Linux.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn confine(_to: &Confinement<'_>) -> Vec<&'static str> {
     vec!["write outside their folders, signal other processes and use the network"]
@@ -45,19 +47,19 @@ mod linux {
         BackendError, BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule,
     };
 
-    /// The newest Landlock that this file knows of; an older kernel enforces what it has.
+    /// The newest Landlock ABI that this file uses; older kernels enforce what they support.
     const NEWEST: ABI = ABI::V7;
 
-    /// Files outside its folder that a trial may write to: they keep nothing.
+    /// Files outside its folder that a trial may write to; they discard all data.
     const SINKS: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
 
-    pub(super) fn landlock(writable: &[&Path]) -> Vec<&'static str> {
-        let enforced = match restrict(writable) {
+    pub(super) fn apply_landlock(writable: &[&Path]) -> Vec<&'static str> {
+        let enforced = match restrict_writes(writable) {
             Ok(RestrictionStatus { landlock: LandlockStatus::Available { effective_abi, .. }, .. }) => {
                 effective_abi
             }
             Ok(_) => ABI::Unsupported,
-            // Sixteen layers are the kernel's most; the outer ones hold.
+            // The kernel allows sixteen layers of rules at most; the outer ones remain in force.
             Err(_) if writable.is_empty() => NEWEST,
             Err(_) => ABI::Unsupported,
         };
@@ -69,7 +71,7 @@ mod linux {
         since.into_iter().filter(|(abi, _)| enforced < *abi).map(|(_, what)| what).collect()
     }
 
-    fn restrict(writable: &[&Path]) -> Result<RestrictionStatus, RulesetError> {
+    fn restrict_writes(writable: &[&Path]) -> Result<RestrictionStatus, RulesetError> {
         let scoped = Ruleset::default().scope(Scope::from_all(NEWEST))?;
         if writable.is_empty() {
             return scoped.create()?.restrict_self();
@@ -84,22 +86,23 @@ mod linux {
         rules.restrict_self()
     }
 
-    pub(super) fn seccomp(parent: i32) -> Result<(), seccompiler::Error> {
+    pub(super) fn apply_seccomp(parent: i32) -> Result<(), seccompiler::Error> {
         let refused = u32::try_from(libc::EPERM).unwrap_or(1);
-        seccompiler::apply_filter(&filter(denied()?, SeccompAction::Errno(refused))?)?;
-        seccompiler::apply_filter(&filter(deadly(parent)?, SeccompAction::KillProcess)?)
+        seccompiler::apply_filter(&build_filter(denied_syscall_rules()?, SeccompAction::Errno(refused))?)?;
+        seccompiler::apply_filter(&build_filter(fatal_signal_rules(parent)?, SeccompAction::KillProcess)?)
     }
 
-    type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+    type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
 
-    fn filter(rules: Rules, action: SeccompAction) -> Result<BpfProgram, BackendError> {
+    fn build_filter(rules: SyscallRules, action: SeccompAction) -> Result<BpfProgram, BackendError> {
         let machine = std::env::consts::ARCH.try_into()?;
         SeccompFilter::new(rules, SeccompAction::Allow, action, machine)?.try_into()
     }
 
-    /// System calls that fail: the network (a pair of connected sockets stays), other processes' memory and
-    /// limits, what outlives every process, and what changes the system where root is on trial.
-    fn denied() -> Result<Rules, BackendError> {
+    /// System calls that fail with `EPERM`: the network (except pairs of connected sockets), memory and
+    /// limits of other processes, IPC objects that outlive processes, and changes of the system, in case the
+    /// trial runs as root.
+    fn denied_syscall_rules() -> Result<SyscallRules, BackendError> {
         let always = [
             libc::SYS_socket,
             libc::SYS_io_uring_setup,
@@ -142,14 +145,14 @@ mod linux {
             libc::SYS_settimeofday,
             libc::SYS_clock_settime,
         ];
-        let mut rules: Rules = always.into_iter().map(|call| (call, Vec::new())).collect();
+        let mut rules: SyscallRules = always.into_iter().map(|call| (call, Vec::new())).collect();
         let of_others = SeccompRule::new(vec![SeccompCondition::new(0, Dword, Ne, 0)?])?;
         rules.insert(libc::SYS_prlimit64, vec![of_others]);
         Ok(rules)
     }
 
-    /// Signals to the parent, to the own process group, and to everybody.
-    fn deadly(parent: i32) -> Result<Rules, BackendError> {
+    /// Signals to the parent, to the own process group, and to all processes.
+    fn fatal_signal_rules(parent: i32) -> Result<SyscallRules, BackendError> {
         let rule = |process: i32, signal: u8| {
             let process = u64::from(process.cast_unsigned());
             SeccompRule::new(vec![

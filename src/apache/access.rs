@@ -1,65 +1,66 @@
-//! Who may ask (httpd 2.4, mod_authz_core and mod_access_compat): only what is the same for all clients is decided.
+//! Access control (httpd 2.4, mod_authz_core and mod_access_compat). Only rules that give every client the
+//! same answer are decided.
 
-use super::line::words;
-use super::values::Set;
-use crate::model::ConfigPlace;
+use super::lexer::split_words;
+use super::values::LocatedValue;
+use crate::model::ConfigLocation;
 
-/// What the directives of one section say.
+/// The access rules of one section.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Access {
-    /// The line that says it.
-    pub(super) place: ConfigPlace,
-    pub(super) allows: Allows,
+pub(super) struct AccessControl {
+    /// The line of the directive.
+    pub(super) place: ConfigLocation,
+    pub(super) allows: AllowedClients,
 }
 
-/// Whom.
+/// Which clients are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Allows {
+pub(super) enum AllowedClients {
     /// Everybody.
     All,
     /// Nobody.
     None,
-    /// Some clients, or those who log in.
+    /// Some clients: by address, login or another condition.
     Some,
 }
 
-impl Access {
-    /// `Require`, one of several of which one is enough.
-    pub(super) fn require(before: Option<Self>, args: &str, place: &ConfigPlace) -> Self {
-        let words: Vec<String> = words(args).iter().map(|word| word.to_ascii_lowercase()).collect();
+impl AccessControl {
+    /// Adds a `Require` line. Several lines form an implicit `<RequireAny>`: one match is enough.
+    pub(super) fn add_require(before: Option<Self>, args: &str, place: &ConfigLocation) -> Self {
+        let words: Vec<String> = split_words(args).iter().map(|word| word.to_ascii_lowercase()).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let allows = match words[..] {
-            ["all", "granted"] | ["not", "all", "denied"] => Allows::All,
-            ["all", "denied"] | ["not", "all", "granted"] => Allows::None,
-            _ => Allows::Some,
+            ["all", "granted"] | ["not", "all", "denied"] => AllowedClients::All,
+            ["all", "denied"] | ["not", "all", "granted"] => AllowedClients::None,
+            _ => AllowedClients::Some,
         };
         let allows = match (before.map(|before| before.allows), allows) {
-            (Some(Allows::All), _) | (_, Allows::All) => Allows::All,
-            (Some(Allows::None) | None, Allows::None) => Allows::None,
-            (_, Allows::None | Allows::Some) => Allows::Some,
+            (Some(AllowedClients::All), _) | (_, AllowedClients::All) => AllowedClients::All,
+            (Some(AllowedClients::None) | None, AllowedClients::None) => AllowedClients::None,
+            (_, AllowedClients::None | AllowedClients::Some) => AllowedClients::Some,
         };
         Self { place: place.clone(), allows }
     }
 
-    /// What `<RequireAny>` and the like come to: not looked into.
-    pub(super) fn some(place: &ConfigPlace) -> Self {
-        Self { place: place.clone(), allows: Allows::Some }
+    /// Access for an unknown subset of clients: rules that are not evaluated.
+    pub(super) fn new_restricted(place: &ConfigLocation) -> Self {
+        Self { place: place.clone(), allows: AllowedClients::Some }
     }
 }
 
-/// `Order`, `Allow` and `Deny` of one section.
+/// `Order`, `Allow` and `Deny` of one section (mod_access_compat).
 #[derive(Clone, Debug, Default)]
-pub(super) struct OldAccess {
+pub(super) struct AccessCompat {
     is_allow_first: bool,
-    allows: Option<Set<bool>>,
-    denies: Option<Set<bool>>,
+    allows: Option<LocatedValue<bool>>,
+    denies: Option<LocatedValue<bool>>,
 }
 
-impl OldAccess {
-    /// Takes one of the three directives.
-    pub(super) fn add(&mut self, name: &str, args: &str, place: &ConfigPlace) {
-        let is_all = words(args).get(1).is_some_and(|word| word.eq_ignore_ascii_case("all"));
-        let set = Some(Set { value: is_all, place: place.clone() });
+impl AccessCompat {
+    /// Adds an `Order`, `Allow` or `Deny` line.
+    pub(super) fn add_directive(&mut self, name: &str, args: &str, place: &ConfigLocation) {
+        let is_all = split_words(args).get(1).is_some_and(|word| word.eq_ignore_ascii_case("all"));
+        let set = Some(LocatedValue { value: is_all, place: place.clone() });
         match name {
             "order" => self.is_allow_first = args.to_ascii_lowercase().replace(' ', "") == "allow,deny",
             "allow" => self.allows = set,
@@ -67,15 +68,15 @@ impl OldAccess {
         }
     }
 
-    /// What they come to.
-    pub(super) fn access(&self, place: &ConfigPlace) -> Access {
-        let is_all = |set: &Option<Set<bool>>| set.as_ref().map(|set| set.value);
+    /// Returns their combined effect.
+    pub(super) fn to_access_control(&self, place: &ConfigLocation) -> AccessControl {
+        let is_all = |set: &Option<LocatedValue<bool>>| set.as_ref().map(|set| set.value);
         let (allow, deny) = (is_all(&self.allows), is_all(&self.denies));
         let allows = match (self.is_allow_first, allow, deny) {
-            (true, Some(true), None) | (false, Some(true), _) | (false, _, None) => Allows::All,
-            (true, None, _) | (true, _, Some(true)) | (false, None, Some(true)) => Allows::None,
-            (true, Some(_), _) | (false, _, Some(_)) => Allows::Some,
+            (true, Some(true), None) | (false, Some(true), _) | (false, _, None) => AllowedClients::All,
+            (true, None, _) | (true, _, Some(true)) | (false, None, Some(true)) => AllowedClients::None,
+            (true, Some(_), _) | (false, _, Some(_)) => AllowedClients::Some,
         };
-        Access { place: place.clone(), allows }
+        AccessControl { place: place.clone(), allows }
     }
 }

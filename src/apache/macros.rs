@@ -1,46 +1,49 @@
-//! Macros (mod_macro of httpd 2.4): lines that are used later, with arguments in the place of parameters.
+//! mod_macro of httpd 2.4: named groups of lines with parameters.
 
-use super::line::words;
-use super::{Directive, Problem};
-use crate::model::ConfigPlace;
+use super::lexer::split_words;
+use super::{ConfigurationError, Directive};
+use crate::model::ConfigLocation;
 
 /// `<Macro NAME PARAMETER...>`.
 #[derive(Clone, Debug)]
 pub(super) struct Macro {
-    /// In lower case: names are compared without regard to it.
+    /// In lower case: names are case-insensitive.
     pub(super) name: String,
     parameters: Vec<String>,
-    lines: Vec<(ConfigPlace, String)>,
+    lines: Vec<(ConfigLocation, String)>,
 }
 
 impl Macro {
-    /// A macro with the lines between its tags.
+    /// Defines a macro with the lines between its tags.
     ///
     /// # Errors
-    /// Where it has no name.
-    pub(super) fn new(section: &Directive, lines: Vec<(ConfigPlace, String)>) -> Result<Self, Problem> {
-        let mut named = words(&section.args).into_iter();
+    /// The macro has no name.
+    pub(super) fn new(
+        section: &Directive,
+        lines: Vec<(ConfigLocation, String)>,
+    ) -> Result<Self, ConfigurationError> {
+        let mut named = split_words(&section.args).into_iter();
         let Some(name) = named.next() else {
-            return Err(Problem::new(&section.place, "<Macro> without a name"));
+            return Err(ConfigurationError::new(&section.place, "<Macro> without a name"));
         };
         Ok(Self { name: name.to_ascii_lowercase(), parameters: named.collect(), lines })
     }
 
-    /// Its lines with these arguments.
+    /// Returns its lines with the parameters replaced by arguments.
     ///
     /// # Errors
-    /// Where there are more or fewer arguments than parameters.
-    pub(super) fn expanded(&self, arguments: &[String]) -> Result<Vec<(ConfigPlace, String)>, String> {
+    /// The number of arguments differs from the number of parameters.
+    pub(super) fn expand_lines(&self, arguments: &[String]) -> Result<Vec<(ConfigLocation, String)>, String> {
         if arguments.len() != self.parameters.len() {
             let (name, wanted, given) = (&self.name, self.parameters.len(), arguments.len());
             return Err(format!("the macro {name} takes {wanted} arguments, and {given} are given"));
         }
         let lines = self.lines.iter();
-        Ok(lines.map(|(place, line)| (place.clone(), self.replaced(line, arguments))).collect())
+        Ok(lines.map(|(place, line)| (place.clone(), self.replace_parameters(line, arguments))).collect())
     }
 
-    /// The first parameter in a line is replaced first; of several that begin there, the longest.
-    fn replaced(&self, line: &str, arguments: &[String]) -> String {
+    /// Replaces parameters from left to right; of several that start at the same position, the longest.
+    fn replace_parameters(&self, line: &str, arguments: &[String]) -> String {
         let (mut text, mut rest) = (String::new(), line);
         loop {
             let pairs = self.parameters.iter().zip(arguments);
@@ -64,14 +67,14 @@ mod tests {
 
     #[test]
     fn the_longest_parameter_that_begins_first_is_replaced() {
-        let place = ConfigPlace { file: "x".into(), line: 1 };
+        let place = ConfigLocation { file: "x".into(), line: 1 };
         let made = Macro {
             name: "m".to_owned(),
             parameters: vec!["$n".to_owned(), "$name".to_owned()],
             lines: vec![(place, "A $name/$n $x".to_owned())],
         };
-        let lines = made.expanded(&["1".to_owned(), "$n".to_owned()]).unwrap();
+        let lines = made.expand_lines(&["1".to_owned(), "$n".to_owned()]).unwrap();
         assert_eq!(lines[0].1, "A $n/1 $x");
-        assert_eq!(made.expanded(&[]).unwrap_err(), "the macro m takes 2 arguments, and 0 are given");
+        assert_eq!(made.expand_lines(&[]).unwrap_err(), "the macro m takes 2 arguments, and 0 are given");
     }
 }

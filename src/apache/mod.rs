@@ -1,44 +1,47 @@
-//! Apache's configuration, as mod_wsgi reads it: which application lands in which interpreter, and what of it has
-//! no effect, the wrong one or a hidden one. Nothing is run; files come through a [`Source`].
+//! Analyzes Apache's configuration as mod_wsgi reads it: which interpreter serves each application, and which
+//! directives have no effect, the wrong effect or a hidden one. Nothing is executed. Files are read through a
+//! [`ConfigurationSource`].
 //!
-//! In reading order: [`read`] gives a tree of directives, conditions, macros and includes resolved as Apache does while it
-//! reads; `walk` makes a [`Site`] of the tree, and refuses what mod_wsgi of this version would (`directives` is the table); `request`
-//! follows a request through it; `landings` asks for samples of URLs; [`findings`] is what to say of it.
+//! The steps, in order: [`read_configuration`] parses files into a tree of directives and resolves
+//! conditions, macros and includes as Apache does while it reads. `site_builder` builds an [`ApacheSite`]
+//! from the tree and rejects what the loaded version of mod_wsgi would reject (`directive_table`).
+//! `request_trace` traces a request through the site, `mounts` probes it with sample URLs, and
+//! [`analyze_deployment`] returns the mounts and findings.
 
 mod access;
-mod allowed;
-mod check;
-mod conditions;
-mod directives;
-mod disk;
-mod dispatch;
-mod express;
-mod expression;
-mod landings;
-mod launch;
-mod line;
-mod located;
+mod conditional_sections;
+mod configuration_source;
+mod directive_table;
+mod directive_validation;
+mod dispatch_script;
+mod express_handler;
+mod file_system;
+mod findings;
+mod interpreter_options;
+mod launch_environment;
+mod lexer;
 mod macros;
-mod mappings;
-mod module_file;
-mod names;
-mod of_mod_wsgi;
-mod options;
-mod read;
-mod release;
-mod request;
+mod mod_wsgi_version;
+mod mount_findings;
+mod mounts;
+mod name_resolution;
+mod reader;
+mod regular_expression;
+mod request_settings;
+mod request_trace;
 mod rewrite;
 mod sections;
-mod served;
-mod settings;
 mod site;
-mod source;
+mod site_builder;
+mod url_mappings;
+mod url_translation;
 mod values;
-mod walk;
+mod wsgi_directives;
+mod wsgi_module_file;
 
-pub use check::{Applied, Build, findings, name_interpreter};
-pub use disk::Disk;
-pub use read::{Definitions, Directive, read};
-pub use release::Release;
-pub use site::{Server, Site};
-pub use source::{Problem, Source};
+pub use configuration_source::{ConfigurationError, ConfigurationSource};
+pub use file_system::FileSystem;
+pub use findings::{AuditedApplication, PythonBuild, analyze_deployment, describe_interpreter};
+pub use mod_wsgi_version::ModWsgiVersion;
+pub use reader::{Definitions, Directive, read_configuration};
+pub use site::{ApacheSite, Server};

@@ -1,57 +1,58 @@
-//! mod_rewrite (httpd 2.4), as far as files say what it does: redirects, refusals, what is left alone, and what is passed on
-//! under another URL. All else is not followed.
+//! mod_rewrite (httpd 2.4), as far as the configuration alone decides: redirects, errors, requests left
+//! unchanged, and requests passed on under another URL. Everything else stays undecided.
 
 use std::path::{Path, PathBuf};
 
-use super::Source;
-use super::expression::{Expression, substitute};
-use super::line::words;
-use crate::model::ConfigPlace;
+use super::ConfigurationSource;
+use super::lexer::split_words;
+use super::regular_expression::{RegularExpression, substitute_captures};
+use crate::model::ConfigLocation;
 
-/// What a server or a section says.
+/// The mod_rewrite configuration of a server or section.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Rewriting {
+pub(super) struct RewriteConfiguration {
     /// `RewriteEngine`.
     pub(super) is_on: Option<bool>,
-    pub(super) rules: Vec<Rule>,
-    /// Conditions that wait for their rule.
-    conditions: Vec<Condition>,
-    /// `RewriteOptions`, `RewriteBase`, `RewriteMap`: not followed where a rule takes a request.
+    pub(super) rules: Vec<RewriteRule>,
+    /// Conditions read before their rule.
+    conditions: Vec<RewriteCondition>,
+    /// Whether `RewriteOptions`, `RewriteBase` or `RewriteMap` is used: substitutions are then undecided.
     pub(super) has_options: bool,
 }
 
 /// `RewriteRule`.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Rule {
-    pattern: Expression,
+pub(super) struct RewriteRule {
+    pattern: RegularExpression,
     is_negated: bool,
     substitution: String,
     flags: Vec<String>,
-    conditions: Vec<Condition>,
-    pub(super) place: ConfigPlace,
+    conditions: Vec<RewriteCondition>,
+    pub(super) place: ConfigLocation,
 }
 
 /// `RewriteCond`.
 #[derive(Clone, Debug, PartialEq)]
-struct Condition {
+struct RewriteCondition {
     test: String,
     pattern: String,
     is_or: bool,
 }
 
-/// Where rules stand.
+/// The request and the kind of context that rules are applied in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct RewriteContext<'a> {
     /// `DocumentRoot`, for rules of a server.
     pub(super) root: Option<&'a Path>,
-    /// What a request in a section is for.
+    /// The file of the request, for rules of a section.
     pub(super) file: &'a Path,
     pub(super) is_section: bool,
 }
 
-impl Place<'_> {
-    /// The file that a condition tests. For a server's rules the file is not known yet, and the URL stands for it.
-    fn named(&self, test: &str, url: &str) -> Option<PathBuf> {
+impl RewriteContext<'_> {
+    /// Returns the file that a condition tests. Rules of a server run before the URL is translated; there
+    /// `REQUEST_FILENAME` is the URL.
+    fn find_tested_file(&self, test: &str, url: &str) -> Option<PathBuf> {
         let of_root = || self.root.map(|root| PathBuf::from(format!("{}{url}", root.display())));
         match test {
             "%{REQUEST_FILENAME}" | "%{SCRIPT_FILENAME}" if self.is_section => Some(self.file.to_owned()),
@@ -64,40 +65,40 @@ impl Place<'_> {
     }
 }
 
-/// What becomes of a request.
+/// The effect of the rules on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Rewritten {
-    /// It goes on, under this URL.
+pub(super) enum RewriteResult {
+    /// Processing continues with this URL.
     Goes { url: String, handler: Option<String>, variables: Vec<(String, Option<String>)> },
-    /// It is answered.
+    /// Apache answers with this status.
     Answer(u16),
     /// Another server answers.
     Proxy,
-    /// It is not followed.
-    NotTold(ConfigPlace),
+    /// Undecided; the rule's line.
+    NotTold(ConfigLocation),
 }
 
-impl Rewriting {
-    /// Takes a directive of mod_rewrite.
-    pub(super) fn add(&mut self, name: &str, args: &str, place: &ConfigPlace) {
-        let given = words(args);
+impl RewriteConfiguration {
+    /// Adds a directive of mod_rewrite.
+    pub(super) fn add_directive(&mut self, name: &str, args: &str, place: &ConfigLocation) {
+        let given = split_words(args);
         let at = |index: usize| given.get(index).cloned().unwrap_or_default();
         match name {
             "rewriteengine" => self.is_on = Some(at(0).eq_ignore_ascii_case("on")),
             "rewritecond" => {
-                let flags = flags(&at(2));
+                let flags = parse_flags(&at(2));
                 let is_or = flags.iter().any(|flag| matches!(flag.as_str(), "or" | "ornext"));
-                self.conditions.push(Condition { test: at(0), pattern: at(1), is_or });
+                self.conditions.push(RewriteCondition { test: at(0), pattern: at(1), is_or });
             }
             "rewriterule" => {
                 let (is_negated, text) = match at(0).strip_prefix('!') {
                     Some(text) => (true, text.to_owned()),
                     None => (false, at(0)),
                 };
-                let flags = flags(&at(2));
+                let flags = parse_flags(&at(2));
                 let regards_case = !flags.iter().any(|flag| matches!(flag.as_str(), "nc" | "nocase"));
-                self.rules.push(Rule {
-                    pattern: Expression::with_case(&text, regards_case),
+                self.rules.push(RewriteRule {
+                    pattern: RegularExpression::with_case(&text, regards_case),
                     is_negated,
                     substitution: at(1),
                     flags,
@@ -109,32 +110,40 @@ impl Rewriting {
         }
     }
 
-    /// The expressions of its rules.
-    pub(super) fn patterns(&self) -> impl Iterator<Item = &Expression> {
+    /// Returns the patterns of its rules, except negated ones.
+    pub(super) fn rule_patterns(&self) -> impl Iterator<Item = &RegularExpression> {
         self.rules.iter().filter(|rule| !rule.is_negated).map(|rule| &rule.pattern)
     }
 
-    /// A section's own rules take the place of those around it; the engine's state is inherited.
-    pub(super) fn over(self, base: &Self) -> Self {
+    /// Merges with the enclosing configuration: a section's own rules replace the outer ones, the engine's
+    /// state is inherited.
+    pub(super) fn merge_over(self, base: &Self) -> Self {
         let is_on = self.is_on.or(base.is_on);
         let rules = if self.rules.is_empty() { base.rules.clone() } else { self.rules };
         Self { is_on, rules, ..self }
     }
 
-    /// What a URL becomes. `subject` is what rules are matched against: the URL, or in a section what follows the folder.
-    pub(super) fn apply(&self, url: &str, subject: &str, place: Place<'_>, source: &dyn Source) -> Rewritten {
+    /// Applies the rules to a URL. `subject` is the text that patterns match: the URL, or the path relative
+    /// to the folder for rules of a section.
+    pub(super) fn apply_rules(
+        &self,
+        url: &str,
+        subject: &str,
+        place: RewriteContext<'_>,
+        source: &dyn ConfigurationSource,
+    ) -> RewriteResult {
         let (mut url, mut subject) = (url.to_owned(), subject.to_owned());
         let (mut handler, mut variables) = (None, Vec::new());
         if self.is_on != Some(true) {
-            return Rewritten::Goes { url, handler, variables };
+            return RewriteResult::Goes { url, handler, variables };
         }
         for rule in &self.rules {
-            let not_told = || Rewritten::NotTold(rule.place.clone());
+            let not_told = || RewriteResult::NotTold(rule.place.clone());
             let Some(captures) = rule.pattern.captures(&subject) else { return not_told() };
             if captures.is_some() == rule.is_negated {
                 continue;
             }
-            let held = holds(&rule.conditions, &url, place, source);
+            let held = evaluate_conditions(&rule.conditions, &url, place, source);
             if held == Some(false) {
                 continue;
             }
@@ -150,20 +159,20 @@ impl Rewriting {
             let answer = match () {
                 () if has("f", "forbidden") => Some(403),
                 () if has("g", "gone") => Some(410),
-                () if has("r", "redirect") || is_address(&rule.substitution) => {
+                () if has("r", "redirect") || is_absolute_url(&rule.substitution) => {
                     let given = value("r", "redirect");
-                    Some(given.and_then(|word| super::mappings::status(&word)).unwrap_or(302))
+                    Some(given.and_then(|word| super::url_mappings::parse_status(&word)).unwrap_or(302))
                 }
                 () => None,
             };
             match (answer, held) {
-                // Whom it does not send away it leaves as they are.
+                // Requests that the rule does not redirect or reject stay unchanged: continue with those.
                 (Some(_), None) => continue,
-                (Some(answer), Some(_)) => return Rewritten::Answer(answer),
+                (Some(answer), Some(_)) => return RewriteResult::Answer(answer),
                 (None, _) => {}
             }
             if has("p", "proxy") {
-                return if held == Some(true) { Rewritten::Proxy } else { not_told() };
+                return if held == Some(true) { RewriteResult::Proxy } else { not_told() };
             }
             let is_last = has("l", "last") || has("end", "end");
             let sets = rule.flags.iter().filter_map(|flag| {
@@ -200,20 +209,20 @@ impl Rewriting {
                 return not_told();
             }
             let path = rule.substitution.split('?').next().unwrap_or_default();
-            url = substitute(path, &captures);
+            url = substitute_captures(path, &captures);
             subject.clone_from(&url);
             if is_last || has("pt", "passthrough") {
                 break;
             }
         }
-        Rewritten::Goes { url, handler, variables }
+        RewriteResult::Goes { url, handler, variables }
     }
 }
 
-fn flags(text: &str) -> Vec<String> {
+fn parse_flags(text: &str) -> Vec<String> {
     let inside = text.trim_start_matches('[').trim_end_matches(']');
     let flags = inside.split(',').map(str::trim).filter(|flag| !flag.is_empty());
-    // Names are compared without regard to case, values with.
+    // Flag names are case-insensitive, values are not.
     flags
         .map(|flag| match flag.split_once('=') {
             Some((name, value)) => format!("{}={value}", name.to_ascii_lowercase()),
@@ -222,16 +231,21 @@ fn flags(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a substitution names a scheme: that redirects.
-fn is_address(text: &str) -> bool {
+/// Whether a substitution is an absolute URL, which makes the rule a redirect.
+fn is_absolute_url(text: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme))
 }
 
-/// Whether all conditions hold; `None` where that depends on the request.
-fn holds(conditions: &[Condition], url: &str, place: Place<'_>, source: &dyn Source) -> Option<bool> {
+/// Evaluates the conditions of a rule; `None` if the result depends on the request.
+fn evaluate_conditions(
+    conditions: &[RewriteCondition],
+    url: &str,
+    place: RewriteContext<'_>,
+    source: &dyn ConfigurationSource,
+) -> Option<bool> {
     let (mut all, mut any): (Option<bool>, Option<Option<bool>>) = (Some(true), None);
     for condition in conditions {
-        let held = condition.holds(url, place, source);
+        let held = condition.evaluate_condition(url, place, source);
         let either = match (any.take(), held) {
             (Some(Some(true)), _) | (_, Some(true)) => Some(true),
             (Some(None), _) | (_, None) => None,
@@ -250,21 +264,26 @@ fn holds(conditions: &[Condition], url: &str, place: Place<'_>, source: &dyn Sou
     all
 }
 
-impl Condition {
-    fn holds(&self, url: &str, place: Place<'_>, source: &dyn Source) -> Option<bool> {
+impl RewriteCondition {
+    fn evaluate_condition(
+        &self,
+        url: &str,
+        place: RewriteContext<'_>,
+        source: &dyn ConfigurationSource,
+    ) -> Option<bool> {
         let (is_negated, pattern) = match self.pattern.strip_prefix('!') {
             Some(pattern) => (true, pattern),
             None => (false, self.pattern.as_str()),
         };
         let held = match (self.test.as_str(), pattern) {
             (test, "-f" | "-d") => {
-                let file = place.named(test, url)?;
+                let file = place.find_tested_file(test, url)?;
                 match pattern {
                     "-d" => source.is_folder(&file),
                     _ => source.exists(&file) && !source.is_folder(&file),
                 }
             }
-            ("%{REQUEST_URI}", pattern) => Expression::new(pattern).is_match(url)?,
+            ("%{REQUEST_URI}", pattern) => RegularExpression::new(pattern).is_match(url)?,
             _ => return None,
         };
         Some(held != is_negated)

@@ -1,140 +1,143 @@
-//! Which requests a section of Apache's configuration is for (httpd 2.4, `server/request.c`).
+//! Decides which requests a section of the configuration applies to (httpd 2.4, `server/request.c`).
 
 use std::path::Path;
 
 use glob::{MatchOptions, Pattern};
 
-use super::expression::Expression;
-use super::settings::Settings;
-use crate::model::ConfigPlace;
+use super::regular_expression::RegularExpression;
+use super::request_settings::RequestSettings;
+use crate::model::ConfigLocation;
 
-/// A section that holds directives.
+/// A section with its settings.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Section {
-    /// Outermost first; all must hold.
-    pub(super) conditions: Vec<Where>,
-    pub(super) settings: Settings,
-    pub(super) place: ConfigPlace,
-    /// Of `<If>` and its kin.
-    pub(super) branch: Option<Branch>,
+    /// The conditions of this section and of those around it, outermost first; all must match.
+    pub(super) conditions: Vec<SectionCondition>,
+    pub(super) settings: RequestSettings,
+    pub(super) place: ConfigLocation,
+    /// Set for `<If>`, `<ElseIf>` and `<Else>`.
+    pub(super) branch: Option<IfChainBranch>,
 }
 
-/// Of `<If>`, `<ElseIf>` and `<Else>` that belong together, one is taken.
+/// A branch of an `<If>` chain, of which at most one applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Branch {
-    /// Which of them belong together.
+pub(super) struct IfChainBranch {
+    /// The number of the chain.
     pub(super) chain: usize,
-    /// `<Else>`: without it none may be taken.
+    /// `<Else>`: exactly one branch of the chain applies.
     pub(super) is_else: bool,
 }
 
 /// A condition on a request.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Where {
-    pub(super) stage: Stage,
+pub(super) struct SectionCondition {
+    pub(super) stage: MergeStage,
     pub(super) argument: String,
-    /// By a regular expression.
-    pub(super) expression: Option<Expression>,
+    /// Set if the argument is a regular expression.
+    pub(super) expression: Option<RegularExpression>,
 }
 
-/// The order in which sections are applied; later ones win.
+/// The order in which httpd merges sections; later ones win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
-    /// By folder, the longest last.
+pub(super) enum MergeStage {
+    /// `<Directory>`, the longest path last.
     Directory,
-    /// By folder and expression.
+    /// `<DirectoryMatch>`.
     DirectoryMatch,
-    /// By file name.
+    /// `<Files>` and `<FilesMatch>`.
     Files,
-    /// By URL.
+    /// `<Location>` and `<LocationMatch>`.
     Location,
-    /// By anything.
+    /// `<If>` and its branches.
     If,
-    /// Requests that go to another server: never for a script.
+    /// `<Proxy>`: requests for another server, never for a script.
     Proxy,
 }
 
-/// Whether a condition holds for a request.
+/// Whether a section applies to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Held {
+pub(super) enum Applicability {
     No,
     Perhaps,
     Yes,
 }
 
-impl Where {
-    /// A section's condition; `None` where it is not about requests for scripts, or about all of them.
+impl SectionCondition {
+    /// Returns the condition of a section; `None` for sections that do not select requests for scripts.
     pub(super) fn new(kind: &str, arguments: &str) -> Option<Self> {
         let (tilde, first) = match arguments.trim_start().strip_prefix('~') {
-            Some(rest) => (true, super::line::word(rest).0),
-            None => (false, super::line::word(arguments).0),
+            Some(rest) => (true, super::lexer::split_word(rest).0),
+            None => (false, super::lexer::split_word(arguments).0),
         };
         let (stage, is_match) = match kind {
-            "directory" if tilde => (Stage::DirectoryMatch, true),
-            "directory" => (Stage::Directory, false),
-            "directorymatch" => (Stage::DirectoryMatch, true),
-            "files" => (Stage::Files, tilde),
-            "filesmatch" => (Stage::Files, true),
-            "location" => (Stage::Location, tilde),
-            "locationmatch" => (Stage::Location, true),
-            "if" | "elseif" | "else" => (Stage::If, false),
-            "proxy" | "proxymatch" => (Stage::Proxy, false),
+            "directory" if tilde => (MergeStage::DirectoryMatch, true),
+            "directory" => (MergeStage::Directory, false),
+            "directorymatch" => (MergeStage::DirectoryMatch, true),
+            "files" => (MergeStage::Files, tilde),
+            "filesmatch" => (MergeStage::Files, true),
+            "location" => (MergeStage::Location, tilde),
+            "locationmatch" => (MergeStage::Location, true),
+            "if" | "elseif" | "else" => (MergeStage::If, false),
+            "proxy" | "proxymatch" => (MergeStage::Proxy, false),
             _ => return None,
         };
-        let expression = is_match.then(|| Expression::new(&first));
+        let expression = is_match.then(|| RegularExpression::new(&first));
         Some(Self { stage, argument: first, expression })
     }
 
-    /// A folder.
-    pub(super) fn folder(path: &Path) -> Self {
-        Self { stage: Stage::Directory, argument: path.to_string_lossy().into_owned(), expression: None }
+    /// The condition of `<Directory PATH>`.
+    pub(super) fn for_folder(path: &Path) -> Self {
+        Self { stage: MergeStage::Directory, argument: path.to_string_lossy().into_owned(), expression: None }
     }
 
     pub(super) fn is_location(&self) -> bool {
-        self.stage == Stage::Location
+        self.stage == MergeStage::Location
     }
 
-    /// `<Directory>` without an expression: where `AllowOverride` counts.
-    pub(super) fn is_folder(&self) -> bool {
-        self.stage == Stage::Directory
+    /// Whether it is a `<Directory>` without an expression, the only place for `AllowOverride`.
+    pub(super) fn is_directory(&self) -> bool {
+        self.stage == MergeStage::Directory
     }
 
-    /// Whether it holds for a script at a URL.
-    fn holds(&self, script: &Path, url: &str) -> Held {
+    /// Whether the condition matches a request for a script at a URL.
+    fn matches_request(&self, script: &Path, url: &str) -> Applicability {
         let name = script.file_name().unwrap_or_default().to_string_lossy();
         let matched = |text: &str| {
             let found = self.expression.as_ref().map(|expression| expression.is_match(text));
             found.map(|found| match found {
-                Some(true) => Held::Yes,
-                Some(false) => Held::No,
-                None => Held::Perhaps,
+                Some(true) => Applicability::Yes,
+                Some(false) => Applicability::No,
+                None => Applicability::Perhaps,
             })
         };
         let is_pattern = self.argument.contains(['*', '?', '[']);
         let held = match self.stage {
-            Stage::Directory => is_below(script, &self.argument),
-            // Tried on the path of the file (`ap_directory_walk`).
-            Stage::DirectoryMatch => return matched(&script.to_string_lossy()).unwrap_or(Held::No),
-            Stage::Files => match matched(&name) {
+            MergeStage::Directory => is_in_folder(script, &self.argument),
+            // httpd matches the path of the file (`ap_directory_walk`).
+            MergeStage::DirectoryMatch => {
+                return matched(&script.to_string_lossy()).unwrap_or(Applicability::No);
+            }
+            MergeStage::Files => match matched(&name) {
                 Some(held) => return held,
-                None => matches(&self.argument, &name),
+                None => matches_glob(&self.argument, &name),
             },
-            Stage::Location => match matched(url) {
+            MergeStage::Location => match matched(url) {
                 Some(held) => return held,
-                None if is_pattern => matches(&self.argument, url),
-                None => is_under(url, &self.argument),
+                None if is_pattern => matches_glob(&self.argument, url),
+                None => is_url_below(url, &self.argument),
             },
-            Stage::If => return Held::Perhaps,
-            Stage::Proxy => false,
+            MergeStage::If => return Applicability::Perhaps,
+            MergeStage::Proxy => false,
         };
-        if held { Held::Yes } else { Held::No }
+        if held { Applicability::Yes } else { Applicability::No }
     }
 
-    /// How landings name what it is for: a sample that stands for all below it, else an expression.
-    pub(super) fn label(&self, sample: &str) -> String {
+    /// Returns the label of a mount for this section: a sample URL that stands for everything below it, or an
+    /// expression.
+    pub(super) fn url_label(&self, sample: &str) -> String {
         let is_pattern = self.argument.contains(['*', '?', '[']);
         match &self.expression {
-            Some(expression) if expression.is_prefix() => sample.to_owned(),
+            Some(expression) if expression.is_prefix_choice() => sample.to_owned(),
             Some(_) => self.argument.clone(),
             None if is_pattern => {
                 let text = self.argument.split('*').map(regex::escape).collect::<Vec<_>>().join("[^/]*");
@@ -144,65 +147,78 @@ impl Where {
         }
     }
 
-    /// URLs that it is for.
-    pub(super) fn samples(&self) -> Vec<String> {
+    /// Returns sample URLs that the condition matches.
+    pub(super) fn sample_urls(&self) -> Vec<String> {
         match (&self.stage, &self.expression) {
-            (Stage::Location, Some(expression)) => {
-                expression.samples().iter().map(|text| super::mappings::as_url(text)).collect()
-            }
-            (Stage::Location, None) => {
+            (MergeStage::Location, Some(expression)) => expression
+                .sample_matches()
+                .iter()
+                .map(|text| super::url_mappings::with_leading_slash(text))
+                .collect(),
+            (MergeStage::Location, None) => {
                 vec![self.argument.replace(['*', '?'], "x")]
             }
-            (Stage::Directory | Stage::DirectoryMatch | Stage::Files | Stage::If | Stage::Proxy, _) => {
-                Vec::new()
-            }
+            (
+                MergeStage::Directory
+                | MergeStage::DirectoryMatch
+                | MergeStage::Files
+                | MergeStage::If
+                | MergeStage::Proxy,
+                _,
+            ) => Vec::new(),
         }
     }
 }
 
 impl Section {
-    /// Whether all of its conditions hold.
-    pub(super) fn holds(&self, script: &Path, url: &str) -> Held {
-        self.conditions.iter().map(|each| each.holds(script, url)).min().unwrap_or(Held::Yes)
+    /// Whether all of its conditions match a request for a script at a URL.
+    pub(super) fn matches_request(&self, script: &Path, url: &str) -> Applicability {
+        self.conditions
+            .iter()
+            .map(|each| each.matches_request(script, url))
+            .min()
+            .unwrap_or(Applicability::Yes)
     }
 
-    /// Where it comes in the order of application.
-    pub(super) fn rank(&self) -> (Stage, usize) {
-        let stage = self.conditions.iter().map(|each| each.stage).max().unwrap_or(Stage::Directory);
-        let folder = self.conditions.iter().find(|each| each.stage == Stage::Directory);
-        let depth = folder.map_or(0, |each| parts(&each.argument).count());
+    /// Returns the position in the merge order.
+    pub(super) fn merge_rank(&self) -> (MergeStage, usize) {
+        let stage = self.conditions.iter().map(|each| each.stage).max().unwrap_or(MergeStage::Directory);
+        let folder = self.conditions.iter().find(|each| each.stage == MergeStage::Directory);
+        let depth = folder.map_or(0, |each| path_components(&each.argument).count());
         match stage {
-            // Those in a folder come after those of the server.
-            Stage::Directory | Stage::Files => (stage, 2 * depth),
-            Stage::DirectoryMatch | Stage::Location | Stage::If | Stage::Proxy => (stage, 0),
+            // Sections within a folder come after those of the server.
+            MergeStage::Directory | MergeStage::Files => (stage, 2 * depth),
+            MergeStage::DirectoryMatch | MergeStage::Location | MergeStage::If | MergeStage::Proxy => {
+                (stage, 0)
+            }
         }
     }
 }
 
-fn parts(path: &str) -> impl Iterator<Item = &str> {
+fn path_components(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|part| !part.is_empty())
 }
 
-/// `<Directory>`: the folder or one above the script; wildcards do not match `/`.
-fn is_below(script: &Path, folder: &str) -> bool {
+/// Whether a `<Directory>` applies to a script: it is a folder above it. Wildcards do not match `/`.
+fn is_in_folder(script: &Path, folder: &str) -> bool {
     let text = script.to_string_lossy();
-    let mut left = parts(&text);
-    let wanted: Vec<&str> = parts(folder).collect();
-    let all = wanted.iter().all(|part| left.next().is_some_and(|found| matches(part, found)));
-    // The script itself is no folder.
+    let mut left = path_components(&text);
+    let wanted: Vec<&str> = path_components(folder).collect();
+    let all = wanted.iter().all(|part| left.next().is_some_and(|found| matches_glob(part, found)));
+    // The script itself is not a folder.
     all && left.next().is_some()
 }
 
-/// `<Location>`: the URL, or one below it.
-pub(super) fn is_under(url: &str, location: &str) -> bool {
+/// Whether a `<Location>` applies to a URL: it is the URL or a prefix of whole components.
+pub(super) fn is_url_below(url: &str, location: &str) -> bool {
     match url.strip_prefix(location) {
         Some(rest) => location.ends_with('/') || rest.is_empty() || rest.starts_with('/'),
         None => false,
     }
 }
 
-/// Wildcards that do not match `/`.
-fn matches(pattern: &str, text: &str) -> bool {
+/// Matches wildcards, which do not match `/`.
+fn matches_glob(pattern: &str, text: &str) -> bool {
     let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
     match Pattern::new(pattern) {
         Ok(compiled) => compiled.matches_with(text, options),
@@ -217,8 +233,8 @@ mod tests {
     #[test]
     fn sections_are_for_what_apache_says_they_are_for() {
         let holds = |kind: &str, argument: &str| {
-            let place = Where::new(kind, argument).unwrap();
-            place.holds(Path::new("/srv/shop/app.wsgi"), "/shop")
+            let place = SectionCondition::new(kind, argument).unwrap();
+            place.matches_request(Path::new("/srv/shop/app.wsgi"), "/shop")
         };
         for (kind, argument) in [
             ("directory", "/"),
@@ -234,7 +250,7 @@ mod tests {
             ("filesmatch", "wsgi$"),
             ("directorymatch", "^/srv/[a-z]+/"),
         ] {
-            assert_eq!(holds(kind, argument), Held::Yes, "{kind} {argument}");
+            assert_eq!(holds(kind, argument), Applicability::Yes, "{kind} {argument}");
         }
         for (kind, argument) in [
             ("directory", "/srv/shop/app.wsgi"),
@@ -244,14 +260,14 @@ mod tests {
             ("location", "/sho"),
             ("location", "/shop/"),
         ] {
-            assert_eq!(holds(kind, argument) == Held::Yes, argument == "/*", "{kind} {argument}");
+            assert_eq!(holds(kind, argument) == Applicability::Yes, argument == "/*", "{kind} {argument}");
         }
         for (kind, argument) in [("location", "~ (?=x)"), ("if", "true")] {
-            assert_eq!(holds(kind, argument), Held::Perhaps);
+            assert_eq!(holds(kind, argument), Applicability::Perhaps);
         }
         for (kind, argument) in [("locationmatch", "^/cart"), ("filesmatch", "x"), ("proxy", "*")] {
-            assert_eq!(holds(kind, argument), Held::No);
+            assert_eq!(holds(kind, argument), Applicability::No);
         }
-        assert_eq!(Where::new("limit", "GET"), None);
+        assert_eq!(SectionCondition::new("limit", "GET"), None);
     }
 }

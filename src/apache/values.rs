@@ -1,40 +1,49 @@
-//! Values of mod_wsgi's directives (6.1.1, `wsgi_config.c`).
+//! Parsers for the values of mod_wsgi's directives (6.1.1, `wsgi_config.c`).
 
-use super::Problem;
-use super::line::word;
-use crate::model::ConfigPlace;
+use super::ConfigurationError;
+use super::lexer::split_word;
+use crate::model::ConfigLocation;
 
-/// A value with the line that sets it.
+/// A value and the line that sets it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Set<T> {
-    /// The value.
+pub(super) struct LocatedValue<T> {
     pub(super) value: T,
-    /// The line.
-    pub(super) place: ConfigPlace,
+    pub(super) place: ConfigLocation,
 }
 
-/// `On` or `Off`, in any case.
-pub(super) fn flag(name: &str, text: &str, place: &ConfigPlace) -> Result<Set<bool>, Problem> {
+/// Parses `On` or `Off`, ignoring case.
+pub(super) fn parse_flag(
+    name: &str,
+    text: &str,
+    place: &ConfigLocation,
+) -> Result<LocatedValue<bool>, ConfigurationError> {
     let value = match text.to_ascii_lowercase().as_str() {
         "on" => true,
         "off" => false,
-        _ => return Err(Problem::new(place, format!("{name} must be On or Off, and is {text:?}"))),
+        _ => {
+            return Err(ConfigurationError::new(place, format!("{name} must be On or Off, and is {text:?}")));
+        }
     };
-    Ok(Set { value, place: place.clone() })
+    Ok(LocatedValue { value, place: place.clone() })
 }
 
-/// Seconds, more than 0.
-pub(super) fn seconds(name: &str, text: &str, place: &ConfigPlace) -> Result<Set<f64>, Problem> {
+/// Parses a number of seconds greater than 0.
+pub(super) fn parse_seconds(
+    name: &str,
+    text: &str,
+    place: &ConfigLocation,
+) -> Result<LocatedValue<f64>, ConfigurationError> {
     match text.parse::<f64>() {
-        Ok(value) if value > 0.0 => Ok(Set { value, place: place.clone() }),
-        Ok(_) | Err(_) => {
-            Err(Problem::new(place, format!("{name} must be a positive number of seconds, and is {text:?}")))
-        }
+        Ok(value) if value > 0.0 => Ok(LocatedValue { value, place: place.clone() }),
+        Ok(_) | Err(_) => Err(ConfigurationError::new(
+            place,
+            format!("{name} must be a positive number of seconds, and is {text:?}"),
+        )),
     }
 }
 
-/// `name=value ...`; a value may stand in quotes, and after white space (`wsgi_parse_option`).
-pub(super) fn options(text: &str) -> Result<Vec<(String, String)>, String> {
+/// Parses `name=value ...`. A value may be quoted and may follow whitespace after `=` (`wsgi_parse_option`).
+pub(super) fn parse_options(text: &str) -> Result<Vec<(String, String)>, String> {
     let (mut all, mut rest) = (Vec::new(), text.trim_start());
     while !rest.is_empty() {
         let end = rest.find(|letter: char| letter == '=' || letter.is_ascii_whitespace());
@@ -42,14 +51,14 @@ pub(super) fn options(text: &str) -> Result<Vec<(String, String)>, String> {
         let Some(after) = after.strip_prefix('=').filter(|_| !name.is_empty()) else {
             return Err(format!("{name:?} is no option: write name=value"));
         };
-        let (value, after) = word(after);
+        let (value, after) = split_word(after);
         all.push((name.to_owned(), value));
         rest = after;
     }
     Ok(all)
 }
 
-/// A group's name as it is compared: `%{GLOBAL}` is the empty one.
-pub(super) fn group(name: &str) -> String {
+/// Returns a group's name in the form used for comparison: `%{GLOBAL}` is the empty string.
+pub(super) fn normalize_group(name: &str) -> String {
     if name == "%{GLOBAL}" { String::new() } else { name.to_owned() }
 }

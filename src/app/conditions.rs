@@ -1,4 +1,4 @@
-//! Conditions whose result is known before a server runs the file: the platform's, and what only tools ask.
+//! Evaluates conditions whose result is known statically: platform checks, `TYPE_CHECKING` and `__name__`.
 
 use ruff_python_ast::{BoolOp, CmpOp, Expr, Stmt, StmtIf, UnaryOp};
 
@@ -7,16 +7,18 @@ const PLATFORM: &str = if cfg!(target_os = "macos") { "darwin" } else { "linux" 
 const OS_NAME: &str = "posix";
 const SYSTEM: &str = if cfg!(target_os = "macos") { "Darwin" } else { "Linux" };
 
-/// What a condition comes to in a server; `None` where that is not known.
-pub(super) fn known(test: &Expr) -> Option<bool> {
+/// Returns the value of a condition in a file that a server imports; `None` if it is not known.
+pub(super) fn evaluate_condition(test: &Expr) -> Option<bool> {
     match test {
         Expr::Name(name) if name.id.as_str() == "TYPE_CHECKING" => Some(false),
         Expr::Attribute(attribute) if attribute.attr.as_str() == "TYPE_CHECKING" => Some(false),
         Expr::BooleanLiteral(literal) => Some(literal.value),
-        Expr::UnaryOp(operation) if operation.op == UnaryOp::Not => Some(!known(&operation.operand)?),
+        Expr::UnaryOp(operation) if operation.op == UnaryOp::Not => {
+            Some(!evaluate_condition(&operation.operand)?)
+        }
         Expr::BoolOp(operation) => {
             let decides = operation.op == BoolOp::Or;
-            let mut values = operation.values.iter().map(known);
+            let mut values = operation.values.iter().map(evaluate_condition);
             match values.clone().any(|value| value == Some(decides)) {
                 true => Some(decides),
                 false => values.all(|value| value.is_some()).then_some(!decides),
@@ -24,10 +26,10 @@ pub(super) fn known(test: &Expr) -> Option<bool> {
         }
         Expr::Compare(compare) => {
             let ([op], [other]) = (&*compare.ops, &*compare.comparators) else { return None };
-            let value = value(&compare.left)?;
+            let value = evaluate_operand(&compare.left)?;
             match op {
-                CmpOp::Eq => value.is(text(other)?),
-                CmpOp::NotEq => Some(!value.is(text(other)?)?),
+                CmpOp::Eq => value.is_equal_to(string_literal(other)?),
+                CmpOp::NotEq => Some(!value.is_equal_to(string_literal(other)?)?),
                 CmpOp::In => value.is_one_of(other),
                 CmpOp::NotIn => Some(!value.is_one_of(other)?),
                 _ => None,
@@ -35,51 +37,51 @@ pub(super) fn known(test: &Expr) -> Option<bool> {
         }
         Expr::Call(call) => {
             let Expr::Attribute(method) = &*call.func else { return None };
-            let value = value(&method.value)?;
+            let value = evaluate_operand(&method.value)?;
             let [prefix] = &*call.arguments.args else { return None };
             let is_asked = method.attr.as_str() == "startswith" && call.arguments.keywords.is_empty();
-            Some(value.0.filter(|_| is_asked)?.starts_with(text(prefix)?))
+            Some(value.0.filter(|_| is_asked)?.starts_with(string_literal(prefix)?))
         }
         _ => None,
     }
 }
 
-/// The branches of an `if` that may run in a server.
-pub(super) fn may_run(branch: &StmtIf) -> impl Iterator<Item = Branch<'_>> {
-    branches(branch).into_iter().filter(|branch| branch.runs != Runs::Never)
+/// Returns the branches of an `if` that may run in a server.
+pub(super) fn reachable_branches(branch: &StmtIf) -> impl Iterator<Item = EvaluatedBranch<'_>> {
+    branches_of_if(branch).into_iter().filter(|branch| branch.runs != Reachability::Never)
 }
 
 /// A branch of an `if`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Branch<'a> {
+pub(super) struct EvaluatedBranch<'a> {
     /// Its condition; `None` for `else`.
     pub(super) test: Option<&'a Expr>,
     pub(super) body: &'a [Stmt],
-    pub(super) runs: Runs,
+    pub(super) runs: Reachability,
 }
 
 /// Whether a branch runs in a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Runs {
+pub(super) enum Reachability {
     Never,
     Perhaps,
     Always,
 }
 
-/// The branches of an `if`, up to the one after which no other can run.
-pub(super) fn branches(branch: &StmtIf) -> Vec<Branch<'_>> {
+/// Returns the branches of an `if`, up to the first whose condition is always true.
+pub(super) fn branches_of_if(branch: &StmtIf) -> Vec<EvaluatedBranch<'_>> {
     let first = (Some(&*branch.test), &*branch.body);
     let others = branch.elif_else_clauses.iter().map(|clause| (clause.test.as_ref(), &*clause.body));
-    let mut all: Vec<Branch<'_>> = Vec::new();
+    let mut all: Vec<EvaluatedBranch<'_>> = Vec::new();
     for (test, body) in std::iter::once(first).chain(others) {
-        let value = test.map_or(Some(true), known);
-        let is_first = all.iter().all(|before| before.runs == Runs::Never);
+        let value = test.map_or(Some(true), evaluate_condition);
+        let is_first = all.iter().all(|before| before.runs == Reachability::Never);
         let runs = match value {
-            Some(false) => Runs::Never,
-            Some(true) if is_first => Runs::Always,
-            Some(true) | None => Runs::Perhaps,
+            Some(false) => Reachability::Never,
+            Some(true) if is_first => Reachability::Always,
+            Some(true) | None => Reachability::Perhaps,
         };
-        all.push(Branch { test, body, runs });
+        all.push(EvaluatedBranch { test, body, runs });
         if value == Some(true) {
             break;
         }
@@ -87,11 +89,12 @@ pub(super) fn branches(branch: &StmtIf) -> Vec<Branch<'_>> {
     all
 }
 
-/// The value of an expression whose values in a server are known. `None` inside: anything but `__main__`.
-struct Value(Option<&'static str>);
+/// What is known of an expression's value in a server: the exact string, or (`None`) that it is not
+/// `__main__`.
+struct KnownValue(Option<&'static str>);
 
-impl Value {
-    fn is(&self, other: &str) -> Option<bool> {
+impl KnownValue {
+    fn is_equal_to(&self, other: &str) -> Option<bool> {
         match self.0 {
             Some(value) => Some(value == other),
             None => (other == "__main__").then_some(false),
@@ -105,39 +108,40 @@ impl Value {
             Expr::Set(set) => &set.elts,
             _ => return None,
         };
-        let each: Option<Vec<bool>> = elements.iter().map(|each| self.is(text(each)?)).collect();
+        let each: Option<Vec<bool>> =
+            elements.iter().map(|each| self.is_equal_to(string_literal(each)?)).collect();
         Some(each?.contains(&true))
     }
 }
 
-fn value(expr: &Expr) -> Option<Value> {
+fn evaluate_operand(expr: &Expr) -> Option<KnownValue> {
     match expr {
-        Expr::Name(name) => (name.id.as_str() == "__name__").then_some(Value(None)),
+        Expr::Name(name) => (name.id.as_str() == "__name__").then_some(KnownValue(None)),
         Expr::Attribute(attribute) => {
             let Expr::Name(module) = &*attribute.value else { return None };
             match (module.id.as_str(), attribute.attr.as_str()) {
-                ("sys", "platform") => Some(Value(Some(PLATFORM))),
-                ("os", "name") => Some(Value(Some(OS_NAME))),
+                ("sys", "platform") => Some(KnownValue(Some(PLATFORM))),
+                ("os", "name") => Some(KnownValue(Some(OS_NAME))),
                 _ => None,
             }
         }
         Expr::Call(call) if call.arguments.is_empty() => {
             let Expr::Attribute(attribute) = &*call.func else { return None };
             let is_platform = matches!(&*attribute.value, Expr::Name(name) if name.id.as_str() == "platform");
-            (is_platform && attribute.attr.as_str() == "system").then_some(Value(Some(SYSTEM)))
+            (is_platform && attribute.attr.as_str() == "system").then_some(KnownValue(Some(SYSTEM)))
         }
         _ => None,
     }
 }
 
-fn text(expr: &Expr) -> Option<&str> {
+fn string_literal(expr: &Expr) -> Option<&str> {
     if let Expr::StringLiteral(literal) = expr { Some(literal.value.to_str()) } else { None }
 }
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use super::known;
+    use super::evaluate_condition;
 
     #[test]
     fn conditions_of_the_platform_and_of_tools_are_known() {
@@ -168,7 +172,7 @@ mod tests {
             ("__name__ in ('__main__', 'shop')", None),
         ] {
             let parsed = ruff_python_parser::parse_expression(test).unwrap();
-            assert_eq!(known(parsed.expr()), expected, "{test}");
+            assert_eq!(evaluate_condition(parsed.expr()), expected, "{test}");
         }
     }
 }

@@ -1,42 +1,42 @@
-//! A file's imports: what, where, and whether they need to succeed.
+//! The imports of a file: which modules, where, and whether they must succeed.
 
 use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtImport, StmtImportFrom, StmtTry};
 
-use crate::model::Way;
+use crate::model::ImportKind;
 
 /// An import in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Import {
-    /// Dotted name, relative ones resolved.
+    /// The absolute dotted name.
     pub(super) name: String,
-    /// Whether the last part may be something in a module and no module.
+    /// Whether the last part may be an attribute instead of a module: `from a import b`.
     pub(super) is_from: bool,
     pub(super) line: usize,
-    /// The function around it; empty at the level of the module.
+    /// The enclosing function; empty at module level.
     pub(super) function: String,
-    pub(super) way: Way,
+    pub(super) way: ImportKind,
     /// Whether a condition, a loop or the failure of another import decides whether it runs.
     pub(super) is_conditional: bool,
-    /// Whether only a string names it.
+    /// Whether the name is a string literal, and no import statement.
     pub(super) is_named: bool,
 }
 
-/// The names of an `import` statement.
-pub(super) fn names(import: &StmtImport) -> Vec<String> {
+/// Returns the names of an `import` statement.
+pub(super) fn imported_names(import: &StmtImport) -> Vec<String> {
     import.names.iter().map(|alias| alias.name.to_string()).collect()
 }
 
-/// The names of a `from` statement in this package: the module, then what is taken from it. `None` where a
-/// relative import leaves the top.
-pub(super) fn from_names(import: &StmtImportFrom, package: &str) -> Option<(String, Vec<String>)> {
+/// Returns the absolute module of a `from` statement in a package, and the names it imports from there.
+/// `None` if a relative import goes beyond the top-level package.
+pub(super) fn resolve_from_import(import: &StmtImportFrom, package: &str) -> Option<(String, Vec<String>)> {
     let written = import.module.as_ref().map(|module| module.to_string()).unwrap_or_default();
-    let base = relative(&written, import.level, package)?;
+    let base = resolve_relative(&written, import.level, package)?;
     let names = import.names.iter().filter(|alias| alias.name.as_str() != "*");
     Some((base, names.map(|alias| alias.name.to_string()).collect()))
 }
 
-/// A name with so many dots before it, in a package.
-pub(super) fn relative(name: &str, level: u32, package: &str) -> Option<String> {
+/// Resolves a name with `level` leading dots in a package.
+pub(super) fn resolve_relative(name: &str, level: u32, package: &str) -> Option<String> {
     if level == 0 {
         return Some(name.to_owned()).filter(|name| !name.is_empty());
     }
@@ -48,7 +48,7 @@ pub(super) fn relative(name: &str, level: u32, package: &str) -> Option<String> 
     (!parts.is_empty()).then(|| parts.join("."))
 }
 
-/// What a module's `__lazy_modules__` names (PEP 810), as far as it is written down.
+/// Returns the names in a module's `__lazy_modules__` (PEP 810), as far as they are string literals.
 pub(super) fn lazy_modules(body: &[Stmt]) -> Vec<String> {
     let named = body.iter().filter_map(|stmt| {
         let (target, value) = match stmt {
@@ -71,8 +71,8 @@ pub(super) fn lazy_modules(body: &[Stmt]) -> Vec<String> {
     texts.collect()
 }
 
-/// Whether a handler takes one of these exceptions, or any.
-pub(super) fn catches(stmt: &StmtTry, exceptions: &[&str]) -> bool {
+/// Whether a `try` statement catches one of these exceptions, or all.
+pub(super) fn catches_any(stmt: &StmtTry, exceptions: &[&str]) -> bool {
     let is_taken = |expr: &Expr| {
         let name = match expr {
             Expr::Name(name) => name.id.as_str(),
@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn relative_names_are_resolved() {
-        assert_eq!(relative("b", 1, "a").as_deref(), Some("a.b"));
-        assert_eq!(relative("", 2, "a.b").as_deref(), Some("a"));
-        assert_eq!(relative("x", 4, "a.b"), None);
+        assert_eq!(resolve_relative("b", 1, "a").as_deref(), Some("a.b"));
+        assert_eq!(resolve_relative("", 2, "a.b").as_deref(), Some("a"));
+        assert_eq!(resolve_relative("x", 4, "a.b"), None);
     }
 }

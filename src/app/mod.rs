@@ -1,22 +1,25 @@
-//! An application's sources: what it imports, from where and when, and what in them does not suit an interpreter
-//! with its own GIL; and the requests that it is to be asked. Nothing is run.
+//! Static analysis of an application's Python sources: what it imports, from where and when, and hazards for
+//! sub-interpreters. Also parses the requests that trials send to an application. Nothing is run.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "ruff's enums name every piece of Python")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "ruff's syntax enums have too many variants to list")]
 
-mod called;
-mod calls;
-mod computed;
 mod conditions;
-mod find;
-mod graph;
+mod function_calls;
+mod hazardous_calls;
 mod hazards;
+mod import_aliases;
+mod import_calls;
+mod import_graph;
 mod imports;
-mod names;
+mod module_finder;
 mod path_changes;
 mod requests;
 mod scan;
 mod variables;
 
-pub use find::Finder;
-pub use graph::{Known, sources};
-pub use requests::{BodyPart, Piece, Request, Requests, Source, Step, Text, requests};
+pub use import_graph::{KnownImports, trace_application};
+pub use module_finder::ModuleFinder;
+pub use requests::{
+    BodyPart, HttpRequest, JsonPathStep, ParsedRequests, TemplatePart, TextTemplate, ValueSource,
+    parse_requests,
+};

@@ -1,4 +1,4 @@
-//! One file, read once: its imports, its hazards, and what cannot be followed.
+//! Scans a source file once for imports, hazards, and imports that cannot be followed.
 
 use std::collections::BTreeSet;
 
@@ -7,53 +7,53 @@ use ruff_python_ast::{Expr, Stmt, StmtIf};
 use ruff_python_parser::parse_module;
 use ruff_text_size::{Ranged, TextSize};
 
-use super::called::Called;
-use super::computed;
-use super::conditions::{Branch, Runs, branches};
-use super::hazards::{self, Hazard};
-use super::imports::{Import, catches, from_names, lazy_modules, names};
-use super::names::Names;
-use super::path_changes::{self, Change};
-use super::variables::{Row, rows};
-use crate::model::Way;
+use super::conditions::{EvaluatedBranch, Reachability, branches_of_if};
+use super::function_calls::FunctionCalls;
+use super::hazards::{self, FileHazard};
+use super::import_aliases::ImportAliases;
+use super::import_calls;
+use super::imports::{Import, catches_any, imported_names, lazy_modules, resolve_from_import};
+use super::path_changes::{self, SearchPathChange};
+use super::variables::{GroupedHazard, find_variable_hazards};
+use crate::model::ImportKind;
 
-/// What is found in a file.
+/// The result of scanning a file.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(super) struct FileScan {
     pub(super) imports: Vec<Import>,
-    pub(super) hazards: Vec<Hazard>,
-    /// Line, function, what.
+    pub(super) hazards: Vec<FileHazard>,
+    /// Imports that cannot be followed: line, function, description.
     pub(super) not_followed: Vec<(usize, String, String)>,
-    pub(super) path_changes: Vec<Change>,
+    pub(super) path_changes: Vec<SearchPathChange>,
 }
 
-/// Larger files are generated tables.
+/// Maximum size of a file in bytes: larger files are generated tables.
 const LARGEST: usize = 8 << 20;
 
-/// What a file is part of.
+/// The package and the environment of a file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Around<'p> {
-    /// Its package; empty at the top.
+pub(super) struct FileContext<'p> {
+    /// The file's package; empty at the top level.
     pub(super) package: &'p str,
-    /// Whether it is the application's own.
+    /// Whether the file is the application's own.
     pub(super) is_own: bool,
-    /// Whether its Python reads `__lazy_modules__` (PEP 810, since 3.15).
+    /// Whether the application's Python heeds `__lazy_modules__` (PEP 810, since 3.15).
     pub(super) has_lazy_modules: bool,
 }
 
-/// Scans a file.
+/// Scans the text of a file.
 ///
 /// # Errors
-/// In words, where it is no Python.
-pub(super) fn scan(text: &str, around: Around<'_>) -> Result<Scan, String> {
+/// A message, if the text is too large or not valid Python.
+pub(super) fn scan_source(text: &str, around: FileContext<'_>) -> Result<FileScan, String> {
     if text.len() > LARGEST {
-        return Err(format!("it has {} bytes, and was not read", text.len()));
+        return Err(format!("it is too large and was not read: {} bytes", text.len()));
     }
     let parsed = parse_module(text).map_err(|error| format!("it does not parse: {error}"))?;
     let body: &[Stmt] = &parsed.syntax().body;
-    let names = Names::of(body);
-    let called = Called::of(body, &names);
-    let variables = rows(body, &names, around.is_own);
+    let names = ImportAliases::from_body(body);
+    let called = FunctionCalls::from_body(body, &names);
+    let variables = find_variable_hazards(body, &names, around.is_own);
     let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1));
     let mut scanner = Scanner {
         lines: lines.collect(),
@@ -69,10 +69,10 @@ pub(super) fn scan(text: &str, around: Around<'_>) -> Result<Scan, String> {
         threads: BTreeSet::new(),
         conditional: 0,
         path_test: None,
-        found: Scan::default(),
+        found: FileScan::default(),
     };
     body.iter().for_each(|stmt| scanner.visit_stmt(stmt));
-    variables.into_iter().for_each(|row| scanner.report_row(row));
+    variables.into_iter().for_each(|row| scanner.report_grouped_hazard(row));
     let mut found = scanner.found;
     found.hazards.sort();
     found.hazards.dedup();
@@ -80,36 +80,36 @@ pub(super) fn scan(text: &str, around: Around<'_>) -> Result<Scan, String> {
 }
 
 pub(super) struct Scanner<'p> {
-    /// Where lines begin, in bytes.
+    /// Byte offsets of the beginnings of lines.
     lines: Vec<usize>,
-    pub(super) names: Names,
-    pub(super) called: Called,
+    pub(super) names: ImportAliases,
+    pub(super) called: FunctionCalls,
     pub(super) package: &'p str,
     pub(super) is_own: bool,
-    /// What `__lazy_modules__` names.
+    /// The names in `__lazy_modules__`.
     lazy_modules: Vec<String>,
-    /// Classes and functions around, outermost first.
+    /// Enclosing classes and functions, outermost first.
     functions: Vec<String>,
-    /// How many of them are functions.
+    /// How many of these are functions.
     depth: usize,
     optional: usize,
     conditional: usize,
-    /// How many `try` statements around take a `RuntimeError`.
+    /// How many enclosing `try` statements catch `RuntimeError`.
     tolerant: usize,
-    /// Names that a thread was assigned to, in the function around.
+    /// Names in the enclosing function that a thread was assigned to.
     pub(super) threads: BTreeSet<String>,
-    /// The lines of the test around that asks what is on `sys.path` already.
+    /// First and last line of the enclosing condition that tests `sys.path`.
     pub(super) path_test: Option<(usize, usize)>,
-    pub(super) found: Scan,
+    pub(super) found: FileScan,
 }
 
 impl Scanner<'_> {
-    pub(super) fn line(&self, at: TextSize) -> usize {
+    pub(super) fn line_at(&self, at: TextSize) -> usize {
         self.lines.partition_point(|begin| *begin <= at.to_usize())
     }
 
-    /// The function around; empty at the level of the module or a class.
-    pub(super) fn function(&self) -> String {
+    /// Returns the enclosing function; empty at the level of the module or a class.
+    pub(super) fn enclosing_function(&self) -> String {
         if self.depth == 0 { String::new() } else { self.functions.join(".") }
     }
 
@@ -117,62 +117,64 @@ impl Scanner<'_> {
         self.depth > 0
     }
 
-    pub(super) fn report(&mut self, at: TextSize, rule: &'static str, text: String) {
-        self.add(at, rule, text, None);
+    pub(super) fn report_hazard(&mut self, at: TextSize, rule: &'static str, text: String) {
+        self.push_hazard(at, rule, text, None);
     }
 
-    /// Reports what raises a `RuntimeError` for certain where an interpreter with its own GIL runs it. What a module does
-    /// at its own level shows when it is imported.
-    pub(super) fn report_refused(&mut self, at: TextSize, rule: &'static str, text: String) {
-        let way = if self.tolerant > 0 { Way::LazyOptional } else { Way::Lazy };
+    /// Reports code that always raises `RuntimeError` in an interpreter with its own GIL. At module level it
+    /// is not marked as refused: the trial's import shows it.
+    pub(super) fn report_refused_hazard(&mut self, at: TextSize, rule: &'static str, text: String) {
+        let way = if self.tolerant > 0 { ImportKind::LazyOptional } else { ImportKind::Lazy };
         let refused = self.is_in_function().then_some(way);
-        self.add(at, rule, text, refused);
+        self.push_hazard(at, rule, text, refused);
     }
 
-    fn add(&mut self, at: TextSize, rule: &'static str, text: String, refused: Option<Way>) {
-        let (line, function, weight) = (self.line(at), self.function(), hazards::weight(rule));
+    fn push_hazard(&mut self, at: TextSize, rule: &'static str, text: String, refused: Option<ImportKind>) {
+        let (line, function, weight) =
+            (self.line_at(at), self.enclosing_function(), hazards::weight_of_rule(rule));
         let others = Vec::new();
-        let hazard = Hazard { weight, line, function, rule, text, name: None, used: None, others, refused };
+        let hazard =
+            FileHazard { weight, line, function, rule, text, name: None, used: None, others, refused };
         self.found.hazards.push(hazard);
     }
 
-    fn report_row(&mut self, row: Row) {
-        let Row { rule, name, text, weight, used, places } = row;
-        let mut places = places.into_iter().map(|(at, function)| (self.line(at), function));
+    fn report_grouped_hazard(&mut self, row: GroupedHazard) {
+        let GroupedHazard { rule, name, text, weight, used, places } = row;
+        let mut places = places.into_iter().map(|(at, function)| (self.line_at(at), function));
         let Some((line, function)) = places.next() else { return };
         let mut others: Vec<_> = places.filter(|place| *place != (line, function.clone())).collect();
         others.dedup();
         let name = Some(name);
-        let hazard = Hazard { weight, line, function, rule, text, name, used, others, refused: None };
+        let hazard = FileHazard { weight, line, function, rule, text, name, used, others, refused: None };
         self.found.hazards.push(hazard);
     }
 
-    pub(super) fn not_followed(&mut self, at: TextSize, what: String) {
-        let (line, function) = (self.line(at), self.function());
+    pub(super) fn report_not_followed(&mut self, at: TextSize, what: String) {
+        let (line, function) = (self.line_at(at), self.enclosing_function());
         self.found.not_followed.push((line, function, what));
     }
 
-    fn way(&self) -> Way {
+    fn import_kind(&self) -> ImportKind {
         match (self.depth > 0, self.optional > 0, self.conditional > 0) {
-            (true, true, _) => Way::LazyOptional,
-            (true, false, _) => Way::Lazy,
-            (false, true, _) => Way::Optional,
-            (false, false, true) => Way::Conditional,
-            (false, false, false) => Way::AtImport,
+            (true, true, _) => ImportKind::LazyOptional,
+            (true, false, _) => ImportKind::Lazy,
+            (false, true, _) => ImportKind::Optional,
+            (false, false, true) => ImportKind::Conditional,
+            (false, false, false) => ImportKind::AtImport,
         }
     }
 
-    pub(super) fn import(&mut self, at: TextSize, name: String, is_from: bool) {
-        self.import_as(at, name, is_from, self.way());
+    pub(super) fn record_import(&mut self, at: TextSize, name: String, is_from: bool) {
+        self.record_import_as(at, name, is_from, self.import_kind());
     }
 
-    /// An import that runs when what it names is first used.
-    pub(super) fn import_lazily(&mut self, at: TextSize, name: String, is_from: bool) {
-        self.import_as(at, name, is_from, self.way().then(Way::Lazy));
+    /// Records an import that runs when the module is first used.
+    pub(super) fn record_lazy_import(&mut self, at: TextSize, name: String, is_from: bool) {
+        self.record_import_as(at, name, is_from, self.import_kind().followed_by(ImportKind::Lazy));
     }
 
-    fn import_as(&mut self, at: TextSize, name: String, is_from: bool, way: Way) {
-        let (line, function) = (self.line(at), self.function());
+    fn record_import_as(&mut self, at: TextSize, name: String, is_from: bool, way: ImportKind) {
+        let (line, function) = (self.line_at(at), self.enclosing_function());
         let is_conditional = self.conditional > 0;
         self.found.imports.push(Import {
             name,
@@ -185,66 +187,66 @@ impl Scanner<'_> {
         });
     }
 
-    /// Whether an import statement waits until what it names is used: `lazy import`, or `__lazy_modules__`, which counts
-    /// at the level of the module alone (PEP 810).
-    fn is_lazy(&self, is_written: bool, name: &str) -> bool {
+    /// Whether an import statement is lazy: by `lazy import`, or by `__lazy_modules__`, which applies at
+    /// module level only (PEP 810).
+    fn is_lazy_import(&self, is_written: bool, name: &str) -> bool {
         is_written || (self.functions.is_empty() && self.lazy_modules.iter().any(|lazy| lazy == name))
     }
 
-    fn body(&mut self, body: &[Stmt]) {
+    fn visit_statements(&mut self, body: &[Stmt]) {
         body.iter().for_each(|stmt| self.visit_stmt(stmt));
     }
 
-    fn conditionally(&mut self, body: &[Stmt]) {
+    fn visit_conditional(&mut self, body: &[Stmt]) {
         self.conditional += 1;
-        self.body(body);
+        self.visit_statements(body);
         self.conditional -= 1;
     }
 
-    fn within(&mut self, name: &str, is_function: bool, body: &[Stmt]) {
+    fn visit_definition(&mut self, name: &str, is_function: bool, body: &[Stmt]) {
         self.functions.push(name.to_owned());
         self.depth += usize::from(is_function);
-        // What surrounds a definition does not surround the call.
+        // Conditions and `try` statements around a definition do not apply to its calls.
         let kept = (self.optional, self.conditional, self.tolerant);
         if is_function {
             (self.optional, self.conditional, self.tolerant) = (0, 0, 0);
         }
         let threads = std::mem::take(&mut self.threads);
-        self.body(body);
+        self.visit_statements(body);
         self.threads = threads;
         (self.optional, self.conditional, self.tolerant) = kept;
         self.depth -= usize::from(is_function);
         self.functions.pop();
     }
 
-    /// The branches of an `if` that may run in a server.
+    /// Visits the branches of an `if` that may run in a server.
     fn visit_branches(&mut self, branch: &StmtIf) {
-        for Branch { test, body, runs } in branches(branch) {
+        for EvaluatedBranch { test, body, runs } in branches_of_if(branch) {
             test.into_iter().for_each(|test| self.visit_expr(test));
             match runs {
-                Runs::Never => {}
-                Runs::Perhaps => self.conditionally(body),
-                Runs::Always => self.body(body),
+                Reachability::Never => {}
+                Reachability::Perhaps => self.visit_conditional(body),
+                Reachability::Always => self.visit_statements(body),
             }
         }
     }
 
-    /// Names in strings: `"shop.urls"`. Frameworks import what their settings name.
-    fn text(&mut self, at: TextSize, text: &str) {
+    /// Records a module name in a string, `"shop.urls"`: frameworks import what their settings name.
+    fn record_string_import(&mut self, at: TextSize, text: &str) {
         let is_name = text.len() < 200
             && text.split('.').all(|part| {
                 part.starts_with(|letter: char| letter == '_' || letter.is_ascii_alphabetic())
                     && part.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
             });
         if self.is_own && is_name {
-            let (line, function) = (self.line(at), self.function());
+            let (line, function) = (self.line_at(at), self.enclosing_function());
             let import = Import {
                 is_conditional: false,
                 name: text.to_owned(),
                 is_from: true,
                 line,
                 function,
-                way: Way::Lazy,
+                way: ImportKind::Lazy,
                 is_named: true,
             };
             self.found.imports.push(import);
@@ -254,41 +256,41 @@ impl Scanner<'_> {
 
 impl<'a> Visitor<'a> for Scanner<'_> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
-        hazards::statement(self, stmt);
-        path_changes::statement(self, stmt);
+        hazards::check_statement(self, stmt);
+        path_changes::scan_statement(self, stmt);
         match stmt {
             Stmt::Import(import) => {
-                for name in names(import) {
-                    hazards::import(self, import.start(), &name);
-                    match self.is_lazy(import.is_lazy, &name) {
-                        true => self.import_lazily(import.start(), name, false),
-                        false => self.import(import.start(), name, false),
+                for name in imported_names(import) {
+                    hazards::check_import(self, import.start(), &name);
+                    match self.is_lazy_import(import.is_lazy, &name) {
+                        true => self.record_lazy_import(import.start(), name, false),
+                        false => self.record_import(import.start(), name, false),
                     }
                 }
             }
             Stmt::ImportFrom(import) => {
-                let Some((base, taken)) = from_names(import, self.package) else { return };
-                hazards::import(self, import.start(), &base);
-                let way = match self.is_lazy(import.is_lazy, &base) {
-                    true => self.way().then(Way::Lazy),
-                    false => self.way(),
+                let Some((base, taken)) = resolve_from_import(import, self.package) else { return };
+                hazards::check_import(self, import.start(), &base);
+                let way = match self.is_lazy_import(import.is_lazy, &base) {
+                    true => self.import_kind().followed_by(ImportKind::Lazy),
+                    false => self.import_kind(),
                 };
                 for name in taken {
-                    self.import_as(import.start(), format!("{base}.{name}"), true, way);
+                    self.record_import_as(import.start(), format!("{base}.{name}"), true, way);
                 }
-                self.import_as(import.start(), base, false, way);
+                self.record_import_as(import.start(), base, false, way);
             }
             Stmt::FunctionDef(function) => {
                 function.decorator_list.iter().for_each(|each| self.visit_decorator(each));
                 walk_parameters(self, &function.parameters);
-                self.within(function.name.as_str(), true, &function.body);
+                self.visit_definition(function.name.as_str(), true, &function.body);
             }
             Stmt::ClassDef(class) => {
                 class.decorator_list.iter().for_each(|each| self.visit_decorator(each));
                 if let Some(arguments) = &class.arguments {
                     walk_arguments(self, arguments);
                 }
-                self.within(class.name.as_str(), false, &class.body);
+                self.visit_definition(class.name.as_str(), false, &class.body);
             }
             Stmt::If(branch) => {
                 let around = path_changes::enter_test(self, &branch.test);
@@ -296,19 +298,19 @@ impl<'a> Visitor<'a> for Scanner<'_> {
                 self.path_test = around;
             }
             Stmt::Try(block) => {
-                let guarded = usize::from(catches(block, &["ImportError", "ModuleNotFoundError"]));
-                let tolerant = usize::from(catches(block, &["RuntimeError"]));
+                let guarded = usize::from(catches_any(block, &["ImportError", "ModuleNotFoundError"]));
+                let tolerant = usize::from(catches_any(block, &["RuntimeError"]));
                 self.optional += guarded;
                 self.tolerant += tolerant;
-                self.body(&block.body);
+                self.visit_statements(&block.body);
                 self.optional -= guarded;
                 self.tolerant -= tolerant;
-                // Handlers run where the body failed; what they import instead is needed then.
+                // Handlers run when the body fails; then the imports in them are needed.
                 self.conditional += 1;
                 block.handlers.iter().for_each(|handler| self.visit_except_handler(handler));
-                self.body(&block.orelse);
+                self.visit_statements(&block.orelse);
                 self.conditional -= 1;
-                self.body(&block.finalbody);
+                self.visit_statements(&block.finalbody);
             }
             Stmt::While(_) | Stmt::For(_) | Stmt::Match(_) => {
                 self.conditional += 1;
@@ -324,12 +326,12 @@ impl<'a> Visitor<'a> for Scanner<'_> {
     fn visit_expr(&mut self, expr: &'a Expr) {
         match expr {
             Expr::Call(call) => {
-                computed::call(self, call);
-                hazards::call(self, call);
-                path_changes::call(self, call);
+                import_calls::scan_import_call(self, call);
+                hazards::check_call(self, call);
+                path_changes::scan_call(self, call);
                 walk_expr(self, expr);
             }
-            Expr::StringLiteral(text) => self.text(text.start(), text.value.to_str()),
+            Expr::StringLiteral(text) => self.record_string_import(text.start(), text.value.to_str()),
             Expr::Lambda(lambda) => {
                 self.functions.push("lambda".to_owned());
                 self.depth += 1;

@@ -1,50 +1,53 @@
-//! The Apache that the environment is for (`--apache-config`).
+//! The Apache configuration that the environment is for (`--apache-config`).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::run::Audited;
-use crate::apache::{Applied, Build, Definitions, Disk, Site, findings};
-use crate::model::{ConfigPlace, Environment, ModulePath};
-use crate::report::{ApplicationRow, Places, Report};
+use super::run::AuditedEnvironment;
+use crate::apache::{
+    ApacheSite, AuditedApplication, Definitions, FileSystem, PythonBuild, analyze_deployment,
+};
+use crate::model::{ConfigLocation, Environment, PythonPathOptions};
+use crate::report::{ApplicationRow, PathPlaceholders, Report};
 
-/// A WSGI script that is served.
+/// A WSGI script that Apache serves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Script {
+pub(super) struct ServedScript {
     pub(super) file: PathBuf,
-    /// The name in it.
+    /// The name of the WSGI callable in it.
     pub(super) callable: String,
-    /// What is put in front of `sys.path` for it.
-    pub(super) path: ModulePath,
+    /// What the configuration adds to `sys.path` for it.
+    pub(super) path: PythonPathOptions,
 }
 
-/// A configuration, read.
+/// A parsed configuration.
 #[derive(Debug)]
-pub(super) struct Configured {
+pub(super) struct ApacheConfiguration {
     file: PathBuf,
-    site: Site,
+    site: ApacheSite,
 }
 
-impl Configured {
-    /// Reads it.
+impl ApacheConfiguration {
+    /// Reads a configuration.
     ///
     /// # Errors
-    /// What Apache would not start with.
-    pub(super) fn read(named: &Path, definitions: &[String]) -> Result<Self> {
+    /// When Apache would not start with it.
+    pub(super) fn from_file(named: &Path, definitions: &[String]) -> Result<Self> {
         let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
-        let tree = crate::apache::read(&file, &Definitions(definitions.to_vec()), &Disk)?;
-        let site = Site::new(&tree, &Disk)?;
+        let tree = crate::apache::read_configuration(&file, &Definitions(definitions.to_vec()), &FileSystem)?;
+        let site = ApacheSite::new(&tree, &FileSystem)?;
         Ok(Self { file, site })
     }
 
-    /// The scripts that it serves and that are there.
-    pub(super) fn scripts(&self) -> Vec<Script> {
-        let landings = findings(self.file.clone(), &self.site, &build(None), &[]).landings;
-        let scripts: BTreeSet<Script> = landings
+    /// Returns the scripts that it serves and that exist.
+    pub(super) fn served_scripts(&self) -> Vec<ServedScript> {
+        let landings =
+            analyze_deployment(self.file.clone(), &self.site, &describe_python_build(None), &[]).landings;
+        let scripts: BTreeSet<ServedScript> = landings
             .into_iter()
-            .map(|landing| Script {
+            .map(|landing| ServedScript {
                 path: self.site.module_path(&landing.process_group, &landing.application_group),
                 file: landing.script,
                 callable: landing.callable,
@@ -53,19 +56,25 @@ impl Configured {
         scripts.into_iter().filter(|script| script.file.is_file()).collect()
     }
 
-    /// Adds to the report where the applications land, and what is found.
-    pub(super) fn add(&self, first: &Audited, places: &mut Places, report: &mut Report) {
+    /// Adds the mounts of the applications and the findings to the report.
+    pub(super) fn add_to_report(
+        &self,
+        first: &AuditedEnvironment,
+        places: &mut PathPlaceholders,
+        report: &mut Report,
+    ) {
         if let Some(folder) = self.file.parent() {
-            places.add("configuration", folder);
+            places.add_folder("configuration", folder);
         }
         let applications = report.applications.iter();
-        let applied: Vec<Applied> = applications.flat_map(|row| self.applied(row)).collect();
-        let build = build(Some(&first.environment));
-        let mut deployment = findings(self.file.clone(), &self.site, &build, &applied);
+        let applied: Vec<AuditedApplication> =
+            applications.flat_map(|row| self.match_application(row)).collect();
+        let build = describe_python_build(Some(&first.environment));
+        let mut deployment = analyze_deployment(self.file.clone(), &self.site, &build, &applied);
         for landing in &mut deployment.landings {
-            let why = match self.other_environment(&landing.process_group, &first.environment) {
+            let why = match self.find_other_environment(&landing.process_group, &first.environment) {
                 Some(home) => format!("it is served by {}, not by this environment", home.display()),
-                None if landing.application.is_none() => "it was not audited: it is no file here".to_owned(),
+                None if landing.application.is_none() => "it was not audited: the file does not exist here".to_owned(),
                 None => continue,
             };
             landing.application = None;
@@ -74,21 +83,21 @@ impl Configured {
         }
         deployment.not_told.sort();
         deployment.not_told.dedup();
-        let told = |(place, what): &(ConfigPlace, String)| format!("{place}: {what}");
+        let told = |(place, what): &(ConfigLocation, String)| format!("{place}: {what}");
         report.trouble.extend(deployment.not_told.iter().map(told));
         report.deployment = Some(deployment);
     }
 
-    /// An application under the names that the configuration has for its file.
-    fn applied(&self, row: &ApplicationRow) -> Vec<Applied> {
+    /// Returns an audited application under each name that the configuration has for its file.
+    fn match_application(&self, row: &ApplicationRow) -> Vec<AuditedApplication> {
         let pool = row.sources.hazards.iter().find(|hazard| hazard.rule == "thread-pool");
-        let is_its = |script: &Script| {
+        let is_its = |script: &ServedScript| {
             script.callable == row.callable
                 && row.served.as_ref().is_none_or(|served| *served == script.path)
                 && script.file.canonicalize().is_ok_and(|file| file == Path::new(&row.file))
         };
-        let scripts = self.scripts().into_iter().filter(is_its);
-        let applied = scripts.map(|Script { file, callable, path }| Applied {
+        let scripts = self.served_scripts().into_iter().filter(is_its);
+        let applied = scripts.map(|ServedScript { file, callable, path }| AuditedApplication {
             name: row.name.clone(),
             file,
             callable,
@@ -99,18 +108,18 @@ impl Configured {
         applied.collect()
     }
 
-    /// The environment that a process group uses, where it is another one than was audited.
-    fn other_environment(&self, process: &str, environment: &Environment) -> Option<PathBuf> {
-        let home = self.site.home_of(process)?;
+    /// Returns the environment that a process group uses, if that is not the audited one.
+    fn find_other_environment(&self, process: &str, environment: &Environment) -> Option<PathBuf> {
+        let home = self.site.python_home_of(process)?;
         let same = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         (same(home) != same(&environment.root)).then(|| home.to_owned())
     }
 }
 
-/// What is known of the Python.
-fn build(environment: Option<&Environment>) -> Build {
+/// Describes the audited Python to the checks of the configuration.
+fn describe_python_build(environment: Option<&Environment>) -> PythonBuild {
     let interpreter = environment.and_then(|environment| environment.interpreter.as_ref());
-    Build {
+    PythonBuild {
         release: interpreter.map(|interpreter| interpreter.release.clone()).unwrap_or_default(),
         is_free_threaded: interpreter.is_some_and(|interpreter| interpreter.free_threaded),
         has_own_gil: interpreter.is_none_or(crate::model::Interpreter::has_own_gil),

@@ -1,32 +1,38 @@
-//! Scripts that use what is installed (`--exercise`): each is run in every mode, and in several interpreters or threads
-//! at the same time.
+//! Scripts that use what is installed (`--exercise`). Each is run in every mode, and in several interpreters
+//! or threads at the same time.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::run::{Audited, Running};
-use super::shadows;
+use super::run::{AuditContext, AuditedEnvironment};
+use super::shadowed_modules;
 use crate::model::{Interpreter, Judgement, Mode, ReasonId};
-use crate::report::{ExerciseRow, Report, exercise};
-use crate::trial::{SearchPath, Subject, Trials};
+use crate::report::{ExerciseRow, Report, judge_exercise};
+use crate::trial::{SearchPath, TrialSubject, Trials};
 
-/// Adds a row for each script that the plan names, with what every environment that was audited makes of it.
+/// Adds a row for each script that the plan names, with its results in every audited environment.
 ///
 /// # Errors
-/// Where a script cannot be read.
-pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut Report) -> Result<()> {
+/// When a script cannot be read.
+pub(super) fn add_exercises(
+    running: &AuditContext<'_>,
+    environments: &[&AuditedEnvironment],
+    report: &mut Report,
+) -> Result<()> {
     for (index, named) in running.plan.exercises.iter().enumerate() {
         let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
         fs::File::open(&file).with_context(|| format!("cannot read {}", named.display()))?;
         let mut row = ExerciseRow::new(&named.to_string_lossy());
         for (number, audited) in environments.iter().enumerate() {
-            let drivers = running.scratch.folder(&format!("exercise-{index}-{number}"))?;
-            run(running, audited, &file, &drivers, &mut row)?;
+            let drivers = running.scratch.create_folder(&format!("exercise-{index}-{number}"))?;
+            run_exercise(running, audited, &file, &drivers, &mut row)?;
             let interpreter = audited.environment.interpreter.as_ref();
             if let Some((folder, interpreter)) = file.parent().zip(interpreter) {
-                shadows::of_folder(folder, interpreter).into_iter().for_each(|note| report.note(note));
+                shadowed_modules::describe_shadowing(folder, interpreter)
+                    .into_iter()
+                    .for_each(|note| report.add_note(note));
             }
         }
         report.exercises.push(row);
@@ -34,50 +40,52 @@ pub(super) fn add(running: &Running<'_>, environments: &[&Audited], report: &mut
     Ok(())
 }
 
-fn run(
-    running: &Running<'_>,
-    audited: &Audited,
+fn run_exercise(
+    running: &AuditContext<'_>,
+    audited: &AuditedEnvironment,
     file: &Path,
     drivers: &Path,
     row: &mut ExerciseRow,
 ) -> Result<()> {
     let Some(interpreter) = audited.environment.interpreter.as_ref() else { return Ok(()) };
-    let name = module_name(file);
+    let name = runner_module_name(file);
     let path = SearchPath {
         first: file.parent().map(Path::to_owned).into_iter().collect(),
         plain: running.plan.python_path.clone(),
         last: vec![drivers.to_owned()],
         ..SearchPath::NONE
     };
-    fs::write(drivers.join(format!("{name}.py")), module(file)).context("cannot write an exercise")?;
-    let modes = audited.possible();
+    fs::write(drivers.join(format!("{name}.py")), runner_source(file)).context("cannot write an exercise")?;
+    let modes = audited.possible_modes();
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    if let Some(there) = file.parent().and_then(|folder| shadows::installed(&stem, folder, interpreter)) {
+    if let Some(there) =
+        file.parent().and_then(|folder| shadowed_modules::find_installed_module(&stem, folder, interpreter))
+    {
         let why = format!(
             "it was not run: the script is named like {stem}, which is installed ({}), and would be imported \
-             instead of it: rename the script, as to use_{stem}.py",
+             instead of it: rename the script, e.g. to use_{stem}.py",
             there.display()
         );
         for &mode in &modes {
-            row.add(mode, None, Judgement::open(ReasonId::LoadsAnotherFile, why.clone()));
+            row.add_mode(mode, None, Judgement::from_reason_id(ReasonId::LoadsAnotherFile, why.clone()));
         }
         return Ok(());
     }
     let mut trials = audited.trials.clone();
     if interpreter.no_trials.is_none() {
-        let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
+        let subject = TrialSubject { is_exercise: true, ..TrialSubject::from_name(name.clone()) };
         trials.extend(running.try_subjects(interpreter, &path, &[subject], &modes));
     }
-    judge(audited, &modes, &trials, &name, row);
+    add_judgements(audited, &modes, &trials, &name, row);
     Ok(())
 }
 
-/// Tries a subject twice in the main interpreter, each time in a process of its own, and returns what it answered.
-pub(super) fn asked_twice(
-    running: &Running<'_>,
+/// Tries a subject twice in the main interpreter, in two processes, and returns the answers of each.
+pub(super) fn run_control_twice(
+    running: &AuditContext<'_>,
     interpreter: &Interpreter,
     path: &SearchPath,
-    subject: &Subject,
+    subject: &TrialSubject,
     trials: &mut Trials,
 ) -> [Vec<String>; 2] {
     [(); 2].map(|()| {
@@ -90,25 +98,33 @@ pub(super) fn asked_twice(
     })
 }
 
-/// Adds to the row what the trials of a name say, in the modes that it was tried in.
-pub(super) fn judge(audited: &Audited, modes: &[Mode], trials: &Trials, name: &str, row: &mut ExerciseRow) {
-    let facts = audited.facts();
-    let case = audited.case(trials, &facts);
+/// Judges the trials of a subject in these modes, and adds them to the row.
+pub(super) fn add_judgements(
+    audited: &AuditedEnvironment,
+    modes: &[Mode],
+    trials: &Trials,
+    name: &str,
+    row: &mut ExerciseRow,
+) {
+    let facts = audited.facts_by_module();
+    let case = audited.verdict_input(trials, &facts);
     for &mode in modes {
-        let judgement = exercise(case.name(name, mode), trials.get(name, Mode::Main));
-        row.add(mode, trials.get(name, mode).cloned(), judgement);
+        let judgement = judge_exercise(case.judge_name(name, mode), trials.get(name, Mode::Main));
+        row.add_mode(mode, trials.get(name, mode).cloned(), judgement);
     }
 }
 
-/// The name under which the script is imported: no module's, and told by chains of imports.
-fn module_name(file: &Path) -> String {
+/// Returns the name under which the script is imported. It differs from every installed module's and is
+/// recognizable in chains of imports.
+fn runner_module_name(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let letters = stem.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' });
     format!("exercise_{}", letters.collect::<String>())
 }
 
-/// A module whose import runs the script, as a program, and which can do so again.
-fn module(file: &Path) -> String {
+/// Returns the source code of a module that runs the script as a program when it is imported, and again in
+/// `__exercise__`.
+fn runner_source(file: &Path) -> String {
     format!(
         "FILE = {:?}\n\
          with open(FILE, 'rb') as source:\n    \

@@ -1,22 +1,22 @@
-//! A run, from the environment's folder to the report.
+//! An audit, from the environment's folder to the report.
 
 mod application;
-mod around;
+mod application_folders;
+mod cached_inspection;
 mod deployment;
-mod disk;
+mod environment_scan;
 mod exercise;
 mod free_threaded;
 mod modules;
-mod named;
-mod own_modules;
-mod remembered;
+mod named_files;
 mod request_list;
 mod requests;
 mod run;
 mod scratch;
-mod shadows;
-mod suites;
-mod unpack;
-mod ways_out;
+mod shadowed_modules;
+mod synthetic_venv;
+mod test_suites;
+mod upgrade_advice;
+mod wheels;
 
-pub use run::run;
+pub use run::run_audit;

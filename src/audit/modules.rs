@@ -1,42 +1,44 @@
-//! From candidates to modules: what each file is, and what it declares.
+//! Classifies the candidates of a scan: what each file is, and what it declares.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::remembered::Look;
-use crate::image::{self, Kind, NotAnObject};
-use crate::model::{Facts, FileKind, Initialisation, Module, Target};
-use crate::venv::{self, Candidate, Place};
+use super::cached_inspection::CachedInspector;
+use crate::image::{self, SharedObjectError, SharedObjectKind};
+use crate::model::{BinaryFacts, ExtensionFile, ExtensionFileKind, InitKind, TargetPython};
+use crate::venv::{self, Candidate, CandidateOrigin};
 
-/// What the files are held against.
+/// The Python that would load the files.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wanted<'a> {
-    /// The Python that would load them.
-    pub(super) target: Option<Target>,
-    /// What its own executable is.
-    pub(super) kind: Option<Kind>,
-    /// The folders on its `sys.path`, in order.
+pub(super) struct LoadTarget<'a> {
+    /// Its version and build.
+    pub(super) target: Option<TargetPython>,
+    /// The format and machine of its executable.
+    pub(super) kind: Option<SharedObjectKind>,
+    /// The folders with installed packages on its `sys.path`, in order.
     pub(super) site: &'a [PathBuf],
-    /// Its suffixes of extension modules.
+    /// Its file suffixes of extension modules.
     pub(super) suffixes: &'a [String],
 }
 
-/// Reads every candidate, in parallel. The candidates come in the order in which the import system finds
-/// them: of several with one name, the first is the module and the others are never imported.
-pub(super) fn read(
+/// Reads every candidate, in parallel. The candidates are in the order in which the import system finds them:
+/// of several with one name, the first is the module, and the others are never imported.
+pub(super) fn read_modules(
     candidates: Vec<Candidate>,
-    wanted: Wanted<'_>,
-    look: &Look<'_>,
+    wanted: LoadTarget<'_>,
+    look: &CachedInspector<'_>,
     owner: impl Fn(&Path) -> Option<usize> + Sync,
-) -> Vec<Module> {
-    let mut modules: Vec<Module> =
-        candidates.into_par_iter().map(|candidate| read_one(candidate, wanted, look, &owner)).collect();
+) -> Vec<ExtensionFile> {
+    let mut modules: Vec<ExtensionFile> =
+        candidates.into_par_iter().map(|candidate| read_module(candidate, wanted, look, &owner)).collect();
     let mut found: Option<(String, String)> = None;
-    for module in modules.iter_mut().filter(|module| module.is_tried()) {
+    for module in modules.iter_mut().filter(|module| module.is_trial_subject()) {
         match &found {
-            Some((name, file)) if *name == module.name => module.kind = FileKind::Shadowed(file.clone()),
+            Some((name, file)) if *name == module.name => {
+                module.kind = ExtensionFileKind::Shadowed(file.clone())
+            }
             Some(_) | None => found = Some((module.name.clone(), module.file.clone())),
         }
     }
@@ -44,75 +46,87 @@ pub(super) fn read(
     modules
 }
 
-fn read_one(
+fn read_module(
     candidate: Candidate,
-    wanted: Wanted<'_>,
-    look: &Look<'_>,
+    wanted: LoadTarget<'_>,
+    look: &CachedInspector<'_>,
     owner: impl Fn(&Path) -> Option<usize>,
-) -> Module {
-    let (kind, facts) = classify(&candidate, wanted, look);
-    Module {
+) -> ExtensionFile {
+    let (kind, facts) = classify_candidate(&candidate, wanted, look);
+    ExtensionFile {
         distribution: owner(&candidate.path),
         name: candidate.name.dotted,
         file: candidate.file,
-        sha256: if kind == FileKind::ExtensionModule { look.sha256(&candidate.path) } else { None },
+        sha256: if kind == ExtensionFileKind::ExtensionModule {
+            look.sha256_of_file(&candidate.path)
+        } else {
+            None
+        },
         path: candidate.path,
         kind,
         facts,
     }
 }
 
-fn classify(candidate: &Candidate, wanted: Wanted<'_>, look: &Look<'_>) -> (FileKind, Facts) {
-    let is_what = |kind: FileKind, why: &str| (kind, Facts::undetermined(why));
-    if let Place::Archive { has_stub } = candidate.place {
+fn classify_candidate(
+    candidate: &Candidate,
+    wanted: LoadTarget<'_>,
+    look: &CachedInspector<'_>,
+) -> (ExtensionFileKind, BinaryFacts) {
+    let is_what = |kind: ExtensionFileKind, why: &str| (kind, BinaryFacts::undetermined(why));
+    if let CandidateOrigin::Archive { has_stub } = candidate.place {
         return match candidate.name.is_importable && candidate.name.is_for_this_python {
-            true => is_what(FileKind::Archived { has_stub }, "in a zip file"),
-            false => is_what(FileKind::Archived { has_stub: false }, "in a zip file"),
+            true => is_what(ExtensionFileKind::Archived { has_stub }, "in a zip file"),
+            false => is_what(ExtensionFileKind::Archived { has_stub: false }, "in a zip file"),
         };
     }
     if candidate.is_broken_link {
-        return is_what(FileKind::BrokenLink, "a link to nothing");
+        return is_what(ExtensionFileKind::BrokenLink, "a link to nothing");
     }
     let kind = match image::kind_of_file(&candidate.path) {
         Ok(kind) => kind,
-        Err(NotAnObject::Unreadable) => {
+        Err(SharedObjectError::Unreadable) => {
             let why = File::open(&candidate.path).err().map_or_else(String::new, |error| error.to_string());
-            return (FileKind::Unreadable(why.clone()), Facts::undetermined(why));
+            return (ExtensionFileKind::Unreadable(why.clone()), BinaryFacts::undetermined(why));
         }
         Err(damage) => {
-            return (FileKind::Corrupt(damage.to_string()), Facts::undetermined(damage.to_string()));
+            return (
+                ExtensionFileKind::Corrupt(damage.to_string()),
+                BinaryFacts::undetermined(damage.to_string()),
+            );
         }
     };
     if !candidate.name.is_for_this_python {
-        return is_what(FileKind::OtherAbi, "for another Python");
+        return is_what(ExtensionFileKind::OtherAbi, "for another Python");
     }
     if wanted.kind.is_some_and(|wanted| wanted != kind) {
-        return (FileKind::OtherArchitecture(kind.to_string()), Facts::undetermined("for another machine"));
+        return (
+            ExtensionFileKind::OtherArchitecture(kind.to_string()),
+            BinaryFacts::undetermined("for another machine"),
+        );
     }
     if !candidate.name.is_importable && candidate.name.dotted.contains(".libs.") {
-        return is_what(FileKind::PlainLibrary, "a wheel's own library");
+        return is_what(ExtensionFileKind::PlainLibrary, "a wheel's own library");
     }
     let stem = candidate.name.dotted.rsplit('.').next().unwrap_or_default();
-    let facts = look.facts(&candidate.path, stem, wanted.target);
+    let facts = look.inspect_module(&candidate.path, stem, wanted.target);
     let others = match facts.initialisation {
-        Initialisation::None => image::init_functions(&candidate.path),
-        Initialisation::SinglePhase
-        | Initialisation::MultiPhase
-        | Initialisation::ModExport
-        | Initialisation::Undetermined => Vec::new(),
+        InitKind::None => image::read_init_functions(&candidate.path),
+        InitKind::SinglePhase | InitKind::MultiPhase | InitKind::ModExport | InitKind::Undetermined => {
+            Vec::new()
+        }
     };
     let kind = match facts.initialisation {
-        _ if !others.is_empty() => FileKind::OtherNames(others),
-        _ if !candidate.name.is_importable => FileKind::UnimportableName,
-        Initialisation::None => FileKind::PlainLibrary,
-        _ if candidate.place == Place::UserSite => FileKind::UserSite,
-        Initialisation::SinglePhase
-        | Initialisation::MultiPhase
-        | Initialisation::ModExport
-        | Initialisation::Undetermined => match venv::found_first(candidate, wanted.site, wanted.suffixes) {
-            Some(by) => FileKind::Shadowed(by),
-            None => FileKind::ExtensionModule,
-        },
+        _ if !others.is_empty() => ExtensionFileKind::OtherNames(others),
+        _ if !candidate.name.is_importable => ExtensionFileKind::UnimportableName,
+        InitKind::None => ExtensionFileKind::PlainLibrary,
+        _ if candidate.place == CandidateOrigin::UserSite => ExtensionFileKind::UserSite,
+        InitKind::SinglePhase | InitKind::MultiPhase | InitKind::ModExport | InitKind::Undetermined => {
+            match venv::find_shadowing_file(candidate, wanted.site, wanted.suffixes) {
+                Some(by) => ExtensionFileKind::Shadowed(by),
+                None => ExtensionFileKind::ExtensionModule,
+            }
+        }
     };
     (kind, facts)
 }

@@ -1,4 +1,4 @@
-//! The list of requests, read, and the module that asks them.
+//! Reads the list of requests (`--requests`), and writes the Python module that sends them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,41 +6,44 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 
-use super::application::Application;
-use crate::app::{BodyPart, Piece, Request, Requests, Source, Step, Text, requests};
+use super::application::ResolvedApplication;
+use crate::app::{
+    BodyPart, HttpRequest, JsonPathStep, ParsedRequests, TemplatePart, TextTemplate, ValueSource,
+    parse_requests,
+};
 use crate::model::Reply;
 use crate::regular_file;
 
 const DRIVER: &str =
     concat!(include_str!("lines_run.py"), include_str!("round.py"), include_str!("requests.py"));
 
-/// Bytes of a list, and of all files together that its bodies name.
+/// Limits in bytes: of a list, and of all files together that its bodies name.
 const LARGEST_LIST: u64 = 4 << 20;
 const LARGEST_FILES: u64 = 16 << 20;
 
-/// An `.http` file, and what its bodies name.
+/// An `.http` file, and the files that its bodies name.
 #[derive(Clone, Debug)]
 pub(super) struct RequestList {
-    /// As it was named.
+    /// Its path, as the user passed it.
     pub(super) named: PathBuf,
-    pub(super) requests: Vec<Request>,
-    /// What of it is not done, in words.
+    pub(super) requests: Vec<HttpRequest>,
+    /// Messages about parts of it that are not supported.
     pub(super) notes: Vec<String>,
-    /// The files that bodies name, as they were typed, with their content.
+    /// The files that bodies name: path as written, and content.
     files: Vec<(String, Vec<u8>)>,
 }
 
 impl RequestList {
-    /// Reads it. `environment` has the names of the variables that trials are given.
+    /// Reads a list. `environment` has the names of the environment variables that trials are given.
     ///
     /// # Errors
-    /// What cannot be read, or is wrong in it.
-    pub(super) fn read(named: &Path, environment: &[String]) -> Result<Self> {
-        let bytes = regular_file::read(named, LARGEST_LIST)
+    /// When a file cannot be read, or the list is invalid.
+    pub(super) fn from_file(named: &Path, environment: &[String]) -> Result<Self> {
+        let bytes = regular_file::read_limited(named, LARGEST_LIST)
             .with_context(|| format!("cannot read {}", named.display()))?;
         let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", named.display()))?;
-        let Requests { all, notes } =
-            requests(&text, environment).map_err(|why| anyhow!("{}: {why}", named.display()))?;
+        let ParsedRequests { all, notes } =
+            parse_requests(&text, environment).map_err(|why| anyhow!("{}: {why}", named.display()))?;
         let (mut files, mut left) = (Vec::new(), LARGEST_FILES);
         for part in all.iter().flat_map(|request| &request.body) {
             let BodyPart::File { path, line } = part else { continue };
@@ -48,7 +51,7 @@ impl RequestList {
                 continue;
             }
             let file = named.parent().unwrap_or(Path::new("")).join(path);
-            let content = regular_file::read(&file, left)
+            let content = regular_file::read_limited(&file, left)
                 .with_context(|| format!("{}: line {line}: cannot read {path}", named.display()))?;
             left -= content.len() as u64;
             files.push((path.clone(), content));
@@ -56,32 +59,32 @@ impl RequestList {
         Ok(Self { named: named.to_owned(), requests: all, notes, files })
     }
 
-    /// Puts the files that bodies name beside a driver.
-    pub(super) fn put_files_into(&self, folder: &Path) -> Result<()> {
+    /// Writes the files that bodies name to a driver's folder.
+    pub(super) fn write_body_files(&self, folder: &Path) -> Result<()> {
         self.files.iter().enumerate().try_for_each(|(number, (_, content))| {
             fs::write(folder.join(format!("body-{number}")), content).context("cannot copy a body")
         })
     }
 
-    fn number_of(&self, path: &str) -> usize {
+    fn body_file_index(&self, path: &str) -> usize {
         self.files.iter().position(|(known, _)| known == path).unwrap_or_default()
     }
 }
 
-/// What an answer should be.
+/// The expected reply to a request.
 #[derive(Clone, Debug)]
-pub(super) struct Expected {
-    /// The status lines that it may have; their numbers are compared.
+pub(super) struct ExpectedReply {
+    /// The status lines that it may have. Only their codes are compared.
     statuses: Vec<String>,
-    /// Of its body; `None` where that is never the same.
+    /// The digest of its body; `None` if that is not compared.
     pub(super) sha256: Option<String>,
-    /// The same in words.
+    /// A description of the reply.
     words: String,
 }
 
-impl Expected {
-    /// What this one was; its status alone, where its body is not always the same.
-    pub(super) fn of(reply: &Reply, is_whole: bool) -> Self {
+impl ExpectedReply {
+    /// Expects the same reply; only its status if `is_whole` is false.
+    pub(super) fn from_reply(reply: &Reply, is_whole: bool) -> Self {
         let (status, bytes, begins) = (&reply.status, reply.bytes, &reply.begins);
         Self {
             statuses: vec![status.clone()],
@@ -90,8 +93,8 @@ impl Expected {
         }
     }
 
-    /// The status alone of either.
-    pub(super) fn either(&self, other: &Self) -> Self {
+    /// Expects the status of one of two replies.
+    pub(super) fn status_of_either(&self, other: &Self) -> Self {
         let mut statuses = self.statuses.clone();
         statuses.extend(other.statuses.iter().filter(|status| !self.statuses.contains(status)).cloned());
         let words = statuses.join(" or ");
@@ -99,93 +102,96 @@ impl Expected {
     }
 }
 
-/// The driver's source, as a module.
-pub(super) fn driver(
-    application: &Application,
+/// Returns the source code of a Python module that sends the requests and compares the replies.
+pub(super) fn request_driver_source(
+    application: &ResolvedApplication,
     package: &Path,
     list: &RequestList,
-    expected: Option<&[Vec<Expected>; 2]>,
+    expected: Option<&[Vec<ExpectedReply>; 2]>,
 ) -> String {
     let mut text = format!(
         "MODULE = {}\nCALLABLE = {}\nFOLDERS = [{}]\nREQUESTS = [\n",
-        literal(&application.module),
-        literal(application.callable()),
-        literal(&package.to_string_lossy())
+        python_literal(&application.module),
+        python_literal(application.callable()),
+        python_literal(&package.to_string_lossy())
     );
     for request in &list.requests {
-        let headers =
-            all(request.headers.iter(), |(name, value)| format!("({}, {})", literal(name), pieces(value)));
-        let body = all(request.body.iter(), |part| match part {
-            BodyPart::Text(text) => format!("(\"text\", {})", pieces(text)),
-            BodyPart::File { path, .. } => format!("(\"file\", \"body-{}\")", list.number_of(path)),
+        let headers = python_list(request.headers.iter(), |(name, value)| {
+            format!("({}, {})", python_literal(name), python_pieces(value))
         });
-        let captures = all(request.captures.iter(), |each| {
-            format!("({}, {}, {})", literal(&each.name), literal(&each.pattern), each.line)
+        let body = python_list(request.body.iter(), |part| match part {
+            BodyPart::Text(text) => format!("(\"text\", {})", python_pieces(text)),
+            BodyPart::File { path, .. } => format!("(\"file\", \"body-{}\")", list.body_file_index(path)),
+        });
+        let captures = python_list(request.captures.iter(), |each| {
+            format!("({}, {}, {})", python_literal(&each.name), python_literal(&each.pattern), each.line)
         });
         let _ = writeln!(
             text,
             "    ({}, {}, {}, {}, {headers}, {body}, {}, {captures}),",
-            literal(&shown(request)),
-            literal(&request.method),
-            literal(request.scheme),
-            pieces(&request.target),
+            python_literal(&describe_request(request)),
+            python_literal(&request.method),
+            python_literal(request.scheme),
+            python_pieces(&request.target),
             if request.has_cookies { "True" } else { "False" },
         );
     }
-    let needed = list.requests.iter().flat_map(Request::texts).flat_map(Text::values);
+    let needed = list.requests.iter().flat_map(HttpRequest::templates).flat_map(TextTemplate::values);
     let needed = needed.filter_map(|value| match &value.source {
-        Source::Header(index, _) | Source::Body(index, _) => Some(index.to_string()),
-        Source::Capture(_) | Source::Variable(_) => None,
+        ValueSource::Header(index, _) | ValueSource::Body(index, _) => Some(index.to_string()),
+        ValueSource::Capture(_) | ValueSource::Variable(_) => None,
     });
-    let _ = write!(text, "]\nNEEDED = {}\nEXPECTED = ", all(needed, |index| index));
+    let _ = write!(text, "]\nNEEDED = {}\nEXPECTED = ", python_list(needed, |index| index));
     match expected {
         None => text.push_str("None"),
         Some(rounds) => {
-            let each = |each: &Expected| {
-                let sha256 = each.sha256.as_deref().map_or_else(|| "None".to_owned(), literal);
-                let codes = all(each.statuses.iter(), |status| literal(status.get(..3).unwrap_or(status)));
-                format!("({codes}, {sha256}, {})", literal(&each.words))
+            let each = |each: &ExpectedReply| {
+                let sha256 = each.sha256.as_deref().map_or_else(|| "None".to_owned(), python_literal);
+                let codes = python_list(each.statuses.iter(), |status| {
+                    python_literal(status.get(..3).unwrap_or(status))
+                });
+                format!("({codes}, {sha256}, {})", python_literal(&each.words))
             };
-            text.push_str(&all(rounds.iter(), |round| all(round.iter(), each)));
+            text.push_str(&python_list(rounds.iter(), |round| python_list(round.iter(), each)));
         }
     }
     text + "\n\n" + DRIVER
 }
 
-fn shown(request: &Request) -> String {
+fn describe_request(request: &HttpRequest) -> String {
     format!("{} {}", request.method, request.target)
 }
 
-/// A list as Python writes it.
-fn all<T>(items: impl Iterator<Item = T>, write: impl Fn(T) -> String) -> String {
+/// Formats a Python list.
+fn python_list<T>(items: impl Iterator<Item = T>, write: impl Fn(T) -> String) -> String {
     format!("[{}]", items.map(write).collect::<Vec<_>>().join(", "))
 }
 
-/// A text with its values, as the driver reads it.
-fn pieces(text: &Text) -> String {
-    all(text.0.iter(), |piece| match piece {
-        Piece::Plain(text) => literal(text),
-        Piece::Value(value) => {
+/// Formats a text with placeholders as the Python list that the driver reads.
+fn python_pieces(text: &TextTemplate) -> String {
+    python_list(text.0.iter(), |piece| match piece {
+        TemplatePart::Plain(text) => python_literal(text),
+        TemplatePart::Value(value) => {
             let (kind, place) = match &value.source {
-                Source::Capture(name) => ("captured", literal(name)),
-                Source::Header(index, name) => ("header", format!("{index}, {}", literal(name))),
-                Source::Body(index, None) => ("body", format!("{index}, None")),
-                Source::Body(index, Some(steps)) => {
-                    let step = |step: &Step| match step {
-                        Step::Key(key) => literal(key),
-                        Step::Index(index) => index.to_string(),
+                ValueSource::Capture(name) => ("captured", python_literal(name)),
+                ValueSource::Header(index, name) => ("header", format!("{index}, {}", python_literal(name))),
+                ValueSource::Body(index, None) => ("body", format!("{index}, None")),
+                ValueSource::Body(index, Some(steps)) => {
+                    let step = |step: &JsonPathStep| match step {
+                        JsonPathStep::Key(key) => python_literal(key),
+                        JsonPathStep::Index(index) => index.to_string(),
                     };
-                    ("body", format!("{index}, {}", all(steps.iter(), step)))
+                    ("body", format!("{index}, {}", python_list(steps.iter(), step)))
                 }
-                Source::Variable(name) => ("variable", literal(name)),
+                ValueSource::Variable(name) => ("variable", python_literal(name)),
             };
-            format!("(\"{kind}\", {}, {place})", literal(&value.typed))
+            format!("(\"{kind}\", {}, {place})", python_literal(&value.typed))
         }
     })
 }
 
-/// A string as Python writes it.
-pub(super) fn literal(text: &str) -> String {
+/// Formats a Python string literal.
+pub(super) fn python_literal(text: &str) -> String {
     let letters = text.chars().map(|letter| match letter {
         '"' | '\\' => format!("\\{letter}"),
         ' '..='~' => letter.to_string(),

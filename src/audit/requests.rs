@@ -1,5 +1,5 @@
-//! Requests that the applications are asked (`--requests`): in the main interpreter, which tells what the answers
-//! should be, and then in every kind of interpreter, and in several at the same time.
+//! Sends requests to the applications (`--requests`): first in the main interpreter, which shows the expected
+//! replies, then in every mode, and in several interpreters at the same time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,30 +7,30 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::application::{Application, find_all};
-use super::deployment::Script;
-use super::exercise::asked_twice;
-use super::own_modules::LinesRun;
-use super::request_list::{Expected, RequestList, driver};
-use super::run::{Audited, Running};
-use crate::model::{Interpreter, Mode, Reply, ReplyEnd};
-use crate::report::{ExerciseRow, Report, RequestRow, answered};
-use crate::rules::AskedRequest;
-use crate::trial::{Subject, Trials};
+use super::application::{ResolvedApplication, find_applications};
+use super::application_folders::ExecutedLines;
+use super::deployment::ServedScript;
+use super::exercise::run_control_twice;
+use super::request_list::{ExpectedReply, RequestList, request_driver_source};
+use super::run::{AuditContext, AuditedEnvironment};
+use crate::model::{Interpreter, Mode, Reply, ReplyKind};
+use crate::report::{ExerciseRow, Report, RequestRow, judge_request_list};
+use crate::rules::RequestSummary;
+use crate::trial::{TrialSubject, Trials};
 
-/// Adds a row for each application that the plan names, with what every environment that was audited makes of it.
+/// Adds a row for each application that the plan names, with the results in every audited environment.
 ///
 /// # Errors
-/// Where the requests cannot be read, or an application is not to be found.
-pub(super) fn add(
-    running: &Running<'_>,
-    environments: &[&Audited],
-    scripts: &[Script],
+/// When the requests cannot be read, or an application cannot be found.
+pub(super) fn add_requests(
+    running: &AuditContext<'_>,
+    environments: &[&AuditedEnvironment],
+    scripts: &[ServedScript],
     report: &mut Report,
 ) -> Result<()> {
     let Some(list) = &running.requests else { return Ok(()) };
     for note in &list.notes {
-        report.note(format!("{}: {note}", list.named.display()));
+        report.add_note(format!("{}: {note}", list.named.display()));
     }
     for (index, spec) in running.plan.apps.iter().enumerate() {
         let requests = list.requests.iter().map(|request| RequestRow {
@@ -44,28 +44,28 @@ pub(super) fn add(
             requests: requests.collect(),
             ..ExerciseRow::new(&format!("{} of {spec}", list.named.to_string_lossy()))
         };
-        let mut ran = LinesRun::default();
+        let mut ran = ExecutedLines::default();
         for (number, audited) in environments.iter().enumerate() {
-            let drivers = running.scratch.folder(&format!("requests-{index}-{number}"))?;
+            let drivers = running.scratch.create_folder(&format!("requests-{index}-{number}"))?;
             let Some(interpreter) = audited.environment.interpreter.as_ref() else { continue };
-            let applications = find_all(running, interpreter, scripts)?;
+            let applications = find_applications(running, interpreter, scripts)?;
             let Some(application) = applications.get(index) else { continue };
-            let asking = Asking { application, list, drivers: &drivers };
-            let asked = ask(running, audited, interpreter, &asking, &mut row)?;
+            let asking = RequestRun { application, list, drivers: &drivers };
+            let asked = run_requests(running, audited, interpreter, &asking, &mut row)?;
             if number > 0 {
                 continue;
             }
             let (file, count) = (row.file.clone(), list.requests.len());
             if asked.never > 0 {
                 report.notes.push(format!(
-                    "{file}: {} of {count} answers are never the same twice: their status alone was compared",
+                    "{file}: {} of {count} responses differ every time: only their status was compared",
                     asked.never
                 ));
             }
             if asked.by_what_was_before > 0 {
                 report.notes.push(format!(
-                    "{file}: {} of {count} answers depend on what was asked before, and the interpreters of a trial \
-                     write to the same folder (--writable): their status alone was compared",
+                    "{file}: {} of {count} responses depend on earlier requests, and the interpreters of a trial \
+                     write to the same folder (--writable): only their status was compared",
                     asked.by_what_was_before
                 ));
             }
@@ -73,71 +73,74 @@ pub(super) fn add(
         }
         let Report { applications, modules, .. } = &mut *report;
         if let Some(application) = applications.get_mut(index) {
-            application.join_requests(&row, modules, |spot| ran.has(&spot.file, spot.line, spot.line));
+            application
+                .join_requests(&row, modules, |spot| ran.has_run_between(&spot.file, spot.line, spot.line));
         }
         report.exercises.push(row);
     }
     Ok(())
 }
 
-/// Who is asked what.
-struct Asking<'a> {
-    application: &'a Application,
+/// The application and the requests that are sent to it.
+struct RequestRun<'a> {
+    application: &'a ResolvedApplication,
     list: &'a RequestList,
-    /// The folder of what asks.
+    /// The folder of the drivers.
     drivers: &'a Path,
 }
 
-/// What asking has shown beside the row.
+/// What sending the requests has shown, besides the row.
 #[derive(Default)]
-struct Asked {
-    /// How many answers are never the same twice.
+struct RequestRunResult {
+    /// The number of replies that differ every time.
     never: usize,
-    /// How many of the others depend on what was asked before, where that is kept in a folder of all interpreters.
+    /// The number of other replies that depend on earlier requests, whose effects all interpreters share in a
+    /// folder.
     by_what_was_before: usize,
     /// Lines that the control has run.
-    ran: LinesRun,
+    ran: ExecutedLines,
 }
 
-/// Asks an application in one environment, and adds to the row what that means.
-fn ask(
-    running: &Running<'_>,
-    audited: &Audited,
+/// Sends the requests to an application in one environment, and adds the judged results to the row.
+fn run_requests(
+    running: &AuditContext<'_>,
+    audited: &AuditedEnvironment,
     interpreter: &Interpreter,
-    asking: &Asking<'_>,
+    asking: &RequestRun<'_>,
     row: &mut ExerciseRow,
-) -> Result<Asked> {
-    let path = asking.application.path_with(asking.drivers)?;
+) -> Result<RequestRunResult> {
+    let path = asking.application.prepare_search_path(asking.drivers)?;
     let name = format!("requests_of_{}", asking.application.module.replace('.', "_"));
     let file = asking.drivers.join(format!("{name}.py"));
-    asking.list.put_files_into(asking.drivers)?;
-    let modes = audited.possible();
-    let subject = Subject { is_exercise: true, ..Subject::name(name.clone()) };
+    asking.list.write_body_files(asking.drivers)?;
+    let modes = audited.possible_modes();
+    let subject = TrialSubject { is_exercise: true, ..TrialSubject::from_name(name.clone()) };
     let mut trials = audited.trials.clone();
-    let mut asked = Asked::default();
+    let mut asked = RequestRunResult::default();
     if interpreter.no_trials.is_none() {
-        let package = asking.application.package(interpreter);
-        let write = |expected: Option<&[Vec<Expected>; 2]>| {
-            let text = driver(asking.application, &package, asking.list, expected);
+        let package = asking.application.source_root(interpreter);
+        let write = |expected: Option<&[Vec<ExpectedReply>; 2]>| {
+            let text = request_driver_source(asking.application, &package, asking.list, expected);
             fs::write(&file, text).context("cannot write the requests")
         };
         write(None)?;
-        let [first, again] = asked_twice(running, interpreter, &path, &subject, &mut trials);
-        asked.ran = LinesRun::told(&first);
-        let replies = |lines: &[String]| lines.iter().filter_map(|line| Reply::of(line)).collect::<Vec<_>>();
+        let [first, again] = run_control_twice(running, interpreter, &path, &subject, &mut trials);
+        asked.ran = ExecutedLines::from_answers(&first);
+        let replies =
+            |lines: &[String]| lines.iter().filter_map(|line| Reply::parse_line(line)).collect::<Vec<_>>();
         let (first, again) = (replies(&first), replies(&again));
-        row.add_main(&first, &again);
-        if let Some(mut expected) = expected(asking.list.requests.len(), &first, &again) {
+        row.add_control_replies(&first, &again);
+        if let Some(mut expected) = expected_replies(asking.list.requests.len(), &first, &again) {
             let [first, later] = &mut expected;
             asked.never = first.iter().filter(|each| each.sha256.is_none()).count();
-            if running.has_writable() {
-                // What one interpreter has written another one finds.
+            if running.has_writable_folders() {
+                // An interpreter may find what another one has written.
                 for (first, later) in first.iter_mut().zip(later) {
                     if first.sha256.is_some() && later.sha256.is_none() {
                         asked.by_what_was_before += 1;
                     }
                     if later.sha256.is_none() {
-                        (*first, *later) = (first.either(later), later.either(first));
+                        (*first, *later) = (first.status_of_either(later), later.status_of_either(first));
                     }
                 }
             }
@@ -145,34 +148,41 @@ fn ask(
             trials.extend(running.try_subjects(interpreter, &path, &[subject], &modes));
         }
     }
-    judge(audited, &modes, &trials, &name, row);
+    add_request_judgements(audited, &modes, &trials, &name, row);
     Ok(asked)
 }
 
-/// Adds to the row what the trials of a name say, in the modes that it was tried in.
-fn judge(audited: &Audited, modes: &[Mode], trials: &Trials, name: &str, row: &mut ExerciseRow) {
-    let facts = audited.facts();
-    let case = audited.case(trials, &facts);
+/// Judges the trials of a subject in these modes, and adds them to the row.
+fn add_request_judgements(
+    audited: &AuditedEnvironment,
+    modes: &[Mode],
+    trials: &Trials,
+    name: &str,
+    row: &mut ExerciseRow,
+) {
+    let facts = audited.facts_by_module();
+    let case = audited.verdict_input(trials, &facts);
     let control = trials.get(name, Mode::Main);
-    let asked = row.requests.iter().map(|request| AskedRequest {
+    let asked = row.requests.iter().map(|request| RequestSummary {
         shown: format!("{} {}", request.method, request.target),
         status: request.main.as_ref().map(|main| main.status.clone()),
     });
-    let asked: Vec<AskedRequest> = asked.collect();
+    let asked: Vec<RequestSummary> = asked.collect();
     for &mode in modes {
-        let judgement = answered(case.requests(name, mode, &asked), control, &row.requests);
-        row.add(mode, trials.get(name, mode).cloned(), judgement);
+        let judgement = judge_request_list(case.judge_requests(name, mode, &asked), control, &row.requests);
+        row.add_mode(mode, trials.get(name, mode).cloned(), judgement);
     }
 }
 
-/// What the first round and later ones of an interpreter should answer, from two rounds each of two processes. What
-/// differs between the processes is never the same, as a token: its status alone is compared. What differs between
-/// the rounds alone depends on what was asked before: it is compared in the first. `None` where one of them failed.
-fn expected(count: usize, first: &[Reply], again: &[Reply]) -> Option<[Vec<Expected>; 2]> {
+/// Returns the expected replies in the first round of an interpreter and in later ones, from two rounds each
+/// of two processes. If a body differs between the processes, like a token, only its status is compared. If
+/// it differs only between the rounds, it depends on earlier requests, and is compared in the first round.
+/// Returns `None` if a request failed.
+fn expected_replies(count: usize, first: &[Reply], again: &[Reply]) -> Option<[Vec<ExpectedReply>; 2]> {
     let round = |all: &[Reply], round: usize| -> Option<Vec<Reply>> {
         let of = |index| {
             let mut found = all.iter().filter(|each| each.round == round && each.index == index);
-            found.next().filter(|each| each.end == ReplyEnd::Answered).cloned()
+            found.next().filter(|each| each.end == ReplyKind::Answered).cloned()
         };
         (0..count).map(of).collect()
     };
@@ -183,8 +193,8 @@ fn expected(count: usize, first: &[Reply], again: &[Reply]) -> Option<[Vec<Expec
     for ((one, one_later), (two, two_later)) in one.iter().zip(&one_later).zip(two.iter().zip(&two_later)) {
         let is_always = is_same(one, two) && is_same(one_later, two_later) && is_same(one, one_later);
         let [begin, later] = &mut expected;
-        begin.push(Expected::of(one, is_same(one, two)));
-        later.push(Expected::of(one_later, is_always));
+        begin.push(ExpectedReply::from_reply(one, is_same(one, two)));
+        later.push(ExpectedReply::from_reply(one_later, is_always));
     }
     Some(expected)
 }

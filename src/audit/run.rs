@@ -1,4 +1,4 @@
-//! A run, from the environment's folder to the report: the table of contents.
+//! Runs an audit, from the environment's folder to the report. This file calls all steps in their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,175 +7,186 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::application;
-use super::deployment::Configured;
-use super::disk;
+use super::cached_inspection;
+use super::deployment::ApacheConfiguration;
+use super::environment_scan;
 use super::exercise;
 use super::free_threaded;
-use super::named::{self, Only};
-use super::remembered;
+use super::named_files::{self, AuditScope};
 use super::request_list::RequestList;
 use super::requests;
-use super::scratch::Scratch;
-use super::suites;
-use super::ways_out;
-use crate::cache::Cache;
-use crate::model::{Cause, Environment, Facts, FileKind, Interpreter, Judgement, Mode, ReasonId, Verdict};
-use crate::plan::Plan;
-use crate::report::v1::{self, Header};
-use crate::report::{DecidedBy, Document, Evidence, Places, Report, assemble, join};
-use crate::rules::{Beside, Case, refused_by_declaration};
-use crate::trial::{
-    self, Again, Given, Library, Listener, OnceMore, SearchPath, Stop, Subject, Trials, Trying,
+use super::scratch::ScratchFolder;
+use super::test_suites;
+use super::upgrade_advice;
+use crate::cache::TrialCache;
+use crate::model::{
+    BinaryFacts, Environment, ExtensionFileKind, Interpreter, Judgement, Mode, ReasonId, RootCause, Verdict,
 };
-use crate::venv::{self, Installed, Located};
+use crate::plan::AuditPlan;
+use crate::report::v1::{self, Header};
+use crate::report::{
+    AuditEvidence, DecidedBy, Document, PathPlaceholders, Report, assemble_report, join_free_threaded,
+};
+use crate::rules::{ReferenceEnvironment, VerdictInput, is_refused_by_declaration};
+use crate::trial::{
+    self, DiagnosticMode, DiagnosticRuns, ProbeLibrary, ProgressListener, SearchPath, StopFlag, TrialConfig,
+    TrialInputs, TrialSubject, Trials,
+};
+use crate::venv::{self, InstalledDistributions, LocatedEnvironment};
 
-/// Audits an environment, and with it the free-threaded one that the plan names.
+/// Audits an environment, and the free-threaded one that the plan asks for.
 ///
 /// # Errors
-/// When there is no environment, or the audit's own folder cannot be made. What is wrong inside the
-/// environment is part of the report.
-pub fn run(plan: &Plan, listener: &dyn Listener, stop: &Stop) -> Result<Document> {
+/// When there is no environment, or the audit's scratch folder cannot be created. Problems inside the
+/// environment are part of the report.
+pub fn run_audit(plan: &AuditPlan, listener: &dyn ProgressListener, stop: &StopFlag) -> Result<Document> {
     let (started, clock) = (jiff::Timestamp::now(), Instant::now());
     let configured = plan.apache.as_ref();
-    let configured = configured.map(|(file, names)| Configured::read(file, names)).transpose()?;
-    let scratch = Scratch::new()?;
-    let library = Library::install(scratch.path()).context("cannot write the probes' library")?;
-    let given = plan.given.kept_in(scratch.path()).context("cannot copy what --file and --writable name")?;
-    // What is wrong in it is told before hours of trials.
-    let names: Vec<String> = given.names().map(str::to_owned).collect();
-    let requests = plan.requests.as_deref().map(|file| RequestList::read(file, &names)).transpose()?;
-    let running = Running { plan, scratch: &scratch, library: &library, given, requests, listener, stop };
-    let mut located = venv::locate(&plan.environment)?;
+    let configured =
+        configured.map(|(file, names)| ApacheConfiguration::from_file(file, names)).transpose()?;
+    let scratch = ScratchFolder::new()?;
+    let library = ProbeLibrary::install(scratch.path()).context("cannot write the probes' library")?;
+    let given =
+        plan.given.copied_into(scratch.path()).context("cannot copy the files of --file and --writable")?;
+    // Errors in it are reported now, not after hours of trials.
+    let names: Vec<String> = given.variable_names().map(str::to_owned).collect();
+    let requests = plan.requests.as_deref().map(|file| RequestList::from_file(file, &names)).transpose()?;
+    let running =
+        AuditContext { plan, scratch: &scratch, library: &library, given, requests, listener, stop };
+    let mut located = venv::locate_environment(&plan.environment)?;
     let mut only = None;
     if let Some(named) = &plan.only {
-        let (around, part) = named::make(named, &located, &scratch)?;
+        let (around, part) = named_files::prepare_scoped_audit(named, &located, &scratch)?;
         (located, only) = (around, Some(part));
     }
-    let mut first = running.audit(&located, only.as_ref(), Question::AllModes);
+    let mut first = running.audit_environment(&located, only.as_ref(), ModeSelection::AllModes);
     if let Some(only) = &only {
-        only.add(&mut first);
+        only.add_to_audit(&mut first);
     }
-    first.notes.extend(running.given.note());
-    let second = free_threaded::second(&running, &mut first);
+    first.notes.extend(running.given.describe_for_report());
+    let second = free_threaded::audit_free_threaded(&running, &mut first);
     if stop.is_set() {
         first.trouble.push("interrupted: what was not tried by then is unknown".to_owned());
     }
-    let mut places = Places::default();
-    places.add(trial::SCRATCH.trim_matches(['{', '}']), scratch.path());
-    first.name_places(&mut places, ["environment", "python"]);
+    let mut places = PathPlaceholders::default();
+    places.add_folder(trial::SCRATCH.trim_matches(['{', '}']), scratch.path());
+    first.add_placeholders(&mut places, ["environment", "python"]);
     if let Some(second) = &second {
-        second.audited.name_places(&mut places, ["free-threaded environment", "free-threaded python"]);
+        second.audited.add_placeholders(&mut places, ["free-threaded environment", "free-threaded python"]);
     }
-    let report = first.report(None);
+    let report = first.build_report(None);
     let mut report = match &second {
-        Some(second) => join(report, second.audited.report(Some(&second.beside)), &second.absent),
+        Some(second) => {
+            join_free_threaded(report, second.audited.build_report(Some(&second.beside)), &second.absent)
+        }
         None => report,
     };
     if only.is_some() {
-        Only::hold_to_each(&mut report);
+        AuditScope::mark_not_applicable_as_unknown(&mut report);
     }
-    let environments: Vec<&Audited> =
+    let environments: Vec<&AuditedEnvironment> =
         [Some(&first), second.as_ref().map(|second| &second.audited)].into_iter().flatten().collect();
     if plan.upgrades && !stop.is_set() {
-        ways_out::add(&running, &environments, &mut report);
+        upgrade_advice::add_upgrade_advice(&running, &environments, &mut report);
     }
-    let scripts = configured.as_ref().map(Configured::scripts).unwrap_or_default();
-    application::add(&running, &first, &scripts, &mut places, &mut report)?;
-    exercise::add(&running, &environments, &mut report)?;
-    requests::add(&running, &environments, &scripts, &mut report)?;
-    application::doubt_open_imports(&mut report);
-    suites::add(&running, &first, &mut report)?;
+    let scripts = configured.as_ref().map(ApacheConfiguration::served_scripts).unwrap_or_default();
+    application::add_applications(&running, &first, &scripts, &mut places, &mut report)?;
+    exercise::add_exercises(&running, &environments, &mut report)?;
+    requests::add_requests(&running, &environments, &scripts, &mut report)?;
+    application::downgrade_for_open_imports(&mut report);
+    test_suites::add_test_suites(&running, &first, &mut report)?;
     if let Some(configured) = &configured {
-        configured.add(&first, &mut places, &mut report);
+        configured.add_to_report(&first, &mut places, &mut report);
     }
-    let document = places.hide(&Document::from(&report)).context("cannot write the report")?;
+    let document = places.redact_document(&Document::from(&report)).context("cannot write the report")?;
     let started = started.round(jiff::Unit::Second).unwrap_or(started).to_string();
     let (remembered, all) = environments.iter().fold((0, 0), |(remembered, all), audited| {
-        let (found, asked) = audited.cache.as_ref().map_or((0, 0), Cache::count);
+        let (found, asked) = audited.cache.as_ref().map_or((0, 0), TrialCache::hit_count);
         (remembered + found, all + asked)
     });
     let trials = (all > 0).then_some(v1::Remembered { all, remembered });
     let header = Header {
         started,
         seconds: clock.elapsed().as_secs_f64(),
-        places: places.named(),
+        places: places.folders_by_name(),
         trials,
-        requests: v1::RequestTimes::of(&report),
+        requests: v1::RequestTimes::from_report(&report),
     };
     Ok(Document { header: Some(header), ..document })
 }
 
-/// What an audit works with.
-pub(super) struct Running<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) scratch: &'a Scratch,
-    library: &'a Library,
-    given: Given,
+/// What all steps of an audit share.
+pub(super) struct AuditContext<'a> {
+    pub(super) plan: &'a AuditPlan,
+    pub(super) scratch: &'a ScratchFolder,
+    library: &'a ProbeLibrary,
+    given: TrialInputs,
     pub(super) requests: Option<RequestList>,
-    listener: &'a dyn Listener,
-    stop: &'a Stop,
+    listener: &'a dyn ProgressListener,
+    stop: &'a StopFlag,
 }
 
 /// Which modes an environment is tried in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Question {
-    /// All that its Python can be tried in.
+pub(super) enum ModeSelection {
+    /// All modes that its Python supports.
     AllModes,
-    /// Those of a free-threaded build, beside another environment.
+    /// The modes of a free-threaded build, in addition to those of another environment.
     FreeThreading,
 }
 
-/// One environment, read and tried.
+/// An environment that was scanned and tried.
 #[derive(Debug)]
-pub(super) struct Audited {
+pub(super) struct AuditedEnvironment {
     pub(super) environment: Environment,
-    pub(super) installed: Installed,
+    pub(super) installed: InstalledDistributions,
     decided_by: DecidedBy,
     pub(super) modes: &'static [Mode],
     pub(super) trials: Trials,
-    once_more: OnceMore,
+    once_more: DiagnosticRuns,
     pub(super) no_trials: BTreeMap<Mode, Judgement>,
     pub(super) notes: Vec<String>,
     pub(super) trouble: Vec<String>,
-    cache: Option<Cache>,
+    cache: Option<TrialCache>,
 }
 
-impl Audited {
-    /// The folders whose names do not belong into the report: the environment's, and its base Python's.
-    fn name_places(&self, places: &mut Places, [environment, python]: [&str; 2]) {
-        places.add(environment, &self.environment.root);
+impl AuditedEnvironment {
+    /// Adds placeholders for the folders whose paths do not belong in the report: the environment's, and its
+    /// base Python's.
+    fn add_placeholders(&self, places: &mut PathPlaceholders, [environment, python]: [&str; 2]) {
+        places.add_folder(environment, &self.environment.root);
         let interpreter = self.environment.interpreter.as_ref();
         if let Some(prefix) = interpreter.and_then(|interpreter| interpreter.base_prefix.as_deref()) {
-            places.add(python, prefix);
+            places.add_folder(python, prefix);
         }
     }
 
-    /// The modes it could be tried in.
-    pub(super) fn possible(&self) -> Vec<Mode> {
+    /// Returns the modes in which it could be tried.
+    pub(super) fn possible_modes(&self) -> Vec<Mode> {
         self.modes.iter().copied().filter(|mode| !self.no_trials.contains_key(mode)).collect()
     }
 
-    /// What each extension module's file declares, by the module's name.
-    pub(super) fn facts(&self) -> BTreeMap<&str, &Facts> {
+    /// Returns what the file of each extension module declares, by the module's name.
+    pub(super) fn facts_by_module(&self) -> BTreeMap<&str, &BinaryFacts> {
         let modules = self.environment.modules.iter();
-        let modules = modules.filter(|module| module.kind == FileKind::ExtensionModule);
+        let modules = modules.filter(|module| module.kind == ExtensionFileKind::ExtensionModule);
         modules.map(|module| (module.name.as_str(), &module.facts)).collect()
     }
 
-    /// What a judgement of these trials in this environment may look at.
-    pub(super) fn case<'c>(
+    /// Returns the input for judging these trials in this environment.
+    pub(super) fn verdict_input<'c>(
         &'c self,
         trials: &'c Trials,
-        facts: &'c BTreeMap<&'c str, &'c Facts>,
-    ) -> Case<'c> {
+        facts: &'c BTreeMap<&'c str, &'c BinaryFacts>,
+    ) -> VerdictInput<'c> {
         let is_free_threaded =
             self.environment.interpreter.as_ref().is_some_and(|python| python.free_threaded);
-        Case { trials, facts, no_trials: &self.no_trials, is_free_threaded, beside: None }
+        VerdictInput { trials, facts, no_trials: &self.no_trials, is_free_threaded, beside: None }
     }
 
-    /// What was found, judged.
-    pub(super) fn report(&self, beside: Option<&Beside>) -> Report {
-        assemble(Evidence {
+    /// Judges the evidence, and returns the report.
+    pub(super) fn build_report(&self, beside: Option<&ReferenceEnvironment>) -> Report {
+        assemble_report(AuditEvidence {
             environment: &self.environment,
             decided_by: self.decided_by,
             modes: self.modes,
@@ -190,45 +201,54 @@ impl Audited {
     }
 }
 
-impl Running<'_> {
-    /// Whether trials are given folders to write to, which all interpreters of a trial share.
-    pub(super) fn has_writable(&self) -> bool {
-        self.given.has_writable()
+impl AuditContext<'_> {
+    /// Whether trials are given writable folders, which all interpreters of a trial share.
+    pub(super) fn has_writable_folders(&self) -> bool {
+        self.given.has_writable_folders()
     }
 
-    /// Reads an environment and tries what is in it.
-    pub(super) fn audit(&self, located: &Located, only: Option<&Only>, question: Question) -> Audited {
+    /// Scans an environment and tries what is installed in it.
+    pub(super) fn audit_environment(
+        &self,
+        located: &LocatedEnvironment,
+        only: Option<&AuditScope>,
+        question: ModeSelection,
+    ) -> AuditedEnvironment {
         let mut trouble = Vec::new();
-        let interpreter = self.interpreter(located, &mut trouble);
-        let memory = if only.is_none() { remembered::memory(self, interpreter.as_ref()) } else { None };
-        let (environment, installed) = disk::read(located, interpreter, only, memory.as_ref());
+        let interpreter = self.query_interpreter(located, &mut trouble);
+        let memory =
+            if only.is_none() { cached_inspection::open_memory(self, interpreter.as_ref()) } else { None };
+        let (environment, installed) =
+            environment_scan::scan_environment(located, interpreter, only, memory.as_ref());
         trouble.extend(environment.trouble.iter().cloned());
         let modes = match (question, environment.interpreter.as_ref()) {
-            (Question::FreeThreading, _) => &Mode::WITHOUT_GIL,
-            (Question::AllModes, Some(interpreter)) => interpreter.modes(),
-            (Question::AllModes, None) => &Mode::WITH_GIL,
+            (ModeSelection::FreeThreading, _) => &Mode::WITHOUT_GIL,
+            (ModeSelection::AllModes, Some(interpreter)) => interpreter.modes(),
+            (ModeSelection::AllModes, None) => &Mode::WITH_GIL,
         };
-        let (no_trials, mut notes) = limits_of(environment.interpreter.as_ref());
-        let cache = memory.and_then(|memory| remembered::open(self, memory, &environment, &installed));
+        let (no_trials, mut notes) = find_untriable_modes(environment.interpreter.as_ref());
+        let cache =
+            memory.and_then(|memory| cached_inspection::open_cache(self, memory, &environment, &installed));
         let (trials, once_more) = match &environment.interpreter {
             Some(interpreter) if interpreter.no_trials.is_none() => {
-                if question == Question::AllModes {
-                    notes.extend(unprotected(self.plan.limits.sandbox, self.scratch.path()));
+                if question == ModeSelection::AllModes {
+                    notes.extend(describe_sandbox_gaps(self.plan.limits.sandbox, self.scratch.path()));
                 }
                 let possible = modes.iter().copied().filter(|mode| !no_trials.contains_key(mode));
-                let trying = Trying { cache: cache.as_ref(), ..self.trying(&interpreter.executable) };
-                self.try_all(&trying, &environment, interpreter, &possible.collect::<Vec<_>>())
+                let trying =
+                    TrialConfig { cache: cache.as_ref(), ..self.trial_config(&interpreter.executable) };
+                self.try_environment(&trying, &environment, interpreter, &possible.collect::<Vec<_>>())
             }
-            Some(_) | None => (Trials::default(), OnceMore::default()),
+            Some(_) | None => (Trials::default(), DiagnosticRuns::default()),
         };
-        if trials.without_shared_memory() && question == Question::AllModes {
+        if trials.without_shared_memory() && question == ModeSelection::AllModes {
             notes.push(NO_SHARED_MEMORY.to_owned());
         }
         if let Some(cache) = &cache {
             cache.close();
         }
         let decided_by = if only.is_some() { DecidedBy::Modules } else { DecidedBy::Distributions };
-        Audited {
+        AuditedEnvironment {
             environment,
             installed,
             decided_by,
@@ -242,32 +262,35 @@ impl Running<'_> {
         }
     }
 
-    /// Asks the environment's python, and the import hooks that it starts with. Without an answer the static part is all
-    /// that there is.
-    fn interpreter(&self, located: &Located, trouble: &mut Vec<String>) -> Option<Interpreter> {
+    /// Queries the environment's Python, and its import hooks. If it cannot be run, files are only read.
+    fn query_interpreter(
+        &self,
+        located: &LocatedEnvironment,
+        trouble: &mut Vec<String>,
+    ) -> Option<Interpreter> {
         let scratch = self.scratch.path();
         let asked = match &located.python {
-            Ok(python) => venv::ask(python, scratch).map_err(|error| error.to_string()),
+            Ok(python) => venv::query_interpreter(python, scratch).map_err(|error| error.to_string()),
             Err(missing) => Err(missing.clone()),
         };
         let interpreter =
             asked.map_err(|why| trouble.push(format!("nothing was tried, only read: {why}"))).ok()?;
-        Some(if interpreter.has_hooks { self.with_hooks(interpreter, trouble) } else { interpreter })
+        Some(if interpreter.has_hooks { self.add_import_hooks(interpreter, trouble) } else { interpreter })
     }
 
-    /// The same, with what import hooks serve.
-    fn with_hooks(&self, interpreter: Interpreter, trouble: &mut Vec<String>) -> Interpreter {
+    /// Adds the modules that import hooks serve.
+    fn add_import_hooks(&self, interpreter: Interpreter, trouble: &mut Vec<String>) -> Interpreter {
         let scratch = self.scratch.path();
-        let ask = || venv::ask_hooks(&interpreter.executable, scratch);
+        let ask = || venv::query_import_hooks(&interpreter.executable, scratch);
         let hooked = match self.plan.limits.sandbox {
-            true => trial::confined(scratch, ask),
+            true => trial::run_confined(scratch, ask),
             false => Some(ask()),
         };
         let mut hooked = match hooked {
             Some(Ok(hooked)) => hooked,
             answer @ (Some(Err(_)) | None) => {
                 let why = answer.and_then(Result::err).map_or_else(String::new, |why| format!(": {why}"));
-                trouble.push(format!("what import hooks serve is not known{why}"));
+                trouble.push(format!("the modules that import hooks provide are not known{why}"));
                 return interpreter;
             }
         };
@@ -276,8 +299,8 @@ impl Running<'_> {
         Interpreter { editable: hooked.packages, files: hooked.files, ..interpreter }
     }
 
-    fn trying<'b>(&'b self, python: &'b Path) -> Trying<'b> {
-        Trying {
+    fn trial_config<'b>(&'b self, python: &'b Path) -> TrialConfig<'b> {
+        TrialConfig {
             python,
             library: self.library,
             scratch: self.scratch.path(),
@@ -291,26 +314,26 @@ impl Running<'_> {
         }
     }
 
-    /// Tries these by themselves, in an environment with more on its `sys.path`.
+    /// Tries these subjects only, with additional entries on `sys.path`.
     pub(super) fn try_subjects(
         &self,
         interpreter: &Interpreter,
         path: &SearchPath,
-        subjects: &[Subject],
+        subjects: &[TrialSubject],
         modes: &[Mode],
     ) -> Trials {
-        let trying = Trying { path, ..self.trying(&interpreter.executable) };
-        self.try_with(&trying, subjects, modes, Again::Never).0
+        let trying = TrialConfig { path, ..self.trial_config(&interpreter.executable) };
+        self.run_trials(&trying, subjects, modes, DiagnosticMode::Never).0
     }
 
-    fn try_with(
+    fn run_trials(
         &self,
-        trying: &Trying<'_>,
-        subjects: &[Subject],
+        trying: &TrialConfig<'_>,
+        subjects: &[TrialSubject],
         modes: &[Mode],
-        again: Again,
-    ) -> (Trials, OnceMore) {
-        let (mut trials, once_more) = trial::run(trying, subjects, modes, again, self.listener);
+        again: DiagnosticMode,
+    ) -> (Trials, DiagnosticRuns) {
+        let (mut trials, once_more) = trial::run_trials(trying, subjects, modes, again, self.listener);
         if modes.contains(&Mode::FreeThreaded) {
             let without_gil = trial::run_free_threaded(trying, subjects, &trials, self.listener);
             trials.extend(without_gil);
@@ -318,21 +341,27 @@ impl Running<'_> {
         (trials, once_more)
     }
 
-    /// Tries an application's own extension modules in its environment, with what is added to `sys.path` for it.
-    pub(super) fn audit_own(&self, first: &Audited, environment: Environment, path: &SearchPath) -> Audited {
+    /// Tries an application's own extension modules in its environment, with its additions to `sys.path`.
+    pub(super) fn audit_application_modules(
+        &self,
+        first: &AuditedEnvironment,
+        environment: Environment,
+        path: &SearchPath,
+    ) -> AuditedEnvironment {
         let mut trials = first.trials.clone();
-        let mut once_more = OnceMore::default();
+        let mut once_more = DiagnosticRuns::default();
         if let Some(interpreter) =
             environment.interpreter.as_ref().filter(|python| python.no_trials.is_none())
         {
-            let trying = Trying { path, ..self.trying(&interpreter.executable) };
+            let trying = TrialConfig { path, ..self.trial_config(&interpreter.executable) };
             let tried;
-            (tried, once_more) = self.try_all(&trying, &environment, interpreter, &first.possible());
+            (tried, once_more) =
+                self.try_environment(&trying, &environment, interpreter, &first.possible_modes());
             trials.extend(tried);
         }
-        Audited {
+        AuditedEnvironment {
             environment,
-            installed: Installed::default(),
+            installed: InstalledDistributions::default(),
             decided_by: first.decided_by,
             modes: first.modes,
             trials,
@@ -344,49 +373,51 @@ impl Running<'_> {
         }
     }
 
-    fn try_all(
+    fn try_environment(
         &self,
-        trying: &Trying<'_>,
+        trying: &TrialConfig<'_>,
         environment: &Environment,
         interpreter: &Interpreter,
         modes: &[Mode],
-    ) -> (Trials, OnceMore) {
-        // A free-threaded build does not let the check be overridden (measured on 3.14 and 3.15).
-        let again = if interpreter.free_threaded { Again::Alone } else { Again::Unchecked };
-        self.try_with(trying, &subjects(environment), modes, again)
+    ) -> (Trials, DiagnosticRuns) {
+        // A free-threaded build does not allow overriding the check (measured on 3.14 and 3.15).
+        let again = if interpreter.free_threaded { DiagnosticMode::Alone } else { DiagnosticMode::Unchecked };
+        self.run_trials(trying, &collect_subjects(environment), modes, again)
     }
 }
 
-/// What a hook that fails, or keeps its names to itself, leaves open, and the way out.
-const HOOKS: &str = "what only it finds was not tried (it may write nowhere here: a package that is rebuilt at import \
-                     has to be built before)";
-/// An environment as it is.
+/// The consequence of a hook that fails, or does not list its modules, and the workaround.
+const HOOKS: &str = "modules that only this hook finds were not tried (it runs without write access: build a package that \
+                     rebuilds at import beforehand)";
+/// Adds nothing to `sys.path`.
 static NO_MORE: SearchPath = SearchPath::NONE;
 
-/// Mount namespaces are what it takes: containers and some distributions forbid them.
-const NO_SHARED_MEMORY: &str = "this system lets no process have a /dev/shm of its own, so trials had no shared \
-     memory and no semaphores: a package may do without them here, and differently elsewhere";
+/// A private /dev/shm needs mount namespaces, which containers and some distributions forbid.
+const NO_SHARED_MEMORY: &str = "this system does not allow a private /dev/shm, so trials had no shared memory and no \
+     semaphores: a package that uses them may behave differently elsewhere";
 
-/// The sentence that says what trials may do here though they should not.
-fn unprotected(sandbox: bool, folder: &Path) -> Option<String> {
+/// Returns a note about what the sandbox does not prevent on this system.
+fn describe_sandbox_gaps(sandbox: bool, folder: &Path) -> Option<String> {
     if !sandbox {
         return Some("trials ran without a sandbox (--no-sandbox)".to_owned());
     }
-    let may = trial::unenforced(folder);
+    let may = trial::find_unenforced_limits(folder);
     let may = may.first().map(|_| may.join(", "))?;
     Some(format!("this system's kernel cannot enforce the whole sandbox: trials may {may}"))
 }
 
-/// Every extension module and every distribution's top-level names, each name once.
-fn subjects(environment: &Environment) -> Vec<Subject> {
-    let modules = environment.modules.iter().filter(|module| module.is_tried());
-    let mut subjects: BTreeMap<String, Subject> = modules
+/// Collects the subjects of an environment: every extension module and every distribution's top-level names,
+/// each name once.
+fn collect_subjects(environment: &Environment) -> Vec<TrialSubject> {
+    let modules = environment.modules.iter().filter(|module| module.is_trial_subject());
+    let mut subjects: BTreeMap<String, TrialSubject> = modules
         .map(|module| {
-            let subject = Subject {
+            let subject = TrialSubject {
                 name: module.name.clone(),
-                file: (!matches!(module.kind, FileKind::Archived { .. })).then(|| module.path.clone()),
-                could_declare: module.facts.could_declare(),
-                is_refused: refused_by_declaration(&module.facts),
+                file: (!matches!(module.kind, ExtensionFileKind::Archived { .. }))
+                    .then(|| module.path.clone()),
+                could_declare: module.facts.could_declare_own_gil(),
+                is_refused: is_refused_by_declaration(&module.facts),
                 is_exercise: false,
             };
             (module.name.clone(), subject)
@@ -395,18 +426,22 @@ fn subjects(environment: &Environment) -> Vec<Subject> {
     let names: BTreeSet<&String> =
         environment.distributions.iter().flat_map(|each| &each.top_level).collect();
     for name in names {
-        subjects.entry(name.clone()).or_insert_with(|| Subject::name(name.clone()));
+        subjects.entry(name.clone()).or_insert_with(|| TrialSubject::from_name(name.clone()));
     }
     subjects.into_values().collect()
 }
 
-/// Which modes this Python cannot be tried in, with the judgement of everything in them, and the sentences that say so.
-fn limits_of(interpreter: Option<&Interpreter>) -> (BTreeMap<Mode, Judgement>, Vec<String>) {
+/// Returns the modes in which this Python cannot be tried, with the judgement of every subject in them, and
+/// notes about that.
+fn find_untriable_modes(interpreter: Option<&Interpreter>) -> (BTreeMap<Mode, Judgement>, Vec<String>) {
     let in_all = |id, why: &str| {
-        Mode::ALL.into_iter().map(|mode| (mode, Judgement::open(id, why))).collect::<BTreeMap<_, _>>()
+        Mode::ALL
+            .into_iter()
+            .map(|mode| (mode, Judgement::from_reason_id(id, why)))
+            .collect::<BTreeMap<_, _>>()
     };
     let Some(interpreter) = interpreter else {
-        return (in_all(ReasonId::NoTrials, "nothing was tried: no Python"), Vec::new());
+        return (in_all(ReasonId::NoTrials, "nothing was tried: the environment has no Python"), Vec::new());
     };
     if let Some(why) = &interpreter.no_trials {
         let is_cpython = interpreter.implementation == "cpython";
@@ -419,14 +454,14 @@ fn limits_of(interpreter: Option<&Interpreter>) -> (BTreeMap<Mode, Judgement>, V
     let (major, minor) = Interpreter::FIRST_WITH_OWN_GIL;
     let release = &interpreter.release;
     let what = format!("own GIL needs Python {major}.{minor}, and this is {release}");
-    let note = format!("{what}: what modules declare was read, and the control was run");
+    let note = format!("{what}: declarations were read, and the control was run");
     let module = "python".to_owned();
-    let cause = Cause { rule: "python-too-old", chain: vec![module.clone()], module, what: what.clone() };
-    let too_old = Judgement::found(Verdict::Blocked, Some(cause), what);
+    let cause = RootCause { rule: "python-too-old", chain: vec![module.clone()], module, what: what.clone() };
+    let too_old = Judgement::from_evidence(Verdict::Blocked, Some(cause), what);
     let why = format!(
-        "was not tried: wsgiaudit tries sub-interpreters from Python {major}.{minor} on, and this is {release}"
+        "was not tried: wsgiaudit needs Python {major}.{minor} or later for sub-interpreters, and this is {release}"
     );
-    let not_tried = Judgement::open(ReasonId::NoTrials, why);
+    let not_tried = Judgement::from_reason_id(ReasonId::NoTrials, why);
     (BTreeMap::from([(Mode::SharedGil, not_tried), (Mode::OwnGil, too_old)]), vec![note])
 }
 
@@ -457,7 +492,7 @@ mod tests {
 
     #[test]
     fn before_3_12_only_the_control_is_run() {
-        let (no_trials, notes) = limits_of(Some(&interpreter((3, 11, 7), None)));
+        let (no_trials, notes) = find_untriable_modes(Some(&interpreter((3, 11, 7), None)));
         assert_eq!(no_trials.keys().copied().collect::<Vec<_>>(), [Mode::SharedGil, Mode::OwnGil]);
         assert!(notes[0].starts_with("own GIL needs Python 3.12, and this is 3.11.7"), "{notes:?}");
         let (own, shared) = (&no_trials[&Mode::OwnGil], &no_trials[&Mode::SharedGil]);
@@ -468,12 +503,15 @@ mod tests {
 
     #[test]
     fn from_3_12_on_everything_is_run() {
-        assert_eq!(limits_of(Some(&interpreter((3, 12, 0), None))), (BTreeMap::new(), Vec::new()));
+        assert_eq!(find_untriable_modes(Some(&interpreter((3, 12, 0), None))), (BTreeMap::new(), Vec::new()));
     }
 
     #[test]
     fn without_a_python_that_can_do_it_nothing_is_run() {
-        assert_eq!(limits_of(None).0.len(), Mode::ALL.len());
-        assert_eq!(limits_of(Some(&interpreter((3, 14, 0), Some("no ctypes")))).0.len(), Mode::ALL.len());
+        assert_eq!(find_untriable_modes(None).0.len(), Mode::ALL.len());
+        assert_eq!(
+            find_untriable_modes(Some(&interpreter((3, 14, 0), Some("no ctypes")))).0.len(),
+            Mode::ALL.len()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The audit's own folder: everything that it, and what it tries, writes. Gone when the audit ends.
+//! The scratch folder of an audit: everything that the audit and its trials write. It is removed when the
+//! audit ends.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,12 +9,12 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
-/// A temporary folder that goes away whatever was done to it.
+/// A temporary folder that is removed whatever was done to it.
 #[derive(Debug)]
-pub(super) struct Scratch(TempDir);
+pub(super) struct ScratchFolder(TempDir);
 
-impl Scratch {
-    /// Makes it.
+impl ScratchFolder {
+    /// Creates the folder.
     pub(super) fn new() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir().with_context(|| {
             format!(
@@ -24,22 +25,22 @@ impl Scratch {
         Ok(Self(folder))
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// Makes a folder in it.
-    pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
+    /// Creates a folder in it.
+    pub(super) fn create_folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.path().join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         Ok(folder)
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchFolder {
     fn drop(&mut self) {
-        // A trial may have taken away its own permissions: give them back, so that nothing stays behind.
+        // A trial may have removed its own permissions. Restore them, so that nothing is left behind.
         if fs::remove_dir_all(self.path()).is_err() {
             for entry in
                 WalkDir::new(self.path()).into_iter().flatten().filter(|entry| entry.file_type().is_dir())

@@ -1,5 +1,8 @@
-//! What lies on disk, by its digest. An entry of a watched folder stands for all that was installed with it; files of a
-//! distribution's metadata stand for themselves, under names that an upgrade leaves as they are.
+//! Digests of what is on disk.
+//!
+//! The digest of an entry in a watched folder covers everything that was installed together with it. Files in
+//! a `.dist-info` folder have their own digests, under names without the version, so that they stay the same
+//! after an upgrade.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -9,95 +12,106 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use walkdir::WalkDir;
 
-use super::memory::{Memory, state};
-use super::metadata::{self, Metadata};
+use super::dist_info_paths::{self, DistInfoPaths};
+use super::file_cache::{FileCache, state_of_metadata};
 use crate::digest;
 
-/// Entries of folders that were installed together, by each of them.
-pub type Kin = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
+/// For each entry of a folder, all entries that were installed together with it.
+pub type CoInstalledEntries = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
 
-/// Digests of what is on disk, each made once.
+/// Digests of paths on disk, each computed once.
 #[derive(Debug)]
-pub(super) struct Content {
+pub(super) struct ContentDigests {
     folders: Vec<PathBuf>,
-    kin: Kin,
-    metadata: Metadata,
+    kin: CoInstalledEntries,
+    metadata: DistInfoPaths,
     known: Mutex<BTreeMap<String, Arc<OnceLock<Option<String>>>>>,
-    memory: Memory,
+    memory: FileCache,
 }
 
-impl Content {
-    /// Of these folders' entries, and of everything else that is asked for.
-    pub(super) fn new(folders: Vec<PathBuf>, kin: Kin, memory: Memory) -> Self {
-        let metadata = Metadata::new(&folders);
+impl ContentDigests {
+    /// For entries of these folders, and for any other path.
+    pub(super) fn new(folders: Vec<PathBuf>, kin: CoInstalledEntries, memory: FileCache) -> Self {
+        let metadata = DistInfoPaths::new(&folders);
         Self { folders, kin, metadata, known: Mutex::default(), memory }
     }
 
-    /// The folders whose entries are kept apart.
+    /// The watched folders, whose entries have digests of their own.
     pub(super) fn folders(&self) -> &[PathBuf] {
         &self.folders
     }
 
-    /// The name of what a trial has touched, in this version and the next.
-    pub(super) fn name_of(&self, touched: &str) -> String {
-        let name = metadata::name_of(Path::new(touched), &self.folders);
+    /// The name of a path that a trial read, without the version of its distribution.
+    pub(super) fn version_free_name(&self, touched: &str) -> String {
+        let name = dist_info_paths::version_free_path(Path::new(touched), &self.folders);
         name.map_or_else(|| touched.to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
-    /// The digest of what has this name. `None` where it cannot be read, or is still changing.
-    pub(super) fn of(&self, name: &str) -> Option<String> {
+    /// Digest of the path with this name.
+    ///
+    /// Returns `None` if it cannot be read or was changed too recently.
+    pub(super) fn digest_of_name(&self, name: &str) -> Option<String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let cell = Arc::clone(known.entry(name.to_owned()).or_default());
         drop(known);
-        cell.get_or_init(|| self.look(Path::new(name))).clone()
+        cell.get_or_init(|| self.compute_digest(Path::new(name))).clone()
     }
 
-    fn look(&self, path: &Path) -> Option<String> {
+    fn compute_digest(&self, path: &Path) -> Option<String> {
         if !path.is_absolute() {
             return None;
         }
-        if let Some((infos, rest)) = self.metadata.of(path) {
-            // What else is looked for in a folder is not told where it is not there.
-            let of =
-                |info: &PathBuf| Some(names(info, |name| name)? + " " + &self.look_at(&info.join(&rest))?);
+        if let Some((infos, rest)) = self.metadata.find_folders(path) {
+            // Include the names in the folder: the probes do not report lookups of files that do not exist
+            // there.
+            let of = |info: &PathBuf| {
+                Some(
+                    digest_of_entry_names(info, |name| name)?
+                        + " "
+                        + &self.compute_path_digest(&info.join(&rest))?,
+                )
+            };
             let infos = infos.iter().map(of).collect::<Option<Vec<_>>>()?;
             return Some(digest::of_text(&infos.join("\n")));
         }
-        self.look_at(path)
+        self.compute_path_digest(path)
     }
 
-    fn look_at(&self, path: &Path) -> Option<String> {
+    fn compute_path_digest(&self, path: &Path) -> Option<String> {
         let is_entry = path.parent().is_some_and(|parent| self.folders.iter().any(|folder| folder == parent));
         if is_entry {
             let own = BTreeSet::from([path.to_owned()]);
-            let files = self.files(self.kin.get(path).unwrap_or(&own))?;
-            return self.remembered(&files);
+            let files = self.list_files(self.kin.get(path).unwrap_or(&own))?;
+            return self.digest_of_files(&files);
         }
         match fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some("absent".to_owned()),
             Err(_) => None,
-            Ok(found) if found.is_dir() => names(path, |name| name),
-            Ok(found) if found.is_file() && !self.memory.is_fresh(&found) => digest::of_file(path).ok(),
-            // A device or a pipe answers as it likes.
+            Ok(found) if found.is_dir() => digest_of_entry_names(path, |name| name),
+            Ok(found) if found.is_file() && !self.memory.is_recently_changed(&found) => {
+                digest::of_file(path).ok()
+            }
+            // Devices and pipes have no stable content.
             Ok(_) => None,
         }
     }
 
-    fn remembered(&self, files: &[(PathBuf, String)]) -> Option<String> {
+    fn digest_of_files(&self, files: &[(PathBuf, String)]) -> Option<String> {
         let lines = |second: &dyn Fn(&(PathBuf, String)) -> Option<String>| {
             let each = files.iter().map(|file| Some(format!("{} {}\n", file.0.display(), second(file)?)));
             Some(digest::of_text(&each.collect::<Option<String>>()?))
         };
         let signature = lines(&|(_, state)| Some(state.clone()))?;
         let read = |(path, state): &(PathBuf, String)| {
-            self.memory.known(path, state).or_else(|| digest::of_file(path).ok())
+            self.memory.find_digest(path, state).or_else(|| digest::of_file(path).ok())
         };
-        self.memory.of(signature, || lines(&read))
+        self.memory.digest_of_signature(signature, || lines(&read))
     }
 
-    /// The files below some entries, each with what tells that it was changed. Compiled Python is left out: CPython
-    /// checks it against its source.
-    fn files(&self, entries: &BTreeSet<PathBuf>) -> Option<Vec<(PathBuf, String)>> {
+    /// Lists the files below some entries, each with its state.
+    ///
+    /// Compiled Python is left out, since CPython checks it against its source.
+    fn list_files(&self, entries: &BTreeSet<PathBuf>) -> Option<Vec<(PathBuf, String)>> {
         let mut files = Vec::new();
         for entry in entries {
             if !entry.try_exists().ok()? {
@@ -111,22 +125,23 @@ impl Content {
                     continue;
                 }
                 let metadata = found.metadata().ok();
-                let is_still =
-                    |metadata: &fs::Metadata| metadata.is_file() && !self.memory.is_fresh(metadata);
-                files.push((found.into_path(), state(&metadata.filter(is_still)?)));
+                let is_still = |metadata: &fs::Metadata| {
+                    metadata.is_file() && !self.memory.is_recently_changed(metadata)
+                };
+                files.push((found.into_path(), state_of_metadata(&metadata.filter(is_still)?)));
             }
         }
         Some(files)
     }
 
-    /// Keeps what is known for the next audit.
+    /// Saves the digests for the next audit.
     pub(super) fn close(&self) {
         self.memory.close();
     }
 }
 
-/// The digest of the names in a folder, each as `shown`.
-pub(super) fn names(folder: &Path, shown: impl Fn(OsString) -> OsString) -> Option<String> {
+/// Digest of the names in a folder, each converted by `shown`.
+pub(super) fn digest_of_entry_names(folder: &Path, shown: impl Fn(OsString) -> OsString) -> Option<String> {
     let names = fs::read_dir(folder).ok()?.map(|entry| Some(shown(entry.ok()?.file_name())));
     let mut names = names.collect::<Option<BTreeSet<_>>>()?;
     names.remove(OsStr::new("__pycache__"));

@@ -1,12 +1,12 @@
-//! Answers of earlier audits, for as long as everything that led to them is the same.
+//! Caches trial results across audits. A result is valid as long as all its inputs are unchanged.
 
 mod content;
-mod memory;
-mod metadata;
-mod store;
-mod surroundings;
+mod dist_info_paths;
+mod environment_digest;
+mod file_cache;
+mod trial_cache;
 
-pub use content::Kin;
-pub use memory::Memory;
-pub use store::{Cache, Opening};
-pub use surroundings::of_system;
+pub use content::CoInstalledEntries;
+pub use environment_digest::digest_of_system;
+pub use file_cache::FileCache;
+pub use trial_cache::{CacheOptions, TrialCache};

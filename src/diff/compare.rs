@@ -1,53 +1,56 @@
-//! From two documents to what changed between them.
+//! Compares two report documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Change, Comparison, Direction, InMode, Step, modules, roots};
+use super::{
+    Comparison, Direction, ModeComparison, SubjectChange, VerdictChange, root_causes, worse_modules,
+};
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Document, Judged, Tool, Tried};
-use crate::report::{DecidedBy, normalised};
+use crate::report::{DecidedBy, normalize_name};
 
 /// Compares an earlier report with a later one.
-pub fn compare(old: &Document, new: &Document) -> Comparison {
-    let both: BTreeSet<Mode> = asked(new).filter(|mode| old.modes.contains(mode)).collect();
-    let worse_modules = modules::worse(old, new);
-    let distributions = changes(&distributions(old), &distributions(new), |key, mode, from, to| {
-        let modules = worse_modules.get(&(key.clone(), mode)).cloned().unwrap_or_default();
-        both.contains(&mode).then(|| step(from, to, modules)).flatten()
-    });
+pub fn compare_reports(old: &Document, new: &Document) -> Comparison {
+    let both: BTreeSet<Mode> = audited_modes(new).filter(|mode| old.modes.contains(mode)).collect();
+    let worse_modules = worse_modules::find_worse_modules(old, new);
+    let distributions =
+        find_changes(&collect_distributions(old), &collect_distributions(new), |key, mode, from, to| {
+            let modules = worse_modules.get(&(key.clone(), mode)).cloned().unwrap_or_default();
+            both.contains(&mode).then(|| compare_verdicts(from, to, modules)).flatten()
+        });
     let plainly = |_: &Option<String>, mode, from: Option<&Judged>, to: Option<&Judged>| {
-        both.contains(&mode).then(|| step(from, to, Vec::new())).flatten()
+        both.contains(&mode).then(|| compare_verdicts(from, to, Vec::new())).flatten()
     };
-    let applications = changes(&applications(old), &applications(new), plainly);
-    let exercises = changes(&exercises(old), &exercises(new), plainly);
-    let modules = changes(&modules_asked_about(old), &modules_asked_about(new), plainly);
+    let applications = find_changes(&collect_applications(old), &collect_applications(new), plainly);
+    let exercises = find_changes(&collect_exercises(old), &collect_exercises(new), plainly);
+    let modules = find_changes(&collect_modules(old), &collect_modules(new), plainly);
     Comparison {
         schema: 1,
-        tool: Tool::this(),
+        tool: Tool::this_program(),
         old: old.environment.clone(),
         new: new.environment.clone(),
-        modes: asked(new).map(|mode| (mode, in_mode(old, new, mode, &distributions))).collect(),
+        modes: audited_modes(new).map(|mode| (mode, compare_mode(old, new, mode, &distributions))).collect(),
         applications,
         exercises,
         modules,
         distributions,
-        new_roots: roots::only_in(new, old, &both),
-        gone_roots: roots::only_in(old, new, &both),
+        new_roots: root_causes::root_causes_only_in(new, old, &both),
+        gone_roots: root_causes::root_causes_only_in(old, new, &both),
         new_trouble: new.trouble.iter().filter(|each| !old.trouble.contains(each)).cloned().collect(),
     }
 }
 
-/// What has a verdict in each mode.
+/// A distribution, application, exercise or module, with its verdict in each mode.
 #[derive(Default)]
-struct Subject<'a> {
+struct ComparedSubject<'a> {
     name: Option<&'a str>,
     versions: Vec<&'a str>,
     modes: BTreeMap<Mode, &'a Judged>,
 }
 
-impl<'a> Subject<'a> {
-    /// Several of one name count as the worst of them.
-    fn add(&mut self, mode: Mode, judged: &'a Judged) {
+impl<'a> ComparedSubject<'a> {
+    /// Adds a verdict; of several for the same mode the worst counts.
+    fn add_verdict(&mut self, mode: Mode, judged: &'a Judged) {
         let worst = self.modes.entry(mode).or_insert(judged);
         if judged.verdict < worst.verdict {
             *worst = judged;
@@ -55,63 +58,68 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// By normalised name; `None` is what no distribution claims.
-type Subjects<'a> = BTreeMap<Option<String>, Subject<'a>>;
+/// By normalized name; `None` stands for modules that no distribution owns.
+type ComparedSubjects<'a> = BTreeMap<Option<String>, ComparedSubject<'a>>;
 
-fn distributions(document: &Document) -> Subjects<'_> {
-    let mut all = Subjects::new();
+fn collect_distributions(document: &Document) -> ComparedSubjects<'_> {
+    let mut all = ComparedSubjects::new();
     for row in &document.distributions {
-        let subject = all.entry(row.name.as_deref().map(normalised)).or_default();
+        let subject = all.entry(row.name.as_deref().map(normalize_name)).or_default();
         subject.name = row.name.as_deref();
         subject.versions.push(&row.version);
-        row.modes.iter().for_each(|(mode, judged)| subject.add(*mode, judged));
+        row.modes.iter().for_each(|(mode, judged)| subject.add_verdict(*mode, judged));
     }
     all
 }
 
-fn applications(document: &Document) -> Subjects<'_> {
-    of_tried(document.applications.iter().map(|each| (each.name.as_str(), &each.modes)), normalised)
+fn collect_applications(document: &Document) -> ComparedSubjects<'_> {
+    collect_subjects(
+        document.applications.iter().map(|each| (each.name.as_str(), &each.modes)),
+        normalize_name,
+    )
 }
 
-fn exercises(document: &Document) -> Subjects<'_> {
-    of_tried(document.exercises.iter().map(|each| (each.file.as_str(), &each.modes)), normalised)
+fn collect_exercises(document: &Document) -> ComparedSubjects<'_> {
+    collect_subjects(document.exercises.iter().map(|each| (each.file.as_str(), &each.modes)), normalize_name)
 }
 
-/// The modules of a report that is about modules; else a distribution's change tells which of its modules got worse.
-fn modules_asked_about(document: &Document) -> Subjects<'_> {
+/// Returns the modules of a report that is about modules. In other reports the change of a distribution lists
+/// its modules that got worse.
+fn collect_modules(document: &Document) -> ComparedSubjects<'_> {
     let modules = document.modules.iter().filter(|_| document.decided_by() == DecidedBy::Modules);
-    // `_speedups` is another module than `speedups`.
-    of_tried(modules.map(|each| (each.name.as_str(), &each.modes)), str::to_owned)
+    // Module names are not normalized: `_speedups` and `speedups` differ.
+    collect_subjects(modules.map(|each| (each.name.as_str(), &each.modes)), str::to_owned)
 }
 
-fn of_tried<'a>(
+fn collect_subjects<'a>(
     rows: impl Iterator<Item = (&'a str, &'a BTreeMap<Mode, Tried>)>,
     key: impl Fn(&str) -> String,
-) -> Subjects<'a> {
-    let mut all = Subjects::new();
+) -> ComparedSubjects<'a> {
+    let mut all = ComparedSubjects::new();
     for (name, modes) in rows {
         let subject = all.entry(Some(key(name))).or_default();
         subject.name = Some(name);
-        modes.iter().for_each(|(mode, tried)| subject.add(*mode, &tried.judged));
+        modes.iter().for_each(|(mode, tried)| subject.add_verdict(*mode, &tried.judged));
     }
     all
 }
 
-fn changes<'a>(
-    before: &Subjects<'a>,
-    now: &Subjects<'a>,
-    step: impl Fn(&Option<String>, Mode, Option<&Judged>, Option<&Judged>) -> Option<Step>,
-) -> Vec<Change> {
+fn find_changes<'a>(
+    before: &ComparedSubjects<'a>,
+    now: &ComparedSubjects<'a>,
+    step: impl Fn(&Option<String>, Mode, Option<&Judged>, Option<&Judged>) -> Option<VerdictChange>,
+) -> Vec<SubjectChange> {
     let keys: BTreeSet<&Option<String>> = before.keys().chain(now.keys()).collect();
     let mut changes = Vec::new();
     for key in keys {
         let (from, to) = (before.get(key), now.get(key));
-        let judged =
-            |subject: Option<&Subject<'a>>, mode| subject.and_then(|each| each.modes.get(&mode).copied());
+        let judged = |subject: Option<&ComparedSubject<'a>>, mode| {
+            subject.and_then(|each| each.modes.get(&mode).copied())
+        };
         let steps = Mode::ALL
             .into_iter()
             .filter_map(|mode| Some((mode, step(key, mode, judged(from, mode), judged(to, mode))?)));
-        let change = Change {
+        let change = SubjectChange {
             name: to.or(from).and_then(|subject| subject.name).map(str::to_owned),
             from: from.map(|subject| subject.versions.join(", ")),
             to: to.map(|subject| subject.versions.join(", ")),
@@ -124,19 +132,23 @@ fn changes<'a>(
     changes
 }
 
-/// `None` where nothing changed.
-fn step(from: Option<&Judged>, to: Option<&Judged>, worse_modules: Vec<String>) -> Option<Step> {
+/// Returns the change from one verdict to another; `None` if nothing changed.
+fn compare_verdicts(
+    from: Option<&Judged>,
+    to: Option<&Judged>,
+    worse_modules: Vec<String>,
+) -> Option<VerdictChange> {
     let verdict = |judged: Option<&Judged>| judged.map(|judged| judged.verdict);
     let reason = |judged: Option<&Judged>| judged.map(|judged| judged.reason.clone()).unwrap_or_default();
     let (before, now) = (verdict(from), verdict(to));
     let direction = match (before, now) {
         (_, Some(_)) if !worse_modules.is_empty() => Direction::Worse,
-        (before, Some(now)) if is_worse(before, now) => Direction::Worse,
+        (before, Some(now)) if is_worse_verdict(before, now) => Direction::Worse,
         (Some(before), Some(now)) if now > before && now != Verdict::NotApplicable => Direction::Better,
         (_, _) => Direction::Other,
     };
     let is_same = before == now && reason(from) == reason(to) && worse_modules.is_empty();
-    (!is_same).then(|| Step {
+    (!is_same).then(|| VerdictChange {
         from: before,
         to: now,
         direction,
@@ -146,9 +158,9 @@ fn step(from: Option<&Judged>, to: Option<&Judged>, worse_modules: Vec<String>) 
     })
 }
 
-/// Whether a verdict is worse than the one before; what was not there before was fine. What fails in the control
-/// too (`not-applicable`) says nothing about a mode.
-fn is_worse(from: Option<Verdict>, to: Verdict) -> bool {
+/// Whether a verdict is worse than the one before. Something new is worse unless it is ready.
+/// `not-applicable` (it fails in the control too) says nothing about a mode.
+fn is_worse_verdict(from: Option<Verdict>, to: Verdict) -> bool {
     match to {
         Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::Degraded => {
             from.is_none_or(|from| to < from)
@@ -157,20 +169,28 @@ fn is_worse(from: Option<Verdict>, to: Verdict) -> bool {
     }
 }
 
-fn asked(document: &Document) -> impl Iterator<Item = Mode> {
+fn audited_modes(document: &Document) -> impl Iterator<Item = Mode> {
     document.modes.iter().copied().filter(|mode| *mode != Mode::Main)
 }
 
-fn in_mode(old: &Document, new: &Document, mode: Mode, distributions: &[Change]) -> InMode {
-    let in_the_way =
-        |document: &Document| document.count(mode, Verdict::Unsafe) + document.count(mode, Verdict::Blocked);
-    let verdict =
-        |document: &Document| document.answer(mode).map_or(Verdict::Unknown, |answer| answer.verdict());
+fn compare_mode(
+    old: &Document,
+    new: &Document,
+    mode: Mode,
+    distributions: &[SubjectChange],
+) -> ModeComparison {
+    let in_the_way = |document: &Document| {
+        document.count_distributions(mode, Verdict::Unsafe)
+            + document.count_distributions(mode, Verdict::Blocked)
+    };
+    let verdict = |document: &Document| {
+        document.compute_answer(mode).map_or(Verdict::Unknown, |answer| answer.verdict())
+    };
     let that_are = |direction| {
         let steps = distributions.iter().filter_map(|change| change.modes.get(&mode));
         steps.filter(|step| step.direction == direction).count()
     };
-    InMode {
+    ModeComparison {
         from: old.modes.contains(&mode).then(|| verdict(old)),
         to: verdict(new),
         in_the_way_before: in_the_way(old),

@@ -1,9 +1,9 @@
-//! Two reports of one environment, earlier and later: what changed, and what of that is worse. Pure.
+//! Compares an earlier and a later report of one environment: what changed, and what got worse. No I/O.
 
-mod change;
 mod compare;
-mod modules;
-mod roots;
+mod comparison;
+mod root_causes;
+mod worse_modules;
 
-pub use change::{Change, Comparison, Direction, InMode, RootChange, Step};
-pub use compare::compare;
+pub use compare::compare_reports;
+pub use comparison::{Comparison, Direction, ModeComparison, RootCauseChange, SubjectChange, VerdictChange};

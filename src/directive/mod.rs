@@ -1,20 +1,21 @@
-//! What a report supports, as configuration: a block for Apache ([`directives`]), options and a file for mod_wsgi-express
-//! ([`express`]), a change of Apache's present configuration ([`Change`]), groups for `wsgiaudit serve` ([`groups`]).
-//! Functions from a report to text.
+//! Renders what a report supports as configuration: lines for Apache ([`render_apache_configuration`]),
+//! options and an include file for mod_wsgi-express ([`render_express_options`]), a change of an existing
+//! Apache configuration ([`ConfigurationChange`]), and groups for `wsgiaudit serve`
+//! ([`render_serve_groups`]).
 
-mod applications;
-mod blocks;
-mod change;
-mod edit;
-mod express;
-mod groups;
-mod overlay;
-mod plan;
-mod process;
-mod words;
+mod apache_configuration;
+mod apache_syntax;
+mod application_mounts;
+mod change_plan;
+mod configuration_change;
+mod express_options;
+mod file_edit;
+mod overlaid_source;
+mod process_options;
+mod serve_groups;
 
-pub use applications::{Directive, Mount};
-pub use blocks::directives;
-pub use change::{Change, Unchanged};
-pub use express::express;
-pub use groups::groups;
+pub use apache_configuration::render_apache_configuration;
+pub use application_mounts::{ApplicationMount, GeneratedConfiguration};
+pub use configuration_change::{ChangeError, ConfigurationChange};
+pub use express_options::render_express_options;
+pub use serve_groups::render_serve_groups;

@@ -1,62 +1,64 @@
-//! The exit status, and what it leaves out of account.
+//! The exit status, with notes on the verdicts that an acceptance or the baseline covers.
 
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
-use super::Accepted;
+use super::Acceptance;
 use crate::diff::Comparison;
 use crate::exit::Exit;
 use crate::model::{Mode, Verdict};
-use crate::report::{Answer, Decider, Document};
+use crate::report::{Answer, DecidingItem, Document};
 
-/// What decides.
+/// The conditions that decide the exit status.
 #[derive(Clone, Debug)]
 pub struct Gate<'a> {
-    /// The modes required.
+    /// The modes that must pass.
     pub required: Vec<Mode>,
-    /// Whether degraded is too bad.
+    /// Whether a degraded verdict fails.
     pub is_strict: bool,
-    /// What may stand in the way.
-    pub accepted: &'a [Accepted],
-    /// What changed since an older report: only what is worse than there counts.
+    /// Verdicts that do not fail.
+    pub accepted: &'a [Acceptance],
+    /// The comparison with a baseline report; if set, only verdicts that got worse fail.
     pub since: Option<&'a Comparison>,
-    /// For what expires.
+    /// The current date (UTC), for expiry dates.
     pub today: Date,
 }
 
-/// How the process ends, and the sentences that say what was left out of account.
+/// The exit status, and the notes that explain it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The exit status.
     pub exit: Exit,
-    /// What was accepted, what has expired, what accepts nothing, what was so before.
+    /// Notes on verdicts accepted, acceptances expired or unused, verdicts that got worse, and the number
+    /// ignored because of the baseline.
     pub sentences: Vec<String>,
 }
 
-/// Decides by the report's answers. A mode that is required and was not tried leaves it incomplete, and so does what
-/// an audit left out.
+/// Decides the exit status. It is [`Exit::Incomplete`] if a required mode was not tried, or if the audit left
+/// something out.
 pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
-    let mut account = Account { gate, document, sentences: Vec::new(), used: BTreeSet::new(), known: 0 };
+    let mut account =
+        DecisionBuilder { gate, document, sentences: Vec::new(), used: BTreeSet::new(), known: 0 };
     let trouble = gate.since.map_or(&document.trouble, |since| &since.new_trouble);
     let mut worst = Exit::Ready;
-    for answer in asked(document, gate) {
+    for answer in relevant_answers(document, gate) {
         let exit = match answer {
-            Some(answer) => account.exit(&answer, !trouble.is_empty()),
+            Some(answer) => account.exit_of_answer(&answer, !trouble.is_empty()),
             None => Exit::Incomplete,
         };
         worst = worst_of(worst, exit);
     }
-    Decision { exit: worst, sentences: account.close() }
+    Decision { exit: worst, sentences: account.into_sentences() }
 }
 
-/// The answers that count; `None` for a mode that is required and was not tried. A web server's configuration asks
-/// about the modes in which it puts applications, and about no others of those tried.
-fn asked<'a>(document: &'a Document, gate: &Gate<'_>) -> Vec<Option<Answer<'a>>> {
-    let landed: Vec<_> = document.apache.iter().flat_map(|_| document.asked()).map(Some).collect();
+/// Returns the answers that count; `None` stands for a required mode that was not tried. For a report on a
+/// web server's configuration, of the modes tried only those of its mounts count.
+fn relevant_answers<'a>(document: &'a Document, gate: &Gate<'_>) -> Vec<Option<Answer<'a>>> {
+    let landed: Vec<_> = document.apache.iter().flat_map(|_| document.compute_answers()).map(Some).collect();
     let is_settled = |mode: &&Mode| !landed.is_empty() && document.modes.contains(mode);
     let required = gate.required.iter().filter(|mode| !is_settled(mode));
-    let required: Vec<_> = required.map(|mode| document.answer(*mode)).collect();
+    let required: Vec<_> = required.map(|mode| document.compute_answer(*mode)).collect();
     landed.into_iter().chain(required).collect()
 }
 
@@ -70,35 +72,35 @@ fn worst_of(one: Exit, other: Exit) -> Exit {
     if rank(other) > rank(one) { other } else { one }
 }
 
-/// What is left out of account, and what is said of that.
-struct Account<'g> {
+/// Collects notes while the answers are evaluated.
+struct DecisionBuilder<'g> {
     gate: &'g Gate<'g>,
     document: &'g Document,
     sentences: Vec<String>,
-    /// Positions of the acceptances that accepted something, or would have.
+    /// Indices of the acceptances that matched a verdict, expired or not.
     used: BTreeSet<usize>,
-    /// How many deciders are as bad as in the baseline.
+    /// How many verdicts are ignored because they were as bad in the baseline.
     known: usize,
 }
 
-impl Account<'_> {
-    /// What one answer comes to.
-    fn exit(&mut self, answer: &Answer<'_>, has_trouble: bool) -> Exit {
+impl DecisionBuilder<'_> {
+    /// Returns the exit status for one answer.
+    fn exit_of_answer(&mut self, answer: &Answer<'_>, has_trouble: bool) -> Exit {
         let left_out: Vec<bool> =
-            answer.deciders.iter().map(|decider| self.is_left_out(decider, answer.mode)).collect();
+            answer.deciders.iter().map(|decider| self.is_waived(decider, answer.mode)).collect();
         let kept = answer.deciders.iter().zip(left_out).filter(|(_, is_left_out)| !is_left_out);
         let kept: Vec<Verdict> = kept.map(|(decider, _)| decider.judged.verdict).collect();
-        match answer.verdict_of(&kept, has_trouble) {
+        match answer.verdict_from(&kept, has_trouble) {
             Verdict::Unsafe | Verdict::Blocked => Exit::InTheWay,
-            // With --strict what is degraded is in the way, and so it goes before what is unknown.
+            // With --strict a degraded verdict fails, which takes precedence over an unknown one.
             _ if self.gate.is_strict && kept.contains(&Verdict::Degraded) => Exit::InTheWay,
             Verdict::Unknown => Exit::Incomplete,
             Verdict::Degraded | Verdict::Ready | Verdict::NotApplicable => Exit::Ready,
         }
     }
 
-    /// Whether an acceptance or the baseline takes a decider out of account.
-    fn is_left_out(&mut self, decider: &Decider<'_>, mode: Mode) -> bool {
+    /// Whether an acceptance or the baseline keeps a verdict from failing the audit.
+    fn is_waived(&mut self, decider: &DecidingItem<'_>, mode: Mode) -> bool {
         let (name, judged) = (decider.name.unwrap_or("(no distribution)"), decider.judged);
         let is_bad = match judged.verdict {
             Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown => true,
@@ -109,7 +111,8 @@ impl Account<'_> {
             return false;
         }
         let mut accepted = self.gate.accepted.iter().enumerate();
-        if let Some((index, accepted)) = accepted.find(|(_, each)| each.is_about(decider.name, mode, judged))
+        if let Some((index, accepted)) =
+            accepted.find(|(_, each)| each.applies_to(decider.name, mode, judged))
         {
             self.used.insert(index);
             let (expires, reason) = (accepted.expires, &accepted.reason);
@@ -119,7 +122,7 @@ impl Account<'_> {
                     .push(format!("accepted until {expires}: {name} is {verdict} in {mode}: {reason}"));
                 return true;
             }
-            self.sentences.push(format!("no longer accepted since {expires}: {name} in {mode}: {reason}"));
+            self.sentences.push(format!("acceptance expired on {expires}: {name} in {mode}: {reason}"));
         }
         let Some(since) = self.gate.since else { return false };
         if !since.is_worse(self.document, decider.name, mode) {
@@ -130,8 +133,8 @@ impl Account<'_> {
         false
     }
 
-    /// The sentences, with those about what was left out of account nowhere.
-    fn close(mut self) -> Vec<String> {
+    /// Returns the notes, with those on unused acceptances and the baseline added.
+    fn into_sentences(mut self) -> Vec<String> {
         for (index, accepted) in self.gate.accepted.iter().enumerate() {
             if !self.used.contains(&index) {
                 let name = &accepted.distribution;
@@ -140,7 +143,7 @@ impl Account<'_> {
         }
         if self.gate.since.is_some() {
             let known = self.known;
-            self.sentences.push(format!("{known} in the way as in the baseline, and left out of account"));
+            self.sentences.push(format!("{known} failing as in the baseline, and ignored"));
         }
         self.sentences
     }

@@ -1,9 +1,10 @@
-//! What decides the exit status: the modes required, what is accepted and until when, and what was so before. Pure.
+//! Decides the exit status from a report, the required modes, a project's acceptances and a baseline report.
+//! No I/O.
 
-mod accept;
+mod acceptance;
 mod decide;
 mod settings;
 
-pub use accept::Accepted;
+pub use acceptance::Acceptance;
 pub use decide::{Decision, Gate, decide};
-pub use settings::{Settings, read};
+pub use settings::{ProjectSettings, parse_settings};

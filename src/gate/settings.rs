@@ -2,40 +2,41 @@
 
 use serde::Deserialize;
 
-use super::Accepted;
+use super::Acceptance;
 use crate::model::Mode;
 
-/// The settings. What the command line says goes before.
+/// A project's settings. Command line options take precedence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Settings {
+pub struct ProjectSettings {
     /// The modes that decide the exit status.
     pub require: Option<Vec<Mode>>,
     /// Degraded distributions fail the audit too.
     #[serde(default)]
     pub strict: bool,
-    /// What may stand in the way.
+    /// Verdicts that do not fail the audit.
     #[serde(default)]
-    pub accept: Vec<Accepted>,
+    pub accept: Vec<Acceptance>,
 }
 
 #[derive(Deserialize)]
-struct Project {
-    tool: Option<Tool>,
+struct Pyproject {
+    tool: Option<ToolTable>,
 }
 
 #[derive(Deserialize)]
-struct Tool {
-    wsgiaudit: Option<Settings>,
+struct ToolTable {
+    wsgiaudit: Option<ProjectSettings>,
 }
 
-/// Reads the text of a wsgiaudit.toml or, where `is_project`, of a pyproject.toml, which may hold none.
+/// Parses a wsgiaudit.toml or, if `is_project`, a pyproject.toml. Returns `None` for a pyproject.toml without
+/// `[tool.wsgiaudit]`.
 ///
 /// # Errors
-/// When it is not TOML, or a key is unknown or of the wrong kind: with its place.
-pub fn read(text: &str, is_project: bool) -> Result<Option<Settings>, toml::de::Error> {
+/// When the text is not TOML, or a key is unknown or has the wrong type. The error says where.
+pub fn parse_settings(text: &str, is_project: bool) -> Result<Option<ProjectSettings>, toml::de::Error> {
     match is_project {
         false => toml::from_str(text).map(Some),
-        true => Ok(toml::from_str::<Project>(text)?.tool.and_then(|tool| tool.wsgiaudit)),
+        true => Ok(toml::from_str::<Pyproject>(text)?.tool.and_then(|tool| tool.wsgiaudit)),
     }
 }

@@ -1,5 +1,7 @@
-//! ELF, by program headers and the dynamic section only: section headers may be stripped or lie.
-//! Facts: System V gABI, chapters 4 and 5; RELR: <https://maskray.me/blog/2021-10-31-relative-relocations-and-relr>.
+//! Reads ELF files by their program headers and dynamic section only: section headers may be stripped or
+//! wrong.
+//! Sources: System V gABI, chapters 4 and 5; RELR:
+//! <https://maskray.me/blog/2021-10-31-relative-relocations-and-relr>.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -8,20 +10,20 @@ use object::LittleEndian as Le;
 use object::elf::{self, Dyn64, FileHeader64, ProgramHeader64};
 use object::pod::slice_from_bytes;
 
-use super::kind::{Architecture, Kind};
-use super::memory::{Image, Import, Link, Pages, Segment, Tables};
+use super::byte_source::{ByteSource, read_range};
+use super::memory::{FormatTables, Image, ImportedSymbol, LoadedPointer, PageCache, Segment};
 use super::relocations::Relocations;
-use super::source::{Source, read};
+use super::shared_object_kind::{Architecture, SharedObjectKind};
 
-/// Fewer than this in every real file.
-const MOST_HEADERS: u16 = 256;
-const MOST_DYNAMIC: u64 = 4096;
-const MOST_IMPORTS: u64 = 1 << 20;
+/// Limits that no real file reaches.
+const MAX_HEADERS: u16 = 256;
+const MAX_DYNAMIC: u64 = 4096;
+const MAX_IMPORTS: u64 = 1 << 20;
 const SYMBOL_SIZE: u64 = 24;
 
-/// The loadable segments; `None` where the header is broken or a segment lies outside the file.
-pub(super) fn segments(source: &dyn Source) -> Option<Vec<Segment>> {
-    let headers = headers(source)?;
+/// The loadable segments; `None` if the header is broken or a segment lies outside the file.
+pub(super) fn read_segments(source: &dyn ByteSource) -> Option<Vec<Segment>> {
+    let headers = read_program_headers(source)?;
     let mut segments = Vec::new();
     for header in headers.iter().filter(|header| header.p_type.get(Le) == elf::PT_LOAD) {
         let flags = header.p_flags.get(Le);
@@ -43,27 +45,27 @@ pub(super) fn segments(source: &dyn Source) -> Option<Vec<Segment>> {
     Some(segments)
 }
 
-fn headers(source: &dyn Source) -> Option<Vec<ProgramHeader64<Le>>> {
-    let start = read(source, 0, size_of::<FileHeader64<Le>>() as u64)?;
+fn read_program_headers(source: &dyn ByteSource) -> Option<Vec<ProgramHeader64<Le>>> {
+    let start = read_range(source, 0, size_of::<FileHeader64<Le>>() as u64)?;
     let (header, _) = object::pod::from_bytes::<FileHeader64<Le>>(&start).ok()?;
     let count = header.e_phnum.get(Le);
-    if count > MOST_HEADERS || header.e_phentsize.get(Le) != 56 {
+    if count > MAX_HEADERS || header.e_phentsize.get(Le) != 56 {
         return None;
     }
-    let table = read(source, header.e_phoff.get(Le), u64::from(count) * 56)?;
+    let table = read_range(source, header.e_phoff.get(Le), u64::from(count) * 56)?;
     let (headers, _) = slice_from_bytes(&table, count.into()).ok()?;
     Some(headers.to_vec())
 }
 
-/// The dynamic section's entries that matter here.
+/// The entries of the dynamic section that are used here.
 #[derive(Default)]
-struct Dynamic {
+struct DynamicSection {
     symbols: u64,
     strings: u64,
     strings_size: u64,
     gnu_hash: u64,
     hash: u64,
-    /// Address, size and number of leading relative entries.
+    /// Address, size and number of leading relative entries (`DT_RELACOUNT`) of `DT_RELA` and `DT_JMPREL`.
     rela: [(u64, u64, u64); 2],
     relr: (u64, u64),
     init: u64,
@@ -74,16 +76,19 @@ struct Dynamic {
 
 struct ElfTables {
     architecture: Architecture,
-    dynamic: Dynamic,
-    /// Index in [`Image::imports`] of a symbol that is not defined here.
+    dynamic: DynamicSection,
+    /// Symbol index and index in [`Image::imports`] of each undefined symbol, sorted.
     undefined: Vec<(u32, u32)>,
     relocations: OnceCell<Relocations>,
 }
 
-/// Lays out an ELF file, or says what is wrong with it.
-pub(super) fn load(source: Rc<dyn Source>, kind: Kind) -> Result<Image, &'static str> {
-    let segments = segments(&*source).ok_or("the program headers are broken")?;
-    let headers = headers(&*source).ok_or("the program headers are broken")?;
+/// Loads an ELF file.
+///
+/// # Errors
+/// Returns what is wrong with the file.
+pub(super) fn load_elf(source: Rc<dyn ByteSource>, kind: SharedObjectKind) -> Result<Image, &'static str> {
+    let segments = read_segments(&*source).ok_or("the program headers are broken")?;
+    let headers = read_program_headers(&*source).ok_or("the program headers are broken")?;
     let range = |header: &ProgramHeader64<Le>| {
         let start = header.p_vaddr.get(Le);
         (start, start.saturating_add(header.p_memsz.get(Le)))
@@ -100,16 +105,17 @@ pub(super) fn load(source: Rc<dyn Source>, kind: Kind) -> Result<Image, &'static
         search: Vec::new(),
         constructors: Vec::new(),
         thread_template: None,
-        tables: Box::new(Nothing),
-        pages: Pages::default(),
+        tables: Box::new(EmptyTables),
+        pages: PageCache::default(),
     };
     let Some((at, end)) = of_type(elf::PT_DYNAMIC).map(range).next() else {
         return Err("it has no dynamic section");
     };
-    let dynamic = Dynamic::read(&image, at, end).ok_or("the dynamic section is broken")?;
-    let names = |offsets: &[u64]| offsets.iter().filter_map(|at| dynamic.string(&image, *at)).collect();
+    let dynamic = DynamicSection::read_entries(&image, at, end).ok_or("the dynamic section is broken")?;
+    let names = |offsets: &[u64]| offsets.iter().filter_map(|at| dynamic.read_string(&image, *at)).collect();
     let (needed, search) = (names(&dynamic.needed), names(&dynamic.search));
-    let (imports, undefined) = undefined(&image, &dynamic).ok_or("the symbol table is broken")?;
+    let (imports, undefined) =
+        read_undefined_symbols(&image, &dynamic).ok_or("the symbol table is broken")?;
     (image.needed, image.search, image.imports) = (needed, search, imports);
     let (init, init_array) = (dynamic.init, dynamic.init_array);
     image.tables = Box::new(ElfTables {
@@ -118,14 +124,14 @@ pub(super) fn load(source: Rc<dyn Source>, kind: Kind) -> Result<Image, &'static
         undefined,
         relocations: OnceCell::new(),
     });
-    image.constructors = constructors(&image, init, init_array);
+    image.constructors = read_constructors(&image, init, init_array);
     Ok(image)
 }
 
-impl Dynamic {
-    fn read(image: &Image, at: u64, end: u64) -> Option<Self> {
-        let count = ((end.checked_sub(at)?) / 16).min(MOST_DYNAMIC);
-        let table = image.table(at, count * 16)?;
+impl DynamicSection {
+    fn read_entries(image: &Image, at: u64, end: u64) -> Option<Self> {
+        let count = ((end.checked_sub(at)?) / 16).min(MAX_DYNAMIC);
+        let table = image.read_table(at, count * 16)?;
         let (entries, _) = slice_from_bytes::<Dyn64<Le>>(&table, count as usize).ok()?;
         let mut dynamic = Self::default();
         for entry in entries {
@@ -155,31 +161,31 @@ impl Dynamic {
         (dynamic.symbols != 0 && dynamic.strings != 0).then_some(dynamic)
     }
 
-    fn string(&self, image: &Image, offset: u64) -> Option<String> {
-        (offset < self.strings_size).then(|| image.text(self.strings.checked_add(offset)?))?
+    fn read_string(&self, image: &Image, offset: u64) -> Option<String> {
+        (offset < self.strings_size).then(|| image.read_c_string(self.strings.checked_add(offset)?))?
     }
 
-    /// How many symbols come before the first that can be exported: with a GNU hash table, those are the
-    /// undefined ones; else all of them.
-    fn leading_symbols(&self, image: &Image) -> Option<u64> {
+    /// Number of symbols before the first that can be exported. With a GNU hash table these are the undefined
+    /// ones, without it all of them.
+    fn count_leading_symbols(&self, image: &Image) -> Option<u64> {
         if self.gnu_hash != 0 {
-            return image.u32(self.gnu_hash.checked_add(4)?).map(u64::from);
+            return image.read_u32(self.gnu_hash.checked_add(4)?).map(u64::from);
         }
         if self.hash != 0 {
-            return image.u32(self.hash.checked_add(4)?).map(u64::from);
+            return image.read_u32(self.hash.checked_add(4)?).map(u64::from);
         }
-        // No hash table: linkers put the names right behind the symbols.
+        // Without a hash table the size is inferred: linkers put the string table directly after the symbols.
         self.strings.checked_sub(self.symbols).map(|size| size / SYMBOL_SIZE)
     }
 
-    fn symbol(&self, image: &Image, index: u64) -> Option<Symbol> {
+    fn read_symbol(&self, image: &Image, index: u64) -> Option<ElfSymbol> {
         let at = self.symbols.checked_add(index.checked_mul(SYMBOL_SIZE)?)?;
         let mut raw = [0; SYMBOL_SIZE as usize];
-        image.bytes(at, &mut raw).then(|| Symbol::parse(&raw))?
+        image.read_bytes(at, &mut raw).then(|| ElfSymbol::parse(&raw))?
     }
 }
 
-struct Symbol {
+struct ElfSymbol {
     name: u64,
     weak: bool,
     kind: u8,
@@ -187,7 +193,7 @@ struct Symbol {
     value: u64,
 }
 
-impl Symbol {
+impl ElfSymbol {
     fn parse(raw: &[u8]) -> Option<Self> {
         let (symbol, _) = object::pod::from_bytes::<elf::Sym64<Le>>(raw).ok()?;
         Some(Self {
@@ -200,43 +206,42 @@ impl Symbol {
     }
 }
 
-type Undefined = (Vec<Import>, Vec<(u32, u32)>);
+type UndefinedSymbols = (Vec<ImportedSymbol>, Vec<(u32, u32)>);
 
-fn undefined(image: &Image, dynamic: &Dynamic) -> Option<Undefined> {
+fn read_undefined_symbols(image: &Image, dynamic: &DynamicSection) -> Option<UndefinedSymbols> {
     let (mut imports, mut indexes) = (Vec::new(), Vec::new());
-    let count = dynamic.leading_symbols(image)?.min(MOST_IMPORTS);
-    let table = image.table(dynamic.symbols, count * SYMBOL_SIZE);
+    let count = dynamic.count_leading_symbols(image)?.min(MAX_IMPORTS);
+    let table = image.read_table(dynamic.symbols, count * SYMBOL_SIZE);
     for index in 1..count {
         let symbol = match &table {
             Some(table) => table
                 .as_chunks::<{ SYMBOL_SIZE as usize }>()
                 .0
                 .get(index as usize)
-                .map(|raw| Symbol::parse(raw)),
-            None => Some(dynamic.symbol(image, index)),
+                .map(|raw| ElfSymbol::parse(raw)),
+            None => Some(dynamic.read_symbol(image, index)),
         };
         let Some(symbol) = symbol.flatten() else { break };
         if symbol.defined || symbol.name == 0 {
             continue;
         }
-        let Some(name) = dynamic.string(image, symbol.name) else { continue };
+        let Some(name) = dynamic.read_string(image, symbol.name) else { continue };
         indexes.push((u32::try_from(index).ok()?, u32::try_from(imports.len()).ok()?));
-        imports.push(Import { name, weak: symbol.weak });
+        imports.push(ImportedSymbol { name, weak: symbol.weak });
     }
     Some((imports, indexes))
 }
 
-fn constructors(image: &Image, init: u64, (array, size): (u64, u64)) -> Vec<u64> {
+fn read_constructors(image: &Image, init: u64, (array, size): (u64, u64)) -> Vec<u64> {
     let mut functions = Vec::new();
     functions.extend((init != 0).then_some(init));
     for index in 0..(size / 8).min(1 << 16) {
         let at = array.wrapping_add(index * 8);
-        match image.link(at) {
-            Some(Link::Address(function)) => functions.push(function),
-            Some(Link::Import(..) | Link::Opaque) => {}
-            None => {
-                functions.extend(image.u64(at).filter(|function| *function != 0 && *function != u64::MAX))
-            }
+        match image.pointer_at(at) {
+            Some(LoadedPointer::Address(function)) => functions.push(function),
+            Some(LoadedPointer::Import(..) | LoadedPointer::Opaque) => {}
+            None => functions
+                .extend(image.read_u64(at).filter(|function| *function != 0 && *function != u64::MAX)),
         }
     }
     functions
@@ -244,37 +249,37 @@ fn constructors(image: &Image, init: u64, (array, size): (u64, u64)) -> Vec<u64>
 
 impl ElfTables {
     fn relocations(&self, image: &Image) -> &Relocations {
-        self.relocations.get_or_init(|| Relocations::read(image, self.dynamic.rela, self.dynamic.relr))
+        self.relocations.get_or_init(|| Relocations::read_tables(image, self.dynamic.rela, self.dynamic.relr))
     }
 
-    fn symbol_link(&self, image: &Image, index: u32, addend: i64) -> Option<Link> {
+    fn resolve_symbol(&self, image: &Image, index: u32, addend: i64) -> Option<LoadedPointer> {
         if let Ok(found) = self.undefined.binary_search_by_key(&index, |entry| entry.0) {
-            return Some(Link::Import(self.undefined.get(found)?.1, addend));
+            return Some(LoadedPointer::Import(self.undefined.get(found)?.1, addend));
         }
-        let symbol = self.dynamic.symbol(image, index.into())?;
+        let symbol = self.dynamic.read_symbol(image, index.into())?;
         let indirect = symbol.kind == elf::STT_GNU_IFUNC.0 || symbol.kind == elf::STT_TLS.0;
-        let place = || Link::Address(symbol.value.wrapping_add_signed(addend));
-        Some(if indirect || !symbol.defined { Link::Opaque } else { place() })
+        let address = || LoadedPointer::Address(symbol.value.wrapping_add_signed(addend));
+        Some(if indirect || !symbol.defined { LoadedPointer::Opaque } else { address() })
     }
 
-    fn gnu_lookup(&self, image: &Image, name: &str) -> Option<u64> {
+    fn find_in_gnu_hash(&self, image: &Image, name: &str) -> Option<u64> {
         let at = self.dynamic.gnu_hash;
-        let buckets = image.u32(at)?;
-        let first = image.u32(at.checked_add(4)?)?;
-        let bloom = image.u32(at.checked_add(8)?)?;
+        let buckets = image.read_u32(at)?;
+        let first = image.read_u32(at.checked_add(4)?)?;
+        let bloom = image.read_u32(at.checked_add(8)?)?;
         let table = at.checked_add(16)?.checked_add(u64::from(bloom) * 8)?;
         let hash = elf::gnu_hash(name.as_bytes());
         let bucket = hash.checked_rem(buckets)?;
-        let mut index = image.u32(table.checked_add(u64::from(bucket) * 4)?)?;
+        let mut index = image.read_u32(table.checked_add(u64::from(bucket) * 4)?)?;
         if index < first {
             return None;
         }
         let chains = table.checked_add(u64::from(buckets) * 4)?;
-        for _ in 0..MOST_IMPORTS {
-            let chain = image.u32(chains.checked_add(u64::from(index - first) * 4)?)?;
+        for _ in 0..MAX_IMPORTS {
+            let chain = image.read_u32(chains.checked_add(u64::from(index - first) * 4)?)?;
             if chain | 1 == hash | 1 {
-                let symbol = self.dynamic.symbol(image, index.into())?;
-                if symbol.defined && self.dynamic.string(image, symbol.name).as_deref() == Some(name) {
+                let symbol = self.dynamic.read_symbol(image, index.into())?;
+                if symbol.defined && self.dynamic.read_string(image, symbol.name).as_deref() == Some(name) {
                     return Some(symbol.value);
                 }
             }
@@ -287,58 +292,61 @@ impl ElfTables {
     }
 }
 
-impl Tables for ElfTables {
-    fn link(&self, image: &Image, address: u64) -> Option<Link> {
-        let entry = self.relocations(image).at(image, address)?;
-        let symbolic = |addend| self.symbol_link(image, entry.symbol, addend);
+impl FormatTables for ElfTables {
+    fn pointer_at(&self, image: &Image, address: u64) -> Option<LoadedPointer> {
+        let entry = self.relocations(image).find_at(image, address)?;
+        let symbolic = |addend| self.resolve_symbol(image, entry.symbol, addend);
         match (self.architecture, entry.kind) {
             (Architecture::X86_64, 8) | (Architecture::Aarch64, 1027) => {
-                Some(Link::Address(entry.addend.cast_unsigned()))
+                Some(LoadedPointer::Address(entry.addend.cast_unsigned()))
             }
             (Architecture::X86_64, 1) | (Architecture::Aarch64, 257) => symbolic(entry.addend),
             (Architecture::X86_64, 6 | 7) | (Architecture::Aarch64, 1025 | 1026) => symbolic(entry.addend),
-            (Architecture::X86_64 | Architecture::Aarch64 | Architecture::Other(_), _) => Some(Link::Opaque),
+            (Architecture::X86_64 | Architecture::Aarch64 | Architecture::Other(_), _) => {
+                Some(LoadedPointer::Opaque)
+            }
         }
     }
 
-    fn export(&self, image: &Image, name: &str) -> Option<u64> {
+    fn find_export(&self, image: &Image, name: &str) -> Option<u64> {
         if self.dynamic.gnu_hash != 0 {
-            return self.gnu_lookup(image, name);
+            return self.find_in_gnu_hash(image, name);
         }
-        let count = self.dynamic.leading_symbols(image)?.min(MOST_IMPORTS);
-        (1..count).map_while(|index| self.dynamic.symbol(image, index)).find_map(|symbol| {
-            let found = symbol.defined && self.dynamic.string(image, symbol.name).as_deref() == Some(name);
+        let count = self.dynamic.count_leading_symbols(image)?.min(MAX_IMPORTS);
+        (1..count).map_while(|index| self.dynamic.read_symbol(image, index)).find_map(|symbol| {
+            let found =
+                symbol.defined && self.dynamic.read_string(image, symbol.name).as_deref() == Some(name);
             found.then_some(symbol.value)
         })
     }
 
-    fn links_into(&self, image: &Image, range: std::ops::Range<u64>, found: &mut dyn FnMut(u64)) {
-        self.relocations(image).each(image, &mut |entry| {
+    fn for_each_pointer_into(&self, image: &Image, range: std::ops::Range<u64>, found: &mut dyn FnMut(u64)) {
+        self.relocations(image).for_each(image, &mut |entry| {
             let target = match entry.symbol {
                 0 => entry.addend.cast_unsigned(),
-                symbol => match self.symbol_link(image, symbol, entry.addend) {
-                    Some(Link::Address(target)) => target,
-                    Some(Link::Import(..) | Link::Opaque) | None => return,
+                symbol => match self.resolve_symbol(image, symbol, entry.addend) {
+                    Some(LoadedPointer::Address(target)) => target,
+                    Some(LoadedPointer::Import(..) | LoadedPointer::Opaque) | None => return,
                 },
             };
             if range.contains(&target) {
-                found(entry.place);
+                found(entry.address);
             }
         });
     }
 }
 
-/// Stands in while an image is being put together.
-pub(super) struct Nothing;
+/// A placeholder without entries, used while an image is being built.
+pub(super) struct EmptyTables;
 
-impl Tables for Nothing {
-    fn link(&self, _: &Image, _: u64) -> Option<Link> {
+impl FormatTables for EmptyTables {
+    fn pointer_at(&self, _: &Image, _: u64) -> Option<LoadedPointer> {
         None
     }
 
-    fn export(&self, _: &Image, _: &str) -> Option<u64> {
+    fn find_export(&self, _: &Image, _: &str) -> Option<u64> {
         None
     }
 
-    fn links_into(&self, _: &Image, _: std::ops::Range<u64>, _: &mut dyn FnMut(u64)) {}
+    fn for_each_pointer_into(&self, _: &Image, _: std::ops::Range<u64>, _: &mut dyn FnMut(u64)) {}
 }

@@ -1,36 +1,43 @@
-//! From a file's bytes to its [`Facts`].
+//! Evaluates the init function of a shared object and builds the module's [`BinaryFacts`].
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::eval::{Convention, Ending, Evaluator, State};
-use super::hazards::hazards;
-use super::library::Library;
+use super::address_space::{AddressSpace, load_image};
+use super::byte_source::ByteSource;
+use super::dependency_resolver::DependencyResolver;
+use super::eval::{CallingConvention, Ending, Evaluator, MachineState};
+use super::hazards::find_hazards;
 use super::memory::Image;
-use super::moduledef::{Definition, definition, exported};
-use super::references::Scanned;
-use super::safety::{Safety, check};
-use super::source::Source;
-use super::world::{World, load};
-use crate::model::{Doubt, Facts, Initialisation, Target};
+use super::module_definition::{ModuleDefinition, read_definition, read_exported_slots};
+use super::references::ScanCache;
+use super::safety::{Safety, check_safety};
+use crate::model::{BinaryFacts, Doubt, InitKind, TargetPython};
 
-/// Reads what the extension module in `source` declares. `stem` is the last part of its dotted name, which
-/// names the init function; `target` decides tests of `Py_Version`.
-pub fn inspect(source: Rc<dyn Source>, stem: &str, target: Option<Target>, library: &dyn Library) -> Facts {
-    let image = match load(source) {
+/// Determines what the extension module in `source` declares.
+///
+/// `stem` is the last part of the module's dotted name, which names the init function. `target` is the Python
+/// that decides tests of `Py_Version`. `resolver` finds the other shared objects that the module depends on.
+pub fn inspect_source(
+    source: Rc<dyn ByteSource>,
+    stem: &str,
+    target: Option<TargetPython>,
+    resolver: &dyn DependencyResolver,
+) -> BinaryFacts {
+    let image = match load_image(source) {
         Ok(image) => image,
-        Err(reason) => return Facts::undetermined(reason),
+        Err(reason) => return BinaryFacts::undetermined(reason),
     };
-    let entry = Entry::of(&image, stem, target);
-    let world = World::new(image, library);
+    let entry = InitFunction::find(&image, stem, target);
+    let space = AddressSpace::new(image, resolver);
     let mut facts = match entry {
         Some(entry) => {
-            let facts = entry.facts(&world, target);
-            Facts { hazards: hazards(&world.root(), &facts), ..facts }
+            let facts = entry.determine_facts(&space, target);
+            BinaryFacts { hazards: find_hazards(&space.root_image(), &facts), ..facts }
         }
-        None => Facts {
+        None => BinaryFacts {
             init_function: None,
-            initialisation: Initialisation::None,
+            initialisation: InitKind::None,
             m_size: None,
             slots: None,
             hazards: Vec::new(),
@@ -42,29 +49,31 @@ pub fn inspect(source: Rc<dyn Source>, stem: &str, target: Option<Target>, libra
     facts
 }
 
-/// Memory that turns out not to be reliable is taken as unknown, and all is done again.
-const MOST_RUNS: usize = 6;
+/// Limit of evaluations. Memory that other code may change is treated as unknown, and the evaluation is
+/// repeated.
+const MAX_RUNS: usize = 6;
 
-/// The function that the import system calls.
-struct Entry {
+/// The function that the import system calls to create the module.
+struct InitFunction {
     name: String,
     address: u64,
-    /// `PyModExport_`, which returns slots.
+    /// Whether it is `PyModExport_x`, which returns slots, rather than `PyInit_x`.
     export: bool,
 }
 
-/// What one path comes to.
+/// What one path through the init function returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum InitResult {
     Single(Option<i64>),
-    Multi(Definition),
-    Export(Definition),
+    Multi(ModuleDefinition),
+    Export(ModuleDefinition),
     Untold(String),
 }
 
-impl Entry {
-    /// `PyModExport_` wins over `PyInit_` since 3.15 (PEP 793); non-ASCII names are in punycode (PEP 489).
-    fn of(image: &Image, stem: &str, target: Option<Target>) -> Option<Self> {
+impl InitFunction {
+    /// Finds the exported init function. Since 3.15 `PyModExport_x` takes precedence over `PyInit_x` (PEP
+    /// 793). Non-ASCII names are encoded in Punycode (PEP 489).
+    fn find(image: &Image, stem: &str, target: Option<TargetPython>) -> Option<Self> {
         let (infix, stem) = if stem.is_ascii() {
             ("_", stem.to_owned())
         } else {
@@ -72,106 +81,116 @@ impl Entry {
         };
         let find = |prefix: &str, export| {
             let name = format!("{prefix}{infix}{stem}");
-            image.export(&name).map(|address| Self { name, address, export })
+            image.find_export(&name).map(|address| Self { name, address, export })
         };
         let exports = target.is_none_or(|target| target.version >= (3, 15));
         exports.then(|| find("PyModExport", true)).flatten().or_else(|| find("PyInit", false))
     }
 
-    fn facts(&self, world: &World<'_>, target: Option<Target>) -> Facts {
-        let (mut distrusted, mut scanned) = (BTreeSet::new(), Scanned::default());
-        for _ in 0..MOST_RUNS {
-            let image = world.root();
-            let evaluator = Evaluator::new(world, Convention::of(image.kind), target, distrusted.clone());
-            if world.single_phase_only() && !self.export {
-                evaluator.relax();
+    fn determine_facts(&self, space: &AddressSpace<'_>, target: Option<TargetPython>) -> BinaryFacts {
+        let (mut distrusted, mut scan_cache) = (BTreeSet::new(), ScanCache::default());
+        for _ in 0..MAX_RUNS {
+            let image = space.root_image();
+            let evaluator =
+                Evaluator::new(space, CallingConvention::for_kind(image.kind), target, distrusted.clone());
+            if space.is_single_phase_only() && !self.export {
+                evaluator.limit_effort();
             }
-            let state = evaluator.constructed(&image.constructors);
-            let found = match evaluator.endings(self.address, state) {
-                Ok(endings) => self.agree(&evaluator, &endings),
-                Err(_) => Found::Untold("the init function was not followed to its end".to_owned()),
+            let state = evaluator.run_constructors(&image.constructors);
+            let found = match evaluator.find_endings(self.address, state) {
+                Ok(endings) => self.merge_paths(&evaluator, &endings),
+                Err(_) => InitResult::Untold("the init function is too complex to be evaluated".to_owned()),
             };
-            match check(&evaluator, &found, &mut scanned) {
-                Safety::Safe => return self.summary(world, found),
-                Safety::Unsafe(reason) => return self.summary(world, Found::Untold(reason)),
+            match check_safety(&evaluator, &found, &mut scan_cache) {
+                Safety::Safe => return self.build_facts(space, found),
+                Safety::Unsafe(reason) => return self.build_facts(space, InitResult::Untold(reason)),
                 Safety::Depends(words) => distrusted.extend(words),
             }
         }
-        self.summary(world, Found::Untold("it depends on memory that other code may change".to_owned()))
+        self.build_facts(
+            space,
+            InitResult::Untold("it depends on memory that other code may change".to_owned()),
+        )
     }
 
-    /// All paths that return something must return the same.
-    fn agree(&self, evaluator: &Evaluator<'_>, endings: &[(Ending, State)]) -> Found {
-        let mut found: Option<Found> = None;
+    /// Combines the results of all paths: every path that returns a module must return the same one.
+    fn merge_paths(&self, evaluator: &Evaluator<'_>, endings: &[(Ending, MachineState)]) -> InitResult {
+        let mut found: Option<InitResult> = None;
         for (ending, state) in endings {
-            let next = self.found(evaluator, ending, state);
+            let next = self.classify_path(evaluator, ending, state);
             match (&found, next) {
-                (_, next @ Found::Untold(_)) => return next,
+                (_, next @ InitResult::Untold(_)) => return next,
                 (None, next) => found = Some(next),
                 (Some(before), next) if *before == next => {}
                 (Some(_), _) => {
-                    let deciders = endings.iter().flat_map(|(_, state)| evaluator.deciders(state));
+                    let deciders = endings.iter().flat_map(|(_, state)| evaluator.list_deciders(state));
                     let deciders: BTreeSet<String> = deciders.collect();
                     let deciders: Vec<String> = deciders.into_iter().collect();
-                    return Found::Untold(format!("it depends on the result of {}", deciders.join(", ")));
+                    return InitResult::Untold(format!("it depends on {}", deciders.join(", ")));
                 }
             }
         }
-        found.unwrap_or_else(|| Found::Untold("no path of the init function returns a module".to_owned()))
+        found
+            .unwrap_or_else(|| InitResult::Untold("no path of the init function returns a module".to_owned()))
     }
 
-    fn found(&self, evaluator: &Evaluator<'_>, ending: &Ending, state: &State) -> Found {
+    fn classify_path(&self, evaluator: &Evaluator<'_>, ending: &Ending, state: &MachineState) -> InitResult {
         match ending {
-            Ending::Module(size) => Found::Single(*size),
-            Ending::Address(address) if self.export => {
-                exported(evaluator, state, *address).map_or_else(Found::Untold, Found::Export)
-            }
-            Ending::Address(address) if self.escaped(evaluator, state, *address) => {
-                Found::Untold("its definition or slots are handed to code that is not followed".to_owned())
-            }
-            Ending::Address(_) if state.astray => {
-                Found::Untold("it writes to a place that the file does not tell".to_owned())
+            Ending::Module(size) => InitResult::Single(*size),
+            Ending::Address(address) if self.export => read_exported_slots(evaluator, state, *address)
+                .map_or_else(InitResult::Untold, InitResult::Export),
+            Ending::Address(address) if self.has_escaped(evaluator, state, *address) => InitResult::Untold(
+                "its definition or slots are passed to code that was not analyzed".to_owned(),
+            ),
+            Ending::Address(_) if state.wrote_to_unknown => {
+                InitResult::Untold("it writes to an address that could not be determined".to_owned())
             }
             Ending::Address(address) if state.definitions.contains(address) => {
-                definition(evaluator, state, *address).map_or_else(Found::Untold, Found::Multi)
+                read_definition(evaluator, state, *address).map_or_else(InitResult::Untold, InitResult::Multi)
             }
             Ending::Address(_) => {
-                Found::Untold("it returns what is neither a module nor a definition".to_owned())
+                InitResult::Untold("it returns neither a module nor a module definition".to_owned())
             }
-            Ending::Untold(Some(function)) => Found::Untold(format!("it returns the result of {function}")),
-            Ending::Untold(None) => Found::Untold("what it returns was lost on the way".to_owned()),
+            Ending::Untold(Some(function)) => {
+                InitResult::Untold(format!("it returns the result of {function}"))
+            }
+            Ending::Untold(None) => InitResult::Untold("its return value could not be determined".to_owned()),
         }
     }
 
-    /// Whether the definition or its slots were given away before the function returned.
-    fn escaped(&self, evaluator: &Evaluator<'_>, state: &State, address: u64) -> bool {
-        let read = if self.export { exported } else { definition };
+    /// Whether the definition or its slots were passed to code that was not interpreted.
+    fn has_escaped(&self, evaluator: &Evaluator<'_>, state: &MachineState, address: u64) -> bool {
+        let read = if self.export { read_exported_slots } else { read_definition };
         let Ok(read) = read(evaluator, state, address) else { return false };
-        let definition = read.places.definition.clone();
-        let slots = read.places.slots.iter().map(|start| *start..start + 16);
+        let definition = read.addresses.definition.clone();
+        let slots = read.addresses.slots.iter().map(|start| *start..start + 16);
         slots.chain(definition).any(|range| state.escaped.iter().any(|given| range.contains(given)))
     }
 
-    /// The import tables alone tell the kind where only one of the two functions is imported, by the module
-    /// or by the library that it hands over to (mypyc's groups).
-    fn summary(&self, world: &World<'_>, found: Found) -> Facts {
-        let (multi, single) = (world.imported("PyModuleDef_Init"), world.imported("PyModule_Create2"));
+    /// Builds the facts from the result.
+    ///
+    /// If evaluation failed, the import tables still determine the kind of initialization when only one of
+    /// the two C API functions is imported, by the module or by the library that it delegates to (mypyc's
+    /// groups).
+    fn build_facts(&self, space: &AddressSpace<'_>, found: InitResult) -> BinaryFacts {
+        let (multi, single) =
+            (space.imports_symbol("PyModuleDef_Init"), space.imports_symbol("PyModule_Create2"));
         let by_imports = match (self.export, multi, single) {
-            (true, _, _) => Initialisation::ModExport,
-            (false, true, false) => Initialisation::MultiPhase,
-            (false, false, true) => Initialisation::SinglePhase,
-            (false, true, true) | (false, false, false) => Initialisation::Undetermined,
+            (true, _, _) => InitKind::ModExport,
+            (false, true, false) => InitKind::MultiPhase,
+            (false, false, true) => InitKind::SinglePhase,
+            (false, true, true) | (false, false, false) => InitKind::Undetermined,
         };
         let (initialisation, m_size, slots, doubt) = match found {
-            Found::Single(size) => (Initialisation::SinglePhase, size, Some(Vec::new()), None),
-            Found::Multi(read) => (Initialisation::MultiPhase, Some(read.m_size), Some(read.slots), None),
-            Found::Export(read) => (Initialisation::ModExport, Some(read.m_size), Some(read.slots), None),
-            Found::Untold(_) if by_imports == Initialisation::SinglePhase => {
+            InitResult::Single(size) => (InitKind::SinglePhase, size, Some(Vec::new()), None),
+            InitResult::Multi(read) => (InitKind::MultiPhase, Some(read.m_size), Some(read.slots), None),
+            InitResult::Export(read) => (InitKind::ModExport, Some(read.m_size), Some(read.slots), None),
+            InitResult::Untold(_) if by_imports == InitKind::SinglePhase => {
                 (by_imports, None, Some(Vec::new()), None)
             }
-            Found::Untold(doubt) => (by_imports, None, None, Some(Doubt(doubt))),
+            InitResult::Untold(doubt) => (by_imports, None, None, Some(Doubt(doubt))),
         };
-        Facts {
+        BinaryFacts {
             init_function: Some(self.name.clone()),
             initialisation,
             m_size,

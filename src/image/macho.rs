@@ -1,5 +1,6 @@
-//! Mach-O, read with `object`: load commands, the export trie, and the two ways to bind pointers (opcodes and
-//! chained fixups). All links are read at once, since chains can only be walked from their start.
+//! Reads Mach-O files with the `object` crate: load commands, the export trie, and both ways to bind pointers
+//! (opcodes and chained fixups). All pointers are read up front, because chains can only be followed from
+//! their start.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -9,29 +10,29 @@ use object::macho::{self, MachHeader64};
 use object::read::macho::{ExportData, ExportsTrieIterator, Fixup, LoadCommandVariant, MachHeader};
 use object::read::{ReadCache, ReadCacheOps, ReadRef};
 
-use super::elf::Nothing;
-use super::kind::{Architecture, Kind};
-use super::memory::{Image, Import, Link, Pages, Segment, Tables};
-use super::source::{Source, read};
+use super::byte_source::{ByteSource, read_range};
+use super::elf::EmptyTables;
+use super::memory::{FormatTables, Image, ImportedSymbol, LoadedPointer, PageCache, Segment};
+use super::shared_object_kind::{Architecture, SharedObjectKind};
 
-/// Far more than any real file has.
-const MOST_LINKS: usize = 4 << 20;
-const MOST_EXPORTS: usize = 1 << 20;
+/// Limits that no real file reaches.
+const MAX_LINKS: usize = 4 << 20;
+const MAX_EXPORTS: usize = 1 << 20;
 
 struct MachTables {
-    links: HashMap<u64, Link>,
+    links: HashMap<u64, LoadedPointer>,
     exports: HashMap<String, u64>,
 }
 
-/// A range of a file for `object`.
-struct Window {
-    source: Rc<dyn Source>,
+/// A range of a file, readable by `object`.
+struct FileRange {
+    source: Rc<dyn ByteSource>,
     start: u64,
     size: u64,
     at: u64,
 }
 
-impl ReadCacheOps for Window {
+impl ReadCacheOps for FileRange {
     fn len(&mut self) -> Result<u64, ()> {
         Ok(self.size)
     }
@@ -58,11 +59,14 @@ impl ReadCacheOps for Window {
     }
 }
 
-/// Lays out a Mach-O file, or the slice of a fat one that [`Kind::of`] picked.
-pub(super) fn load(source: Rc<dyn Source>, kind: Kind) -> Result<Image, &'static str> {
-    let (start, size) = slice(&source, kind).ok_or("no slice of the file can be read")?;
-    let cache = ReadCache::new(Window { source: Rc::clone(&source), start, size, at: 0 });
-    let mut loader = Loader {
+/// Loads a Mach-O file, or the slice of a fat file that [`SharedObjectKind::read_from`] selected.
+///
+/// # Errors
+/// Returns what is wrong with the file.
+pub(super) fn load_mach_o(source: Rc<dyn ByteSource>, kind: SharedObjectKind) -> Result<Image, &'static str> {
+    let (start, size) = find_slice(&source, kind).ok_or("no slice of the file can be read")?;
+    let cache = ReadCache::new(FileRange { source: Rc::clone(&source), start, size, at: 0 });
+    let mut loader = MachLoader {
         start,
         image: Image {
             kind,
@@ -75,19 +79,19 @@ pub(super) fn load(source: Rc<dyn Source>, kind: Kind) -> Result<Image, &'static
             search: Vec::new(),
             constructors: Vec::new(),
             thread_template: None,
-            tables: Box::new(Nothing),
-            pages: Pages::default(),
+            tables: Box::new(EmptyTables),
+            pages: PageCache::default(),
         },
         tables: MachTables { links: HashMap::new(), exports: HashMap::new() },
         names: HashMap::new(),
-        initialisers: Vec::new(),
+        initializers: Vec::new(),
     };
-    loader.commands(&cache).map_err(|_| "the load commands are broken")?;
-    Ok(loader.finish())
+    loader.read_load_commands(&cache).map_err(|_| "the load commands are broken")?;
+    Ok(loader.into_image())
 }
 
-fn slice(source: &Rc<dyn Source>, kind: Kind) -> Option<(u64, u64)> {
-    let header = read(&**source, 0, 32)?;
+fn find_slice(source: &Rc<dyn ByteSource>, kind: SharedObjectKind) -> Option<(u64, u64)> {
+    let header = read_range(&**source, 0, 32)?;
     if header.first() != Some(&0xca) {
         return Some((0, source.size()));
     }
@@ -96,33 +100,33 @@ fn slice(source: &Rc<dyn Source>, kind: Kind) -> Option<(u64, u64)> {
         Architecture::Aarch64 => 0x0100_000c,
         Architecture::Other(number) => number,
     };
-    let slices = super::fat::slices(&**source, &header)?;
+    let slices = super::fat_macho::read_slices(&**source, &header)?;
     let found = slices.iter().find(|slice| {
-        let header = read(&**source, slice.offset, 8);
-        header.and_then(|header| super::source::u32_at(&header, 4)) == Some(wanted)
+        let header = read_range(&**source, slice.offset, 8);
+        header.and_then(|header| super::byte_source::u32_at(&header, 4)) == Some(wanted)
     })?;
     Some((found.offset, found.size))
 }
 
-struct Loader {
+struct MachLoader {
     start: u64,
     image: Image,
     tables: MachTables,
     names: HashMap<Vec<u8>, u32>,
-    initialisers: Vec<(u64, u64)>,
+    initializers: Vec<(u64, u64)>,
 }
 
-type Broken = object::read::Error;
+type MachError = object::read::Error;
 
-impl Loader {
-    fn commands(&mut self, data: &ReadCache<Window>) -> Result<(), Broken> {
+impl MachLoader {
+    fn read_load_commands(&mut self, data: &ReadCache<FileRange>) -> Result<(), MachError> {
         let header = MachHeader64::<En>::parse(data, 0)?;
         let endian = header.endian()?;
         let commands: Vec<_> = header.load_commands(endian, data, 0)?.collect::<Result<_, _>>()?;
-        // Segments first: links and exports are relative to them.
+        // Read segments first: pointers and exports are relative to them.
         for command in &commands {
             if let LoadCommandVariant::Segment64(segment, sections) = command.variant()? {
-                self.segment(endian, segment, sections);
+                self.add_segment(endian, segment, sections);
             }
         }
         for command in &commands {
@@ -136,21 +140,26 @@ impl Loader {
                     self.image.search.push(String::from_utf8_lossy(path).into_owned());
                 }
                 LoadCommandVariant::DyldInfo(info) => {
-                    self.exports(info.exports_trie(endian, data)?)?;
+                    self.add_exports(info.exports_trie(endian, data)?)?;
                     for bind in info.binds(endian, data, 8)?.chain(info.lazy_binds(endian, data, 8)?) {
                         let bind = bind?;
-                        self.bind(bind.segment_index, bind.segment_offset, bind.symbol, bind.addend);
+                        self.add_binding(bind.segment_index, bind.segment_offset, bind.symbol, bind.addend);
                     }
                     for bind in info.weak_binds(endian, data, 8)? {
                         let bind = bind?;
-                        self.weak(bind.segment_index, bind.segment_offset, bind.symbol, bind.addend);
+                        self.add_weak_binding(
+                            bind.segment_index,
+                            bind.segment_offset,
+                            bind.symbol,
+                            bind.addend,
+                        );
                     }
                 }
                 LoadCommandVariant::LinkeditData(link) if command.cmd() == macho::LC_DYLD_EXPORTS_TRIE => {
-                    self.exports(link.exports_trie(endian, data)?)?;
+                    self.add_exports(link.exports_trie(endian, data)?)?;
                 }
                 LoadCommandVariant::LinkeditData(link) if command.cmd() == macho::LC_DYLD_CHAINED_FIXUPS => {
-                    self.chains(endian, data, link)?;
+                    self.read_chained_fixups(endian, data, link)?;
                 }
                 _ => {}
             }
@@ -158,7 +167,7 @@ impl Loader {
         Ok(())
     }
 
-    fn segment(&mut self, endian: En, segment: &macho::SegmentCommand64<En>, sections: &[u8]) {
+    fn add_segment(&mut self, endian: En, segment: &macho::SegmentCommand64<En>, sections: &[u8]) {
         let size = segment.vmsize.get(endian);
         self.image.segments.push(Segment {
             address: segment.vmaddr.get(endian),
@@ -168,7 +177,7 @@ impl Loader {
             executable: segment.initprot.get(endian).0 & macho::VM_PROT_EXECUTE.0 != 0,
             writable: segment.initprot.get(endian).0 & macho::VM_PROT_WRITE.0 != 0,
         });
-        // dyld makes this segment read-only when it is done with it.
+        // dyld makes this segment read-only after relocation.
         if segment.segname.starts_with(b"__DATA_CONST") {
             let start = segment.vmaddr.get(endian);
             self.image.sealed.push((start, start.saturating_add(size)));
@@ -180,7 +189,7 @@ impl Loader {
         for section in sections {
             let (start, size) = (section.addr.get(endian), section.size.get(endian));
             if section.sectname.starts_with(b"__mod_init_func") {
-                self.initialisers.push((start, size));
+                self.initializers.push((start, size));
             }
             let code = macho::S_ATTR_PURE_INSTRUCTIONS.0 | macho::S_ATTR_SOME_INSTRUCTIONS.0;
             if section.flags.get(endian).0 & code == 0 {
@@ -189,14 +198,14 @@ impl Loader {
         }
     }
 
-    fn base(&self) -> u64 {
+    fn base_address(&self) -> u64 {
         let text = self.image.segments.iter().find(|segment| segment.executable);
         text.map_or(0, |text| text.address)
     }
 
-    fn exports(&mut self, trie: ExportsTrieIterator<'_>) -> Result<(), Broken> {
-        let base = self.base();
-        for export in trie.take(MOST_EXPORTS) {
+    fn add_exports(&mut self, trie: ExportsTrieIterator<'_>) -> Result<(), MachError> {
+        let base = self.base_address();
+        for export in trie.take(MAX_EXPORTS) {
             let export = export?;
             if let (ExportData::Regular { address }, Ok(name)) =
                 (export.data(), str::from_utf8(export.name()))
@@ -208,49 +217,49 @@ impl Loader {
         Ok(())
     }
 
-    fn import(&mut self, name: &[u8], weak: bool) -> u32 {
+    fn intern_import(&mut self, name: &[u8], weak: bool) -> u32 {
         if let Some(index) = self.names.get(name) {
             return *index;
         }
         let index = u32::try_from(self.image.imports.len()).unwrap_or(u32::MAX);
         let text = String::from_utf8_lossy(name.strip_prefix(b"_").unwrap_or(name)).into_owned();
-        self.image.imports.push(Import { name: text, weak });
+        self.image.imports.push(ImportedSymbol { name: text, weak });
         self.names.insert(name.to_owned(), index);
         index
     }
 
-    fn place(&self, segment: u8, offset: u64) -> Option<u64> {
+    fn address_in_segment(&self, segment: u8, offset: u64) -> Option<u64> {
         Some(self.image.segments.get(usize::from(segment))?.address.wrapping_add(offset))
     }
 
-    fn bind(&mut self, segment: u8, offset: u64, symbol: &[u8], addend: i64) {
-        let Some(place) = self.place(segment, offset) else { return };
-        if self.tables.links.len() < MOST_LINKS {
-            let index = self.import(symbol, false);
-            self.tables.links.insert(place, Link::Import(index, addend));
+    fn add_binding(&mut self, segment: u8, offset: u64, symbol: &[u8], addend: i64) {
+        let Some(address) = self.address_in_segment(segment, offset) else { return };
+        if self.tables.links.len() < MAX_LINKS {
+            let index = self.intern_import(symbol, false);
+            self.tables.links.insert(address, LoadedPointer::Import(index, addend));
         }
     }
 
-    /// A symbol that any image may define: where this one does, the place already points to it.
-    fn weak(&mut self, segment: u8, offset: u64, symbol: &[u8], addend: i64) {
-        let own = self.place(segment, offset).and_then(|place| self.image.u64(place));
+    /// A weak definition: if this image defines the symbol itself, the location already holds its address.
+    fn add_weak_binding(&mut self, segment: u8, offset: u64, symbol: &[u8], addend: i64) {
+        let own = self.address_in_segment(segment, offset).and_then(|address| self.image.read_u64(address));
         if own == Some(0) {
-            self.bind(segment, offset, symbol, addend);
+            self.add_binding(segment, offset, symbol, addend);
         }
     }
 
-    fn chains(
+    fn read_chained_fixups(
         &mut self,
         endian: En,
-        data: &ReadCache<Window>,
+        data: &ReadCache<FileRange>,
         link: &macho::LinkeditDataCommand<En>,
-    ) -> Result<(), Broken> {
-        let base = self.base();
+    ) -> Result<(), MachError> {
+        let base = self.base_address();
         let fixups = link.chained_fixups(endian, data)?;
         let mut imports = Vec::new();
         for import in fixups.imports(endian)? {
             let import = import?;
-            imports.push((self.import(import.name, import.weak_import), import.addend));
+            imports.push((self.intern_import(import.name, import.weak_import), import.addend));
         }
         for chain in fixups.segments(endian)? {
             let chain = chain?;
@@ -260,14 +269,16 @@ impl Loader {
             for fixup in chain.fixups(endian, base, bytes) {
                 let (offset, fixup) = fixup?;
                 let found = match fixup {
-                    Fixup::Rebase(rebase) => Link::Address(base.wrapping_add(rebase.target_offset)),
+                    Fixup::Rebase(rebase) => LoadedPointer::Address(base.wrapping_add(rebase.target_offset)),
                     Fixup::Bind(bind) => match imports.get(bind.ordinal as usize) {
-                        Some((index, addend)) => Link::Import(*index, addend + i64::from(bind.addend)),
-                        None => Link::Opaque,
+                        Some((index, addend)) => {
+                            LoadedPointer::Import(*index, addend + i64::from(bind.addend))
+                        }
+                        None => LoadedPointer::Opaque,
                     },
-                    Fixup::KernelCacheRebase(_) | Fixup::SegmentedRebase(_) => Link::Opaque,
+                    Fixup::KernelCacheRebase(_) | Fixup::SegmentedRebase(_) => LoadedPointer::Opaque,
                 };
-                if self.tables.links.len() < MOST_LINKS {
+                if self.tables.links.len() < MAX_LINKS {
                     self.tables.links.insert(segment.address.wrapping_add(offset), found);
                 }
             }
@@ -275,17 +286,17 @@ impl Loader {
         Ok(())
     }
 
-    fn finish(self) -> Image {
-        let Self { mut image, tables, initialisers, .. } = self;
+    fn into_image(self) -> Image {
+        let Self { mut image, tables, initializers, .. } = self;
         image.tables = Box::new(tables);
-        for (start, size) in initialisers {
+        for (start, size) in initializers {
             for index in 0..(size / 8).min(1 << 16) {
                 let at = start.wrapping_add(index * 8);
-                match image.link(at) {
-                    Some(Link::Address(function)) => image.constructors.push(function),
-                    Some(Link::Import(..) | Link::Opaque) => {}
+                match image.pointer_at(at) {
+                    Some(LoadedPointer::Address(function)) => image.constructors.push(function),
+                    Some(LoadedPointer::Import(..) | LoadedPointer::Opaque) => {}
                     None => {
-                        let function = image.u64(at);
+                        let function = image.read_u64(at);
                         image.constructors.extend(function);
                     }
                 }
@@ -295,17 +306,18 @@ impl Loader {
     }
 }
 
-impl Tables for MachTables {
-    fn link(&self, _: &Image, address: u64) -> Option<Link> {
+impl FormatTables for MachTables {
+    fn pointer_at(&self, _: &Image, address: u64) -> Option<LoadedPointer> {
         self.links.get(&address).copied()
     }
 
-    fn export(&self, _: &Image, name: &str) -> Option<u64> {
+    fn find_export(&self, _: &Image, name: &str) -> Option<u64> {
         self.exports.get(name).copied()
     }
 
-    fn links_into(&self, _: &Image, range: std::ops::Range<u64>, found: &mut dyn FnMut(u64)) {
-        let inside = |link: &Link| matches!(link, Link::Address(target) if range.contains(target));
-        self.links.iter().filter(|(_, link)| inside(link)).for_each(|(place, _)| found(*place));
+    fn for_each_pointer_into(&self, _: &Image, range: std::ops::Range<u64>, found: &mut dyn FnMut(u64)) {
+        let inside =
+            |link: &LoadedPointer| matches!(link, LoadedPointer::Address(target) if range.contains(target));
+        self.links.iter().filter(|(_, link)| inside(link)).for_each(|(address, _)| found(*address));
     }
 }

@@ -1,44 +1,49 @@
-//! From the bytes of a shared object to [`Facts`](crate::model::Facts), without running it.
+//! Determines what an extension module declares from the bytes of its shared object, without running it.
+//!
+//! `object formats` (ELF, Mach-O, PE) are loaded into one `memory` layout, `eval` interprets the init
+//! function on every path, `module_definition` reads the `PyModuleDef` and its slots, and `safety` checks
+//! that no code that was not interpreted can change them. The result is
+//! [`BinaryFacts`](crate::model::BinaryFacts).
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "instructions and load commands are open-ended: what is not known is passed over or forgotten"
+    reason = "instructions and load commands are open-ended: unknown ones are skipped or yield unknown values"
 )]
 
+mod address_space;
+mod byte_source;
+mod dependency_resolver;
 mod elf;
 mod eval;
-mod exports;
-mod fat;
+mod fast_maps;
+mod fat_macho;
+mod file_names;
 mod hazards;
+mod image_cache;
 mod inspect;
-mod kind;
-mod library;
 mod macho;
 mod memory;
-mod moduledef;
-mod naming;
-mod numbers;
+mod missing_dependency;
+mod module_definition;
+mod path_inspection;
 mod pe;
 mod punycode;
 mod references;
 mod relocations;
 mod safety;
-mod shelf;
+mod shared_object_kind;
 mod siblings;
-mod source;
 mod static_types;
-mod survey;
 mod symbols;
 mod wheel;
-mod world;
 
-pub use exports::Missing;
-pub use inspect::inspect;
-pub use kind::{Architecture, Format, Kind, NotAnObject};
-pub use library::{Alone, Library};
-pub use naming::stem;
-pub use siblings::{inspect_file, inspect_with_beside, kind_of_file};
-pub use source::{Opened, Source};
-pub use survey::survey;
-pub use symbols::{init_functions, symbol_at, symbol_at_address};
+pub use byte_source::{ByteSource, OpenFile};
+pub use dependency_resolver::{DependencyResolver, NoDependencies};
+pub use file_names::module_stem;
+pub use inspect::inspect_source;
+pub use missing_dependency::MissingDependency;
+pub use path_inspection::inspect_path;
+pub use shared_object_kind::{Architecture, SharedObjectError, SharedObjectFormat, SharedObjectKind};
+pub use siblings::{inspect_file, inspect_file_with_inputs, kind_of_file};
+pub use symbols::{read_init_functions, symbol_at_address, symbol_at_offset};
 pub use wheel::inspect_wheel;

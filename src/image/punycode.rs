@@ -1,10 +1,10 @@
-//! RFC 3492, the encoding half: init functions of modules with non-ASCII names (PEP 489).
+//! Punycode encoding (RFC 3492), for the init functions of modules with non-ASCII names (PEP 489).
 
 const BASE: u32 = 36;
 const T_MIN: u32 = 1;
 const T_MAX: u32 = 26;
 
-/// The encoded text, or `None` where a number overflows.
+/// The encoded text; `None` on overflow.
 pub(super) fn encode(text: &str) -> Option<String> {
     let basic = text.chars().filter(char::is_ascii).count() as u32;
     let mut output: String = text.chars().filter(char::is_ascii).collect();
@@ -20,8 +20,8 @@ pub(super) fn encode(text: &str) -> Option<String> {
             if character < code {
                 delta = delta.checked_add(1)?;
             } else if character == code {
-                number(delta, bias, &mut output);
-                bias = adapt(delta, handled + 1, handled == basic);
+                encode_integer(delta, bias, &mut output);
+                bias = adapt_bias(delta, handled + 1, handled == basic);
                 delta = 0;
                 handled += 1;
             }
@@ -32,9 +32,9 @@ pub(super) fn encode(text: &str) -> Option<String> {
     Some(output)
 }
 
-fn number(mut rest: u32, bias: u32, output: &mut String) {
+fn encode_integer(mut rest: u32, bias: u32, output: &mut String) {
     let digit = |digit: u32| char::from_digit(digit, BASE).unwrap_or('?');
-    // RFC 3492 counts a-z before 0-9.
+    // In RFC 3492 the digits are a-z, then 0-9.
     let digit = |value: u32| if value < 26 { digit(value + 10) } else { digit(value - 26) };
     let mut weight = BASE;
     loop {
@@ -49,7 +49,7 @@ fn number(mut rest: u32, bias: u32, output: &mut String) {
     }
 }
 
-fn adapt(delta: u32, count: u32, first: bool) -> u32 {
+fn adapt_bias(delta: u32, count: u32, first: bool) -> u32 {
     let mut delta = if first { delta / 700 } else { delta / 2 };
     delta += delta / count;
     let mut weight = 0;

@@ -1,78 +1,87 @@
-//! Whether an answer can be trusted: no code that was not interpreted may change what it rests on.
+//! Checks that no code that was not interpreted can change the memory that a result depends on.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::eval::{Evaluator, WORD};
-use super::inspect::Found;
-use super::moduledef::Places;
-use super::references::{NEAR, Reference, Scanned, Usage};
+use super::inspect::InitResult;
+use super::module_definition::DefinitionAddresses;
+use super::references::{MAX_WRITE_DISTANCE, Reference, ScanCache, Usage};
 
 /// The outcome of the check.
 pub(super) enum Safety {
-    /// Nothing can have changed it.
+    /// No other code can have changed it.
     Safe,
-    /// Something may have changed the definition or its slots.
+    /// Other code may have changed the definition or its slots, with an explanation.
     Unsafe(String),
-    /// Something may have changed these words, which decided a branch.
+    /// Other code may have changed these words, on which a branch depended.
     Depends(BTreeSet<u64>),
 }
 
-/// Looks at every reference to writable memory that the answer rests on, unless all code that runs before the
-/// init function returns was interpreted. `scanned` keeps what was found in the module's own code.
-pub(super) fn check(evaluator: &Evaluator<'_>, found: &Found, scanned: &mut Scanned) -> Safety {
-    let places = match found {
-        Found::Multi(read) | Found::Export(read) => &read.places,
-        Found::Single(_) | Found::Untold(_) => return Safety::Safe,
+/// Checks all code references to the writable memory that the result depends on, unless all code that runs
+/// before the init function returns was interpreted. `scan_cache` keeps the references found in the module's
+/// code.
+pub(super) fn check_safety(
+    evaluator: &Evaluator<'_>,
+    found: &InitResult,
+    scan_cache: &mut ScanCache,
+) -> Safety {
+    let addresses = match found {
+        InitResult::Multi(read) | InitResult::Export(read) => &read.addresses,
+        InitResult::Single(_) | InitResult::Untold(_) => return Safety::Safe,
     };
     if !evaluator.skipped.get() {
         return Safety::Safe;
     }
-    let world = evaluator.world;
-    let watch = Watch::new(evaluator, places);
-    // Only the module's own code can name its own memory.
-    let image = world.root();
-    let local = |range: &Range<u64>| world.image(range.start).is_some_and(|(_, local)| local == range.start);
+    let space = evaluator.space;
+    let watch = WatchedMemory::new(evaluator, addresses);
+    // Only the module's own code can refer to its own memory.
+    let image = space.root_image();
+    let local =
+        |range: &Range<u64>| space.image_at(range.start).is_some_and(|(_, local)| local == range.start);
     let mut ranges = watch.ranges();
     ranges.retain(local);
-    // What begins before a place may reach into it, and an address before it may lead there.
-    ranges.iter_mut().for_each(|range| range.start = range.start.saturating_sub(NEAR));
+    // An access that begins before a range may extend into it, and an address before it may be used to reach
+    // it.
+    ranges.iter_mut().for_each(|range| range.start = range.start.saturating_sub(MAX_WRITE_DISTANCE));
     let mut depends = BTreeSet::new();
-    for reference in scanned.references(&image, &ranges, &evaluator.seen.borrow()) {
-        let Some(what) = watch.what(&reference) else { continue };
+    for reference in scan_cache.find_references(&image, &ranges, &evaluator.seen.borrow()) {
+        let Some(what) = watch.classify_reference(&reference) else { continue };
         match (what, reference.usage) {
-            (What::Slot, Usage::Load) | (What::Field | What::Word, Usage::Pass) => {}
-            (What::Slot, Usage::Store | Usage::Take | Usage::Pass) => {
+            (WatchedPart::Slot, Usage::Load) | (WatchedPart::Field | WatchedPart::Word, Usage::Pass) => {}
+            (WatchedPart::Slot, Usage::Store | Usage::Take | Usage::Pass) => {
                 return Safety::Unsafe(format!("code at {:#x} may change its slots", reference.from));
             }
-            (What::Field, Usage::Load | Usage::Store | Usage::Take) | (What::Definition, Usage::Take) => {
+            (WatchedPart::Field, Usage::Load | Usage::Store | Usage::Take)
+            | (WatchedPart::Definition, Usage::Take) => {
                 return Safety::Unsafe(format!("code at {:#x} may change its definition", reference.from));
             }
-            (What::Definition, Usage::Load | Usage::Store | Usage::Pass) | (What::Word, Usage::Load) => {}
-            (What::Word, Usage::Store | Usage::Take) => {
-                let places = reference.places();
-                depends.extend(places.start / WORD..=(places.end - 1) / WORD);
+            (WatchedPart::Definition, Usage::Load | Usage::Store | Usage::Pass)
+            | (WatchedPart::Word, Usage::Load) => {}
+            (WatchedPart::Word, Usage::Store | Usage::Take) => {
+                let range = reference.address_range();
+                depends.extend(range.start / WORD..=(range.end - 1) / WORD);
             }
         }
     }
     let mut named = None;
-    // Arrays lie in one piece: all relocations are looked at once for each.
-    for slots in joined(watch.slots.iter().filter(|range| local(range))) {
-        image.tables.links_into(&image, slots, &mut |place| {
-            if !watch.fields.iter().any(|field| field.contains(&place)) {
-                named = Some(place);
+    // Slots of an array are adjacent: joined ranges save passes over all relocations.
+    for slots in join_adjacent(watch.slots.iter().filter(|range| local(range))) {
+        image.tables.for_each_pointer_into(&image, slots, &mut |pointer| {
+            if !watch.fields.iter().any(|field| field.contains(&pointer)) {
+                named = Some(pointer);
             }
         });
     }
     match named {
-        Some(place) => Safety::Unsafe(format!("a pointer at {place:#x} names its slots")),
+        Some(pointer) => Safety::Unsafe(format!("a pointer at {pointer:#x} refers to its slots")),
         None if depends.is_empty() => Safety::Safe,
         None => Safety::Depends(depends),
     }
 }
 
-/// Ranges that follow each other, as one.
-fn joined<'r>(ranges: impl Iterator<Item = &'r Range<u64>>) -> Vec<Range<u64>> {
+/// Joins adjacent ranges.
+fn join_adjacent<'r>(ranges: impl Iterator<Item = &'r Range<u64>>) -> Vec<Range<u64>> {
     let mut joined: Vec<Range<u64>> = Vec::new();
     for range in ranges {
         match joined.last_mut() {
@@ -83,34 +92,38 @@ fn joined<'r>(ranges: impl Iterator<Item = &'r Range<u64>>) -> Vec<Range<u64>> {
     joined
 }
 
-/// What a watched address is.
+/// What a watched address belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
+enum WatchedPart {
     Definition,
     Field,
     Slot,
     Word,
 }
 
-struct Watch {
+struct WatchedMemory {
     definition: Option<Range<u64>>,
     fields: Vec<Range<u64>>,
     slots: Vec<Range<u64>>,
     words: Vec<Range<u64>>,
 }
 
-impl Watch {
-    /// Only what is writable needs to be watched.
-    fn new(evaluator: &Evaluator<'_>, places: &Places) -> Self {
-        let writable = |range: &Range<u64>| evaluator.world.writable(range.start);
+impl WatchedMemory {
+    /// Only writable memory needs to be watched.
+    fn new(evaluator: &Evaluator<'_>, addresses: &DefinitionAddresses) -> Self {
+        let writable = |range: &Range<u64>| evaluator.space.is_writable(range.start);
         let of = |starts: &[u64], size: u64| {
             starts.iter().map(|start| *start..start + size).filter(writable).collect::<Vec<_>>()
         };
         let trusted = evaluator.trusted.borrow();
         Self {
-            definition: places.definition.as_ref().map(|place| place.start..place.start + 1).filter(writable),
-            fields: of(&places.fields, 8),
-            slots: of(&places.slots, 16),
+            definition: addresses
+                .definition
+                .as_ref()
+                .map(|definition| definition.start..definition.start + 1)
+                .filter(writable),
+            fields: of(&addresses.fields, 8),
+            slots: of(&addresses.slots, 16),
             words: trusted.iter().map(|word| word * WORD..(word + 1) * WORD).filter(writable).collect(),
         }
     }
@@ -120,19 +133,20 @@ impl Watch {
         definition.chain(&self.fields).chain(&self.slots).chain(&self.words).cloned().collect()
     }
 
-    /// Words come last: the definition and its slots were read like any other memory.
-    fn what(&self, reference: &Reference) -> Option<What> {
-        let places = reference.places();
-        let touches = |range: &Range<u64>| places.start < range.end && range.start < places.end;
+    /// What the reference touches. Words come last, because the definition and its slots were read as words
+    /// too.
+    fn classify_reference(&self, reference: &Reference) -> Option<WatchedPart> {
+        let range = reference.address_range();
+        let touches = |watched: &Range<u64>| range.start < watched.end && watched.start < range.end;
         let within = |ranges: &[Range<u64>]| ranges.iter().any(touches);
         if within(&self.slots) {
-            Some(What::Slot)
+            Some(WatchedPart::Slot)
         } else if within(&self.fields) {
-            Some(What::Field)
+            Some(WatchedPart::Field)
         } else if self.definition.as_ref().is_some_and(touches) {
-            Some(What::Definition)
+            Some(WatchedPart::Definition)
         } else {
-            within(&self.words).then_some(What::Word)
+            within(&self.words).then_some(WatchedPart::Word)
         }
     }
 }

@@ -1,56 +1,63 @@
-//! A file on disk and what lies beside it.
+//! Inspects a file on disk together with the shared objects beside it.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::inspect::inspect;
-use super::kind::{Kind, NotAnObject};
-use super::library::Library;
-use super::source::{Opened, Source};
-use crate::model::{Facts, Target};
+use super::byte_source::{ByteSource, OpenFile};
+use super::dependency_resolver::DependencyResolver;
+use super::inspect::inspect_source;
+use super::shared_object_kind::{SharedObjectError, SharedObjectKind};
+use crate::model::{BinaryFacts, TargetPython};
 use crate::regular_file;
 
-/// Reads what the extension module at `path` declares; see [`inspect`].
-pub fn inspect_file(path: &Path, stem: &str, target: Option<Target>) -> Facts {
-    inspect_with_beside(path, stem, target).0
+/// Determines what the extension module at `path` declares; see [`inspect_source`].
+pub fn inspect_file(path: &Path, stem: &str, target: Option<TargetPython>) -> BinaryFacts {
+    inspect_file_with_inputs(path, stem, target).0
 }
 
-/// The same, and the files and folders beside it that were looked for, whether they are there or not: with the file
-/// itself all that the answer depends on.
-pub fn inspect_with_beside(path: &Path, stem: &str, target: Option<Target>) -> (Facts, BTreeSet<PathBuf>) {
-    let beside = Beside { path, asked: RefCell::default() };
-    let facts = match open(path) {
-        Ok(source) => inspect(source, stem, target, &beside),
-        Err(error) => Facts::undetermined(format!("the file cannot be read: {error}")),
+/// Like [`inspect_file`], and also returns every other file and folder that was looked for, whether it exists
+/// or not. Together with the file itself these are all the inputs of the result (for caching).
+pub fn inspect_file_with_inputs(
+    path: &Path,
+    stem: &str,
+    target: Option<TargetPython>,
+) -> (BinaryFacts, BTreeSet<PathBuf>) {
+    let siblings = SiblingFiles { path, probed: RefCell::default() };
+    let facts = match open_source(path) {
+        Ok(source) => inspect_source(source, stem, target, &siblings),
+        Err(error) => BinaryFacts::undetermined(format!("the file cannot be read: {error}")),
     };
-    (facts, beside.asked.into_inner())
+    (facts, siblings.probed.into_inner())
 }
 
-/// What sort of file lies at `path`.
+/// The format and architecture of the file at `path`.
 ///
 /// # Errors
-/// [`NotAnObject::Unreadable`] where it cannot be opened; the others say what it is not.
-pub fn kind_of_file(path: &Path) -> Result<Kind, NotAnObject> {
-    open(path).map_err(|_| NotAnObject::Unreadable).and_then(|source| Kind::of(&*source))
+/// [`SharedObjectError::Unreadable`] if it cannot be opened; other errors if it is no supported shared
+/// object.
+pub fn kind_of_file(path: &Path) -> Result<SharedObjectKind, SharedObjectError> {
+    open_source(path)
+        .map_err(|_| SharedObjectError::Unreadable)
+        .and_then(|source| SharedObjectKind::read_from(&*source))
 }
 
-pub(super) fn open(path: &Path) -> std::io::Result<Rc<dyn Source>> {
-    Ok(Rc::new(Opened::new(regular_file::open(path)?)?))
+pub(super) fn open_source(path: &Path) -> std::io::Result<Rc<dyn ByteSource>> {
+    Ok(Rc::new(OpenFile::new(regular_file::open_checked(path)?)?))
 }
 
-/// The folders around a file.
-struct Beside<'p> {
+/// Finds dependencies in the folders around a file, and records what was looked for.
+struct SiblingFiles<'p> {
     path: &'p Path,
-    asked: RefCell<BTreeSet<PathBuf>>,
+    probed: RefCell<BTreeSet<PathBuf>>,
 }
 
-/// A module's file may lie this many folders below the one that it is imported from.
-const DEEPEST: usize = 8;
+/// Limit of parent folders that are searched for a top-level package.
+const MAX_PARENTS: usize = 8;
 
-impl Library for Beside<'_> {
-    fn needed(&self, name: &str, search: &[String]) -> Option<Rc<dyn Source>> {
+impl DependencyResolver for SiblingFiles<'_> {
+    fn find_library(&self, name: &str, search: &[String]) -> Option<Rc<dyn ByteSource>> {
         let folder = self.path.parent()?;
         let name = Path::new(name).file_name()?;
         let origin = folder.to_str()?;
@@ -62,56 +69,58 @@ impl Library for Beside<'_> {
         let folders = listed
             .map(|entry| PathBuf::from(expand(entry)))
             .filter(|entry| entry.starts_with(folder.ancestors().last().unwrap_or(folder)));
-        let tried = std::iter::once(folder.to_owned()).chain(folders.filter(|entry| !system(entry)));
-        tried.map(|entry| entry.join(name)).find_map(|path| self.open(&path))
+        let tried =
+            std::iter::once(folder.to_owned()).chain(folders.filter(|entry| !is_system_folder(entry)));
+        tried.map(|entry| entry.join(name)).find_map(|path| self.open_recorded(&path))
     }
 
-    fn module(&self, name: &str) -> Option<Rc<dyn Source>> {
-        let asked = (self.path.parent()?.to_owned(), name.to_owned());
-        if let Some(last) = LAST.with_borrow(|(last, found)| (*last == asked).then(|| found.clone())) {
-            self.asked.borrow_mut().extend(last.folders);
-            return self.open(&last.path);
+    fn find_module(&self, name: &str) -> Option<Rc<dyn ByteSource>> {
+        let probed = (self.path.parent()?.to_owned(), name.to_owned());
+        if let Some(last) = LAST.with_borrow(|(last, found)| (*last == probed).then(|| found.clone())) {
+            self.probed.borrow_mut().extend(last.folders);
+            return self.open_recorded(&last.path);
         }
-        let (found, source) = self.search(name)?;
-        LAST.set((asked, found));
+        let (found, source) = self.search_module(name)?;
+        LAST.set((probed, found));
         Some(source)
     }
 }
 
 thread_local! {
-    /// The last module that was found, by the folder and the name that were asked for: all modules of a group
-    /// of mypyc's ask for the same one.
+    /// The result of the last search, by folder and module name: all modules of a mypyc group search for the
+    /// same one.
     static LAST: RefCell<((PathBuf, String), FoundModule)> = RefCell::default();
 }
 
-/// Where a module was found, and the folders that were read for that.
+/// Where a module was found, and the folders that were searched.
 #[derive(Clone, Default)]
 struct FoundModule {
     path: PathBuf,
     folders: Vec<PathBuf>,
 }
 
-impl Beside<'_> {
-    fn open(&self, path: &Path) -> Option<Rc<dyn Source>> {
-        self.asked.borrow_mut().insert(path.to_owned());
-        open(path).ok()
+impl SiblingFiles<'_> {
+    fn open_recorded(&self, path: &Path) -> Option<Rc<dyn ByteSource>> {
+        self.probed.borrow_mut().insert(path.to_owned());
+        open_source(path).ok()
     }
 
-    fn search(&self, name: &str) -> Option<(FoundModule, Rc<dyn Source>)> {
+    fn search_module(&self, name: &str) -> Option<(FoundModule, Rc<dyn ByteSource>)> {
         let relative: PathBuf = name.split('.').collect();
         let stem = relative.file_name()?.to_str()?;
-        let around = self.path.ancestors().skip(1).take(DEEPEST);
+        let around = self.path.ancestors().skip(1).take(MAX_PARENTS);
         let mut folders = Vec::new();
         for folder in around.map(|folder| folder.join(relative.parent().unwrap_or(Path::new("")))) {
-            self.asked.borrow_mut().insert(folder.clone());
+            self.probed.borrow_mut().insert(folder.clone());
             folders.push(folder.clone());
             let Ok(entries) = std::fs::read_dir(&folder) else { continue };
             let mut paths: Vec<PathBuf> = entries
                 .filter_map(|entry| Some(entry.ok()?.path()))
-                .filter(|path| super::naming::file_stem(path).is_some_and(|found| found == stem))
+                .filter(|path| super::file_names::file_stem(path).is_some_and(|found| found == stem))
                 .collect();
             paths.sort();
-            let found = paths.into_iter().find_map(|path| self.open(&path).map(|source| (path, source)));
+            let found =
+                paths.into_iter().find_map(|path| self.open_recorded(&path).map(|source| (path, source)));
             if let Some((path, source)) = found {
                 return Some((FoundModule { path, folders }, source));
             }
@@ -120,8 +129,8 @@ impl Beside<'_> {
     }
 }
 
-/// Folders whose libraries are the system's, which come with no wheel.
-fn system(folder: &Path) -> bool {
+/// Whether a folder holds system libraries, which are not part of a wheel.
+fn is_system_folder(folder: &Path) -> bool {
     ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"]
         .iter()
         .any(|system| folder == Path::new(system))

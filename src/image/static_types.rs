@@ -1,5 +1,5 @@
-//! Finds static types that a module readies: calls of `PyType_Ready` whose argument is a type object in the
-//! file's own data. Facts: `PyTypeObject` in `Include/cpython/object.h`, flags in `Include/object.h`.
+//! Finds static types that a module passes to `PyType_Ready`: calls whose argument is a type object in the
+//! file's own data. Sources: `PyTypeObject` in `Include/cpython/object.h`, flags in `Include/object.h`.
 
 use std::collections::BTreeSet;
 
@@ -7,24 +7,25 @@ use iced_x86::{
     Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 
-use super::kind::{Architecture, Format};
-use super::memory::{Image, Link};
+use super::memory::{Image, LoadedPointer};
+use super::shared_object_kind::{Architecture, SharedObjectFormat};
 
 const CHUNK: u64 = 1 << 18;
-/// `LEA` with an address relative to the instruction.
+/// Bytes of a RIP-relative `LEA`.
 const LEA: u64 = 7;
-/// The call follows within so many instructions, or the type is not seen.
-const AHEAD: usize = 12;
+/// Limit of instructions between the `LEA` and the call.
+const MAX_DISTANCE: usize = 12;
 const READY: &str = "PyType_Ready";
 /// `Py_TPFLAGS_HEAPTYPE`.
 const HEAP_TYPE: u64 = 1 << 9;
 
-/// The `tp_name`s of static types that are given to `PyType_Ready` straight away. Types that reach it through
-/// a table or a helper function are missed, and so are all in AArch64 code: what is found is there, what is
-/// not found may be.
-pub(super) fn readied(image: &Image) -> BTreeSet<String> {
+/// The `tp_name`s of static types that are passed to `PyType_Ready` directly.
+///
+/// Types that are passed by way of a table or a helper function are not found, nor any in AArch64 code. So
+/// the result has no false positives, but may be incomplete.
+pub(super) fn find_readied_types(image: &Image) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    if !image.imports(READY) || image.kind.architecture != Architecture::X86_64 {
+    if !image.imports_symbol(READY) || image.kind.architecture != Architecture::X86_64 {
         return names;
     }
     let mut buffer = vec![0; (CHUNK + LEA - 1) as usize];
@@ -33,7 +34,7 @@ pub(super) fn readied(image: &Image) -> BTreeSet<String> {
         for at in (0..size).step_by(CHUNK as usize) {
             let start = segment.address.wrapping_add(at);
             let bytes = &mut buffer[..(size - at).min(CHUNK + LEA - 1) as usize];
-            if !image.raw(start, bytes) {
+            if !image.read_uncached(start, bytes) {
                 break;
             }
             for index in memchr::memchr_iter(0x8d, bytes).filter_map(|opcode| opcode.checked_sub(1)) {
@@ -45,8 +46,8 @@ pub(super) fn readied(image: &Image) -> BTreeSet<String> {
                 let from = start.wrapping_add(index as u64);
                 let displacement = i32::from_le_bytes(*displacement);
                 let address = from.wrapping_add(LEA).wrapping_add_signed(displacement.into());
-                if let Some(name) = static_type(image, address)
-                    && is_readied(image, from)
+                if let Some(name) = read_static_type_name(image, address)
+                    && is_passed_to_type_ready(image, from)
                 {
                     names.insert(name);
                 }
@@ -56,45 +57,45 @@ pub(super) fn readied(image: &Image) -> BTreeSet<String> {
     names
 }
 
-/// `tp_name`, where a static type lies at this address.
-fn static_type(image: &Image, address: u64) -> Option<String> {
-    let data = image.segment(address).is_some_and(|segment| segment.writable && !segment.executable);
+/// The `tp_name` of the static type at this address, if there is one.
+fn read_static_type_name(image: &Image, address: u64) -> Option<String> {
+    let data = image.segment_at(address).is_some_and(|segment| segment.writable && !segment.executable);
     if !data || !address.is_multiple_of(8) {
         return None;
     }
-    // The head of a free-threaded build's object is longer, and has all ones here.
-    let head = if image.u32(address.checked_add(12)?)? == u32::MAX { 32 } else { 16 };
+    // The object header of a free-threaded build is longer, and has all ones at this offset.
+    let head = if image.read_u32(address.checked_add(12)?)? == u32::MAX { 32 } else { 16 };
     let field = |offset: u64| address.checked_add(head + offset);
-    // What is cheap to look at comes first: most addresses are of no type.
-    let basic_size = image.u64(field(16)?)?;
-    if !(16..1 << 20).contains(&basic_size) || image.u64(field(152)?)? & HEAP_TYPE != 0 {
+    // Cheap checks first: most addresses are not of a type.
+    let basic_size = image.read_u64(field(16)?)?;
+    if !(16..1 << 20).contains(&basic_size) || image.read_u64(field(152)?)? & HEAP_TYPE != 0 {
         return None;
     }
-    let Some(Link::Address(name)) = image.link(field(8)?) else { return None };
-    let name = image.text(name)?;
+    let Some(LoadedPointer::Address(name)) = image.pointer_at(field(8)?) else { return None };
+    let name = image.read_c_string(name)?;
     (!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())).then_some(name)
 }
 
-/// Whether the address that the instruction at `from` computes is the first argument of the next call, and
-/// that calls `PyType_Ready`.
-fn is_readied(image: &Image, from: u64) -> bool {
+/// Whether the address computed by the instruction at `from` is the first argument of the next call, and that
+/// call is of `PyType_Ready`.
+fn is_passed_to_type_ready(image: &Image, from: u64) -> bool {
     let mut code = [0; 128];
-    let Some(segment) = image.segment(from) else { return false };
-    // Code may end soon after.
+    let Some(segment) = image.segment_at(from) else { return false };
+    // The segment may end within the buffer.
     let left = usize::try_from(segment.address + segment.size - from).unwrap_or(usize::MAX);
     let code = &mut code[..left.min(128)];
-    if !image.bytes(from, code) {
+    if !image.read_bytes(from, code) {
         return false;
     }
-    let argument = if image.kind.format == Format::Pe { Register::RCX } else { Register::RDI };
+    let argument = if image.kind.format == SharedObjectFormat::Pe { Register::RCX } else { Register::RDI };
     let mut decoder = Decoder::with_ip(64, code, from, DecoderOptions::NONE);
     let mut factory = InstructionInfoFactory::new();
     let mut holders = vec![decoder.decode().op0_register()];
-    for _ in 0..AHEAD {
+    for _ in 0..MAX_DISTANCE {
         let instruction = decoder.decode();
         match instruction.mnemonic() {
             Mnemonic::Call | Mnemonic::Jmp => {
-                return holders.contains(&argument) && is_ready(image, &instruction, 0);
+                return holders.contains(&argument) && calls_type_ready(image, &instruction, 0);
             }
             Mnemonic::Ret | Mnemonic::INVALID => return false,
             Mnemonic::Mov
@@ -119,17 +120,18 @@ fn is_readied(image: &Image, from: u64) -> bool {
     false
 }
 
-/// A call through the import table, or of a stub that jumps through it.
-fn is_ready(image: &Image, instruction: &Instruction, depth: u32) -> bool {
+/// Whether the instruction calls `PyType_Ready`: through the import table, or a stub that jumps through it.
+fn calls_type_ready(image: &Image, instruction: &Instruction, depth: u32) -> bool {
     if instruction.is_ip_rel_memory_operand() {
-        let Some(Link::Import(index, 0)) = image.link(instruction.ip_rel_memory_address()) else {
+        let Some(LoadedPointer::Import(index, 0)) = image.pointer_at(instruction.ip_rel_memory_address())
+        else {
             return false;
         };
         return image.imports.get(index as usize).is_some_and(|import| import.name == READY);
     }
     let mut code = [0; 32];
     let target = instruction.near_branch_target();
-    if depth > 0 || target == 0 || !image.bytes(target, &mut code) {
+    if depth > 0 || target == 0 || !image.read_bytes(target, &mut code) {
         return false;
     }
     let mut decoder = Decoder::with_ip(64, &code, target, DecoderOptions::NONE);
@@ -137,5 +139,5 @@ fn is_ready(image: &Image, instruction: &Instruction, depth: u32) -> bool {
     if first.mnemonic() == Mnemonic::Endbr64 {
         first = decoder.decode();
     }
-    first.mnemonic() == Mnemonic::Jmp && is_ready(image, &first, depth + 1)
+    first.mnemonic() == Mnemonic::Jmp && calls_type_ready(image, &first, depth + 1)
 }

@@ -1,4 +1,4 @@
-//! The names in a file's symbol tables.
+//! Looks up names in the symbol tables of a file.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,40 +9,42 @@ use object::read::{
 
 use crate::regular_file;
 
-/// The function that holds the byte at this offset of a file; `None` where no symbol says so, as in a file
-/// that was stripped of its local names.
-pub fn symbol_at(path: &Path, offset: u64) -> Option<String> {
-    let cache = ReadCache::new(regular_file::open(path).ok()?);
+/// The function that contains the byte at this offset of a file; `None` if no symbol covers it, as in a file
+/// stripped of local symbols.
+pub fn symbol_at_offset(path: &Path, offset: u64) -> Option<String> {
+    let cache = ReadCache::new(regular_file::open_checked(path).ok()?);
     let file = object::File::parse(&cache).ok()?;
     let address = file.segments().find_map(|segment| {
         let (start, size) = segment.file_range();
         let inside = offset.checked_sub(start).filter(|inside| *inside < size)?;
         segment.address().checked_add(inside)
     })?;
-    at(&file, address)
+    find_symbol(&file, address)
 }
 
-/// The function or variable that holds the byte at this address of a file, as the file itself counts; `None` as
-/// above.
+/// The function or variable that contains the byte at this address, relative to the file's own base address;
+/// `None` if no symbol covers it.
 pub fn symbol_at_address(path: &Path, address: u64) -> Option<String> {
-    let cache = ReadCache::new(regular_file::open(path).ok()?);
-    at(&object::File::parse(&cache).ok()?, address)
+    let cache = ReadCache::new(regular_file::open_checked(path).ok()?);
+    find_symbol(&object::File::parse(&cache).ok()?, address)
 }
 
-/// The init functions that a file exports, sorted: `PyInit_x`, `PyModExport_x`. None where it is not to be read. Not
-/// `PyInit___init__`, which setuptools exports beside every other, and a package is not imported by.
-pub fn init_functions(path: &Path) -> Vec<String> {
-    let Ok(file) = regular_file::open(path) else { return Vec::new() };
+/// The init functions (`PyInit_x`, `PyModExport_x`) that a file exports, sorted; empty if it cannot be read.
+///
+/// Without `PyInit___init__`, which setuptools exports beside the others, but which is not used to import a
+/// package.
+pub fn read_init_functions(path: &Path) -> Vec<String> {
+    let Ok(file) = regular_file::open_checked(path) else { return Vec::new() };
     let cache = ReadCache::new(file);
-    object::File::parse(&cache).map(|file| exported(&file)).unwrap_or_default()
+    object::File::parse(&cache).map(|file| list_init_functions(&file)).unwrap_or_default()
 }
 
-/// The same of a file in memory.
-pub(super) fn init_functions_in(bytes: &[u8]) -> Vec<String> {
-    object::File::parse(bytes).map(|file| exported(&file)).unwrap_or_default()
+/// Like [`read_init_functions`], for a file in memory.
+pub(super) fn read_init_functions_from_bytes(bytes: &[u8]) -> Vec<String> {
+    object::File::parse(bytes).map(|file| list_init_functions(&file)).unwrap_or_default()
 }
 
-fn exported<'d, R: ReadRef<'d>>(file: &object::File<'d, R>) -> Vec<String> {
+fn list_init_functions<'d, R: ReadRef<'d>>(file: &object::File<'d, R>) -> Vec<String> {
     // Mach-O puts an underscore before every name.
     let prefix = if file.format() == object::BinaryFormat::MachO { "_" } else { "" };
     let name = |export: Export<'d>| match export.name() {
@@ -60,7 +62,7 @@ fn exported<'d, R: ReadRef<'d>>(file: &object::File<'d, R>) -> Vec<String> {
     names
 }
 
-fn at<'d>(file: &object::File<'d, &'d ReadCache<File>>, address: u64) -> Option<String> {
+fn find_symbol<'d>(file: &object::File<'d, &'d ReadCache<File>>, address: u64) -> Option<String> {
     let holds = |symbol: &object::Symbol<'_, '_, _>| {
         address.checked_sub(symbol.address()).is_some_and(|inside| inside < symbol.size())
     };

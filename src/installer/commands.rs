@@ -1,103 +1,110 @@
-//! The commands of uv and pip.
+//! Commands of uv and pip.
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::asked::{self, Seen};
+use super::index_evidence::{self, IndexEvidence};
 
-/// Which one, and the options that are passed through to it.
+/// uv or pip, with the options passed to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Installer<'a> {
-    /// Whether it is uv.
+    /// Whether to use uv.
     pub has_uv: bool,
-    /// The base interpreter, whose pip it is.
+    /// The base interpreter, which runs pip.
     pub python: &'a Path,
-    /// `--index-url` and the like, which uv and pip name alike.
+    /// Options such as `--index-url`, which uv and pip share.
     pub options: &'a [String],
 }
 
-/// What an index has.
+/// What the index has for a requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// This version.
+pub enum Resolution {
+    /// The requirement resolves to this version.
     Version(String),
-    /// Nothing that could be installed, of the files that the index lists.
+    /// The index lists files, but none of them fits.
     Nothing,
-    /// No such project: every index answered, and none lists a file of it.
+    /// The project does not exist: every index answered, and none lists a file of it.
     NoProject,
-    /// No answer; why.
+    /// The index gave no answer; the reason.
     NoAnswer(String),
 }
 
 impl Installer<'_> {
-    /// Makes an empty virtualenv.
-    pub fn virtualenv(self, folder: &Path) -> Result<(), String> {
+    /// Creates an empty virtualenv.
+    pub fn create_virtualenv(self, folder: &Path) -> Result<(), String> {
         let mut command = match self.has_uv {
-            true => with(Command::new("uv"), &["venv", "--quiet", "--python"], self.python),
-            false => with(Command::new(self.python), &["-I", "-m", "venv", "--without-pip"], folder),
+            true => with_arguments(Command::new("uv"), &["venv", "--quiet", "--python"], self.python),
+            false => {
+                with_arguments(Command::new(self.python), &["-I", "-m", "venv", "--without-pip"], folder)
+            }
         };
         if self.has_uv {
             command.arg(folder);
         }
-        run(&mut command).map(drop)
+        run_checked(&mut command).map(drop)
     }
 
-    /// Installs exactly these (`name==version`), from wheels, without what they need.
+    /// Installs exactly these pins (`name==version`) from wheels, without dependencies.
     pub fn install(self, environment: &Path, pins: &[String]) -> Result<(), String> {
-        let mut command = self.installs(environment);
+        let mut command = self.install_command(environment);
         command.args(WHEELS_ONLY).args(self.options).args(pins);
-        run(&mut command).map(drop)
+        run_checked(&mut command).map(drop)
     }
 
-    /// Installs what these requirements come to, from wheels, with what they need.
+    /// Installs these requirements and their dependencies from wheels.
     pub fn install_with_dependencies(
         self,
         environment: &Path,
         requirements: &[String],
     ) -> Result<(), String> {
-        let mut command = self.installs(environment);
+        let mut command = self.install_command(environment);
         command.args(["--only-binary", ":all:"]).args(self.options).arg("--").args(requirements);
-        run(&mut command).map(drop).map_err(|said| one_line(&said))
+        run_checked(&mut command).map(drop).map_err(|said| summarize_error(&said))
     }
 
-    /// The version that a requirement (`name` or `name==version`) comes to on this Python, from wheels.
-    pub fn resolve(self, environment: &Path, requirement: &str) -> Found {
+    /// Resolves a requirement (`name` or `name==version`) to the version that this Python would install from
+    /// a wheel.
+    pub fn resolve_version(self, environment: &Path, requirement: &str) -> Resolution {
         let python = environment.join("bin/python");
         let found = match self.has_uv {
             true => self.resolve_with_uv(&python, requirement),
             false => self.resolve_with_pip(&python, requirement),
         };
-        found.unwrap_or_else(Found::NoAnswer)
+        found.unwrap_or_else(Resolution::NoAnswer)
     }
 
-    fn resolve_with_uv(self, python: &Path, requirement: &str) -> Result<Found, String> {
+    fn resolve_with_uv(self, python: &Path, requirement: &str) -> Result<Resolution, String> {
         let compile = || {
             let arguments = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python"];
-            let mut command = with(Command::new("uv"), &arguments, python);
+            let mut command = with_arguments(Command::new("uv"), &arguments, python);
             command.args(WHEELS_ONLY).args(self.options).arg("-");
             command
         };
-        let ended = end(&mut compile(), Some(requirement))?;
+        let ended = run_command(&mut compile(), Some(requirement))?;
         if ended.is_success {
-            return pinned(&ended.output).map(Found::Version).ok_or_else(not_understood);
+            return parse_pinned_version(&ended.output)
+                .map(Resolution::Version)
+                .ok_or_else(unparsed_answer_message);
         }
-        // The status of an answer; with any other it could not ask.
+        // uv exits with 1 if nothing fits, and with another status on other errors.
         if ended.code != Some(1) {
-            return Err(one_line(&ended.said));
+            return Err(summarize_error(&ended.said));
         }
         let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut again = compile();
         again.arg("--cache-dir").arg(scratch.path()).env("RUST_LOG", "uv_client=trace");
-        let ended = end(&mut again, Some(requirement))?;
+        let ended = run_command(&mut again, Some(requirement))?;
         match ended.code {
-            Some(1) => found_nothing(asked::by_uv(scratch.path(), &ended.said, self.options)),
+            Some(1) => {
+                to_resolution(index_evidence::evidence_from_uv(scratch.path(), &ended.said, self.options))
+            }
             Some(_) | None => Err("uv was answered differently a second time".to_owned()),
         }
     }
 
-    fn resolve_with_pip(self, python: &Path, requirement: &str) -> Result<Found, String> {
+    fn resolve_with_pip(self, python: &Path, requirement: &str) -> Result<Resolution, String> {
         let broken = |error: std::io::Error| error.to_string();
         let scratch = tempfile::tempdir().map_err(broken)?;
         let (script, record) = (scratch.path().join("pip.py"), scratch.path().join("record.json"));
@@ -107,59 +114,61 @@ impl Installer<'_> {
         command.args(["--disable-pip-version-check", "--no-input"]);
         command.args(["install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]);
         command.args(WHEELS_ONLY).args(self.options).arg(requirement);
-        let ended = end(&mut command, None)?;
+        let ended = run_command(&mut command, None)?;
         if ended.is_success {
-            return reported(&ended.output).map(Found::Version).ok_or_else(not_understood);
+            return parse_reported_version(&ended.output)
+                .map(Resolution::Version)
+                .ok_or_else(unparsed_answer_message);
         }
         match fs::read_to_string(&record) {
-            Ok(record) => found_nothing(asked::by_pip(&record, self.options)),
-            Err(_) => Err(one_line(&ended.said)),
+            Ok(record) => to_resolution(index_evidence::evidence_from_pip(&record, self.options)),
+            Err(_) => Err(summarize_error(&ended.said)),
         }
     }
 
-    /// Fetches the wheel that a requirement comes to: into the folder, unpacked (uv) or as it is (pip).
-    pub fn fetch(self, environment: &Path, requirement: &str, folder: &Path) -> Result<(), String> {
+    /// Fetches the wheel of a requirement into a folder. uv unpacks it, pip does not.
+    pub fn fetch_wheel(self, environment: &Path, requirement: &str, folder: &Path) -> Result<(), String> {
         let python = environment.join("bin/python");
         let mut command = match self.has_uv {
             true => {
                 let mut command =
-                    with(Command::new("uv"), &["pip", "install", "--quiet", "--python"], &python);
+                    with_arguments(Command::new("uv"), &["pip", "install", "--quiet", "--python"], &python);
                 command.arg("--target");
                 command
             }
             false => {
-                let mut command = self.pip(&python);
+                let mut command = self.pip_command(&python);
                 command.args(["download", "--quiet", "--dest"]);
                 command
             }
         };
         command.arg(folder).args(WHEELS_ONLY).args(self.options).arg(requirement);
-        run(&mut command).map(drop).map_err(|said| one_line(&said))
+        run_checked(&mut command).map(drop).map_err(|said| summarize_error(&said))
     }
 
-    /// Every version that pip finds, the newest first; `None` where there is no pip to ask, or no answer.
-    pub fn versions(self, environment: &Path, name: &str) -> Option<Vec<String>> {
-        let mut command = self.pip(&environment.join("bin/python"));
+    /// All versions that pip finds, newest first; `None` if pip is missing or the query failed.
+    pub fn list_versions(self, environment: &Path, name: &str) -> Option<Vec<String>> {
+        let mut command = self.pip_command(&environment.join("bin/python"));
         command.args(["index", "versions", "--only-binary", ":all:"]).args(self.options).arg(name);
-        let text = run(&mut command).ok()?;
+        let text = run_checked(&mut command).ok()?;
         let line = text.lines().find_map(|line| line.trim().strip_prefix("Available versions:"))?;
         Some(line.split(',').map(|version| version.trim().to_owned()).collect())
     }
 
-    /// The command that installs into an environment, without what to install.
-    fn installs(self, environment: &Path) -> Command {
+    /// The command to install into an environment, without requirements.
+    fn install_command(self, environment: &Path) -> Command {
         let python = environment.join("bin/python");
         match self.has_uv {
-            true => with(Command::new("uv"), &["pip", "install", "--quiet", "--python"], &python),
+            true => with_arguments(Command::new("uv"), &["pip", "install", "--quiet", "--python"], &python),
             false => {
-                let mut command = self.pip(&python);
+                let mut command = self.pip_command(&python);
                 command.args(["install", "--quiet", "--no-warn-script-location"]);
                 command
             }
         }
     }
 
-    fn pip(self, python: &Path) -> Command {
+    fn pip_command(self, python: &Path) -> Command {
         let mut command = Command::new(self.python);
         command
             .args(["-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "--python"])
@@ -170,20 +179,20 @@ impl Installer<'_> {
 
 const WHEELS_ONLY: &[&str] = &["--no-deps", "--only-binary", ":all:"];
 
-fn with(mut command: Command, arguments: &[&str], last: &Path) -> Command {
+fn with_arguments(mut command: Command, arguments: &[&str], last: &Path) -> Command {
     command.args(arguments).arg(last);
     command
 }
 
-/// How a command ended.
-struct Ended {
+/// Result of a command.
+struct CommandOutput {
     is_success: bool,
     code: Option<i32>,
     output: String,
     said: String,
 }
 
-fn end(command: &mut Command, input: Option<&str>) -> Result<Ended, String> {
+fn run_command(command: &mut Command, input: Option<&str>) -> Result<CommandOutput, String> {
     let mut begin = || -> std::io::Result<std::process::Output> {
         let mut child = command
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
@@ -197,7 +206,7 @@ fn end(command: &mut Command, input: Option<&str>) -> Result<Ended, String> {
     };
     let output = begin().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Ended {
+    Ok(CommandOutput {
         is_success: output.status.success(),
         code: output.status.code(),
         output: text(&output.stdout),
@@ -205,38 +214,38 @@ fn end(command: &mut Command, input: Option<&str>) -> Result<Ended, String> {
     })
 }
 
-/// Its standard output, or what it said instead.
-fn run(command: &mut Command) -> Result<String, String> {
-    let ended = end(command, None)?;
+/// Returns the standard output of a successful command, or the standard error of a failed one.
+fn run_checked(command: &mut Command) -> Result<String, String> {
+    let ended = run_command(command, None)?;
     if ended.is_success { Ok(ended.output) } else { Err(ended.said) }
 }
 
-fn found_nothing(seen: Seen) -> Result<Found, String> {
+fn to_resolution(seen: IndexEvidence) -> Result<Resolution, String> {
     match seen {
-        Seen::NoneFits => Ok(Found::Nothing),
-        Seen::NoProject => Ok(Found::NoProject),
-        Seen::NoAnswer(why) => Err(why),
+        IndexEvidence::NoneFits => Ok(Resolution::Nothing),
+        IndexEvidence::NoProject => Ok(Resolution::NoProject),
+        IndexEvidence::NoAnswer(why) => Err(why),
     }
 }
 
-fn not_understood() -> String {
+fn unparsed_answer_message() -> String {
     "the installer's answer was not understood".to_owned()
 }
 
-/// The version in `name==version`, as `uv pip compile` writes it.
-fn pinned(text: &str) -> Option<String> {
+/// Parses the version in `name==version`, as `uv pip compile` prints it.
+fn parse_pinned_version(text: &str) -> Option<String> {
     let line = text.lines().find(|line| !line.starts_with(['#', '-', ' ']))?;
     let version = line.split_once("==")?.1;
     Some(version.split([' ', ';', '\\']).next()?.to_owned())
 }
 
-/// The version in pip's installation report.
-fn reported(text: &str) -> Option<String> {
+/// Parses the version in pip's installation report.
+fn parse_reported_version(text: &str) -> Option<String> {
     let report: serde_json::Value = serde_json::from_str(text).ok()?;
     Some(report.pointer("/install/0/metadata/version")?.as_str()?.to_owned())
 }
 
-fn one_line(said: &str) -> String {
+fn summarize_error(said: &str) -> String {
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let error = lines.iter().find(|line| line.to_lowercase().contains("error")).or(lines.last());
     error.map_or_else(|| "the installer said nothing".to_owned(), |line| line.chars().take(200).collect())
@@ -248,13 +257,13 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_uv_and_pip_write_them() {
-        assert_eq!(pinned("uvloop==0.22.1\n").as_deref(), Some("0.22.1"));
+        assert_eq!(parse_pinned_version("uvloop==0.22.1\n").as_deref(), Some("0.22.1"));
         assert_eq!(
-            pinned("--index-url x\nuvloop==0.22.1 ; python_version >= '3'\n").as_deref(),
+            parse_pinned_version("--index-url x\nuvloop==0.22.1 ; python_version >= '3'\n").as_deref(),
             Some("0.22.1")
         );
         let report = r#"{"version": "1", "install": [{"metadata": {"name": "a", "version": "2.0"}}]}"#;
-        assert_eq!(reported(report).as_deref(), Some("2.0"));
-        assert_eq!(reported("{}"), None);
+        assert_eq!(parse_reported_version(report).as_deref(), Some("2.0"));
+        assert_eq!(parse_reported_version("{}"), None);
     }
 }

@@ -1,12 +1,13 @@
-//! uv, or where that is not there pip: what asks an index and installs wheels. Its own settings and environment
-//! variables are the user's.
+//! Queries package indexes and installs wheels, with uv or, if that is missing, with pip.
 //!
-//! That an index has nothing is believed on evidence alone: the statuses that it answered with, and the files that it
-//! listed. What an installer says in words when it finds nothing is the same for an index that cannot be asked.
+//! The user's settings and environment variables for uv and pip apply.
+//!
+//! That an index has no suitable file is concluded only from evidence: HTTP statuses and listed files. The
+//! installers' error messages are the same for an index that cannot be reached.
 
-mod asked;
 mod commands;
-mod places;
+mod index_evidence;
+mod paths;
 
-pub use commands::{Found, Installer};
-pub use places::{cache, on_path};
+pub use commands::{Installer, Resolution};
+pub use paths::{find_cache_folder, find_on_path};

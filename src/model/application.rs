@@ -1,23 +1,23 @@
-//! What is known of an application from its sources. No verdicts.
+//! What static analysis of an application's source code found. No verdicts.
 
 use std::path::PathBuf;
 
-/// How a module comes to be loaded. The order is that of certainty: the first is the surest.
+/// How a module gets imported. Ordered by certainty: the most certain kind first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Way {
+pub enum ImportKind {
     /// When the application is imported.
     AtImport,
-    /// When it is imported, below a condition that was not evaluated.
+    /// When the application is imported, under a condition that was not evaluated.
     Conditional,
-    /// When it is imported, and whoever imports it does without where that fails.
+    /// When the application is imported, by code that catches a failed import.
     Optional,
-    /// When a function runs: in the middle of a request, as far as anybody knows.
+    /// When a function runs, typically during a request.
     Lazy,
-    /// The same, and whoever imports it does without where that fails.
+    /// When a function runs, by code that catches a failed import.
     LazyOptional,
 }
 
-impl Way {
+impl ImportKind {
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -29,8 +29,8 @@ impl Way {
         }
     }
 
-    /// What becomes of an import of the second kind in a module that is loaded in the first way.
-    pub fn then(self, next: Self) -> Self {
+    /// Returns the kind of an import of kind `next` inside a module that is itself imported as `self`.
+    pub fn followed_by(self, next: Self) -> Self {
         let is_lazy = |way| matches!(way, Self::Lazy | Self::LazyOptional);
         let is_optional = |way| matches!(way, Self::Optional | Self::LazyOptional);
         match (is_lazy(self) || is_lazy(next), is_optional(self) || is_optional(next)) {
@@ -42,51 +42,52 @@ impl Way {
     }
 }
 
-/// A line of source.
+/// A line of Python source code.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Spot {
+pub struct SourceLocation {
     /// The file.
     pub file: PathBuf,
     /// The line, from 1.
     pub line: usize,
-    /// The function it lies in, with the classes around it; empty at the level of the module.
+    /// The enclosing function, qualified with its classes; empty at module level.
     pub function: String,
 }
 
-/// A module that an application reaches.
+/// A module that an application imports, directly or through other modules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reached {
+pub struct ReachedModule {
     /// Dotted name.
     pub name: String,
-    /// How.
-    pub way: Way,
-    /// The import that decides the way: the one inside the function, the optional one, else the last.
-    pub through: Option<Spot>,
-    /// The modules that lead there, the application first, this one last.
+    /// How it is imported.
+    pub way: ImportKind,
+    /// The import statement that decides `way`: the one inside a function, the optional one, else the last.
+    pub through: Option<SourceLocation>,
+    /// The chain of imports, from the application to this module.
     pub chain: Vec<String>,
 }
 
-/// How much a hazard in Python source matters. The order is that of reports: the worst first.
+/// How serious a hazard in Python source code is. Ordered as in reports: the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
-    /// It fails in an interpreter with its own GIL, or requests find other state than they left.
+pub enum HazardWeight {
+    /// Fails in an interpreter with its own GIL, or requests do not find the state that earlier requests
+    /// stored.
     High,
-    /// Whether it does harm depends on what the source does not tell.
+    /// May be harmful: the source code alone does not decide it.
     Middle,
-    /// It costs each interpreter memory and time, or is usual when an application starts.
+    /// Costs memory and time in each interpreter, or is normal when an application starts.
     Low,
 }
 
-/// How functions use a variable at a module's level.
+/// How functions use a module-level variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VariableUse {
-    /// Calls leave there what they were given, or count on, and later calls read it.
+    /// Calls store their input or a count in it, and later calls read that.
     State,
-    /// It is a lock, held around something that other interpreters and processes have too: a file, a socket.
+    /// A lock held around a resource that other interpreters and processes share: a file, a socket.
     GuardsOutside,
-    /// Functions change it; what for, the source does not tell.
+    /// Functions change it, for a purpose that the source code does not show.
     Changed,
-    /// It is filled once and then read: a cache, a registry, an object that is made at first use.
+    /// Filled once and then only read: a cache, a registry, an object created at first use.
     FilledOnce,
 }
 
@@ -101,68 +102,69 @@ impl VariableUse {
         }
     }
 
-    /// How much it matters that each interpreter has its own.
-    pub fn weight(self) -> Weight {
+    /// How serious it is that each interpreter has its own copy.
+    pub fn weight(self) -> HazardWeight {
         match self {
-            Self::State => Weight::High,
-            Self::GuardsOutside | Self::Changed => Weight::Middle,
-            Self::FilledOnce => Weight::Low,
+            Self::State => HazardWeight::High,
+            Self::GuardsOutside | Self::Changed => HazardWeight::Middle,
+            Self::FilledOnce => HazardWeight::Low,
         }
     }
 }
 
-/// A hazard in Python source. Sorted, the worst comes first.
+/// A hazard in Python source code. Sorts worst first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceHazard {
-    /// How much it matters.
-    pub weight: Weight,
-    /// Where; of several places the worst, and of these the first.
-    pub spot: Spot,
+    /// How serious it is.
+    pub weight: HazardWeight,
+    /// Its location; of several, the first of the most serious ones.
+    pub spot: SourceLocation,
     /// The rule's id.
     pub rule: &'static str,
-    /// What is there, in one line.
+    /// A description in one line.
     pub text: String,
-    /// What it is about, if the row stands for all its places in the file: a variable of the module, an environment
-    /// variable, a function that changes the process.
+    /// The variable, environment variable or function that it is about, if the row stands for every
+    /// occurrence in the file.
     pub name: Option<String>,
-    /// How functions use it, if it is a variable of the module.
+    /// How functions use it, if it is a module-level variable.
     pub used: Option<VariableUse>,
-    /// The other places.
-    pub others: Vec<Spot>,
-    /// Set if an interpreter with its own GIL always refuses it: `Lazy`, or `LazyOptional` if the code catches the error.
-    pub refused: Option<Way>,
+    /// The other locations.
+    pub others: Vec<SourceLocation>,
+    /// Set if an interpreter with its own GIL always refuses it: `Lazy`, or `LazyOptional` if the code
+    /// catches the error.
+    pub refused: Option<ImportKind>,
 }
 
-/// A statement that changes where modules are looked for: `sys.path.insert(...)`.
+/// A statement that changes where Python looks for modules, such as `sys.path.insert(...)`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PathChange {
-    /// Where.
-    pub spot: Spot,
-    /// What it is, in one line.
+    /// Its location.
+    pub spot: SourceLocation,
+    /// A description in one line.
     pub text: String,
-    /// The first and the last of the lines of which one must have run for its effect to show in `sys.path`; `None` for
-    /// what never shows there, as a finder.
+    /// The first and the last line of the statement: once one of these lines has run, `sys.path` shows its
+    /// effect. `None` for a change that never shows there, such as an import finder.
     pub lines: Option<(usize, usize)>,
 }
 
-/// How an import that was not followed ends where the module is not there.
+/// The end of an unresolved import's description if the module is not installed.
 pub const NOT_THERE: &str = " is not in the environment";
 
-/// What the sources say of an application.
+/// What the source code of an application shows.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
-    /// Every module reached, by name: Python and extension modules of the environment.
-    pub reached: Vec<Reached>,
-    /// Python files read.
+pub struct SourceAnalysis {
+    /// Every imported module of the environment by name, Python modules and extension modules.
+    pub reached: Vec<ReachedModule>,
+    /// The number of Python files read.
     pub files: usize,
     /// Hazards in the application's own files, the worst first.
     pub hazards: Vec<SourceHazard>,
-    /// Hazards in what it uses, the worst first.
+    /// Hazards in the libraries that it imports, the worst first.
     pub elsewhere: Vec<SourceHazard>,
-    /// Where the application's own files change where modules are looked for.
+    /// Statements in the application's own files that change where Python looks for modules.
     pub path_changes: Vec<PathChange>,
-    /// Imports in the application's own files that could not be followed, in words.
-    pub not_followed: Vec<(Spot, String)>,
-    /// The same in what it uses.
-    pub not_followed_elsewhere: Vec<(Spot, String)>,
+    /// Imports in the application's own files that could not be resolved, each with a description.
+    pub not_followed: Vec<(SourceLocation, String)>,
+    /// The same in the libraries that it imports.
+    pub not_followed_elsewhere: Vec<(SourceLocation, String)>,
 }

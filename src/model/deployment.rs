@@ -1,40 +1,40 @@
-//! Where a web server's configuration puts applications.
+//! How an Apache configuration deploys WSGI applications.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::Mode;
 
-/// A line of a configuration.
+/// A line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ConfigPlace {
+pub struct ConfigLocation {
     /// The file.
     pub file: PathBuf,
-    /// The line, from 1; of a line that is continued, the last.
+    /// The line number, from 1; of a continued line, the last one.
     pub line: usize,
 }
 
-impl fmt::Display for ConfigPlace {
+impl fmt::Display for ConfigLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)
     }
 }
 
-/// A configuration, and what it does with applications.
+/// An Apache configuration: its process groups, mounts and findings.
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    /// The file that was named.
+    /// The configuration file that the user passed.
     pub file: PathBuf,
-    /// `WSGIDaemonProcess`, by name.
+    /// The process groups (`WSGIDaemonProcess`), by name.
     pub daemons: Vec<DaemonProcess>,
     /// `WSGIPythonPath`, for Apache's own processes.
     pub python_path: Vec<PathBuf>,
-    /// Where each application lands.
-    pub landings: Vec<Landing>,
-    /// What of it has no effect, the wrong one or a hidden one.
+    /// Where each WSGI script is mounted.
+    pub landings: Vec<ScriptMount>,
+    /// Directives that have no effect, a wrong one or a hidden one.
     pub findings: Vec<DeploymentFinding>,
-    /// What could not be told, in words.
-    pub not_told: Vec<(ConfigPlace, String)>,
+    /// What could not be determined, with the configuration line.
+    pub not_told: Vec<(ConfigLocation, String)>,
 }
 
 /// A process group (`WSGIDaemonProcess`).
@@ -44,62 +44,63 @@ pub struct DaemonProcess {
     pub name: String,
     /// Its options, in order.
     pub options: Vec<(String, String)>,
-    /// The line.
-    pub place: ConfigPlace,
+    /// The line that defines it.
+    pub place: ConfigLocation,
 }
 
-/// What a configuration puts in front of an interpreter's `sys.path`.
+/// Options that add to the front of an interpreter's `sys.path`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ModulePath {
+pub struct PythonPathOptions {
     /// `home=` of the daemon process.
     pub home: Option<PathBuf>,
-    /// `python-path=` of the daemon process, or `WSGIPythonPath`: in the order in which they are searched.
+    /// `python-path=` of the daemon process, or `WSGIPythonPath`, in search order.
     pub folders: Vec<PathBuf>,
 }
 
-/// Where requests below a URL are served.
+/// A mounted WSGI script: its URL, its process group and its application group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Landing {
+pub struct ScriptMount {
     /// The virtual host; empty for the main server.
     pub host: String,
-    /// The prefix of the URLs, or the regular expression.
+    /// The URL prefix, or a regular expression.
     pub url: String,
-    /// URLs below that something else answers (`Alias`, `Redirect`, another handler), as prefixes or regular expressions.
+    /// URLs below `url` that the script does not serve (`Alias`, `Redirect`, another handler): prefixes or
+    /// regular expressions.
     pub except: Vec<String>,
-    /// The line that lets only some clients ask.
-    pub limited: Option<ConfigPlace>,
+    /// The line that restricts access to some clients.
+    pub limited: Option<ConfigLocation>,
     /// The WSGI script.
     pub script: PathBuf,
-    /// The name in it.
+    /// The name of the WSGI callable in the script.
     pub callable: String,
     /// The daemon process group; empty for Apache's own processes.
     pub process_group: String,
     /// The application group; empty for the main interpreter (`%{GLOBAL}`).
     pub application_group: String,
-    /// Names that a client can give it in place of that one, by the `Host:` header that it sends; `%{HTTP_PORT}` stands for any
-    /// port, `%{HTTP_HOST}` for any name.
+    /// Other application groups that a client can select with the `Host:` header that it sends.
+    /// `%{HTTP_PORT}` stands for any port, `%{HTTP_HOST}` for any name.
     pub other_groups: Vec<String>,
-    /// The kind of interpreter.
+    /// The mode of its interpreter.
     pub mode: Mode,
-    /// What mod_wsgi answers requests with in place of the application.
+    /// The HTTP status that mod_wsgi returns instead of calling the application.
     pub status: Option<u16>,
-    /// The application of the report; `None` where it was not audited.
+    /// The application's name in the report; `None` if it was not audited.
     pub application: Option<String>,
-    /// The line that serves it.
-    pub place: ConfigPlace,
+    /// The line that mounts it.
+    pub place: ConfigLocation,
 }
 
-/// What is found of a configuration.
+/// A finding about a line of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeploymentFinding {
-    /// Where.
-    pub place: ConfigPlace,
+    /// The line.
+    pub place: ConfigLocation,
     /// The rule's id.
     pub rule: &'static str,
     /// The mode it is about.
     pub mode: Mode,
-    /// What it is, in one line.
+    /// A description in one line.
     pub text: String,
-    /// The application whose verdict it repeats: that decides, not this.
+    /// The application whose verdict it repeats. Then that verdict decides, not this finding.
     pub application: Option<String>,
 }

@@ -1,17 +1,17 @@
-//! A Python and what is installed for it.
+//! A Python interpreter and what is installed for it.
 
 use std::path::PathBuf;
 
-use super::{Mode, Module, Target};
+use super::{ExtensionFile, Mode, TargetPython};
 
-/// Environment variables for the import hooks of editable installs. meson-python's rebuilds at import: so told, it asks
-/// first whether there is anything to build, and writes nothing where there is not.
+/// Environment variables for the import hooks of editable installs. meson-python's hook rebuilds at import.
+/// With this variable it first checks whether anything needs to be built, and writes nothing if not.
 pub const EDITABLE_VARIABLES: [(&str, &str); 1] = [("MESONPY_EDITABLE_VERBOSE", "1")];
 
-/// What an interpreter says of itself.
+/// Properties of a Python interpreter, as it reports them.
 #[derive(Clone, Debug)]
 pub struct Interpreter {
-    /// The executable that was asked: the virtualenv's own, unresolved.
+    /// The executable that was run: the virtualenv's own, with links unresolved.
     pub executable: PathBuf,
     /// `sys.implementation.name`, e.g. `cpython`.
     pub implementation: String,
@@ -23,27 +23,27 @@ pub struct Interpreter {
     pub free_threaded: bool,
     /// `EXT_SUFFIX` without dots, e.g. `cpython-314-x86_64-linux-gnu`.
     pub abi: String,
-    /// What the import system takes for an extension module, in its order, e.g. `.abi3.so`.
+    /// File suffixes of extension modules in the import system's order, e.g. `.abi3.so`.
     pub suffixes: Vec<String>,
     /// `sysconfig.get_platform()`, e.g. `linux-x86_64`.
     pub platform: String,
     /// `sys.base_prefix`: the installation that a virtualenv was made from; `None` where it is not known.
     pub base_prefix: Option<PathBuf>,
-    /// Folders on `sys.path` that hold what is installed (not the standard library), in order.
+    /// Folders on `sys.path` with installed packages (not the standard library), in order.
     pub site: Vec<PathBuf>,
-    /// Packages and modules that a finder, not `sys.path`, makes importable, as editable installs do: dotted name,
-    /// folder or source file.
+    /// Packages and modules that a finder, not `sys.path`, makes importable, as editable installs do: dotted
+    /// name, folder or source file.
     pub editable: Vec<(String, PathBuf)>,
-    /// Extension modules outside of these folders: dotted name, file. A finder serves them, or they lie in the
-    /// standard library and are not CPython's.
+    /// Extension modules outside of these folders: dotted name, file. An import finder serves them, or they
+    /// lie in the standard library's folder without being part of CPython.
     pub files: Vec<(String, PathBuf)>,
     /// Zip files on `sys.path`, eggs among them.
     pub archives: Vec<PathBuf>,
-    /// The `site-packages` of the user's own account, where a plain start of this Python adds it.
+    /// The user's own `site-packages` (PEP 370), if this Python adds it in a normal start.
     pub user_site: Option<PathBuf>,
     /// Whether import hooks that are not CPython's are installed at start.
     pub has_hooks: bool,
-    /// Why it cannot run trials, if so, e.g. `_ctypes` is missing.
+    /// Why it cannot run trials, e.g. `_ctypes` is missing; `None` if it can.
     pub no_trials: Option<String>,
 }
 
@@ -52,16 +52,16 @@ impl Interpreter {
     pub const FIRST_WITH_OWN_GIL: (u8, u8) = (3, 12);
 
     /// Major and minor version and build.
-    pub fn target(&self) -> Target {
-        Target { version: (self.version.0, self.version.1), free_threaded: self.free_threaded }
+    pub fn target(&self) -> TargetPython {
+        TargetPython { version: (self.version.0, self.version.1), free_threaded: self.free_threaded }
     }
 
-    /// The modes that it can be tried in.
+    /// The modes in which it can run trials.
     pub fn modes(&self) -> &'static [Mode] {
         if self.free_threaded { &Mode::ALL } else { &Mode::WITH_GIL }
     }
 
-    /// Whether it knows per-interpreter GILs at all.
+    /// Whether it supports a per-interpreter GIL.
     pub fn has_own_gil(&self) -> bool {
         self.target().version >= Self::FIRST_WITH_OWN_GIL
     }
@@ -69,7 +69,7 @@ impl Interpreter {
 
 /// An installed distribution, from its `*.dist-info`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Distribution {
+pub struct InstalledDistribution {
     /// `Name` in METADATA.
     pub name: String,
     /// `Version` in METADATA.
@@ -82,12 +82,12 @@ pub struct Distribution {
     pub editable: bool,
 }
 
-impl Distribution {
-    /// What reports call the modules that lie in an application's own folders.
+impl InstalledDistribution {
+    /// The name in reports for the extension modules in an application's own folders.
     pub const THE_APPLICATION: &str = "(the application)";
 
-    /// It, as a distribution.
-    pub fn the_application() -> Self {
+    /// The pseudo-distribution that owns the extension modules in an application's own folders.
+    pub fn application_placeholder() -> Self {
         Self {
             name: Self::THE_APPLICATION.to_owned(),
             version: String::new(),
@@ -98,17 +98,17 @@ impl Distribution {
     }
 }
 
-/// Everything found on disk, before anything is run.
+/// An environment as found on disk, before anything is imported.
 #[derive(Clone, Debug)]
 pub struct Environment {
-    /// What the user named.
+    /// The path that the user passed.
     pub root: PathBuf,
-    /// Its Python; `None` where none was found or it did not answer.
+    /// Its Python; `None` if none was found or it could not be run.
     pub interpreter: Option<Interpreter>,
     /// Sorted by name.
-    pub distributions: Vec<Distribution>,
+    pub distributions: Vec<InstalledDistribution>,
     /// Every file with an extension suffix, sorted by file.
-    pub modules: Vec<Module>,
-    /// What could not be read, in words: the walk goes on, the audit is incomplete.
+    pub modules: Vec<ExtensionFile>,
+    /// Messages about what could not be read. Any of them makes the audit incomplete.
     pub trouble: Vec<String>,
 }

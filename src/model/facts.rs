@@ -1,34 +1,34 @@
-//! What a shared object says about itself, read without running it.
+//! What a shared object declares about itself, read without running it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The Python that would load the file; some init functions decide by `Py_Version`.
+/// The Python that would load the file. Some init functions branch on `Py_Version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Target {
+pub struct TargetPython {
     /// Major and minor version, e.g. `(3, 14)`.
     pub version: (u8, u8),
-    /// Built with `--disable-gil`: another `PyObject` head, so another `PyModuleDef` layout.
+    /// Built with `--disable-gil`, which changes `PyObject_HEAD` and with it the layout of `PyModuleDef`.
     pub free_threaded: bool,
 }
 
-/// How a module hands itself to the import system.
+/// How a module is initialized (PEP 489, PEP 793).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Initialisation {
+pub enum InitKind {
     /// `PyInit_x` returns a finished module (`PyModule_Create2`). Refused by every own-GIL interpreter.
     SinglePhase,
     /// `PyInit_x` returns a module definition (PEP 489), whose slots CPython then checks.
     MultiPhase,
     /// `PyModExport_x` returns the slots themselves (PEP 793, 3.15).
     ModExport,
-    /// Neither `PyInit_x` nor `PyModExport_x`: a plain library that only looks like a module.
+    /// Exports neither `PyInit_x` nor `PyModExport_x`: a plain library with an extension module's suffix.
     None,
-    /// Could not be decided; [`Facts::doubts`] says why.
+    /// Could not be determined; [`BinaryFacts::doubts`] says why.
     Undetermined,
 }
 
-impl Initialisation {
+impl InitKind {
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Initialisation {
     }
 }
 
-/// Slot numbers in the two numberings (facts: `Include/moduleobject.h`, PEP 793).
+/// Slot numbers before and since 3.15 (CPython, `Include/moduleobject.h`; PEP 793).
 pub mod slot {
     /// `Py_mod_create`, before and since 3.15.
     pub const CREATE: [u16; 2] = [1, 84];
@@ -62,44 +62,44 @@ pub struct Slot {
     pub value: u64,
 }
 
-/// What one value slot says.
+/// What a module declares in one of its value slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Declared {
-    /// The slots were not decided.
+pub enum SlotDeclaration {
+    /// The slots could not be determined.
     Undetermined,
-    /// The slots were decided and this one is not among them (or there can be none: single-phase).
+    /// The slots are known and this one is not among them. Single-phase modules have none.
     Absent,
     /// The slot's value.
     Value(u64),
 }
 
-/// Something in the file that matters beside the declaration.
+/// A hazard in the binary, whatever its slots declare.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Hazard {
-    /// Which hazard.
-    pub kind: HazardKind,
+pub struct BinaryHazard {
+    /// Its kind.
+    pub kind: BinaryHazardKind,
     /// The evidence: a symbol, a size, an address.
     pub evidence: String,
 }
 
-/// The hazards that the static pass can show.
+/// The hazards that static analysis of a binary can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum HazardKind {
-    /// Imports `PyGILState_*`, which knows one interpreter a thread.
+pub enum BinaryHazardKind {
+    /// Imports `PyGILState_*`, which supports one interpreter per thread.
     GilStateApi,
     /// Readies a static type (`PyType_Ready` on a type without `Py_TPFLAGS_HEAPTYPE`).
     StaticType,
     /// Imports `PyState_FindModule` (single-phase state lookup).
     StateFindModule,
-    /// `m_size` is -1: the module keeps state in globals and cannot be re-initialised.
+    /// `m_size` is -1: the module keeps state in globals and cannot be initialized again.
     GlobalState,
-    /// Asks for the interpreter's id without declaring slot 3 = 2: refuses a second interpreter by itself.
+    /// Reads the interpreter's id without declaring slot 3 = 2: it refuses a second interpreter itself.
     OwnInterpreterGuard,
-    /// Writable global data beside a slot 3 = 2 declaration.
+    /// Writable global data, although slot 3 = 2 is declared.
     WritableGlobals,
 }
 
-impl HazardKind {
+impl BinaryHazardKind {
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -113,7 +113,7 @@ impl HazardKind {
     }
 }
 
-/// Why something is [`Initialisation::Undetermined`] or [`Declared::Undetermined`]: lower-case, one line.
+/// Why something is [`InitKind::Undetermined`] or [`SlotDeclaration::Undetermined`]: one line, lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Doubt(pub String);
 
@@ -123,29 +123,29 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// Everything that the static pass recovered from one file.
+/// Everything that static analysis found in one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
+pub struct BinaryFacts {
     /// The init function's name, e.g. `PyInit__speedups`; `None` where the file exports none.
     pub init_function: Option<String>,
     /// How the module is initialised.
-    pub initialisation: Initialisation,
-    /// `PyModuleDef.m_size`, bytes of module state; `None` where not decided or not applicable.
+    pub initialisation: InitKind,
+    /// `PyModuleDef.m_size`, bytes of module state; `None` if undetermined or not applicable.
     pub m_size: Option<i64>,
-    /// Every slot in order; `None` where not decided. Empty for single-phase modules.
+    /// Every slot in order; `None` if undetermined. Empty for single-phase modules.
     pub slots: Option<Vec<Slot>>,
-    /// What else was seen, sorted.
-    pub hazards: Vec<Hazard>,
-    /// What could not be decided and why, sorted. Empty means that everything above is decided.
+    /// Hazards, sorted.
+    pub hazards: Vec<BinaryHazard>,
+    /// What could not be determined and why, sorted. Empty if everything above is determined.
     pub doubts: Vec<Doubt>,
 }
 
-impl Facts {
-    /// Facts of a file about which only a doubt is known.
+impl BinaryFacts {
+    /// The facts of a file that could not be analyzed, with the reason.
     pub fn undetermined(doubt: impl Into<String>) -> Self {
         Self {
             init_function: None,
-            initialisation: Initialisation::Undetermined,
+            initialisation: InitKind::Undetermined,
             m_size: None,
             slots: None,
             hazards: Vec::new(),
@@ -154,28 +154,32 @@ impl Facts {
     }
 
     /// Slot 3 (86 since 3.15): 0 not supported, 1 shared GIL, 2 own GIL.
-    pub fn multiple_interpreters(&self) -> Declared {
-        self.declared(slot::MULTIPLE_INTERPRETERS)
+    pub fn multiple_interpreters_slot(&self) -> SlotDeclaration {
+        self.find_slot(slot::MULTIPLE_INTERPRETERS)
     }
 
-    /// Whether it is initialised in the way that allows to declare support for an own GIL, and does not.
-    pub fn could_declare(&self) -> bool {
-        matches!(self.initialisation, Initialisation::MultiPhase | Initialisation::ModExport)
-            && !matches!(self.multiple_interpreters(), Declared::Value(2) | Declared::Undetermined)
+    /// Whether it is initialized in multiple phases, and so could declare support for an own GIL, but does
+    /// not.
+    pub fn could_declare_own_gil(&self) -> bool {
+        matches!(self.initialisation, InitKind::MultiPhase | InitKind::ModExport)
+            && !matches!(
+                self.multiple_interpreters_slot(),
+                SlotDeclaration::Value(2) | SlotDeclaration::Undetermined
+            )
     }
 
     /// Slot 4 (87 since 3.15): 0 GIL used, 1 not used.
-    pub fn gil(&self) -> Declared {
-        self.declared(slot::GIL)
+    pub fn gil_slot(&self) -> SlotDeclaration {
+        self.find_slot(slot::GIL)
     }
 
-    fn declared(&self, ids: [u16; 2]) -> Declared {
+    fn find_slot(&self, ids: [u16; 2]) -> SlotDeclaration {
         match (&self.slots, self.initialisation) {
-            (_, Initialisation::SinglePhase) => Declared::Absent,
-            (None, _) => Declared::Undetermined,
+            (_, InitKind::SinglePhase) => SlotDeclaration::Absent,
+            (None, _) => SlotDeclaration::Undetermined,
             (Some(slots), _) => match slots.iter().find(|slot| ids.contains(&slot.id)) {
-                Some(slot) => Declared::Value(slot.value),
-                None => Declared::Absent,
+                Some(slot) => SlotDeclaration::Value(slot.value),
+                None => SlotDeclaration::Absent,
             },
         }
     }

@@ -1,33 +1,33 @@
-//! What an audit found beside its verdicts.
+//! Findings: what an audit reports besides verdicts.
 
 use super::Mode;
 
-/// Something that a maintainer of a module wants to know. It changes no verdict.
+/// A finding for the maintainer of a module. It changes no verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct ModuleFinding {
     /// Which rule found it, e.g. `declare-slot`.
     pub rule: &'static str,
     /// What was found, in one line.
     pub text: String,
-    /// Lines of source to add, where that is what it comes to.
+    /// Lines of source code to add, if that is the fix.
     pub add: &'static [&'static str],
 }
 
-/// A fault of the Python itself. What imports the module is unsafe in this mode.
+/// A defect of the Python interpreter itself. What imports the module is unsafe in this mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PythonFinding {
+pub struct PythonDefect {
     /// Which rule found it.
     pub rule: &'static str,
     /// The mode in which it shows.
     pub mode: Mode,
-    /// The module of the standard library that shows it by itself.
+    /// The module of the standard library that shows the defect when it is imported alone.
     pub module: String,
-    /// What that does, without naming it.
+    /// What that module does, without its name.
     pub what: String,
-    /// The whole in one sentence, with the way out.
+    /// The defect and the workaround, in one sentence.
     pub text: String,
-    /// The first release without it, where that is known.
+    /// The first release with the fix, if known.
     pub mended: Option<String>,
-    /// CPython's issue, where that is known.
+    /// The CPython issue, if known.
     pub issue: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! The nouns of an audit. No I/O, no wire format (beside the names of modes and verdicts), no opinions: every other folder imports these and they
-//! import nothing.
+//! The data types of an audit. They hold no I/O, no judgement, and no wire format except the names of modes
+//! and verdicts. Every other folder imports them; they import nothing of this crate.
 
 mod application;
 mod deployment;
@@ -15,18 +15,24 @@ mod upgrade;
 mod verdict;
 
 pub use application::{
-    NOT_THERE, PathChange, Reached, SourceHazard, Sources, Spot, VariableUse, Way, Weight,
+    HazardWeight, ImportKind, NOT_THERE, PathChange, ReachedModule, SourceAnalysis, SourceHazard,
+    SourceLocation, VariableUse,
 };
-pub use deployment::{ConfigPlace, DaemonProcess, Deployment, DeploymentFinding, Landing, ModulePath};
-pub use environment::{Distribution, EDITABLE_VARIABLES, Environment, Interpreter};
-pub use facts::{Declared, Doubt, Facts, Hazard, HazardKind, Initialisation, Slot, Target, slot};
-pub use finding::{Finding, PythonFinding};
+pub use deployment::{
+    ConfigLocation, DaemonProcess, Deployment, DeploymentFinding, PythonPathOptions, ScriptMount,
+};
+pub use environment::{EDITABLE_VARIABLES, Environment, InstalledDistribution, Interpreter};
+pub use facts::{
+    BinaryFacts, BinaryHazard, BinaryHazardKind, Doubt, InitKind, Slot, SlotDeclaration, TargetPython, slot,
+};
+pub use finding::{ModuleFinding, PythonDefect};
 pub use mode::Mode;
-pub use module::{FileKind, Module};
+pub use module::{ExtensionFile, ExtensionFileKind};
 pub use outcome::{
-    Crash, Death, Load, NotRun, Outcome, Place, PythonError, Refuser, Running, SharedObject, Site, Trial,
+    AbnormalExit, CrashLocation, CrashReport, LoadedModuleDef, ModuleLoad, NotRunReason, PythonError,
+    Refuser, SharedPythonObject, Trial, TrialOutcome, TrialPhase,
 };
 pub use reason::ReasonId;
-pub use reply::{Reply, ReplyEnd};
-pub use upgrade::Upgrade;
-pub use verdict::{Cause, Judgement, Verdict};
+pub use reply::{Reply, ReplyKind};
+pub use upgrade::AvailableUpgrade;
+pub use verdict::{Judgement, RootCause, Verdict};

@@ -1,24 +1,25 @@
-//! The interpreters that a module is tried in.
+//! The modes: the kinds of interpreters in which a module is tried.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One interpreter configuration, named as mod_wsgi's users meet it (design: Modes and verdicts).
+/// A kind of interpreter in which mod_wsgi can run an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// The main interpreter: the control. mod_wsgi: `%{GLOBAL}`.
     Main,
-    /// A legacy sub-interpreter on the process's one GIL. mod_wsgi: a default application group.
+    /// A sub-interpreter that shares the process's GIL. mod_wsgi: a default application group.
     SharedGil,
     /// A sub-interpreter with its own GIL. mod_wsgi: `WSGIPerInterpreterGIL On`.
     OwnGil,
-    /// The main interpreter of a free-threaded build with the GIL forced off. mod_wsgi: `WSGIFreeThreading On`.
+    /// The main interpreter of a free-threaded build with the GIL forced off. mod_wsgi: `WSGIFreeThreading
+    /// On`.
     FreeThreaded,
-    /// A legacy sub-interpreter there, with CPython's check on. mod_wsgi: an application group under
-    /// `WSGIFreeThreading On`.
+    /// A sub-interpreter of a free-threaded build, with CPython's check of declarations on. mod_wsgi: an
+    /// application group under `WSGIFreeThreading On`.
     FreeThreadedGroup,
 }
 
@@ -36,10 +37,10 @@ impl Mode {
     pub const ALL: [Self; 5] =
         [Self::Main, Self::SharedGil, Self::OwnGil, Self::FreeThreaded, Self::FreeThreadedGroup];
 
-    /// Those that a build with a GIL can be tried in.
+    /// The modes of a build with a GIL.
     pub const WITH_GIL: [Self; 3] = [Self::Main, Self::SharedGil, Self::OwnGil];
 
-    /// Those that answer the question of free threading, the control first.
+    /// The modes that decide about free threading, the control first.
     pub const WITHOUT_GIL: [Self; 3] = [Self::Main, Self::FreeThreaded, Self::FreeThreadedGroup];
 
     /// Whether its interpreters run with the GIL forced off.

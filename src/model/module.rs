@@ -1,78 +1,82 @@
-//! A file that the import system could take for an extension module.
+//! A file that the import system could load as an extension module.
 
 use std::path::PathBuf;
 
-use super::Facts;
+use super::BinaryFacts;
 
-/// One file with an extension suffix, as found on disk.
+/// A file with an extension module's suffix, as found on disk.
 #[derive(Clone, Debug)]
-pub struct Module {
+pub struct ExtensionFile {
     /// Dotted name under which it would be imported, e.g. `lxml.etree`.
     pub name: String,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// The same, relative to the folder on `sys.path` that it was found below, with `/`.
+    /// Its path relative to its folder on `sys.path`, with `/`.
     pub file: String,
     /// Index into the environment's distributions; `None` where none claims the file.
     pub distribution: Option<usize>,
     /// What the file turned out to be.
-    pub kind: FileKind,
+    pub kind: ExtensionFileKind,
     /// What it declares.
-    pub facts: Facts,
-    /// The file's SHA-256, in hexadecimal, of an extension module that could be read.
+    pub facts: BinaryFacts,
+    /// The SHA-256 of an extension module that could be read, in hexadecimal.
     pub sha256: Option<String>,
 }
 
-impl Module {
-    /// The folder on `sys.path` that it was found below.
+impl ExtensionFile {
+    /// The folder on `sys.path` in which it was found.
     pub fn folder(&self) -> String {
         let path = self.path.to_string_lossy();
         path.strip_suffix(self.file.as_str()).unwrap_or(&path).trim_end_matches('/').to_owned()
     }
 
-    /// Whether importing its name is worth a trial. A damaged file is: the control shows what Python makes
-    /// of it.
-    pub fn is_tried(&self) -> bool {
+    /// Whether a trial imports it. A damaged file is tried, too: the control shows what Python does with it.
+    pub fn is_trial_subject(&self) -> bool {
         matches!(
             self.kind,
-            FileKind::ExtensionModule | FileKind::Corrupt(_) | FileKind::Archived { has_stub: true }
+            ExtensionFileKind::ExtensionModule
+                | ExtensionFileKind::Corrupt(_)
+                | ExtensionFileKind::Archived { has_stub: true }
         )
     }
 }
 
 /// What a file with an extension suffix turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FileKind {
+pub enum ExtensionFileKind {
     /// An extension module that this Python can load.
     ExtensionModule,
-    /// No `PyInit_` and no `PyModExport_`: a library with a module's name.
+    /// Exports no `PyInit_` and no `PyModExport_`: a library with an extension module's suffix.
     PlainLibrary,
     /// The suffix names another Python's ABI.
     OtherAbi,
-    /// Built for another machine or system; names it.
+    /// Built for another machine or system, which is named.
     OtherArchitecture(String),
-    /// A symbolic link to nothing.
+    /// A dangling symbolic link.
     BrokenLink,
-    /// Its name, or a folder's on the way, is no Python identifier.
+    /// Its name, or that of a folder above it, is not a Python identifier.
     UnimportableName,
-    /// Another file is imported under its name; names it.
+    /// Another file, which is named, is imported under its name.
     Shadowed(String),
-    /// Truncated or corrupt; says how. It is tried all the same: the control shows what Python makes of it.
+    /// Truncated or corrupt, with the reason. It is tried all the same: the control shows what Python does
+    /// with it.
     Corrupt(String),
-    /// It could not be read; says why.
+    /// It could not be read, with the reason.
     Unreadable(String),
-    /// It has init functions, and none for its own name; names them. Code that knows it may load it.
+    /// It exports init functions, which are named, but none for its own name. Code that knows them may load
+    /// it.
     OtherNames(Vec<String>),
     /// Inside a zip file on `sys.path`, from which the import system loads no extension modules.
     Archived {
-        /// Whether a Python module of the same name lies beside it: an egg's stub, which unpacks and loads it.
+        /// Whether a Python module of the same name lies beside it: an egg's stub, which unpacks and loads
+        /// it.
         has_stub: bool,
     },
-    /// In the `site-packages` of the user's own account, which trials leave out.
+    /// In the user's own `site-packages` (PEP 370), which trials leave out.
     UserSite,
 }
 
-impl FileKind {
+impl ExtensionFileKind {
     /// The name in reports.
     pub fn name(&self) -> &'static str {
         match self {

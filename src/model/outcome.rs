@@ -1,4 +1,4 @@
-//! What happened in one trial: facts about one subject in one mode, before anybody judges them.
+//! What happened in one trial: the evidence about one subject in one mode, before it is judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,8 +10,8 @@ use super::{Mode, ReasonId, Reply};
 
 /// How one trial ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The whole protocol passed.
+pub enum TrialOutcome {
+    /// Every phase of the protocol passed.
     Imported,
     /// An extension module was refused, by CPython's check or by itself.
     Refused {
@@ -19,76 +19,78 @@ pub enum Outcome {
         by: Refuser,
         /// The extension module that was refused: the subject, or one that it needs.
         module: String,
-        /// When.
-        place: Place,
+        /// The phase.
+        place: TrialPhase,
         /// The exception.
         error: PythonError,
     },
-    /// An exception that is no refusal.
+    /// It raised an exception that is not a refusal.
     Raised {
-        /// When.
-        place: Place,
+        /// The phase.
+        place: TrialPhase,
         /// The exception.
         error: PythonError,
-        /// The module that raised it: an extension module whose load it ended, or the one whose Python code ran. `None`
-        /// where that is not known.
+        /// The module that raised it: the extension module that was being loaded, or the module whose Python
+        /// code ran. `None` if that is not known.
         suspect: Option<String>,
     },
-    /// The process died, or left without an answer.
+    /// The process died, or exited without a result.
     Crashed {
         /// How the process ended.
-        how: Death,
-        /// When.
-        place: Place,
-        /// The extension module whose load was under way, if one was.
+        how: AbnormalExit,
+        /// The phase.
+        place: TrialPhase,
+        /// The extension module that was being loaded, if any.
         loading: Option<String>,
     },
     /// The deadline passed.
     TimedOut {
-        /// When.
-        place: Place,
-        /// The extension module whose load was under way, if one was.
+        /// The phase.
+        place: TrialPhase,
+        /// The extension module that was being loaded, if any.
         loading: Option<String>,
     },
-    /// It closes or replaces descriptors that are not its own.
+    /// It closed or replaced file descriptors that it does not own.
     LosesDescriptors {
-        /// When.
-        place: Place,
-        /// The extension module in whose load that was first seen, if one's was under way.
+        /// The phase.
+        place: TrialPhase,
+        /// The extension module that was being loaded when this was first seen, if any.
         loading: Option<String>,
     },
-    /// It starts threads that would outlive its interpreter.
+    /// It started threads that would outlive its interpreter.
     LeftThreads {
         /// Their names.
         names: Vec<String>,
     },
-    /// Two interpreters with a GIL each reach the same objects, and CPython does not share those by itself.
+    /// Two interpreters with their own GILs reach the same objects, other than those that CPython itself
+    /// shares.
     Shares {
-        /// How many objects, without what hangs on another of them.
+        /// The number of objects, without those that are reached through another of them.
         count: usize,
         /// The first of them; at least one.
-        objects: Vec<SharedObject>,
+        objects: Vec<SharedPythonObject>,
     },
-    /// No trial took place, or its answer says nothing about the subject.
-    NotRun(NotRun),
+    /// No trial took place, or its result says nothing about the subject.
+    NotRun(NotRunReason),
 }
 
-/// An object that two interpreters reach.
+/// A Python object that two interpreters reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SharedObject {
-    /// Its type's name; of a type its own.
+pub struct SharedPythonObject {
+    /// The name of its type; for a type object, its own name.
     pub kind: String,
     /// Whether it is a type.
     pub is_type: bool,
-    /// Whether it is part of a shared object's data, as static types are; else it lies on the heap of one.
+    /// Whether it lies in the data of a shared library, as static types do. Otherwise it lies on an
+    /// interpreter's heap.
     pub is_static: bool,
-    /// The extension module that it is found in, where that is known.
+    /// The extension module in which it was found, if known.
     pub module: Option<String>,
-    /// The way to it in the first interpreter and in the second: `_foo.cache -> dict`.
+    /// The reference path to it in the first and in the second interpreter: `_foo.cache -> dict`.
     pub ways: [String; 2],
 }
 
-/// Who refused to load.
+/// Who refused to load a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refuser {
     /// CPython's check of the declaration (`_PyImport_CheckSubinterpIncompatibleExtensionAllowed`).
@@ -97,48 +99,49 @@ pub enum Refuser {
     Module,
 }
 
-/// Where in the protocol a trial ended.
+/// A phase of a trial's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// Before the first import: creating the interpreter.
+pub enum TrialPhase {
+    /// Creating the interpreter, before the first import.
     Startup,
     /// The first import.
     Import,
-    /// The import into a second interpreter while the first lives.
+    /// The import into a second interpreter while the first one still exists.
     SecondInterpreter,
     /// Use, or a new import, after an interpreter that had loaded the module ended.
     UseAfterEnd,
-    /// Use after another interpreter ended, where the same went well before: it used what was that one's.
+    /// Use after another interpreter ended, where the same use passed before: it used an object of that
+    /// interpreter.
     AfterAnotherEnded,
     /// Ending an interpreter that had loaded the module.
     Teardown,
-    /// Ending Python in the process, after every interpreter that had loaded the module.
+    /// Finalizing Python in the process, after every interpreter that had loaded the module ended.
     Exit,
-    /// Import and use by several threads at the same time, where one alone can do it.
+    /// Import and use by several threads at the same time, where one thread alone passes.
     Storm,
 }
 
-/// How a process left without an answer.
+/// How a trial's process ended without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Death {
-    /// By a signal, e.g. 11.
+pub enum AbnormalExit {
+    /// It was killed by this signal, e.g. 11.
     Signal(i32),
-    /// By exiting with this status, before the protocol was through.
+    /// It exited with this status before the protocol was complete.
     Exit(i32),
 }
 
-/// An exception as Python printed it.
+/// A Python exception, as the probe recorded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PythonError {
     /// The type's name, e.g. `ImportError`.
     pub kind: String,
     /// `str(exception)`, shortened by the probe.
     pub text: String,
-    /// Modules being imported when it was raised, outermost first; its last is where it happened.
+    /// Modules that were being imported when it was raised, outermost first; the last one raised it.
     pub chain: Vec<String>,
 }
 
-impl Outcome {
+impl TrialOutcome {
     /// Whether a trial took place, however it ended.
     pub fn was_tried(&self) -> bool {
         !matches!(self, Self::NotRun(_))
@@ -146,7 +149,7 @@ impl Outcome {
 }
 
 impl PythonError {
-    /// The module that an import did not find, where that is what was raised.
+    /// Returns the module that an import did not find, if the error is a `ModuleNotFoundError`.
     pub fn missing_module(&self) -> Option<&str> {
         let named = self.text.strip_prefix("No module named '")?.split('\'').next();
         named.filter(|_| self.kind == "ModuleNotFoundError")
@@ -154,52 +157,53 @@ impl PythonError {
 
     /// Whether CPython's check raised it: the text of `_PyImport_CheckSubinterpIncompatibleExtensionAllowed`
     /// (CPython, `Python/import.c`).
-    pub fn is_cpythons_refusal(&self) -> bool {
+    pub fn is_cpython_refusal(&self) -> bool {
         self.kind == "ImportError"
             && self.text.starts_with("module ")
             && self.text.ends_with(" does not support loading in subinterpreters")
     }
 }
 
-/// Why there is no answer.
+/// Why a trial has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotRun {
-    /// Something that must be imported first, mostly a parent package, does not pass in this mode: the
-    /// cause is that one's outcome.
+pub enum NotRunReason {
+    /// A module that must be imported first, mostly a parent package, does not pass in this mode. Its outcome
+    /// is the cause.
     Behind(String),
-    /// The import was fine, and loaded another file, or none, under that name.
+    /// The import passed, but loaded another file, or none, under that name.
     Shadowed(Option<String>),
-    /// No trial was possible or allowed: the reason, and the same in words.
+    /// No trial was possible or allowed: the reason and its description.
     Because(ReasonId, String),
 }
 
-/// One attempt of the import system to load a shared object.
+/// One attempt of the import system to load an extension module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Load {
+pub struct ModuleLoad {
     /// Which of the trial's interpreters, `main`, `A`, `B`, `C`, `D`.
     pub interpreter: String,
     /// The dotted name it was loaded as.
     pub name: String,
     /// The file.
     pub path: String,
-    /// Modules being imported at that point, outermost first, without this one.
+    /// Modules that were being imported at that point, outermost first, without this one.
     pub chain: Vec<String>,
-    /// Whether creating it switched the GIL on, on a free-threaded build. Only the first to do it in a process is
-    /// seen: from then on the GIL is on.
+    /// Whether loading it enabled the GIL on a free-threaded build. Only the first such load in a process is
+    /// seen, because the GIL stays enabled.
     pub enables_gil: bool,
-    /// The definition that the running init function made it of, where it was created and has one.
-    pub declared: Option<Running>,
-    /// The failed load that its own failure comes from: its exception's, or the one that has what the loader misses.
+    /// The module definition that its init function used, if the module was created and has one.
+    pub declared: Option<LoadedModuleDef>,
+    /// The failed load that made this one fail: it raised the same exception, or it would have provided what
+    /// the dynamic linker misses.
     pub behind: Option<String>,
     /// The other module whose Python code, run by this load, raised its exception.
     pub raised_in: Option<String>,
-    /// What came of it; `None` when the process ended before it was known.
+    /// The result; `None` if the process ended before it was known.
     pub result: Option<Result<(), PythonError>>,
 }
 
-/// A module definition in the memory of a running module.
+/// The definition of a loaded module, read from the memory of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Running {
+pub struct LoadedModuleDef {
     /// `PyModuleDef.m_size`, bytes of module state.
     pub m_size: i64,
     /// The number of each slot, in order, and the value of those that hold a number. Empty for single-phase
@@ -207,25 +211,25 @@ pub struct Running {
     pub slots: Vec<(u16, Option<u64>)>,
 }
 
-/// What a process said of itself when a fatal signal hit it.
+/// What a process recorded about the fatal signal that ended it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Crash {
-    /// The address whose use faulted, where the signal has one.
+pub struct CrashReport {
+    /// The faulting address, if the signal has one.
     pub address: Option<u64>,
-    /// The instruction that was running; `None` where it lies in no file, as after a jump through a wild
+    /// The location of the faulting instruction; `None` if it lies in no file, as after a jump through a wild
     /// pointer.
-    pub site: Option<Site>,
+    pub site: Option<CrashLocation>,
     /// The Python stack of the interpreter that crashed, and from 3.14 on the C stack, as `faulthandler`
     /// writes them.
     pub stack: String,
 }
 
-/// A place in a shared object.
+/// A location in a shared object file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Site {
+pub struct CrashLocation {
     /// The file's name, without its folder.
     pub object: String,
-    /// The function that holds it, where the file's symbol tables name one.
+    /// The enclosing function, if the file's symbol tables name one.
     pub symbol: Option<String>,
     /// Bytes from the start of the file.
     pub offset: u64,
@@ -236,45 +240,50 @@ pub struct Site {
 pub struct Trial {
     /// The dotted name that was imported.
     pub subject: String,
-    /// In which mode.
+    /// The mode.
     pub mode: Mode,
     /// How it ended.
-    pub outcome: Outcome,
-    /// Every load of an extension module that was seen, in order. Shared by all that one trial answers for.
-    pub loads: Arc<[Load]>,
-    /// The end of what it printed, both streams together.
+    pub outcome: TrialOutcome,
+    /// Every load of an extension module that was seen, in order. Shared by all subjects that one trial
+    /// covers.
+    pub loads: Arc<[ModuleLoad]>,
+    /// The end of its output, stdout and stderr together.
     pub printed: String,
     /// Where it crashed, if a fatal signal ended it.
-    pub crash: Option<Crash>,
-    /// Objects of one interpreter that the data of a shared object kept while another ran: no use of them was seen.
-    pub kept: Vec<SharedObject>,
-    /// The system's names of threads that Python does not know, and that outlived its interpreters.
+    pub crash: Option<CrashReport>,
+    /// Retained objects: objects of one interpreter that the data of a shared library still referenced while
+    /// another interpreter ran. No use of them was seen.
+    pub kept: Vec<SharedPythonObject>,
+    /// The names of native threads, unknown to Python, that outlived its interpreters.
     pub native_threads: Vec<String>,
-    /// What it left in the main interpreter, though it was imported elsewhere: `sys.modules['x']`, `builtins.y`.
+    /// What it added to the main interpreter although it was imported in another one: `sys.modules['x']`,
+    /// `builtins.y`.
     pub left_in_main: Vec<String>,
-    /// What the first interpreter imported of the standard library.
+    /// The modules of the standard library that the first interpreter imported.
     pub standard: Arc<[String]>,
-    /// The trial of a module of the standard library that dies so by itself: then the fault is the Python's.
+    /// The trial of a module of the standard library that fails in the same way on its own. Then the defect
+    /// is Python's.
     pub python: Option<Arc<Trial>>,
-    /// What the subject has told beside its import: what an application answered to it, or which tests passed. Of requests,
-    /// what every interpreter of the trial was answered, also where one failed ([`Reply`](super::Reply)).
+    /// Lines that the subject wrote: the names of tests that passed, or the replies to requests
+    /// ([`Reply`](super::Reply)) in every interpreter of the trial, also if one of them failed.
     pub answers: Vec<String>,
-    /// Where something of a module can be found that another one's init function has loaded: by that module's name, other
-    /// modules, each with a name in it. In sub-interpreters the last of them, after it has imported the module itself.
+    /// For each module that another module's init function loaded: the names in other modules that refer to
+    /// something of it. In sub-interpreters, as found in the last of them, after it imported the module
+    /// itself.
     pub held: BTreeMap<String, BTreeSet<String>>,
-    /// What had to be imported first for the subject to import at all.
+    /// The module that had to be imported first for the subject to import.
     pub after: Option<String>,
-    /// The subject whose trial loaded this one too, and so answers for it. It was not imported by itself.
+    /// The subject whose trial loaded this one, too, and covers it. This one has no trial of its own.
     pub through: Option<String>,
 }
 
 impl Trial {
     /// A trial that did not take place.
-    pub fn not_run(subject: &str, mode: Mode, why: NotRun) -> Self {
+    pub fn not_run(subject: &str, mode: Mode, why: NotRunReason) -> Self {
         Self {
             subject: subject.to_owned(),
             mode,
-            outcome: Outcome::NotRun(why),
+            outcome: TrialOutcome::NotRun(why),
             loads: Arc::default(),
             printed: String::new(),
             crash: None,
@@ -290,37 +299,38 @@ impl Trial {
         }
     }
 
-    /// The same evidence for another subject that this trial loaded.
-    pub fn answering_for(&self, subject: &str) -> Self {
+    /// Returns the same evidence for another subject that this trial loaded.
+    pub fn clone_for_subject(&self, subject: &str) -> Self {
         Self { subject: subject.to_owned(), through: Some(self.subject.clone()), ..self.clone() }
     }
 
-    /// What an application answered to requests, in a control that was to tell; else what failed in any interpreter.
-    pub fn replies(&self) -> impl Iterator<Item = Reply> {
-        self.answers.iter().filter_map(|line| Reply::of(line))
+    /// Parses the replies to requests: all of them in the control that records them, otherwise those that
+    /// failed in any interpreter.
+    pub fn parse_replies(&self) -> impl Iterator<Item = Reply> {
+        self.answers.iter().filter_map(|line| Reply::parse_line(line))
     }
 
-    /// How long the requests took in the first interpreter, in milliseconds; none where one failed.
-    pub fn request_times(&self) -> Vec<f64> {
+    /// Parses how long the requests took in the first interpreter, in milliseconds. Empty if one failed.
+    pub fn parse_request_times(&self) -> Vec<f64> {
         let line = self.answers.iter().find_map(|line| line.strip_prefix(Reply::TIMES));
         let times = line.into_iter().flat_map(|line| line.split(',')).map(str::parse);
         times.collect::<Result<_, _>>().unwrap_or_default()
     }
 
     /// The loads that succeeded.
-    pub fn loaded(&self) -> impl Iterator<Item = &Load> {
+    pub fn successful_loads(&self) -> impl Iterator<Item = &ModuleLoad> {
         self.loads.iter().filter(|load| matches!(load.result, Some(Ok(()))))
     }
 
     /// Whether every interpreter of the trial loaded this file under this name.
-    pub fn loaded_in_all(&self, name: &str) -> bool {
+    pub fn is_loaded_in_all_interpreters(&self, name: &str) -> bool {
         self.mode.interpreters().iter().all(|interpreter| {
-            self.loaded().any(|load| load.interpreter == *interpreter && load.name == name)
+            self.successful_loads().any(|load| load.interpreter == *interpreter && load.name == name)
         })
     }
 }
 
-impl Place {
+impl TrialPhase {
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -335,7 +345,7 @@ impl Place {
         }
     }
 
-    /// As the end of a sentence: "crashed ...".
+    /// A clause that completes a sentence like "crashed ...".
     pub fn phrase(self) -> &'static str {
         match self {
             Self::Startup => "while the interpreter started",
@@ -350,7 +360,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Site {
+impl fmt::Display for CrashLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.symbol {
             Some(symbol) => write!(f, "in {symbol} of {}", self.object),
@@ -359,7 +369,7 @@ impl fmt::Display for Site {
     }
 }
 
-impl fmt::Display for Death {
+impl fmt::Display for AbnormalExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Signal(4) => f.write_str("SIGILL"),

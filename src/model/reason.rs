@@ -1,4 +1,4 @@
-//! Why something could not be judged, or need not be: every reason of the verdicts `unknown` and `not-applicable`.
+//! The reasons of the verdicts `unknown` and `not-applicable`.
 
 use super::Verdict;
 
@@ -15,9 +15,9 @@ pub enum ReasonId {
     MissingFile,
     /// The control needs a service that does not answer.
     MissingService,
-    /// The control takes longer than a trial may.
+    /// The control exceeds the time limit of a trial.
     TooSlow,
-    /// The control raises something else, or breaks what is not its own.
+    /// The control raises another exception, or damages resources that it does not own.
     FailsInControl,
     /// The control answers a request with an error, or raises.
     RequestFails,
@@ -27,19 +27,19 @@ pub enum ReasonId {
     CrashesInControl,
     /// The file is truncated or corrupt.
     DamagedFile,
-    /// A symbolic link to nothing.
+    /// The file is a dangling symbolic link.
     BrokenLink,
     /// The file cannot be read.
     Unreadable,
-    /// The sandbox may be in the way.
+    /// The sandbox may have caused the failure.
     Sandbox,
-    /// The trial wrote more than it may.
+    /// The trial wrote more than its limit.
     WritesTooMuch,
-    /// Somebody killed the trial.
+    /// The trial was killed from outside.
     Killed,
     /// The audit was stopped.
     Interrupted,
-    /// This Python runs no trials in this mode.
+    /// This Python cannot run trials in this mode.
     NoTrials,
     /// This Python is not CPython.
     NotCPython,
@@ -47,35 +47,35 @@ pub enum ReasonId {
     ProbeFailed,
     /// There was no trial.
     NotTried,
-    /// It needs something that has no answer.
+    /// It needs a module whose verdict is unknown.
     NeedsUnknown,
     /// Importing the name loads another file, or none.
     LoadsAnotherFile,
-    /// CPython accepted what the file should make it refuse.
+    /// CPython accepted a module that it should refuse, by what the file declares.
     DeclarationContradicted,
-    /// C data keeps an object, and nobody was seen to use it.
+    /// C data retains an object, but no other interpreter was seen to use it.
     KeepsObjects,
-    /// Whether a module switches the GIL on could not be told.
+    /// Whether a module enables the GIL could not be determined.
     GilNotTold,
-    /// It fails by several threads with the GIL on, too.
+    /// It fails in several threads with the GIL on, too.
     FailsWithGil,
-    /// The second environment does not hold it.
+    /// It is not installed in the free-threaded environment.
     NotInFreeThreadedEnvironment,
-    /// The index gave no answer.
+    /// The package index gave no answer.
     IndexNotAsked,
     /// An application's source was not read.
     SourceNotRead,
-    /// What an application may still import could not be followed.
+    /// What an application may import later could not be determined.
     SourceNotFollowed,
     /// An application imports it on a condition.
     ImportedOnCondition,
-    /// The file has init functions for other names alone.
+    /// The file exports init functions for other names only.
     OtherNames,
-    /// It lies in the account's own site-packages, which trials leave out.
+    /// It lies in the user's own site-packages, which trials leave out.
     UserSite,
     /// The file has no init function.
     PlainLibrary,
-    /// It lies in a zip file, from which nothing of its kind can be imported.
+    /// It lies in a zip file, from which extension modules cannot be imported.
     InZipFile,
     /// The file is for another Python.
     OtherAbi,
@@ -83,9 +83,9 @@ pub enum ReasonId {
     OtherPlatform,
     /// Another file is found first.
     Shadowed,
-    /// The name is no identifier.
+    /// The name is not a Python identifier.
     UnimportableName,
-    /// Its distribution does without it in the control too.
+    /// Its distribution works without it in the control, too.
     DoneWithout,
     /// The distribution holds no Python code.
     NoPythonCode,
@@ -94,7 +94,7 @@ pub enum ReasonId {
 }
 
 impl ReasonId {
-    /// All of them: those of `unknown` first.
+    /// All reasons, those of `unknown` first.
     pub const ALL: [Self; 43] = [
         Self::MissingLibrary,
         Self::MissingModule,
@@ -141,7 +141,7 @@ impl ReasonId {
         Self::NotOnFreeThreadedBuild,
     ];
 
-    /// The id in reports, which never changes.
+    /// The id in reports. It never changes.
     pub fn id(self) -> &'static str {
         match self {
             Self::MissingLibrary => "missing-library",
@@ -190,7 +190,7 @@ impl ReasonId {
         }
     }
 
-    /// The verdict that it is a reason of.
+    /// The verdict to which this reason belongs.
     pub fn verdict(self) -> Verdict {
         match self {
             Self::MissingLibrary

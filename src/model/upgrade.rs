@@ -1,11 +1,12 @@
 //! What a newer version of a distribution declares.
 
-/// What an index has of a distribution that stands in the way.
+/// What a package index offers for a distribution that blocks others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Upgrade {
+pub struct AvailableUpgrade {
     /// The newest version with a wheel for this Python; `None` where the index gave no answer.
     pub newest: Option<String>,
-    /// The first version from which on every root module declares what is asked for, as far as was looked.
+    /// The first version from which on every root module declares the support asked for, among those
+    /// inspected.
     pub since: Option<String>,
     /// The same in a sentence, without the distribution's name.
     pub words: String,

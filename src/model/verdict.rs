@@ -1,4 +1,4 @@
-//! What the evidence says of one thing in one mode.
+//! The verdict about one subject in one mode, and its reason.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::ReasonId;
 
-/// Worst first, so `min` of several is the worst (design: Modes and verdicts).
+/// A verdict. Ordered worst first, so `min` of several is the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Gets past CPython's check, or only reaches it, and then crashes, hangs or corrupts.
+    /// Crashes, hangs or corrupts state, before or after CPython's check of its declaration.
     Unsafe,
-    /// Refused, by itself or through a dependency.
+    /// Refused, itself or through a dependency.
     Blocked,
     /// Could not be judged.
     Unknown,
-    /// Imports, and has lost extension modules that it loads in the control.
+    /// Imports, but without extension modules that it loads in the control.
     Degraded,
-    /// Declared, tried, nothing found.
+    /// Declared and tried, and no problem was found.
     Ready,
-    /// Nothing that this Python could ever import, or that its distribution does without in the control too.
+    /// This Python can never import it, or its distribution works without it in the control, too.
     NotApplicable,
 }
 
@@ -30,7 +30,7 @@ impl Verdict {
     pub const ALL: [Self; 6] =
         [Self::Unsafe, Self::Blocked, Self::Unknown, Self::Degraded, Self::Ready, Self::NotApplicable];
 
-    /// The word in reports and tables.
+    /// The name in reports and tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Unsafe => "unsafe",
@@ -42,8 +42,8 @@ impl Verdict {
         }
     }
 
-    /// The word in a narrow cell.
-    pub fn word(self) -> &'static str {
+    /// A short name for a narrow table cell.
+    pub fn short_name(self) -> &'static str {
         if self == Self::NotApplicable { "n/a" } else { self.name() }
     }
 }
@@ -54,24 +54,24 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A verdict with the one line that gives the reason.
+/// A verdict with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
     /// Why, in one line; empty for `ready`.
     pub reason: String,
-    /// Which reason that is, where the verdict is `unknown` or `not-applicable`.
+    /// The id of the reason, if the verdict is `unknown` or `not-applicable`.
     pub reason_id: Option<ReasonId>,
-    /// The extension module, or package, that is the root cause, if it is a thing with a name.
-    pub cause: Option<Cause>,
+    /// The root cause, if it is a named module.
+    pub cause: Option<RootCause>,
     /// Extension modules that the control loads and this mode does not (degraded).
     pub lost: Vec<String>,
 }
 
-/// Where a failure comes from.
+/// The root cause of a failure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cause {
+pub struct RootCause {
     /// The rule's id.
     pub rule: &'static str,
     /// Dotted name of the extension module (or Python module) at the root.
@@ -83,19 +83,19 @@ pub struct Cause {
 }
 
 impl Judgement {
-    /// `unknown` or `not-applicable`, with the reason in words.
-    pub fn open(reason_id: ReasonId, reason: impl Into<String>) -> Self {
+    /// Creates an `unknown` or `not-applicable` judgement, as the reason's id decides.
+    pub fn from_reason_id(reason_id: ReasonId, reason: impl Into<String>) -> Self {
         let verdict = reason_id.verdict();
         Self { verdict, reason: reason.into(), reason_id: Some(reason_id), cause: None, lost: Vec::new() }
     }
 
-    /// Nothing found; `remark` says what is worth knowing all the same.
+    /// Creates a `ready` judgement; `remark` is shown as its reason.
     pub fn ready(remark: impl Into<String>) -> Self {
-        Self::found(Verdict::Ready, None, remark)
+        Self::from_evidence(Verdict::Ready, None, remark)
     }
 
-    /// A verdict that rests on what was found.
-    pub fn found(verdict: Verdict, cause: Option<Cause>, reason: impl Into<String>) -> Self {
+    /// Creates a judgement from what was found, without a reason's id.
+    pub fn from_evidence(verdict: Verdict, cause: Option<RootCause>, reason: impl Into<String>) -> Self {
         Self { verdict, reason: reason.into(), reason_id: None, cause, lost: Vec::new() }
     }
 }

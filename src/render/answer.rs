@@ -3,14 +3,14 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use super::escape::{escape, escape_within};
+use super::escape::{escape, escape_and_truncate};
 use crate::model::{Mode, Verdict};
-use crate::report::{Answer, DecidedBy, DeciderKind, Document};
+use crate::report::{Answer, DecidedBy, DecidingItemKind, Document};
 use crate::rules::RULES;
 
 /// A line for each question that was asked, and which road is nearer where both were. A required mode always has its
 /// line; so has each in which a web server's configuration puts something.
-pub(super) fn lines(document: &Document, required: &[Mode]) -> String {
+pub(super) fn render_answers(document: &Document, required: &[Mode]) -> String {
     let is_told = |mode: &Mode| match mode {
         _ if document.apache.is_some() || required.contains(mode) => true,
         Mode::OwnGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => true,
@@ -18,10 +18,10 @@ pub(super) fn lines(document: &Document, required: &[Mode]) -> String {
     };
     let told = ORDER.into_iter().filter(is_told);
     let mut lines: Vec<String> = told
-        .filter_map(|mode| match document.answer(mode) {
-            Some(answer) => Some(line(document, &answer)),
+        .filter_map(|mode| match document.compute_answer(mode) {
+            Some(answer) => Some(render_answer(document, &answer)),
             None if required.contains(&mode) && document.apache.is_none() => {
-                Some(format!("{}: not known. It was not tried.", directive(mode)))
+                Some(format!("{}: not known. It was not tried.", directive_of_mode(mode)))
             }
             None => None,
         })
@@ -29,7 +29,7 @@ pub(super) fn lines(document: &Document, required: &[Mode]) -> String {
     if lines.is_empty() {
         lines.push("Not known. Nothing was asked about that could be tried.".to_owned());
     }
-    lines.extend(nearer(document));
+    lines.extend(compare_own_gil_and_free_threading(document));
     lines.join("\n") + "\n"
 }
 
@@ -38,7 +38,7 @@ pub(super) const ORDER: [Mode; 5] =
     [Mode::OwnGil, Mode::SharedGil, Mode::FreeThreaded, Mode::FreeThreadedGroup, Mode::Main];
 
 /// What mod_wsgi's configuration calls it.
-pub(super) fn directive(mode: Mode) -> &'static str {
+pub(super) fn directive_of_mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Main => "WSGIApplicationGroup %{GLOBAL}",
         Mode::SharedGil => "Application groups with a shared GIL",
@@ -49,34 +49,34 @@ pub(super) fn directive(mode: Mode) -> &'static str {
 }
 
 /// The closing line of one question.
-fn line(document: &Document, answer: &Answer<'_>) -> String {
-    let told = Told::new(answer);
-    let about = about(document, answer);
+fn render_answer(document: &Document, answer: &Answer<'_>) -> String {
+    let told = AnswerText::new(answer);
+    let about = describe_scope(document, answer);
     let sentence = if told.sentence.is_empty() { String::new() } else { format!(". {}", told.sentence) };
     let counts = if told.counts.is_empty() { String::new() } else { format!(" {}", told.counts) };
-    format!("{}{about}: {}{sentence}{counts}.", directive(answer.mode), told.headline.to_lowercase())
+    format!("{}{about}: {}{sentence}{counts}.", directive_of_mode(answer.mode), told.headline.to_lowercase())
 }
 
 /// What the answer is about, where that is not the whole environment.
-fn about(document: &Document, answer: &Answer<'_>) -> String {
+fn describe_scope(document: &Document, answer: &Answer<'_>) -> String {
     if let Some(apache) = &document.apache {
         return format!(", as {} has it", escape(&apache.file));
     }
     let of = |kind| answer.deciders.iter().filter(move |each| each.kind == kind);
     let (kind, several) = match document.decided_by() {
         DecidedBy::Distributions => return String::new(),
-        DecidedBy::Applications => (DeciderKind::Application, "the applications named"),
-        DecidedBy::Modules => (DeciderKind::Module, "the modules named"),
+        DecidedBy::Applications => (DecidingItemKind::Application, "the applications named"),
+        DecidedBy::Modules => (DecidingItemKind::Module, "the modules named"),
     };
     let mut all = of(kind);
     match (all.next().and_then(|first| first.name), all.next()) {
-        (Some(name), None) => format!(" for {}", escape_within(name, 120)),
+        (Some(name), None) => format!(" for {}", escape_and_truncate(name, 120)),
         (_, _) => format!(" for {several}"),
     }
 }
 
 /// An answer in words.
-pub(super) struct Told {
+pub(super) struct AnswerText {
     /// `No`, `Yes`, `Yes, with accelerators lost`, `Not known`.
     pub(super) headline: &'static str,
     /// What the answer rests on; empty where the counts say it.
@@ -85,24 +85,26 @@ pub(super) struct Told {
     pub(super) counts: String,
 }
 
-impl Told {
+impl AnswerText {
     pub(super) fn new(answer: &Answer<'_>) -> Self {
         let (headline, sentence) = match answer.verdict() {
-            Verdict::Unsafe | Verdict::Blocked => ("No", format!("{} in the way", they_are(answer))),
-            Verdict::Unknown | Verdict::NotApplicable => ("Not known", why_not_known(answer)),
+            Verdict::Unsafe | Verdict::Blocked => {
+                ("No", format!("{} in the way", describe_obstacles(answer)))
+            }
+            Verdict::Unknown | Verdict::NotApplicable => ("Not known", explain_unknown(answer)),
             Verdict::Degraded => ("Yes, with accelerators lost", String::new()),
             Verdict::Ready => ("Yes", String::new()),
         };
-        let counts = Verdict::ALL.into_iter().filter(|verdict| answer.count(*verdict) > 0);
+        let counts = Verdict::ALL.into_iter().filter(|verdict| answer.count_with_verdict(*verdict) > 0);
         let counts: Vec<String> =
-            counts.map(|verdict| format!("{} {verdict}", answer.count(verdict))).collect();
+            counts.map(|verdict| format!("{} {verdict}", answer.count_with_verdict(verdict))).collect();
         let counts = if counts.is_empty() { String::new() } else { format!("({})", counts.join(", ")) };
         Self { headline, sentence, counts }
     }
 }
 
-fn why_not_known(answer: &Answer<'_>) -> String {
-    match answer.count(Verdict::Unknown) {
+fn explain_unknown(answer: &Answer<'_>) -> String {
+    match answer.count_with_verdict(Verdict::Unknown) {
         _ if answer.deciders.is_empty() => "Nothing here was tried".to_owned(),
         0 if answer.has_trouble => "The audit is incomplete".to_owned(),
         0 => "Not everything was tried".to_owned(),
@@ -111,27 +113,27 @@ fn why_not_known(answer: &Answer<'_>) -> String {
 }
 
 /// The command that explains these rules, in the catalog's order; `None` without any that is known.
-pub(super) fn explain<'a>(rules: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(super) fn format_explain_command<'a>(rules: impl Iterator<Item = &'a str>) -> Option<String> {
     let named: BTreeSet<&str> = rules.collect();
     let known: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| named.contains(id)).collect();
     (!known.is_empty()).then(|| format!("wsgiaudit explain {}", known.join("|")))
 }
 
 /// `1 distribution`, `2 distributions`.
-pub(super) fn distributions(count: usize) -> String {
+pub(super) fn format_distribution_count(count: usize) -> String {
     if count == 1 { "1 distribution".to_owned() } else { format!("{count} distributions") }
 }
 
 /// `1 distribution is`, `2 distributions and 1 exercise are`: what is in the way.
-fn they_are(answer: &Answer<'_>) -> String {
+fn describe_obstacles(answer: &Answer<'_>) -> String {
     let kinds = [
-        (DeciderKind::Distribution, "distribution"),
-        (DeciderKind::Application, "application"),
-        (DeciderKind::Module, "module"),
-        (DeciderKind::Exercise, "exercise"),
-        (DeciderKind::ConfigurationLine, "line of the configuration"),
+        (DecidingItemKind::Distribution, "distribution"),
+        (DecidingItemKind::Application, "application"),
+        (DecidingItemKind::Module, "module"),
+        (DecidingItemKind::Exercise, "exercise"),
+        (DecidingItemKind::ConfigurationLine, "line of the configuration"),
     ];
-    let all = kinds.into_iter().map(|(kind, noun)| (answer.in_the_way(kind), noun));
+    let all = kinds.into_iter().map(|(kind, noun)| (answer.count_blocking(kind), noun));
     let all: Vec<(usize, &str)> = all.filter(|(count, _)| *count > 0).collect();
     let counted = |(count, noun): &(usize, &str)| match (count, *noun) {
         (1, noun) => format!("1 {noun}"),
@@ -144,11 +146,13 @@ fn they_are(answer: &Answer<'_>) -> String {
 }
 
 /// Which of the two roads has less in its way; `None` where only one was asked about.
-pub(super) fn nearer(document: &Document) -> Option<String> {
-    let (own, free) = (document.answer(Mode::OwnGil)?, document.answer(Mode::FreeThreaded)?);
-    let count = |answer: &Answer<'_>| answer.count(Verdict::Unsafe) + answer.count(Verdict::Blocked);
+pub(super) fn compare_own_gil_and_free_threading(document: &Document) -> Option<String> {
+    let (own, free) = (document.compute_answer(Mode::OwnGil)?, document.compute_answer(Mode::FreeThreaded)?);
+    let count = |answer: &Answer<'_>| {
+        answer.count_with_verdict(Verdict::Unsafe) + answer.count_with_verdict(Verdict::Blocked)
+    };
     let (in_own, in_free) = (count(&own), count(&free));
-    let unknown = free.count(Verdict::Unknown);
+    let unknown = free.count_with_verdict(Verdict::Unknown);
     let nearer = match in_own.cmp(&in_free) {
         Ordering::Less => "an own GIL is nearer",
         Ordering::Greater if in_free + unknown < in_own => "free threading is nearer",
@@ -157,7 +161,7 @@ pub(super) fn nearer(document: &Document) -> Option<String> {
     };
     let unknown = if unknown > 0 { format!(" ({unknown} unknown)") } else { String::new() };
     let what = match document.decided_by() {
-        DecidedBy::Distributions => distributions(in_own),
+        DecidedBy::Distributions => format_distribution_count(in_own),
         DecidedBy::Applications | DecidedBy::Modules => in_own.to_string(),
     };
     Some(format!("In the way: own GIL: {what}; free threading: {in_free}{unknown}: {nearer}."))

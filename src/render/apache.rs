@@ -3,31 +3,32 @@
 use std::fmt::Write;
 
 use super::answer;
-use super::escape::{escape, escape_within};
+use super::escape::{escape, escape_and_truncate};
 use crate::model::Verdict;
 use crate::report::v1::{ApacheFinding, ConfigLine, Document, Landing};
 
 /// A section; nothing where there was no configuration.
-pub(super) fn section(document: &Document) -> String {
+pub(super) fn render_apache(document: &Document) -> String {
     let Some(apache) = &document.apache else { return String::new() };
     let mut text = format!("\nApache {}\n", escape(&apache.file));
     for landing in &apache.landings {
-        let _ = writeln!(text, "  {}", landed(document, landing));
+        let _ = writeln!(text, "  {}", describe_mount(document, landing));
     }
     if apache.landings.is_empty() {
         text.push_str("  no application is served\n");
     }
     for finding in &apache.findings {
-        let _ = writeln!(text, "  {}: {}", place(&finding.place), said(finding));
+        let _ = writeln!(text, "  {}: {}", format_location(&finding.place), describe_finding(finding));
     }
-    if let Some(command) = answer::explain(apache.findings.iter().map(ApacheFinding::rule)) {
+    if let Some(command) = answer::format_explain_command(apache.findings.iter().map(ApacheFinding::rule_id))
+    {
         let _ = writeln!(text, "    What to do: {command}");
     }
     text
 }
 
 /// `example.org/shop -> d, shop: own-gil: ready (shop.wsgi)`.
-fn landed(document: &Document, landing: &Landing) -> String {
+fn describe_mount(document: &Document, landing: &Landing) -> String {
     let process = match landing.process_group.as_str() {
         "" => "Apache's own processes".to_owned(),
         name => format!("process group {}", escape(name)),
@@ -45,7 +46,7 @@ fn landed(document: &Document, landing: &Landing) -> String {
         None => verdict.to_string(),
     };
     let limited = match &landing.limited {
-        Some(line) => format!(", for some clients ({})", place(line)),
+        Some(line) => format!(", for some clients ({})", format_location(line)),
         None => String::new(),
     };
     let except = match landing.except.is_empty() {
@@ -57,10 +58,10 @@ fn landed(document: &Document, landing: &Landing) -> String {
 }
 
 /// `apache-own-gil-main: ignored ...`.
-fn said(finding: &ApacheFinding) -> String {
-    format!("{}: {}", escape(finding.rule()), escape_within(&finding.judged.reason, 400))
+fn describe_finding(finding: &ApacheFinding) -> String {
+    format!("{}: {}", escape(finding.rule_id()), escape_and_truncate(&finding.judged.reason, 400))
 }
 
-fn place(line: &ConfigLine) -> String {
+fn format_location(line: &ConfigLine) -> String {
     format!("{}:{}", escape(&line.file), line.line)
 }

@@ -4,42 +4,42 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::answer;
-use super::escape::{escape, escape_within};
+use super::escape::{escape, escape_and_truncate};
 use super::requests;
-use crate::model::{Distribution, Mode, Verdict};
+use crate::model::{InstalledDistribution, Mode, Verdict};
 use crate::report::v1::{Application, Document, Exercise, SourceFinding, SourcePlace, Tried, UsedModule};
 
 /// How many lines of one kind are shown before the rest is counted.
 const MOST: usize = 20;
 
 /// A section for each.
-pub(super) fn all(document: &Document) -> String {
-    document.applications.iter().map(|application| one(document, application)).collect()
+pub(super) fn render_applications(document: &Document) -> String {
+    document.applications.iter().map(|application| render_application(document, application)).collect()
 }
 
 /// A section for each script that was run.
-pub(super) fn exercises(document: &Document) -> String {
+pub(super) fn render_exercises(document: &Document) -> String {
     let each = |(index, exercise): (usize, &Exercise)| {
-        let head = format!("\nExercise {}\n{}", escape(&exercise.file), verdicts(&exercise.modes));
-        head + &requests::lines(document, index, exercise)
+        let head = format!("\nExercise {}\n{}", escape(&exercise.file), render_verdicts(&exercise.modes));
+        head + &requests::render_requests(document, index, exercise)
     };
     document.exercises.iter().enumerate().map(each).collect()
 }
 
 /// A line for each mode but the control.
-fn verdicts(modes: &BTreeMap<Mode, Tried>) -> String {
+fn render_verdicts(modes: &BTreeMap<Mode, Tried>) -> String {
     let mut text = String::new();
     for (mode, tried) in modes.iter().filter(|(mode, _)| **mode != Mode::Main) {
         let reason = match tried.judged.reason.as_str() {
             "" => String::new(),
-            reason => format!(": {}", escape_within(reason, 400)),
+            reason => format!(": {}", escape_and_truncate(reason, 400)),
         };
         let _ = writeln!(text, "  {mode}: {}{reason}", tried.judged.verdict);
     }
     text
 }
 
-fn one(document: &Document, application: &Application) -> String {
+fn render_application(document: &Document, application: &Application) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -47,7 +47,7 @@ fn one(document: &Document, application: &Application) -> String {
         escape(&application.name),
         application.files
     );
-    text.push_str(&verdicts(&application.modes));
+    text.push_str(&render_verdicts(&application.modes));
     let of = |words: &[&str]| {
         application.modules.iter().filter(|used| words.contains(&used.reached.as_str())).collect::<Vec<_>>()
     };
@@ -61,17 +61,27 @@ fn one(document: &Document, application: &Application) -> String {
         lazy.len(),
         not.len()
     );
-    text.push_str(&first_requests(document, &lazy));
-    lines(&mut text, "in its own folders, and not reached as far as its source tells", idle(document, &not));
-    lines(&mut text, "hazards in its source, worst first", application.hazards.iter().map(hazard));
-    if let Some(command) = answer::explain(application.hazards.iter().map(|hazard| hazard.rule.as_str())) {
+    text.push_str(&render_failing_lazy_imports(document, &lazy));
+    push_list(
+        &mut text,
+        "in its own folders, and not reached as far as its source tells",
+        describe_unreached_modules(document, &not),
+    );
+    push_list(
+        &mut text,
+        "hazards in its source, worst first",
+        application.hazards.iter().map(describe_hazard),
+    );
+    if let Some(command) =
+        answer::format_explain_command(application.hazards.iter().map(|hazard| hazard.rule.as_str()))
+    {
         let _ = writeln!(text, "    What to do: {command}");
     }
-    text.push_str(&minor(application));
+    text.push_str(&render_minor_hazards(application));
     let not_followed = application.not_followed.iter();
-    let not_followed =
-        not_followed.map(|each| format!("{}: {}", place(&each.place), escape_within(&each.what, 200)));
-    lines(&mut text, "not followed", not_followed);
+    let not_followed = not_followed
+        .map(|each| format!("{}: {}", format_location(&each.place), escape_and_truncate(&each.what, 200)));
+    push_list(&mut text, "not followed", not_followed);
     let (hazards, imports) = (application.hazards_elsewhere.len(), application.not_followed_elsewhere.len());
     if hazards + imports > 0 {
         let _ = writeln!(
@@ -83,7 +93,7 @@ fn one(document: &Document, application: &Application) -> String {
 }
 
 /// One hazard, with the lines of its other places.
-fn hazard(hazard: &SourceFinding) -> String {
+fn describe_hazard(hazard: &SourceFinding) -> String {
     let lines: Vec<String> = hazard.places.iter().take(5).map(|place| place.line.to_string()).collect();
     let more = match hazard.places.len() {
         0 => String::new(),
@@ -93,11 +103,16 @@ fn hazard(hazard: &SourceFinding) -> String {
         }
         _ => format!("; also lines {}", lines.join(", ")),
     };
-    format!("{}: {}: {}{more}", place(&hazard.place), hazard.rule, escape_within(&hazard.text, 200))
+    format!(
+        "{}: {}: {}{more}",
+        format_location(&hazard.place),
+        hazard.rule,
+        escape_and_truncate(&hazard.text, 200)
+    )
 }
 
 /// A line for each rule of what is no hazard by itself: the names alone.
-fn minor(application: &Application) -> String {
+fn render_minor_hazards(application: &Application) -> String {
     let mut text = String::new();
     for (rule, title) in [
         ("per-interpreter-cache", "filled once, by each interpreter for itself"),
@@ -105,7 +120,7 @@ fn minor(application: &Application) -> String {
     ] {
         let of_rule = application.minor_hazards.iter().filter(|hazard| hazard.rule == rule);
         let names: BTreeSet<&str> = of_rule.filter_map(|hazard| hazard.name.as_deref()).collect();
-        let shown: Vec<String> = names.iter().take(8).map(|name| escape_within(name, 40)).collect();
+        let shown: Vec<String> = names.iter().take(8).map(|name| escape_and_truncate(name, 40)).collect();
         let more = match names.len().saturating_sub(shown.len()) {
             0 => String::new(),
             more => format!(" and {more} more: see --format json"),
@@ -118,7 +133,7 @@ fn minor(application: &Application) -> String {
 }
 
 /// Imports inside functions whose module does not load: each import once.
-fn first_requests(document: &Document, lazy: &[&UsedModule]) -> String {
+fn render_failing_lazy_imports(document: &Document, lazy: &[&UsedModule]) -> String {
     let mut seen = BTreeSet::new();
     let fails = |used: &&&UsedModule| {
         let row = document.modules.iter().find(|row| row.name == used.name);
@@ -134,16 +149,16 @@ fn first_requests(document: &Document, lazy: &[&UsedModule]) -> String {
         .collect();
     let mut text = String::new();
     let all = failing.iter().map(|(used, through)| {
-        format!("{}: {}", place(through), escape_within(&used.chain.join(" -> "), 200))
+        format!("{}: {}", format_location(through), escape_and_truncate(&used.chain.join(" -> "), 200))
     });
-    lines(&mut text, "the first request through here fails with an own GIL", all);
+    push_list(&mut text, "the first request through here fails with an own GIL", all);
     text
 }
 
 /// Its own extension modules that it does not reach, each with its verdicts in the modes that an application runs in.
-fn idle(document: &Document, not: &[&UsedModule]) -> std::vec::IntoIter<String> {
+fn describe_unreached_modules(document: &Document, not: &[&UsedModule]) -> std::vec::IntoIter<String> {
     let own = document.modules.iter().filter(|row| {
-        row.distribution.as_deref() == Some(Distribution::THE_APPLICATION)
+        row.distribution.as_deref() == Some(InstalledDistribution::THE_APPLICATION)
             && not.iter().any(|used| used.name == row.name)
     });
     let told = own.map(|row| {
@@ -155,7 +170,7 @@ fn idle(document: &Document, not: &[&UsedModule]) -> std::vec::IntoIter<String> 
     told.collect::<Vec<_>>().into_iter()
 }
 
-fn lines(text: &mut String, title: &str, all: impl ExactSizeIterator<Item = String>) {
+fn push_list(text: &mut String, title: &str, all: impl ExactSizeIterator<Item = String>) {
     let count = all.len();
     if count == 0 {
         return;
@@ -169,6 +184,6 @@ fn lines(text: &mut String, title: &str, all: impl ExactSizeIterator<Item = Stri
     }
 }
 
-fn place(place: &SourcePlace) -> String {
+fn format_location(place: &SourcePlace) -> String {
     escape(&place.to_string()).into_owned()
 }

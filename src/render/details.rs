@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::escape::escape;
-use super::{answer, inventory};
+use super::{answer, untried_files};
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Declaration, Document, Module, Outcome, SlotValue, Tried};
 use crate::rules::Rule;
@@ -16,9 +16,9 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
         let _ = writeln!(text, "Python {}{build}, {}", escape(&python.python), escape(&python.platform));
     }
     for module in &document.modules {
-        text.push_str(&of(module));
+        text.push_str(&render_module(module));
     }
-    if let Some(line) = inventory::not_tried(document) {
+    if let Some(line) = untried_files::summarize_untried_files(document) {
         let _ = writeln!(text, "\n{line}");
     }
     for note in &document.notes {
@@ -27,38 +27,38 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
     for trouble in &document.trouble {
         let _ = writeln!(text, "\nincomplete: {}", escape(trouble));
     }
-    text + "\n" + &answer::lines(document, required)
+    text + "\n" + &answer::render_answers(document, required)
 }
 
-fn of(module: &Module) -> String {
+fn render_module(module: &Module) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "\n{}", escape(&module.name));
-    line(&mut text, 1, "file", &module.file);
+    push_field(&mut text, 1, "file", &module.file);
     if let Some(digest) = &module.sha256 {
-        line(&mut text, 1, "sha256", digest);
+        push_field(&mut text, 1, "sha256", digest);
     }
     match &module.declaration {
-        Some(declaration) => text.push_str(&declared(declaration)),
-        None => line(&mut text, 1, "is", &module.kind.replace('-', " ")),
+        Some(declaration) => text.push_str(&render_declaration(declaration)),
+        None => push_field(&mut text, 1, "is", &module.kind.replace('-', " ")),
     }
     for (mode, tried) in &module.modes {
         let reason = match tried.judged.reason.as_str() {
             "" => String::new(),
             reason => format!(": {reason}"),
         };
-        line(&mut text, 1, mode.name(), &format!("{}{reason}", tried.judged.verdict));
-        text.push_str(&evidence(tried));
+        push_field(&mut text, 1, mode.name(), &format!("{}{reason}", tried.judged.verdict));
+        text.push_str(&render_evidence(tried));
     }
     for finding in &module.findings {
-        line(&mut text, 1, &finding.rule, &finding.text);
+        push_field(&mut text, 1, &finding.rule, &finding.text);
         for add in &finding.add {
-            line(&mut text, 2, "add", add);
+            push_field(&mut text, 2, "add", add);
         }
     }
-    text + &ways_out(module)
+    text + &render_advice(module)
 }
 
-fn declared(declaration: &Declaration) -> String {
+fn render_declaration(declaration: &Declaration) -> String {
     let mut text = String::new();
     let value = |slot: &SlotValue| match slot {
         SlotValue::Word(word) => word.clone(),
@@ -66,40 +66,40 @@ fn declared(declaration: &Declaration) -> String {
     };
     let size = declaration.m_size.map(|size| format!(", m_size {size}")).unwrap_or_default();
     let init = declaration.init_function.as_deref().unwrap_or("no init function");
-    line(&mut text, 1, "declares", &format!("{} ({init}{size})", declaration.initialisation));
-    line(&mut text, 2, "slot 3", &value(&declaration.multiple_interpreters));
-    line(&mut text, 2, "slot 4", &value(&declaration.gil));
+    push_field(&mut text, 1, "declares", &format!("{} ({init}{size})", declaration.initialisation));
+    push_field(&mut text, 2, "slot 3", &value(&declaration.multiple_interpreters));
+    push_field(&mut text, 2, "slot 4", &value(&declaration.gil));
     if let Some(slots) = declaration.slots.as_ref().filter(|slots| !slots.is_empty()) {
         let ids: Vec<String> = slots.iter().map(|(id, _)| id.to_string()).collect();
-        line(&mut text, 2, "all slots", &ids.join(", "));
+        push_field(&mut text, 2, "all slots", &ids.join(", "));
     }
     for hazard in &declaration.hazards {
-        line(&mut text, 2, &hazard.kind, &hazard.evidence);
+        push_field(&mut text, 2, &hazard.kind, &hazard.evidence);
     }
     for doubt in &declaration.doubts {
-        line(&mut text, 2, "doubt", doubt);
+        push_field(&mut text, 2, "doubt", doubt);
     }
     text
 }
 
-fn evidence(tried: &Tried) -> String {
+fn render_evidence(tried: &Tried) -> String {
     let mut text = String::new();
     if let Some(outcome) = &tried.outcome {
-        text.push_str(&ended(outcome));
+        text.push_str(&render_outcome(outcome));
     }
     if let Some(cause) = &tried.judged.cause {
-        line(&mut text, 2, "imports", &cause.chain.join(" -> "));
+        push_field(&mut text, 2, "imports", &cause.chain.join(" -> "));
     }
     if !tried.judged.lost.is_empty() {
-        line(&mut text, 2, "lost", &tried.judged.lost.join(", "));
+        push_field(&mut text, 2, "lost", &tried.judged.lost.join(", "));
     }
     text
 }
 
-fn ended(outcome: &Outcome) -> String {
+fn render_outcome(outcome: &Outcome) -> String {
     let mut text = String::new();
     let place = outcome.place.as_deref().map(|place| format!(" ({place})")).unwrap_or_default();
-    line(&mut text, 2, "trial", &format!("{}{place}", outcome.kind));
+    push_field(&mut text, 2, "trial", &format!("{}{place}", outcome.kind));
     let error = [outcome.error.as_deref(), outcome.text.as_deref()].into_iter().flatten().collect::<Vec<_>>();
     let fields = [
         ("said", Some(error.join(": ")).filter(|error| !error.is_empty())),
@@ -110,11 +110,11 @@ fn ended(outcome: &Outcome) -> String {
     ];
     for (name, value) in fields {
         if let Some(value) = value {
-            line(&mut text, 2, name, &value);
+            push_field(&mut text, 2, name, &value);
         }
     }
     for load in &outcome.failed_loads {
-        line(
+        push_field(
             &mut text,
             2,
             "failed load",
@@ -122,7 +122,12 @@ fn ended(outcome: &Outcome) -> String {
         );
     }
     for object in &outcome.shared {
-        line(&mut text, 2, "shared", &format!("{} ({}; {})", object.kind, object.ways[0], object.ways[1]));
+        push_field(
+            &mut text,
+            2,
+            "shared",
+            &format!("{} ({}; {})", object.kind, object.ways[0], object.ways[1]),
+        );
     }
     if let Some(crash) = &outcome.crash {
         let place = [
@@ -135,22 +140,22 @@ fn ended(outcome: &Outcome) -> String {
             .into_iter()
             .filter_map(|(word, value)| Some(format!("{word} {}", value.as_ref()?)))
             .collect();
-        line(&mut text, 2, "crash", &place.join(", "));
-        line(&mut text, 2, "stack", &crash.stack);
+        push_field(&mut text, 2, "crash", &place.join(", "));
+        push_field(&mut text, 2, "stack", &crash.stack);
     }
     text
 }
 
 /// The way out of each rule that stands in the way, once.
-fn ways_out(module: &Module) -> String {
+fn render_advice(module: &Module) -> String {
     let mut ids: Vec<&str> = Vec::new();
     for tried in module.modes.values().filter(|tried| tried.judged.verdict != Verdict::NotApplicable) {
-        ids.extend(tried.judged.explained_by());
+        ids.extend(tried.judged.explanation_id());
     }
     ids.sort_unstable();
     ids.dedup();
     let mut text = String::new();
-    for rule in ids.into_iter().filter_map(Rule::find) {
+    for rule in ids.into_iter().filter_map(Rule::find_by_id) {
         let _ = writeln!(text, "  what to do ({})", rule.id);
         for way in rule.section("What to do").lines() {
             let _ = writeln!(text, "    {way}");
@@ -160,7 +165,7 @@ fn ways_out(module: &Module) -> String {
 }
 
 /// `name value`, indented; further lines of the value below it.
-fn line(text: &mut String, depth: usize, name: &str, value: &str) {
+fn push_field(text: &mut String, depth: usize, name: &str, value: &str) {
     let indent = "  ".repeat(depth);
     let mut lines = value.trim_end().lines();
     let _ = writeln!(text, "{indent}{} {}", escape(name), escape(lines.next().unwrap_or_default()));

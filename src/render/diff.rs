@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::answer::distributions;
-use super::escape::escape_within;
-use super::markdown::code;
-use crate::diff::{Change, Comparison, Direction, InMode, RootChange, Step};
+use super::answer::format_distribution_count;
+use super::escape::escape_and_truncate;
+use super::markdown::encode_as_code;
+use crate::diff::{Comparison, Direction, ModeComparison, RootCauseChange, SubjectChange, VerdictChange};
 use crate::model::{Mode, Verdict};
 use crate::report::v1::Python;
 
@@ -13,25 +13,27 @@ use crate::report::v1::Python;
 const MOST: usize = 100;
 
 /// For a terminal.
-pub fn text(comparison: &Comparison) -> String {
-    Form { heading: "", after_heading: ":", after_answer: "", string: escape_within }.write(comparison)
+pub fn render_text(comparison: &Comparison) -> String {
+    ComparisonFormat { heading: "", after_heading: ":", after_answer: "", string: escape_and_truncate }
+        .render_comparison(comparison)
 }
 
 /// For a comment on a pull request.
-pub fn markdown(comparison: &Comparison) -> String {
-    Form { heading: "### ", after_heading: "\n", after_answer: "\n", string: code }.write(comparison)
+pub fn render_markdown(comparison: &Comparison) -> String {
+    ComparisonFormat { heading: "### ", after_heading: "\n", after_answer: "\n", string: encode_as_code }
+        .render_comparison(comparison)
 }
 
 /// How headings and strings from strangers are written.
-struct Form {
+struct ComparisonFormat {
     heading: &'static str,
     after_heading: &'static str,
     after_answer: &'static str,
     string: fn(&str, usize) -> String,
 }
 
-impl Form {
-    fn write(&self, comparison: &Comparison) -> String {
+impl ComparisonFormat {
+    fn render_comparison(&self, comparison: &Comparison) -> String {
         let mut text = String::new();
         if comparison.old != comparison.new {
             let python = |python: &Option<Python>| match python {
@@ -47,21 +49,22 @@ impl Form {
         ] {
             let Comparison { applications, exercises, modules, distributions, .. } = comparison;
             let all = applications.iter().chain(exercises).chain(modules).chain(distributions);
-            let lines = all.filter(|each| each.direction() == direction).map(|each| self.change(each));
-            text += &self.section(title, lines.collect());
+            let lines =
+                all.filter(|each| each.overall_direction() == direction).map(|each| self.render_change(each));
+            text += &self.render_section(title, lines.collect());
         }
-        let roots = |all: &[RootChange]| all.iter().map(|root| self.root(root)).collect();
-        text += &self.section("New root causes", roots(&comparison.new_roots));
-        text += &self.section("Root causes gone", roots(&comparison.gone_roots));
+        let roots = |all: &[RootCauseChange]| all.iter().map(|root| self.render_root_cause(root)).collect();
+        text += &self.render_section("New root causes", roots(&comparison.new_roots));
+        text += &self.render_section("Root causes gone", roots(&comparison.gone_roots));
         let trouble = comparison.new_trouble.iter().map(|each| format!("- {}\n", (self.string)(each, 300)));
-        text += &self.section("Incomplete, and was not before", trouble.collect());
+        text += &self.render_section("Incomplete, and was not before", trouble.collect());
         for (mode, sum) in &comparison.modes {
-            let _ = writeln!(text, "{}{}", answer(*mode, sum), self.after_answer);
+            let _ = writeln!(text, "{}{}", describe_totals(*mode, sum), self.after_answer);
         }
         text
     }
 
-    fn section(&self, title: &str, lines: Vec<String>) -> String {
+    fn render_section(&self, title: &str, lines: Vec<String>) -> String {
         if lines.is_empty() {
             return String::new();
         }
@@ -74,7 +77,7 @@ impl Form {
     }
 
     /// `- numpy 2.4.0 -> 2.5.5`, and below it a line for each mode.
-    fn change(&self, change: &Change) -> String {
+    fn render_change(&self, change: &SubjectChange) -> String {
         let version = |version: &String| (self.string)(version, 40);
         let versions = match (&change.from, &change.to) {
             (Some(from), Some(to)) if from == to => version(to),
@@ -88,14 +91,14 @@ impl Form {
         let mut text = format!("- {name} {versions}").trim_end().to_owned() + "\n";
         if change.to.is_some() {
             for (mode, step) in &change.modes {
-                let _ = writeln!(text, "  - {mode}: {}", self.step(step));
+                let _ = writeln!(text, "  - {mode}: {}", self.describe_step(step));
             }
         }
         text
     }
 
     /// `ready -> blocked: needs ...`
-    fn step(&self, step: &Step) -> String {
+    fn describe_step(&self, step: &VerdictChange) -> String {
         let name = |verdict: Option<Verdict>| verdict.map_or("not tried", Verdict::name);
         let verdicts = match (step.from, step.to) {
             (from, to) if from == to => format!("{} as before", name(to)),
@@ -118,7 +121,7 @@ impl Form {
         verdicts + &reasons + &modules
     }
 
-    fn root(&self, root: &RootChange) -> String {
+    fn render_root_cause(&self, root: &RootCauseChange) -> String {
         let owner = root.distribution.as_deref().map(|name| (self.string)(name, 80));
         let owner = owner.unwrap_or_else(|| "the standard library, or no distribution".to_owned());
         let (module, what) = ((self.string)(&root.module, 100), (self.string)(&root.what, 200));
@@ -131,12 +134,12 @@ impl Form {
 }
 
 /// What it comes to in one mode.
-fn answer(mode: Mode, sum: &InMode) -> String {
-    let now = distributions(sum.in_the_way_now);
+fn describe_totals(mode: Mode, sum: &ModeComparison) -> String {
+    let now = format_distribution_count(sum.in_the_way_now);
     if sum.from.is_none() {
         return format!("{mode}: {now} in the way; the earlier report did not ask, so all of it is new.");
     }
-    let worse = if sum.worse == 0 { "nothing".to_owned() } else { distributions(sum.worse) };
+    let worse = if sum.worse == 0 { "nothing".to_owned() } else { format_distribution_count(sum.worse) };
     format!(
         "{mode}: {worse} got worse, {} better; {now} in the way, {} before.",
         sum.better, sum.in_the_way_before

@@ -43,7 +43,7 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
 }
 
 /// The escaped text, cut to so many characters.
-pub fn escape_within(text: &str, most: usize) -> String {
+pub fn escape_and_truncate(text: &str, most: usize) -> String {
     let escaped = escape(text);
     match escaped.char_indices().nth(most) {
         None => escaped.into_owned(),
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn long_text_is_cut() {
-        assert_eq!(escape_within("abcdef", 4), "abc…");
-        assert_eq!(escape_within("abcd", 4), "abcd");
+        assert_eq!(escape_and_truncate("abcdef", 4), "abc…");
+        assert_eq!(escape_and_truncate("abcd", 4), "abcd");
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::escape::escape;
 use crate::model::{Mode, Verdict};
 use crate::report::v1::Document;
-use crate::report::{DecidedBy, Decider, DeciderKind};
+use crate::report::{DecidedBy, DecidingItem, DecidingItemKind};
 
 /// GitHub shows ten of each kind for a step.
 const MOST: usize = 10;
@@ -26,25 +26,30 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
                 } else {
                     format!(". Also blocks {}", blocks.join(", "))
                 };
-                annotate(&mut text, kind, &title, &format!("{mode}: {}{also}", root.what));
+                push_annotation(&mut text, kind, &title, &format!("{mode}: {}{also}", root.what));
             }
         }
     }
-    for answer in required.iter().filter_map(|mode| document.answer(*mode)) {
-        let is_told = |decider: &&Decider<'_>| {
-            decider.kind != DeciderKind::Distribution && decider.judged.verdict <= Verdict::Unknown
+    for answer in required.iter().filter_map(|mode| document.compute_answer(*mode)) {
+        let is_told = |decider: &&DecidingItem<'_>| {
+            decider.kind != DecidingItemKind::Distribution && decider.judged.verdict <= Verdict::Unknown
         };
         for decider in answer.deciders.iter().filter(is_told).take(MOST) {
             let title =
                 format!("wsgiaudit: {} is {}", decider.name.unwrap_or_default(), decider.judged.verdict);
-            annotate(&mut text, "error", &title, &format!("{}: {}", answer.mode, decider.judged.reason));
+            push_annotation(
+                &mut text,
+                "error",
+                &title,
+                &format!("{}: {}", answer.mode, decider.judged.reason),
+            );
         }
     }
     for row in &document.distributions {
         let lost = required.iter().filter_map(|mode| row.modes.get(mode));
         for judged in lost.filter(|judged| judged.verdict == Verdict::Degraded).take(1) {
             let name = row.name.as_deref().unwrap_or_default();
-            annotate(
+            push_annotation(
                 &mut text,
                 "warning",
                 "wsgiaudit lost-accelerator",
@@ -53,12 +58,12 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
         }
     }
     for trouble in document.trouble.iter().take(MOST) {
-        annotate(&mut text, "error", "wsgiaudit incomplete", trouble);
+        push_annotation(&mut text, "error", "wsgiaudit incomplete", trouble);
     }
     text
 }
 
-fn annotate(text: &mut String, kind: &str, title: &str, message: &str) {
+fn push_annotation(text: &mut String, kind: &str, title: &str, message: &str) {
     let data = |value: &str| escape(value).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |value: &str| data(value).replace(':', "%3A").replace(',', "%2C");
     let _ = writeln!(text, "::{kind} title={}::{}", property(title), data(message));
@@ -71,7 +76,7 @@ mod tests {
     #[test]
     fn a_name_is_no_command() {
         let mut text = String::new();
-        annotate(&mut text, "error", "a,b:c", "x\n::set-output name=y::z%");
+        push_annotation(&mut text, "error", "a,b:c", "x\n::set-output name=y::z%");
         assert_eq!(text, "::error title=a%2Cb%3Ac::x\\u{a}::set-output name=y::z%25\n");
     }
 }

@@ -6,7 +6,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::escape::escape;
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Document, Judged};
-use crate::report::{Answer, DeciderKind};
+use crate::report::{Answer, DecidingItemKind};
 
 /// The document. What is degraded passes, unless `is_strict`.
 ///
@@ -14,50 +14,50 @@ use crate::report::{Answer, DeciderKind};
 /// When it cannot be written, which does not happen in memory.
 pub fn render(document: &Document, is_strict: bool) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new("wsgiaudit");
-    for answer in document.asked() {
-        report.add_test_suite(suite(document, &answer, is_strict));
+    for answer in document.compute_answers() {
+        report.add_test_suite(build_suite(document, &answer, is_strict));
     }
-    if document.asked().next().is_none() {
+    if document.compute_answers().next().is_none() {
         let mut suite = TestSuite::new("audit");
-        suite.add_test_case(incomplete("audit", "nothing was asked about that could be tried"));
+        suite.add_test_case(incomplete_case("audit", "nothing was asked about that could be tried"));
         report.add_test_suite(suite);
     }
     report.to_string()
 }
 
-fn suite(document: &Document, answer: &Answer<'_>, is_strict: bool) -> TestSuite {
+fn build_suite(document: &Document, answer: &Answer<'_>, is_strict: bool) -> TestSuite {
     let mut suite = TestSuite::new(answer.mode.name());
     for decider in &answer.deciders {
         let name = decider.name.unwrap_or("(no distribution)");
         let version = match decider.kind {
-            DeciderKind::Distribution => version(document, decider.name),
-            DeciderKind::Application
-            | DeciderKind::Module
-            | DeciderKind::Exercise
-            | DeciderKind::ConfigurationLine => String::new(),
+            DecidingItemKind::Distribution => distribution_version(document, decider.name),
+            DecidingItemKind::Application
+            | DecidingItemKind::Module
+            | DecidingItemKind::Exercise
+            | DecidingItemKind::ConfigurationLine => String::new(),
         };
-        suite.add_test_case(case(&format!("{name} {version}"), answer.mode, decider.judged, is_strict));
+        suite.add_test_case(build_case(&format!("{name} {version}"), answer.mode, decider.judged, is_strict));
     }
     let class = format!("wsgiaudit.{}", answer.mode);
     if !answer.all_were_tried {
-        suite.add_test_case(incomplete(&class, "not everything was tried"));
+        suite.add_test_case(incomplete_case(&class, "not everything was tried"));
     }
     if answer.deciders.is_empty() {
-        suite.add_test_case(incomplete(&class, "nothing here was tried"));
+        suite.add_test_case(incomplete_case(&class, "nothing here was tried"));
     }
     for trouble in &document.trouble {
-        suite.add_test_case(incomplete(&class, trouble));
+        suite.add_test_case(incomplete_case(&class, trouble));
     }
     suite
 }
 
-fn version(document: &Document, name: Option<&str>) -> String {
+fn distribution_version(document: &Document, name: Option<&str>) -> String {
     let row = document.distributions.iter().find(|row| row.name.as_deref() == name);
     row.map(|row| row.version.clone()).unwrap_or_default()
 }
 
 /// What keeps the audit from a full answer.
-fn incomplete(class: &str, why: &str) -> TestCase {
+fn incomplete_case(class: &str, why: &str) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     status.set_type("incomplete").set_message(escape(why).into_owned());
     let mut case = TestCase::new("(the audit itself)", status);
@@ -65,11 +65,11 @@ fn incomplete(class: &str, why: &str) -> TestCase {
     case
 }
 
-fn case(name: &str, mode: Mode, judged: &Judged, is_strict: bool) -> TestCase {
+fn build_case(name: &str, mode: Mode, judged: &Judged, is_strict: bool) -> TestCase {
     let status = match judged.verdict {
-        Verdict::Unsafe | Verdict::Blocked => not(NonSuccessKind::Failure, judged),
-        Verdict::Degraded if is_strict => not(NonSuccessKind::Failure, judged),
-        Verdict::Unknown => not(NonSuccessKind::Error, judged),
+        Verdict::Unsafe | Verdict::Blocked => non_success_status(NonSuccessKind::Failure, judged),
+        Verdict::Degraded if is_strict => non_success_status(NonSuccessKind::Failure, judged),
+        Verdict::Unknown => non_success_status(NonSuccessKind::Error, judged),
         Verdict::NotApplicable => TestCaseStatus::skipped(),
         Verdict::Degraded | Verdict::Ready => TestCaseStatus::success(),
     };
@@ -81,9 +81,9 @@ fn case(name: &str, mode: Mode, judged: &Judged, is_strict: bool) -> TestCase {
     case
 }
 
-fn not(kind: NonSuccessKind, judged: &Judged) -> TestCaseStatus {
+fn non_success_status(kind: NonSuccessKind, judged: &Judged) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
-    let rule = judged.explained_by().unwrap_or("unknown");
+    let rule = judged.explanation_id().unwrap_or("unknown");
     status.set_type(escape(rule).into_owned()).set_message(escape(&judged.reason).into_owned());
     if let Some(cause) = &judged.cause {
         status.set_description(format!(

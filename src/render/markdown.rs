@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use super::escape::escape_within;
-use super::{answer, inventory};
+use super::escape::escape_and_truncate;
+use super::{answer, untried_files};
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Blocker, Document, Judged};
 
@@ -14,44 +14,44 @@ const ROWS: usize = 50;
 /// Renders it. The modes required always have their answer.
 pub fn render(document: &Document, required: &[Mode]) -> String {
     let mut text = String::from("## wsgiaudit\n\n");
-    for line in answer::lines(document, required).lines() {
+    for line in answer::render_answers(document, required).lines() {
         let _ = writeln!(text, "- {line}");
     }
     for mode in [Mode::OwnGil, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
         if let Some(blockers) = document.blockers.get(&mode).filter(|blockers| !blockers.is_empty()) {
-            let _ = write!(text, "\n### In the way of {mode}\n\n{}", in_the_way(blockers));
+            let _ = write!(text, "\n### In the way of {mode}\n\n{}", render_blockers(blockers));
         }
     }
-    text.push_str(&users(document));
-    text.push_str(&distributions(document));
-    if let Some(line) = inventory::not_tried(document) {
+    text.push_str(&render_applications(document));
+    text.push_str(&render_distributions(document));
+    if let Some(line) = untried_files::summarize_untried_files(document) {
         let _ = writeln!(text, "\n{line}");
     }
     for note in &document.notes {
-        let _ = writeln!(text, "\nNote: {}", code(note, 500));
+        let _ = writeln!(text, "\nNote: {}", encode_as_code(note, 500));
     }
     for trouble in &document.trouble {
-        let _ = writeln!(text, "\nIncomplete: {}", code(trouble, 500));
+        let _ = writeln!(text, "\nIncomplete: {}", encode_as_code(trouble, 500));
     }
     text
 }
 
 /// Applications and exercises.
-fn users(document: &Document) -> String {
+fn render_applications(document: &Document) -> String {
     let applications = document.applications.iter().map(|each| (&each.name, &each.modes));
     let exercises = document.exercises.iter().map(|each| (&each.file, &each.modes));
     let mut text = String::new();
     for (name, modes) in applications.chain(exercises).take(ROWS) {
-        let _ = writeln!(text, "\n{}\n", code(name, 200));
+        let _ = writeln!(text, "\n{}\n", encode_as_code(name, 200));
         for (mode, tried) in modes.iter().filter(|(mode, _)| **mode != Mode::Main) {
-            let reason = code(&tried.judged.reason, 300);
+            let reason = encode_as_code(&tried.judged.reason, 300);
             let _ = writeln!(text, "- {mode}: {} {reason}", tried.judged.verdict);
         }
     }
     if text.is_empty() { text } else { format!("\n### What uses them\n{text}") }
 }
 
-fn in_the_way(blockers: &[Blocker]) -> String {
+fn render_blockers(blockers: &[Blocker]) -> String {
     let mut text =
         String::from("| Distribution | Root cause | Also blocks | Way out |\n| --- | --- | --- | --- |\n");
     for blocker in blockers.iter().take(ROWS) {
@@ -60,10 +60,11 @@ fn in_the_way(blockers: &[Blocker]) -> String {
             1 => String::new(),
             count => format!(" (and {} more of its modules)", count - 1),
         };
-        let blocks: Vec<String> = blocker.blocks.iter().map(|each| code(&each.distribution, 60)).collect();
+        let blocks: Vec<String> =
+            blocker.blocks.iter().map(|each| encode_as_code(&each.distribution, 60)).collect();
         let way_out = match &blocker.upgrade {
-            Some(upgrade) => code(&upgrade.words, 200),
-            None => code(&format!("wsgiaudit explain {}", root.rule), 60),
+            Some(upgrade) => encode_as_code(&upgrade.words, 200),
+            None => encode_as_code(&format!("wsgiaudit explain {}", root.rule), 60),
         };
         let _ = writeln!(
             text,
@@ -71,17 +72,19 @@ fn in_the_way(blockers: &[Blocker]) -> String {
             blocker
                 .distribution
                 .as_deref()
-                .map_or("the standard library, or no distribution".to_owned(), |name| code(name, 60)),
-            code(&root.module, 100),
-            code(&root.what, 200),
+                .map_or("the standard library, or no distribution".to_owned(), |name| encode_as_code(
+                    name, 60
+                )),
+            encode_as_code(&root.module, 100),
+            encode_as_code(&root.what, 200),
             blocks.join(", "),
         );
     }
-    text + &more(blockers.len())
+    text + &overflow_note(blockers.len())
 }
 
 /// Everything that is not plainly ready, folded.
-fn distributions(document: &Document) -> String {
+fn render_distributions(document: &Document) -> String {
     let modes: Vec<Mode> = document.modes.iter().copied().filter(|mode| *mode != Mode::Main).collect();
     let is_shown = |judged: &Judged| !matches!(judged.verdict, Verdict::Ready | Verdict::NotApplicable);
     let shown = || document.distributions.iter().filter(|row| row.modes.values().any(is_shown));
@@ -91,31 +94,37 @@ fn distributions(document: &Document) -> String {
     let _ = writeln!(text, "| --- | --- |{}", " --- |".repeat(modes.len()));
     for row in shown().take(ROWS) {
         let cells = modes.iter().map(|mode| row.modes.get(mode).map_or("-", |judged| judged.verdict.name()));
-        let name = row.name.as_deref().map_or("(no distribution)".to_owned(), |name| code(name, 60));
+        let name =
+            row.name.as_deref().map_or("(no distribution)".to_owned(), |name| encode_as_code(name, 60));
         let _ = writeln!(
             text,
             "| {name} | {} | {} |",
-            code(&row.version, 30),
+            encode_as_code(&row.version, 30),
             cells.collect::<Vec<_>>().join(" | ")
         );
     }
     let rest = document.distributions.len() - shown().count();
-    let _ = writeln!(text, "{}\n{} more: nothing in the way.\n\n</details>", more(shown().count()), rest);
+    let _ = writeln!(
+        text,
+        "{}\n{} more: nothing in the way.\n\n</details>",
+        overflow_note(shown().count()),
+        rest
+    );
     text
 }
 
-fn more(count: usize) -> String {
+fn overflow_note(count: usize) -> String {
     if count > ROWS { format!("\nAnd {} more.\n", count - ROWS) } else { String::new() }
 }
 
 /// Text that is shown as it is: what Markdown, HTML or the forge would act on is encoded, and forges look for
 /// mentions and references outside of `<code>` only.
-pub(super) fn code(text: &str, most: usize) -> String {
+pub(super) fn encode_as_code(text: &str, most: usize) -> String {
     if text.is_empty() {
         return String::new();
     }
     let mut encoded = String::from("<code>");
-    for letter in escape_within(text, most).chars() {
+    for letter in escape_and_truncate(text, most).chars() {
         match letter {
             'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | '.' | ',' | ';' | '/' => encoded.push(letter),
             _ if letter.is_ascii() => encoded.push_str(&format!("&#{};", u32::from(letter))),
@@ -131,7 +140,7 @@ mod tests {
 
     #[test]
     fn nothing_from_a_report_is_markup() {
-        assert_eq!(code("<b>|@all`*", 20), "<code>&#60;b&#62;&#124;&#64;all&#96;&#42;</code>");
-        assert_eq!(code("", 20), "");
+        assert_eq!(encode_as_code("<b>|@all`*", 20), "<code>&#60;b&#62;&#124;&#64;all&#96;&#42;</code>");
+        assert_eq!(encode_as_code("", 20), "");
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::escape::escape_within;
+use super::escape::escape_and_truncate;
 use crate::model::Mode;
-use crate::trial::Listener;
+use crate::trial::ProgressListener;
 
 /// A bar that shows the module on trial. Silent where standard error is no terminal.
 #[derive(Debug)]
@@ -30,20 +30,20 @@ impl Progress {
     }
 }
 
-impl Listener for Progress {
-    fn wanted(&self, answers: usize) {
+impl ProgressListener for Progress {
+    fn set_expected_count(&self, answers: usize) {
         self.0.set_length(answers as u64);
     }
 
-    fn wanted_too(&self, answers: usize) {
+    fn add_expected_count(&self, answers: usize) {
         self.0.inc_length(answers as u64);
     }
 
-    fn begins(&self, subject: &str, mode: Mode) {
-        self.0.set_message(format!("{mode} {}", escape_within(subject, 60)));
+    fn trial_started(&self, subject: &str, mode: Mode) {
+        self.0.set_message(format!("{mode} {}", escape_and_truncate(subject, 60)));
     }
 
-    fn answered(&self, answers: usize) {
+    fn trials_finished(&self, answers: usize) {
         self.0.inc(answers as u64);
     }
 }

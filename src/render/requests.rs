@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::escape::escape_within;
+use super::escape::escape_and_truncate;
 use crate::model::Mode;
 use crate::report::v1::{Document, Exercise, Request};
 
@@ -14,7 +14,7 @@ const DIGEST: usize = 12;
 
 /// A request as a line of a table.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct RequestView {
     /// `GET /path`.
     pub(super) request: String,
     /// `200 OK`.
@@ -29,9 +29,9 @@ pub(super) struct Line {
     pub(super) others: String,
 }
 
-impl Line {
+impl RequestView {
     /// Of each request of an exercise, which is the one of this number.
-    pub(super) fn all(document: &Document, index: usize, exercise: &Exercise) -> Vec<Self> {
+    pub(super) fn for_exercise(document: &Document, index: usize, exercise: &Exercise) -> Vec<Self> {
         let times = document.header.as_ref().map(|header| header.requests.as_slice()).unwrap_or_default();
         let times = times.iter().find(|times| times.exercise == index);
         let time = |number: usize| times.and_then(|times| *times.milliseconds.get(number)?);
@@ -55,15 +55,16 @@ impl Line {
             request.modes.iter().filter(|(mode, each)| **mode != Mode::Main && each.result != "same");
         let differ = differ.map(|(mode, each)| {
             let what = each.result.replace('-', " ");
-            let status = each.status.as_deref().map(|status| format!(": {}", escape_within(status, 40)));
-            format!("{mode} {}{}", escape_within(&what, 40), status.unwrap_or_default())
+            let status =
+                each.status.as_deref().map(|status| format!(": {}", escape_and_truncate(status, 40)));
+            format!("{mode} {}{}", escape_and_truncate(&what, 40), status.unwrap_or_default())
         });
         Self {
-            request: escape_within(&format!("{} {}", request.method, request.target), 60),
+            request: escape_and_truncate(&format!("{} {}", request.method, request.target), 60),
             status: request
                 .status
                 .as_deref()
-                .map_or_else(|| "no answer".to_owned(), |text| escape_within(text, 30)),
+                .map_or_else(|| "no answer".to_owned(), |text| escape_and_truncate(text, 30)),
             size: request.bytes.map(|bytes| format!("{bytes} bytes")).unwrap_or_default(),
             time: milliseconds.map(|time| format!("{time:.1} ms")).unwrap_or_default(),
             digest,
@@ -73,14 +74,15 @@ impl Line {
 }
 
 /// For a terminal.
-pub(super) fn lines(document: &Document, index: usize, exercise: &Exercise) -> String {
-    let all = Line::all(document, index, exercise);
+pub(super) fn render_requests(document: &Document, index: usize, exercise: &Exercise) -> String {
+    let all = RequestView::for_exercise(document, index, exercise);
     if all.is_empty() {
         return String::new();
     }
     let mut text = "  answers in the main interpreter, and what differs elsewhere:\n".to_owned();
-    let width =
-        |of: fn(&Line) -> &str| all.iter().take(MOST).map(|line| of(line).chars().count()).max().unwrap_or(0);
+    let width = |of: fn(&RequestView) -> &str| {
+        all.iter().take(MOST).map(|line| of(line).chars().count()).max().unwrap_or(0)
+    };
     let (request, status) = (width(|line| &line.request), width(|line| &line.status));
     let (size, time) = (width(|line| &line.size), width(|line| &line.time));
     for line in all.iter().take(MOST) {

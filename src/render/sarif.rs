@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::answer::Told;
+use super::answer::AnswerText;
 use super::escape::escape_json;
 use crate::digest;
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Application, Blocker, Document, Module, Root, SourcePlace};
-use crate::report::{Decider, DeciderKind};
+use crate::report::{DecidingItem, DecidingItemKind};
 use crate::rules::{Confidence, RULES, Rule, Severity};
 
 /// The log, indented, with a newline at the end.
@@ -26,24 +26,24 @@ pub fn render(document: &Document) -> serde_json::Result<String> {
             "tool": {"driver": {
                 "name": document.tool.name,
                 "version": document.tool.version,
-                "rules": listed().map(rule).collect::<Vec<_>>(),
+                "rules": reported_rules().map(build_rule).collect::<Vec<_>>(),
             }},
-            "invocations": [invocation(document)],
-            "originalUriBaseIds": bases(document),
-            "results": results(document),
-            "properties": {"decidedBy": document.decided_by(), "answers": answers(document)},
+            "invocations": [build_invocation(document)],
+            "originalUriBaseIds": build_uri_bases(document),
+            "results": build_results(document),
+            "properties": {"decidedBy": document.decided_by(), "answers": answers_by_mode(document)},
         }],
     });
     Ok(escape_json(&serde_json::to_string_pretty(&log)?).into_owned() + "\n")
 }
 
-fn rule(rule: &Rule) -> Value {
+fn build_rule(rule: &Rule) -> Value {
     json!({
         "id": rule.id,
         "shortDescription": {"text": rule.title()},
         "fullDescription": {"text": rule.section("What it means")},
         "help": {"text": rule.page, "markdown": rule.page},
-        "defaultConfiguration": {"level": level(rule.severity)},
+        "defaultConfiguration": {"level": sarif_level(rule.severity)},
         "properties": {"precision": match rule.confidence {
             Confidence::Tried => "very-high",
             Confidence::Read => "high",
@@ -52,11 +52,11 @@ fn rule(rule: &Rule) -> Value {
 }
 
 /// What can be found: reasons why something was not judged are no results.
-fn listed() -> impl Iterator<Item = &'static Rule> {
+fn reported_rules() -> impl Iterator<Item = &'static Rule> {
     RULES.iter().filter(|rule| !rule.is_reason())
 }
 
-fn level(severity: Severity) -> &'static str {
+fn sarif_level(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -65,7 +65,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn invocation(document: &Document) -> Value {
+fn build_invocation(document: &Document) -> Value {
     let notification = |level: &str, text: &String| json!({"level": level, "message": {"text": text}});
     let notes = document.notes.iter().map(|text| notification("note", text));
     let trouble = document.trouble.iter().map(|text| notification("error", text));
@@ -76,17 +76,19 @@ fn invocation(document: &Document) -> Value {
 }
 
 /// `no`, `yes`, `yes, with accelerators lost` or `not known` in each mode asked about.
-fn answers(document: &Document) -> Value {
-    let answers = document.asked();
-    answers.map(|answer| (answer.mode.to_string(), Told::new(&answer).headline.to_lowercase())).collect()
+fn answers_by_mode(document: &Document) -> Value {
+    let answers = document.compute_answers();
+    answers
+        .map(|answer| (answer.mode.to_string(), AnswerText::new(&answer).headline.to_lowercase()))
+        .collect()
 }
 
 /// What relative paths begin at.
-fn bases(document: &Document) -> Value {
+fn build_uri_bases(document: &Document) -> Value {
     let hazards = document.applications.iter().flat_map(|application| &application.hazards);
     let places = hazards.flat_map(|hazard| [&hazard.place].into_iter().chain(&hazard.places));
     let named = places.filter_map(|place| {
-        let (id, name, _) = base(place)?;
+        let (id, name, _) = split_uri_base(place)?;
         let text = format!("The folder that the report calls {name}");
         Some((id, json!({"description": {"text": text}})))
     });
@@ -98,22 +100,23 @@ fn bases(document: &Document) -> Value {
 
 /// The base of a path that begins with a place of the report, the place, and the rest: of `{application 2}/shop.py` these
 /// are `APPLICATION_2`, `application 2` and `shop.py`.
-fn base(place: &SourcePlace) -> Option<(String, &str, &str)> {
+fn split_uri_base(place: &SourcePlace) -> Option<(String, &str, &str)> {
     let (name, rest) = place.file.strip_prefix('{')?.split_once("}/")?;
     Some((name.to_uppercase().replace(' ', "_"), name, rest))
 }
 
-fn results(document: &Document) -> Vec<Value> {
+fn build_results(document: &Document) -> Vec<Value> {
     let mut results = Vec::new();
     for (mode, blockers) in &document.blockers {
         for blocker in blockers {
-            results.extend(blocker.roots.iter().map(|root| of_root(document, *mode, blocker, root)));
+            results
+                .extend(blocker.roots.iter().map(|root| root_cause_result(document, *mode, blocker, root)));
         }
     }
-    let is_reported_already = |decider: &&Decider<'_>| decider.kind == DeciderKind::Distribution;
-    for answer in document.asked() {
+    let is_reported_already = |decider: &&DecidingItem<'_>| decider.kind == DecidingItemKind::Distribution;
+    for answer in document.compute_answers() {
         for decider in answer.deciders.iter().filter(|decider| !is_reported_already(decider)) {
-            results.extend(of_decider(document, answer.mode, decider));
+            results.extend(decider_result(document, answer.mode, decider));
         }
     }
     for row in &document.distributions {
@@ -122,7 +125,7 @@ fn results(document: &Document) -> Vec<Value> {
             if let Some(cause) = cause {
                 let name = row.name.as_deref().unwrap_or("(no distribution)");
                 let text = format!("{mode}: {name} {}", judged.reason);
-                results.push(result(document, &cause.rule, &cause.module, &text, &[mode.name(), name]));
+                results.push(build_result(document, &cause.rule, &cause.module, &text, &[mode.name(), name]));
             }
         }
     }
@@ -130,15 +133,16 @@ fn results(document: &Document) -> Vec<Value> {
         for finding in &module.findings {
             let text =
                 [&[format!("{}: {}", module.name, finding.text)], finding.add.as_slice()].concat().join("\n");
-            results.push(result(document, &finding.rule, &module.name, &text, &[]));
+            results.push(build_result(document, &finding.rule, &module.name, &text, &[]));
         }
     }
-    results.extend(document.applications.iter().flat_map(|application| of_sources(document, application)));
+    results
+        .extend(document.applications.iter().flat_map(|application| hazard_results(document, application)));
     results
 }
 
 /// The hazards in an application's source, each at its line, with the lines of its other places.
-fn of_sources(document: &Document, application: &Application) -> Vec<Value> {
+fn hazard_results(document: &Document, application: &Application) -> Vec<Value> {
     let mut seen: BTreeMap<[&str; 4], usize> = BTreeMap::new();
     let each = application.hazards.iter().map(|hazard| {
         let SourcePlace { file, function, .. } = &hazard.place;
@@ -147,11 +151,11 @@ fn of_sources(document: &Document, application: &Application) -> Vec<Value> {
         let count = seen.entry([hazard.rule.as_str(), file, function, what]).or_default();
         *count += 1;
         let parts = [file, function, what, &count.to_string()];
-        let mut found = result(document, &hazard.rule, &application.name, &hazard.text, &parts);
+        let mut found = build_result(document, &hazard.rule, &application.name, &hazard.text, &parts);
         if let Some(fields) = found.as_object_mut() {
-            fields.insert("locations".to_owned(), json!([line(&hazard.place)]));
+            fields.insert("locations".to_owned(), json!([source_location(&hazard.place)]));
             if !hazard.places.is_empty() {
-                let others: Vec<Value> = hazard.places.iter().map(line).collect();
+                let others: Vec<Value> = hazard.places.iter().map(source_location).collect();
                 fields.insert("relatedLocations".to_owned(), others.into());
             }
         }
@@ -161,23 +165,23 @@ fn of_sources(document: &Document, application: &Application) -> Vec<Value> {
 }
 
 /// A line of an application's source.
-fn line(place: &SourcePlace) -> Value {
-    let artifact = match base(place) {
-        Some((id, _, path)) => json!({"uri": uri(path), "uriBaseId": id}),
-        None => json!({"uri": format!("file:///{}", uri(&place.file))}),
+fn source_location(place: &SourcePlace) -> Value {
+    let artifact = match split_uri_base(place) {
+        Some((id, _, path)) => json!({"uri": encode_uri(path), "uriBaseId": id}),
+        None => json!({"uri": format!("file:///{}", encode_uri(&place.file))}),
     };
     json!({"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": place.line.max(1)}}})
 }
 
 /// What decides and is not plainly ready: an application, an exercise, a line of the configuration.
-fn of_decider(document: &Document, mode: Mode, decider: &Decider<'_>) -> Option<Value> {
+fn decider_result(document: &Document, mode: Mode, decider: &DecidingItem<'_>) -> Option<Value> {
     let (name, judged) = (decider.name.unwrap_or("(no name)"), decider.judged);
     let cause = judged.cause.as_ref().filter(|_| judged.verdict < Verdict::Ready)?;
     let text = format!("{mode}: {name} is {}: {}", judged.verdict, judged.reason);
-    Some(result(document, &cause.rule, &cause.module, &text, &[mode.name(), name]))
+    Some(build_result(document, &cause.rule, &cause.module, &text, &[mode.name(), name]))
 }
 
-fn of_root(document: &Document, mode: Mode, blocker: &Blocker, root: &Root) -> Value {
+fn root_cause_result(document: &Document, mode: Mode, blocker: &Blocker, root: &Root) -> Value {
     let blocked: Vec<&str> = blocker.blocks.iter().map(|blocked| blocked.distribution.as_str()).collect();
     let mut text = format!("{mode}: {} {}", root.module, root.what);
     if !blocked.is_empty() {
@@ -186,21 +190,21 @@ fn of_root(document: &Document, mode: Mode, blocker: &Blocker, root: &Root) -> V
     if let Some(upgrade) = &blocker.upgrade {
         text.push_str(&format!(". Newer versions: {}", upgrade.words));
     }
-    result(document, &root.rule, &root.module, &text, &[mode.name()])
+    build_result(document, &root.rule, &root.module, &text, &[mode.name()])
 }
 
 /// A result at the file of a module, where it has one. The fingerprint is the same as long as rule, module and
 /// these `parts` are.
-fn result(document: &Document, rule: &str, module: &str, text: &str, parts: &[&str]) -> Value {
+fn build_result(document: &Document, rule: &str, module: &str, text: &str, parts: &[&str]) -> Value {
     let found = document.modules.iter().find(|each| each.name == module);
     let fingerprint = [&[rule, module], parts].concat().join("\n");
     let fingerprint = digest::of_text(&fingerprint);
-    let known = listed().position(|each| each.id == rule);
+    let known = reported_rules().position(|each| each.id == rule);
     let mut result = json!({
         "ruleId": rule,
-        "level": known.and_then(|at| listed().nth(at)).map_or("error", |rule| level(rule.severity)),
+        "level": known.and_then(|at| reported_rules().nth(at)).map_or("error", |rule| sarif_level(rule.severity)),
         "message": {"text": text},
-        "locations": [location(found, module)],
+        "locations": [module_location(found, module)],
         "partialFingerprints": {"wsgiaudit/v1": fingerprint},
     });
     if let (Some(at), Some(fields)) = (known, result.as_object_mut()) {
@@ -209,19 +213,19 @@ fn result(document: &Document, rule: &str, module: &str, text: &str, parts: &[&s
     result
 }
 
-fn location(module: Option<&Module>, name: &str) -> Value {
+fn module_location(module: Option<&Module>, name: &str) -> Value {
     let mut location = json!({"logicalLocations": [{"fullyQualifiedName": name, "kind": "module"}]});
     let folder = module.and_then(|module| module.folder.strip_prefix("{environment}"));
     if let (Some(module), Some(folder), Some(fields)) = (module, folder, location.as_object_mut()) {
         let path = format!("{}/{}", folder.trim_matches('/'), module.file);
-        let artifact = json!({"uri": uri(&path), "uriBaseId": "ENVIRONMENT"});
+        let artifact = json!({"uri": encode_uri(&path), "uriBaseId": "ENVIRONMENT"});
         fields.insert("physicalLocation".to_owned(), json!({"artifactLocation": artifact}));
     }
     location
 }
 
 /// A relative URI reference (RFC 3986): all but unreserved letters and `/` is percent-encoded.
-fn uri(path: &str) -> String {
+fn encode_uri(path: &str) -> String {
     let mut uri = String::with_capacity(path.len());
     for byte in path.trim_start_matches('/').bytes() {
         match byte {

@@ -6,15 +6,15 @@ use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width,
 };
 
-use super::escape::{escape, escape_within};
-use super::{answer, apache, application, inventory};
-use crate::model::{Declared, Facts, Mode, Verdict};
+use super::escape::{escape, escape_and_truncate};
+use super::{answer, apache, application, untried_files};
+use crate::model::{BinaryFacts, Mode, SlotDeclaration, Verdict};
 use crate::report::v1::{Blocked, Blocker, Distribution, Document, Judged, Module};
 use crate::rules::{RULES, Rule};
 
 /// How to draw it.
 #[derive(Clone, Copy, Debug)]
-pub struct Style {
+pub struct TableOptions {
     /// Columns of text, 80 to 200.
     pub width: u16,
     /// ANSI colours. The words say the same without.
@@ -27,7 +27,7 @@ pub struct Style {
 const BLOCKERS: usize = 20;
 
 /// Renders the whole report. The modes required always have a closing line.
-pub fn render(report: &Document, required: &[Mode], style: Style) -> String {
+pub fn render(report: &Document, required: &[Mode], style: TableOptions) -> String {
     let mut text = String::new();
     if let Some(python) = &report.environment {
         let build = if python.free_threaded { ", free-threaded" } else { "" };
@@ -38,22 +38,22 @@ pub fn render(report: &Document, required: &[Mode], style: Style) -> String {
         let _ = writeln!(text, "Python {release}{build}, {platform}{beside}");
     }
     if style.modules {
-        text.push_str(&modules(report, style));
+        text.push_str(&render_modules(report, style));
     } else {
-        text.push_str(&distributions(report, style));
+        text.push_str(&render_distributions(report, style));
     }
     for mode in [Mode::OwnGil, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
-        text.push_str(&in_the_way(report, mode));
+        text.push_str(&render_blockers(report, mode));
     }
-    text.push_str(&not_judged(report));
-    text.push_str(&application::all(report));
-    text.push_str(&application::exercises(report));
-    text.push_str(&apache::section(report));
+    text.push_str(&render_unknown_hint(report));
+    text.push_str(&application::render_applications(report));
+    text.push_str(&application::render_exercises(report));
+    text.push_str(&apache::render_apache(report));
     let _ = writeln!(text, "\n{LEGEND}");
     if report.modes.contains(&Mode::FreeThreaded) {
         let _ = writeln!(text, "\n{LEGEND_OF_SLOT_4}");
     }
-    if let Some(line) = inventory::not_tried(report) {
+    if let Some(line) = untried_files::summarize_untried_files(report) {
         let _ = writeln!(text, "\n{line}");
     }
     for note in &report.notes {
@@ -63,27 +63,27 @@ pub fn render(report: &Document, required: &[Mode], style: Style) -> String {
         let _ = writeln!(text, "\nincomplete: {}", escape(trouble));
     }
     text.push('\n');
-    text.push_str(&answer::lines(report, required));
+    text.push_str(&answer::render_answers(report, required));
     text
 }
 
 /// Where the reasons are explained why something could not be judged.
-fn not_judged(report: &Document) -> String {
+fn render_unknown_hint(report: &Document) -> String {
     let distributions = report.distributions.iter().flat_map(|row| &row.modes);
     let tried = report.applications.iter().map(|each| &each.modes);
     let tried = tried.chain(report.exercises.iter().map(|each| &each.modes)).flatten();
     let all = distributions.chain(tried.map(|(mode, tried)| (mode, &tried.judged)));
     let unknown = all.filter(|(mode, judged)| **mode != Mode::Main && judged.verdict == Verdict::Unknown);
-    match answer::explain(unknown.filter_map(|(_, judged)| judged.reason_id.as_deref())) {
+    match answer::format_explain_command(unknown.filter_map(|(_, judged)| judged.reason_id.as_deref())) {
         Some(command) => format!("\nWhat could not be judged, and what to do: {command}\n"),
         None => String::new(),
     }
 }
 
-fn distributions(report: &Document, style: Style) -> String {
-    let modes = columns(report);
+fn render_distributions(report: &Document, style: TableOptions) -> String {
+    let modes = column_modes(report);
     let header =
-        [["Distribution", "Version", "Modules", "Declaration"].as_slice(), &names(&modes), &["Reason"]];
+        [["Distribution", "Version", "Modules", "Declaration"].as_slice(), &mode_names(&modes), &["Reason"]];
     let (shown, plain): (Vec<_>, Vec<_>) = report.distributions.iter().partition(|row| {
         let is_fine = |judgement: &Judged| match judgement.verdict {
             Verdict::Ready | Verdict::NotApplicable => true,
@@ -91,13 +91,16 @@ fn distributions(report: &Document, style: Style) -> String {
         };
         row.extension_modules > 0 || !row.modes.values().all(is_fine)
     });
-    let mut text =
-        table(style, &header.concat(), shown.into_iter().map(|row| distribution_row(row, &modes, style)));
+    let mut text = draw_table(
+        style,
+        &header.concat(),
+        shown.into_iter().map(|row| distribution_row(row, &modes, style)),
+    );
     if !plain.is_empty() {
         let _ = writeln!(
             text,
             "And {} without extension modules, none of them in the way.",
-            answer::distributions(plain.len())
+            answer::format_distribution_count(plain.len())
         );
     }
     text
@@ -105,7 +108,7 @@ fn distributions(report: &Document, style: Style) -> String {
 
 /// The modes that have a column. Application groups of a free-threaded build are in the JSON document, and below
 /// where they differ.
-fn columns(report: &Document) -> Vec<Mode> {
+fn column_modes(report: &Document) -> Vec<Mode> {
     let has_column = |mode: &Mode| match mode {
         Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded => true,
         Mode::Main | Mode::FreeThreadedGroup => false,
@@ -113,11 +116,11 @@ fn columns(report: &Document) -> Vec<Mode> {
     report.modes.iter().copied().filter(has_column).collect()
 }
 
-fn names(modes: &[Mode]) -> Vec<&'static str> {
+fn mode_names(modes: &[Mode]) -> Vec<&'static str> {
     modes.iter().map(|mode| mode.name()).collect()
 }
 
-fn distribution_row(row: &Distribution, modes: &[Mode], style: Style) -> Vec<Cell> {
+fn distribution_row(row: &Distribution, modes: &[Mode], style: TableOptions) -> Vec<Cell> {
     let verdicts = modes.iter().map(|mode| verdict_cell(row.modes.get(mode), style));
     let mut cells = vec![
         text_cell(row.name.as_deref().unwrap_or("(no distribution)"), 32),
@@ -130,31 +133,31 @@ fn distribution_row(row: &Distribution, modes: &[Mode], style: Style) -> Vec<Cel
         text_cell(&row.declaration, 60),
     ];
     cells.extend(verdicts);
-    cells.push(text_cell(&reason(|mode| row.modes.get(&mode)), 300));
+    cells.push(text_cell(&summarize_reasons(|mode| row.modes.get(&mode)), 300));
     cells
 }
 
 /// What files declare: a row each.
-pub fn declarations(all: &[(String, Facts)], width: u16) -> String {
+pub fn render_declarations(all: &[(String, BinaryFacts)], width: u16) -> String {
     let header = ["File", "Initialisation", "Slot 3", "Slot 4", "m_size", "Hazards and doubts"];
-    let row = |(file, facts): &(String, Facts)| {
+    let row = |(file, facts): &(String, BinaryFacts)| {
         let hazards =
             facts.hazards.iter().map(|hazard| format!("{}: {}", hazard.kind.name(), hazard.evidence));
         let doubts = facts.doubts.iter().map(|doubt| doubt.0.clone());
         vec![
             text_cell(file, 120),
             Cell::new(facts.initialisation.name()),
-            slot_cell(facts.multiple_interpreters()),
-            slot_cell(facts.gil()),
+            slot_cell(facts.multiple_interpreters_slot()),
+            slot_cell(facts.gil_slot()),
             Cell::new(facts.m_size.map_or_else(|| "-".to_owned(), |size| size.to_string())),
             text_cell(&hazards.chain(doubts).collect::<Vec<_>>().join("; "), 300),
         ]
     };
-    table(Style { width, colour: false, modules: true }, &header, all.iter().map(row))
+    draw_table(TableOptions { width, colour: false, modules: true }, &header, all.iter().map(row))
 }
 
 /// The rules: a row each.
-pub fn rules(width: u16) -> String {
+pub fn render_rules(width: u16) -> String {
     let row = |rule: &Rule| {
         vec![
             Cell::new(rule.id),
@@ -164,24 +167,25 @@ pub fn rules(width: u16) -> String {
         ]
     };
     let header = ["Rule", "Severity", "Evidence", "What it says"];
-    table(Style { width, colour: false, modules: false }, &header, RULES.iter().map(row))
+    draw_table(TableOptions { width, colour: false, modules: false }, &header, RULES.iter().map(row))
 }
 
-fn slot_cell(declared: Declared) -> Cell {
+fn slot_cell(declared: SlotDeclaration) -> Cell {
     Cell::new(match declared {
-        Declared::Undetermined => "?".to_owned(),
-        Declared::Absent => "-".to_owned(),
-        Declared::Value(value) => value.to_string(),
+        SlotDeclaration::Undetermined => "?".to_owned(),
+        SlotDeclaration::Absent => "-".to_owned(),
+        SlotDeclaration::Value(value) => value.to_string(),
     })
 }
 
-fn modules(report: &Document, style: Style) -> String {
-    let modes = columns(report);
-    let header = [["Module", "Distribution", "Declaration"].as_slice(), &names(&modes), &["Reason"]].concat();
-    table(style, &header, report.modules.iter().map(|row| module_row(row, &modes, style)))
+fn render_modules(report: &Document, style: TableOptions) -> String {
+    let modes = column_modes(report);
+    let header =
+        [["Module", "Distribution", "Declaration"].as_slice(), &mode_names(&modes), &["Reason"]].concat();
+    draw_table(style, &header, report.modules.iter().map(|row| module_row(row, &modes, style)))
 }
 
-fn module_row(row: &Module, modes: &[Mode], style: Style) -> Vec<Cell> {
+fn module_row(row: &Module, modes: &[Mode], style: TableOptions) -> Vec<Cell> {
     let declaration = row.declaration.as_ref().filter(|_| row.kind == "extension-module");
     let is_module = declaration.is_some();
     let declares = declaration.map_or_else(|| row.kind.replace('-', " "), |each| each.summary.clone());
@@ -197,13 +201,13 @@ fn module_row(row: &Module, modes: &[Mode], style: Style) -> Vec<Cell> {
 }
 
 fn reason_and_findings(row: &Module) -> String {
-    let reason = reason(|mode| row.modes.get(&mode).map(|tried| &tried.judged));
+    let reason = summarize_reasons(|mode| row.modes.get(&mode).map(|tried| &tried.judged));
     let findings = row.findings.iter().map(|finding| format!("{}: {}", finding.rule, finding.text));
     [reason].into_iter().filter(|reason| !reason.is_empty()).chain(findings).collect::<Vec<_>>().join("; ")
 }
 
 /// The reason for own-gil; where that is fine, the one for shared-gil. Then the one for free-threaded.
-pub(super) fn reason<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>) -> String {
+pub(super) fn summarize_reasons<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>) -> String {
     let own = judged(Mode::OwnGil).filter(|own| !own.reason.is_empty());
     let other = |mode| judged(mode).filter(|other| !other.reason.is_empty());
     let named = |mode: Mode, other: &Judged| format!("{mode}: {}", other.reason);
@@ -217,7 +221,7 @@ pub(super) fn reason<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>) -> String 
     first.into_iter().chain(second).collect::<Vec<_>>().join("; ")
 }
 
-fn table(style: Style, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> String {
+fn draw_table(style: TableOptions, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> String {
     let mut table = Table::new();
     table
         .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')))
@@ -242,12 +246,12 @@ fn table(style: Style, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -
 }
 
 fn text_cell(text: &str, most: usize) -> Cell {
-    Cell::new(escape_within(text, most))
+    Cell::new(escape_and_truncate(text, most))
 }
 
-fn verdict_cell(judgement: Option<&Judged>, style: Style) -> Cell {
+fn verdict_cell(judgement: Option<&Judged>, style: TableOptions) -> Cell {
     let Some(judgement) = judgement else { return Cell::new("-") };
-    let cell = Cell::new(judgement.verdict.word());
+    let cell = Cell::new(judgement.verdict.short_name());
     if !style.colour {
         return cell;
     }
@@ -272,7 +276,7 @@ const LEGEND_OF_SLOT_4: &str = "Slot 4 is Py_mod_gil: 1 needs no GIL. Without it
 
 /// What stands in the way of a mode, each root once. Of application groups on a free-threaded build, what does not
 /// stand in the main interpreter's way too.
-fn in_the_way(report: &Document, mode: Mode) -> String {
+fn render_blockers(report: &Document, mode: Mode) -> String {
     let of = |mode| report.blockers.get(&mode).map(Vec::as_slice).unwrap_or_default();
     let told = if mode == Mode::FreeThreadedGroup { of(Mode::FreeThreaded) } else { &[] };
     let is_new = |blocker: &&Blocker| !told.iter().any(|other| other.distribution == blocker.distribution);
@@ -284,22 +288,22 @@ fn in_the_way(report: &Document, mode: Mode) -> String {
     let _ = match mode {
         Mode::FreeThreadedGroup => writeln!(text, "\nIn the way of {mode} as well:"),
         Mode::Main | Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded => {
-            writeln!(text, "\nIn the way of {mode}: {}", counted(report, mode, blockers.len()))
+            writeln!(text, "\nIn the way of {mode}: {}", summarize_root_causes(report, mode, blockers.len()))
         }
     };
     for blocker in blockers.iter().take(BLOCKERS) {
         let owner = blocker.distribution.as_deref().unwrap_or("the standard library, or no distribution");
-        let _ = writeln!(text, "  {}: {}", escape(owner), roots(blocker));
+        let _ = writeln!(text, "  {}: {}", escape(owner), describe_roots(blocker));
         if let Some(upgrade) = &blocker.upgrade {
-            let _ = writeln!(text, "    newer versions: {}", escape_within(&upgrade.words, 200));
+            let _ = writeln!(text, "    newer versions: {}", escape_and_truncate(&upgrade.words, 200));
         }
         for blocked in &blocker.blocks {
             let _ = writeln!(
                 text,
                 "    also blocks {}: {}{}",
                 escape(&blocked.distribution),
-                escape(&short(&blocked.chain)),
-                escape(&beside(blocked))
+                escape(&shorten_chain(&blocked.chain)),
+                escape(&describe_other_obstacles(blocked))
             );
         }
     }
@@ -307,24 +311,25 @@ fn in_the_way(report: &Document, mode: Mode) -> String {
         let _ = writeln!(text, "  and {} more: see --format json", blockers.len() - BLOCKERS);
     }
     let rules = blockers.iter().flat_map(|blocker| &blocker.roots).map(|root| root.rule.as_str());
-    if let Some(command) = answer::explain(rules) {
+    if let Some(command) = answer::format_explain_command(rules) {
         let _ = writeln!(text, "  What to do: {command}");
     }
     text
 }
 
 /// `3 root causes block 14 distributions`.
-pub(super) fn counted(report: &Document, mode: Mode, roots: usize) -> String {
-    let blocked = report.count(mode, Verdict::Unsafe) + report.count(mode, Verdict::Blocked);
+pub(super) fn summarize_root_causes(report: &Document, mode: Mode, roots: usize) -> String {
+    let blocked = report.count_distributions(mode, Verdict::Unsafe)
+        + report.count_distributions(mode, Verdict::Blocked);
     let (roots, verb) = match roots {
         1 => ("1 root cause".to_owned(), "blocks"),
         count => (format!("{count} root causes"), "block"),
     };
-    format!("{roots} {verb} {}", answer::distributions(blocked))
+    format!("{roots} {verb} {}", answer::format_distribution_count(blocked))
 }
 
 /// What would still be in the way of a distribution if the root above it were gone.
-pub(super) fn beside(blocked: &Blocked) -> String {
+pub(super) fn describe_other_obstacles(blocked: &Blocked) -> String {
     let is_own = |name: &&String| **name == blocked.distribution;
     let own = blocked.also_needs.iter().any(|name| is_own(&name));
     let others: Vec<&str> =
@@ -337,17 +342,17 @@ pub(super) fn beside(blocked: &Blocked) -> String {
     }
 }
 
-fn roots(blocker: &Blocker) -> String {
+fn describe_roots(blocker: &Blocker) -> String {
     let Some(root) = blocker.roots.first() else { return String::new() };
     let more = match blocker.roots.len() {
         1 => String::new(),
         count => format!(" (and {} more of its modules)", count - 1),
     };
-    format!("{}: {}{more}", escape(&root.module), escape_within(&root.what, 200))
+    format!("{}: {}{more}", escape(&root.module), escape_and_truncate(&root.what, 200))
 }
 
 /// `pandas -> numpy -> numpy._core._multiarray_umath`: one step a top-level package, and the root.
-fn short(chain: &[String]) -> String {
+fn shorten_chain(chain: &[String]) -> String {
     let mut steps: Vec<&str> = Vec::new();
     for name in chain {
         let top = name.split('.').next().unwrap_or_default();

@@ -1,5 +1,6 @@
-//! The answer: may this be switched on? Computed here, once, from what decides. The closing line, the document's
-//! `answers`, the exit status, the directive, the page, JUnit and SARIF read it.
+//! The answer to the audit's question: may this mode be enabled? It is computed here alone, from the rows
+//! that decide. The closing line, the document's `answers`, the exit status, the directive, the page, JUnit
+//! and SARIF use it.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::v1::{Apache, Application, Document, Judged, Tried};
 use crate::model::{Mode, Verdict};
 
-/// What an audit was asked about, and so what decides its answer.
+/// What an audit was asked about. These rows decide its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DecidedBy {
@@ -22,9 +23,9 @@ pub enum DecidedBy {
     Modules,
 }
 
-/// What kind of thing a decider is.
+/// The kind of a row that decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DeciderKind {
+pub enum DecidingItemKind {
     /// A distribution.
     Distribution,
     /// An application.
@@ -37,11 +38,11 @@ pub enum DeciderKind {
     ConfigurationLine,
 }
 
-/// One of the things that decide, with its verdict in the mode asked about.
+/// A row that decides, with its verdict in one mode.
 #[derive(Clone, Copy, Debug)]
-pub struct Decider<'a> {
-    /// What it is.
-    pub kind: DeciderKind,
+pub struct DecidingItem<'a> {
+    /// The kind of the row.
+    pub kind: DecidingItemKind,
     /// Its name; `None` for files that no distribution claims.
     pub name: Option<&'a str>,
     /// Its verdict, with the reason.
@@ -53,9 +54,9 @@ pub struct Decider<'a> {
 pub struct Answer<'a> {
     /// The mode asked about.
     pub mode: Mode,
-    /// What decides. Without what is `not-applicable`: that is no evidence.
-    pub deciders: Vec<Decider<'a>>,
-    /// Whether every decider was tried in this mode.
+    /// The rows that decide, without those that are `not-applicable`: these are no evidence.
+    pub deciders: Vec<DecidingItem<'a>>,
+    /// Whether every row that decides was tried in this mode.
     pub all_were_tried: bool,
     /// Whether the audit left something out, or could not read it.
     pub has_trouble: bool,
@@ -66,12 +67,12 @@ impl Answer<'_> {
     /// accelerators lost, `ready` yes. Never `not-applicable`.
     pub fn verdict(&self) -> Verdict {
         let all: Vec<Verdict> = self.deciders.iter().map(|decider| decider.judged.verdict).collect();
-        self.verdict_of(&all, self.has_trouble)
+        self.verdict_from(&all, self.has_trouble)
     }
 
-    /// The answer where only these verdicts of the deciders count, as with acceptances. The others still show that
-    /// something was judged.
-    pub fn verdict_of(&self, verdicts: &[Verdict], has_trouble: bool) -> Verdict {
+    /// Computes the answer from these verdicts of deciding rows only, e.g. without the accepted ones. The
+    /// other rows still show that something was judged.
+    pub fn verdict_from(&self, verdicts: &[Verdict], has_trouble: bool) -> Verdict {
         let worst = verdicts.iter().copied().min();
         let is_open = has_trouble || !self.all_were_tried || self.deciders.is_empty();
         match worst {
@@ -82,41 +83,39 @@ impl Answer<'_> {
         }
     }
 
-    /// How many of the deciders have this verdict.
-    pub fn count(&self, verdict: Verdict) -> usize {
+    /// The number of deciding rows with this verdict.
+    pub fn count_with_verdict(&self, verdict: Verdict) -> usize {
         self.deciders.iter().filter(|decider| decider.judged.verdict == verdict).count()
     }
 
-    /// How many of the deciders of this kind stand in the way.
-    pub fn in_the_way(&self, kind: DeciderKind) -> usize {
+    /// The number of deciding rows of this kind that are blocked or unsafe.
+    pub fn count_blocking(&self, kind: DecidingItemKind) -> usize {
         let stands_in_the_way =
-            |decider: &&Decider<'_>| decider.kind == kind && decider.judged.verdict <= Verdict::Blocked;
+            |decider: &&DecidingItem<'_>| decider.kind == kind && decider.judged.verdict <= Verdict::Blocked;
         self.deciders.iter().filter(stands_in_the_way).count()
     }
 }
 
 impl Document {
-    /// The answer in this mode; `None` where the audit was not asked about it.
-    pub fn answer(&self, mode: Mode) -> Option<Answer<'_>> {
+    /// Computes the answer in this mode; `None` if the audit was not asked about it.
+    pub fn compute_answer(&self, mode: Mode) -> Option<Answer<'_>> {
         let is_asked = match &self.apache {
-            Some(apache) => {
-                apache.modes().contains(&mode) || self.has_application_beside_the_configuration(mode)
-            }
+            Some(apache) => apache.modes().contains(&mode) || self.has_unserved_application(mode),
             None => mode != Mode::Main && self.modes.contains(&mode),
         };
         is_asked.then(|| {
-            let (mut deciders, all_were_tried) = self.deciders(mode);
+            let (mut deciders, all_were_tried) = self.collect_deciders(mode);
             deciders.retain(|decider| decider.judged.verdict != Verdict::NotApplicable);
             Answer { mode, deciders, all_were_tried, has_trouble: !self.trouble.is_empty() }
         })
     }
 
-    /// The modes that the audit was asked about, in the order of [`Mode::ALL`].
-    pub fn asked(&self) -> impl Iterator<Item = Answer<'_>> {
-        Mode::ALL.into_iter().filter_map(|mode| self.answer(mode))
+    /// Computes the answers in all modes that the audit was asked about, in the order of [`Mode::ALL`].
+    pub fn compute_answers(&self) -> impl Iterator<Item = Answer<'_>> {
+        Mode::ALL.into_iter().filter_map(|mode| self.compute_answer(mode))
     }
 
-    /// What decides.
+    /// What decides the answer. Applications do, if there are any.
     pub fn decided_by(&self) -> DecidedBy {
         match self.applications.is_empty() && self.apache.is_none() {
             true => self.decided_by,
@@ -124,8 +123,9 @@ impl Document {
         }
     }
 
-    /// The verdict of an application together with what it answered to requests; `None` where it was not tried.
-    pub fn application(&self, name: &str, mode: Mode) -> Option<&Judged> {
+    /// Returns the worst verdict of an application and of its requests; `None` if it was not tried in this
+    /// mode.
+    pub fn application_verdict(&self, name: &str, mode: Mode) -> Option<&Judged> {
         let application = self.applications.iter().find(|each| each.name == name)?;
         let own = &application.modes.get(&mode)?.judged;
         let requests = self.exercises.iter().filter(|each| each.application.as_deref() == Some(name));
@@ -133,60 +133,69 @@ impl Document {
         Some(judged.fold(own, |worst, each| if each.verdict < worst.verdict { each } else { worst }))
     }
 
-    /// Brings `answers` up to date with the rows, whatever wrote them.
-    pub fn with_answers(mut self) -> Self {
-        self.answers = self.asked().map(|answer| (answer.mode, answer.verdict())).collect();
+    /// Recomputes `answers` from the rows, whatever wrote them.
+    pub fn with_updated_answers(mut self) -> Self {
+        self.answers = self.compute_answers().map(|answer| (answer.mode, answer.verdict())).collect();
         self
     }
 
-    /// Everything that decides in a mode, and whether all of it was tried there.
-    fn deciders(&self, mode: Mode) -> (Vec<Decider<'_>>, bool) {
-        let (kind, rows): (DeciderKind, Vec<Named<'_>>) = match self.decided_by() {
+    /// Collects the rows that decide in a mode, and whether all of them were tried.
+    fn collect_deciders(&self, mode: Mode) -> (Vec<DecidingItem<'_>>, bool) {
+        let (kind, rows): (DecidingItemKind, Vec<NamedVerdict<'_>>) = match self.decided_by() {
             DecidedBy::Distributions => {
                 let rows = self.distributions.iter();
                 let rows = rows.map(|row| (row.name.as_deref(), row.modes.get(&mode)));
-                (DeciderKind::Distribution, rows.collect())
+                (DecidingItemKind::Distribution, rows.collect())
             }
             DecidedBy::Modules => {
                 let rows = self.modules.iter();
-                (DeciderKind::Module, rows.map(|row| named(&row.name, &row.modes, mode)).collect())
+                (
+                    DecidingItemKind::Module,
+                    rows.map(|row| named_verdict(&row.name, &row.modes, mode)).collect(),
+                )
             }
             DecidedBy::Applications => {
                 let decides = |row: &&Application| {
-                    self.apache.as_ref().is_none_or(|apache| apache.asks(&row.name, mode))
+                    self.apache.as_ref().is_none_or(|apache| apache.is_application_decisive(&row.name, mode))
                 };
                 let rows = self.applications.iter().filter(decides);
-                (DeciderKind::Application, rows.map(|row| named(&row.name, &row.modes, mode)).collect())
+                (
+                    DecidingItemKind::Application,
+                    rows.map(|row| named_verdict(&row.name, &row.modes, mode)).collect(),
+                )
             }
         };
-        // An application that could not even be judged is no reason to pass over it.
-        let says_nothing =
-            |judged: &Judged| kind == DeciderKind::Application && judged.verdict == Verdict::NotApplicable;
+        // An application without a verdict is not skipped: it counts as not tried.
+        let says_nothing = |judged: &Judged| {
+            kind == DecidingItemKind::Application && judged.verdict == Verdict::NotApplicable
+        };
         let all_were_tried =
             rows.iter().all(|(_, judged)| judged.is_some_and(|judged| !says_nothing(judged)));
         // Not every exercise can be run in every mode.
-        let exercises = self.exercises.iter().map(|each| named(&each.file, &each.modes, mode));
+        let exercises = self.exercises.iter().map(|each| named_verdict(&each.file, &each.modes, mode));
         let decider =
-            |kind| move |(name, judged): (_, Option<_>)| Some(Decider { kind, name, judged: judged? });
+            |kind| move |(name, judged): (_, Option<_>)| Some(DecidingItem { kind, name, judged: judged? });
         let rows = rows.into_iter().filter_map(decider(kind));
-        let deciders = rows.chain(exercises.filter_map(decider(DeciderKind::Exercise)));
-        (deciders.chain(self.configuration_lines(mode)).collect(), all_were_tried)
+        let deciders = rows.chain(exercises.filter_map(decider(DecidingItemKind::Exercise)));
+        (deciders.chain(self.deciding_configuration_lines(mode)).collect(), all_were_tried)
     }
 
-    /// The lines of the configuration that are in the way; the others are no evidence for anything.
-    fn configuration_lines(&self, mode: Mode) -> impl Iterator<Item = Decider<'_>> {
-        let findings = self.apache.iter().flat_map(Apache::deciding);
+    /// The findings about the configuration that are worse than `ready`. The others are no evidence.
+    fn deciding_configuration_lines(&self, mode: Mode) -> impl Iterator<Item = DecidingItem<'_>> {
+        let findings = self.apache.iter().flat_map(Apache::deciding_findings);
         let findings = findings.filter(move |each| each.mode == mode && each.judged.verdict < Verdict::Ready);
-        findings.map(|finding| Decider {
-            kind: DeciderKind::ConfigurationLine,
-            name: Some(finding.rule()),
+        findings.map(|finding| DecidingItem {
+            kind: DecidingItemKind::ConfigurationLine,
+            name: Some(finding.rule_id()),
             judged: &finding.judged,
         })
     }
 
-    /// Whether an application was named that the configuration does not serve: it is asked about as without one.
-    fn has_application_beside_the_configuration(&self, mode: Mode) -> bool {
-        let is_served = |name: &str| self.apache.as_ref().is_some_and(|apache| apache.serves(name));
+    /// Whether the configuration does not serve one of the audited applications. That one is judged in the
+    /// modes of an audit without a configuration.
+    fn has_unserved_application(&self, mode: Mode) -> bool {
+        let is_served =
+            |name: &str| self.apache.as_ref().is_some_and(|apache| apache.serves_application(name));
         mode != Mode::Main
             && self.modes.contains(&mode)
             && self.applications.iter().any(|each| !is_served(&each.name))
@@ -194,9 +203,9 @@ impl Document {
 }
 
 /// A row's name, and its verdict in a mode.
-type Named<'a> = (Option<&'a str>, Option<&'a Judged>);
+type NamedVerdict<'a> = (Option<&'a str>, Option<&'a Judged>);
 
-/// Of a row.
-fn named<'a>(name: &'a str, modes: &'a BTreeMap<Mode, Tried>, mode: Mode) -> Named<'a> {
+/// Returns a row's name and its verdict in a mode.
+fn named_verdict<'a>(name: &'a str, modes: &'a BTreeMap<Mode, Tried>, mode: Mode) -> NamedVerdict<'a> {
     (Some(name), modes.get(&mode).map(|tried| &tried.judged))
 }

@@ -1,73 +1,79 @@
-//! Puts the report together. Pure.
+//! Assembles the report from the evidence of an audit. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::blockers::blockers;
-use super::{DecidedBy, DistributionRow, ModuleRow, NameRow, Python, Report};
+use super::blockers::find_blockers;
+use super::{AuditedPython, DecidedBy, DistributionRow, ModuleRow, NameRow, Report};
 use crate::model::{
-    Distribution, Environment, Facts, FileKind, Judgement, Mode, Module, PythonFinding, Trial,
+    BinaryFacts, Environment, ExtensionFile, ExtensionFileKind, InstalledDistribution, Judgement, Mode,
+    PythonDefect, Trial,
 };
 use crate::rules::{
-    Beside, Case, DistributionParts, behind, declaration, declare_gil, declare_slot, distribution,
-    done_without, left_in_main, left_in_statics, misread_declaration, module, native_threads, python_defect,
+    DistributionParts, ReferenceEnvironment, VerdictInput, check_behind_package, check_dangling_statics,
+    check_gil_declaration, check_main_interpreter_changes, check_misread_declaration, check_native_threads,
+    check_slot_declaration, describe_python_defect, describe_slot_declaration, find_optional_modules,
+    judge_distribution, judge_module,
 };
 use crate::trial::Trials;
 
-/// What an audit has gathered.
+/// The evidence of an audit.
 #[derive(Debug)]
-pub struct Evidence<'a> {
-    /// What is on disk.
+pub struct AuditEvidence<'a> {
+    /// The environment as found on disk.
     pub environment: &'a Environment,
-    /// What was asked about.
+    /// What the audit was asked about.
     pub decided_by: DecidedBy,
     /// The modes asked about, the control first.
     pub modes: &'a [Mode],
-    /// For a free-threaded environment beside another one: what that one imports, and what this one lacks.
-    pub beside: Option<&'a Beside>,
-    /// What was tried.
+    /// For a free-threaded environment that is audited together with another one: what the other one imports,
+    /// and what this one lacks.
+    pub beside: Option<&'a ReferenceEnvironment>,
+    /// The trials.
     pub trials: &'a Trials,
-    /// What was tried once more, under an own GIL with CPython's check overridden.
+    /// Diagnostic trials under an own GIL with CPython's check overridden.
     pub unchecked: &'a Trials,
-    /// What was tried once more, under an own GIL without its packages.
+    /// Diagnostic trials of modules under an own GIL, without their packages.
     pub alone: &'a Trials,
-    /// Modes that could not be tried, with the judgement of everything in them.
+    /// Modes that could not be tried, with the judgement of every subject in them.
     pub no_trials: BTreeMap<Mode, Judgement>,
-    /// What a reader must know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
-    /// What was left out.
+    /// What was left out or could not be read.
     pub trouble: Vec<String>,
 }
 
-/// Judges everything and sorts it.
-pub fn assemble(evidence: Evidence<'_>) -> Report {
+/// Judges every module and distribution, and sorts the rows.
+pub fn assemble_report(evidence: AuditEvidence<'_>) -> Report {
     let environment = evidence.environment;
-    let facts: BTreeMap<&str, &Facts> = environment
+    let facts: BTreeMap<&str, &BinaryFacts> = environment
         .modules
         .iter()
-        .filter(|module| module.kind == FileKind::ExtensionModule)
+        .filter(|module| module.kind == ExtensionFileKind::ExtensionModule)
         .map(|module| (module.name.as_str(), &module.facts))
         .collect();
-    let case = Case {
+    let case = VerdictInput {
         trials: evidence.trials,
         facts: &facts,
         no_trials: &evidence.no_trials,
         is_free_threaded: environment.interpreter.as_ref().is_some_and(|python| python.free_threaded),
         beside: evidence.beside,
     };
-    let unchecked = Case { trials: evidence.unchecked, beside: None, ..case };
-    let alone = Case { trials: evidence.alone, beside: None, ..case };
-    let without = without(&case, environment);
+    let unchecked = VerdictInput { trials: evidence.unchecked, beside: None, ..case };
+    let alone = VerdictInput { trials: evidence.alone, beside: None, ..case };
+    let without = collect_optional_modules(&case, environment);
     let modules: Vec<ModuleRow> = environment
         .modules
         .iter()
-        .map(|module| module_row([&case, &unchecked, &alone], evidence.modes, environment, module, &without))
+        .map(|module| {
+            build_module_row([&case, &unchecked, &alone], evidence.modes, environment, module, &without)
+        })
         .collect();
-    let mut distributions = distribution_rows(&case, evidence.modes, environment, &modules, &without);
+    let mut distributions = build_distribution_rows(&case, evidence.modes, environment, &modules, &without);
     sort_distributions(&mut distributions);
     let asked = || evidence.modes.iter().copied().filter(|mode| *mode != Mode::Main);
-    let python_findings = python_findings(&evidence);
+    let python_findings = find_python_defects(&evidence);
     Report {
-        python: environment.interpreter.as_ref().map(|interpreter| Python {
+        python: environment.interpreter.as_ref().map(|interpreter| AuditedPython {
             release: interpreter.release.clone(),
             abi: interpreter.abi.clone(),
             platform: interpreter.platform.clone(),
@@ -76,7 +82,7 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
         free_threaded: None,
         modes: evidence.modes.to_vec(),
         decided_by: evidence.decided_by,
-        blockers: asked().map(|mode| (mode, blockers(mode, &distributions, &modules))).collect(),
+        blockers: asked().map(|mode| (mode, find_blockers(mode, &distributions, &modules))).collect(),
         distributions,
         modules,
         applications: Vec::new(),
@@ -92,13 +98,13 @@ pub fn assemble(evidence: Evidence<'_>) -> Report {
     }
 }
 
-/// The modules that each distribution does without in the control, by the distribution's index.
-type Without = BTreeMap<usize, BTreeSet<String>>;
+/// The modules without which each distribution works in the control, by the distribution's index.
+type OptionalModules = BTreeMap<usize, BTreeSet<String>>;
 
-fn without(case: &Case<'_>, environment: &Environment) -> Without {
-    let of = |(index, distribution): (usize, &Distribution)| {
+fn collect_optional_modules(case: &VerdictInput<'_>, environment: &Environment) -> OptionalModules {
+    let of = |(index, distribution): (usize, &InstalledDistribution)| {
         let own = environment.modules.iter().filter(|module| module.distribution == Some(index));
-        (index, done_without(case, &distribution.top_level, &own.collect::<Vec<_>>()))
+        (index, find_optional_modules(case, &distribution.top_level, &own.collect::<Vec<_>>()))
     };
     environment.distributions.iter().enumerate().map(of).collect()
 }
@@ -111,19 +117,19 @@ pub(super) fn sort_distributions(distributions: &mut [DistributionRow]) {
     });
 }
 
-/// Faults of the Python that something of the environment meets.
-fn python_findings(evidence: &Evidence<'_>) -> Vec<PythonFinding> {
+/// Finds the defects of the Python interpreter that trials of this environment met.
+fn find_python_defects(evidence: &AuditEvidence<'_>) -> Vec<PythonDefect> {
     let Some(interpreter) = &evidence.environment.interpreter else { return Vec::new() };
-    let faults = evidence.trials.faults().iter().filter(|fault| evidence.modes.contains(&fault.mode));
-    faults.map(|fault| python_defect(fault, interpreter.version, &interpreter.release)).collect()
+    let faults = evidence.trials.python_faults().iter().filter(|fault| evidence.modes.contains(&fault.mode));
+    faults.map(|fault| describe_python_defect(fault, interpreter.version, &interpreter.release)).collect()
 }
 
-fn module_row(
-    [case, unchecked, alone]: [&Case<'_>; 3],
+fn build_module_row(
+    [case, unchecked, alone]: [&VerdictInput<'_>; 3],
     modes: &[Mode],
     environment: &Environment,
-    subject: &Module,
-    without: &Without,
+    subject: &ExtensionFile,
+    without: &OptionalModules,
 ) -> ModuleRow {
     let done_without = subject.distribution.and_then(|index| without.get(&index));
     let distribution = subject.distribution.and_then(|index| environment.distributions.get(index));
@@ -135,39 +141,43 @@ fn module_row(
         distribution: distribution.map(|distribution| distribution.name.clone()),
         kind: subject.kind.clone(),
         facts: subject.facts.clone(),
-        trials: if subject.is_tried() { trials(case, &subject.name) } else { BTreeMap::new() },
-        judgements: in_each_mode(modes, |mode| module(case, subject, done_without, mode)),
+        trials: if subject.is_trial_subject() {
+            collect_trials(case, &subject.name)
+        } else {
+            BTreeMap::new()
+        },
+        judgements: judge_each_mode(modes, |mode| judge_module(case, subject, done_without, mode)),
         other_build: None,
         findings: [
-            declare_slot(unchecked, &subject.name),
-            behind(case, alone, &subject.name),
-            declare_gil(case, &subject.name),
-            left_in_main(case, &subject.name),
-            left_in_statics(case, &subject.name),
-            native_threads(case, &subject.name),
-            misread_declaration(case, subject),
+            check_slot_declaration(unchecked, &subject.name),
+            check_behind_package(case, alone, &subject.name),
+            check_gil_declaration(case, &subject.name),
+            check_main_interpreter_changes(case, &subject.name),
+            check_dangling_statics(case, &subject.name),
+            check_native_threads(case, &subject.name),
+            check_misread_declaration(case, subject),
         ]
         .into_iter()
         .flatten()
-        .filter(|_| subject.is_tried())
+        .filter(|_| subject.is_trial_subject())
         .collect(),
     }
 }
 
-fn trials(case: &Case<'_>, name: &str) -> BTreeMap<Mode, Trial> {
+fn collect_trials(case: &VerdictInput<'_>, name: &str) -> BTreeMap<Mode, Trial> {
     Mode::ALL.into_iter().filter_map(|mode| Some((mode, case.trials.get(name, mode)?.clone()))).collect()
 }
 
-fn in_each_mode(modes: &[Mode], judge: impl Fn(Mode) -> Judgement) -> BTreeMap<Mode, Judgement> {
+fn judge_each_mode(modes: &[Mode], judge: impl Fn(Mode) -> Judgement) -> BTreeMap<Mode, Judgement> {
     modes.iter().copied().map(|mode| (mode, judge(mode))).collect()
 }
 
-fn distribution_rows(
-    case: &Case<'_>,
+fn build_distribution_rows(
+    case: &VerdictInput<'_>,
     modes: &[Mode],
     environment: &Environment,
     modules: &[ModuleRow],
-    without: &Without,
+    without: &OptionalModules,
 ) -> Vec<DistributionRow> {
     let mut own: BTreeMap<Option<usize>, Vec<&ModuleRow>> = BTreeMap::new();
     for (module, row) in environment.modules.iter().zip(modules) {
@@ -177,39 +187,43 @@ fn distribution_rows(
         let own = own.get(&Some(index)).map(Vec::as_slice).unwrap_or_default();
         let names = distribution.top_level.iter().map(|name| NameRow {
             name: name.clone(),
-            trials: trials(case, name),
-            judgements: in_each_mode(modes, |mode| {
+            trials: collect_trials(case, name),
+            judgements: judge_each_mode(modes, |mode| {
                 let file = own.iter().find(|row| row.name == *name).and_then(|row| row.judgements.get(&mode));
-                case.name_of_file(name, file, mode)
+                case.judge_name_of_file(name, file, mode)
             }),
         });
         let done_without = without.get(&index).cloned().unwrap_or_default();
-        let judged = Judged { modes, own, done_without };
-        judged.row(Some(distribution.name.clone()), distribution.version.clone(), names.collect())
+        let judged = DistributionModules { modes, own, done_without };
+        judged.into_row(Some(distribution.name.clone()), distribution.version.clone(), names.collect())
     });
-    let unclaimed = own
-        .get(&None)
-        .map(|own| Judged { modes, own, done_without: BTreeSet::new() }.row(None, String::new(), Vec::new()));
+    let unclaimed = own.get(&None).map(|own| {
+        DistributionModules { modes, own, done_without: BTreeSet::new() }.into_row(
+            None,
+            String::new(),
+            Vec::new(),
+        )
+    });
     claimed.chain(unclaimed).collect()
 }
 
-/// A distribution's extension modules, judged.
-struct Judged<'a> {
+/// The judged extension modules of a distribution.
+struct DistributionModules<'a> {
     modes: &'a [Mode],
     own: &'a [&'a ModuleRow],
     done_without: BTreeSet<String>,
 }
 
-impl Judged<'_> {
-    fn row(self, name: Option<String>, version: String, top_level: Vec<NameRow>) -> DistributionRow {
+impl DistributionModules<'_> {
+    fn into_row(self, name: Option<String>, version: String, top_level: Vec<NameRow>) -> DistributionRow {
         let own = self.own;
         let extension_modules: Vec<&&ModuleRow> =
-            own.iter().filter(|row| row.kind == FileKind::ExtensionModule).collect();
-        let judgements = in_each_mode(self.modes, |mode| {
+            own.iter().filter(|row| row.kind == ExtensionFileKind::ExtensionModule).collect();
+        let judgements = judge_each_mode(self.modes, |mode| {
             let of = |name: &str, judgements: &BTreeMap<Mode, Judgement>| {
                 Some((name.to_owned(), judgements.get(&mode)?.clone()))
             };
-            distribution(&DistributionParts {
+            judge_distribution(&DistributionParts {
                 names: top_level.iter().filter_map(|row| of(&row.name, &row.judgements)).collect(),
                 modules: own.iter().filter_map(|row| of(&row.name, &row.judgements)).collect(),
                 done_without: self.done_without.clone(),
@@ -219,18 +233,18 @@ impl Judged<'_> {
             name,
             version,
             modules: extension_modules.len(),
-            declaration: declarations(extension_modules.iter().map(|row| &row.facts)),
+            declaration: summarize_declarations(extension_modules.iter().map(|row| &row.facts)),
             top_level,
             judgements,
         }
     }
 }
 
-/// `3 single-phase, 1 slot 3 = 2`; without numbers where all declare the same.
-fn declarations<'a>(facts: impl Iterator<Item = &'a Facts>) -> String {
+/// Summarizes declarations: `3 single-phase, 1 slot 3 = 2`, without numbers if all are the same.
+fn summarize_declarations<'a>(facts: impl Iterator<Item = &'a BinaryFacts>) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for facts in facts {
-        *counts.entry(declaration(facts)).or_default() += 1;
+        *counts.entry(describe_slot_declaration(facts)).or_default() += 1;
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

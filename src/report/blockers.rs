@@ -1,46 +1,53 @@
-//! What stands in the way, told once: root modules by their distribution, what each of them blocks, and what
-//! would be free without it.
+//! Groups root causes: the root modules of each distribution, the distributions that they block, and what
+//! else blocks those.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Blocked, Blocker, DistributionRow, ModuleRow, Root};
-use crate::model::{Cause, FileKind, Judgement, Mode, Trial, Verdict};
-use crate::rules::refused_by_declaration;
+use super::{BlockedDistribution, BlockerRoot, BlockerRow, DistributionRow, ModuleRow};
+use crate::model::{ExtensionFileKind, Judgement, Mode, RootCause, Trial, Verdict};
+use crate::rules::is_refused_by_declaration;
 
 /// The distribution that a root cause belongs to; `None` for the standard library and unclaimed files.
-type Owner<'a> = Option<&'a str>;
+type OwningDistribution<'a> = Option<&'a str>;
 
-/// The root causes of one mode, those that block most distributions first.
-pub(super) fn blockers(mode: Mode, distributions: &[DistributionRow], modules: &[ModuleRow]) -> Vec<Blocker> {
-    let refused = refused(mode, distributions, modules);
-    let obstacles: Vec<Obstacles<'_>> =
-        distributions.iter().filter_map(|row| Obstacles::of(mode, row, modules, &refused)).collect();
-    let mut found: BTreeMap<Owner<'_>, Blocker> = BTreeMap::new();
+/// Finds the root causes in one mode. Those that block most distributions come first.
+pub(super) fn find_blockers(
+    mode: Mode,
+    distributions: &[DistributionRow],
+    modules: &[ModuleRow],
+) -> Vec<BlockerRow> {
+    let refused = find_refused_modules(mode, distributions, modules);
+    let obstacles: Vec<Obstacles<'_>> = distributions
+        .iter()
+        .filter_map(|row| Obstacles::find_in_distribution(mode, row, modules, &refused))
+        .collect();
+    let mut found: BTreeMap<OwningDistribution<'_>, BlockerRow> = BTreeMap::new();
     for each in &obstacles {
         let name = each.row.name.as_deref().unwrap_or("(no distribution)");
         for (owner, cause) in &each.causes {
-            let blocker = found.entry(*owner).or_insert_with(|| Blocker {
+            let blocker = found.entry(*owner).or_insert_with(|| BlockerRow {
                 distribution: owner.map(str::to_owned),
                 roots: Vec::new(),
                 blocks: Vec::new(),
                 upgrade: None,
             });
-            let root = Root { module: cause.module.clone(), what: cause.what.clone(), rule: cause.rule };
+            let root =
+                BlockerRoot { module: cause.module.clone(), what: cause.what.clone(), rule: cause.rule };
             if !blocker.roots.contains(&root) {
                 blocker.roots.push(root);
             }
             if *owner != each.row.name.as_deref()
                 && !blocker.blocks.iter().any(|blocked| blocked.distribution == name)
             {
-                blocker.blocks.push(Blocked {
+                blocker.blocks.push(BlockedDistribution {
                     distribution: name.to_owned(),
                     chain: cause.chain.clone(),
-                    also_needs: each.beside(*owner),
+                    also_needs: each.remaining_without(*owner),
                 });
             }
         }
     }
-    let mut blockers: Vec<Blocker> = found.into_values().collect();
+    let mut blockers: Vec<BlockerRow> = found.into_values().collect();
     for blocker in &mut blockers {
         blocker.roots.sort();
         blocker.blocks.sort();
@@ -51,73 +58,78 @@ pub(super) fn blockers(mode: Mode, distributions: &[DistributionRow], modules: &
     blockers
 }
 
-/// Everything known to be in the way of one distribution.
+/// Everything that is known to block one distribution.
 struct Obstacles<'a> {
     row: &'a DistributionRow,
-    /// The causes of what is blocked or unsafe in it.
-    causes: Vec<(Owner<'a>, &'a Cause)>,
-    /// Owners of modules that it loads in the control and that CPython refuses for what they declare: what
-    /// an import that stops at its first obstacle never reaches.
-    beyond: BTreeSet<Owner<'a>>,
+    /// The root causes of its blocked and unsafe modules.
+    causes: Vec<(OwningDistribution<'a>, &'a RootCause)>,
+    /// Owners of modules that it loads in the control and that CPython refuses for what they declare. An
+    /// import that stops at its first refused module never reaches them.
+    beyond: BTreeSet<OwningDistribution<'a>>,
 }
 
 impl<'a> Obstacles<'a> {
-    /// `None` where the distribution is neither blocked nor unsafe.
-    fn of(
+    /// Returns `None` if the distribution is neither blocked nor unsafe.
+    fn find_in_distribution(
         mode: Mode,
         row: &'a DistributionRow,
         modules: &'a [ModuleRow],
-        refused: &BTreeMap<&'a str, Owner<'a>>,
+        refused: &BTreeMap<&'a str, OwningDistribution<'a>>,
     ) -> Option<Self> {
-        row.judgements.get(&mode).filter(|judgement| stands_in_the_way(judgement.verdict))?;
+        row.judgements.get(&mode).filter(|judgement| is_blocking(judgement.verdict))?;
         let own = || modules.iter().filter(|module| module.distribution == row.name);
         let judgements = row.top_level.iter().map(|name| &name.judgements);
         let causes = judgements
             .chain(own().map(|module| &module.judgements))
             .filter_map(|judgements| judgements.get(&mode))
-            .filter(|judgement: &&Judgement| stands_in_the_way(judgement.verdict))
+            .filter(|judgement: &&Judgement| is_blocking(judgement.verdict))
             .filter_map(|judgement| judgement.cause.as_ref())
-            .map(|cause| (owner(cause, row, modules), cause));
+            .map(|cause| (find_owner(cause, row, modules), cause));
         let trials = row.top_level.iter().map(|name| &name.trials).chain(own().map(|module| &module.trials));
-        let loads = trials.filter_map(|trials| trials.get(&Mode::Main)).flat_map(Trial::loaded);
+        let loads = trials.filter_map(|trials| trials.get(&Mode::Main)).flat_map(Trial::successful_loads);
         let beyond = loads.filter_map(|load| refused.get(load.name.as_str()).copied());
         Some(Self { row, causes: causes.collect(), beyond: beyond.collect() })
     }
 
-    /// What would still be in the way if this owner's root causes were gone: distributions, or `None` for
-    /// the standard library and unclaimed files.
-    fn beside(&self, solved: Owner<'_>) -> Vec<String> {
+    /// Returns the distributions that would still block it without this owner's root causes.
+    fn remaining_without(&self, solved: OwningDistribution<'_>) -> Vec<String> {
         let roots = self.causes.iter().map(|(owner, _)| *owner).chain(self.beyond.iter().copied());
-        let others: BTreeSet<Owner<'_>> = roots.filter(|owner| *owner != solved).collect();
+        let others: BTreeSet<OwningDistribution<'_>> = roots.filter(|owner| *owner != solved).collect();
         others.into_iter().map(|owner| owner.unwrap_or("(no distribution)").to_owned()).collect()
     }
 }
 
-/// The modules that CPython refuses for what they declare, each with its owner. Not those that their own
-/// distribution does without: others mostly do too.
-fn refused<'a>(
+/// Returns the modules that CPython refuses for what they declare, each with its owner. Leaves out modules of
+/// a distribution that is not blocked: it works without them, and other distributions mostly do, too.
+fn find_refused_modules<'a>(
     mode: Mode,
     distributions: &'a [DistributionRow],
     modules: &'a [ModuleRow],
-) -> BTreeMap<&'a str, Owner<'a>> {
-    let in_the_way: BTreeSet<Owner<'_>> = distributions
+) -> BTreeMap<&'a str, OwningDistribution<'a>> {
+    let in_the_way: BTreeSet<OwningDistribution<'_>> = distributions
         .iter()
-        .filter(|row| row.judgements.get(&mode).is_some_and(|each| stands_in_the_way(each.verdict)))
+        .filter(|row| row.judgements.get(&mode).is_some_and(|each| is_blocking(each.verdict)))
         .map(|row| row.name.as_deref())
         .collect();
     modules
         .iter()
         .filter(|_| mode == Mode::OwnGil)
-        .filter(|module| module.kind == FileKind::ExtensionModule && refused_by_declaration(&module.facts))
+        .filter(|module| {
+            module.kind == ExtensionFileKind::ExtensionModule && is_refused_by_declaration(&module.facts)
+        })
         .filter(|module| in_the_way.contains(&module.distribution.as_deref()))
         .map(|module| (module.name.as_str(), module.distribution.as_deref()))
         .collect()
 }
 
-fn owner<'a>(cause: &Cause, row: &'a DistributionRow, modules: &'a [ModuleRow]) -> Owner<'a> {
+fn find_owner<'a>(
+    cause: &RootCause,
+    row: &'a DistributionRow,
+    modules: &'a [ModuleRow],
+) -> OwningDistribution<'a> {
     match modules.iter().find(|module| module.name == cause.module) {
         Some(module) => module.distribution.as_deref(),
-        // A Python module at the root: its package's distribution, where it is the one judged.
+        // The root is a Python module. Its owner is known only if it is the distribution that is judged.
         None => {
             let top = cause.module.split('.').next().unwrap_or_default();
             row.top_level.iter().any(|name| name.name == top).then_some(row.name.as_deref()).flatten()
@@ -125,7 +137,7 @@ fn owner<'a>(cause: &Cause, row: &'a DistributionRow, modules: &'a [ModuleRow]) 
     }
 }
 
-fn stands_in_the_way(verdict: Verdict) -> bool {
+fn is_blocking(verdict: Verdict) -> bool {
     match verdict {
         Verdict::Unsafe | Verdict::Blocked => true,
         Verdict::Unknown | Verdict::Degraded | Verdict::Ready | Verdict::NotApplicable => false,

@@ -5,19 +5,24 @@ mod application;
 mod assemble;
 mod blockers;
 mod exercise;
-mod join;
-mod own;
-mod places;
+mod join_free_threaded;
+mod merge_application;
+mod parse_document;
+mod path_redaction;
 mod rows;
-mod stored;
 pub mod v1;
 
-pub use answer::{Answer, DecidedBy, Decider, DeciderKind};
-pub use application::{ApplicationParts, ApplicationRow, Use, application};
-pub use assemble::{Evidence, assemble};
-pub use exercise::{ExerciseRow, InMode, MainReply, ModeReply, RequestRow, answered, exercise};
-pub use join::{join, normalised};
-pub use places::Places;
-pub use rows::{Blocked, Blocker, DistributionRow, ModuleRow, NameRow, OtherBuild, Python, Report, Root};
-pub use stored::NotAReport;
+pub use answer::{Answer, DecidedBy, DecidingItem, DecidingItemKind};
+pub use application::{ApplicationParts, ApplicationRow, ModuleUse, build_application_row};
+pub use assemble::{AuditEvidence, assemble_report};
+pub use exercise::{
+    ControlReply, ExerciseRow, ModeReply, RequestResult, RequestRow, judge_exercise, judge_request_list,
+};
+pub use join_free_threaded::{join_free_threaded, normalize_name};
+pub use parse_document::ParseReportError;
+pub use path_redaction::PathPlaceholders;
+pub use rows::{
+    AuditedPython, BlockedDistribution, BlockerRoot, BlockerRow, DistributionRow, ModuleRow, NameRow,
+    OtherBuild, Report,
+};
 pub use v1::{Declarations, Document};

@@ -1,36 +1,39 @@
-//! The report's own types.
+//! The types of the report.
 
 use std::collections::BTreeMap;
 
 use super::{ApplicationRow, DecidedBy, ExerciseRow};
-use crate::model::{Deployment, Facts, FileKind, Finding, Judgement, Mode, PythonFinding, Trial, Upgrade};
+use crate::model::{
+    AvailableUpgrade, BinaryFacts, Deployment, ExtensionFileKind, Judgement, Mode, ModuleFinding,
+    PythonDefect, Trial,
+};
 
 /// The result of an audit.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What was audited.
-    pub python: Option<Python>,
+    /// The interpreter that was audited.
+    pub python: Option<AuditedPython>,
     /// The free-threaded Python of a second environment, where there is one.
-    pub free_threaded: Option<Python>,
+    pub free_threaded: Option<AuditedPython>,
     /// The modes tried, the control first.
     pub modes: Vec<Mode>,
-    /// What was asked about.
+    /// What the audit was asked about.
     pub decided_by: DecidedBy,
     /// Worst first in own-gil, then by name.
     pub distributions: Vec<DistributionRow>,
     /// By file.
     pub modules: Vec<ModuleRow>,
     /// Root causes by mode, the ones that block most first.
-    pub blockers: BTreeMap<Mode, Vec<Blocker>>,
-    /// Applications, in the order they were named.
+    pub blockers: BTreeMap<Mode, Vec<BlockerRow>>,
+    /// Applications, in the order in which they were passed.
     pub applications: Vec<ApplicationRow>,
-    /// Scripts that were run in each mode, in the order they were named.
+    /// Scripts that were run in each mode and lists of requests, in the order in which they were passed.
     pub exercises: Vec<ExerciseRow>,
-    /// The Apache that the environment is for.
+    /// The Apache configuration that the environment is for.
     pub deployment: Option<Deployment>,
-    /// Faults of the Python itself, by mode.
-    pub python_findings: Vec<PythonFinding>,
-    /// What a reader must know: sentences.
+    /// Defects of the Python interpreter itself, by mode.
+    pub python_findings: Vec<PythonDefect>,
+    /// Notes for the reader, in sentences.
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.
     pub trouble: Vec<String>,
@@ -38,7 +41,7 @@ pub struct Report {
 
 /// The interpreter that was audited.
 #[derive(Clone, Debug)]
-pub struct Python {
+pub struct AuditedPython {
     /// E.g. `3.14.7`.
     pub release: String,
     /// E.g. `cpython-314-x86_64-linux-gnu`.
@@ -60,7 +63,7 @@ pub struct DistributionRow {
     pub modules: usize,
     /// What they declare, summed up.
     pub declaration: String,
-    /// What importing it means.
+    /// Its top-level names.
     pub top_level: Vec<NameRow>,
     /// Its verdicts.
     pub judgements: BTreeMap<Mode, Judgement>,
@@ -84,24 +87,24 @@ pub struct ModuleRow {
     pub name: String,
     /// Relative to the folder on `sys.path` that it was found below.
     pub file: String,
-    /// That folder.
+    /// The folder on `sys.path` that it was found below.
     pub folder: String,
     /// The file's SHA-256, in hexadecimal, of an extension module.
     pub sha256: Option<String>,
     /// The distribution that claims it.
     pub distribution: Option<String>,
     /// What the file is.
-    pub kind: FileKind,
+    pub kind: ExtensionFileKind,
     /// What it declares.
-    pub facts: Facts,
+    pub facts: BinaryFacts,
     /// How its trials ended.
     pub trials: BTreeMap<Mode, Trial>,
     /// Its verdicts.
     pub judgements: BTreeMap<Mode, Judgement>,
-    /// The same module's file for the free-threaded build, where that is another environment's.
+    /// The same module's file for the free-threaded build, if that is in another environment.
     pub other_build: Option<OtherBuild>,
-    /// What else was found.
-    pub findings: Vec<Finding>,
+    /// Findings for its maintainer.
+    pub findings: Vec<ModuleFinding>,
 }
 
 /// A module's file for another build of Python.
@@ -110,25 +113,25 @@ pub struct OtherBuild {
     /// Relative to the folder on `sys.path` that it was found below.
     pub file: String,
     /// What it declares.
-    pub facts: Facts,
+    pub facts: BinaryFacts,
 }
 
-/// What stands in the way in one mode: the root modules of one distribution.
+/// What blocks distributions in one mode: the root modules of one distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocker {
+pub struct BlockerRow {
     /// The distribution that the root modules belong to; `None` for the standard library and unclaimed files.
     pub distribution: Option<String>,
     /// Root modules.
-    pub roots: Vec<Root>,
-    /// Distributions that are blocked or unsafe through it, itself aside.
-    pub blocks: Vec<Blocked>,
-    /// What newer versions declare, where that was asked.
-    pub upgrade: Option<Upgrade>,
+    pub roots: Vec<BlockerRoot>,
+    /// Other distributions that are blocked or unsafe because of it.
+    pub blocks: Vec<BlockedDistribution>,
+    /// What newer versions declare, if that was asked.
+    pub upgrade: Option<AvailableUpgrade>,
 }
 
-/// A module at the root of failures.
+/// A module that is the root cause of failures.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Root {
+pub struct BlockerRoot {
     /// Its name.
     pub module: String,
     /// What it does, in one line.
@@ -137,15 +140,14 @@ pub struct Root {
     pub rule: &'static str,
 }
 
-/// A distribution that another one's root cause stands in the way of.
+/// A distribution that another one's root cause blocks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Blocked {
+pub struct BlockedDistribution {
     /// Its name.
     pub distribution: String,
     /// The imports that lead to the root, outermost first.
     pub chain: Vec<String>,
-    /// Distributions whose root causes are in its way beside this one, its own included: by what was tried,
-    /// and by what the modules that it loads in the control declare. Empty: nothing else is known to be in
-    /// its way.
+    /// Distributions with other root causes that block it, itself included: known from trials, and from what
+    /// the modules declare that it loads in the control. Empty if nothing else is known to block it.
     pub also_needs: Vec<String>,
 }

@@ -199,7 +199,7 @@ pub const RULES: &[Rule] = rules! {
 
 impl Rule {
     /// The rule with this id.
-    pub fn find(id: &str) -> Option<&'static Self> {
+    pub fn find_by_id(id: &str) -> Option<&'static Self> {
         RULES.iter().find(|rule| rule.id == id)
     }
 
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn an_id_is_found_and_another_is_not() {
-        assert_eq!(Rule::find("refused").map(|rule| rule.severity), Some(Severity::Error));
-        assert_eq!(Rule::find("absent"), None);
+        assert_eq!(Rule::find_by_id("refused").map(|rule| rule.severity), Some(Severity::Error));
+        assert_eq!(Rule::find_by_id("absent"), None);
     }
 }

@@ -1,40 +1,44 @@
 //! `misread-declaration`: the file was read in one way, and what runs declares another. A finding against
 //! wsgiaudit; the verdict is the trial's, as ever.
 
-use super::Case;
-use crate::model::{Facts, Finding, Initialisation, Mode, Module, Running, slot};
+use super::VerdictInput;
+use crate::model::{BinaryFacts, ExtensionFile, InitKind, LoadedModuleDef, Mode, ModuleFinding, slot};
 
 /// Compares what was read in a module's file with the definition that the control saw. `None` where they agree,
 /// or one of them is not known.
-pub fn misread_declaration(case: &Case<'_>, module: &Module) -> Option<Finding> {
-    let running = running(case, &module.name, Some(&module.file))?;
-    let text = disagreement(&module.facts, running)?;
-    Some(Finding { rule: "misread-declaration", text, add: &[] })
+pub fn check_misread_declaration(case: &VerdictInput<'_>, module: &ExtensionFile) -> Option<ModuleFinding> {
+    let running = find_running_definition(case, &module.name, Some(&module.file))?;
+    let text = describe_disagreement(&module.facts, running)?;
+    Some(ModuleFinding { rule: "misread-declaration", text, add: &[] })
 }
 
 /// The definition that the main interpreter saw of this module, if it came from this file.
-pub(super) fn running<'a>(case: &Case<'a>, name: &str, file: Option<&str>) -> Option<&'a Running> {
+pub(super) fn find_running_definition<'a>(
+    case: &VerdictInput<'a>,
+    name: &str,
+    file: Option<&str>,
+) -> Option<&'a LoadedModuleDef> {
     let loads = case.trials.get(name, Mode::Main)?.loads.iter();
     let mut same =
         loads.filter(|load| load.name == name && file.is_none_or(|file| load.path.ends_with(file)));
     same.find_map(|load| load.declared.as_ref())
 }
 
-fn disagreement(facts: &Facts, running: &Running) -> Option<String> {
+fn describe_disagreement(facts: &BinaryFacts, running: &LoadedModuleDef) -> Option<String> {
     let read: Vec<(u16, Option<u64>)> = match facts.initialisation {
         // Not read, or not through a definition.
-        Initialisation::Undetermined | Initialisation::None | Initialisation::ModExport => return None,
-        Initialisation::SinglePhase => Vec::new(),
-        Initialisation::MultiPhase => {
+        InitKind::Undetermined | InitKind::None | InitKind::ModExport => return None,
+        InitKind::SinglePhase => Vec::new(),
+        InitKind::MultiPhase => {
             let slots = facts.slots.as_ref()?.iter();
-            slots.map(|each| (each.id, number(each.id).then_some(each.value))).collect()
+            slots.map(|each| (each.id, has_numeric_value(each.id).then_some(each.value))).collect()
         }
     };
     let size = facts.m_size.filter(|size| *size != running.m_size);
     if read == running.slots && size.is_none() {
         return None;
     }
-    let told = |slots: &[(u16, Option<u64>)], size: i64| format!("{}, m_size {size}", words(slots));
+    let told = |slots: &[(u16, Option<u64>)], size: i64| format!("{}, m_size {size}", format_slots(slots));
     Some(format!(
         "its file was read as {}, and running it declares {}: report this to wsgiaudit",
         told(&read, size.unwrap_or(running.m_size)),
@@ -42,11 +46,11 @@ fn disagreement(facts: &Facts, running: &Running) -> Option<String> {
     ))
 }
 
-fn number(id: u16) -> bool {
+fn has_numeric_value(id: u16) -> bool {
     slot::MULTIPLE_INTERPRETERS.contains(&id) || slot::GIL.contains(&id)
 }
 
-fn words(slots: &[(u16, Option<u64>)]) -> String {
+fn format_slots(slots: &[(u16, Option<u64>)]) -> String {
     let each = slots.iter().map(|(id, value)| match value {
         Some(value) => format!("slot {id} = {value}"),
         None => format!("slot {id}"),
@@ -60,20 +64,20 @@ mod tests {
     use super::*;
     use crate::model::Slot;
 
-    fn facts(initialisation: Initialisation, slots: &[(u16, u64)]) -> Facts {
+    fn facts(initialisation: InitKind, slots: &[(u16, u64)]) -> BinaryFacts {
         let slots = slots.iter().map(|(id, value)| Slot { id: *id, value: *value }).collect();
-        Facts { initialisation, m_size: Some(8), slots: Some(slots), ..Facts::undetermined("") }
+        BinaryFacts { initialisation, m_size: Some(8), slots: Some(slots), ..BinaryFacts::undetermined("") }
     }
 
-    fn running(slots: &[(u16, Option<u64>)]) -> Running {
-        Running { m_size: 8, slots: slots.to_vec() }
+    fn running(slots: &[(u16, Option<u64>)]) -> LoadedModuleDef {
+        LoadedModuleDef { m_size: 8, slots: slots.to_vec() }
     }
 
     #[test]
     fn an_address_of_a_function_may_differ_and_a_number_may_not() {
-        let read = facts(Initialisation::MultiPhase, &[(2, 0x1234), (3, 2)]);
-        assert_eq!(disagreement(&read, &running(&[(2, None), (3, Some(2))])), None);
-        let other = disagreement(&read, &running(&[(2, None), (3, Some(1))]));
+        let read = facts(InitKind::MultiPhase, &[(2, 0x1234), (3, 2)]);
+        assert_eq!(describe_disagreement(&read, &running(&[(2, None), (3, Some(2))])), None);
+        let other = describe_disagreement(&read, &running(&[(2, None), (3, Some(1))]));
         assert_eq!(
             other.as_deref(),
             Some(
@@ -85,11 +89,11 @@ mod tests {
 
     #[test]
     fn sizes_and_kinds_are_compared_and_what_was_not_read_is_not() {
-        let single = facts(Initialisation::SinglePhase, &[]);
-        assert_eq!(disagreement(&single, &running(&[])), None);
-        assert!(disagreement(&single, &running(&[(2, None)])).is_some());
-        assert!(disagreement(&single, &Running { m_size: -1, slots: Vec::new() }).is_some());
-        assert_eq!(disagreement(&Facts { m_size: None, ..single }, &running(&[])), None);
-        assert_eq!(disagreement(&Facts::undetermined("why"), &running(&[(3, Some(0))])), None);
+        let single = facts(InitKind::SinglePhase, &[]);
+        assert_eq!(describe_disagreement(&single, &running(&[])), None);
+        assert!(describe_disagreement(&single, &running(&[(2, None)])).is_some());
+        assert!(describe_disagreement(&single, &LoadedModuleDef { m_size: -1, slots: Vec::new() }).is_some());
+        assert_eq!(describe_disagreement(&BinaryFacts { m_size: None, ..single }, &running(&[])), None);
+        assert_eq!(describe_disagreement(&BinaryFacts::undetermined("why"), &running(&[(3, Some(0))])), None);
     }
 }

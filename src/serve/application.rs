@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use super::protocol::Application;
+use super::protocol::WsgiApplication;
 
 const DEFAULT: &str = "application";
 
-impl Application {
+impl WsgiApplication {
     /// `module:callable`, `folder/file.py:callable`, `module:create_app()`.
     ///
     /// # Errors

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::protocol::{Guard, Vetted};
-use crate::cli::{Admit, ServeArgs, Unvetted};
+use super::protocol::{GuardConfig, VettedModule};
+use crate::cli::{AdmitLevel, ServeArgs, UnvettedPolicy};
 use crate::digest;
 use crate::model::Interpreter;
 use crate::report::Document;
@@ -18,13 +18,17 @@ const TOLD: usize = 5;
 ///
 /// # Errors
 /// When it cannot be read, or is stale: of another Python, or of files that have changed or gone since.
-pub(super) fn read(args: &ServeArgs, python: &Interpreter, folder: &Path) -> Result<Option<Guard>> {
+pub(super) fn build_guard(
+    args: &ServeArgs,
+    python: &Interpreter,
+    folder: &Path,
+) -> Result<Option<GuardConfig>> {
     let Some(path) = &args.report else { return Ok(None) };
     let shown = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
     let document = Document::parse(&text, &shown.to_string())?;
-    let document = document.with_places()?;
-    let (vetted, mut changes) = modules(&document);
+    let document = document.with_real_paths()?;
+    let (vetted, mut changes) = vet_modules(&document);
     let now = (python.release.as_str(), python.abi.as_str());
     let then = document.environment.as_ref().map(|python| (python.python.as_str(), python.abi.as_str()));
     if then != Some(now) {
@@ -45,16 +49,16 @@ pub(super) fn read(args: &ServeArgs, python: &Interpreter, folder: &Path) -> Res
     }
     let copies = folder.join("copies");
     fs::create_dir_all(&copies)?;
-    Ok(Some(Guard {
+    Ok(Some(GuardConfig {
         vetted,
-        admit_degraded: args.admit == Some(Admit::Degraded),
-        warn_only: args.unvetted == Unvetted::Warn,
+        admit_degraded: args.admit == Some(AdmitLevel::Degraded),
+        warn_only: args.unvetted == UnvettedPolicy::Warn,
         folder: copies.canonicalize()?.to_string_lossy().into_owned(),
     }))
 }
 
 /// What the report says of each file with a digest, and what is no longer so.
-fn modules(document: &Document) -> (Vec<Vetted>, Vec<String>) {
+fn vet_modules(document: &Document) -> (Vec<VettedModule>, Vec<String>) {
     let (mut vetted, mut changes) = (Vec::new(), Vec::new());
     for module in &document.modules {
         let Some(sha256) = &module.sha256 else { continue };
@@ -81,7 +85,7 @@ fn modules(document: &Document) -> (Vec<Vetted>, Vec<String>) {
             let verdict = tried.judged.verdict.name().to_owned();
             (mode.name().to_owned(), (verdict, tried.judged.reason.clone()))
         });
-        vetted.push(Vetted {
+        vetted.push(VettedModule {
             path: path.to_string_lossy().into_owned(),
             folder: folder.to_string_lossy().into_owned(),
             sha256: sha256.clone(),

@@ -12,8 +12,8 @@ use anyhow::{Context, Result};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::protocol::{Config, Mode, Ready};
-use crate::trial::Library;
+use super::protocol::{HostConfig, HostReady, InterpreterMode};
+use crate::trial::ProbeLibrary;
 
 /// What the python runs. The application is not to see our arguments.
 const BOOTSTRAP: &str = "import ctypes, sys\n\
@@ -23,11 +23,11 @@ const BOOTSTRAP: &str = "import ctypes, sys\n\
 
 /// What happens to a host, or to the supervisor.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum SupervisorEvent {
     /// The supervisor got this signal.
     Signal(i32),
     /// A host says so; `None` where it ended without.
-    Ready(u32, Option<Ready>),
+    Ready(u32, Option<HostReady>),
     /// A host ended.
     Ended(u32, ExitStatus),
 }
@@ -48,17 +48,17 @@ impl Host {
     /// When the python cannot be run.
     pub(super) fn start(
         python: &Path,
-        library: &Library,
-        config: &Config,
+        library: &ProbeLibrary,
+        config: &HostConfig,
         folder: &Path,
-        events: &Sender<Event>,
+        events: &Sender<SupervisorEvent>,
     ) -> Result<Self> {
         let (reader, writer) = pipe()?;
         fcntl_setfd(&writer, FdFlags::empty())?;
         let file = folder.join("config.json");
-        let config = Config { ready: writer.as_raw_fd(), ..config.clone() };
+        let config = HostConfig { ready: writer.as_raw_fd(), ..config.clone() };
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
-        let is_free = config.groups.iter().any(|group| group.mode == Mode::FreeThreaded);
+        let is_free = config.groups.iter().any(|group| group.mode == InterpreterMode::FreeThreaded);
         let mut child = Command::new(python)
             .args(["-P"])
             // With a guard, `.pth` files and `sitecustomize` run behind it (`glue.py`).
@@ -79,23 +79,23 @@ impl Host {
             let mut line = String::new();
             let read = BufReader::new(reader).read_line(&mut line);
             let ready = read.ok().and_then(|_| serde_json::from_str(&line).ok());
-            drop(events.send(Event::Ready(pid, ready)));
-            drop(events.send(Event::Ended(pid, wait(&mut child))));
+            drop(events.send(SupervisorEvent::Ready(pid, ready)));
+            drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child))));
         });
         Ok(Self { pid, started: Instant::now(), serves: false })
     }
 
     /// Asks it to end in order.
     pub(super) fn stop(&self) {
-        self.signal(Signal::TERM);
+        self.send_signal(Signal::TERM);
     }
 
     /// The same, when another one accepts from the same sockets.
     pub(super) fn retire(&self) {
-        self.signal(Signal::HUP);
+        self.send_signal(Signal::HUP);
     }
 
-    fn signal(&self, signal: Signal) {
+    fn send_signal(&self, signal: Signal) {
         if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
             // One that has ended already needs no signal.
             let _ = kill_process(pid, signal);
@@ -103,7 +103,7 @@ impl Host {
     }
 }
 
-fn wait(child: &mut Child) -> ExitStatus {
+fn wait_for_exit(child: &mut Child) -> ExitStatus {
     loop {
         if let Ok(status) = child.wait() {
             return status;

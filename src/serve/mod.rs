@@ -4,10 +4,10 @@
 mod application;
 mod guard;
 mod host;
-mod listen;
-mod plan;
-mod rules;
-mod settings;
+mod host_config;
+mod listening_socket;
+mod mod_wsgi_rules;
+mod serve_settings;
 mod supervisor;
 
 /// What the supervisor hands over: the host's own file, so that the two cannot disagree.

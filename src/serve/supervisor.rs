@@ -9,13 +9,13 @@ use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 
 use super::guard;
-use super::host::{Event, Host};
-use super::listen::Bound;
-use super::plan;
-use super::protocol::{Group, Ready};
+use super::host::{Host, SupervisorEvent};
+use super::host_config;
+use super::listening_socket::ListeningSocket;
+use super::protocol::{GroupConfig, HostReady};
 use crate::cli::ServeArgs;
-use crate::trial::Library;
-use crate::venv::ask;
+use crate::trial::ProbeLibrary;
+use crate::venv::query_interpreter;
 
 /// A host that ended sooner is not started again: it would end again.
 const SHORTEST_LIFE: Duration = Duration::from_secs(5);
@@ -27,10 +27,11 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(5);
 pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
     let (sender, events) = channel();
     watch_signals(&sender)?;
-    let bound = args.bind.iter().map(|address| Bound::new(address)).collect::<Result<Vec<_>>>()?;
-    let metrics = args.metrics.iter().map(|address| Bound::new(address)).collect::<Result<Vec<_>>>()?;
+    let bound = args.bind.iter().map(|address| ListeningSocket::new(address)).collect::<Result<Vec<_>>>()?;
+    let metrics =
+        args.metrics.iter().map(|address| ListeningSocket::new(address)).collect::<Result<Vec<_>>>()?;
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
-    let library = Library::install(folder.path()).context("cannot write the probes' library")?;
+    let library = ProbeLibrary::install(folder.path()).context("cannot write the probes' library")?;
     let mut supervisor = Supervisor {
         args,
         say,
@@ -44,34 +45,39 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
         is_stopping: false,
         is_clean: true,
     };
-    supervisor.start()?;
-    supervisor.run(&events)
+    supervisor.start_host()?;
+    supervisor.run_event_loop(&events)
 }
 
 struct Supervisor<'a> {
     args: &'a ServeArgs,
     say: &'a dyn Fn(&str),
-    bound: Vec<Bound>,
+    bound: Vec<ListeningSocket>,
     /// Where the metrics are told.
-    metrics: Vec<Bound>,
+    metrics: Vec<ListeningSocket>,
     folder: TempDir,
-    library: Library,
-    sender: Sender<Event>,
+    library: ProbeLibrary,
+    sender: Sender<SupervisorEvent>,
     /// Oldest first: the last is the one that serves, or is to.
     hosts: Vec<Host>,
     /// Of the last of them.
-    groups: Vec<Group>,
+    groups: Vec<GroupConfig>,
     is_stopping: bool,
     is_clean: bool,
 }
 
 impl Supervisor<'_> {
-    fn start(&mut self) -> Result<()> {
-        let python = plan::python(self.args)?;
-        let found = ask(&python, self.folder.path())?;
-        let guard = guard::read(self.args, &found, self.folder.path())?;
-        let (config, notes) =
-            plan::config(self.args, &self.bound, &self.metrics, guard, found.free_threaded)?;
+    fn start_host(&mut self) -> Result<()> {
+        let python = host_config::find_python(self.args)?;
+        let found = query_interpreter(&python, self.folder.path())?;
+        let guard = guard::build_guard(self.args, &found, self.folder.path())?;
+        let (config, notes) = host_config::build_host_config(
+            self.args,
+            &self.bound,
+            &self.metrics,
+            guard,
+            found.free_threaded,
+        )?;
         notes.iter().for_each(|note| (self.say)(note));
         let host = Host::start(&python, &self.library, &config, self.folder.path(), &self.sender)?;
         self.hosts.push(host);
@@ -79,17 +85,17 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    fn run(&mut self, events: &Receiver<Event>) -> Result<bool> {
+    fn run_event_loop(&mut self, events: &Receiver<SupervisorEvent>) -> Result<bool> {
         loop {
             match events.recv()? {
-                Event::Signal(SIGHUP) => self.reload(),
-                Event::Signal(_) => {
+                SupervisorEvent::Signal(SIGHUP) => self.reload(),
+                SupervisorEvent::Signal(_) => {
                     self.is_stopping = true;
                     self.bound.clear();
                     self.hosts.iter().for_each(Host::stop);
                 }
-                Event::Ready(pid, ready) => self.ready(pid, ready)?,
-                Event::Ended(pid, status) => {
+                SupervisorEvent::Ready(pid, ready) => self.handle_host_ready(pid, ready)?,
+                SupervisorEvent::Ended(pid, status) => {
                     let place = self.hosts.iter().position(|host| host.pid == pid);
                     let Some(host) = place.map(|place| self.hosts.remove(place)) else { continue };
                     if self.is_stopping {
@@ -98,7 +104,7 @@ impl Supervisor<'_> {
                             return Ok(self.is_clean);
                         }
                     } else if place == Some(self.hosts.len()) {
-                        self.lost(&host, &status.to_string())?;
+                        self.handle_host_loss(&host, &status.to_string())?;
                     }
                 }
             }
@@ -106,7 +112,7 @@ impl Supervisor<'_> {
     }
 
     /// The newest host is gone, and nobody asked it to.
-    fn lost(&mut self, host: &Host, status: &str) -> Result<()> {
+    fn handle_host_loss(&mut self, host: &Host, status: &str) -> Result<()> {
         if !host.serves && !self.hosts.is_empty() {
             (self.say)("the new process does not serve: the old one goes on");
         } else if !host.serves {
@@ -115,7 +121,7 @@ impl Supervisor<'_> {
             bail!("the server process ended soon after its start: {status}");
         } else {
             (self.say)(&format!("the server process ended: {status}; a new one starts"));
-            self.start()?;
+            self.start_host()?;
         }
         Ok(())
     }
@@ -124,15 +130,15 @@ impl Supervisor<'_> {
         if self.is_stopping || self.hosts.last().is_some_and(|host| !host.serves) {
             return;
         }
-        if let Err(error) = self.start() {
+        if let Err(error) = self.start_host() {
             (self.say)(&format!("cannot reload, the old process goes on: {error:#}"));
         }
     }
 
     /// A host has started: those before it end.
-    fn ready(&mut self, pid: u32, ready: Option<Ready>) -> Result<()> {
+    fn handle_host_ready(&mut self, pid: u32, ready: Option<HostReady>) -> Result<()> {
         let Some(place) = self.hosts.iter().position(|host| host.pid == pid) else { return Ok(()) };
-        let Some(Ready { failed, .. }) = ready.filter(|ready| ready.serves && !self.is_stopping) else {
+        let Some(HostReady { failed, .. }) = ready.filter(|ready| ready.serves && !self.is_stopping) else {
             return Ok(());
         };
         self.hosts[place].serves = true;
@@ -164,12 +170,12 @@ impl Supervisor<'_> {
     }
 }
 
-fn watch_signals(events: &Sender<Event>) -> Result<()> {
+fn watch_signals(events: &Sender<SupervisorEvent>) -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot watch for signals")?;
     let events = events.clone();
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            drop(events.send(Event::Signal(signal)));
+            drop(events.send(SupervisorEvent::Signal(signal)));
         }
     });
     Ok(())

@@ -1,147 +1,183 @@
-//! The control: every subject in the main interpreter. A package with several subjects is imported once, and
-//! what is in it is tried in children of that process.
+//! The control: every subject in the main interpreter.
+//!
+//! A package with several subjects is imported once. Its members are tried in children forked from that
+//! process.
 
 use std::collections::BTreeSet;
 
-use super::desk::Desk;
-use super::protocol::{Event, Interpreters};
-use super::read::{Evidence, Reading, in_the_sandboxs_way, read};
-use super::schedule::{Listener, Subject, Trials};
-use super::worker::{Attempt, Entered, Left};
-use crate::model::{Load, Mode, NotRun, Outcome, Trial};
+use super::interpret::{TrialEvidence, TrialResult, interpret_evidence, outcome_blocked_by_sandbox};
+use super::protocol::{Scenario, TrialEvent};
+use super::schedule::{ProgressListener, TrialSubject, Trials};
+use super::session::TrialSession;
+use super::worker::{Attempt, ChildOutput, EnterResult};
+use crate::model::{Mode, ModuleLoad, NotRunReason, Trial, TrialOutcome};
 
-/// Tries one group: subjects below the same first name.
-pub(super) fn run(desk: &mut Desk<'_>, group: &[&Subject], listener: &dyn Listener) -> Trials {
-    let mut control = Control { desk, listener, trials: Trials::default(), before: Vec::new() };
-    control.below("", group);
+/// Tries one group: subjects with the same first name.
+pub(super) fn try_group(
+    desk: &mut TrialSession<'_>,
+    group: &[&TrialSubject],
+    listener: &dyn ProgressListener,
+) -> Trials {
+    let mut control = ControlGroup { desk, listener, trials: Trials::default(), before: Vec::new() };
+    control.try_subjects_below("", group);
     control.trials
 }
 
-/// Tries a subject by itself, or with another one imported first. `None` where that does not import it.
-pub(super) fn imports(desk: &mut Desk<'_>, subject: &Subject, after: Option<&str>) -> Option<Trial> {
-    let attempt = desk.attempt(Interpreters::Main, after.as_slice(), &subject.name).ok()?;
-    let reading = read(Mode::Main, &attempt.evidence, &BTreeSet::new());
-    let trial = trial(subject, reading, attempt.left);
-    (trial.outcome == Outcome::Imported).then(|| Trial { after: after.map(str::to_owned), ..trial })
+/// Tries a subject alone, or after importing `after`.
+///
+/// Returns `None` unless the subject was imported.
+pub(super) fn try_import(
+    desk: &mut TrialSession<'_>,
+    subject: &TrialSubject,
+    after: Option<&str>,
+) -> Option<Trial> {
+    let attempt = desk.run_trial(Scenario::Main, after.as_slice(), &subject.name).ok()?;
+    let reading = interpret_evidence(Mode::Main, &attempt.evidence, &BTreeSet::new());
+    let trial = control_trial(subject, reading, attempt.left);
+    (trial.outcome == TrialOutcome::Imported).then(|| Trial { after: after.map(str::to_owned), ..trial })
 }
 
-struct Control<'d, 'w> {
-    desk: &'d mut Desk<'w>,
-    listener: &'d dyn Listener,
+struct ControlGroup<'d, 'w> {
+    desk: &'d mut TrialSession<'w>,
+    listener: &'d dyn ProgressListener,
     trials: Trials,
-    /// The records of the packages entered, outermost first.
-    before: Vec<Event>,
+    /// Events of the entered packages, outermost first.
+    before: Vec<TrialEvent>,
 }
 
-impl Control<'_, '_> {
-    /// Tries subjects whose names lie in this package, which is imported (or is nothing: the root).
-    fn below(&mut self, package: &str, subjects: &[&Subject]) {
+impl ControlGroup<'_, '_> {
+    /// Tries the subjects below a package that is imported already; an empty name is the root.
+    fn try_subjects_below(&mut self, package: &str, subjects: &[&TrialSubject]) {
         let depth = if package.is_empty() { 0 } else { package.len() + 1 };
-        let subjects: Vec<&Subject> =
-            subjects.iter().copied().filter(|subject| !self.is_answered(subject)).collect();
-        for part in subjects.chunk_by(|a, b| first(&a.name[depth..]) == first(&b.name[depth..])) {
+        let subjects: Vec<&TrialSubject> =
+            subjects.iter().copied().filter(|subject| !self.reuse_other_trial(subject)).collect();
+        for part in
+            subjects.chunk_by(|a, b| first_name_part(&a.name[depth..]) == first_name_part(&b.name[depth..]))
+        {
             let Some(head) = part.first() else { continue };
-            let name = &head.name[..depth + first(&head.name[depth..]).len()];
+            let name = &head.name[..depth + first_name_part(&head.name[depth..]).len()];
             let rest = if head.name == name { &part[1..] } else { part };
             match (rest, head.name == name) {
-                ([], _) => self.alone(head),
-                ([only], false) => self.alone(only),
-                (rest, is_subject) => self.package(name, is_subject.then_some(*head), rest),
+                ([], _) => self.try_subject(head),
+                ([only], false) => self.try_subject(only),
+                (rest, is_subject) => self.try_package(name, is_subject.then_some(*head), rest),
             }
         }
     }
 
-    /// Imports a package, and then what is in it on top of that.
-    fn package(&mut self, name: &str, subject: Option<&Subject>, inside: &[&Subject]) {
-        self.listener.begins(name, Mode::Main);
+    /// Imports a package, then tries its members on top of it.
+    fn try_package(&mut self, name: &str, subject: Option<&TrialSubject>, inside: &[&TrialSubject]) {
+        self.listener.trial_started(name, Mode::Main);
         let file = subject.and_then(|subject| subject.file.clone());
-        let package = Subject { file, ..Subject::name(name.to_owned()) };
-        match self.desk.enter(name) {
-            Some(Entered::Inside(attempt)) => {
+        let package = TrialSubject { file, ..TrialSubject::from_name(name.to_owned()) };
+        match self.desk.enter_package(name) {
+            Some(EnterResult::Inside(attempt)) => {
                 let kept = self.before.len();
-                self.answer(&package, &attempt);
+                self.add_trial(&package, &attempt);
                 self.before.extend(attempt.evidence.events);
-                self.below(name, inside);
+                self.try_subjects_below(name, inside);
                 self.before.truncate(kept);
-                self.desk.leave();
+                self.desk.leave_package();
             }
-            Some(Entered::Outside(attempt)) => {
-                self.answer(&package, &attempt);
-                let imported =
-                    self.trials.get(name, Mode::Main).is_some_and(|trial| trial.outcome == Outcome::Imported);
+            Some(EnterResult::Outside(attempt)) => {
+                self.add_trial(&package, &attempt);
+                let imported = self
+                    .trials
+                    .get(name, Mode::Main)
+                    .is_some_and(|trial| trial.outcome == TrialOutcome::Imported);
                 for subject in inside {
                     if imported {
-                        self.alone(subject);
+                        self.try_subject(subject);
                     } else {
-                        self.trials.add(Trial::not_run(
+                        self.trials.add_trial(Trial::not_run(
                             &subject.name,
                             Mode::Main,
-                            NotRun::Behind(name.to_owned()),
+                            NotRunReason::Behind(name.to_owned()),
                         ));
                     }
                 }
             }
-            // Its zygote was lost: from here on each by itself.
-            None => subject.into_iter().chain(inside.iter().copied()).for_each(|subject| self.alone(subject)),
+            // The zygote was lost: try each subject alone.
+            None => subject
+                .into_iter()
+                .chain(inside.iter().copied())
+                .for_each(|subject| self.try_subject(subject)),
         }
-        self.listener.answered(subject.map_or(0, |_| 1));
+        self.listener.trials_finished(subject.map_or(0, |_| 1));
     }
 
-    /// Whether the import of another subject has loaded this one: then it is not imported once more.
-    fn is_answered(&mut self, subject: &Subject) -> bool {
+    /// Reuses a trial of another subject that loaded this one.
+    ///
+    /// Returns whether there was such a trial.
+    fn reuse_other_trial(&mut self, subject: &TrialSubject) -> bool {
         let Some(file) = &subject.file else { return false };
-        let is_it = |load: &Load| load.name == subject.name && same_file(load.path.as_ref(), file);
-        let other = self.trials.of(Mode::Main).find(|trial| {
+        let is_it = |load: &ModuleLoad| load.name == subject.name && is_same_file(load.path.as_ref(), file);
+        let other = self.trials.trials_in_mode(Mode::Main).find(|trial| {
             let is_no_parent = !subject.name.starts_with(&format!("{}.", trial.subject));
-            trial.outcome == Outcome::Imported && is_no_parent && trial.loaded().any(is_it)
+            trial.outcome == TrialOutcome::Imported && is_no_parent && trial.successful_loads().any(is_it)
         });
-        let Some(trial) = other.map(|trial| trial.answering_for(&subject.name)) else { return false };
-        self.trials.add(trial);
-        self.listener.answered(1);
+        let Some(trial) = other.map(|trial| trial.clone_for_subject(&subject.name)) else { return false };
+        self.trials.add_trial(trial);
+        self.listener.trials_finished(1);
         true
     }
 
-    /// One subject, on top of the packages entered where there are any.
-    fn alone(&mut self, subject: &Subject) {
-        if self.is_answered(subject) {
+    /// Tries one subject, on top of the entered packages if there are any.
+    fn try_subject(&mut self, subject: &TrialSubject) {
+        if self.reuse_other_trial(subject) {
             return;
         }
-        self.listener.begins(&subject.name, Mode::Main);
-        let before = Evidence { events: self.before.clone(), end: None };
-        let known = read(Mode::Main, &before, &BTreeSet::new());
+        self.listener.trial_started(&subject.name, Mode::Main);
+        let before = TrialEvidence { events: self.before.clone(), end: None };
+        let known = interpret_evidence(Mode::Main, &before, &BTreeSet::new());
         let is_loaded =
             known.loads.iter().any(|load| load.name == subject.name && load.result == Some(Ok(())));
         let is_inside = !self.before.is_empty();
         if is_loaded {
-            self.trials.add(trial(subject, Reading { outcome: Outcome::Imported, ..known }, Left::default()));
-        } else if let Some(attempt) = is_inside.then(|| self.desk.attempt_inside(&subject.name)).flatten() {
-            self.answer(subject, &attempt);
+            self.trials.add_trial(control_trial(
+                subject,
+                TrialResult { outcome: TrialOutcome::Imported, ..known },
+                ChildOutput::default(),
+            ));
+        } else if let Some(attempt) = is_inside.then(|| self.desk.run_trial_inside(&subject.name)).flatten() {
+            self.add_trial(subject, &attempt);
         } else {
             self.before.clear();
-            match self.desk.attempt(Interpreters::Main, &[], &subject.name) {
-                Ok(attempt) => self.answer(subject, &attempt),
-                Err(why) => self.trials.add(Trial::not_run(&subject.name, Mode::Main, why)),
+            match self.desk.run_trial(Scenario::Main, &[], &subject.name) {
+                Ok(attempt) => self.add_trial(subject, &attempt),
+                Err(why) => self.trials.add_trial(Trial::not_run(&subject.name, Mode::Main, why)),
             }
         }
-        self.listener.answered(1);
+        self.listener.trials_finished(1);
     }
 
-    fn answer(&mut self, subject: &Subject, attempt: &Attempt) {
+    fn add_trial(&mut self, subject: &TrialSubject, attempt: &Attempt) {
         let events = self.before.iter().chain(&attempt.evidence.events).cloned().collect();
-        let reading = read(Mode::Main, &Evidence { events, end: attempt.evidence.end }, &BTreeSet::new());
-        self.trials.add(trial(subject, reading, attempt.left.clone()));
-        self.trials.add_touched(&subject.name, attempt.touched.iter().map(|(_, path)| path.clone()));
+        let reading = interpret_evidence(
+            Mode::Main,
+            &TrialEvidence { events, end: attempt.evidence.end },
+            &BTreeSet::new(),
+        );
+        self.trials.add_trial(control_trial(subject, reading, attempt.left.clone()));
+        self.trials.set_paths_read(&subject.name, attempt.touched.iter().map(|(_, path)| path.clone()));
     }
 }
 
-fn first(name: &str) -> &str {
+fn first_name_part(name: &str) -> &str {
     name.split('.').next().unwrap_or_default()
 }
 
-/// A trial from its reading. Importing the name must have loaded the very file that is on trial.
-pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, left: Left) -> Trial {
-    let outcome = match denial(mode, &reading, &left.printed) {
-        Some(what) => in_the_sandboxs_way(what),
+/// Builds a trial from its result.
+///
+/// The outcome is `Shadowed` if importing the name loaded another file than the subject's, or none.
+pub(super) fn trial_from_result(
+    mode: Mode,
+    subject: &TrialSubject,
+    reading: TrialResult,
+    left: ChildOutput,
+) -> Trial {
+    let outcome = match find_denial(mode, &reading, &left.printed) {
+        Some(what) => outcome_blocked_by_sandbox(what),
         None => reading.outcome,
     };
     let mut trial = Trial {
@@ -161,33 +197,35 @@ pub(super) fn trial_in(mode: Mode, subject: &Subject, reading: Reading, left: Le
         after: None,
         through: None,
     };
-    if let (Outcome::Imported, Some(file)) = (&trial.outcome, &subject.file) {
-        let loaded = trial.loaded().filter(|load| load.name == subject.name).map(|load| load.path.clone());
+    if let (TrialOutcome::Imported, Some(file)) = (&trial.outcome, &subject.file) {
+        let loaded =
+            trial.successful_loads().filter(|load| load.name == subject.name).map(|load| load.path.clone());
         let loaded: BTreeSet<String> = loaded.collect();
-        let is_it = |path: &String| same_file(path.as_ref(), file);
-        if !loaded.iter().all(is_it) || !trial.loaded_in_all(&subject.name) {
+        let is_it = |path: &String| is_same_file(path.as_ref(), file);
+        if !loaded.iter().all(is_it) || !trial.is_loaded_in_all_interpreters(&subject.name) {
             let other = loaded.into_iter().find(|path| !is_it(path));
-            trial.outcome = Outcome::NotRun(NotRun::Shadowed(other));
+            trial.outcome = TrialOutcome::NotRun(NotRunReason::Shadowed(other));
         }
     }
     trial
 }
 
-/// What a control that fails in the sandbox says of a refusal, where no Python exception tells: a panic of
-/// Rust, or what it prints before it gives up.
-fn denial<'a>(mode: Mode, reading: &'a Reading, printed: &'a str) -> Option<&'a str> {
+/// Finds a permission error in the message or output of a control that failed in the sandbox.
+///
+/// It covers failures without a Python exception, such as a panic of Rust.
+fn find_denial<'a>(mode: Mode, reading: &'a TrialResult, printed: &'a str) -> Option<&'a str> {
     let said = match &reading.outcome {
-        Outcome::Crashed { .. } => printed,
-        // dlopen says the same of a file that cannot be read.
-        Outcome::Raised { error, .. } if error.kind != "ImportError" => &error.text,
-        Outcome::Imported
-        | Outcome::Refused { .. }
-        | Outcome::Raised { .. }
-        | Outcome::TimedOut { .. }
-        | Outcome::LosesDescriptors { .. }
-        | Outcome::LeftThreads { .. }
-        | Outcome::Shares { .. }
-        | Outcome::NotRun(_) => return None,
+        TrialOutcome::Crashed { .. } => printed,
+        // An ImportError may come from dlopen, which reports unreadable files in the same words.
+        TrialOutcome::Raised { error, .. } if error.kind != "ImportError" => &error.text,
+        TrialOutcome::Imported
+        | TrialOutcome::Refused { .. }
+        | TrialOutcome::Raised { .. }
+        | TrialOutcome::TimedOut { .. }
+        | TrialOutcome::LosesDescriptors { .. }
+        | TrialOutcome::LeftThreads { .. }
+        | TrialOutcome::Shares { .. }
+        | TrialOutcome::NotRun(_) => return None,
     };
     let is_refusal = |line: &&str| {
         ["Permission denied", "Operation not permitted"].iter().any(|words| line.contains(words))
@@ -195,10 +233,10 @@ fn denial<'a>(mode: Mode, reading: &'a Reading, printed: &'a str) -> Option<&'a 
     said.lines().find(is_refusal).filter(|_| mode == Mode::Main && reading.is_confined)
 }
 
-fn same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
+fn is_same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
     a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-fn trial(subject: &Subject, reading: Reading, left: Left) -> Trial {
-    trial_in(Mode::Main, subject, reading, left)
+fn control_trial(subject: &TrialSubject, reading: TrialResult, left: ChildOutput) -> Trial {
+    trial_from_result(Mode::Main, subject, reading, left)
 }

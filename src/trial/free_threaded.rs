@@ -1,61 +1,69 @@
-//! The trials of a free-threaded build with the GIL forced off, as mod_wsgi does under `WSGIFreeThreading On`,
-//! and, with the GIL as CPython decides, which modules switch it on: CPython says so for the first one in a
-//! process only, so each is created in a process of its own.
+//! Trials of a free-threaded build with the GIL forced off, as mod_wsgi does under `WSGIFreeThreading On`.
+//!
+//! Also finds the modules that switch the GIL on by default. CPython reports only the first such module of a
+//! process, so each module is created in its own process.
 
 use std::collections::BTreeSet;
 
-use super::control::trial_in;
-use super::desk::Desk;
-use super::protocol::{Event, Interpreters};
-use super::read::read;
-use super::schedule::{Listener, Subject, Trials, Trying, groups, in_parallel, in_sub_interpreters};
-use crate::model::{Mode, NotRun, Outcome, Place, ReasonId, Trial};
+use super::control::trial_from_result;
+use super::interpret::interpret_evidence;
+use super::protocol::{Scenario, TrialEvent};
+use super::schedule::{
+    ProgressListener, TrialConfig, TrialSubject, Trials, group_subjects, run_in_parallel,
+    try_in_sub_interpreters,
+};
+use super::session::TrialSession;
+use crate::model::{Mode, NotRunReason, ReasonId, Trial, TrialOutcome, TrialPhase};
 
-/// What mod_wsgi sets `enable_gil` to under `WSGIFreeThreading On`.
+/// mod_wsgi sets `enable_gil` to this value under `WSGIFreeThreading On`.
 const GIL_OFF: &[&str] = &["-X", "gil=0"];
 
-/// The same build as if it had a GIL.
+/// Makes a free-threaded build run with the GIL.
 const GIL_ON: &[&str] = &["-X", "gil=1"];
 
-/// Tries every subject; `control` has the answers of this build's main interpreter.
+/// Tries every subject. `control` holds the trials of this build's main interpreter.
 pub fn run_free_threaded(
-    trying: &Trying<'_>,
-    subjects: &[Subject],
+    trying: &TrialConfig<'_>,
+    subjects: &[TrialSubject],
     control: &Trials,
-    listener: &dyn Listener,
+    listener: &dyn ProgressListener,
 ) -> Trials {
-    let files: Vec<&Subject> = subjects.iter().filter(|subject| subject.file.is_some()).collect();
-    listener.wanted_too(2 * subjects.len() + files.len());
-    let mut trials = in_parallel(trying, &[], &files, |desk, subject| {
-        listener.begins(&subject.name, Mode::Main);
-        let found = enables_gil(desk, subject, control);
-        listener.answered(1);
+    let files: Vec<&TrialSubject> = subjects.iter().filter(|subject| subject.file.is_some()).collect();
+    listener.add_expected_count(2 * subjects.len() + files.len());
+    let mut trials = run_in_parallel(trying, &[], &files, |desk, subject| {
+        listener.trial_started(&subject.name, Mode::Main);
+        let found = check_enables_gil(desk, subject, control);
+        listener.trials_finished(1);
         found
     });
-    let off = Trying { options: GIL_OFF, ..*trying };
-    let groups = groups(subjects.iter());
-    let wanted = [Interpreters::Storm, Interpreters::FreeThreadedGroup].map(|place| (place, groups.clone()));
-    trials.extend(Trials::of_all(in_sub_interpreters(&off, wanted, control, listener)));
-    let refusing = needs_gil(&Trying { options: GIL_ON, ..*trying }, subjects, control);
+    let off = TrialConfig { options: GIL_OFF, ..*trying };
+    let groups = group_subjects(subjects.iter());
+    let wanted = [Scenario::Storm, Scenario::FreeThreadedGroup].map(|place| (place, groups.clone()));
+    trials.extend(Trials::merge_all(try_in_sub_interpreters(&off, wanted, control, listener)));
+    let refusing = retry_failures_with_gil(&TrialConfig { options: GIL_ON, ..*trying }, subjects, control);
     trials.extend(refusing);
-    let failed: Vec<&Trial> = trials.of(Mode::FreeThreaded).filter(|trial| is_failure(trial)).collect();
-    let placed = by_one_thread(&off, &failed);
+    let failed: Vec<&Trial> =
+        trials.trials_in_mode(Mode::FreeThreaded).filter(|trial| is_failure(trial)).collect();
+    let placed = retry_in_one_thread(&off, &failed);
     trials.extend(placed);
     let only_by_several: Vec<&Trial> =
-        trials.of(Mode::FreeThreaded).filter(|trial| is_of_several(trial)).collect();
-    let told_apart = with_gil(&Trying { options: GIL_ON, ..*trying }, &only_by_several);
+        trials.trials_in_mode(Mode::FreeThreaded).filter(|trial| is_stress_test_failure(trial)).collect();
+    let told_apart =
+        retry_stress_test_with_gil(&TrialConfig { options: GIL_ON, ..*trying }, &only_by_several);
     trials.extend(told_apart);
     trials
 }
 
-/// What this build's control cannot import, and can with the GIL on: how it fails is how it fails without.
-fn needs_gil(on: &Trying<'_>, subjects: &[Subject], control: &Trials) -> Trials {
+/// Retries the control's failures with the GIL on.
+///
+/// If a subject passes with the GIL, the control's failure counts as its outcome without it.
+fn retry_failures_with_gil(on: &TrialConfig<'_>, subjects: &[TrialSubject], control: &Trials) -> Trials {
     let in_control =
-        |subject: &Subject| control.get(&subject.name, Mode::Main).filter(|trial| is_failure(trial));
+        |subject: &TrialSubject| control.get(&subject.name, Mode::Main).filter(|trial| is_failure(trial));
     let failing: Vec<_> =
         subjects.iter().filter_map(|subject| Some((subject, in_control(subject)?))).collect();
-    in_parallel(on, &[], &failing, |desk, (subject, failure)| {
-        let imported = super::control::imports(desk, subject, None);
+    run_in_parallel(on, &[], &failing, |desk, (subject, failure)| {
+        let imported = super::control::try_import(desk, subject, None);
         let fails = imported.map(|_| Trial { mode: Mode::FreeThreaded, ..(*failure).clone() });
         fails.into_iter().collect()
     })
@@ -63,84 +71,94 @@ fn needs_gil(on: &Trying<'_>, subjects: &[Subject], control: &Trials) -> Trials 
 
 fn is_failure(trial: &Trial) -> bool {
     match trial.outcome {
-        Outcome::Refused { .. }
-        | Outcome::Raised { .. }
-        | Outcome::Crashed { .. }
-        | Outcome::TimedOut { .. }
-        | Outcome::LosesDescriptors { .. }
-        | Outcome::LeftThreads { .. }
-        | Outcome::Shares { .. } => true,
-        Outcome::Imported | Outcome::NotRun(_) => false,
+        TrialOutcome::Refused { .. }
+        | TrialOutcome::Raised { .. }
+        | TrialOutcome::Crashed { .. }
+        | TrialOutcome::TimedOut { .. }
+        | TrialOutcome::LosesDescriptors { .. }
+        | TrialOutcome::LeftThreads { .. }
+        | TrialOutcome::Shares { .. } => true,
+        TrialOutcome::Imported | TrialOutcome::NotRun(_) => false,
     }
 }
 
-fn is_of_several(trial: &Trial) -> bool {
+fn is_stress_test_failure(trial: &Trial) -> bool {
     match trial.outcome {
-        Outcome::Refused { place, .. }
-        | Outcome::Raised { place, .. }
-        | Outcome::Crashed { place, .. }
-        | Outcome::LosesDescriptors { place, .. }
-        | Outcome::TimedOut { place, .. } => place == Place::Storm,
-        Outcome::Imported | Outcome::LeftThreads { .. } | Outcome::Shares { .. } | Outcome::NotRun(_) => {
-            false
-        }
+        TrialOutcome::Refused { place, .. }
+        | TrialOutcome::Raised { place, .. }
+        | TrialOutcome::Crashed { place, .. }
+        | TrialOutcome::LosesDescriptors { place, .. }
+        | TrialOutcome::TimedOut { place, .. } => place == TrialPhase::Storm,
+        TrialOutcome::Imported
+        | TrialOutcome::LeftThreads { .. }
+        | TrialOutcome::Shares { .. }
+        | TrialOutcome::NotRun(_) => false,
     }
 }
 
-/// Creates one module alone. What the control has seen of it counts where this gives no answer.
-fn enables_gil(desk: &mut Desk<'_>, subject: &Subject, control: &Trials) -> Trials {
+/// Creates one module in its own process, to see whether that switches the GIL on.
+///
+/// The control's observation is used where this gives no result.
+fn check_enables_gil(desk: &mut TrialSession<'_>, subject: &TrialSubject, control: &Trials) -> Trials {
     let mut found = Trials::default();
-    let in_control = control.of(Mode::Main).flat_map(|trial| trial.loads.iter());
+    let in_control = control.trials_in_mode(Mode::Main).flat_map(|trial| trial.loads.iter());
     if in_control.into_iter().any(|load| load.name == subject.name && load.enables_gil) {
-        found.add_enables_gil(&subject.name, true);
+        found.set_enables_gil(&subject.name, true);
         return found;
     }
-    let Ok(attempt) = desk.attempt(Interpreters::Created, &[], &subject.name) else { return found };
+    let Ok(attempt) = desk.run_trial(Scenario::Created, &[], &subject.name) else { return found };
     let events = &attempt.evidence.events;
     let switched: Vec<&String> = events
         .iter()
-        .filter_map(|event| if let Event::GilEnabled { name, .. } = event { Some(name) } else { None })
+        .filter_map(|event| if let TrialEvent::GilEnabled { name, .. } = event { Some(name) } else { None })
         .collect();
-    let is_created = events.last() == Some(&Event::Done)
-        && events.iter().any(|event| matches!(event, Event::Loading { name, .. } if *name == subject.name))
-        && !events.iter().any(|event| matches!(event, Event::Failed { .. }));
+    let is_created = events.last() == Some(&TrialEvent::Done)
+        && events
+            .iter()
+            .any(|event| matches!(event, TrialEvent::Loading { name, .. } if *name == subject.name))
+        && !events.iter().any(|event| matches!(event, TrialEvent::Failed { .. }));
     match switched.as_slice() {
-        [] if is_created => found.add_enables_gil(&subject.name, false),
-        [name] if **name == subject.name => found.add_enables_gil(&subject.name, true),
-        // It loads others while it is created, and one of them did it; or it was not created.
+        [] if is_created => found.set_enables_gil(&subject.name, false),
+        [name] if **name == subject.name => found.set_enables_gil(&subject.name, true),
+        // Another module, loaded while this one was created, switched the GIL on; or this one was not
+        // created.
         _ => {}
     }
     found
 }
 
-/// Tries again, in one thread, what failed when several imported and used it at the same time: what passes then
-/// fails because of the others, and what does not is evidence that no other thread has blurred.
-fn by_one_thread(off: &Trying<'_>, failed: &[&Trial]) -> Trials {
-    in_parallel(off, &[], failed, |desk, storm| {
-        let Some(alone) = again(desk, Interpreters::Main, storm) else { return Trials::default() };
+/// Retries failures of the stress test in one thread.
+///
+/// If that passes, concurrency causes the failure. If it fails, its evidence is clearer than that of several
+/// threads.
+fn retry_in_one_thread(off: &TrialConfig<'_>, failed: &[&Trial]) -> Trials {
+    run_in_parallel(off, &[], failed, |desk, storm| {
+        let Some(alone) = retry_trial(desk, Scenario::Main, storm) else { return Trials::default() };
         let trial = match alone.outcome {
-            Outcome::Imported => {
-                Trial { outcome: at_the_same_time(storm.outcome.clone()), ..(**storm).clone() }
+            TrialOutcome::Imported => {
+                Trial { outcome: outcome_in_stress_test(storm.outcome.clone()), ..(**storm).clone() }
             }
-            Outcome::Refused { .. }
-            | Outcome::Raised { .. }
-            | Outcome::Crashed { .. }
-            | Outcome::TimedOut { .. }
-            | Outcome::LosesDescriptors { .. }
-            | Outcome::LeftThreads { .. }
-            | Outcome::Shares { .. }
-            | Outcome::NotRun(_) => alone,
+            TrialOutcome::Refused { .. }
+            | TrialOutcome::Raised { .. }
+            | TrialOutcome::Crashed { .. }
+            | TrialOutcome::TimedOut { .. }
+            | TrialOutcome::LosesDescriptors { .. }
+            | TrialOutcome::LeftThreads { .. }
+            | TrialOutcome::Shares { .. }
+            | TrialOutcome::NotRun(_) => alone,
         };
         [trial].into_iter().collect()
     })
 }
 
-/// What several threads cannot do at the same time with the GIL on either says nothing about free threading.
-fn with_gil(on: &Trying<'_>, storms: &[&Trial]) -> Trials {
-    in_parallel(on, &[], storms, |desk, storm| {
-        let same = again(desk, Interpreters::Storm, storm);
+/// Retries the stress test with the GIL on.
+///
+/// A failure with the GIL says nothing about free threading.
+fn retry_stress_test_with_gil(on: &TrialConfig<'_>, storms: &[&Trial]) -> Trials {
+    run_in_parallel(on, &[], storms, |desk, storm| {
+        let same = retry_trial(desk, Scenario::Storm, storm);
         let fails_too = same.filter(is_failure).map(|same| Trial {
-            outcome: Outcome::NotRun(NotRun::Because(
+            outcome: TrialOutcome::NotRun(NotRunReason::Because(
                 ReasonId::FailsWithGil,
                 "fails when threads import and use it at the same time, with the GIL on too".to_owned(),
             )),
@@ -150,26 +168,26 @@ fn with_gil(on: &Trying<'_>, storms: &[&Trial]) -> Trials {
     })
 }
 
-fn again(desk: &mut Desk<'_>, place: Interpreters, storm: &Trial) -> Option<Trial> {
-    let subject = Subject::name(storm.subject.clone());
-    let attempt = desk.attempt(place, storm.after.as_deref().as_slice(), &subject.name).ok()?;
+fn retry_trial(desk: &mut TrialSession<'_>, place: Scenario, storm: &Trial) -> Option<Trial> {
+    let subject = TrialSubject::from_name(storm.subject.clone());
+    let attempt = desk.run_trial(place, storm.after.as_deref().as_slice(), &subject.name).ok()?;
     let in_control: BTreeSet<String> = storm.loads.iter().map(|load| load.name.clone()).collect();
-    let reading = read(Mode::FreeThreaded, &attempt.evidence, &in_control);
-    let trial = trial_in(Mode::FreeThreaded, &subject, reading, attempt.left);
+    let reading = interpret_evidence(Mode::FreeThreaded, &attempt.evidence, &in_control);
+    let trial = trial_from_result(Mode::FreeThreaded, &subject, reading, attempt.left);
     Some(Trial { after: storm.after.clone(), ..trial })
 }
 
-fn at_the_same_time(outcome: Outcome) -> Outcome {
-    let place = Place::Storm;
+fn outcome_in_stress_test(outcome: TrialOutcome) -> TrialOutcome {
+    let place = TrialPhase::Storm;
     match outcome {
-        Outcome::Refused { by, module, error, .. } => Outcome::Refused { by, module, place, error },
-        Outcome::Raised { error, suspect, .. } => Outcome::Raised { place, error, suspect },
-        Outcome::Crashed { how, loading, .. } => Outcome::Crashed { how, place, loading },
-        Outcome::TimedOut { loading, .. } => Outcome::TimedOut { place, loading },
-        Outcome::LosesDescriptors { loading, .. } => Outcome::LosesDescriptors { place, loading },
-        other @ (Outcome::Imported
-        | Outcome::LeftThreads { .. }
-        | Outcome::Shares { .. }
-        | Outcome::NotRun(_)) => other,
+        TrialOutcome::Refused { by, module, error, .. } => TrialOutcome::Refused { by, module, place, error },
+        TrialOutcome::Raised { error, suspect, .. } => TrialOutcome::Raised { place, error, suspect },
+        TrialOutcome::Crashed { how, loading, .. } => TrialOutcome::Crashed { how, place, loading },
+        TrialOutcome::TimedOut { loading, .. } => TrialOutcome::TimedOut { place, loading },
+        TrialOutcome::LosesDescriptors { loading, .. } => TrialOutcome::LosesDescriptors { place, loading },
+        other @ (TrialOutcome::Imported
+        | TrialOutcome::LeftThreads { .. }
+        | TrialOutcome::Shares { .. }
+        | TrialOutcome::NotRun(_)) => other,
     }
 }

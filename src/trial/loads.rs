@@ -1,73 +1,76 @@
-//! The loads of a trial, put together from its record, each failed one with the load that it failed because of.
+//! Collects the loads of a trial from its record, and links each failed load to the failed load that caused
+//! it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::protocol::{Behind, Event, Exception};
-use crate::image::Missing;
-use crate::model::{Load, PythonError, Running};
+use super::protocol::{Exception, LoadFailure, TrialEvent};
+use crate::image::MissingDependency;
+use crate::model::{LoadedModuleDef, ModuleLoad, PythonError};
 
-/// Every load, in order. `in_control` names what the control could load: nothing else is missed here.
-pub(super) fn loads(events: &[Event], in_control: &BTreeSet<String>) -> Vec<Load> {
-    let mut loads: Vec<Load> = Vec::new();
-    // What an init function has raised in the main interpreter, until the load that runs it has failed.
+/// Collects every load, in order.
+///
+/// `in_control` names the modules that the control could load. Only those count as missing here.
+pub(super) fn collect_loads(events: &[TrialEvent], in_control: &BTreeSet<String>) -> Vec<ModuleLoad> {
+    let mut loads: Vec<ModuleLoad> = Vec::new();
+    // Exception of an init function that ran in the main interpreter, until the load that ran it fails.
     let mut uncaught: Option<&Exception> = None;
     for event in events {
         match event {
-            Event::Loading { interpreter, name, path, chain } => {
-                let chain = whole_chain(&loads, interpreter, chain);
-                loads.push(begun(interpreter, name, path, chain));
+            TrialEvent::Loading { interpreter, name, path, chain } => {
+                let chain = full_import_chain(&loads, interpreter, chain);
+                loads.push(new_load(interpreter, name, path, chain));
                 uncaught = None;
             }
-            Event::GilEnabled { interpreter, name } => {
-                if let Some(load) = open(&mut loads, interpreter, name) {
+            TrialEvent::GilEnabled { interpreter, name } => {
+                if let Some(load) = find_last_load(&mut loads, interpreter, name) {
                     load.enables_gil = true;
                 }
             }
-            Event::Declared { interpreter, name, definition } => {
-                if let Some(load) = open(&mut loads, interpreter, name) {
+            TrialEvent::Declared { interpreter, name, definition } => {
+                if let Some(load) = find_last_load(&mut loads, interpreter, name) {
                     let slots = definition.slots.clone();
-                    load.declared = Some(Running { m_size: definition.m_size, slots });
+                    load.declared = Some(LoadedModuleDef { m_size: definition.m_size, slots });
                 }
             }
-            Event::Loaded { interpreter, name } => {
-                if let Some(load) = open(&mut loads, interpreter, name) {
+            TrialEvent::Loaded { interpreter, name } => {
+                if let Some(load) = find_last_load(&mut loads, interpreter, name) {
                     load.result = Some(Ok(()));
                 }
             }
-            Event::Uncaught(error) => uncaught = Some(error),
-            Event::Failed { interpreter, name, error } => {
+            TrialEvent::Uncaught(error) => uncaught = Some(error),
+            TrialEvent::Failed { interpreter, name, error } => {
                 let hidden = uncaught.take().filter(|_| error.text == RAISED_IN_MAIN);
-                failed(&mut loads, in_control, (interpreter, name), hidden.unwrap_or(error));
+                record_failure(&mut loads, in_control, (interpreter, name), hidden.unwrap_or(error));
             }
-            Event::Step(..)
-            | Event::Importing(_)
-            | Event::Error { .. }
-            | Event::Answered(_)
-            | Event::Held { .. }
-            | Event::Turn(_)
-            | Event::Touched(_)
-            | Event::Standard(_)
-            | Event::LeftInMain(_)
-            | Event::NativeThreads(_)
-            | Event::DescriptorsLost(_)
-            | Event::ThreadsLeft(_)
-            | Event::Shared { .. }
-            | Event::Kept { .. }
-            | Event::Broken(_)
-            | Event::Confined
-            | Event::Done => {}
+            TrialEvent::Step(..)
+            | TrialEvent::Importing(_)
+            | TrialEvent::Error { .. }
+            | TrialEvent::Answered(_)
+            | TrialEvent::Held { .. }
+            | TrialEvent::Turn(_)
+            | TrialEvent::Touched(_)
+            | TrialEvent::Standard(_)
+            | TrialEvent::LeftInMain(_)
+            | TrialEvent::NativeThreads(_)
+            | TrialEvent::DescriptorsLost(_)
+            | TrialEvent::ThreadsLeft(_)
+            | TrialEvent::Shared { .. }
+            | TrialEvent::Kept { .. }
+            | TrialEvent::Broken(_)
+            | TrialEvent::Confined
+            | TrialEvent::Done => {}
         }
     }
     loads
 }
 
-/// What CPython raises where an init function has raised in the main interpreter, which it runs for another one
-/// (3.13, `Python/import.c`). It prints the exception itself.
+/// CPython's message when an init function raises in the main interpreter on behalf of a sub-interpreter
+/// (3.13, `Python/import.c`). CPython prints the original exception itself.
 const RAISED_IN_MAIN: &str = "failed to import from subinterpreter due to exception";
 
-fn begun(interpreter: &str, name: &str, path: &str, chain: Vec<String>) -> Load {
-    Load {
+fn new_load(interpreter: &str, name: &str, path: &str, chain: Vec<String>) -> ModuleLoad {
+    ModuleLoad {
         interpreter: interpreter.to_owned(),
         name: name.to_owned(),
         path: path.to_owned(),
@@ -80,73 +83,87 @@ fn begun(interpreter: &str, name: &str, path: &str, chain: Vec<String>) -> Load 
     }
 }
 
-/// The modules being imported. What the main interpreter imports in the middle of another one's load is part of that.
-fn whole_chain(loads: &[Load], interpreter: &str, chain: &[String]) -> Vec<String> {
+/// The modules being imported.
+///
+/// An import in the main interpreter during another interpreter's load is part of that load.
+fn full_import_chain(loads: &[ModuleLoad], interpreter: &str, chain: &[String]) -> Vec<String> {
     let outer = loads.iter().rev().find(|load| load.result.is_none());
     let outer = outer.filter(|load| interpreter == "main" && load.interpreter != "main");
     let before = outer.into_iter().flat_map(|load| load.chain.iter().chain([&load.name]));
     before.chain(chain).cloned().collect()
 }
 
-/// The last load of this name.
-fn open<'a>(loads: &'a mut [Load], interpreter: &str, name: &str) -> Option<&'a mut Load> {
+/// The last load of this name in this interpreter.
+fn find_last_load<'a>(
+    loads: &'a mut [ModuleLoad],
+    interpreter: &str,
+    name: &str,
+) -> Option<&'a mut ModuleLoad> {
     loads.iter_mut().rev().find(|load| load.interpreter == interpreter && load.name == name)
 }
 
-fn failed(
-    loads: &mut [Load],
+fn record_failure(
+    loads: &mut [ModuleLoad],
     in_control: &BTreeSet<String>,
     (interpreter, name): (&str, &str),
     error: &Exception,
 ) {
-    let is_it = |load: &Load| load.interpreter == interpreter && load.name == name;
+    let is_it = |load: &ModuleLoad| load.interpreter == interpreter && load.name == name;
     let Some(place) = loads.iter().rposition(is_it) else { return };
     let (before, rest) = loads.split_at_mut(place);
     let Some((load, within)) = rest.split_first_mut() else { return };
-    let missed = |other: &&Load| is_failure(other) && in_control.contains(&other.name);
-    let behind = named(&error.behind, in_control)
-        .or_else(|| owner(before.iter().filter(missed), &error.text))
-        .or_else(|| mentioned(within.iter().filter(missed), &error.text));
+    let missed = |other: &&ModuleLoad| is_failure(other) && in_control.contains(&other.name);
+    let behind = nearest_failed_load(&error.behind, in_control)
+        .or_else(|| find_failed_provider(before.iter().filter(missed), &error.text))
+        .or_else(|| find_mentioned_failure(within.iter().filter(missed), &error.text));
     let chain = load.chain.iter().cloned().chain([name.to_owned()]).collect();
-    let told = PythonError { chain, ..python_error(error) };
+    let told = PythonError { chain, ..to_python_error(error) };
     load.behind = behind.filter(|other| other != name);
     load.raised_in = error.raised_in.clone().filter(|module| module != name);
     load.result = Some(Err(told));
 }
 
-/// The nearest failed load that an exception comes from: what the control could load, else one that the exception is
-/// or was raised from. That something was tried before, which the control cannot load either, says nothing.
-pub(super) fn named(behind: &[Behind], in_control: &BTreeSet<String>) -> Option<String> {
-    let is_missed = |each: &&Behind| in_control.contains(&each.name);
+/// The nearest failed load that an exception comes from.
+///
+/// Loads that the control could do take precedence; then those that the exception was raised from. A load
+/// that was merely tried before and fails in the control too explains nothing.
+pub(super) fn nearest_failed_load(behind: &[LoadFailure], in_control: &BTreeSet<String>) -> Option<String> {
+    let is_missed = |each: &&LoadFailure| in_control.contains(&each.name);
     let nearest = behind.iter().find(is_missed).or_else(|| behind.iter().find(|each| !each.is_handled));
     nearest.map(|each| each.name.clone())
 }
 
-/// The load, failed before, of the package that has what the loader misses.
-fn owner<'l>(failed: impl Iterator<Item = &'l Load>, message: &str) -> Option<String> {
-    let missing = Missing::read(message)?;
-    let top = |load: &Load| load.name.split('.').next().unwrap_or_default().to_owned();
+/// The earlier failed load whose package provides what the dynamic linker did not find.
+fn find_failed_provider<'l>(failed: impl Iterator<Item = &'l ModuleLoad>, message: &str) -> Option<String> {
+    let missing = MissingDependency::parse_message(message)?;
+    let top = |load: &ModuleLoad| load.name.split('.').next().unwrap_or_default().to_owned();
     let mut failed = failed.collect::<Vec<_>>().into_iter().rev();
-    failed.find(|load| missing.is_brought_by(Path::new(&load.path), &top(load))).map(|load| load.name.clone())
+    failed
+        .find(|load| missing.is_provided_by_package(Path::new(&load.path), &top(load)))
+        .map(|load| load.name.clone())
 }
 
-/// The failed load, in the middle of this one, that failed with the same words, or whose package the message names: C code
-/// has dropped its exception and raised its own (`import_array` of numpy does).
-fn mentioned<'l>(mut failed: impl Iterator<Item = &'l Load>, message: &str) -> Option<String> {
+/// The failed load inside this one that has the same message, or whose package the message names.
+///
+/// It covers C code that drops an exception and raises its own, as numpy's `import_array` does.
+fn find_mentioned_failure<'l>(
+    mut failed: impl Iterator<Item = &'l ModuleLoad>,
+    message: &str,
+) -> Option<String> {
     let is_word = |top: &str| {
         let mut words = message.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
         words.any(|word| word == top)
     };
-    let says_the_same = |load: &Load| matches!(&load.result, Some(Err(error)) if !message.is_empty() && error.text == message);
+    let says_the_same = |load: &ModuleLoad| matches!(&load.result, Some(Err(error)) if !message.is_empty() && error.text == message);
     failed
         .find(|load| says_the_same(load) || load.name.split('.').next().is_some_and(is_word))
         .map(|load| load.name.clone())
 }
 
-fn is_failure(load: &Load) -> bool {
+fn is_failure(load: &ModuleLoad) -> bool {
     matches!(load.result, Some(Err(_)))
 }
 
-pub(super) fn python_error(exception: &Exception) -> PythonError {
+pub(super) fn to_python_error(exception: &Exception) -> PythonError {
     PythonError { kind: exception.kind.clone(), text: exception.text.clone(), chain: exception.chain.clone() }
 }

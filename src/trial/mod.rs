@@ -1,47 +1,50 @@
-//! Trials: one child process for each, forked from a zygote, witnessed twice, judged by nobody here but
-//! [`read`](read::read), which turns what the witnesses say into an [`Outcome`](crate::model::Outcome).
+//! Trials: imports each subject in child processes and turns the evidence into outcomes.
+//!
+//! A worker keeps a zygote, a Python process that forks one child for each trial. There are two sources of
+//! evidence: the record that the probes write inside the child, and how the child ended. The module
+//! `interpret` turns both into an [`Outcome`](crate::model::Outcome); nothing else in this module judges.
 
-mod collect;
-mod company;
+mod batch;
+mod collect_output;
 mod control;
 mod crash;
-mod culprit;
-mod denied;
-mod desk;
+mod diagnostic_runs;
+mod failure_cause;
 mod free_threaded;
-mod given;
-mod library;
+mod inferred_refusal;
+mod inputs;
+mod interpret;
 mod loads;
-mod once_more;
-mod protection;
-mod read;
+mod normalize;
+mod probe_library;
+mod python_faults;
 mod record;
-mod refused;
+mod sandbox_support;
 mod schedule;
 mod search_path;
-mod standard_library;
+mod session;
 mod sub_interpreters;
-mod varying;
 mod worker;
+mod writable_hint;
 
-/// What stands for the audit's own folder, in texts and in a document.
+/// Placeholder for the audit's scratch folder, in texts and in the report.
 pub const SCRATCH: &str = "{scratch}";
 
-/// What auditor and probes say to each other: the probes' own file, so that the two cannot disagree.
+/// The protocol between auditor and probes. Both compile the same file, so they cannot disagree.
 #[path = "../../probes/src/protocol.rs"]
 mod protocol;
 
-/// What a trial may not do: the probes' own file too.
+/// The sandbox of trials. The probes compile the same file.
 #[path = "../../probes/src/sandbox.rs"]
 mod sandbox;
 
-pub use denied::way_to_write;
+pub use diagnostic_runs::{DiagnosticMode, DiagnosticRuns};
 pub use free_threaded::run_free_threaded;
-pub use given::Given;
-pub use library::{Library, probes};
-pub use once_more::{Again, OnceMore};
-pub use protection::{confined, unenforced};
-pub use schedule::{Listener, Subject, Trials, Trying, run};
+pub use inputs::TrialInputs;
+pub use normalize::hide_addresses;
+pub use probe_library::{ProbeLibrary, probes_digest};
+pub use sandbox_support::{find_unenforced_limits, run_confined};
+pub use schedule::{ProgressListener, TrialConfig, TrialSubject, Trials, run_trials};
 pub use search_path::SearchPath;
-pub use varying::hide_addresses;
-pub use worker::{Limits, Stop, Storm, sweep_orphans};
+pub use worker::{StopFlag, StressTest, TrialLimits, sweep_orphans};
+pub use writable_hint::suggest_writable_option;

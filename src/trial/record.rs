@@ -1,23 +1,25 @@
-//! Reads what a child left in its folder: the record, the end of what it printed, and its numbers.
+//! Reads a child's files: the record, the end of its output, and its process and thread ids.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::protocol::{Event, RECORD_HEAD, RECORD_SIZE};
+use super::protocol::{RECORD_HEAD, RECORD_SIZE, TrialEvent};
 
-/// Bytes of the file of numbers that are read: what is on trial may write to it.
+/// Maximum bytes read of the file of ids. The subject may write to it.
 const IDS: u64 = 64 << 10;
 
-/// Every event in a trial's record, in order, and apart from them what it read from disk, each after so many events.
-/// Stops at the first that is damaged; none where there is no record: the absence of an answer is itself an answer.
-pub(super) fn events(folder: &Path) -> (Vec<Event>, Vec<(usize, String)>) {
-    let bytes = read_record(&folder.join("record")).unwrap_or_default();
+/// Reads the events of a trial's record, in order.
+///
+/// Also returns the paths read from disk, each with the number of events before it. Reading stops at the
+/// first damaged event. A missing record gives no events.
+pub(super) fn read_events(folder: &Path) -> (Vec<TrialEvent>, Vec<(usize, String)>) {
+    let bytes = read_record_bytes(&folder.join("record")).unwrap_or_default();
     let lines = bytes.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok());
     let (mut events, mut touched) = (Vec::new(), Vec::new());
     for event in lines {
-        if let Event::Touched(path) = event {
+        if let TrialEvent::Touched(path) = event {
             touched.push((events.len(), path));
         } else {
             events.push(event);
@@ -26,7 +28,7 @@ pub(super) fn events(folder: &Path) -> (Vec<Event>, Vec<(usize, String)>) {
     (events, touched)
 }
 
-fn read_record(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read_record_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let mut head = [0; RECORD_HEAD];
     file.read_exact(&mut head)?;
@@ -36,8 +38,8 @@ fn read_record(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The end of what the child printed, both streams together: at most so many bytes.
-pub(super) fn printed(folder: &Path, most: u64) -> String {
+/// Reads the last `most` bytes that the child printed to both streams.
+pub(super) fn read_output(folder: &Path, most: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(folder.join("output"))?;
         let length = file.metadata()?.len();
@@ -49,8 +51,8 @@ pub(super) fn printed(folder: &Path, most: u64) -> String {
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }
 
-/// The numbers of the child's process and of its threads, as far as the probes know them.
-pub(super) fn ids(folder: &Path) -> BTreeSet<u64> {
+/// Reads the ids of the child's process and of its threads, as far as the probes know them.
+pub(super) fn read_ids(folder: &Path) -> BTreeSet<u64> {
     let read = || {
         let mut text = String::new();
         File::open(folder.join("ids")).ok()?.take(IDS).read_to_string(&mut text).ok()?;

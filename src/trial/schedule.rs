@@ -1,124 +1,128 @@
-//! Which trials take place, in which order, and which need not, because an earlier one with the same inputs
-//! has answered already. The order in which workers finish never shows in the result.
+//! Schedules the trials of an audit.
+//!
+//! Decides which trials run, in which order, and which are not needed because an earlier one answers them.
+//! The order in which workers finish does not affect the result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::company::Candidate;
+use super::batch::BatchCandidate;
 use super::control;
-use super::desk::Desk;
-use super::given::Given;
-use super::library::Library;
-use super::once_more::{Again, OnceMore, Wanted};
-use super::protocol::Interpreters;
+use super::diagnostic_runs::{DiagnosticMode, DiagnosticPlan, DiagnosticRuns};
+use super::inputs::TrialInputs;
+use super::probe_library::ProbeLibrary;
+use super::protocol::Scenario;
+use super::python_faults;
 use super::search_path::SearchPath;
-use super::standard_library;
+use super::session::TrialSession;
 use super::sub_interpreters;
-use super::worker::{Limits, Setup, Stop};
-use crate::cache::Cache;
-use crate::model::{Mode, NotRun, Outcome, Trial};
+use super::worker::{StopFlag, TrialLimits, WorkerConfig};
+use crate::cache::TrialCache;
+use crate::model::{Mode, NotRunReason, Trial, TrialOutcome};
 
-/// Something to import: an extension module, or a distribution's top-level name.
+/// A subject: an extension module, or a distribution's top-level name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Subject {
+pub struct TrialSubject {
     /// Dotted name.
     pub name: String,
-    /// The file that importing it must load; `None` for what may be pure Python.
+    /// The file that importing it must load; `None` for a name that may be pure Python.
     pub file: Option<PathBuf>,
     /// Whether it is an extension module that could declare support for an own GIL and does not.
     pub could_declare: bool,
-    /// Whether CPython's check refuses what it declares, with an own GIL.
+    /// Whether CPython's check refuses its declaration with an own GIL.
     pub is_refused: bool,
-    /// Whether its import runs a script that uses what is installed, and its `__exercise__` runs it again.
+    /// Whether importing it runs an exercise script, and its `__exercise__` runs that script again.
     pub is_exercise: bool,
 }
 
-impl Subject {
-    /// What may be pure Python.
-    pub fn name(name: String) -> Self {
+impl TrialSubject {
+    /// A subject that may be pure Python.
+    pub fn from_name(name: String) -> Self {
         Self { name, file: None, could_declare: false, is_refused: false, is_exercise: false }
     }
 }
 
-/// Subjects below the same first name, sorted.
-pub(super) type Group<'a> = Vec<&'a Subject>;
+/// Subjects with the same first name, sorted.
+pub(super) type SubjectGroup<'a> = Vec<&'a TrialSubject>;
 
 /// Every trial of an audit, by subject and mode.
 #[derive(Clone, Debug, Default)]
 pub struct Trials {
     all: BTreeMap<(String, Mode), Trial>,
     enables_gil: BTreeMap<String, bool>,
-    /// What the control read from disk, by subject.
+    /// Paths that the control read from disk, by subject.
     touched: BTreeMap<String, Vec<String>>,
     without_shared_memory: bool,
-    /// Of modules of the standard library that die by themselves.
+    /// Trials of standard library modules that crash alone.
     faults: Vec<Arc<Trial>>,
 }
 
 impl Trials {
-    /// The trial of this name in this mode. There is one for every subject, and for every package whose
-    /// import failed on the way to one.
+    /// The trial of this name in this mode.
+    ///
+    /// There is one for every subject, and for every other package whose import failed.
     pub fn get(&self, name: &str, mode: Mode) -> Option<&Trial> {
         self.all.get(&(name.to_owned(), mode))
     }
 
-    /// All of one mode, by name.
-    pub fn of(&self, mode: Mode) -> impl Iterator<Item = &Trial> {
+    /// The trials of one mode, by name.
+    pub fn trials_in_mode(&self, mode: Mode) -> impl Iterator<Item = &Trial> {
         self.all.iter().filter(move |((_, each), _)| *each == mode).map(|(_, trial)| trial)
     }
 
-    /// Whether some of them could not be given shared memory of their own, and so had none.
+    /// Whether some trials had no shared memory because they could not be given their own.
     pub fn without_shared_memory(&self) -> bool {
         self.without_shared_memory
     }
 
-    /// Whether a free-threaded CPython switched the GIL on when it created this module by itself; `None` where
-    /// that was not found out.
+    /// Whether a free-threaded CPython switched the GIL on when it created this module alone; `None` if
+    /// unknown.
     pub fn enables_gil(&self, name: &str) -> Option<bool> {
         self.enables_gil.get(name).copied()
     }
 
-    pub(super) fn add_enables_gil(&mut self, name: &str, enables: bool) {
+    pub(super) fn set_enables_gil(&mut self, name: &str, enables: bool) {
         self.enables_gil.insert(name.to_owned(), enables);
     }
 
-    /// What the control of this name read from disk: nothing where that was not asked for; `None` where it was not
-    /// imported by itself.
-    pub(super) fn touched(&self, name: &str) -> Option<&[String]> {
+    /// Paths that the control of this name read from disk.
+    ///
+    /// Empty if reads were not watched; `None` if the name was not imported alone.
+    pub(super) fn paths_read(&self, name: &str) -> Option<&[String]> {
         self.touched.get(name).map(Vec::as_slice)
     }
 
-    pub(super) fn add_touched(&mut self, name: &str, touched: impl Iterator<Item = String>) {
+    pub(super) fn set_paths_read(&mut self, name: &str, touched: impl Iterator<Item = String>) {
         self.touched.insert(name.to_owned(), touched.collect());
     }
 
-    /// The trials of modules of the standard library that die by themselves: the Python's own faults.
-    pub fn faults(&self) -> &[Arc<Trial>] {
+    /// Faults of Python: trials of standard library modules that crash alone.
+    pub fn python_faults(&self) -> &[Arc<Trial>] {
         &self.faults
     }
 
-    pub(super) fn add_faults(&mut self, faults: Vec<Arc<Trial>>) {
+    pub(super) fn add_python_faults(&mut self, faults: Vec<Arc<Trial>>) {
         self.faults.extend(faults);
     }
 
-    fn have_deaths(&self) -> bool {
-        self.all.values().any(|trial| matches!(trial.outcome, Outcome::Crashed { .. }))
+    fn has_crashes(&self) -> bool {
+        self.all.values().any(|trial| matches!(trial.outcome, TrialOutcome::Crashed { .. }))
     }
 
-    pub(crate) fn add(&mut self, trial: Trial) {
+    pub(crate) fn add_trial(&mut self, trial: Trial) {
         self.all.insert((trial.subject.clone(), trial.mode), trial);
     }
 
-    /// Those of all of these.
-    pub(super) fn of_all(found: impl IntoIterator<Item = Self>) -> Self {
+    /// Merges the trials of all parts.
+    pub(super) fn merge_all(found: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::default();
         found.into_iter().for_each(|found| all.extend(found));
         all
     }
 
-    /// Takes in others.
+    /// Adds other trials.
     pub fn extend(&mut self, other: Self) {
         self.all.extend(other.all);
         self.enables_gil.extend(other.enables_gil);
@@ -131,140 +135,151 @@ impl Trials {
 impl FromIterator<Trial> for Trials {
     fn from_iter<I: IntoIterator<Item = Trial>>(all: I) -> Self {
         let mut trials = Self::default();
-        all.into_iter().for_each(|trial| trials.add(trial));
+        all.into_iter().for_each(|trial| trials.add_trial(trial));
         trials
     }
 }
 
-/// Hears of the progress. Called from several threads.
-pub trait Listener: Sync {
-    /// So many answers are wanted in all.
-    fn wanted(&self, _answers: usize) {}
-    /// So many on top of that.
-    fn wanted_too(&self, _answers: usize) {}
-    /// This trial begins.
-    fn begins(&self, _subject: &str, _mode: Mode) {}
-    /// So many more answers are there.
-    fn answered(&self, _answers: usize) {}
+/// Receives progress. Called from several threads.
+pub trait ProgressListener: Sync {
+    /// The number of trials to expect in total.
+    fn set_expected_count(&self, _answers: usize) {}
+    /// Adds to the number of trials to expect.
+    fn add_expected_count(&self, _answers: usize) {}
+    /// A trial starts.
+    fn trial_started(&self, _subject: &str, _mode: Mode) {}
+    /// This many more trials have a result.
+    fn trials_finished(&self, _answers: usize) {}
 }
 
 /// How to run trials.
 #[derive(Debug)]
-pub struct Trying<'a> {
-    /// The environment's python.
+pub struct TrialConfig<'a> {
+    /// The environment's Python.
     pub python: &'a Path,
-    /// The probes.
-    pub library: &'a Library,
-    /// A folder of our own.
+    /// The library of the probes.
+    pub library: &'a ProbeLibrary,
+    /// The audit's scratch folder.
     pub scratch: &'a Path,
-    /// What a trial may use.
-    pub limits: Limits,
-    /// What everything that is tried is given.
-    pub given: &'a Given,
-    /// How many at a time.
+    /// Limits of each trial.
+    pub limits: TrialLimits,
+    /// The user's inputs to trials.
+    pub given: &'a TrialInputs,
+    /// Number of parallel workers.
     pub jobs: NonZeroUsize,
-    /// Options of the python, e.g. `-X gil=0`.
+    /// Python options, such as `-X gil=0`.
     pub options: &'a [&'a str],
-    /// What each interpreter adds to its `sys.path`.
+    /// Folders that each interpreter adds to its `sys.path`.
     pub path: &'a SearchPath,
-    /// Set when the user wants out.
-    pub stop: &'a Stop,
-    /// Answers of earlier audits, where they may be used.
-    pub cache: Option<&'a Cache>,
+    /// Set when the user interrupts the audit.
+    pub stop: &'a StopFlag,
+    /// Results of earlier audits, if they may be used.
+    pub cache: Option<&'a TrialCache>,
 }
 
-/// Libraries that start a thread for each core when imported. A zygote that has imported one forks, which
-/// threads do not survive; one thread each keeps the control cheap and changes nothing that is judged.
+/// Limits numerical libraries to one thread in the control.
+///
+/// They start a thread per core when imported, and threads do not survive the forks of a zygote. One thread
+/// keeps the control cheap and does not affect any verdict.
 const ONE_THREAD: &[(&str, &str)] =
     &[("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("MKL_NUM_THREADS", "1")];
 
-/// Tries every subject in every mode; the control first, since it decides what the others can tell.
-pub fn run(
-    trying: &Trying<'_>,
-    subjects: &[Subject],
+/// Tries every subject in every mode. The control runs first, since the other modes depend on its results.
+pub fn run_trials(
+    trying: &TrialConfig<'_>,
+    subjects: &[TrialSubject],
     modes: &[Mode],
-    again: Again,
-    listener: &dyn Listener,
-) -> (Trials, OnceMore) {
-    listener.wanted(subjects.len() * modes.iter().filter(|mode| !mode.is_free_threaded()).count());
-    let groups = groups(subjects.iter());
+    again: DiagnosticMode,
+    listener: &dyn ProgressListener,
+) -> (Trials, DiagnosticRuns) {
+    listener
+        .set_expected_count(subjects.len() * modes.iter().filter(|mode| !mode.is_free_threaded()).count());
+    let groups = group_subjects(subjects.iter());
     let mut trials =
-        in_parallel(trying, ONE_THREAD, &groups, |desk, group| control::run(desk, group, listener));
+        run_in_parallel(trying, ONE_THREAD, &groups, |desk, group| control::try_group(desk, group, listener));
 
-    let early = siblings(&trials, subjects);
-    let retried = in_parallel(trying, ONE_THREAD, &early, |desk, (subject, after)| {
-        listener.begins(&subject.name, Mode::Main);
-        control::imports(desk, subject, Some(after)).into_iter().collect()
+    let early = find_siblings(&trials, subjects);
+    let retried = run_in_parallel(trying, ONE_THREAD, &early, |desk, (subject, after)| {
+        listener.trial_started(&subject.name, Mode::Main);
+        control::try_import(desk, subject, Some(after)).into_iter().collect()
     });
     trials.extend(retried);
 
-    // The GIL is not forced off here. Extension modules come first: names whose own have passed may keep company.
-    let has_files = |group: &Group<'_>| group.iter().any(|subject| subject.file.is_some());
+    // These trials do not force the GIL off. Extension modules come first: names whose extension modules have
+    // passed may be tried in batches.
+    let has_files = |group: &SubjectGroup<'_>| group.iter().any(|subject| subject.file.is_some());
     let (with_files, names): (Vec<_>, Vec<_>) = groups.into_iter().partition(has_files);
-    let tried = in_sub_interpreters(trying, in_modes(modes, &with_files), &trials, listener);
-    trials.extend(Trials::of_all(tried));
-    let more = Wanted::new(subjects, &trials, again);
-    listener.wanted_too(more.count());
-    let [shared, own] = in_modes(modes, &names);
-    let wanted = [shared, own, more.unchecked(), more.alone()];
-    let [shared, own, unchecked, alone] = in_sub_interpreters(trying, wanted, &trials, listener);
-    let once_more = more.with(unchecked, alone);
-    trials.extend(Trials::of_all([shared, own]));
-    // A few subjects on top of an audit's add nothing to it unless one of them dies.
-    if again != Again::Never || trials.have_deaths() {
-        let faults = standard_library::faults(trying, &trials, modes);
-        standard_library::blame(&mut trials, faults);
+    let tried = try_in_sub_interpreters(trying, groups_by_scenario(modes, &with_files), &trials, listener);
+    trials.extend(Trials::merge_all(tried));
+    let more = DiagnosticPlan::new(subjects, &trials, again);
+    listener.add_expected_count(more.trial_count());
+    let [shared, own] = groups_by_scenario(modes, &names);
+    let wanted = [shared, own, more.unchecked_groups(), more.alone_groups()];
+    let [shared, own, unchecked, alone] = try_in_sub_interpreters(trying, wanted, &trials, listener);
+    let once_more = more.into_runs(unchecked, alone);
+    trials.extend(Trials::merge_all([shared, own]));
+    // Without diagnostic runs this is a small additional run: it needs no search unless a subject crashed.
+    if again != DiagnosticMode::Never || trials.has_crashes() {
+        let faults = python_faults::find_faults(trying, &trials, modes);
+        python_faults::attribute_faults(&mut trials, faults);
     }
     (trials, once_more)
 }
 
-/// Groups with the interpreters of each of these modes.
-fn in_modes<'a>(modes: &[Mode], groups: &[Group<'a>]) -> [(Interpreters, Vec<Group<'a>>); 2] {
-    [(Mode::SharedGil, Interpreters::SharedGil), (Mode::OwnGil, Interpreters::OwnGil)]
+/// The groups for the scenario of each of these modes; empty for a mode that was not asked for.
+fn groups_by_scenario<'a>(
+    modes: &[Mode],
+    groups: &[SubjectGroup<'a>],
+) -> [(Scenario, Vec<SubjectGroup<'a>>); 2] {
+    [(Mode::SharedGil, Scenario::SharedGil), (Mode::OwnGil, Scenario::OwnGil)]
         .map(|(mode, place)| (place, if modes.contains(&mode) { groups.to_vec() } else { Vec::new() }))
 }
 
-/// Tries groups in each of these kinds of interpreters: each group by itself, but for those whose first subjects may keep
-/// company. What takes long begins first, so that no worker is left with it when the others are done.
-pub(super) fn in_sub_interpreters<const N: usize>(
-    trying: &Trying<'_>,
-    wanted: [(Interpreters, Vec<Group<'_>>); N],
+/// Tries groups in each of these scenarios.
+///
+/// Each group is one task; groups whose first subjects may join a batch are combined. The longest tasks start
+/// first, so that all workers finish at about the same time.
+pub(super) fn try_in_sub_interpreters<const N: usize>(
+    trying: &TrialConfig<'_>,
+    wanted: [(Scenario, Vec<SubjectGroup<'_>>); N],
     control: &Trials,
-    listener: &dyn Listener,
+    listener: &dyn ProgressListener,
 ) -> [Trials; N] {
     let places = wanted.each_ref().map(|(place, _)| *place);
-    let loads = |group: &Group<'_>| {
+    let loads = |group: &SubjectGroup<'_>| {
         let trial = group.first().and_then(|first| control.get(&first.name, Mode::Main));
         trial.map_or(0, |trial| trial.loads.len())
     };
     let mut tasks = Vec::new();
     for (place, groups) in wanted {
         let (mut companions, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| {
-            let mode = sub_interpreters::mode_of(place);
-            let first = group.first().and_then(|first| Candidate::new(first, control, mode));
-            sub_interpreters::keeps_company(place) && first.is_some()
+            let mode = sub_interpreters::mode_of_scenario(place);
+            let first = group.first().and_then(|first| BatchCandidate::new(first, control, mode));
+            sub_interpreters::allows_batches(place) && first.is_some()
         });
         companions.sort_by_key(|group| std::cmp::Reverse(loads(group)));
-        // Enough of them to keep every worker busy.
+        // Keep enough tasks for every worker.
         let size = (companions.len() / trying.jobs.get() / 2).clamp(1, sub_interpreters::COMPANY);
         let together = others.chunks(1).chain(companions.chunks(size));
         tasks.extend(together.map(|groups| (place, groups.to_vec())));
     }
-    let length = |groups: &[Group<'_>]| groups.iter().map(|group| loads(group) + group.len()).sum::<usize>();
+    let length =
+        |groups: &[SubjectGroup<'_>]| groups.iter().map(|group| loads(group) + group.len()).sum::<usize>();
     tasks.sort_by_key(|(_, groups)| std::cmp::Reverse(length(groups)));
-    let found = task_by_task(trying, &[], &tasks, |desk, (place, groups)| {
-        sub_interpreters::run(desk, groups, *place, control, listener)
+    let found = run_tasks(trying, &[], &tasks, |desk, (place, groups)| {
+        sub_interpreters::try_groups(desk, groups, *place, control, listener)
     });
     let mut found: Vec<_> = tasks.iter().map(|(place, _)| *place).zip(found).collect();
     places.map(|place| {
-        Trials::of_all(found.extract_if(.., |(other, _)| *other == place).map(|(_, trials)| trials))
+        Trials::merge_all(found.extract_if(.., |(other, _)| *other == place).map(|(_, trials)| trials))
     })
 }
 
-/// Subjects by the first part of their names, each group sorted: parents come before what is in them, and
-/// what one worker learns of a group serves the rest of it.
-pub(super) fn groups<'a>(subjects: impl Iterator<Item = &'a Subject>) -> Vec<Group<'a>> {
-    let mut groups: BTreeMap<&str, BTreeSet<&Subject>> = BTreeMap::new();
+/// Groups subjects by the first part of their names, each group sorted.
+///
+/// Parents come before their members, and one worker's results for a group serve the rest of it.
+pub(super) fn group_subjects<'a>(subjects: impl Iterator<Item = &'a TrialSubject>) -> Vec<SubjectGroup<'a>> {
+    let mut groups: BTreeMap<&str, BTreeSet<&TrialSubject>> = BTreeMap::new();
     for subject in subjects {
         groups.entry(subject.name.split('.').next().unwrap_or_default()).or_default().insert(subject);
     }
@@ -273,42 +288,45 @@ pub(super) fn groups<'a>(subjects: impl Iterator<Item = &'a Subject>) -> Vec<Gro
     groups
 }
 
-/// Modules that do not import by themselves though another subject's control loads them: each with the
-/// first such subject.
-fn siblings<'a>(trials: &Trials, subjects: &'a [Subject]) -> Vec<(&'a Subject, String)> {
-    let fails = |subject: &&Subject| {
+/// Modules that do not import alone although another subject's control loads them, each with the first such
+/// subject.
+fn find_siblings<'a>(trials: &Trials, subjects: &'a [TrialSubject]) -> Vec<(&'a TrialSubject, String)> {
+    let fails = |subject: &&TrialSubject| {
         trials.get(&subject.name, Mode::Main).is_some_and(|trial| {
-            matches!(trial.outcome, Outcome::Raised { .. } | Outcome::NotRun(NotRun::Behind(_)))
+            matches!(
+                trial.outcome,
+                TrialOutcome::Raised { .. } | TrialOutcome::NotRun(NotRunReason::Behind(_))
+            )
         })
     };
-    let loads = |subject: &Subject| {
+    let loads = |subject: &TrialSubject| {
         trials
-            .of(Mode::Main)
-            .filter(|trial| trial.outcome == Outcome::Imported && trial.subject != subject.name)
-            .find(|trial| trial.loaded_in_all(&subject.name))
+            .trials_in_mode(Mode::Main)
+            .filter(|trial| trial.outcome == TrialOutcome::Imported && trial.subject != subject.name)
+            .find(|trial| trial.is_loaded_in_all_interpreters(&subject.name))
             .map(|trial| trial.subject.clone())
     };
     subjects.iter().filter(fails).filter_map(|subject| Some((subject, loads(subject)?))).collect()
 }
 
-/// Hands the tasks to so many workers and collects what they find.
-pub(super) fn in_parallel<T: Sync>(
-    trying: &Trying<'_>,
+/// Runs the tasks on several workers and merges their trials.
+pub(super) fn run_in_parallel<T: Sync>(
+    trying: &TrialConfig<'_>,
     variables: &[(&str, &str)],
     tasks: &[T],
-    work: impl Fn(&mut Desk<'_>, &T) -> Trials + Sync,
+    work: impl Fn(&mut TrialSession<'_>, &T) -> Trials + Sync,
 ) -> Trials {
-    Trials::of_all(task_by_task(trying, variables, tasks, work))
+    Trials::merge_all(run_tasks(trying, variables, tasks, work))
 }
 
-/// The same, with what was found of each task apart, in their order.
-fn task_by_task<T: Sync>(
-    trying: &Trying<'_>,
+/// Runs the tasks on several workers. Returns the trials of each task, in the order of the tasks.
+fn run_tasks<T: Sync>(
+    trying: &TrialConfig<'_>,
     variables: &[(&str, &str)],
     tasks: &[T],
-    work: impl Fn(&mut Desk<'_>, &T) -> Trials + Sync,
+    work: impl Fn(&mut TrialSession<'_>, &T) -> Trials + Sync,
 ) -> Vec<Trials> {
-    let setup = Setup {
+    let setup = WorkerConfig {
         python: trying.python,
         library: trying.library,
         scratch: trying.scratch,
@@ -326,7 +344,7 @@ fn task_by_task<T: Sync>(
     std::thread::scope(|scope| {
         for _ in 0..trying.jobs.get().min(tasks.len()) {
             scope.spawn(|| {
-                let mut desk = Desk::new(&setup);
+                let mut desk = TrialSession::new(&setup);
                 while let Some((task, found)) = next() {
                     let mut trials = work(&mut desk, task);
                     trials.without_shared_memory = !desk.has_shared_memory();

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::protocol::Folders;
+use super::protocol::PathAdditions;
 
-/// Folders to add, in the order in which they are searched: all but the last ones before what the environment has.
+/// Folders to add, in search order. All but `last` come before the environment's own folders.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SearchPath {
     /// The application's own folder.
     pub first: Vec<PathBuf>,
-    /// mod_wsgi's `python-path`: what the `.pth` files there add comes along.
+    /// mod_wsgi's `python-path`. `.pth` files in these folders are processed.
     pub with_pth: Vec<PathBuf>,
     /// `PYTHONPATH`.
     pub plain: Vec<PathBuf>,
@@ -22,19 +22,19 @@ impl SearchPath {
     pub const NONE: Self =
         Self { first: Vec::new(), with_pth: Vec::new(), plain: Vec::new(), last: Vec::new() };
 
-    /// With one more folder that is searched after everything else.
-    pub fn and_last(&self, folder: &Path) -> Self {
+    /// Returns a copy with one more folder at the very end of the search order.
+    pub fn with_last_folder(&self, folder: &Path) -> Self {
         let mut path = self.clone();
         path.last.push(folder.to_owned());
         path
     }
 
-    /// As the probes take it.
-    pub(super) fn folders(&self) -> Folders {
+    /// Converts it to the form of the protocol.
+    pub(super) fn to_folders(&self) -> PathAdditions {
         let texts = |folders: &[PathBuf]| {
             folders.iter().map(|folder| folder.to_string_lossy().into_owned()).collect()
         };
-        Folders {
+        PathAdditions {
             first: texts(&self.first),
             with_pth: texts(&self.with_pth),
             plain: texts(&self.plain),

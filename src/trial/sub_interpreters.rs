@@ -1,351 +1,382 @@
-//! Every subject in sub-interpreters of one mode. What a package's import has shown holds for all that is in
-//! it: importing `a.b` imports `a` first, so nothing below a package that fails is tried again, and a module
-//! that the import of another subject has loaded three times is not imported three times more.
+//! Trials of every subject in the sub-interpreters of one mode.
+//!
+//! Results are reused where one import implies another. Importing `a.b` imports `a` first, so nothing below a
+//! failed package is tried. A module that another subject's trial has loaded in each of its interpreters is
+//! not tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::company::{self, Candidate};
+use super::batch::{self, BatchCandidate};
 use super::control;
-use super::desk::Desk;
-use super::protocol::{End, Event, Interpreters};
-use super::read::{Evidence, read};
-use super::refused::refusal;
-use super::schedule::{Listener, Subject, Trials};
+use super::inferred_refusal::infer_refusal;
+use super::interpret::{TrialEvidence, interpret_evidence};
+use super::protocol::{ProcessExit, Scenario, TrialEvent};
+use super::schedule::{ProgressListener, TrialSubject, Trials};
+use super::session::TrialSession;
 use super::worker::Attempt;
-use crate::model::{Mode, NotRun, Outcome, Place, ReasonId, Refuser, Trial};
+use crate::model::{Mode, NotRunReason, ReasonId, Refuser, Trial, TrialOutcome, TrialPhase};
 
-/// Tries some groups in one mode; `control` has the control's answers, and those of what was tried before. Where this
-/// kind of interpreter allows it, the first of each are tried in one child.
-pub(super) fn run(
-    desk: &mut Desk<'_>,
-    groups: &[Vec<&Subject>],
-    place: Interpreters,
+/// Tries groups in one scenario. `control` holds the control's trials and those of earlier rounds.
+///
+/// If the scenario allows batches, the first subjects of the groups are tried in one child, then the rest.
+pub(super) fn try_groups(
+    desk: &mut TrialSession<'_>,
+    groups: &[Vec<&TrialSubject>],
+    place: Scenario,
     control: &Trials,
-    listener: &dyn Listener,
+    listener: &dyn ProgressListener,
 ) -> Trials {
-    let mode = mode_of(place);
-    let mut known: Vec<Known<'_>> =
-        groups.iter().map(|group| Known::new(mode, place, group, control)).collect();
-    // The first of each is the package at the top, without which there is no use in trying the rest.
+    let mode = mode_of_scenario(place);
+    let mut known: Vec<GroupProgress<'_>> =
+        groups.iter().map(|group| GroupProgress::new(mode, place, group, control)).collect();
+    // The first subject of a group is its top-level package. If it fails, the rest need not be tried.
     for first in [true, false] {
         if !first && mode == Mode::SharedGil {
-            known.iter_mut().for_each(|known| known.together(desk, known.part(false)));
+            known.iter_mut().for_each(|known| known.try_large_group(desk, known.first_or_rest(false)));
         }
-        if keeps_company(place) {
-            let open: Vec<Candidate<'_>> = known.iter().flat_map(|known| known.open(first)).collect();
+        if allows_batches(place) {
+            let open: Vec<BatchCandidate<'_>> =
+                known.iter().flat_map(|known| known.batch_candidates(first)).collect();
             for some in open.chunks(COMPANY) {
-                some.first().iter().for_each(|some| listener.begins(some.name, mode));
-                for (name, attempt) in company::attempts(desk, mode, place, some.to_vec()) {
-                    let whose = known.iter_mut().find(|known| known.has(&name));
+                some.first().iter().for_each(|some| listener.trial_started(some.name, mode));
+                for (name, attempt) in batch::try_in_batches(desk, mode, place, some.to_vec()) {
+                    let whose = known.iter_mut().find(|known| known.has_subject(&name));
                     whose
                         .into_iter()
                         .for_each(|known| drop(known.in_company.insert(name.clone(), attempt.clone())));
                 }
             }
         }
-        known.iter_mut().for_each(|known| known.settle_all(desk, first, listener));
+        known.iter_mut().for_each(|known| known.try_subjects(desk, first, listener));
     }
     let mut found = Trials::default();
     known.into_iter().for_each(|known| found.extend(known.trials));
     found
 }
 
-/// What trials in such interpreters answer.
-pub(super) fn mode_of(place: Interpreters) -> Mode {
+/// The mode whose verdict a scenario serves.
+pub(super) fn mode_of_scenario(place: Scenario) -> Mode {
     match place {
-        Interpreters::Main | Interpreters::MainToTheEnd | Interpreters::Created => Mode::Main,
-        Interpreters::Storm => Mode::FreeThreaded,
-        Interpreters::FreeThreadedGroup => Mode::FreeThreadedGroup,
-        Interpreters::SharedGil => Mode::SharedGil,
-        Interpreters::OwnGil
-        | Interpreters::OwnGilUnchecked
-        | Interpreters::OwnGilAlone
-        | Interpreters::OwnGilCalled
-        | Interpreters::OwnGilStorm => Mode::OwnGil,
+        Scenario::Main | Scenario::MainToTheEnd | Scenario::Created => Mode::Main,
+        Scenario::Storm => Mode::FreeThreaded,
+        Scenario::FreeThreadedGroup => Mode::FreeThreadedGroup,
+        Scenario::SharedGil => Mode::SharedGil,
+        Scenario::OwnGil
+        | Scenario::OwnGilUnchecked
+        | Scenario::OwnGilAlone
+        | Scenario::OwnGilCalled
+        | Scenario::OwnGilStorm => Mode::OwnGil,
     }
 }
 
-/// Whether several subjects may be tried in one child: each must be imported as if it were alone.
-pub(super) fn keeps_company(place: Interpreters) -> bool {
+/// Whether a scenario allows several subjects in one child: each must import as if it were alone.
+pub(super) fn allows_batches(place: Scenario) -> bool {
     match place {
-        Interpreters::SharedGil | Interpreters::OwnGil => true,
-        Interpreters::Main
-        | Interpreters::MainToTheEnd
-        | Interpreters::OwnGilUnchecked
-        | Interpreters::OwnGilAlone
-        | Interpreters::FreeThreadedGroup
-        | Interpreters::OwnGilCalled
-        | Interpreters::Storm
-        | Interpreters::OwnGilStorm
-        | Interpreters::Created => false,
+        Scenario::SharedGil | Scenario::OwnGil => true,
+        Scenario::Main
+        | Scenario::MainToTheEnd
+        | Scenario::OwnGilUnchecked
+        | Scenario::OwnGilAlone
+        | Scenario::FreeThreadedGroup
+        | Scenario::OwnGilCalled
+        | Scenario::Storm
+        | Scenario::OwnGilStorm
+        | Scenario::Created => false,
     }
 }
 
-/// Subjects that make a group large.
+/// Minimum size of a group that is tried in one go.
 const LARGE: usize = 8;
 
-/// The most subjects that are tried in one child.
+/// Maximum number of subjects in a batch.
 pub(super) const COMPANY: usize = 16;
 
-/// What is known of a group in this mode so far.
-struct Known<'c> {
+/// State of a group's trials in one mode.
+struct GroupProgress<'c> {
     mode: Mode,
-    place: Interpreters,
-    group: &'c [&'c Subject],
+    place: Scenario,
+    group: &'c [&'c TrialSubject],
     control: &'c Trials,
-    /// What was found in the company of others, by subject.
+    /// Attempts from batches, by subject.
     in_company: BTreeMap<String, Attempt>,
     trials: Trials,
-    /// Names that do not pass.
+    /// Names that failed.
     failing: BTreeSet<String>,
 }
 
-impl<'c> Known<'c> {
-    fn new(mode: Mode, place: Interpreters, group: &'c [&'c Subject], control: &'c Trials) -> Self {
+impl<'c> GroupProgress<'c> {
+    fn new(mode: Mode, place: Scenario, group: &'c [&'c TrialSubject], control: &'c Trials) -> Self {
         let (in_company, trials, failing) = (BTreeMap::new(), Trials::default(), BTreeSet::new());
         Self { mode, place, group, control, in_company, trials, failing }
     }
 
-    fn has(&self, name: &str) -> bool {
+    fn has_subject(&self, name: &str) -> bool {
         self.group.iter().any(|subject| subject.name == name)
     }
 
-    /// Its first subject, or the others.
-    fn part(&self, first: bool) -> &'c [&'c Subject] {
+    /// The group's first subject, or the others.
+    fn first_or_rest(&self, first: bool) -> &'c [&'c TrialSubject] {
         let (head, rest) = self.group.split_at(self.group.len().min(1));
         if first { head } else { rest }
     }
 
-    /// Those of them that may be tried in company, as far as nothing they need fails.
-    fn open(&self, first: bool) -> Vec<Candidate<'c>> {
-        let may_pass =
-            |candidate: &Candidate<'_>| !parents(candidate.name).any(|parent| self.failing.contains(parent));
-        let part = self.part(first).iter();
-        part.filter_map(|subject| Candidate::new(subject, self.control, self.mode)).filter(may_pass).collect()
+    /// Subjects that may join a batch and whose parent packages have not failed.
+    fn batch_candidates(&self, first: bool) -> Vec<BatchCandidate<'c>> {
+        let may_pass = |candidate: &BatchCandidate<'_>| {
+            !parent_packages(candidate.name).any(|parent| self.failing.contains(parent))
+        };
+        let part = self.first_or_rest(first).iter();
+        part.filter_map(|subject| BatchCandidate::new(subject, self.control, self.mode))
+            .filter(may_pass)
+            .collect()
     }
 
-    fn settle_all(&mut self, desk: &mut Desk<'_>, first: bool, listener: &dyn Listener) {
-        for subject in self.part(first) {
-            listener.begins(&subject.name, self.mode);
+    fn try_subjects(&mut self, desk: &mut TrialSession<'_>, first: bool, listener: &dyn ProgressListener) {
+        for subject in self.first_or_rest(first) {
+            listener.trial_started(&subject.name, self.mode);
             match self.control.get(&subject.name, Mode::Main) {
-                Some(control) if control.outcome == Outcome::Imported => self.settle(desk, subject, control),
+                Some(control) if control.outcome == TrialOutcome::Imported => {
+                    self.try_subject(desk, subject, control)
+                }
                 Some(_) | None => {
-                    let why = NotRun::Because(
+                    let why = NotRunReason::Because(
                         ReasonId::NotTried,
                         "not tried: the main interpreter does not import it either".to_owned(),
                     );
-                    self.trials.add(Trial::not_run(&subject.name, self.mode, why));
+                    self.trials.add_trial(Trial::not_run(&subject.name, self.mode, why));
                 }
             }
-            listener.answered(1);
+            listener.trials_finished(1);
         }
     }
 
-    fn settle(&mut self, desk: &mut Desk<'_>, subject: &Subject, control: &Trial) {
+    fn try_subject(&mut self, desk: &mut TrialSession<'_>, subject: &TrialSubject, control: &Trial) {
         let name = &subject.name;
-        let is_alone = self.place == Interpreters::OwnGilAlone;
-        let needs = parents(name).filter(|_| !is_alone).chain(control.after.as_deref());
+        let is_alone = self.place == Scenario::OwnGilAlone;
+        let needs = parent_packages(name).filter(|_| !is_alone).chain(control.after.as_deref());
         if let Some(failing) = needs.into_iter().find(|needed| self.failing.contains(*needed)) {
-            self.trials.add(Trial::not_run(name, self.mode, NotRun::Behind(failing.to_owned())));
+            self.trials.add_trial(Trial::not_run(name, self.mode, NotRunReason::Behind(failing.to_owned())));
             return;
         }
-        if let Some(same) = self.loaded_elsewhere(name) {
-            self.trials.add(same.answering_for(name));
+        if let Some(same) = self.find_trial_loading(name) {
+            self.trials.add_trial(same.clone_for_subject(name));
             return;
         }
-        if let Some(trial) = self.refused_elsewhere(subject).filter(|_| !is_alone) {
-            self.take(subject, Tried { importing: name.clone(), trial });
+        if let Some(trial) = self.infer_refused_trial(subject).filter(|_| !is_alone) {
+            self.record_trial(subject, ImportTrial { importing: name.clone(), trial });
             return;
         }
         let Some(through) = &control.through else {
-            let tried = self.attempt(desk, subject, control.after.as_deref(), control);
-            self.take(subject, tried);
+            let tried = self.try_with_follow_ups(desk, subject, control.after.as_deref(), control);
+            self.record_trial(subject, tried);
             return;
         };
-        // The control has not imported it by itself. A failure by itself counts where it is CPython's refusal, or where
-        // an interpreter or the control can do it by itself; else it is tried after the subject that loads it.
-        let alone = self.attempt(desk, subject, None, control);
+        // The control could import this subject only together with another one (`through`). A failure alone
+        // counts if it is CPython's refusal, if it happened after the first import, or if the control can
+        // import the subject alone. Otherwise it is tried again after the subject that loads it.
+        let alone = self.try_with_follow_ups(desk, subject, None, control);
         let is_plain = match &alone.trial.outcome {
-            Outcome::Imported
-            | Outcome::NotRun(_)
-            | Outcome::Refused { by: Refuser::CPython, .. }
-            | Outcome::LosesDescriptors { .. }
-            | Outcome::LeftThreads { .. }
-            | Outcome::Shares { .. } => true,
-            Outcome::Refused { place, .. }
-            | Outcome::Raised { place, .. }
-            | Outcome::Crashed { place, .. }
-            | Outcome::TimedOut { place, .. } => {
-                !matches!(place, Place::Startup | Place::Import)
-                    || control::imports(desk, subject, None).is_some()
+            TrialOutcome::Imported
+            | TrialOutcome::NotRun(_)
+            | TrialOutcome::Refused { by: Refuser::CPython, .. }
+            | TrialOutcome::LosesDescriptors { .. }
+            | TrialOutcome::LeftThreads { .. }
+            | TrialOutcome::Shares { .. } => true,
+            TrialOutcome::Refused { place, .. }
+            | TrialOutcome::Raised { place, .. }
+            | TrialOutcome::Crashed { place, .. }
+            | TrialOutcome::TimedOut { place, .. } => {
+                !matches!(place, TrialPhase::Startup | TrialPhase::Import)
+                    || control::try_import(desk, subject, None).is_some()
             }
         };
-        let tried = if is_plain { alone } else { self.attempt(desk, subject, Some(through), control) };
-        self.take(subject, tried);
+        let tried =
+            if is_plain { alone } else { self.try_with_follow_ups(desk, subject, Some(through), control) };
+        self.record_trial(subject, tried);
     }
 
-    /// Tries all of a large group in one go. Where that passes, every module in it has been loaded by each
-    /// interpreter, and what one of them alone lacks is still told by what the control loaded and this did
-    /// not. Where it does not pass it tells nothing, and each is tried by itself. Under a shared GIL only:
-    /// there hundreds may pass, each of them at the price of loading a large library anew, and the mode that
-    /// the audit is about gets a trial for each.
-    fn together(&mut self, desk: &mut Desk<'_>, subjects: &[&Subject]) {
-        let is_open = |subject: &&&Subject| {
+    /// Tries all subjects of a large group in one trial.
+    ///
+    /// If it passes, each interpreter has loaded every module of the group; modules that only the control
+    /// loaded are still tried alone. If it fails, it shows nothing and each subject is tried alone.
+    ///
+    /// Only with a shared GIL: hundreds of subjects may pass there, and each trial would load a large library
+    /// again. With an own GIL, the mode that the audit is about, every subject gets its own trial.
+    fn try_large_group(&mut self, desk: &mut TrialSession<'_>, subjects: &[&TrialSubject]) {
+        let is_open = |subject: &&&TrialSubject| {
             self.control
                 .get(&subject.name, Mode::Main)
-                .is_some_and(|control| passes(control) && control.after.is_none())
+                .is_some_and(|control| has_passed(control) && control.after.is_none())
                 && subject.file.is_some()
-                && !parents(&subject.name).any(|parent| self.failing.contains(parent))
-                && self.loaded_elsewhere(&subject.name).is_none()
+                && !parent_packages(&subject.name).any(|parent| self.failing.contains(parent))
+                && self.find_trial_loading(&subject.name).is_none()
         };
         let open: Vec<&str> = subjects.iter().filter(is_open).map(|subject| subject.name.as_str()).collect();
         let Some((last, others)) = open.split_last().filter(|_| open.len() >= LARGE) else { return };
-        let Ok(attempt) = desk.attempt(Interpreters::SharedGil, others, last) else { return };
-        let reading = read(self.mode, &attempt.evidence, &BTreeSet::new());
+        let Ok(attempt) = desk.run_trial(Scenario::SharedGil, others, last) else { return };
+        let reading = interpret_evidence(self.mode, &attempt.evidence, &BTreeSet::new());
         let name = format!("{last}, together with {} others", others.len());
-        let subject = Subject::name(name);
-        let trial = control::trial_in(self.mode, &subject, reading, attempt.left);
-        if passes(&trial) {
-            self.trials.add(trial);
+        let subject = TrialSubject::from_name(name);
+        let trial = control::trial_from_result(self.mode, &subject, reading, attempt.left);
+        if has_passed(&trial) {
+            self.trials.add_trial(trial);
         }
     }
 
-    /// A trial that passed and loaded this module in each of its interpreters.
-    fn loaded_elsewhere(&self, name: &str) -> Option<&Trial> {
-        self.trials.of(self.mode).find(|trial| passes(trial) && trial.loaded_in_all(name))
+    /// A passed trial that loaded this module in each of its interpreters.
+    fn find_trial_loading(&self, name: &str) -> Option<&Trial> {
+        self.trials
+            .trials_in_mode(self.mode)
+            .find(|trial| has_passed(trial) && trial.is_loaded_in_all_interpreters(name))
     }
 
-    /// What the trial of a package that passes without this module in it has seen: that the module was refused, by
-    /// CPython's check, or by itself in the second interpreter. To import it by itself begins with that package.
-    fn refused_elsewhere(&self, subject: &Subject) -> Option<Trial> {
-        let passing = |package: &str| self.trials.get(package, self.mode).filter(|trial| passes(trial));
-        parents(&subject.name).filter_map(passing).find_map(|trial| {
+    /// Infers from a passed trial of a parent package that this module was refused in it.
+    ///
+    /// A trial of the module would import that package first and show the same refusal.
+    fn infer_refused_trial(&self, subject: &TrialSubject) -> Option<Trial> {
+        let passing = |package: &str| self.trials.get(package, self.mode).filter(|trial| has_passed(trial));
+        parent_packages(&subject.name).filter_map(passing).find_map(|trial| {
             let leaves_nothing = trial.left_in_main.is_empty() && trial.native_threads.is_empty();
             let (loads, outcome) =
-                refusal(trial, subject).filter(|_| leaves_nothing && trial.kept.is_empty())?;
-            Some(Trial { loads, outcome, ..trial.answering_for(&subject.name) })
+                infer_refusal(trial, subject).filter(|_| leaves_nothing && trial.kept.is_empty())?;
+            Some(Trial { loads, outcome, ..trial.clone_for_subject(&subject.name) })
         })
     }
 
-    fn attempt(
+    fn try_with_follow_ups(
         &mut self,
-        desk: &mut Desk<'_>,
-        subject: &Subject,
+        desk: &mut TrialSession<'_>,
+        subject: &TrialSubject,
         after: Option<&str>,
         control: &Trial,
-    ) -> Tried {
+    ) -> ImportTrial {
         let tried = match self.in_company.remove(&subject.name) {
-            Some(attempt) => self.read(attempt, subject, after, control),
-            None => self.attempt_in(desk, self.place, subject, after, control),
+            Some(attempt) => self.interpret_attempt(attempt, subject, after, control),
+            None => self.try_in_scenario(desk, self.place, subject, after, control),
         };
-        if !passes(&tried.trial) || self.place != Interpreters::OwnGil {
+        if !has_passed(&tried.trial) || self.place != Scenario::OwnGil {
             return tried;
         }
-        if !tried.trial.kept.is_empty() && desk.is_confined() {
-            // Its statics keep what nobody was seen to use: is it used when its functions are called?
-            let called = self.attempt_in(desk, Interpreters::OwnGilCalled, subject, after, control);
-            if matches!(called.trial.outcome, Outcome::Shares { .. }) {
+        if !tried.trial.kept.is_empty() && desk.is_sandboxed() {
+            // Its static C data retain objects whose use was not seen. Call its functions to see whether they
+            // are used.
+            let called = self.try_in_scenario(desk, Scenario::OwnGilCalled, subject, after, control);
+            if matches!(called.trial.outcome, TrialOutcome::Shares { .. }) {
                 return called;
             }
         }
         if subject.file.is_none() && !subject.is_exercise {
             return tried;
         }
-        let storm = self.attempt_in(desk, Interpreters::OwnGilStorm, subject, after, control);
-        let is_failure = !passes(&storm.trial) && !matches!(storm.trial.outcome, Outcome::NotRun(_));
-        if !is_failure || !desk.survives_a_storm_of_nothing() {
+        let storm = self.try_in_scenario(desk, Scenario::OwnGilStorm, subject, after, control);
+        let is_failure = !has_passed(&storm.trial) && !matches!(storm.trial.outcome, TrialOutcome::NotRun(_));
+        if !is_failure || !desk.survives_empty_stress_test() {
             return tried;
         }
-        // What the first has seen when all was over holds all the same.
+        // Observations made at the end of the first trial still hold.
         let Trial { left_in_main, native_threads, .. } = tried.trial;
-        Tried { trial: Trial { left_in_main, native_threads, ..storm.trial }, ..storm }
+        ImportTrial { trial: Trial { left_in_main, native_threads, ..storm.trial }, ..storm }
     }
 
-    fn attempt_in(
+    fn try_in_scenario(
         &self,
-        desk: &mut Desk<'_>,
-        place: Interpreters,
-        subject: &Subject,
+        desk: &mut TrialSession<'_>,
+        place: Scenario,
+        subject: &TrialSubject,
         after: Option<&str>,
         control: &Trial,
-    ) -> Tried {
-        match desk.attempt(place, after.as_slice(), &subject.name) {
+    ) -> ImportTrial {
+        match desk.run_trial(place, after.as_slice(), &subject.name) {
             Ok(attempt)
                 if self.fails_at_exit(&attempt.evidence) && control_fails_at_exit(desk, after, subject) =>
             {
-                self.read(without_exit(attempt), subject, after, control)
+                self.interpret_attempt(without_exit(attempt), subject, after, control)
             }
-            Ok(attempt) => self.read(attempt, subject, after, control),
-            Err(why) => Tried {
+            Ok(attempt) => self.interpret_attempt(attempt, subject, after, control),
+            Err(why) => ImportTrial {
                 importing: subject.name.clone(),
                 trial: Trial::not_run(&subject.name, self.mode, why),
             },
         }
     }
 
-    /// Whether all has passed but the end of Python.
-    fn fails_at_exit(&self, evidence: &Evidence) -> bool {
-        is_at_exit(&read(self.mode, evidence, &BTreeSet::new()).outcome)
+    /// Whether everything passed except ending Python.
+    fn fails_at_exit(&self, evidence: &TrialEvidence) -> bool {
+        is_exit_failure(&interpret_evidence(self.mode, evidence, &BTreeSet::new()).outcome)
     }
 
-    fn read(&self, attempt: Attempt, subject: &Subject, after: Option<&str>, control: &Trial) -> Tried {
-        let in_control = control.loaded().map(|load| load.name.clone()).collect();
-        let reading = read(self.mode, &attempt.evidence, &in_control);
+    fn interpret_attempt(
+        &self,
+        attempt: Attempt,
+        subject: &TrialSubject,
+        after: Option<&str>,
+        control: &Trial,
+    ) -> ImportTrial {
+        let in_control = control.successful_loads().map(|load| load.name.clone()).collect();
+        let reading = interpret_evidence(self.mode, &attempt.evidence, &in_control);
         let importing = reading.importing.clone().unwrap_or_else(|| subject.name.clone());
-        let trial = control::trial_in(self.mode, subject, reading, attempt.left);
-        Tried { importing, trial: Trial { after: after.map(str::to_owned), ..trial } }
+        let trial = control::trial_from_result(self.mode, subject, reading, attempt.left);
+        ImportTrial { importing, trial: Trial { after: after.map(str::to_owned), ..trial } }
     }
 
-    /// Keeps a trial. What failed on the way to the subject is that one's failure.
-    fn take(&mut self, subject: &Subject, tried: Tried) {
-        let Tried { importing, trial } = tried;
-        if passes(&trial) || matches!(trial.outcome, Outcome::NotRun(_)) {
-            self.trials.add(trial);
+    /// Records a trial. If another import failed first, that name gets the failure, and the subject is behind
+    /// it.
+    fn record_trial(&mut self, subject: &TrialSubject, tried: ImportTrial) {
+        let ImportTrial { importing, trial } = tried;
+        if has_passed(&trial) || matches!(trial.outcome, TrialOutcome::NotRun(_)) {
+            self.trials.add_trial(trial);
             return;
         }
         self.failing.insert(importing.clone());
         if importing != subject.name {
-            self.trials.add(Trial::not_run(&subject.name, self.mode, NotRun::Behind(importing.clone())));
+            self.trials.add_trial(Trial::not_run(
+                &subject.name,
+                self.mode,
+                NotRunReason::Behind(importing.clone()),
+            ));
         }
         if self.trials.get(&importing, self.mode).is_none() {
-            self.trials.add(Trial { subject: importing, ..trial });
+            self.trials.add_trial(Trial { subject: importing, ..trial });
         }
     }
 }
 
 /// A trial, and the name whose import it ended in.
-struct Tried {
+struct ImportTrial {
     importing: String,
     trial: Trial,
 }
 
-/// Whether the process of a control fails at its end, too: then that is no matter of sub-interpreters.
-fn control_fails_at_exit(desk: &mut Desk<'_>, after: Option<&str>, subject: &Subject) -> bool {
-    let attempt = desk.attempt(Interpreters::MainToTheEnd, after.as_slice(), &subject.name);
-    attempt.is_ok_and(|attempt| is_at_exit(&read(Mode::Main, &attempt.evidence, &BTreeSet::new()).outcome))
+/// Whether the control's process fails at exit, too. Then sub-interpreters are not the cause.
+fn control_fails_at_exit(desk: &mut TrialSession<'_>, after: Option<&str>, subject: &TrialSubject) -> bool {
+    let attempt = desk.run_trial(Scenario::MainToTheEnd, after.as_slice(), &subject.name);
+    attempt.is_ok_and(|attempt| {
+        is_exit_failure(&interpret_evidence(Mode::Main, &attempt.evidence, &BTreeSet::new()).outcome)
+    })
 }
 
-/// What the attempt has found before the end of Python.
+/// The attempt up to the end of Python, as if it had exited normally.
 fn without_exit(attempt: Attempt) -> Attempt {
     let Attempt { mut evidence, mut left, touched } = attempt;
-    evidence.events.push(Event::Done);
-    evidence.end = Some(End::Exit(0));
+    evidence.events.push(TrialEvent::Done);
+    evidence.end = Some(ProcessExit::Exit(0));
     left.crash = None;
     Attempt { evidence, left, touched }
 }
 
-fn is_at_exit(outcome: &Outcome) -> bool {
+fn is_exit_failure(outcome: &TrialOutcome) -> bool {
     matches!(
         outcome,
-        Outcome::Crashed { place: Place::Exit, .. } | Outcome::TimedOut { place: Place::Exit, .. }
+        TrialOutcome::Crashed { place: TrialPhase::Exit, .. }
+            | TrialOutcome::TimedOut { place: TrialPhase::Exit, .. }
     )
 }
 
-fn passes(trial: &Trial) -> bool {
-    trial.outcome == Outcome::Imported
+fn has_passed(trial: &Trial) -> bool {
+    trial.outcome == TrialOutcome::Imported
 }
 
-/// `a`, `a.b` for `a.b.c`.
-fn parents(name: &str) -> impl Iterator<Item = &str> {
+/// `a` and `a.b` for `a.b.c`.
+fn parent_packages(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('.').map(|(at, _)| &name[..at])
 }

@@ -1,5 +1,7 @@
-//! A worker: one zygote process and the connection to it. Whatever happens to the process, an order gets an
-//! answer, and nothing of it outlives the worker.
+//! A worker: one zygote process and the connection to it.
+//!
+//! Every order gets an answer, whatever happens to the process. Dropping a worker kills its processes and
+//! deletes its files.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -17,140 +19,143 @@ use rustix::process::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::collect::collect;
-use super::given::Given;
-use super::library::{BOOTSTRAP, Library};
-use super::protocol::{Command, End, Event, Interpreters, Order, Reply, Watched};
-use super::read::Evidence;
+use super::collect_output::collect_attempt;
+use super::inputs::TrialInputs;
+use super::interpret::TrialEvidence;
+use super::normalize::{ClockReading, RunInfo};
+use super::probe_library::{BOOTSTRAP, ProbeLibrary};
+use super::protocol::{
+    FileAccessScope, ProcessExit, Scenario, TrialEvent, TrialOrder, ZygoteCommand, ZygoteReply,
+};
 use super::record;
 use super::search_path::SearchPath;
-use super::varying::{Clock, Run};
-use crate::cache::Cache;
-use crate::model::{Crash, EDITABLE_VARIABLES};
+use crate::cache::TrialCache;
+use crate::model::{CrashReport, EDITABLE_VARIABLES};
 
-/// How long a zygote may take to come up, and to notice a deadline before it is itself given up.
+/// Time limit for a zygote to start, and the margin beyond a trial's deadline before the zygote is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Why nothing is tried with `--writable` on this system.
+/// Error message for `--writable` on a system without mount namespaces.
 const NO_MOUNTS: &str = "--writable needs mount namespaces, and this system does not allow them: make a copy of the folder \
                          yourself, and audit with --no-sandbox if the application can do no harm";
 
-/// What a trial may use.
+/// Limits of one trial.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Wall time of one trial.
+pub struct TrialLimits {
+    /// Wall-clock time limit of one trial.
     pub timeout: Duration,
-    /// Whether it is confined: no network, no writes outside its folder, no signals to others, and limits.
+    /// Whether trials run in the sandbox: no network, no writes outside their folder, no signals to other
+    /// processes, and resource limits.
     pub sandbox: bool,
-    /// How hard it is tried with several threads.
-    pub storm: Storm,
+    /// Size of the stress test.
+    pub storm: StressTest,
 }
 
-/// Several threads that use something at the same time.
+/// Size of a stress test: several threads import and use a subject at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Storm {
-    /// How many.
+pub struct StressTest {
+    /// Number of threads.
     pub threads: usize,
-    /// How often each does its part.
+    /// Number of rounds per thread.
     pub rounds: usize,
 }
 
-impl Storm {
-    /// More threads than the processors of a small machine, few enough for each to get somewhere.
+impl StressTest {
+    /// Default: more threads than a small machine has processors, few enough for each to make progress.
     pub const USUAL: Self = Self { threads: 4, rounds: 2 };
-    /// For what takes more luck.
+    /// For races that show up rarely.
     pub const THOROUGH: Self = Self { threads: 8, rounds: 8 };
 }
 
-/// Asks every worker to stop: set by ctrl-C.
+/// Tells every worker to stop. Set by Ctrl-C.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicBool);
+pub struct StopFlag(AtomicBool);
 
-impl Stop {
-    /// Stops: running trials are killed, no new ones begin.
-    pub fn now(&self) {
+impl StopFlag {
+    /// Stops the audit: kills running trials and prevents new ones.
+    pub fn request_stop(&self) {
         self.0.store(true, Ordering::Relaxed);
-        zygotes(|zygotes| zygotes.iter().copied().for_each(end_group));
+        with_zygotes(|zygotes| zygotes.iter().copied().for_each(kill_group));
     }
 
-    /// Whether it was asked.
+    /// Whether a stop was requested.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Zygotes that are alive: every other child of this process is an orphan of a trial.
+/// Running zygotes. Every other child of this process is an orphan of a trial.
 static ZYGOTES: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// How to start workers.
 #[derive(Debug)]
-pub(super) struct Setup<'a> {
+pub(super) struct WorkerConfig<'a> {
     pub(super) python: &'a Path,
-    pub(super) library: &'a Library,
+    pub(super) library: &'a ProbeLibrary,
     pub(super) scratch: &'a Path,
-    pub(super) limits: Limits,
-    pub(super) stop: &'a Stop,
-    /// What the user gives to everything that is tried.
-    pub(super) given: &'a Given,
+    pub(super) limits: TrialLimits,
+    pub(super) stop: &'a StopFlag,
+    /// Variables, files and folders that the user gives to trials.
+    pub(super) given: &'a TrialInputs,
     /// Environment variables on top of the cleaned environment.
     pub(super) variables: &'a [(&'a str, &'a str)],
-    /// Options of the python on top of those that isolate it.
+    /// Python options on top of those that isolate it.
     pub(super) options: &'a [&'a str],
-    /// What each interpreter adds to its `sys.path`.
+    /// Folders that each interpreter adds to its `sys.path`.
     pub(super) path: &'a SearchPath,
-    /// Answers of earlier audits.
-    pub(super) cache: Option<&'a Cache>,
+    /// Cached results of earlier audits.
+    pub(super) cache: Option<&'a TrialCache>,
 }
 
-/// The zygote is gone, or does not answer.
+/// The zygote died or does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lost;
+pub(super) struct WorkerLost;
 
-/// What came of an order.
+/// What one child process left behind.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Attempt {
-    pub(super) evidence: Evidence,
-    pub(super) left: Left,
-    /// What it read from disk, where that was asked for, each after so many of its events.
+    pub(super) evidence: TrialEvidence,
+    pub(super) left: ChildOutput,
+    /// Paths that the child read from disk, if they were watched, each with the number of events before it.
     #[serde(skip)]
     pub(super) touched: Vec<(usize, String)>,
 }
 
 impl Attempt {
-    /// What a child that ended well would have left, if it had tried one subject alone.
-    pub(super) fn of_one(events: Vec<Event>) -> Self {
-        let evidence = Evidence { events, end: Some(End::Exit(0)) };
-        Self { evidence, left: Left::default(), touched: Vec::new() }
+    /// The attempt of one subject of a batch, as if it had been tried alone and the child had exited with 0.
+    pub(super) fn from_batch_events(events: Vec<TrialEvent>) -> Self {
+        let evidence = TrialEvidence { events, end: Some(ProcessExit::Exit(0)) };
+        Self { evidence, left: ChildOutput::default(), touched: Vec::new() }
     }
 }
 
-/// What a child leaves beside its record.
+/// A child's output besides its record.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Left {
+pub(super) struct ChildOutput {
     pub(super) printed: String,
-    pub(super) crash: Option<Crash>,
+    pub(super) crash: Option<CrashReport>,
 }
 
-/// What came of entering a package in the control.
+/// Result of entering a package in the control.
 #[derive(Debug)]
-pub(super) enum Entered {
-    /// It is imported, and orders now run on top of it.
+pub(super) enum EnterResult {
+    /// The package is imported, and later trials fork from the process that imported it.
     Inside(Attempt),
-    /// Its import ended the child.
+    /// The import ended the child.
     Outside(Attempt),
 }
 
 /// One zygote and the connection to it.
 #[derive(Debug)]
 pub(super) struct Worker<'a> {
-    setup: &'a Setup<'a>,
+    setup: &'a WorkerConfig<'a>,
     folder: PathBuf,
-    began: Clock,
+    began: ClockReading,
     process: Child,
     pid: Pid,
     commands: UnixStream,
     replies: BufReader<UnixStream>,
-    /// Orders of the zygotes entered with their folders, innermost last.
+    /// Order ids and folders of the zygotes of entered packages, innermost last.
     inside: Vec<(u64, PathBuf)>,
     shared_memory: bool,
 }
@@ -161,9 +166,9 @@ impl<'a> Worker<'a> {
     /// Starts a zygote.
     ///
     /// # Errors
-    /// In words, with what the python printed.
-    pub(super) fn start(setup: &'a Setup<'a>) -> Result<Self, String> {
-        let began = Clock::now();
+    /// Returns a message with the last line that the Python printed.
+    pub(super) fn start(setup: &'a WorkerConfig<'a>) -> Result<Self, String> {
+        let began = ClockReading::now();
         let folder = setup.scratch.join(format!("worker-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let log = folder.join("log");
         let socket = folder.join("socket");
@@ -173,15 +178,15 @@ impl<'a> Worker<'a> {
             listener.set_nonblocking(true)?;
             let errors = File::create(&log)?;
             let process = std::process::Command::new(setup.python)
-                // As `-I`, which would not let the seed be fixed.
+                // The parts of `-I`. `-I` itself would ignore PYTHONHASHSEED.
                 .args(["-s", "-P", "-B", "-X", "faulthandler"])
                 .args(setup.options)
                 .args(["-c", BOOTSTRAP])
                 .args([setup.library.path(), &socket, &log])
-                .arg(if setup.limits.sandbox || setup.given.has_writable() { "1" } else { "0" })
-                .arg(setup.cache.map(watched).unwrap_or_default())
+                .arg(if setup.limits.sandbox || setup.given.has_writable_folders() { "1" } else { "0" })
+                .arg(setup.cache.map(watched_folders_json).unwrap_or_default())
                 .env_clear()
-                .envs(environment(&folder))
+                .envs(trial_environment(&folder))
                 .envs(setup.variables.iter().copied())
                 .envs(setup.given.variables())
                 .current_dir(&folder)
@@ -192,15 +197,15 @@ impl<'a> Worker<'a> {
                 .spawn()?;
             Ok((listener, process))
         };
-        // Under the lock: a sweep must not take a zygote that it does not know yet for an orphan.
-        let (listener, mut process, pid) = zygotes(|zygotes| {
+        // Start under the lock: otherwise a concurrent sweep would kill the new zygote as an orphan.
+        let (listener, mut process, pid) = with_zygotes(|zygotes| {
             let (listener, process) =
                 begin().map_err(|error| format!("cannot start {}: {error}", setup.python.display()))?;
             let pid = Pid::from_child(&process);
             zygotes.push(pid);
             Ok::<_, String>((listener, process, pid))
         })?;
-        match accept(&listener, &mut process, setup.stop) {
+        match accept_connection(&listener, &mut process, setup.stop) {
             Some(stream) => {
                 let commands = stream.try_clone().map_err(|error| error.to_string())?;
                 let replies = BufReader::new(stream);
@@ -215,155 +220,164 @@ impl<'a> Worker<'a> {
                     inside: Vec::new(),
                     shared_memory: false,
                 };
-                match worker.reply(PATIENCE) {
-                    Ok(Reply::Ready { shared_memory: false }) if setup.given.has_writable() => {
+                match worker.read_reply(PATIENCE) {
+                    Ok(ZygoteReply::Ready { shared_memory: false }) if setup.given.has_writable_folders() => {
                         Err(NO_MOUNTS.to_owned())
                     }
-                    Ok(Reply::Ready { shared_memory }) => {
+                    Ok(ZygoteReply::Ready { shared_memory }) => {
                         worker.shared_memory = shared_memory;
                         Ok(worker)
                     }
-                    Ok(_) | Err(Lost) => Err("the probes did not come up".to_owned()),
+                    Ok(_) | Err(WorkerLost) => Err("the probes did not come up".to_owned()),
                 }
             }
             None => {
-                end(&mut process, pid);
+                end_zygote(&mut process, pid);
                 let said = fs::read_to_string(&log).unwrap_or_default();
                 Err(said.lines().last().unwrap_or("it printed nothing").to_owned())
             }
         }
     }
 
-    /// Runs a trial in a child, of one subject or of several.
-    pub(super) fn attempt(
+    /// Runs one trial in a child, of one subject or of a batch.
+    pub(super) fn run_trial(
         &mut self,
-        place: Interpreters,
+        place: Scenario,
         after: &[&str],
         subjects: &[&str],
-    ) -> Result<Attempt, Lost> {
-        let order = self.order(place, after, subjects)?;
+    ) -> Result<Attempt, WorkerLost> {
+        let order = self.create_order(place, after, subjects)?;
         let folder = PathBuf::from(&order.folder);
         let id = order.id;
-        let attempt = self.send(&Command::Try(order)).and_then(|()| {
-            let end = self.ended(id)?;
-            Ok(self.collect(&folder, Some(end)))
+        let attempt = self.send_command(&ZygoteCommand::Try(order)).and_then(|()| {
+            let end = self.wait_for_end(id)?;
+            Ok(self.collect_from_folder(&folder, Some(end)))
         });
         drop(fs::remove_dir_all(&folder));
         attempt
     }
 
-    /// Imports a package in the control and stays there.
-    pub(super) fn enter(&mut self, subject: &str) -> Result<Entered, Lost> {
-        let order = self.order(Interpreters::Main, &[], &[subject])?;
+    /// Imports a package in the control and keeps that process as a zygote.
+    pub(super) fn enter_package(&mut self, subject: &str) -> Result<EnterResult, WorkerLost> {
+        let order = self.create_order(Scenario::Main, &[], &[subject])?;
         let (id, folder) = (order.id, PathBuf::from(&order.folder));
-        self.send(&Command::Enter(order))?;
-        match self.reply(self.setup.limits.timeout) {
-            Ok(Reply::Entered) => {
+        self.send_command(&ZygoteCommand::Enter(order))?;
+        match self.read_reply(self.setup.limits.timeout) {
+            Ok(ZygoteReply::Entered) => {
                 self.inside.push((id, folder.clone()));
-                Ok(Entered::Inside(self.collect(&folder, None)))
+                Ok(EnterResult::Inside(self.collect_from_folder(&folder, None)))
             }
-            Ok(Reply::Ended(ended, end)) if ended == id => {
-                Ok(Entered::Outside(self.collect(&folder, Some(end))))
+            Ok(ZygoteReply::Ended(ended, end)) if ended == id => {
+                Ok(EnterResult::Outside(self.collect_from_folder(&folder, Some(end))))
             }
-            Ok(Reply::Ready { .. } | Reply::Ended(..)) => Err(Lost),
-            // Nobody but us watches the clock of an import that may become a zygote.
-            Err(Lost) if self.is_alive() => {
-                let attempt = self.collect(&folder, Some(End::Deadline));
+            Ok(ZygoteReply::Ready { .. } | ZygoteReply::Ended(..)) => Err(WorkerLost),
+            // The zygote does not enforce a deadline for this import; only the auditor does.
+            Err(WorkerLost) if self.is_alive() => {
+                let attempt = self.collect_from_folder(&folder, Some(ProcessExit::Deadline));
                 self.kill();
-                Ok(Entered::Outside(attempt))
+                Ok(EnterResult::Outside(attempt))
             }
-            Err(Lost) => Err(Lost),
+            Err(WorkerLost) => Err(WorkerLost),
         }
     }
 
-    /// Leaves the innermost package entered.
-    pub(super) fn leave(&mut self) -> Result<(), Lost> {
+    /// Leaves the innermost entered package.
+    pub(super) fn leave_package(&mut self) -> Result<(), WorkerLost> {
         let Some((id, folder)) = self.inside.pop() else { return Ok(()) };
-        self.send(&Command::Leave)?;
-        self.ended(id)?;
+        self.send_command(&ZygoteCommand::Leave)?;
+        self.wait_for_end(id)?;
         drop(fs::remove_dir_all(folder));
         Ok(())
     }
 
-    /// How many packages are entered.
+    /// Number of entered packages.
     pub(super) fn depth(&self) -> usize {
         self.inside.len()
     }
 
-    /// Whether its trials have shared memory: the system's, or in the sandbox their own.
+    /// Whether trials have shared memory: the system's, or in the sandbox their own.
     pub(super) fn has_shared_memory(&self) -> bool {
         self.shared_memory || !self.setup.limits.sandbox
     }
 
-    /// Whether the zygote still runs. A worker that is lost is thrown away and another one started.
+    /// Whether the zygote still runs. A lost worker is dropped and replaced.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    fn order(&self, place: Interpreters, after: &[&str], subjects: &[&str]) -> Result<Order, Lost> {
+    fn create_order(
+        &self,
+        place: Scenario,
+        after: &[&str],
+        subjects: &[&str],
+    ) -> Result<TrialOrder, WorkerLost> {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        // What a zygote entered forks may write where that one may, and nowhere else.
+        // Children of an entered package's zygote may write only where that zygote may.
         let outer = self.inside.last().map_or(&self.folder, |(_, folder)| folder);
         let folder = outer.join(format!("trial-{id}"));
         let home = folder.join("home");
-        fs::create_dir_all(&home).and_then(|()| self.setup.given.put_into(&home)).map_err(|_| Lost)?;
-        // Who comes from a zygote entered is where that one is.
+        fs::create_dir_all(&home)
+            .and_then(|()| self.setup.given.copy_files(&home))
+            .map_err(|_| WorkerLost)?;
+        // They also share its mounts, so only the outermost folder gets writable copies.
         let is_inside = !self.inside.is_empty();
         let shown = match is_inside {
             true => Vec::new(),
-            false => self.setup.given.put_writable_into(&folder).map_err(|_| Lost)?,
+            false => self.setup.given.copy_writable_folders(&folder).map_err(|_| WorkerLost)?,
         };
-        Ok(Order {
+        Ok(TrialOrder {
             id,
             folder: folder.to_string_lossy().into_owned(),
             sandbox: self.setup.limits.sandbox,
             shown,
             place,
-            after: texts(after),
-            path: self.setup.path.folders(),
-            subjects: texts(subjects),
+            after: to_strings(after),
+            path: self.setup.path.to_folders(),
+            subjects: to_strings(subjects),
             deadline: u64::try_from(self.setup.limits.timeout.as_millis()).unwrap_or(u64::MAX),
             threads: self.setup.limits.storm.threads,
             rounds: self.setup.limits.storm.rounds,
         })
     }
 
-    /// What a trial has left in its folder.
-    fn collect(&self, folder: &Path, end: Option<End>) -> Attempt {
-        // It may tell numbers of the zygotes that it comes from, too: what was imported there keeps them.
+    /// Reads what a trial left in its folder.
+    fn collect_from_folder(&self, folder: &Path, end: Option<ProcessExit>) -> Attempt {
+        // Include the ids of its zygotes: modules imported there may have stored them.
         let own = [std::process::id(), self.pid.as_raw_nonzero().get().unsigned_abs()].map(u64::from);
         let mut ids: BTreeSet<u64> = own.into_iter().collect();
         for folder in folder.ancestors().take_while(|folder| *folder != self.folder) {
-            ids.extend(record::ids(folder));
+            ids.extend(record::read_ids(folder));
         }
-        collect(folder, end, &Run::new(self.setup.scratch, self.setup.python, ids, self.began))
+        collect_attempt(folder, end, &RunInfo::new(self.setup.scratch, self.setup.python, ids, self.began))
     }
 
-    fn send(&mut self, command: &Command) -> Result<(), Lost> {
-        let mut line = serde_json::to_vec(command).map_err(|_| Lost)?;
+    fn send_command(&mut self, command: &ZygoteCommand) -> Result<(), WorkerLost> {
+        let mut line = serde_json::to_vec(command).map_err(|_| WorkerLost)?;
         line.push(b'\n');
-        self.commands.write_all(&line).map_err(|_| Lost)
+        self.commands.write_all(&line).map_err(|_| WorkerLost)
     }
 
-    /// Waits for the end of this order's child. Another's end means that a zygote entered died under it.
-    fn ended(&mut self, id: u64) -> Result<End, Lost> {
-        match self.reply(self.setup.limits.timeout + PATIENCE)? {
-            Reply::Ended(ended, end) if ended == id => Ok(end),
-            Reply::Ended(..) | Reply::Ready { .. } | Reply::Entered => Err(Lost),
+    /// Waits for the end of this order's child.
+    ///
+    /// Another id means that the zygote of an entered package died.
+    fn wait_for_end(&mut self, id: u64) -> Result<ProcessExit, WorkerLost> {
+        match self.read_reply(self.setup.limits.timeout + PATIENCE)? {
+            ZygoteReply::Ended(ended, end) if ended == id => Ok(end),
+            ZygoteReply::Ended(..) | ZygoteReply::Ready { .. } | ZygoteReply::Entered => Err(WorkerLost),
         }
     }
 
-    fn reply(&mut self, within: Duration) -> Result<Reply, Lost> {
+    fn read_reply(&mut self, within: Duration) -> Result<ZygoteReply, WorkerLost> {
         let mut line = String::new();
-        self.replies.get_ref().set_read_timeout(Some(within)).map_err(|_| Lost)?;
+        self.replies.get_ref().set_read_timeout(Some(within)).map_err(|_| WorkerLost)?;
         match self.replies.read_line(&mut line) {
-            Ok(0) | Err(_) => Err(Lost),
-            Ok(_) => serde_json::from_str(&line).map_err(|_| Lost),
+            Ok(0) | Err(_) => Err(WorkerLost),
+            Ok(_) => serde_json::from_str(&line).map_err(|_| WorkerLost),
         }
     }
 
     fn kill(&mut self) {
-        end(&mut self.process, self.pid);
+        end_zygote(&mut self.process, self.pid);
     }
 }
 
@@ -374,36 +388,38 @@ impl Drop for Worker<'_> {
     }
 }
 
-fn texts(names: &[&str]) -> Vec<String> {
+fn to_strings(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// What the probes tell of a trial's reading, as JSON.
-fn watched(cache: &Cache) -> String {
+/// Which reads of a trial the probes report, as JSON.
+fn watched_folders_json(cache: &TrialCache) -> String {
     let texts = |path: &Path| path.to_string_lossy().into_owned();
     let folders = cache.folders().iter().map(|folder| texts(folder)).collect();
-    let watched = Watched { folders, apart: cache.apart().map(texts).collect() };
+    let watched = FileAccessScope { folders, apart: cache.excluded_folders().map(texts).collect() };
     serde_json::to_string(&watched).unwrap_or_default()
 }
 
-/// What a trial finds in its environment: what a program needs to run, nothing of the user's, and that it is a trial:
-/// `wsgiaudit_guard` then admits everything, since there is no report yet.
-fn environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
+/// Environment variables of a trial: what a program needs to run, and nothing else of the user's.
+///
+/// `WSGIAUDIT_TRIAL` makes `wsgiaudit_guard` admit every module, since there is no report yet.
+fn trial_environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
     let kept = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
     let mut environment: Vec<_> =
         kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
     environment.extend([("HOME", home.into()), ("TMPDIR", home.into()), ("LANG", "C.UTF-8".into())]);
     environment.push(("WSGIAUDIT_TRIAL", "1".into()));
-    // Sets of strings are in the same order in each audit: what is imported by that order is, and what is said in it.
+    // A fixed seed keeps the order of sets of strings the same in each audit, and so the order of imports and
+    // messages that depend on it.
     environment.push(("PYTHONHASHSEED", "1".into()));
-    // As powers of two of a processor's cycles: how long OpenBLAS's threads spin before they sleep, 26 if nothing is said.
-    // They are as many as ever; waiting for work they keep other trials from the processors.
+    // OpenBLAS: idle threads spin for 2^4 processor cycles before they sleep, instead of 2^26. The number of
+    // threads is unchanged, but idle ones do not slow down other trials.
     environment.push(("OPENBLAS_THREAD_TIMEOUT", "4".into()));
     environment.extend(EDITABLE_VARIABLES.map(|(name, value)| (name, value.into())));
     environment
 }
 
-fn accept(listener: &UnixListener, process: &mut Child, stop: &Stop) -> Option<UnixStream> {
+fn accept_connection(listener: &UnixListener, process: &mut Child, stop: &StopFlag) -> Option<UnixStream> {
     let started = Instant::now();
     while started.elapsed() < PATIENCE && !stop.is_set() {
         match listener.accept() {
@@ -419,31 +435,32 @@ fn accept(listener: &UnixListener, process: &mut Child, stop: &Stop) -> Option<U
     None
 }
 
-/// Kills a zygote and all that came from it.
-fn end(process: &mut Child, pid: Pid) {
-    end_group(pid);
+/// Kills a zygote and all its descendants.
+fn end_zygote(process: &mut Child, pid: Pid) {
+    kill_group(pid);
     drop(process.kill());
     drop(process.wait());
-    zygotes(|zygotes| zygotes.retain(|zygote| *zygote != pid));
+    with_zygotes(|zygotes| zygotes.retain(|zygote| *zygote != pid));
     sweep_orphans();
 }
 
-fn end_group(pid: Pid) {
+fn kill_group(pid: Pid) {
     let _ = kill_process_group(pid, Signal::KILL);
 }
 
-fn zygotes<R>(change: impl FnOnce(&mut Vec<Pid>) -> R) -> R {
+fn with_zygotes<R>(change: impl FnOnce(&mut Vec<Pid>) -> R) -> R {
     change(&mut ZYGOTES.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
 }
 
-/// Makes this process the one that orphans of its descendants fall to, and ends those there are: what a
-/// trial started outlives neither its zygote nor the audit, whatever it did to hide. Linux only.
+/// Makes this process the subreaper of its descendants, and kills the orphans that it has.
+///
+/// So no process that a trial started outlives its zygote or the audit, even if it daemonizes. Linux only.
 pub fn sweep_orphans() {
     let _ = set_child_subreaper(rustix::process::getpid().into());
-    // A killed orphan's own children come next: look again until there are none.
+    // Killing an orphan makes its children orphans: repeat until there are none.
     for _ in 0..100 {
-        let orphans = zygotes(|zygotes| {
-            children().into_iter().filter(|child| !zygotes.contains(child)).collect::<Vec<_>>()
+        let orphans = with_zygotes(|zygotes| {
+            child_processes().into_iter().filter(|child| !zygotes.contains(child)).collect::<Vec<_>>()
         });
         if orphans.is_empty() {
             return;
@@ -455,8 +472,8 @@ pub fn sweep_orphans() {
     }
 }
 
-/// Children of this process (`/proc/PID/stat`: name in brackets, state, parent).
-fn children() -> Vec<Pid> {
+/// Child processes of this process, from `/proc/PID/stat`: name in parentheses, state, parent.
+fn child_processes() -> Vec<Pid> {
     let own = std::process::id().to_string();
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     processes

@@ -1,7 +1,9 @@
-//! The way out by upgrading: what newer versions of the distributions that stand in the way declare. Wheels are
-//! fetched by uv or pip and only read. A declaration is no trial: the words say to audit again.
+//! Upgrade advice: what newer versions of blocking distributions declare.
+//!
+//! Wheels are fetched by uv or pip, and only read. Since a declaration is no trial, the advice is to audit
+//! again.
 
-mod ask;
-mod wheel;
+mod check;
+mod wheel_declarations;
 
-pub use ask::{Asking, Question, ask};
+pub use check::{UpgradeContext, UpgradeQuery, check_upgrade};

@@ -1,20 +1,20 @@
-//! Installed distributions, from `*.dist-info` (the core metadata and binary distribution specifications).
+//! Installed distributions, from `*.dist-info` folders (core metadata and binary distribution format).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::names::is_identifier;
-use crate::model::Distribution;
+use super::module_name::is_identifier;
+use crate::model::InstalledDistribution;
 
-/// A distribution and where its files are.
+/// A distribution with its files.
 #[derive(Clone, Debug)]
 pub struct Installation {
-    /// What its metadata says.
-    pub distribution: Distribution,
+    /// Its metadata.
+    pub distribution: InstalledDistribution,
     /// Absolute paths of its files, from RECORD.
     files: Vec<PathBuf>,
-    /// The sources of an editable install.
+    /// Source folder of an editable install.
     source: Option<PathBuf>,
 }
 
@@ -25,23 +25,23 @@ impl Installation {
     }
 }
 
-/// Every distribution in some folders, sorted by name.
+/// All distributions in some folders.
 #[derive(Clone, Debug, Default)]
-pub struct Installed {
-    /// The distributions.
+pub struct InstalledDistributions {
+    /// The distributions, sorted by name.
     pub all: Vec<Installation>,
     owners: BTreeMap<PathBuf, usize>,
-    /// What could not be read.
+    /// Messages about metadata that could not be read.
     pub trouble: Vec<String>,
 }
 
-impl Installed {
-    /// The entries of these folders that were installed together, by each of them.
-    pub fn together(&self, folders: &[PathBuf]) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
+impl InstalledDistributions {
+    /// For each entry of these folders, all entries that were installed together with it.
+    pub fn co_installed_entries(&self, folders: &[PathBuf]) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
         let entry = |file: &PathBuf| {
             let of =
                 |folder: &PathBuf| Some(folder.join(file.strip_prefix(folder).ok()?.components().next()?));
-            // Scripts lie elsewhere: `../../../bin/x`.
+            // Scripts are outside of these folders: `../../../bin/x`.
             folders.iter().find_map(of).filter(|entry| entry.file_name().is_some())
         };
         let mut together: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
@@ -54,8 +54,8 @@ impl Installed {
         together
     }
 
-    /// The index of the distribution that a file belongs to.
-    pub fn owner(&self, file: &Path) -> Option<usize> {
+    /// Index of the distribution that a file belongs to.
+    pub fn owner_of_file(&self, file: &Path) -> Option<usize> {
         self.owners.get(file).copied().or_else(|| {
             self.all
                 .iter()
@@ -64,14 +64,14 @@ impl Installed {
     }
 }
 
-/// Reads every `*.dist-info` in these folders. `editable` maps names to sources, as finders do.
-pub fn installed(site: &[PathBuf], editable: &[(String, PathBuf)]) -> Installed {
-    let mut installed = Installed::default();
+/// Reads every `*.dist-info` in these folders. `editable` lists names and paths that import hooks serve.
+pub fn find_distributions(site: &[PathBuf], editable: &[(String, PathBuf)]) -> InstalledDistributions {
+    let mut installed = InstalledDistributions::default();
     for folder in site {
         let Ok(entries) = fs::read_dir(folder) else { continue };
         let infos = entries.flatten().map(|entry| entry.path());
         for info in infos.filter(|path| path.extension().is_some_and(|extension| extension == "dist-info")) {
-            match read(folder, &info, site, editable) {
+            match read_dist_info(folder, &info, site, editable) {
                 Ok(installation) => installed.all.push(installation),
                 Err(why) => installed.trouble.push(format!("{}: {why}", info.display())),
             }
@@ -89,7 +89,7 @@ pub fn installed(site: &[PathBuf], editable: &[(String, PathBuf)]) -> Installed 
     installed
 }
 
-fn read(
+fn read_dist_info(
     site: &Path,
     info: &Path,
     folders: &[PathBuf],
@@ -97,51 +97,51 @@ fn read(
 ) -> Result<Installation, String> {
     let metadata = fs::read(info.join("METADATA")).map_err(|error| format!("METADATA: {error}"))?;
     let metadata = String::from_utf8_lossy(&metadata);
-    let record = record(&info.join("RECORD"));
+    let record = read_record_paths(&info.join("RECORD"));
     let wheel = fs::read_to_string(info.join("WHEEL")).unwrap_or_default();
-    let source = source(info);
-    let name = header(&metadata, "Name").ok_or("METADATA names no Name")?;
-    let mut top_level = top_level(&record);
+    let source = find_editable_source(info);
+    let name = header_value(&metadata, "Name").ok_or("METADATA names no Name")?;
+    let mut top_level = top_level_names(&record);
     if let Some(source) = &source {
         let listed = fs::read_to_string(info.join("top_level.txt")).unwrap_or_default();
         top_level.extend(listed.lines().filter(|name| is_identifier(name)).map(str::to_owned));
-        let served = served(editable, source);
-        // A namespace package is nothing by itself.
+        let served = outermost_served_names(editable, source);
+        // Namespace packages are listed by their members.
         top_level.retain(|name| !served.iter().any(|other| is_inside(other, name)));
         top_level.extend(served);
-        top_level.extend(package(&name, source, folders));
-        // The import hooks that the backends write.
+        top_level.extend(find_eponymous_package(&name, source, folders));
+        // Import hooks written by build backends.
         top_level.retain(|name| !(name.starts_with('_') && name.contains("editable")));
     }
-    let distribution = Distribution {
+    let distribution = InstalledDistribution {
         name,
-        version: header(&metadata, "Version").ok_or("METADATA names no Version")?,
+        version: header_value(&metadata, "Version").ok_or("METADATA names no Version")?,
         top_level: top_level.into_iter().collect(),
-        tags: headers(&wheel, "Tag").collect(),
+        tags: header_values(&wheel, "Tag").collect(),
         editable: source.is_some(),
     };
     let files = record.iter().map(|file| site.join(file)).collect();
     Ok(Installation { distribution, files, source })
 }
 
-/// First column of RECORD: paths relative to the folder that holds the dist-info, with `/`.
-fn record(path: &Path) -> Vec<String> {
+/// First column of RECORD: paths relative to the folder that contains the dist-info, with `/`.
+fn read_record_paths(path: &Path) -> Vec<String> {
     let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_path(path);
     let rows = reader.into_iter().flat_map(csv::Reader::into_records);
     rows.flatten().filter_map(|row| row.get(0).map(str::to_owned)).collect()
 }
 
-/// Where the sources of an editable install are (`direct_url.json`, PEP 610).
-fn source(info: &Path) -> Option<PathBuf> {
+/// Source folder of an editable install (`direct_url.json`, PEP 610).
+fn find_editable_source(info: &Path) -> Option<PathBuf> {
     let text = fs::read_to_string(info.join("direct_url.json")).ok()?;
     let json: serde_json::Value = serde_json::from_str(&text).ok()?;
     let is_editable = json.pointer("/dir_info/editable").and_then(serde_json::Value::as_bool) == Some(true);
     let path = json.get("url")?.as_str()?.strip_prefix("file://")?;
-    is_editable.then(|| PathBuf::from(decoded(path)))
+    is_editable.then(|| PathBuf::from(decode_percent(path)))
 }
 
-/// A path without the percent signs of URLs.
-fn decoded(path: &str) -> String {
+/// Decodes percent-encoding in the path of a URL.
+fn decode_percent(path: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = path.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
@@ -160,8 +160,8 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What finders serve of these sources: the outermost names.
-fn served(editable: &[(String, PathBuf)], source: &Path) -> BTreeSet<String> {
+/// The outermost names that import hooks serve from this source folder.
+fn outermost_served_names(editable: &[(String, PathBuf)], source: &Path) -> BTreeSet<String> {
     let here = || editable.iter().filter(|(_, path)| path.starts_with(source));
     let is_regular = |path: &Path| path.is_file() || path.join("__init__.py").is_file();
     let names: BTreeSet<&String> =
@@ -170,14 +170,15 @@ fn served(editable: &[(String, PathBuf)], source: &Path) -> BTreeSet<String> {
     names.iter().filter(is_outermost).map(|name| (*name).clone()).collect()
 }
 
-/// Whether a dotted name lies in this package.
+/// Whether a dotted name is inside this package.
 fn is_inside(name: &str, package: &str) -> bool {
     name.strip_prefix(package).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// The package that is named like its distribution, where a folder on `sys.path` within these sources has it: an editable
-/// install need not list anything.
-fn package(name: &str, source: &Path, folders: &[PathBuf]) -> Option<String> {
+/// The package named after its distribution, if a folder on `sys.path` within the sources contains it.
+///
+/// Editable installs need not list their packages.
+fn find_eponymous_package(name: &str, source: &Path, folders: &[PathBuf]) -> Option<String> {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     let name = parts.collect::<Vec<_>>().join("_").to_lowercase();
     let has_it = |folder: &&PathBuf| {
@@ -188,18 +189,19 @@ fn package(name: &str, source: &Path, folders: &[PathBuf]) -> Option<String> {
     folders.iter().find(has_it).map(|_| name.clone())
 }
 
-fn headers<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
+fn header_values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
     let lines = text.lines().take_while(|line| !line.is_empty());
     lines.filter_map(move |line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
 }
 
-fn header(text: &str, name: &str) -> Option<String> {
-    headers(text, name).next()
+fn header_value(text: &str, name: &str) -> Option<String> {
+    header_values(text, name).next()
 }
 
-/// What importing a distribution means: its modules at the top, and its outermost regular packages, which
-/// may lie within namespace packages (`google.protobuf`).
-fn top_level(record: &[String]) -> BTreeSet<String> {
+/// Top-level names of a distribution: its top-level modules and its outermost regular packages.
+///
+/// The packages may be inside namespace packages (`google.protobuf`).
+fn top_level_names(record: &[String]) -> BTreeSet<String> {
     let packages: BTreeSet<&str> = record
         .iter()
         .filter_map(|file| {
@@ -208,10 +210,10 @@ fn top_level(record: &[String]) -> BTreeSet<String> {
             is_init.then_some(folder)
         })
         .collect();
-    record.iter().filter_map(|file| top_level_of(file, &packages)).collect()
+    record.iter().filter_map(|file| top_level_name_of_file(file, &packages)).collect()
 }
 
-fn top_level_of(file: &str, packages: &BTreeSet<&str>) -> Option<String> {
+fn top_level_name_of_file(file: &str, packages: &BTreeSet<&str>) -> Option<String> {
     let stem = file.strip_suffix(".py").or_else(|| {
         let (stem, suffix) = file.rsplit_once('/').map_or(file.split_once('.'), |_| None)?;
         suffix.ends_with("so").then_some(stem)
@@ -229,7 +231,7 @@ mod tests {
 
     fn names(files: &[&str]) -> Vec<String> {
         let files: Vec<String> = files.iter().map(|&file| file.to_owned()).collect();
-        top_level(&files).into_iter().collect()
+        top_level_names(&files).into_iter().collect()
     }
 
     #[test]
@@ -240,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_url_names_a_path() {
-        assert_eq!(decoded("/src/a%20b%C3%A4/50%"), "/src/a b\u{e4}/50%");
+        assert_eq!(decode_percent("/src/a%20b%C3%A4/50%"), "/src/a b\u{e4}/50%");
     }
 
     #[test]

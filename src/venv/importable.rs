@@ -1,4 +1,4 @@
-//! Extension modules in a folder that nobody has installed into: an application's own.
+//! Extension modules in folders without distributions, such as an application's own.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -6,41 +6,43 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::names::{ModuleName, is_identifier};
-use super::walk::{Candidate, Place};
+use super::candidates::{Candidate, CandidateOrigin};
+use super::module_name::{ModuleName, is_identifier};
 
-/// More files than any application's own code has: beyond are data.
+/// Maximum number of files visited. More than in any application's own code, so the rest are data.
 const MOST_FILES: usize = 100_000;
 
-/// Packages lie no deeper.
+/// Maximum depth of packages.
 const DEEPEST: usize = 16;
 
-/// What can be imported from a folder.
+/// The extension modules in a folder.
 #[derive(Clone, Debug, Default)]
-pub struct Importable {
-    /// Sorted as the import system would find them.
+pub struct ImportableModules {
+    /// Candidates, sorted by path.
     pub candidates: Vec<Candidate>,
-    /// Whether all of it was looked at.
+    /// Whether the whole folder was searched.
     pub is_complete: bool,
-    /// Folders that could not be read.
+    /// Messages about folders that could not be read.
     pub trouble: Vec<String>,
 }
 
-/// Looks for extension modules that could be imported from this folder of `sys.path`: folders whose names are no
-/// identifiers, virtualenvs and the folders in `apart` are not looked into. With `only`, nothing but the packages and
-/// modules of these names at the top.
-pub fn importable(
+/// Finds extension modules that can be imported from this folder of `sys.path`.
+///
+/// Skips virtualenvs, the folders in `apart`, and folders whose names are no identifiers. With `only`, finds
+/// just the top-level packages and modules of these names.
+pub fn find_importable_modules(
     folder: &Path,
     apart: &[PathBuf],
     only: Option<&BTreeSet<String>>,
     suffixes: &[String],
-) -> Importable {
-    let mut found = Importable { is_complete: true, ..Importable::default() };
+) -> ImportableModules {
+    let mut found = ImportableModules { is_complete: true, ..ImportableModules::default() };
     let is_wanted = |entry: &DirEntry| {
-        let is_named = |only: &BTreeSet<String>| only.contains(stem(entry.file_name())) || entry.depth() != 1;
+        let is_named =
+            |only: &BTreeSet<String>| only.contains(module_stem(entry.file_name())) || entry.depth() != 1;
         entry.depth() == 0
             || (only.is_none_or(is_named)
-                && (!entry.file_type().is_dir() || is_package(entry.path(), entry.file_name(), apart)))
+                && (!entry.file_type().is_dir() || may_be_package(entry.path(), entry.file_name(), apart)))
     };
     let mut files = 0_usize;
     let entries = WalkDir::new(folder).follow_links(true).max_depth(DEEPEST).sort_by_file_name();
@@ -67,25 +69,25 @@ pub fn importable(
         }
         let Ok(file) = path.strip_prefix(folder) else { continue };
         let file = file.to_string_lossy().into_owned();
-        if let Some(name) = ModuleName::read(&file, suffixes) {
+        if let Some(name) = ModuleName::from_file(&file, suffixes) {
             found.candidates.push(Candidate {
                 name,
                 path: path.to_owned(),
                 file,
                 root: 0,
                 is_broken_link,
-                place: Place::OnPath,
+                place: CandidateOrigin::OnPath,
             });
         }
     }
     found
 }
 
-fn stem(name: &OsStr) -> &str {
+fn module_stem(name: &OsStr) -> &str {
     name.to_str().and_then(|name| name.split('.').next()).unwrap_or_default()
 }
 
-fn is_package(path: &Path, name: &OsStr, apart: &[PathBuf]) -> bool {
+fn may_be_package(path: &Path, name: &OsStr, apart: &[PathBuf]) -> bool {
     let is_name = name.to_str().is_some_and(|name| is_identifier(name) && name != "node_modules");
     is_name && !apart.iter().any(|folder| folder == path) && !path.join("pyvenv.cfg").is_file()
 }
@@ -103,7 +105,7 @@ mod tests {
             std::fs::write(file, "")?;
         }
         let names = |only: Option<&BTreeSet<String>>, apart: &[PathBuf]| {
-            let found = importable(root.path(), apart, only, &[".so".to_owned()]);
+            let found = find_importable_modules(root.path(), apart, only, &[".so".to_owned()]);
             assert!(found.is_complete && found.trouble.is_empty());
             found.candidates.into_iter().map(|each| each.name.dotted).collect::<Vec<_>>()
         };

@@ -1,42 +1,44 @@
-//! What the user named: a virtualenv, a Python prefix, or a python.
+//! Locates an environment: a virtualenv, a Python prefix, or a Python executable.
 
 use std::path::{Path, PathBuf};
 
-/// An environment, before anything in it is read.
+/// An environment on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Located {
-    /// Its folder (for an executable: the folder above its `bin`).
+pub struct LocatedEnvironment {
+    /// Its folder. For an executable, the parent of its `bin` folder.
     pub root: PathBuf,
-    /// Its python: unresolved, since a virtualenv's is a link that must be run by that name.
+    /// Its Python, with symbolic links unresolved: a virtualenv's Python must be run by its own path. The
+    /// error says why there is none.
     pub python: Result<PathBuf, String>,
 }
 
-/// The path names no environment.
+/// The path is not an environment.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAnEnvironment {
-    /// Nothing is there.
+    /// The path does not exist.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
-    /// It cannot be looked at.
+    /// The path cannot be read.
     #[error("{} cannot be read: {}", .0.display(), .1)]
     Unreadable(PathBuf, std::io::Error),
-    /// A folder with neither a python nor `site-packages`, or a file that is not executable.
+    /// A folder without a Python and `site-packages`, or a file that is not an executable Python.
     #[error("{} is neither a virtualenv, nor a Python prefix, nor a python", .0.display())]
     Other(PathBuf),
 }
 
-/// The environment that is meant: the one named, else the active one, else `./.venv` where there is one.
-pub fn meant(named: Option<&Path>) -> Option<PathBuf> {
+/// Chooses the environment to audit: the named one, else the active one, else `./.venv` if it exists.
+pub fn choose_environment(named: Option<&Path>) -> Option<PathBuf> {
     let active = || std::env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()).map(PathBuf::from);
     let default = || Path::new(".venv").is_dir().then(|| PathBuf::from(".venv"));
     named.map(Path::to_owned).or_else(active).or_else(default)
 }
 
-/// Finds the python of an environment.
+/// Locates an environment and its Python.
 ///
 /// # Errors
-/// When the path is no environment at all. One whose python is missing is still one: its files can be read.
-pub fn locate(path: &Path) -> Result<Located, NotAnEnvironment> {
+/// When the path is not an environment. An environment without its Python is not an error, since its files
+/// can still be read.
+pub fn locate_environment(path: &Path) -> Result<LocatedEnvironment, NotAnEnvironment> {
     let metadata = path.metadata().map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
             NotAnEnvironment::Missing(path.to_owned())
@@ -45,22 +47,24 @@ pub fn locate(path: &Path) -> Result<Located, NotAnEnvironment> {
         }
     })?;
     if metadata.is_file() {
-        return executable(path);
+        return locate_executable(path);
     }
     let entries =
         std::fs::read_dir(path).map_err(|error| NotAnEnvironment::Unreadable(path.to_owned(), error))?;
     drop(entries);
-    let python = python_in(&path.join("bin"));
-    let is_environment = path.join("pyvenv.cfg").is_file() || !site_packages(path).is_empty();
+    let python = find_python(&path.join("bin"));
+    let is_environment = path.join("pyvenv.cfg").is_file() || !find_site_packages(path).is_empty();
     match python {
-        Some(python) => Ok(Located { root: path.to_owned(), python: Ok(python) }),
-        None if is_environment => Ok(Located { root: path.to_owned(), python: Err(missing(path)) }),
+        Some(python) => Ok(LocatedEnvironment { root: path.to_owned(), python: Ok(python) }),
+        None if is_environment => {
+            Ok(LocatedEnvironment { root: path.to_owned(), python: Err(describe_missing_python(path)) })
+        }
         None => Err(NotAnEnvironment::Other(path.to_owned())),
     }
 }
 
-/// The `site-packages` of a prefix, without asking its python.
-pub fn site_packages(root: &Path) -> Vec<PathBuf> {
+/// Finds the `site-packages` folders of a prefix without running its Python.
+pub fn find_site_packages(root: &Path) -> Vec<PathBuf> {
     let mut found = vec![root.join("Lib/site-packages")];
     for lib in ["lib", "lib64"] {
         let versions = std::fs::read_dir(root.join(lib)).into_iter().flatten().flatten();
@@ -73,21 +77,21 @@ pub fn site_packages(root: &Path) -> Vec<PathBuf> {
     real
 }
 
-fn executable(path: &Path) -> Result<Located, NotAnEnvironment> {
+fn locate_executable(path: &Path) -> Result<LocatedEnvironment, NotAnEnvironment> {
     let absolute =
         std::path::absolute(path).map_err(|error| NotAnEnvironment::Unreadable(path.to_owned(), error))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let root = absolute.parent().and_then(Path::parent);
     match root {
         Some(root) if is_executable(path) && name.contains("python") => {
-            Ok(Located { root: root.to_owned(), python: Ok(absolute) })
+            Ok(LocatedEnvironment { root: root.to_owned(), python: Ok(absolute) })
         }
         _ => Err(NotAnEnvironment::Other(path.to_owned())),
     }
 }
 
-/// `python`, else `python3`, else the newest `python3.X`.
-fn python_in(bin: &Path) -> Option<PathBuf> {
+/// Finds `python`, else `python3`, else the newest `python3.X`.
+fn find_python(bin: &Path) -> Option<PathBuf> {
     let versioned = std::fs::read_dir(bin).into_iter().flatten().flatten().filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
         let minor = name.strip_prefix("python3.")?.trim_end_matches('t').parse::<u8>().ok()?;
@@ -101,7 +105,7 @@ fn python_in(bin: &Path) -> Option<PathBuf> {
         .and_then(|python| std::path::absolute(python).ok())
 }
 
-fn missing(root: &Path) -> String {
+fn describe_missing_python(root: &Path) -> String {
     let python = root.join("bin/python");
     match std::fs::read_link(&python) {
         Ok(target) => format!("its python is a link to {}, which is not there", target.display()),

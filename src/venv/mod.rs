@@ -1,22 +1,25 @@
-//! An environment on disk: its interpreter, its distributions, and the files that look like extension
-//! modules. Reads only; nothing is ever written into it.
+//! An environment on disk: its interpreter, its distributions, and candidates for extension modules.
+//!
+//! Only reads; nothing is ever written into the environment.
 
-mod ask;
-mod beyond;
+mod candidates;
 mod dist_info;
 mod importable;
 mod locate;
-mod names;
-mod requires;
-mod walk;
-mod wheel;
+mod module_name;
+mod off_path;
+mod query;
+mod requirements;
+mod wheel_tags;
 
-pub use ask::{AskError, Hooked, ask, ask_hooks};
-pub use beyond::{archived, found_first, served, served_files};
-pub use dist_info::{Installation, Installed, installed};
-pub use importable::{Importable, importable};
-pub use locate::{Located, NotAnEnvironment, locate, meant, site_packages};
-pub use names::ModuleName;
-pub use requires::{required_name, requirements};
-pub use walk::{Candidate, Place, Walk, walk};
-pub use wheel::wheel_is_foreign;
+pub use candidates::{Candidate, CandidateOrigin, CandidateScan, find_candidates};
+pub use dist_info::{Installation, InstalledDistributions, find_distributions};
+pub use importable::{ImportableModules, find_importable_modules};
+pub use locate::{
+    LocatedEnvironment, NotAnEnvironment, choose_environment, find_site_packages, locate_environment,
+};
+pub use module_name::ModuleName;
+pub use off_path::{candidates_from_files, find_archived_modules, find_served_modules, find_shadowing_file};
+pub use query::{HookedModules, InterpreterQueryError, query_import_hooks, query_interpreter};
+pub use requirements::{import_name_of_requirement, read_requirements};
+pub use wheel_tags::why_wheel_does_not_fit;

@@ -1,111 +1,111 @@
-//! What the supervisor hands to the host, as JSON. `src/serve/mod.rs` includes this very file, so the two
-//! cannot disagree.
+//! Configuration that the supervisor passes to the host process, as JSON. The auditor compiles this same file
+//! (`src/serve/mod.rs`), so both sides always agree.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Everything a host needs to know.
+/// Configuration of one host process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Config {
-    /// Sockets that listen already, inherited.
-    pub(crate) listeners: Vec<Listener>,
-    /// Sockets on which the metrics are told.
-    pub(crate) metrics: Vec<Listener>,
-    /// Addresses of proxies that are believed; `unix` is any Unix socket.
+pub(crate) struct HostConfig {
+    /// Listening sockets, inherited from the supervisor.
+    pub(crate) listeners: Vec<ListenerConfig>,
+    /// Listening sockets of the metrics endpoint.
+    pub(crate) metrics: Vec<ListenerConfig>,
+    /// Addresses of trusted proxies; `unix` stands for any Unix socket.
     pub(crate) proxies: Vec<String>,
     /// The access log: a file, or `-` for standard output.
     pub(crate) access_log: Option<String>,
-    /// A descriptor to which the host writes one [`Ready`] as a JSON line.
+    /// File descriptor to which the host writes one [`HostReady`] as a JSON line.
     pub(crate) ready: i32,
-    /// Folders that go in front of `sys.path`, first one first.
+    /// Folders prepended to `sys.path`, in this order.
     pub(crate) path: Vec<String>,
-    /// The groups.
-    pub(crate) groups: Vec<Group>,
-    /// What a request may take.
-    pub(crate) limits: Limits,
-    /// Which extension modules may load; any, where there is none.
-    pub(crate) guard: Option<Guard>,
-    /// Threads that do HTTP.
+    /// The application groups.
+    pub(crate) groups: Vec<GroupConfig>,
+    /// Limits of a request and of shutdown.
+    pub(crate) limits: RequestLimits,
+    /// Which extension modules may be loaded; `None` allows all.
+    pub(crate) guard: Option<GuardConfig>,
+    /// Number of threads that handle HTTP.
     pub(crate) http_threads: usize,
 }
 
 /// Which extension modules may load.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Guard {
-    /// What the report says.
-    pub(crate) vetted: Vec<Vetted>,
-    /// `degraded` is good enough.
+pub(crate) struct GuardConfig {
+    /// The modules that the report covers.
+    pub(crate) vetted: Vec<VettedModule>,
+    /// Whether modules with the verdict `degraded` may be loaded.
     pub(crate) admit_degraded: bool,
-    /// Only say what would be refused.
+    /// Whether to log a violation instead of refusing the import.
     pub(crate) warn_only: bool,
-    /// A private folder for copies.
+    /// Private folder for verified copies.
     pub(crate) folder: String,
 }
 
-/// What the report says of one file.
+/// What the report says about one extension module file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Vetted {
-    /// The file, links followed.
+pub(crate) struct VettedModule {
+    /// Path of the file, symbolic links resolved.
     pub(crate) path: String,
-    /// The folder on `sys.path` that it lies below, links followed.
+    /// Entry of `sys.path` that contains the file, symbolic links resolved.
     pub(crate) folder: String,
-    /// In hexadecimal.
+    /// SHA-256 of the file, hexadecimal.
     pub(crate) sha256: String,
-    /// Verdict and reason by mode.
+    /// Verdict and reason, by mode.
     pub(crate) verdicts: BTreeMap<String, (String, String)>,
 }
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Listener {
-    /// Its descriptor.
+pub(crate) struct ListenerConfig {
+    /// Its file descriptor.
     pub(crate) descriptor: i32,
     /// `SERVER_NAME`.
     pub(crate) name: String,
     /// `SERVER_PORT`.
     pub(crate) port: String,
-    /// A Unix socket, not a TCP one.
+    /// Whether it is a Unix socket rather than a TCP socket.
     pub(crate) is_unix: bool,
 }
 
-/// An application group: one application in one or more equal interpreters.
+/// An application group: one application in one or more identical interpreters.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Group {
-    /// Its name in messages.
+pub(crate) struct GroupConfig {
+    /// Name used in messages.
     pub(crate) name: String,
-    /// What kind of interpreter.
-    pub(crate) mode: Mode,
-    /// How many of them: more than one only with own GILs.
+    /// Kind of its interpreters.
+    pub(crate) mode: InterpreterMode,
+    /// Number of interpreters: more than one only with a per-interpreter GIL.
     pub(crate) interpreters: usize,
-    /// Threads of each.
+    /// Threads per interpreter.
     pub(crate) threads: usize,
-    /// Requests that may wait.
+    /// Number of requests that may wait in the queue.
     pub(crate) queue: usize,
-    /// What to serve.
-    pub(crate) application: Application,
-    /// Prefixes of paths: the longest that fits decides. An empty one fits every path.
+    /// The application to serve.
+    pub(crate) application: WsgiApplication,
+    /// URL path prefixes: the longest match wins. An empty prefix matches every path.
     pub(crate) routes: Vec<String>,
-    /// Seconds, for `sys.setswitchinterval`.
+    /// Argument of `sys.setswitchinterval`, in seconds.
     pub(crate) switch_interval: Option<f64>,
 }
 
-/// The kind of a group's interpreters.
+/// Kind of a group's interpreters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Mode {
+pub(crate) enum InterpreterMode {
     /// The main interpreter.
     Main,
-    /// A legacy sub-interpreter on the main interpreter's GIL.
+    /// A legacy sub-interpreter that shares the main interpreter's GIL.
     SharedGil,
-    /// A sub-interpreter with a GIL of its own.
+    /// A sub-interpreter with its own GIL.
     OwnGil,
     /// The main interpreter of a free-threaded build.
     FreeThreaded,
 }
 
-impl Mode {
-    /// As the report and `serve.toml` write it.
+impl InterpreterMode {
+    /// The name used in the report and in `serve.toml`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Main => "main",
@@ -116,43 +116,43 @@ impl Mode {
     }
 }
 
-/// Where an application comes from.
+/// How to find the application object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Application {
+pub(crate) struct WsgiApplication {
     /// A module's dotted name, or a file's absolute path.
     pub(crate) source: String,
     /// Whether `source` is a file.
     pub(crate) is_file: bool,
-    /// An attribute, dots allowed; called without arguments where `is_factory`.
+    /// Attribute of the module, dots allowed; called without arguments if `is_factory`.
     pub(crate) attribute: String,
-    /// `create_app()`.
+    /// Whether the attribute is a factory such as `create_app`.
     pub(crate) is_factory: bool,
 }
 
-/// What a request may take. Seconds and bytes.
+/// Limits of a request and of shutdown, in seconds and bytes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Limits {
-    /// For running requests to end after SIGTERM.
+pub(crate) struct RequestLimits {
+    /// Time for running requests to finish after SIGTERM.
     pub(crate) drain: f64,
-    /// For the head of a request to arrive, from the last answer on.
+    /// Time for the head of a request to arrive, counted from the previous response.
     pub(crate) head: f64,
-    /// Between two pieces of a request's body, and for a client to take a piece of an answer.
+    /// Time between two chunks of a request body, and for a client to accept a chunk of a response.
     pub(crate) stall: f64,
-    /// For an application to begin its answer.
+    /// Time for an application to start its response.
     pub(crate) request: Option<f64>,
-    /// Requests after which the process asks to be replaced.
+    /// Number of requests after which the process asks to be replaced.
     pub(crate) requests: Option<u64>,
-    /// Bytes of a request's head.
+    /// Maximum size of a request head.
     pub(crate) head_size: usize,
-    /// Bytes of a request's body.
+    /// Maximum size of a request body.
     pub(crate) body_size: u64,
 }
 
-/// What the host says when every group has started, or failed to.
+/// Sent by the host once every group has started or failed to start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Ready {
-    /// Group and reason, for each that did not start.
+pub(crate) struct HostReady {
+    /// Group name and reason, for each group that failed to start.
     pub(crate) failed: Vec<(String, String)>,
-    /// Whether anything serves.
+    /// Whether at least one group started.
     pub(crate) serves: bool,
 }

@@ -1,16 +1,16 @@
-//! A request as PEP 3333's `environ`.
+//! Builds the `environ` dictionary (PEP 3333) of a request.
 
 use std::collections::HashMap;
 
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName};
 use hyper::http::Version;
 
-use super::exchange::Job;
-use super::glue::latin1;
+use super::glue::new_latin1_str;
+use super::request_exchange::RequestJob;
 use crate::python::{self, Object};
 
-/// What every `environ` of one interpreter begins with, and the names of its entries, made once.
-pub(super) struct Template {
+/// The entries that every `environ` of one interpreter has, and preallocated key strings.
+pub(super) struct EnvironTemplate {
     base: Object,
     names: HashMap<&'static str, Object>,
     headers: HashMap<HeaderName, Object>,
@@ -32,7 +32,7 @@ const NAMES: [&str; 13] = [
     "wsgi.url_scheme",
 ];
 
-/// Headers that most requests have.
+/// Headers whose keys are preallocated because most requests have them.
 const COMMON: [&str; 16] = [
     "host",
     "user-agent",
@@ -52,16 +52,18 @@ const COMMON: [&str; 16] = [
     "x-requested-with",
 ];
 
-impl Template {
+impl EnvironTemplate {
+    /// Creates the template; `None` with a Python exception set.
+    ///
     /// # Safety
-    /// The thread holds the GIL of the interpreter that `base` is of.
+    /// The thread holds the GIL of the interpreter that owns `base`.
     pub(super) unsafe fn new(base: Object) -> Option<Self> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
-            let names = NAMES.iter().map(|name| Some((*name, latin1(name.as_bytes())?)));
+            let names = NAMES.iter().map(|name| Some((*name, new_latin1_str(name.as_bytes())?)));
             let headers = COMMON.iter().map(|name| {
                 let name = HeaderName::from_static(name);
-                let key = latin1(&variable(&name))?;
+                let key = new_latin1_str(&cgi_variable_name(&name))?;
                 Some((name, key))
             });
             Some(Self {
@@ -72,21 +74,21 @@ impl Template {
         }
     }
 
-    /// The `environ` of a request; `None` with an exception set.
+    /// Returns the `environ` of a request; `None` with a Python exception set.
     ///
     /// # Safety
     /// The thread holds the interpreter's GIL.
-    pub(super) unsafe fn fill(&self, job: &Job, input: &Object) -> Option<Object> {
-        // SAFETY: references are checked; the dictionary takes references of its own.
+    pub(super) unsafe fn build_environ(&self, job: &RequestJob, input: &Object) -> Option<Object> {
+        // SAFETY: references are checked; the dictionary takes its own references.
         unsafe {
             let environ = Object::new(python::PyDict_Copy(self.base.as_ptr()))?;
             let set = |name: &str, value: &[u8]| {
-                let value = latin1(value)?;
-                self.set(&environ, name, &value)
+                let value = new_latin1_str(value)?;
+                self.set_item(&environ, name, &value)
             };
             let uri = &job.head.uri;
             set("REQUEST_METHOD", job.head.method.as_str().as_bytes())?;
-            set("PATH_INFO", &decoded(uri.path()))?;
+            set("PATH_INFO", &percent_decode(uri.path()))?;
             set("QUERY_STRING", uri.query().unwrap_or_default().as_bytes())?;
             set("REQUEST_URI", uri.path_and_query().map_or("", |whole| whole.as_str()).as_bytes())?;
             set("SERVER_NAME", job.listener.name.as_bytes())?;
@@ -101,23 +103,24 @@ impl Template {
             if job.peer.scheme != "http" {
                 set("wsgi.url_scheme", job.peer.scheme.as_bytes())?;
             }
-            self.set(&environ, "wsgi.input", input)?;
-            self.headers(&environ, &job.head.headers)?;
+            self.set_item(&environ, "wsgi.input", input)?;
+            self.set_headers(&environ, &job.head.headers)?;
             Some(environ)
         }
     }
 
-    unsafe fn set(&self, environ: &Object, name: &str, value: &Object) -> Option<()> {
-        // SAFETY: living objects; the caller holds the GIL.
+    unsafe fn set_item(&self, environ: &Object, name: &str, value: &Object) -> Option<()> {
+        // SAFETY: the objects are alive and the caller holds the GIL.
         unsafe {
             let name = self.names.get(name)?;
             (python::PyDict_SetItem(environ.as_ptr(), name.as_ptr(), value.as_ptr()) == 0).then_some(())
         }
     }
 
-    /// A name with an underscore cannot be told from one with a hyphen, and `Proxy` becomes a variable that
-    /// programs obey (CVE-2016-5385): both are left out.
-    unsafe fn headers(&self, environ: &Object, headers: &HeaderMap) -> Option<()> {
+    /// Adds the request headers as `HTTP_*` variables. Skips names with an underscore, which would be
+    /// indistinguishable from names with a hyphen, and `Proxy`, which would become `HTTP_PROXY`
+    /// (CVE-2016-5385).
+    unsafe fn set_headers(&self, environ: &Object, headers: &HeaderMap) -> Option<()> {
         for name in headers.keys() {
             if name.as_str().contains('_') || name.as_str() == "proxy" {
                 continue;
@@ -128,17 +131,17 @@ impl Template {
                 joined.extend_from_slice(if *name == COOKIE { b"; " } else { b"," });
                 joined.extend_from_slice(value.as_bytes());
             }
-            // SAFETY: living objects; the caller holds the GIL.
+            // SAFETY: the objects are alive and the caller holds the GIL.
             unsafe {
-                let value = latin1(&joined)?;
+                let value = new_latin1_str(&joined)?;
                 if *name == CONTENT_TYPE {
-                    self.set(environ, "CONTENT_TYPE", &value)?;
+                    self.set_item(environ, "CONTENT_TYPE", &value)?;
                 } else if *name == CONTENT_LENGTH {
-                    self.set(environ, "CONTENT_LENGTH", &value)?;
+                    self.set_item(environ, "CONTENT_LENGTH", &value)?;
                 } else if let Some(key) = self.headers.get(name) {
                     python::PyDict_SetItem(environ.as_ptr(), key.as_ptr(), value.as_ptr());
                 } else {
-                    let key = latin1(&variable(name))?;
+                    let key = new_latin1_str(&cgi_variable_name(name))?;
                     python::PyDict_SetItem(environ.as_ptr(), key.as_ptr(), value.as_ptr());
                 }
             }
@@ -147,8 +150,8 @@ impl Template {
     }
 }
 
-/// `accept-encoding` to `HTTP_ACCEPT_ENCODING`.
-fn variable(name: &HeaderName) -> Vec<u8> {
+/// Converts `accept-encoding` to `HTTP_ACCEPT_ENCODING`.
+fn cgi_variable_name(name: &HeaderName) -> Vec<u8> {
     let letters = name.as_str().bytes().map(|letter| match letter {
         b'-' => b'_',
         letter => letter.to_ascii_uppercase(),
@@ -156,8 +159,8 @@ fn variable(name: &HeaderName) -> Vec<u8> {
     b"HTTP_".iter().copied().chain(letters).collect()
 }
 
-/// Percent-decoded. What is no valid escape stays.
-pub(super) fn decoded(path: &str) -> Vec<u8> {
+/// Percent-decodes a path. Invalid escapes are kept as they are.
+pub(super) fn percent_decode(path: &str) -> Vec<u8> {
     let path = path.as_bytes();
     let mut out = Vec::with_capacity(path.len());
     let mut index = 0;

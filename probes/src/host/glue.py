@@ -1,5 +1,5 @@
-# WSGI (PEP 3333) in one interpreter. Runs in a namespace of its own, before the application is imported.
-# The server's C functions are in it: _read, _begin, _send, _send_file; and _settings, a JSON document.
+# WSGI (PEP 3333) in one interpreter. Runs in its own namespace, before the application is imported. The server
+# adds its C functions to that namespace (_read, _begin, _send, _send_file, _admit), and _settings, a JSON document.
 import io
 import json
 import os
@@ -11,7 +11,7 @@ settings = json.loads(_settings)
 
 
 def _guard():
-    """Everything that the import system loads goes by _admit first."""
+    """Make the import system pass every extension module to _admit before loading it."""
     import _imp
 
     create = _imp.create_dynamic
@@ -22,7 +22,7 @@ def _guard():
         aside.__dict__.update(spec.__dict__)
         aside.origin = path
         module = create(aside)
-        # The module lies where it was found, whatever was loaded.
+        # The module must report its original path, not that of the verified copy.
         if getattr(module, "__file__", None) == path:
             module.__file__ = spec.origin
         if getattr(module, "__spec__", None) is aside:
@@ -30,7 +30,7 @@ def _guard():
         return module
 
     _imp.create_dynamic = create_dynamic
-    # The python was started without, so that .pth files and sitecustomize come after the guard.
+    # Python was started without site, so that .pth files and sitecustomize run only after the guard is installed.
     import site
 
     site.main()
@@ -40,17 +40,18 @@ _callbacks = []
 
 
 def subscribe_shutdown(callback):
-    """Has callback(event, **kwargs) called before the interpreter's threads are joined, as mod_wsgi's
-    function of this name does: the event is "process_stopping", with shutdown_reason."""
+    """Register callback(event, **kwargs), to be called before the interpreter's threads are joined. Like mod_wsgi's
+    function of the same name: the event is "process_stopping", with the keyword argument shutdown_reason."""
     if not callable(callback):
         raise TypeError(f"callback must be callable, not {type(callback).__name__}")
     _callbacks.append(callback)
 
 
 def _module():
+    """Add the module wsgiaudit, the API for hosted applications."""
     import types
 
-    module = types.ModuleType("wsgiaudit", "What an application under `wsgiaudit serve` can ask of it.")
+    module = types.ModuleType("wsgiaudit", "API for applications hosted by `wsgiaudit serve`.")
     module.subscribe_shutdown = subscribe_shutdown
     module.application_group = settings["group"]
     module.mode = settings["mode"]
@@ -66,7 +67,7 @@ sys.path[:0] = settings["path"]
 
 
 class _Raw(io.RawIOBase):
-    """A request's body as it arrives."""
+    """The request body, read from the exchange as it arrives."""
 
     def __init__(self, exchange):
         self._exchange = exchange
@@ -81,7 +82,7 @@ class _Raw(io.RawIOBase):
 
 
 class Input(io.BufferedReader):
-    """wsgi.input: reads as io.BytesIO does, without holding the whole body."""
+    """wsgi.input: reads like io.BytesIO, but without holding the whole body in memory."""
 
     def read(self, size=-1, /):
         return super().read(-1 if size is None or size < 0 else size)
@@ -112,7 +113,7 @@ def open_input(exchange):
 
 
 class FileWrapper:
-    """wsgi.file_wrapper: an iterable of a file's blocks."""
+    """wsgi.file_wrapper: iterates over the blocks of a file."""
 
     def __init__(self, filelike, block_size=65536):
         self.filelike = filelike
@@ -131,7 +132,7 @@ class FileWrapper:
 
 
 def _file_of(result):
-    """Descriptor and offset of the regular file in a FileWrapper; None where it is another thing."""
+    """Descriptor and offset of the regular file in a FileWrapper; None for any other result."""
     if type(result) is FileWrapper and type(result.filelike) in (io.BufferedReader, io.BufferedRandom, io.FileIO):
         descriptor = result.filelike.fileno()
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -140,7 +141,7 @@ def _file_of(result):
 
 
 def load():
-    """Imports the application. Returns None, or why it cannot be had, as text."""
+    """Import the application. Returns None, or the traceback if that failed."""
     global application
     try:
         application = _find(settings["application"])
@@ -149,7 +150,7 @@ def load():
 
 
 def _find(wanted):
-    # threading first: the thread that does this becomes its main thread, and is the one that ends it.
+    # The thread that first imports threading becomes its main thread. This one also ends the interpreter.
     import importlib
     import threading
     import types
@@ -169,12 +170,12 @@ def _find(wanted):
         found = found()
     if not callable(found):
         kind = type(found).__name__
-        raise TypeError(f"{wanted['attribute']} of {wanted['source']} is no application but {kind}")
+        raise TypeError(f"{wanted['attribute']} of {wanted['source']} is not callable: it is of type {kind}")
     return found
 
 
 def base():
-    """What every environ of this interpreter has."""
+    """The entries that every environ of this interpreter has."""
     return {
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
@@ -197,8 +198,8 @@ def _check(status, headers):
 
 
 def respond(environ, exchange):
-    """Runs the application. Returns (status, headers, body), or None where the answer was sent in pieces,
-    or False where it broke off after its head was sent."""
+    """Run the application. Returns (status, headers, body); None if the response was sent in chunks; False if the
+    application failed after the response head was sent."""
     head = None
     sent = False
 
@@ -210,7 +211,7 @@ def respond(environ, exchange):
             _begin(exchange, head[0], head[1])
             sent = True
         if data and not _send(exchange, data):
-            raise ConnectionAbortedError("the client has gone")
+            raise ConnectionAbortedError("the client has disconnected")
 
     def start_response(status, headers, exc_info=None, /):
         nonlocal head
@@ -235,7 +236,7 @@ def respond(environ, exchange):
                 if head is None:
                     raise AssertionError("the application did not call start_response()")
                 if type(body) is not bytes:
-                    raise TypeError(f"the application gave {type(body).__name__}, not bytes")
+                    raise TypeError(f"the application yielded {type(body).__name__}, not bytes")
                 if sent:
                     if body:
                         _send(exchange, body)
@@ -246,12 +247,12 @@ def respond(environ, exchange):
                 if not sent:
                     _begin(exchange, head[0], head[1])
                     sent = True
-                # Read by the server, which holds no GIL meanwhile.
+                # The server reads the file without holding the GIL.
                 _send_file(exchange, *file)
                 return None
             for data in result:
                 if type(data) is not bytes:
-                    raise TypeError(f"the application gave {type(data).__name__}, not bytes")
+                    raise TypeError(f"the application yielded {type(data).__name__}, not bytes")
                 if data:
                     if head is None:
                         raise AssertionError("the application did not call start_response()")
@@ -275,7 +276,7 @@ def respond(environ, exchange):
 
 
 def report(environ, error):
-    """Says on standard error what an application raised."""
+    """Write the traceback of an application's exception to standard error."""
     try:
         where = f"{environ.get('REQUEST_METHOD')} {environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO')}"
         text = "".join(traceback.format_exception(error))
@@ -286,7 +287,8 @@ def report(environ, error):
 
 
 def end():
-    """Before the interpreter ends: what threading would do at its end, and then which threads are left."""
+    """Prepare the end of the interpreter: call the shutdown callbacks, then do what threading does at exit, and flush
+    the standard streams."""
     import threading
 
     for callback in _callbacks:

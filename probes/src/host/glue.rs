@@ -1,4 +1,4 @@
-//! `glue.py` in an interpreter: its namespace, the C functions that it calls, and the head of an answer.
+//! `glue.py` in an interpreter: its namespace, the C functions it calls, and parsing of response heads.
 
 use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
@@ -11,35 +11,35 @@ use bytes::Bytes;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue};
 use hyper::http::StatusCode;
 
-use super::exchange::Exchange;
-use super::guard;
-use super::worker::detached;
+use super::import_guard;
+use super::request_exchange::Exchange;
+use super::worker_thread::run_detached;
 use crate::python::{self, Object, PyObject};
 
 const SOURCE: &str = include_str!("glue.py");
 const CAPSULE: &CStr = c"wsgiaudit.exchange";
 
-/// Headers that are the server's alone (PEP 3333: "hop-by-hop"). `Connection: close` is honoured.
+/// Hop-by-hop headers (PEP 3333), which only the server may set. `Connection: close` is honored.
 const HOP_BY_HOP: [&str; 5] = ["keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// Runs `glue.py` with these settings. Returns its namespace.
 ///
 /// # Errors
-/// In words, when it cannot.
+/// An error message if the code could not be run.
 ///
 /// # Safety
 /// The thread holds a GIL.
-pub(super) unsafe fn namespace(settings: &str) -> Result<Object, String> {
+pub(super) unsafe fn create_namespace(settings: &str) -> Result<Object, String> {
     let source = CString::new(SOURCE).map_err(|error| error.to_string())?;
-    // SAFETY: each reference is checked; the method definitions live for ever.
+    // SAFETY: each reference is checked; the method definitions are leaked and so live forever.
     unsafe {
         let names = Object::new(python::PyDict_New()).ok_or("no memory")?;
         let functions: [(&CStr, python::PyCFunctionFast); 5] = [
-            (c"_read", read),
-            (c"_begin", begin),
-            (c"_send", send),
-            (c"_send_file", send_file),
-            (c"_admit", guard::admit),
+            (c"_read", py_read),
+            (c"_begin", py_begin),
+            (c"_send", py_send),
+            (c"_send_file", py_send_file),
+            (c"_admit", import_guard::py_admit),
         ];
         for (name, function) in functions {
             let definition = Box::leak(Box::new(python::PyMethodDef {
@@ -52,10 +52,10 @@ pub(super) unsafe fn namespace(settings: &str) -> Result<Object, String> {
                 .ok_or("no memory")?;
             python::PyDict_SetItemString(names.as_ptr(), name.as_ptr(), function.as_ptr());
         }
-        let settings = new_text(settings).ok_or("no memory")?;
+        let settings = new_str(settings).ok_or("no memory")?;
         python::PyDict_SetItemString(names.as_ptr(), c"_settings".as_ptr(), settings.as_ptr());
         python::PyDict_SetItemString(names.as_ptr(), c"__builtins__".as_ptr(), python::PyEval_GetBuiltins());
-        let name = new_text("wsgiaudit.host").ok_or("no memory")?;
+        let name = new_str("wsgiaudit.host").ok_or("no memory")?;
         python::PyDict_SetItemString(names.as_ptr(), c"__name__".as_ptr(), name.as_ptr());
         let ran = Object::new(python::Py_CompileString(
             source.as_ptr(),
@@ -70,23 +70,23 @@ pub(super) unsafe fn namespace(settings: &str) -> Result<Object, String> {
     }
 }
 
-/// A `str`.
+/// Creates a Python `str`; `None` with a Python exception set.
 ///
 /// # Safety
 /// The thread holds a GIL.
-pub(super) unsafe fn new_text(text: &str) -> Option<Object> {
-    // SAFETY: pointer and length are those of a living string.
+pub(super) unsafe fn new_str(text: &str) -> Option<Object> {
+    // SAFETY: pointer and length belong to a string that is alive.
     unsafe {
         Object::new(python::PyUnicode_FromStringAndSize(text.as_ptr().cast::<c_char>(), text.len() as isize))
     }
 }
 
-/// A `str` of these bytes as latin-1, as PEP 3333 wants them.
+/// Creates a Python `str` by decoding bytes as latin-1, as PEP 3333 requires.
 ///
 /// # Safety
 /// The thread holds a GIL.
-pub(super) unsafe fn latin1(bytes: &[u8]) -> Option<Object> {
-    // SAFETY: pointer and length are those of a living slice.
+pub(super) unsafe fn new_latin1_str(bytes: &[u8]) -> Option<Object> {
+    // SAFETY: pointer and length belong to a slice that is alive.
     unsafe {
         Object::new(python::PyUnicode_DecodeLatin1(
             bytes.as_ptr().cast::<c_char>(),
@@ -96,15 +96,17 @@ pub(super) unsafe fn latin1(bytes: &[u8]) -> Option<Object> {
     }
 }
 
-/// The exchange as `glue.py` holds it.
+/// Wraps an exchange into a capsule for `glue.py`.
 ///
 /// # Safety
 /// The thread holds a GIL.
-pub(super) unsafe fn capsule(exchange: &Arc<Exchange>) -> Option<Object> {
+pub(super) unsafe fn new_capsule(exchange: &Arc<Exchange>) -> Option<Object> {
     let pointer = Box::into_raw(Box::new(Arc::clone(exchange)));
-    // SAFETY: the capsule owns the box from here on; where it could not be made, we take it back.
+    // SAFETY: the capsule owns the box from here on; if the capsule could not be created, the box is taken
+    // back.
     unsafe {
-        let capsule = Object::new(python::PyCapsule_New(pointer.cast(), CAPSULE.as_ptr(), Some(free)));
+        let capsule =
+            Object::new(python::PyCapsule_New(pointer.cast(), CAPSULE.as_ptr(), Some(free_capsule)));
         if capsule.is_none() {
             drop(Box::from_raw(pointer));
         }
@@ -112,8 +114,8 @@ pub(super) unsafe fn capsule(exchange: &Arc<Exchange>) -> Option<Object> {
     }
 }
 
-unsafe extern "C" fn free(capsule: *mut PyObject) {
-    // SAFETY: made by `capsule`; CPython calls this once.
+unsafe extern "C" fn free_capsule(capsule: *mut PyObject) {
+    // SAFETY: the capsule was created by `new_capsule`; CPython calls its destructor once.
     unsafe {
         let pointer = python::PyCapsule_GetPointer(capsule, CAPSULE.as_ptr());
         if !pointer.is_null() {
@@ -122,15 +124,17 @@ unsafe extern "C" fn free(capsule: *mut PyObject) {
     }
 }
 
-/// The arguments of a call, the first of which is a capsule.
+/// Checks the number of arguments of a call and unwraps the first one, an exchange capsule. Returns `None`
+/// with a Python exception set.
 ///
 /// # Safety
-/// Called by CPython with so many arguments.
-unsafe fn arguments<'a, const N: usize>(
+/// Called by CPython, with `count` arguments.
+unsafe fn parse_arguments<'a, const N: usize>(
     arguments: *mut *mut PyObject,
     count: isize,
 ) -> Option<(Arc<Exchange>, &'a [*mut PyObject])> {
-    // SAFETY: the caller's promise; the pointer is what `capsule` put there, or null with an exception set.
+    // SAFETY: guaranteed by the caller; the pointer is what `new_capsule` stored, or null with an exception
+    // set.
     unsafe {
         if count != N as isize {
             python::PyErr_SetString(python::PyExc_TypeError, c"wrong number of arguments".as_ptr());
@@ -144,10 +148,10 @@ unsafe fn arguments<'a, const N: usize>(
 }
 
 /// `_read(exchange, size) -> bytes`
-unsafe extern "C" fn read(_: *mut PyObject, args: *mut *mut PyObject, count: isize) -> *mut PyObject {
-    // SAFETY: CPython calls this with the GIL held; it is let go while we wait.
+unsafe extern "C" fn py_read(_: *mut PyObject, args: *mut *mut PyObject, count: isize) -> *mut PyObject {
+    // SAFETY: CPython calls this with the GIL held; the GIL is released while waiting.
     unsafe {
-        let Some((exchange, rest)) = arguments::<2>(args, count) else { return null_mut() };
+        let Some((exchange, rest)) = parse_arguments::<2>(args, count) else { return null_mut() };
         let size = python::PyLong_AsSsize_t(rest[0]);
         let Ok(size) = usize::try_from(size) else {
             if python::PyErr_Occurred().is_null() {
@@ -155,59 +159,59 @@ unsafe extern "C" fn read(_: *mut PyObject, args: *mut *mut PyObject, count: isi
             }
             return null_mut();
         };
-        match detached(|| exchange.read(size)) {
+        match run_detached(|| exchange.read_body(size)) {
             Ok(data) => python::PyBytes_FromStringAndSize(data.as_ptr().cast(), data.len() as isize),
-            Err(why) => raise(python::PyExc_OSError, &why),
+            Err(why) => raise_error(python::PyExc_OSError, &why),
         }
     }
 }
 
 /// `_begin(exchange, status, headers) -> bool`
-unsafe extern "C" fn begin(_: *mut PyObject, args: *mut *mut PyObject, count: isize) -> *mut PyObject {
-    // SAFETY: as for `read`.
+unsafe extern "C" fn py_begin(_: *mut PyObject, args: *mut *mut PyObject, count: isize) -> *mut PyObject {
+    // SAFETY: as for `py_read`.
     unsafe {
-        let Some((exchange, rest)) = arguments::<3>(args, count) else { return null_mut() };
-        match head(rest[0], rest[1]) {
-            Ok((head, length)) => python::PyBool_FromLong(i64::from(exchange.begin(head, length))),
-            Err(why) => raise(python::PyExc_ValueError, &why),
+        let Some((exchange, rest)) = parse_arguments::<3>(args, count) else { return null_mut() };
+        match parse_response_head(rest[0], rest[1]) {
+            Ok((head, length)) => python::PyBool_FromLong(i64::from(exchange.send_head(head, length))),
+            Err(why) => raise_error(python::PyExc_ValueError, &why),
         }
     }
 }
 
 /// `_send(exchange, data) -> bool`
-unsafe extern "C" fn send(_: *mut PyObject, args: *mut *mut PyObject, count: isize) -> *mut PyObject {
-    // SAFETY: as for `read`.
+unsafe extern "C" fn py_send(_: *mut PyObject, args: *mut *mut PyObject, count: isize) -> *mut PyObject {
+    // SAFETY: as for `py_read`.
     unsafe {
-        let Some((exchange, rest)) = arguments::<2>(args, count) else { return null_mut() };
-        let Some(data) = bytes(rest[0]) else { return null_mut() };
-        python::PyBool_FromLong(i64::from(detached(|| exchange.send(data))))
+        let Some((exchange, rest)) = parse_arguments::<2>(args, count) else { return null_mut() };
+        let Some(data) = copy_bytes(rest[0]) else { return null_mut() };
+        python::PyBool_FromLong(i64::from(run_detached(|| exchange.send_chunk(data))))
     }
 }
 
-/// `_send_file(exchange, descriptor, offset) -> bool`: the descriptor stays the caller's.
-unsafe extern "C" fn send_file(_: *mut PyObject, args: *mut *mut PyObject, count: isize) -> *mut PyObject {
-    // SAFETY: as for `read`; the file's object lives as long as the call, and so does its descriptor.
+/// `_send_file(exchange, descriptor, offset) -> bool`: does not close the descriptor.
+unsafe extern "C" fn py_send_file(_: *mut PyObject, args: *mut *mut PyObject, count: isize) -> *mut PyObject {
+    // SAFETY: as for `py_read`; the file object, and so its descriptor, outlives the call.
     unsafe {
-        let Some((exchange, rest)) = arguments::<3>(args, count) else { return null_mut() };
+        let Some((exchange, rest)) = parse_arguments::<3>(args, count) else { return null_mut() };
         let (descriptor, from) = (python::PyLong_AsSsize_t(rest[0]), python::PyLong_AsSsize_t(rest[1]));
         let (Ok(descriptor), Ok(from)) = (i32::try_from(descriptor), u64::try_from(from)) else {
-            return raise(python::PyExc_ValueError, "not a descriptor and an offset");
+            return raise_error(python::PyExc_ValueError, "not a descriptor and an offset");
         };
         let file = ManuallyDrop::new(File::from_raw_fd(descriptor));
-        match detached(|| exchange.send_file(&file, from)) {
+        match run_detached(|| exchange.send_file(&file, from)) {
             Ok(is_sent) => python::PyBool_FromLong(i64::from(is_sent)),
-            Err(why) => raise(python::PyExc_OSError, &why),
+            Err(why) => raise_error(python::PyExc_OSError, &why),
         }
     }
 }
 
-/// A copy of a `bytes` object; an exception is set where it is none.
+/// Copies a `bytes` object; `None` with a Python exception set if it is another type.
 ///
 /// # Safety
-/// A living object; the thread holds a GIL.
-pub(super) unsafe fn bytes(object: *mut PyObject) -> Option<Bytes> {
+/// The object is alive; the thread holds a GIL.
+pub(super) unsafe fn copy_bytes(object: *mut PyObject) -> Option<Bytes> {
     let (mut data, mut length) = (null_mut(), 0);
-    // SAFETY: the pointer is valid for so many bytes while the object lives.
+    // SAFETY: the pointer is valid for `length` bytes while the object is alive.
     unsafe {
         if python::PyBytes_AsStringAndSize(object, &mut data, &mut length) != 0 {
             return None;
@@ -216,41 +220,44 @@ pub(super) unsafe fn bytes(object: *mut PyObject) -> Option<Bytes> {
     }
 }
 
-unsafe fn raise(kind: *mut PyObject, why: &str) -> *mut PyObject {
+unsafe fn raise_error(kind: *mut PyObject, why: &str) -> *mut PyObject {
     // SAFETY: the caller holds a GIL; `kind` is a built-in exception type.
     unsafe {
-        if let Some(text) = new_text(why) {
+        if let Some(text) = new_str(why) {
             python::PyErr_SetObject(kind, text.as_ptr());
         }
     }
     null_mut()
 }
 
-/// `status` and `headers` of `start_response`, and the declared length.
+/// Parses the arguments `status` and `headers` of `start_response`. Returns the response head and the
+/// declared Content-Length.
 ///
 /// # Errors
-/// In words, where HTTP does not allow it.
+/// An error message if HTTP does not allow them.
 ///
 /// # Safety
-/// Living objects; the thread holds a GIL. No exception is set.
-pub(super) unsafe fn head(
+/// The objects are alive; the thread holds a GIL. No exception is set.
+pub(super) unsafe fn parse_response_head(
     status: *mut PyObject,
     headers: *mut PyObject,
 ) -> Result<(hyper::Response<()>, Option<u64>), String> {
-    // SAFETY: the list is ours to read under the GIL; items are borrowed from containers that live.
+    // SAFETY: the list is read under the GIL; items are borrowed from containers that are alive.
     unsafe {
-        let status = encoded(status).ok_or("the status is no str of latin-1 characters")?;
+        let status = encode_latin1(status).ok_or("the status is not a str of latin-1 characters")?;
         let mut head = hyper::Response::new(());
-        let (code, reason) = status.split_at_checked(3).ok_or("the status has no number")?;
-        let code = StatusCode::from_bytes(code).map_err(|_| "the status does not begin with a number")?;
+        let (code, reason) =
+            status.split_at_checked(3).ok_or("the status does not begin with a three-digit number")?;
+        let code = StatusCode::from_bytes(code)
+            .map_err(|_| "the status does not begin with a three-digit number")?;
         if code.is_informational() {
-            return Err(format!("status {code} is not an application's to send"));
+            return Err(format!("status {code} must not be sent by an application"));
         }
         *head.status_mut() = code;
         let reason = reason.trim_ascii();
         if !reason.is_empty() && code.canonical_reason().map(str::as_bytes) != Some(reason) {
             let reason = hyper::ext::ReasonPhrase::try_from(reason.to_vec())
-                .map_err(|_| "the status holds a control character")?;
+                .map_err(|_| "the status contains a control character")?;
             head.extensions_mut().insert(reason);
         }
         let mut length = None;
@@ -258,17 +265,18 @@ pub(super) unsafe fn head(
             let pair = python::PyList_GetItem(headers, index);
             if python::PyTuple_Size(pair) != 2 {
                 python::PyErr_Clear();
-                return Err(format!("header {index} is no tuple of two"));
+                return Err(format!("header {index} is not a pair"));
             }
-            let (Some(name), Some(value)) =
-                (encoded(python::PyTuple_GetItem(pair, 0)), encoded(python::PyTuple_GetItem(pair, 1)))
-            else {
-                return Err(format!("header {index} is no tuple of two str of latin-1 characters"));
+            let (Some(name), Some(value)) = (
+                encode_latin1(python::PyTuple_GetItem(pair, 0)),
+                encode_latin1(python::PyTuple_GetItem(pair, 1)),
+            ) else {
+                return Err(format!("header {index} is not a pair of str of latin-1 characters"));
             };
             let name = HeaderName::from_bytes(&name)
-                .map_err(|_| format!("{:?} is no header's name", String::from_utf8_lossy(&name)))?;
+                .map_err(|_| format!("{:?} is not a header name", String::from_utf8_lossy(&name)))?;
             let value = HeaderValue::from_bytes(&value)
-                .map_err(|_| format!("the value of {name} holds a control character"))?;
+                .map_err(|_| format!("the value of {name} contains a control character"))?;
             if HOP_BY_HOP.contains(&name.as_str())
                 || (name == CONNECTION && !value.as_bytes().eq_ignore_ascii_case(b"close"))
             {
@@ -276,7 +284,7 @@ pub(super) unsafe fn head(
             }
             if name == CONTENT_LENGTH {
                 let number = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
-                length = Some(number.ok_or("Content-Length is no number")?);
+                length = Some(number.ok_or("Content-Length is not a number")?);
                 head.headers_mut().insert(name, value);
                 continue;
             }
@@ -286,9 +294,9 @@ pub(super) unsafe fn head(
     }
 }
 
-/// A `str` as latin-1.
-unsafe fn encoded(object: *mut PyObject) -> Option<Vec<u8>> {
-    // SAFETY: a living object and a GIL (the caller's promise); the text is copied while it lives.
+/// Encodes a `str` as latin-1; `None` if it is another type or has other characters.
+unsafe fn encode_latin1(object: *mut PyObject) -> Option<Vec<u8>> {
+    // SAFETY: the object is alive and the caller holds the GIL; the text is copied.
     unsafe {
         let mut length = 0;
         let data = python::PyUnicode_AsUTF8AndSize(object, &mut length);

@@ -1,4 +1,4 @@
-//! HTTP/1.1: sockets, connections, and requests on their way to a group.
+//! HTTP/1.1: sockets, connections, and dispatch of requests to application groups.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,56 +16,56 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_io_timeout::TimeoutStream;
 
-use super::config::{Limits, Listener};
-use super::environ::decoded;
-use super::exchange::{Answer, Content, Exchange, Job};
-use super::group::Group;
-use super::log::say;
-use super::peer::{Peer, Proxies};
-use super::record::{self, Record, Recorded};
-use super::socket::{Socket, Stream};
+use super::access_log::{self, RequestTracker, TrackedBody};
+use super::application_group::ApplicationGroup;
+use super::config::{ListenerConfig, RequestLimits};
+use super::environ::percent_decode;
+use super::listen_socket::{ConnectionListener, ConnectionStream};
+use super::log::log_message;
+use super::peer::{Peer, TrustedProxies};
+use super::request_exchange::{Exchange, RequestJob, ResponseBody, WsgiResponse};
 
-/// Where the process stands.
+/// Lifecycle phase of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    /// Accepting.
+pub(super) enum ServerPhase {
+    /// Accepts connections.
     Serving,
-    /// Not accepting; answers close their connections.
+    /// Accepts no connections; responses close theirs.
     Draining,
-    /// The same, and another process accepts from the same sockets.
+    /// As `Draining`, while another process accepts from the same sockets.
     HandedOver,
-    /// Connections without a request close.
+    /// Idle connections are closed.
     Closing,
 }
 
-/// How long a connection that is open already may still bring a request after SIGTERM.
+/// How long an open connection may still send a request after SIGTERM.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// What all connections share.
-pub(super) struct Site {
-    /// Prefixes, longest first, with their groups; `None` for a group that did not start.
-    pub(super) routes: Vec<(String, Option<Arc<Group>>)>,
-    pub(super) limits: Limits,
-    pub(super) phase: watch::Sender<Phase>,
-    /// Requests that wait for an answer.
+/// State shared by all connections.
+pub(super) struct ServerState {
+    /// Path prefixes and their groups, longest first; `None` for a group that failed to start.
+    pub(super) routes: Vec<(String, Option<Arc<ApplicationGroup>>)>,
+    pub(super) limits: RequestLimits,
+    pub(super) phase: watch::Sender<ServerPhase>,
+    /// Number of requests waiting for a response.
     pub(super) open: AtomicU64,
-    /// Requests so far.
+    /// Number of requests so far.
     pub(super) count: AtomicU64,
-    /// Every group that started.
-    pub(super) groups: Vec<Arc<Group>>,
-    /// Where lines of the access log go.
-    pub(super) log: Option<record::Log>,
-    /// Who may say for whom it asks.
-    pub(super) proxies: Proxies,
+    /// All groups that started.
+    pub(super) groups: Vec<Arc<ApplicationGroup>>,
+    /// The access log, if enabled.
+    pub(super) log: Option<access_log::AccessLog>,
+    /// Proxies whose `X-Forwarded-*` headers are trusted.
+    pub(super) proxies: TrustedProxies,
     pub(super) started: Instant,
     /// Whether this process has asked to be replaced.
     pub(super) is_done: AtomicBool,
 }
 
-impl Site {
-    /// The group of a path, by the longest prefix that ends at one of its parts.
-    fn group(&self, path: &str) -> Option<&Arc<Group>> {
-        let path = decoded(path);
+impl ServerState {
+    /// Returns the group with the longest prefix that matches whole segments of the path.
+    fn find_group(&self, path: &str) -> Option<&Arc<ApplicationGroup>> {
+        let path = percent_decode(path);
         let fits = |prefix: &str| {
             let rest = path.strip_prefix(prefix.trim_end_matches('/').as_bytes());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
@@ -73,90 +73,95 @@ impl Site {
         self.routes.iter().find(|(prefix, _)| prefix.is_empty() || fits(prefix))?.1.as_ref()
     }
 
-    /// Asks the supervisor, once, for a process in this one's place.
-    fn replace(&self, why: &str) {
+    /// Asks the supervisor, once, to replace this process.
+    fn request_replacement(&self, why: &str) {
         if !self.is_done.swap(true, Ordering::Relaxed) {
-            say(&format!("{why}: another process takes over"));
-            // SAFETY: the supervisor is our parent: we end with it (`PR_SET_PDEATHSIG`).
+            log_message(&format!("{why}: asking for a replacement process"));
+            // SAFETY: the parent is the supervisor: this process dies with it (`PR_SET_PDEATHSIG`).
             unsafe { libc::kill(libc::getppid(), libc::SIGHUP) };
         }
     }
 }
 
-/// Serves the listeners until the phase changes, then what is open. Returns when nothing is left.
-pub(super) async fn serve(site: Arc<Site>, listeners: Vec<Listener>) {
-    // Every connection holds a sender: the channel ends with the last of them.
+/// Accepts connections until the phase changes, then drains the open ones. Returns when none is left.
+pub(super) async fn serve_listeners(site: Arc<ServerState>, listeners: Vec<ListenerConfig>) {
+    // Every connection holds a sender, so the channel closes with the last connection.
     let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     for listener in listeners {
-        // SAFETY: the supervisor hands each descriptor to us alone.
-        if let Some(socket) = unsafe { Socket::adopt(&listener) } {
-            tokio::spawn(accept(Arc::clone(&site), socket, Arc::new(listener), alive.clone()));
+        // SAFETY: the supervisor passed each descriptor to this process alone.
+        if let Some(socket) = unsafe { ConnectionListener::from_inherited(&listener) } {
+            tokio::spawn(accept_connections(Arc::clone(&site), socket, Arc::new(listener), alive.clone()));
         }
     }
     drop(alive);
-    reached(&mut site.phase.subscribe(), Phase::Draining).await;
+    wait_for_phase(&mut site.phase.subscribe(), ServerPhase::Draining).await;
     tokio::spawn({
         let site = Arc::clone(&site);
         async move {
             tokio::time::sleep(GRACE).await;
-            site.phase.send_replace(Phase::Closing);
+            site.phase.send_replace(ServerPhase::Closing);
         }
     });
     ended.recv().await;
 }
 
-pub(super) async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+pub(super) async fn wait_for_phase(phase: &mut watch::Receiver<ServerPhase>, wanted: ServerPhase) {
     drop(phase.wait_for(|phase| *phase >= wanted).await);
 }
 
-async fn accept(site: Arc<Site>, socket: Socket, listener: Arc<Listener>, alive: mpsc::Sender<Infallible>) {
+async fn accept_connections(
+    site: Arc<ServerState>,
+    socket: ConnectionListener,
+    listener: Arc<ListenerConfig>,
+    alive: mpsc::Sender<Infallible>,
+) {
     let mut phase = site.phase.subscribe();
     loop {
         tokio::select! {
             biased;
-            accepted = accept_one(&site, &socket, &listener, &alive) => {
+            accepted = accept_connection(&site, &socket, &listener, &alive) => {
                 if let Err(error) = accepted {
-                    say(&format!("a connection cannot be accepted: {error}"));
+                    log_message(&format!("cannot accept a connection: {error}"));
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
-            () = reached(&mut phase, Phase::Draining) => break,
+            () = wait_for_phase(&mut phase, ServerPhase::Draining) => break,
         }
     }
-    if *phase.borrow() == Phase::HandedOver {
+    if *phase.borrow() == ServerPhase::HandedOver {
         // Another process accepts from the same socket.
         return;
     }
-    socket.refuse();
-    // What the kernel has accepted for us already was promised an answer.
+    socket.refuse_connections();
+    // Connections that the kernel has already accepted still get a response.
     while let Ok(Ok(())) =
-        tokio::time::timeout(Duration::from_millis(20), accept_one(&site, &socket, &listener, &alive)).await
-    {
-    }
+        tokio::time::timeout(Duration::from_millis(20), accept_connection(&site, &socket, &listener, &alive))
+            .await
+    {}
 }
 
-async fn accept_one(
-    site: &Arc<Site>,
-    socket: &Socket,
-    listener: &Arc<Listener>,
+async fn accept_connection(
+    site: &Arc<ServerState>,
+    socket: &ConnectionListener,
+    listener: &Arc<ListenerConfig>,
     alive: &mpsc::Sender<Infallible>,
 ) -> std::io::Result<()> {
     let (stream, peer) = socket.accept().await?;
-    spawn(site, stream, peer, listener, alive);
+    spawn_connection(site, stream, peer, listener, alive);
     Ok(())
 }
 
-fn spawn(
-    site: &Arc<Site>,
-    stream: Box<dyn Stream>,
+fn spawn_connection(
+    site: &Arc<ServerState>,
+    stream: Box<dyn ConnectionStream>,
     peer: Peer,
-    listener: &Arc<Listener>,
+    listener: &Arc<ListenerConfig>,
     alive: &mpsc::Sender<Infallible>,
 ) {
     let (site, listener, alive) = (Arc::clone(site), Arc::clone(listener), alive.clone());
     tokio::spawn(async move {
         let mut phase = site.phase.subscribe();
-        // Whether a request is on its way: such a connection is not cut short.
+        // Whether a request is in progress: such a connection is not cut short.
         let busy = AtomicBool::new(false);
         let mut builder = http1::Builder::new();
         builder
@@ -168,21 +173,21 @@ fn spawn(
             async move {
                 busy.store(true, Ordering::Relaxed);
                 site.open.fetch_add(1, Ordering::Relaxed);
-                let open = Open(site);
-                let answer = answer(site, listener, peer, request).await;
+                let open = OpenRequestGuard(site);
+                let answer = handle_request(site, listener, peer, request).await;
                 drop(open);
                 busy.store(false, Ordering::Relaxed);
                 Ok::<_, Infallible>(answer)
             }
         });
-        // A client that takes nothing of an answer for so long has gone.
+        // Write timeout for clients that stop reading the response.
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(Duration::from_secs_f64(site.limits.stall)));
         let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
         tokio::pin!(connection);
         let closing = tokio::select! {
             _ = connection.as_mut() => false,
-            () = reached(&mut phase, Phase::Closing) => true,
+            () = wait_for_phase(&mut phase, ServerPhase::Closing) => true,
         };
         if closing {
             connection.as_mut().graceful_shutdown();
@@ -192,55 +197,58 @@ fn spawn(
     });
 }
 
-/// Counts a request for as long as it is open, however that ends.
-struct Open<'a>(&'a Site);
+/// Counts a request as open until dropped.
+struct OpenRequestGuard<'a>(&'a ServerState);
 
-impl Drop for Open<'_> {
+impl Drop for OpenRequestGuard<'_> {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-async fn answer(
-    site: &Site,
-    listener: &Arc<Listener>,
+async fn handle_request(
+    site: &ServerState,
+    listener: &Arc<ListenerConfig>,
     peer: &Peer,
     request: Request<Incoming>,
-) -> hyper::Response<Recorded> {
+) -> hyper::Response<TrackedBody> {
     let (head, body) = request.into_parts();
-    let peer = site.proxies.behind(peer, &head.headers);
-    let mut record = Record::new(&peer, &head, site.log.as_ref());
-    let mut answer = hand_over(site, listener, peer, head, body, &mut record).await;
-    if *site.phase.borrow() >= Phase::Draining {
+    let peer = site.proxies.resolve_client(peer, &head.headers);
+    let mut record = RequestTracker::new(&peer, &head, site.log.as_ref());
+    let mut answer = dispatch_request(site, listener, peer, head, body, &mut record).await;
+    if *site.phase.borrow() >= ServerPhase::Draining {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    record.follow(answer)
+    record.track_response(answer)
 }
 
-async fn hand_over(
-    site: &Site,
-    listener: &Arc<Listener>,
+async fn dispatch_request(
+    site: &ServerState,
+    listener: &Arc<ListenerConfig>,
     peer: Peer,
     head: Parts,
     body: Incoming,
-    record: &mut Record,
-) -> Answer {
+    record: &mut RequestTracker,
+) -> WsgiResponse {
     let count = site.count.fetch_add(1, Ordering::Relaxed) + 1;
     if site.limits.requests.is_some_and(|most| count >= most) {
-        site.replace(&format!("{count} requests"));
+        site.request_replacement(&format!("{count} requests"));
     }
-    if size(&head) > site.limits.head_size {
-        return closing(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large\n");
+    if head_size(&head) > site.limits.head_size {
+        return closing_response(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "Request Header Fields Too Large\n",
+        );
     }
-    let Some(group) = site.group(head.uri.path()) else {
-        return plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
+    let Some(group) = site.find_group(head.uri.path()) else {
+        return text_response(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
     };
     record.meter = Some(Arc::clone(&group.meter));
     let has_body = !body.is_end_stream();
     if body.size_hint().exact().is_some_and(|length| length > site.limits.body_size) {
-        return closing(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large\n");
+        return closing_response(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large\n");
     }
-    let Some(place) = group.place() else { return full(group) };
+    let Some(permit) = group.try_reserve() else { return queue_full_response(group) };
     let (exchange, response) = Exchange::new(
         Handle::current(),
         has_body.then_some(body),
@@ -248,58 +256,71 @@ async fn hand_over(
         Duration::from_secs_f64(site.limits.stall),
     );
     let what = format!("{} {}", head.method, head.uri.path());
-    let job = Job {
+    let job = RequestJob {
         began: record.began,
         head,
         has_body,
         peer,
         listener: Arc::clone(listener),
         exchange: Arc::new(exchange),
-        place,
+        permit,
     };
-    if group.take(job) { wait(site, group, &what, response).await } else { full(group) }
+    if group.enqueue_job(job) {
+        await_response(site, group, &what, response).await
+    } else {
+        queue_full_response(group)
+    }
 }
 
-fn full(group: &Group) -> Answer {
+fn queue_full_response(group: &ApplicationGroup) -> WsgiResponse {
     group.meter.refused.fetch_add(1, Ordering::Relaxed);
-    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
+    let mut answer = text_response(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }
 
-/// The application's answer, or that it takes too long: nothing can stop the thread that works on it, so the
-/// process is to be replaced.
-async fn wait(site: &Site, group: &Group, what: &str, response: oneshot::Receiver<Answer>) -> Answer {
+/// Waits for the application's response. After `--request-timeout` it responds with 504 and asks for a
+/// replacement of the process, since the thread that runs the application cannot be stopped.
+async fn await_response(
+    site: &ServerState,
+    group: &ApplicationGroup,
+    what: &str,
+    response: oneshot::Receiver<WsgiResponse>,
+) -> WsgiResponse {
     let answer = match site.limits.request {
         None => Ok(response.await),
         Some(seconds) => tokio::time::timeout(Duration::from_secs_f64(seconds), response).await,
     };
     match answer {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
+        Ok(Err(_)) => text_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
         Err(_) => {
             group.meter.late.fetch_add(1, Ordering::Relaxed);
-            site.replace(&format!("group {}: {what:?} took longer than --request-timeout", group.name));
-            plain(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout\n")
+            site.request_replacement(&format!(
+                "group {}: {what:?} took longer than --request-timeout",
+                group.name
+            ));
+            text_response(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout\n")
         }
     }
 }
 
-/// Bytes of a request's head, without what separates them. hyper reads on until it has it all, or its buffer is full.
-fn size(head: &Parts) -> usize {
+/// Size of a request head in bytes, without separators. hyper reads until the head is complete or its buffer
+/// is full.
+fn head_size(head: &Parts) -> usize {
     let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
     head.uri.path_and_query().map_or(0, |target| target.as_str().len()) + headers.sum::<usize>()
 }
 
-/// Ends the connection: what else the client sends of the request is not read.
-fn closing(status: StatusCode, text: &'static str) -> Answer {
-    let mut answer = plain(status, text);
+/// Returns a response that closes the connection: the rest of the request is not read.
+fn closing_response(status: StatusCode, text: &'static str) -> WsgiResponse {
+    let mut answer = text_response(status, text);
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 
-pub(super) fn plain(status: StatusCode, text: &'static str) -> Answer {
-    let mut answer = Answer::new(Content::text(text));
+pub(super) fn text_response(status: StatusCode, text: &'static str) -> WsgiResponse {
+    let mut answer = WsgiResponse::new(ResponseBody::from_static_text(text));
     *answer.status_mut() = status;
     answer.headers_mut().insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     answer

@@ -1,8 +1,8 @@
-//! Lines for the operator, on standard error.
+//! Log messages for the operator, on standard error.
 
 use std::io::Write;
 
-/// One line. A closed standard error is no reason to stop.
-pub(super) fn say(line: &str) {
+/// Writes one log line. Errors are ignored: a closed standard error must not stop the server.
+pub(super) fn log_message(line: &str) {
     drop(writeln!(std::io::stderr().lock(), "wsgiaudit: {line}"));
 }

@@ -1,71 +1,74 @@
-//! The meters, as Prometheus text, as JSON, and as lines at the end.
+//! Exports the metrics: as Prometheus text, as JSON, and as log lines at shutdown.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use super::group::Group;
-use super::histogram::{BUCKETS, Histogram, end};
-use super::http::Site;
+use super::application_group::ApplicationGroup;
+use super::histogram::{BUCKETS, Histogram, bucket_upper_bound};
+use super::http::ServerState;
 
-/// What is timed, by name and with what it is.
+/// Name and description of each histogram.
 const TIMES: [(&str, &str); 4] = [
-    ("gil_wait", "Waits of the server for a GIL of the group"),
-    ("queue_time", "Requests waiting for a thread"),
-    ("application_time", "Work of the application, its waits included"),
-    ("response_time", "From a request's arrival to the last byte of its answer"),
+    ("gil_wait", "Time the server waited for a GIL quantile the group"),
+    ("queue_time", "Time requests waited for a thread"),
+    ("application_time", "Time spent in the application, including its waits"),
+    ("response_time", "Time from a request's arrival to the last byte quantile its response"),
 ];
 
-/// What is counted besides.
+/// Name and description of each counter.
 const COUNTS: [(&str, &str); 3] = [
-    ("refused", "Requests answered with 503: the queue was full"),
-    ("late", "Requests whose answer did not begin in time"),
-    ("broken", "Answers that broke off"),
+    ("refused", "Requests refused with 503 because the queue was full"),
+    ("late", "Requests whose response did not start in time"),
+    ("broken", "Incomplete responses"),
 ];
 
-fn times(group: &Group) -> [&Histogram; 4] {
+fn group_histograms(group: &ApplicationGroup) -> [&Histogram; 4] {
     let meter = &group.meter;
     [&meter.gil_wait, &meter.queue, &meter.application, &meter.response]
 }
 
-fn counts(group: &Group) -> [&AtomicU64; 3] {
+fn group_counters(group: &ApplicationGroup) -> [&AtomicU64; 3] {
     let meter = &group.meter;
     [&meter.refused, &meter.late, &meter.broken]
 }
 
 const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99)];
 
-/// Prometheus' text format. A histogram has a bucket for each octave.
-pub(super) fn prometheus(site: &Site) -> String {
+/// Renders the metrics in Prometheus' text format. Histograms have one bucket per octave.
+pub(super) fn render_prometheus(site: &ServerState) -> String {
     let mut text = String::new();
     let metric = |text: &mut String, name: &str, kind: &str, what: &str| {
         let _ = writeln!(text, "# HELP wsgiaudit_{name} {what}\n# TYPE wsgiaudit_{name} {kind}");
     };
-    metric(&mut text, "requests_total", "counter", "Answers sent, by the first digit of their status");
+    metric(&mut text, "requests_total", "counter", "Responses sent, by status class");
     for group in &site.groups {
         for (class, count) in (1..).zip(&group.meter.answers) {
-            let (labels, count) = (labels(group), count.load(Ordering::Relaxed));
+            let (labels, count) = (format_labels(group), count.load(Ordering::Relaxed));
             let _ = writeln!(text, "wsgiaudit_requests_total{{{labels},status=\"{class}xx\"}} {count}");
         }
     }
     for (index, (name, what)) in COUNTS.iter().enumerate() {
         metric(&mut text, &format!("{name}_total"), "counter", what);
         for group in &site.groups {
-            let count = counts(group)[index].load(Ordering::Relaxed);
-            let _ = writeln!(text, "wsgiaudit_{name}_total{{{}}} {count}", labels(group));
+            let count = group_counters(group)[index].load(Ordering::Relaxed);
+            let _ = writeln!(text, "wsgiaudit_{name}_total{{{}}} {count}", format_labels(group));
         }
     }
     for (index, (name, what)) in TIMES.iter().enumerate() {
-        let read: Vec<_> =
-            site.groups.iter().map(|group| (labels(group), times(group)[index].read())).collect();
+        let read: Vec<_> = site
+            .groups
+            .iter()
+            .map(|group| (format_labels(group), group_histograms(group)[index].take_snapshot()))
+            .collect();
         metric(&mut text, &format!("{name}_seconds"), "histogram", what);
         for (labels, counted) in &read {
             let mut so_far = 0;
             for (bucket, count) in counted.buckets.iter().enumerate().take(BUCKETS - 1) {
                 so_far += count;
                 if bucket % 4 == 3 {
-                    let le = end(bucket);
+                    let le = bucket_upper_bound(bucket);
                     let _ =
                         writeln!(text, "wsgiaudit_{name}_seconds_bucket{{{labels},le=\"{le}\"}} {so_far}");
                 }
@@ -87,57 +90,59 @@ pub(super) fn prometheus(site: &Site) -> String {
             }
         }
     }
-    for (name, kind, what, value) in process(site) {
+    for (name, kind, what, value) in process_metrics(site) {
         metric(&mut text, name, kind, what);
         let _ = writeln!(text, "wsgiaudit_{name} {value}");
     }
     text
 }
 
-/// Escaped as Prometheus wants it.
-fn labels(group: &Group) -> String {
+/// Formats the labels of a group, escaped for Prometheus.
+fn format_labels(group: &ApplicationGroup) -> String {
     let name = group.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("group=\"{name}\",mode=\"{}\"", group.mode.name())
 }
 
-/// Everything, with all buckets. Times in seconds.
-pub(super) fn json(site: &Site) -> Value {
-    let groups: Vec<Value> = site.groups.iter().map(|group| of_group(group)).collect();
-    let process: serde_json::Map<String, Value> =
-        process(site).into_iter().map(|(name, _, _, value)| (name.to_owned(), json!(value))).collect();
-    let ends: Vec<f64> = (0..BUCKETS - 1).map(end).collect();
+/// Returns all metrics with all buckets as JSON. Times are in seconds.
+pub(super) fn build_json(site: &ServerState) -> Value {
+    let groups: Vec<Value> = site.groups.iter().map(|group| group_to_json(group)).collect();
+    let process: serde_json::Map<String, Value> = process_metrics(site)
+        .into_iter()
+        .map(|(name, _, _, value)| (name.to_owned(), json!(value)))
+        .collect();
+    let ends: Vec<f64> = (0..BUCKETS - 1).map(bucket_upper_bound).collect();
     json!({"process": process, "groups": groups, "bucket_ends": ends})
 }
 
-fn of_group(group: &Group) -> Value {
-    let mut told = serde_json::Map::new();
-    told.insert("name".to_owned(), json!(group.name));
-    told.insert("mode".to_owned(), json!(group.mode.name()));
+fn group_to_json(group: &ApplicationGroup) -> Value {
+    let mut fields = serde_json::Map::new();
+    fields.insert("name".to_owned(), json!(group.name));
+    fields.insert("mode".to_owned(), json!(group.mode.name()));
     let answers = (1..).zip(&group.meter.answers);
     let answers: serde_json::Map<String, Value> =
         answers.map(|(class, count)| (format!("{class}xx"), json!(count.load(Ordering::Relaxed)))).collect();
-    told.insert("requests".to_owned(), Value::Object(answers));
-    for ((name, _), count) in COUNTS.iter().zip(counts(group)) {
-        told.insert((*name).to_owned(), json!(count.load(Ordering::Relaxed)));
+    fields.insert("requests".to_owned(), Value::Object(answers));
+    for ((name, _), count) in COUNTS.iter().zip(group_counters(group)) {
+        fields.insert((*name).to_owned(), json!(count.load(Ordering::Relaxed)));
     }
-    for ((name, _), histogram) in TIMES.iter().zip(times(group)) {
-        let counted = histogram.read();
-        let of = |share| json!(counted.quantile(share));
-        told.insert(
+    for ((name, _), histogram) in TIMES.iter().zip(group_histograms(group)) {
+        let counted = histogram.take_snapshot();
+        let quantile = |share| json!(counted.quantile(share));
+        fields.insert(
             (*name).to_owned(),
             json!({
                 "count": counted.count(), "sum": counted.sum, "buckets": counted.buckets.to_vec(),
-                "p50": of(0.5), "p95": of(0.95), "p99": of(0.99),
+                "p50": quantile(0.5), "p95": quantile(0.95), "p99": quantile(0.99),
             }),
         );
     }
-    Value::Object(told)
+    Value::Object(fields)
 }
 
-type Measured = (&'static str, &'static str, &'static str, f64);
+type ProcessMetric = (&'static str, &'static str, &'static str, f64);
 
-fn process(site: &Site) -> [Measured; 4] {
-    // SAFETY: the kernel fills the structure; all zeros is one of its values.
+fn process_metrics(site: &ServerState) -> [ProcessMetric; 4] {
+    // SAFETY: the kernel fills the structure; all zeros is a valid value.
     let usage = unsafe {
         let mut usage = std::mem::zeroed::<libc::rusage>();
         libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
@@ -148,37 +153,42 @@ fn process(site: &Site) -> [Measured; 4] {
         (
             "cpu_seconds_total",
             "counter",
-            "Processor time of the process",
+            "CPU time quantile the process",
             seconds(usage.ru_utime) + seconds(usage.ru_stime),
         ),
-        ("resident_memory_bytes", "gauge", "Resident memory of the process", resident() as f64),
+        ("resident_memory_bytes", "gauge", "Resident memory quantile the process", resident_bytes() as f64),
         (
             "open_requests",
             "gauge",
-            "Requests that wait for an answer",
+            "Requests waiting for a response",
             site.open.load(Ordering::Relaxed) as f64,
         ),
-        ("uptime_seconds", "gauge", "Since the process serves", site.started.elapsed().as_secs_f64()),
+        (
+            "uptime_seconds",
+            "gauge",
+            "Time since the process started serving",
+            site.started.elapsed().as_secs_f64(),
+        ),
     ]
 }
 
-/// Bytes (proc(5), `/proc/self/statm`: the second field, in pages).
-fn resident() -> u64 {
+/// Resident memory in bytes (proc(5), `/proc/self/statm`: the second field, in pages).
+fn resident_bytes() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = text.split(' ').nth(1).and_then(|field| field.parse().ok()).unwrap_or(0);
-    // SAFETY: asks for a constant.
+    // SAFETY: reads a constant.
     pages * u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
-/// A line for each group.
-pub(super) fn summary(site: &Site) -> Vec<String> {
-    let mut lines: Vec<String> = site.groups.iter().map(|group| of_life(group)).collect();
-    let [(_, _, _, cpu), (_, _, _, memory), ..] = process(site);
-    lines.push(format!("{cpu:.1} s of processor time, {:.0} MB resident", memory / 1e6));
+/// Returns one log line per group, and one for the process.
+pub(super) fn summary_lines(site: &ServerState) -> Vec<String> {
+    let mut lines: Vec<String> = site.groups.iter().map(|group| summarize_group(group)).collect();
+    let [(_, _, _, cpu), (_, _, _, memory), ..] = process_metrics(site);
+    lines.push(format!("{cpu:.1} s quantile processor time, {:.0} MB resident", memory / 1e6));
     lines
 }
 
-fn of_life(group: &Group) -> String {
+fn summarize_group(group: &ApplicationGroup) -> String {
     let answers: Vec<(u16, u64)> = (1..)
         .zip(&group.meter.answers)
         .map(|(class, count)| (class, count.load(Ordering::Relaxed)))
@@ -187,9 +197,9 @@ fn of_life(group: &Group) -> String {
     let mut line = format!("group {}: {total} requests", group.name);
     let unusual = answers.iter().filter(|(class, count)| *class >= 4 && *count > 0);
     for (class, count) in unusual {
-        let _ = write!(line, ", {count} of them {class}xx");
+        let _ = write!(line, ", {count} quantile them {class}xx");
     }
-    for ((name, _), count) in COUNTS.iter().zip(counts(group)) {
+    for ((name, _), count) in COUNTS.iter().zip(group_counters(group)) {
         match count.load(Ordering::Relaxed) {
             0 => {}
             count => drop(write!(line, ", {count} {name}")),
@@ -199,10 +209,10 @@ fn of_life(group: &Group) -> String {
         return line;
     }
     line.push_str("; p50/p95/p99 in ms:");
-    for ((name, _), histogram) in TIMES.iter().zip(times(group)) {
-        let counted = histogram.read();
-        let of = |share| counted.quantile(share).unwrap_or_default() * 1e3;
-        let _ = write!(line, " {} {:.1}/{:.1}/{:.1}", name.replace('_', " "), of(0.5), of(0.95), of(0.99));
+    for ((name, _), histogram) in TIMES.iter().zip(group_histograms(group)) {
+        let counted = histogram.take_snapshot();
+        let quantile = |share| counted.quantile(share).unwrap_or_default() * 1e3;
+        let _ = write!(line, " {} {:.1}/{:.1}/{:.1}", name.replace('_', " "), quantile(0.5), quantile(0.95), quantile(0.99));
     }
     line
 }

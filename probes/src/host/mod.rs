@@ -1,34 +1,35 @@
 //! The host: a WSGI server in the audited environment's own python.
 //!
-//! - [`config`]: what the auditor's side (`src/serve`) hands over. It includes that very file.
-//! - [`serve`]: the process's life: start, ready, drain, end.
+//! - [`config`]: the configuration. The supervisor's side (`src/serve`) compiles the same file.
+//! - [`server`]: entry point and lifecycle: start, ready, drain, end.
 //! - [`http`]: HTTP/1.1 by hyper and tokio, on threads that never hold a GIL.
-//! - [`socket`]: what listens; [`peer`]: who asks.
-//! - [`exchange`]: one request on its way between the two sides.
-//! - [`group`]: an application group: its queue, its interpreters, their threads.
-//! - [`worker`]: a thread of an interpreter: attached to it only while it runs Python.
-//! - [`environ`]: a request as PEP 3333's `environ`.
-//! - [`meter`]: what is measured of a group, in [`histogram`]s; [`metrics`] tells it, [`scrape`] over HTTP.
-//! - [`record`]: one request's record: its counts, and its line in the access log.
-//! - [`guard`]: an extension module loads only if the report vetted it.
-//! - [`glue`]: the C functions that `glue.py` calls, and the head of an answer.
+//! - [`listen_socket`]: listening sockets; [`peer`]: the client of a request.
+//! - [`request_exchange`]: one request and its response, between the HTTP side and the Python side.
+//! - [`application_group`]: an application group: its queue, its interpreters, their threads.
+//! - [`worker_thread`]: a thread of an interpreter: attached to it only while it runs Python.
+//! - [`environ`]: the `environ` of a request (PEP 3333).
+//! - [`group_meter`]: metrics of a group, with [`histogram`]s; [`metrics`] exports them,
+//!   [`metrics_endpoint`] serves them over HTTP.
+//! - [`access_log`]: accounting of a request: its metrics, and its line in the access log.
+//! - [`import_guard`]: loads extension modules only if the report vetted them.
+//! - [`glue`]: the C functions that `glue.py` calls, and parsing of response heads.
 //!
-//! `glue.py` is the WSGI of each interpreter: `start_response`, `write`, iterables, `wsgi.input`.
+//! `glue.py` implements WSGI inside each interpreter: `start_response`, `write`, iterables, `wsgi.input`.
 
+mod access_log;
+mod application_group;
 pub(crate) mod config;
 mod environ;
-mod exchange;
 mod glue;
-mod group;
-mod guard;
+mod group_meter;
 mod histogram;
 mod http;
+mod import_guard;
+mod listen_socket;
 mod log;
-mod meter;
 mod metrics;
+mod metrics_endpoint;
 mod peer;
-mod record;
-mod scrape;
-pub(crate) mod serve;
-mod socket;
-mod worker;
+mod request_exchange;
+pub(crate) mod server;
+mod worker_thread;

@@ -1,8 +1,10 @@
-//! The memory that each interpreter's objects lie in. One with a GIL of its own has an allocator of objects of its own
-//! (CPython 3.12 and later, `Objects/obmalloc.c`), which takes its memory in arenas: whoever uses an object in an arena uses
-//! an object of that interpreter, wherever it has the address from.
+//! Tracks the memory arenas of each interpreter's objects.
 //!
-//! Objects of more than 512 bytes, types for the most part, lie elsewhere. A free-threaded build has no arenas.
+//! An interpreter with its own GIL has its own object allocator (CPython 3.12+, `Objects/obmalloc.c`), which
+//! allocates memory in arenas. So an access to an arena is an access to memory of that interpreter, wherever
+//! the address comes from.
+//!
+//! Objects of more than 512 bytes, mostly types, lie elsewhere. Free-threaded builds have no arenas.
 
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
@@ -11,26 +13,26 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::SeqCst};
 
 use crate::python::{self, PyObjectArenaAllocator};
 
-/// Arenas that are known at a time. They have 1 MiB each; objects in more of them are not watched.
+/// Maximum number of tracked arenas, of 1 MiB each. Objects in further arenas are not watched.
 const MOST: usize = 1024;
 
 struct Arena {
-    /// 0: this entry is free.
+    /// 0 if this entry is unused.
     start: AtomicUsize,
     size: AtomicUsize,
-    /// The number of the interpreter that it was taken for.
+    /// Id of the interpreter that allocated it.
     interpreter: AtomicI64,
     is_closed: AtomicBool,
 }
 
 impl Arena {
-    fn holds(&self, address: usize) -> bool {
+    fn contains_address(&self, address: usize) -> bool {
         address.wrapping_sub(self.start.load(SeqCst)) < self.size.load(SeqCst)
     }
 
-    fn protect(&self, rights: c_int) {
+    fn set_protection(&self, rights: c_int) {
         let (start, size) = (self.start.load(SeqCst), self.size.load(SeqCst));
-        // SAFETY: memory that the allocator of objects has mapped to read and write, and not given back.
+        // SAFETY: readable and writable memory mapped by the object allocator and not released yet.
         unsafe { libc::mprotect(start as *mut c_void, size, rights) };
     }
 }
@@ -44,65 +46,70 @@ static ARENAS: [Arena; MOST] = [const {
     }
 }; MOST];
 
-/// What gave arenas before.
+/// The arena allocator that was installed before.
 static BEFORE: OnceLock<PyObjectArenaAllocator> = OnceLock::new();
 
-/// From now on notes for which interpreter each arena is taken.
+/// Starts tracking which interpreter allocates each arena.
 ///
 /// # Safety
 /// The thread holds the main interpreter's GIL, and no other interpreter runs.
-pub(super) unsafe fn note() {
+pub(super) unsafe fn track_arenas() {
     let mut allocator = std::mem::MaybeUninit::uninit();
-    // SAFETY: the caller's promise. The first call fills in all of it, and the last copies what wraps it.
+    // SAFETY: guaranteed by the caller. The first call initializes the struct, and the last copies its
+    // argument.
     unsafe {
         python::PyObject_GetArenaAllocator(allocator.as_mut_ptr());
         let before = allocator.assume_init();
         if BEFORE.set(before).is_ok() {
-            python::PyObject_SetArenaAllocator(&PyObjectArenaAllocator { alloc, free, ..before });
+            python::PyObject_SetArenaAllocator(&PyObjectArenaAllocator {
+                alloc: alloc_arena,
+                free: free_arena,
+                ..before
+            });
         }
     }
 }
 
-/// The number of the interpreter that this thread is in.
+/// Id of the interpreter that this thread is attached to.
 ///
 /// # Safety
 /// The thread holds its GIL.
-pub(super) unsafe fn interpreter() -> i64 {
-    // SAFETY: the caller's promise.
+pub(super) unsafe fn current_interpreter_id() -> i64 {
+    // SAFETY: guaranteed by the caller.
     unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) }
 }
 
-/// Whether any arena of an interpreter is known.
-pub(super) fn has_any(interpreter: i64) -> bool {
+/// Whether any arena of an interpreter is tracked.
+pub(super) fn has_arenas(interpreter: i64) -> bool {
     ARENAS.iter().any(|arena| arena.start.load(SeqCst) != 0 && arena.interpreter.load(SeqCst) == interpreter)
 }
 
-/// Closes the arenas of an interpreter to every thread.
-pub(super) fn close(interpreter: i64) {
+/// Denies all threads access to the arenas of an interpreter.
+pub(super) fn deny_access(interpreter: i64) {
     for arena in ARENAS.iter().filter(|arena| arena.interpreter.load(SeqCst) == interpreter) {
         arena.is_closed.store(true, SeqCst);
-        arena.protect(libc::PROT_NONE);
+        arena.set_protection(libc::PROT_NONE);
     }
 }
 
-/// Opens all that are closed. Async-signal-safe.
-pub(super) fn open() {
+/// Restores access to all arenas. Async-signal-safe.
+pub(super) fn restore_access() {
     for arena in &ARENAS {
         if arena.is_closed.swap(false, SeqCst) {
-            arena.protect(libc::PROT_READ | libc::PROT_WRITE);
+            arena.set_protection(libc::PROT_READ | libc::PROT_WRITE);
         }
     }
 }
 
-/// Whether an address lies in one that is closed. Async-signal-safe.
-pub(super) fn is_closed(address: usize) -> bool {
-    ARENAS.iter().any(|arena| arena.is_closed.load(SeqCst) && arena.holds(address))
+/// Whether an address lies in an arena to which access is denied. Async-signal-safe.
+pub(super) fn is_access_denied(address: usize) -> bool {
+    ARENAS.iter().any(|arena| arena.is_closed.load(SeqCst) && arena.contains_address(address))
 }
 
-unsafe extern "C" fn alloc(_context: *mut c_void, size: usize) -> *mut c_void {
+unsafe extern "C" fn alloc_arena(_context: *mut c_void, size: usize) -> *mut c_void {
     let Some(before) = BEFORE.get() else { return null_mut() };
-    // SAFETY: passed on. The allocator of objects needs a GIL, and takes an arena for the interpreter that has it.
-    let (block, interpreter) = unsafe { ((before.alloc)(before.context, size), interpreter()) };
+    // SAFETY: passed on. The object allocator needs a GIL and allocates for the interpreter that holds it.
+    let (block, interpreter) = unsafe { ((before.alloc)(before.context, size), current_interpreter_id()) };
     if block.is_null() {
         return block;
     }
@@ -114,9 +121,9 @@ unsafe extern "C" fn alloc(_context: *mut c_void, size: usize) -> *mut c_void {
     block
 }
 
-unsafe extern "C" fn free(_context: *mut c_void, block: *mut c_void, size: usize) {
-    let is_it = |arena: &&Arena| !block.is_null() && arena.start.load(SeqCst) == block as usize;
-    if let Some(arena) = ARENAS.iter().find(is_it) {
+unsafe extern "C" fn free_arena(_context: *mut c_void, block: *mut c_void, size: usize) {
+    let is_freed = |arena: &&Arena| !block.is_null() && arena.start.load(SeqCst) == block as usize;
+    if let Some(arena) = ARENAS.iter().find(is_freed) {
         arena.is_closed.store(false, SeqCst);
         arena.interpreter.store(-1, SeqCst);
         arena.size.store(0, SeqCst);

@@ -1,43 +1,49 @@
-//! The child's side of a fork: away from the zygote's descriptors, streams and limits, then the protocol.
+//! Prepares a forked child for a trial: record, output, session, limits, home folder and sandbox.
 
 use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use super::{crash, folders, ids, limits, record, shared_memory, touched};
-use crate::protocol::{Event, Order};
+use super::{
+    bind_mounts, crash_handler, file_access_log, record, resource_limits, shared_memory, thread_ids,
+};
+use crate::protocol::{TrialEvent, TrialOrder};
 use crate::python;
 use crate::sandbox::{self, Confinement};
 
-/// The status of a child that could not even begin.
+/// Exit status of a child whose probe failed.
 const COULD_NOT_BEGIN: i32 = 70;
 
-/// Who settles, and so what it inherits and what it may write to.
+/// Role of a forked child, which decides what it inherits and what it may write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum ChildRole {
     /// A child that runs one trial.
     Trial,
-    /// A child that will be a zygote: the folders of its trials lie in its own.
+    /// A child that becomes a zygote: the folders of its trials lie in its own folder.
     Zygote,
-    /// A child of such a zygote: at home where its parent is.
+    /// A child of such a zygote, whose home folder and write permissions it inherits.
     Inside,
 }
 
-/// Prepares the child for foreign code: record, output, session, limits, home, sandbox.
+/// Prepares a child for running foreign code.
 ///
 /// # Errors
-/// Which of them failed.
-pub(super) fn settle(order: &Order, who: Who, has_shared_memory: bool) -> std::io::Result<()> {
+/// The I/O error of the step that failed.
+pub(super) fn prepare_child(
+    order: &TrialOrder,
+    who: ChildRole,
+    has_shared_memory: bool,
+) -> std::io::Result<()> {
     let folder = Path::new(&order.folder);
     let home = folder.join("home");
-    record::open(&folder.join("record"))?;
-    touched::tell_again();
+    record::open_record(&folder.join("record"))?;
+    file_access_log::record_inherited();
     let output = OpenOptions::new().append(true).create(true).open(folder.join("output"))?;
     let nothing = OpenOptions::new().read(true).open("/dev/null")?;
-    // SAFETY: plain system calls on our own process and descriptors.
+    // SAFETY: plain system calls on this process and its own descriptors.
     unsafe {
-        // A group of its own to be ended by, and no terminal to speak to.
+        // A new session gives the child its own process group, for killing it, and no controlling terminal.
         libc::setsid();
         die_with_parent();
         libc::dup2(nothing.as_raw_fd(), 0);
@@ -45,64 +51,65 @@ pub(super) fn settle(order: &Order, who: Who, has_shared_memory: bool) -> std::i
         libc::dup2(output.as_raw_fd(), 2);
     }
     std::env::set_current_dir(&home)?;
-    limits::files();
+    resource_limits::limit_files();
     let (crash, stack) = (folder.join("crash"), folder.join("stack"));
-    crash::watch(&crash, &stack)?;
+    crash_handler::install_handlers(&crash, &stack)?;
     let numbers = folder.join("ids");
-    ids::begin(&numbers)?;
-    if who != Who::Inside {
-        move_in(&home);
+    thread_ids::open_id_file(&numbers)?;
+    if who != ChildRole::Inside {
+        set_home(&home);
     }
-    let shown = folders::show(&order.shown)?;
+    let shown = bind_mounts::bind_folders(&order.shown)?;
     if order.sandbox {
-        limits::resources(order, who);
+        resource_limits::limit_resources(order, who);
         let mut writable: Vec<&Path> = match who {
-            Who::Trial => vec![&home, &crash, &stack, &numbers],
-            Who::Zygote => vec![folder],
-            Who::Inside => Vec::new(),
+            ChildRole::Trial => vec![&home, &crash, &stack, &numbers],
+            ChildRole::Zygote => vec![folder],
+            ChildRole::Inside => Vec::new(),
         };
-        if has_shared_memory && who != Who::Inside {
+        if has_shared_memory && who != ChildRole::Inside {
             writable.push(Path::new(shared_memory::FOLDER));
         }
         writable.extend(shown);
-        // SAFETY: reads a number of our own process.
+        // SAFETY: reads the id of the parent process.
         let parent = unsafe { libc::getppid() };
-        // What cannot be enforced here is in the report already: the auditor has tried.
+        // The result is not needed: the auditor has already tested and reported what cannot be enforced.
         let _known = sandbox::confine(&Confinement { writable: &writable, parent });
-        record::write(&Event::Confined);
+        record::write_event(&TrialEvent::Confined);
     }
     Ok(())
 }
 
-/// Has the environment name this folder, for C and for what Python has read of it.
-fn move_in(home: &Path) {
+/// Sets `HOME` and `TMPDIR` to this folder, for C code and in `os.environ`.
+fn set_home(home: &Path) {
     let Ok(path) = CString::new(home.as_os_str().as_encoded_bytes()) else { return };
-    // SAFETY: the child has one thread, which holds the GIL; both strings end with NUL.
+    // SAFETY: the child has one thread, which holds the GIL; both strings are NUL-terminated.
     unsafe {
         libc::setenv(c"HOME".as_ptr(), path.as_ptr(), 1);
         libc::setenv(c"TMPDIR".as_ptr(), path.as_ptr(), 1);
-        python::run(c"import os\nfor name in ('HOME', 'TMPDIR'): os.environ[name] = os.getcwd()");
+        python::run_source(c"import os\nfor name in ('HOME', 'TMPDIR'): os.environ[name] = os.getcwd()");
     }
 }
 
-/// Leaves without running anybody's exit handlers: the record says how it went.
-pub(super) fn leave(status: i32) -> ! {
-    // SAFETY: ends the process.
+/// Exits without running exit handlers. The record tells how the trial went.
+pub(super) fn exit_now(status: i32) -> ! {
+    // SAFETY: ends the process at once.
     unsafe { libc::_exit(status) }
 }
 
-/// Records that the probe failed, not the subject, and leaves.
-pub(super) fn give_up(why: &str) -> ! {
-    record::write(&Event::Broken(why.to_owned()));
-    leave(COULD_NOT_BEGIN)
+/// Records that the probe failed, not the subject, and exits.
+pub(super) fn abort_probe(why: &str) -> ! {
+    record::write_event(&TrialEvent::Broken(why.to_owned()));
+    exit_now(COULD_NOT_BEGIN)
 }
 
-/// A panic of the probe must not look like a crash of the subject.
-pub(super) fn panic_is_ours() {
-    std::panic::set_hook(Box::new(|panic| give_up(&panic.to_string())));
+/// Records a panic as a failure of the probe, so that it does not look like a crash of the subject.
+pub(super) fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| abort_probe(&panic.to_string())));
 }
 
-/// The kernel kills this process when its parent goes (Linux only; elsewhere the auditor's sweep does).
+/// Makes the kernel kill this process when its parent dies (Linux only; elsewhere the auditor sweeps up
+/// orphans).
 pub(super) fn die_with_parent() {
     #[cfg(target_os = "linux")]
     // SAFETY: prctl with constant arguments.
@@ -111,7 +118,7 @@ pub(super) fn die_with_parent() {
     }
 }
 
-/// Orphans of this process's children become its own, so that it can end them (Linux only).
+/// Makes this process the subreaper of its descendants, so that it can kill orphans (Linux only).
 pub(super) fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     // SAFETY: prctl with constant arguments.
@@ -120,13 +127,13 @@ pub(super) fn adopt_orphans() {
     }
 }
 
-/// Points standard input and both outputs at a file, or at nothing.
+/// Redirects standard output and standard error to a file, and standard input to `/dev/null`.
 ///
 /// # Errors
-/// When it cannot be opened.
-pub(super) fn quiet(log: &Path) -> std::io::Result<()> {
+/// If one of them cannot be opened.
+pub(super) fn redirect_streams(log: &Path) -> std::io::Result<()> {
     let log = CString::new(log.as_os_str().as_encoded_bytes())?;
-    // SAFETY: NUL-terminated paths; the standard descriptors are ours.
+    // SAFETY: NUL-terminated paths; the standard descriptors belong to this process.
     unsafe {
         let log = libc::open(log.as_ptr(), libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND, 0o600);
         let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);

@@ -1,29 +1,30 @@
-//! Trials, from the inside: the zygote that forks a child for each, the child's steps, and its record.
+//! The trial side of the probes: the zygote, which forks a child process for each trial, and what that child
+//! does and records.
 
+mod arena_accesses;
 mod arenas;
+mod bind_mounts;
 mod child;
-mod crash;
-mod definition;
-mod descriptors;
-mod ending;
-mod exit;
-mod folders;
-mod freed;
-mod ids;
-mod kept;
-mod left;
-mod limits;
+mod crash_handler;
+mod descriptor_sentinel;
+mod file_access_log;
+mod finalization;
+mod free_poisoning;
+mod heap_scribble;
+mod module_definition;
+mod namespace_diff;
 mod observe;
+mod page_watch;
 mod record;
+mod resource_limits;
+mod retained_objects;
+mod scenarios;
 mod shared_memory;
 mod sharing;
-mod steps;
-mod storm;
+mod stress_test;
+mod subject_sequence;
 mod supervise;
-mod touched;
-mod turns;
-mod uses;
-mod watch;
+mod thread_ids;
 pub(crate) mod zygote;
 
-pub(crate) use crash::spare_stack;
+pub(crate) use crash_handler::install_signal_stack;

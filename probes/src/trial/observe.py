@@ -1,17 +1,19 @@
-# Runs inside every interpreter of a trial. `record` and `declared` are the probe's functions, set before this
-# runs. Imports nothing but built-in modules: what a trial loads must come from the module on trial.
+# The observer: runs inside every interpreter of a trial. `record` and `declared` are C functions of the probes,
+# added to the namespace before this runs. Imports only built-in modules, so that everything else a trial loads
+# is due to its subject.
 import _imp
 import gc
 import sys
 
 failures = []  # (exception, dotted name) of every failed load; holds the exceptions, so identity is stable
-loaded = []
-being_created = []  # dotted names, outermost first
-from_within = []  # what was loaded while another one was created: by its init function
-there = set(sys.modules)  # before the trial: not its doing
+loaded = []  # dotted names of the extension modules loaded, in order; read by the probes
+being_created = []  # dotted names of the extension modules being created, outermost first
+from_within = []  # extension modules loaded while another one was created, by its init function
+there = set(sys.modules)  # modules imported before the trial
 
 
 def words(error):
+    """Type name and text of an exception."""
     try:
         text = str(error)
     except BaseException as another:
@@ -30,7 +32,7 @@ def importing_now(frame):
 
 
 def importing_then(error):
-    """The same for an exception that has been caught: from its traceback."""
+    """Names of the modules whose bodies were running when a caught exception was raised, from its traceback."""
     chain, step = [], error.__traceback__
     while step is not None:
         if step.tb_frame.f_code.co_name == "<module>":
@@ -40,7 +42,7 @@ def importing_then(error):
 
 
 def family(error):
-    """An exception, its causes and contexts."""
+    """An exception with all its causes and contexts."""
     seen, waiting = [], [error]
     while waiting:
         error = waiting.pop()
@@ -51,8 +53,8 @@ def family(error):
 
 
 def loads_behind(error):
-    """The failed loads that an exception comes from, nearest first: `=name` where it is that failure or was raised from
-    it, `~name` where it was raised in the handling of it."""
+    """The failed loads that caused an exception, nearest first: `=name` if it is that failure or was raised from it,
+    `~name` if it was raised while that failure was handled."""
     raised_from = []
     while error is not None and not any(error is other for other in raised_from):
         raised_from.append(error)
@@ -63,13 +65,13 @@ def loads_behind(error):
 
 
 def load_that_failed_with(error):
-    """The innermost load that failed with this exception, if one did."""
+    """The innermost load that failed with this exception, as a list of at most one name."""
     return [name for failure, name in failures if failure is error][:1]
 
 
 def raised_in(error):
-    """The module whose Python code raised an exception, or called the C code that did: that of the innermost frame
-    outside of the standard library. Empty where there is no such frame."""
+    """The module whose Python code raised an exception, or called the C code that did: the module of the innermost
+    frame outside of the standard library. Empty if there is no such frame."""
     name, step = "", error.__traceback__
     while step is not None:
         if not is_pythons(step.tb_frame.f_code.co_filename):
@@ -79,24 +81,24 @@ def raised_in(error):
 
 
 def is_pythons(file):
-    """Whether this file of code is the standard library's, the import system's or the probe's."""
+    """Whether a code object's file belongs to the standard library, the import system or the probes."""
     folder = getattr(sys, "_stdlib_dir", None)
     is_in_folder = isinstance(folder, str) and file.startswith(folder + "/") and "-packages/" not in file
     return file == "<wsgiaudit>" or file.startswith("<frozen ") or is_in_folder
 
 
-TOO_MUCH = (12, 27)  # ENOMEM, EFBIG: `errno` need not be built in
+TOO_MUCH = (12, 27)  # ENOMEM, EFBIG; the module `errno` may not be built in
 READ_ONLY = 30  # EROFS
 OF_SQLITE = ("unable to open database file", "attempt to write a readonly database")
 
 
 def denied_behind(error):
-    """What the system refused: the innermost error that a sandbox or its limits may have caused."""
+    """The innermost error that the sandbox or its limits may have caused, as `type: text`; empty if there is none."""
     for each in reversed(family(error)):
         number = getattr(each, "errno", None)
         if isinstance(each, (PermissionError, MemoryError)) or number in TOO_MUCH or number == READ_ONLY:
             return "%s: %s" % words(each)
-        # Its own words for EACCES and EROFS; its module need not be there.
+        # sqlite3's own texts for EACCES and EROFS. Compared by name, since sqlite3 may not be imported.
         if type(each).__name__ == "OperationalError" and words(each)[1] in OF_SQLITE:
             return "%s: %s" % words(each)
     return ""
@@ -107,6 +109,7 @@ create_builtin = _imp.create_builtin
 
 
 def failed(name, error):
+    """Record that an extension module could not be loaded."""
     kind, text = words(error)
     behind = loads_behind(error)
     failures.append((error, name))
@@ -114,11 +117,12 @@ def failed(name, error):
 
 
 def gil_is_on():
-    """Whether this process runs with a GIL: always, but on a free-threaded build."""
+    """Whether this process runs with a GIL. Always true except on a free-threaded build."""
     return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def create(spec, file=None):
+    """Replaces `_imp.create_dynamic`."""
     name, path = str(spec.name), str(spec.origin)
     record("loading", name, path, *importing_now(sys._getframe(1)))
     was_on = gil_is_on()
@@ -134,13 +138,14 @@ def create(spec, file=None):
         being_created.pop()
     if module is not None:
         declared(name, module)
-    # CPython decides by what the module declares, right after its creation and before its execution.
+    # CPython enables the GIL depending on the module's declaration, after its creation and before its execution.
     if not was_on and gil_is_on():
         record("gil-enabled", name)
     return module
 
 
 def execute(module):
+    """Replaces `_imp.exec_dynamic`."""
     spec = getattr(module, "__spec__", None)
     name = str(getattr(spec, "name", None) or getattr(module, "__name__", "?"))
     try:
@@ -154,7 +159,7 @@ def execute(module):
 
 
 def create_from_within(spec):
-    """A module that is built into the interpreter can be refused too: faulthandler is."""
+    """Replaces `_imp.create_builtin`: a built-in module such as faulthandler can be refused too."""
     try:
         return create_builtin(spec)
     except BaseException as error:
@@ -176,7 +181,7 @@ def add_first(folders):
 
 
 def add_with_pth(folders):
-    """Add folders as mod_wsgi adds its `python-path`: what `site.addsitedir` appends goes to the front."""
+    """Add folders like mod_wsgi's `python-path`: what `site.addsitedir` appends is moved to the front."""
     import site
 
     old = list(sys.path)
@@ -186,7 +191,7 @@ def add_with_pth(folders):
 
 
 def bring(name):
-    """Import `name`, parents first, and say which of them fails. Returns whether none did."""
+    """Import `name`, parents first, and record which of them fails. Returns whether all succeeded."""
     parts = name.split(".")
     for end in range(1, len(parts) + 1):
         step = ".".join(parts[:end])
@@ -208,13 +213,13 @@ def bring(name):
 
 
 def standard():
-    """What has been imported of the standard library."""
+    """The modules of the standard library imported since the trial began."""
     library = getattr(sys, "stdlib_module_names", ())
     return [str(name) for name in list(sys.modules) if name not in there and str(name).split(".")[0] in library]
 
 
 def bring_alone(name):
-    """Import `name` without running its packages: they are there in name only, each with its place on disk."""
+    """Import `name` without running the code of its parent packages: these are empty modules with a `__path__`."""
     finder, path, parts = sys.modules["_frozen_importlib_external"].PathFinder, None, name.split(".")
     for end in range(1, len(parts)):
         package = ".".join(parts[:end])
@@ -230,11 +235,12 @@ def bring_alone(name):
 
 
 def own(name, attribute, otherwise=None):
-    """What a module itself holds: its `__getattr__` (PEP 562) may answer for more, and raise anything."""
+    """An attribute from a module's `__dict__`, without its `__getattr__` (PEP 562), which may raise anything."""
     return getattr(sys.modules.get(name), "__dict__", {}).get(attribute, otherwise)
 
 
 def tell(error):
+    """Record that the import that is under way failed."""
     kind, text = words(error)
     answers = answers_of(error)
     if answers:
@@ -243,7 +249,7 @@ def tell(error):
 
 
 def answers_of(error):
-    """What a driver of requests has been answered before it raised: it leaves that in the exception."""
+    """The responses that a request driver got before it raised: it stores them in the exception."""
     try:
         answers = vars(error).get("__answers__")
     except BaseException:
@@ -252,8 +258,9 @@ def answers_of(error):
 
 
 def hear_uncaught(_name):
-    """Record what CPython prints since it cannot raise it. An init function that runs in the main interpreter for
-    another one's import (since 3.13) may raise there: 3.13 asks `excepthook`, 3.14 `unraisablehook`."""
+    """Record exceptions that CPython prints because it cannot raise them. Since 3.13, an init function runs in the main
+    interpreter first when another one imports the module. If it raises there, 3.13 calls `excepthook`, 3.14
+    `unraisablehook`."""
     print_exception, print_unraisable = sys.excepthook, sys.unraisablehook
 
     def hear(error):
@@ -273,7 +280,7 @@ def hear_uncaught(_name):
 
 
 def present():
-    """Record what is here without having passed the import system: mypyc's groups initialise their own."""
+    """Record extension modules imported without the import system, as mypyc's groups initialize theirs."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         is_new = name not in there and name not in loaded
@@ -284,8 +291,8 @@ def present():
 
 
 def present_at_start():
-    """Record the extension modules that were here before the trial, but for CPython's own. The subject is among them, or
-    has brought them along: a `.pth` file imports it whenever an interpreter starts."""
+    """Record the extension modules imported before the trial, except for CPython's own. Called if the subject is among
+    the modules imported before, because a `.pth` file imports it whenever an interpreter starts."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         is_new = name in there and name not in loaded
@@ -299,13 +306,13 @@ new = []
 
 
 def find_new(_name):
-    """List what has been imported here."""
+    """Store in `new` the modules imported since the trial began; read by the probes."""
     new[:] = [name for name in sys.modules if name not in there]
 
 
 def bring_new(names):
-    """Import what init functions have imported in the main interpreter, where they ran: their imports do not recur here.
-    What fails is recorded."""
+    """Import what init functions have imported in the main interpreter, where CPython ran them: it does not repeat
+    these imports here. Failed loads are recorded."""
     names = names.split(",")
     for name in names:
         try:
@@ -319,7 +326,7 @@ MOST_HELD = 1000
 
 
 def tell_held(names):
-    """Record where something of each of these modules can be found: in which modules, under which names."""
+    """Record which names in other modules refer to objects of these extension modules."""
     for name in names:
         held = held_of(name)
         if name in sys.modules and len(held) < MOST_HELD:
@@ -327,6 +334,7 @@ def tell_held(names):
 
 
 def held_of(name):
+    """The dotted names in other modules that refer to objects of this extension module."""
     module = sys.modules.get(name)
     its_own = set(map(id, [module, *of_module(name)]))
     is_of_it = lambda value: id(value) in its_own or is_named_of(value, name)
@@ -343,7 +351,8 @@ def held_of(name):
 
 
 def is_named_of(value, name):
-    """Whether it says that it is of this module: the main interpreter's is not the same object."""
+    """Whether an object names this module as its own. The object may be one of the main interpreter, whose module is
+    a different object."""
     if type(value) is type(len):
         return type(value.__self__) is type(sys) and own_name(value.__self__) == name
     return type(value) is type and value.__module__ == name or type(value) is type(sys) and own_name(value) == name
@@ -354,7 +363,7 @@ def own_name(module):
 
 
 def create_only(name):
-    """Create the module of a shared object, without its packages and without executing it."""
+    """Create an extension module from its shared object, without importing its packages and without executing it."""
     finder = sys.modules["_frozen_importlib_external"].PathFinder
     spec, path, parts = None, None, name.split(".")
     for end in range(1, len(parts) + 1):
@@ -369,7 +378,8 @@ def create_only(name):
 
 
 def storm(names):
-    """One thread's part in using the subject at the same time as others: for a while, three times if that is not long."""
+    """One thread's part of a stress test: use the subjects repeatedly for 0.03 s, and at least three times unless that
+    takes more than 0.5 s."""
     import time
 
     began, rounds = time.monotonic(), 0
@@ -381,26 +391,26 @@ def storm(names):
 
 
 def touch(names):
-    """Use the subjects; a collection on top. Returns whether that went well."""
+    """Use the subjects, then collect garbage. Returns whether that succeeded."""
     went_well = use(names)
     gc.collect()
     return went_well
 
 
 def look_at(names):
-    """Look at everything that the subjects and the loaded extension modules hold."""
+    """Inspect all objects in the namespaces of the subjects and the loaded extension modules."""
     look(names.split(","))
 
 
 def use(names):
-    """Look at everything that the subjects and the loaded extension modules hold; run a subject once more, where it
-    is an exercise. Returns whether that went well."""
+    """Inspect the subjects and the loaded extension modules, and run the subjects that are exercises once more. Returns
+    whether that succeeded."""
     look(names.split(","))
     return repeat(names)
 
 
 def repeat(names):
-    """Run those subjects once more that are exercises. Returns whether that went well."""
+    """Run the subjects that are exercises once more. Returns whether that succeeded."""
     try:
         for name in names.split(","):
             own(name, "__exercise__", bool)()
@@ -428,8 +438,8 @@ def look(names):
 
 
 def leaves_threads(_name):
-    """Whether threads would outlive the interpreter: daemon threads, and those of `_thread`. Its end waits
-    for the others. One that is about to finish gets half a second."""
+    """Whether threads would outlive the interpreter: daemon threads, and threads started by `_thread`. The end of the
+    interpreter waits for all others. Threads about to finish get half a second. Records the threads' names."""
     import _thread
     import time
 
@@ -450,7 +460,8 @@ waiting = None
 
 
 def call_next(_name):
-    """Call one more function or type of the extension modules loaded, with next to nothing. Whether there was one."""
+    """Call the next function or type of the loaded extension modules, with arbitrary arguments. Returns whether there
+    was one."""
     global waiting
     if waiting is None:
         waiting = [value for name in loaded for value in of_module(name)]
@@ -466,7 +477,7 @@ def call_next(_name):
 
 
 def of_module(name):
-    """What an extension module itself holds that can be called: its functions and its types."""
+    """The callables that an extension module defines: its functions and its types."""
     module = sys.modules.get(name)
     values = list(getattr(module, "__dict__", {}).values())
     is_its_own = lambda value: type(value) is type(len) and value.__self__ is module

@@ -1,46 +1,47 @@
-//! `observe.py` in an interpreter: what it records, and the two functions that a trial calls.
+//! The observer: `observe.py` in an interpreter, its calls into this library, and how trials call it.
 
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::ptr::null_mut;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::steps::free_threaded;
-use super::{definition, descriptors, ids, record};
-use crate::protocol::{Behind, Event, Exception, Folders};
+use super::scenarios::is_free_threaded;
+use super::{descriptor_sentinel, module_definition, record, thread_ids};
+use crate::protocol::{Exception, LoadFailure, PathAdditions, TrialEvent};
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
     Ok(source) => source,
-    Err(_) => panic!("observe.py holds a NUL"),
+    Err(_) => panic!("observe.py contains a NUL"),
 };
 
-/// The same, compiled and marshalled: every interpreter runs it, and compiling takes longer than all else it does.
+/// `observe.py`, compiled and marshaled: every interpreter runs it, and compiling takes most of its time.
 static COMPILED: OnceLock<Vec<u8>> = OnceLock::new();
 
-/// What every interpreter of this process adds to its `sys.path`.
-static PATH: Mutex<Option<Folders>> = Mutex::new(None);
+/// Additions to `sys.path` for every interpreter of this process.
+static PATH: Mutex<Option<PathAdditions>> = Mutex::new(None);
 
-/// Sets what every interpreter that gets an observer from now on adds to its `sys.path`.
-pub(super) fn set_path(path: &Folders) {
+/// Sets the `sys.path` additions for all interpreters that get an observer from now on.
+pub(super) fn set_path_additions(path: &PathAdditions) {
     *PATH.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.clone());
 }
 
-/// Compiles `observe.py` for this process and all that it forks. Where that fails, each interpreter does.
+/// Compiles `observe.py` once for this process and all its children. If that fails, each interpreter compiles
+/// it.
 ///
 /// # Safety
 /// The thread holds the GIL.
-pub(super) unsafe fn prepare() {
-    // SAFETY: the caller's promise.
-    if let Ok(bytes) = unsafe { compile().and_then(|code| to_bytes(&code)) } {
+pub(super) unsafe fn precompile_source() {
+    // SAFETY: guaranteed by the caller.
+    if let Ok(bytes) = unsafe { compile_source().and_then(|code| marshal_code(&code)) } {
         drop(COMPILED.set(bytes));
     }
 }
 
 /// # Safety
 /// The thread holds the GIL.
-unsafe fn compile() -> Result<Object, String> {
-    // SAFETY: strings that end with NUL.
+unsafe fn compile_source() -> Result<Object, String> {
+    // SAFETY: NUL-terminated strings.
     unsafe {
         let (source, name) = (SOURCE.as_ptr(), c"<wsgiaudit>".as_ptr());
         Object::new(python::Py_CompileString(source, name, python::Py_file_input))
@@ -50,10 +51,10 @@ unsafe fn compile() -> Result<Object, String> {
 
 /// # Safety
 /// The thread holds the GIL.
-unsafe fn to_bytes(code: &Object) -> Result<Vec<u8>, String> {
-    // SAFETY: the bytes are copied while their object lives.
+unsafe fn marshal_code(code: &Object) -> Result<Vec<u8>, String> {
+    // SAFETY: the bytes are copied while their object is alive.
     unsafe {
-        let bytes = marshal(c"dumps", code)?;
+        let bytes = call_marshal(c"dumps", code)?;
         let (start, size) = (python::PyBytes_AsString(bytes.as_ptr()), python::PyBytes_Size(bytes.as_ptr()));
         let size = usize::try_from(size).ok().filter(|_| !start.is_null());
         let size = size.ok_or_else(|| python::take_error())?;
@@ -63,12 +64,12 @@ unsafe fn to_bytes(code: &Object) -> Result<Vec<u8>, String> {
 
 /// # Safety
 /// The thread holds the GIL.
-unsafe fn from_bytes(bytes: &[u8]) -> Result<Object, String> {
-    // SAFETY: the bytes live while they are copied.
+unsafe fn unmarshal_code(bytes: &[u8]) -> Result<Object, String> {
+    // SAFETY: the bytes are copied.
     unsafe {
         let size = isize::try_from(bytes.len()).unwrap_or(0);
         let bytes = Object::new(python::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), size));
-        marshal(c"loads", &bytes.ok_or_else(|| python::take_error())?)
+        call_marshal(c"loads", &bytes.ok_or_else(|| python::take_error())?)
     }
 }
 
@@ -76,7 +77,7 @@ unsafe fn from_bytes(bytes: &[u8]) -> Result<Object, String> {
 ///
 /// # Safety
 /// The thread holds the GIL.
-unsafe fn marshal(function: &CStr, argument: &Object) -> Result<Object, String> {
+unsafe fn call_marshal(function: &CStr, argument: &Object) -> Result<Object, String> {
     // SAFETY: each reference is checked before use.
     unsafe {
         let module = Object::new(python::PyImport_ImportModule(c"marshal".as_ptr()));
@@ -90,25 +91,25 @@ unsafe fn marshal(function: &CStr, argument: &Object) -> Result<Object, String> 
 }
 
 thread_local! {
-    /// Name of the interpreter that this thread runs. Each has a thread of its own.
+    /// Name of the interpreter that runs on this thread. Each interpreter has its own thread.
     static INTERPRETER: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// The functions of `observe.py` in one interpreter.
+/// The namespace of `observe.py` in one interpreter.
 pub(super) struct Observer {
     globals: Object,
 }
 
 impl Observer {
-    /// Installs it in the current interpreter, which the record shall call `name`.
+    /// Installs the observer in the current interpreter, under the name `name` in the record.
     ///
     /// # Errors
-    /// The exception, when the probe's own code fails.
+    /// The exception, if the probe's own code fails.
     ///
     /// # Safety
     /// The thread holds the GIL, now and whenever the observer is used or dropped.
     pub(super) unsafe fn install(name: &str) -> Result<Self, String> {
-        Self::names_this_thread(name);
+        Self::set_thread_interpreter_name(name);
         // SAFETY: every reference is checked before use and owned by an `Object` or the dictionary.
         unsafe {
             let globals = Object::new(python::PyDict_New()).ok_or_else(|| python::take_error())?;
@@ -129,8 +130,8 @@ impl Observer {
             .ok_or_else(|| python::take_error())?;
             python::PyDict_SetItemString(globals.as_ptr(), c"declared".as_ptr(), declared.as_ptr());
             let code = match COMPILED.get() {
-                Some(bytes) => from_bytes(bytes)?,
-                None => compile()?,
+                Some(bytes) => unmarshal_code(bytes)?,
+                None => compile_source()?,
             };
             Object::new(python::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), globals.as_ptr()))
                 .ok_or_else(|| python::take_error())?;
@@ -140,10 +141,11 @@ impl Observer {
         }
     }
 
-    /// Adds what a deployment does to `sys.path`, in mod_wsgi's order (`wsgi_interp.c`, `newInterpreterObject`).
+    /// Adds the deployment's folders to `sys.path`, in mod_wsgi's order (`wsgi_interp.c`,
+    /// `newInterpreterObject`).
     ///
     /// # Safety
-    /// As for [`Observer::call`].
+    /// As for [`Observer::call_function`].
     unsafe fn extend_path(&self) -> Result<(), String> {
         let path = PATH.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
         let steps: [(&CStr, &[String]); 4] = [
@@ -153,27 +155,29 @@ impl Observer {
             (c"add_first", &path.first),
         ];
         for (function, folders) in steps.into_iter().filter(|(_, folders)| !folders.is_empty()) {
-            // SAFETY: the caller's promise.
-            unsafe { self.call(function, &folders.join("\0")) }?;
+            // SAFETY: guaranteed by the caller.
+            unsafe { self.call_function(function, &folders.join("\0")) }?;
         }
         Ok(())
     }
 
-    /// Names the interpreter to the record on another thread than the one that installed the observer.
-    pub(super) fn names_this_thread(name: &str) {
+    /// Sets the interpreter name for the records of this thread, if it is not the thread that installed the
+    /// observer.
+    pub(super) fn set_thread_interpreter_name(name: &str) {
         INTERPRETER.with_borrow_mut(|current| name.clone_into(current));
-        ids::tell();
+        thread_ids::append_thread_id();
     }
 
-    /// Calls `function(name)` of `observe.py`; whether it returned something true.
+    /// Calls `function(name)` of `observe.py`. Returns whether the result is true.
     ///
     /// # Errors
-    /// The exception, when the probe's own code fails.
+    /// The exception, if the probe's own code fails.
     ///
     /// # Safety
     /// The thread holds the GIL of the observer's interpreter.
-    pub(super) unsafe fn call(&self, function: &CStr, name: &str) -> Result<bool, String> {
-        // SAFETY: as in `install`; `PyDict_GetItemString` lends its reference while the dictionary lives.
+    pub(super) unsafe fn call_function(&self, function: &CStr, name: &str) -> Result<bool, String> {
+        // SAFETY: as in `install`; `PyDict_GetItemString` returns a borrowed reference, valid while the
+        // dictionary lives.
         unsafe {
             let callable = python::PyDict_GetItemString(self.globals.as_ptr(), function.as_ptr());
             if callable.is_null() {
@@ -196,63 +200,66 @@ impl Observer {
 }
 
 impl Observer {
-    /// The extension modules that were loaded in this interpreter, in order.
+    /// Returns the extension modules loaded in this interpreter, in order.
     ///
     /// # Safety
-    /// As for [`Observer::call`].
-    pub(super) unsafe fn loaded(&self) -> Vec<String> {
-        // SAFETY: the caller's promise.
-        unsafe { self.list(c"loaded") }
+    /// As for [`Observer::call_function`].
+    pub(super) unsafe fn loaded_modules(&self) -> Vec<String> {
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.read_name_list(c"loaded") }
     }
 
-    /// A list of names that `observe.py` holds.
+    /// Returns a list of names from the namespace of `observe.py`.
     ///
     /// # Safety
-    /// As for [`Observer::call`].
-    pub(super) unsafe fn list(&self, name: &CStr) -> Vec<String> {
-        // SAFETY: references borrowed from the dictionary and the list, which both live.
+    /// As for [`Observer::call_function`].
+    pub(super) unsafe fn read_name_list(&self, name: &CStr) -> Vec<String> {
+        // SAFETY: references borrowed from the dictionary and the list, which are both alive.
         unsafe {
             let loaded = python::PyDict_GetItemString(self.globals.as_ptr(), name.as_ptr());
             if loaded.is_null() {
                 return Vec::new();
             }
             (0..python::PyList_Size(loaded))
-                .filter_map(|index| python::text(python::PyList_GetItem(loaded, index)))
+                .filter_map(|index| python::str_to_string(python::PyList_GetItem(loaded, index)))
                 .collect()
         }
     }
 }
 
-/// The definition of a function: plain C data, the same for every interpreter.
-pub(super) struct Method(pub(super) PyMethodDef);
+/// A static method definition: plain C data, shared by all interpreters.
+pub(super) struct StaticMethodDef(pub(super) PyMethodDef);
 
-// SAFETY: CPython only reads it; its pointers are to constants and code.
-unsafe impl Sync for Method {}
+// SAFETY: CPython only reads it; its pointers refer to constants and code.
+unsafe impl Sync for StaticMethodDef {}
 
 /// `record(kind, field, ...)`, all `str`.
-static RECORD: Method = Method(PyMethodDef {
+static RECORD: StaticMethodDef = StaticMethodDef(PyMethodDef {
     ml_name: c"record".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: record_call },
+    ml_meth: PyMethodDefPointer { PyCFunction: py_record },
     ml_flags: METH_VARARGS,
     ml_doc: std::ptr::null(),
 });
 
-/// `declared(name, module)`: records what a new module was created from.
-static DECLARED: Method = Method(PyMethodDef {
+/// `declared(name, module)`: records the definition that a new module was created from.
+static DECLARED: StaticMethodDef = StaticMethodDef(PyMethodDef {
     ml_name: c"declared".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: declared_call },
+    ml_meth: PyMethodDefPointer { PyCFunction: py_declared },
     ml_flags: METH_VARARGS,
     ml_doc: std::ptr::null(),
 });
 
-unsafe extern "C" fn declared_call(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+unsafe extern "C" fn py_declared(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
     // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
     unsafe {
-        let name = python::text(python::PyTuple_GetItem(arguments, 0)).unwrap_or_default();
-        let definition = definition::of(python::PyTuple_GetItem(arguments, 1), free_threaded());
+        let name = python::str_to_string(python::PyTuple_GetItem(arguments, 0)).unwrap_or_default();
+        let definition = module_definition::read_module_definition(
+            python::PyTuple_GetItem(arguments, 1),
+            is_free_threaded(),
+        );
         if let Some(definition) = definition {
-            let interpreter = current();
-            record::write(&Event::Declared { interpreter, name, definition });
+            let interpreter = current_interpreter_name();
+            record::write_event(&TrialEvent::Declared { interpreter, name, definition });
         }
         let none = python::Py_None();
         python::Py_IncRef(none);
@@ -260,16 +267,16 @@ unsafe extern "C" fn declared_call(_module: *mut PyObject, arguments: *mut PyObj
     }
 }
 
-unsafe extern "C" fn record_call(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+unsafe extern "C" fn py_record(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
     // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
     unsafe {
         let fields = (0..python::PyTuple_Size(arguments))
-            .map(|index| python::text(python::PyTuple_GetItem(arguments, index)).unwrap_or_default())
+            .map(|index| python::str_to_string(python::PyTuple_GetItem(arguments, index)).unwrap_or_default())
             .collect::<Vec<_>>();
-        if let Some(event) = event(&fields) {
-            record::write(&event);
-            if let Event::Loaded { name, .. } | Event::Failed { name, .. } = &event {
-                descriptors::look(Some(name));
+        if let Some(event) = parse_event(&fields) {
+            record::write_event(&event);
+            if let TrialEvent::Loaded { name, .. } | TrialEvent::Failed { name, .. } = &event {
+                descriptor_sentinel::check_sentinel(Some(name));
             }
         }
         let none = python::Py_None();
@@ -278,65 +285,66 @@ unsafe extern "C" fn record_call(_module: *mut PyObject, arguments: *mut PyObjec
     }
 }
 
-fn event(fields: &[String]) -> Option<Event> {
-    let interpreter = current();
+fn parse_event(fields: &[String]) -> Option<TrialEvent> {
+    let interpreter = current_interpreter_name();
     let exception = |[behind, raised_in, kind, text]: [&String; 4], chain: &[String]| Exception {
         kind: kind.clone(),
         text: text.clone(),
         chain: chain.to_vec(),
-        behind: behind.split(',').filter_map(loads_behind).collect(),
+        behind: behind.split(',').filter_map(parse_failed_load).collect(),
         raised_in: Some(raised_in.clone()).filter(|name| !name.is_empty()),
     };
-    // The observer says nothing by an empty text.
+    // `observe.py` passes an empty text for "none".
     let named = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     match fields {
-        [event, name, path, chain @ ..] if event == "loading" => Some(Event::Loading {
+        [event, name, path, chain @ ..] if event == "loading" => Some(TrialEvent::Loading {
             interpreter,
             name: name.clone(),
             path: path.clone(),
             chain: chain.to_vec(),
         }),
         [event, name] if event == "gil-enabled" => {
-            Some(Event::GilEnabled { interpreter, name: name.clone() })
+            Some(TrialEvent::GilEnabled { interpreter, name: name.clone() })
         }
-        [event, name] if event == "loaded" => Some(Event::Loaded { interpreter, name: name.clone() }),
+        [event, name] if event == "loaded" => Some(TrialEvent::Loaded { interpreter, name: name.clone() }),
         [event, name, behind, raised_in, kind, text, chain @ ..] if event == "failed" => {
             let error = exception([behind, raised_in, kind, text], chain);
-            Some(Event::Failed { interpreter, name: name.clone(), error })
+            Some(TrialEvent::Failed { interpreter, name: name.clone(), error })
         }
         [event, behind, raised_in, kind, text, chain @ ..] if event == "uncaught" => {
-            Some(Event::Uncaught(exception([behind, raised_in, kind, text], chain)))
+            Some(TrialEvent::Uncaught(exception([behind, raised_in, kind, text], chain)))
         }
-        [event, name] if event == "importing" => Some(Event::Importing(name.clone())),
+        [event, name] if event == "importing" => Some(TrialEvent::Importing(name.clone())),
         [event, names @ ..] if event == "standard" => {
-            ["main", "A"].contains(&interpreter.as_str()).then(|| Event::Standard(names.to_vec()))
+            ["main", "A"].contains(&interpreter.as_str()).then(|| TrialEvent::Standard(names.to_vec()))
         }
         [event, module, by @ ..] if event == "held" => {
-            Some(Event::Held { interpreter, module: module.clone(), by: by.to_vec() })
+            Some(TrialEvent::Held { interpreter, module: module.clone(), by: by.to_vec() })
         }
-        [event, answers @ ..] if event == "answered" => Some(Event::Answered(answers.to_vec())),
-        [event, names @ ..] if event == "threads" => Some(Event::ThreadsLeft(names.to_vec())),
+        [event, answers @ ..] if event == "answered" => Some(TrialEvent::Answered(answers.to_vec())),
+        [event, names @ ..] if event == "threads" => Some(TrialEvent::ThreadsLeft(names.to_vec())),
         [event, behind, denied, raised_in, kind, text, chain @ ..] if event == "error" => {
             let error = exception([behind, raised_in, kind, text], chain);
-            Some(Event::Error { denied: named(denied), error })
+            Some(TrialEvent::Error { denied: named(denied), error })
         }
         _ => None,
     }
 }
 
-/// One of the observer's marked names: `=name`, `~name`.
-fn loads_behind(marked: &str) -> Option<Behind> {
+/// Parses a marked name of `observe.py`: `=name` or `~name`.
+fn parse_failed_load(marked: &str) -> Option<LoadFailure> {
     let is_handled = marked.starts_with('~');
     let name = marked.strip_prefix(['=', '~'])?.to_owned();
-    Some(Behind { name, is_handled })
+    Some(LoadFailure { name, is_handled })
 }
 
-/// The interpreter that runs on this thread: a thread of A's enters the main one to run an init function there (CPython
-/// from 3.13 on, `switch_to_main_interpreter` in `Python/import.c`).
-fn current() -> String {
+/// Name of the interpreter that this thread is attached to. A thread of A may be attached to the main
+/// interpreter, to run an init function there (CPython 3.13+, `switch_to_main_interpreter` in
+/// `Python/import.c`).
+fn current_interpreter_name() -> String {
     let name = INTERPRETER.with_borrow(Clone::clone);
     // SAFETY: the caller holds a GIL.
     let is_main = unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) } == 0;
-    // Sub-interpreters have a letter each.
+    // Sub-interpreters are named by single letters.
     if is_main && name.len() == 1 { "main".to_owned() } else { name }
 }

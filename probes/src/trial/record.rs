@@ -1,4 +1,5 @@
-//! The record: events in a file that is mapped before anything foreign runs, so that they outlive a crash.
+//! The record of a trial: events in a file that is mapped before foreign code runs, so that they survive a
+//! crash.
 
 use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
@@ -6,27 +7,28 @@ use std::path::Path;
 use std::ptr::null_mut;
 use std::sync::{Mutex, PoisonError};
 
-use crate::protocol::{Event, RECORD_HEAD, RECORD_SIZE};
+use crate::protocol::{RECORD_HEAD, RECORD_SIZE, TrialEvent};
 
-/// The record of this process. A zygote's child replaces what it inherited.
-static CURRENT: Mutex<Option<Record>> = Mutex::new(None);
+/// The record of this process. A child of a zygote replaces the inherited one.
+static CURRENT: Mutex<Option<MappedRecord>> = Mutex::new(None);
 
-struct Record {
+struct MappedRecord {
     map: *mut u8,
     length: usize,
 }
 
-// SAFETY: the mapping belongs to the process, and the mutex lets one thread write at a time.
-unsafe impl Send for Record {}
+// SAFETY: the mapping belongs to the process, and the mutex serializes the writers.
+unsafe impl Send for MappedRecord {}
 
-/// Makes this file the record of this process.
+/// Creates the record of this process in this file.
 ///
 /// # Errors
-/// When it cannot be created, extended or mapped.
-pub(super) fn open(path: &Path) -> std::io::Result<()> {
+/// If the file cannot be created, extended or mapped.
+pub(super) fn open_record(path: &Path) -> std::io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
     file.set_len(RECORD_SIZE as u64)?;
-    // SAFETY: a shared mapping of our own file, kept for the life of the process; the descriptor may go.
+    // SAFETY: a shared mapping of a file of this process, kept for the life of the process; it does not need
+    // the descriptor.
     let map = unsafe {
         libc::mmap(
             null_mut(),
@@ -40,12 +42,13 @@ pub(super) fn open(path: &Path) -> std::io::Result<()> {
     if map == libc::MAP_FAILED {
         return Err(std::io::Error::last_os_error());
     }
-    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Record { map: map.cast(), length: 0 });
+    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) =
+        Some(MappedRecord { map: map.cast(), length: 0 });
     Ok(())
 }
 
-/// Adds an event. A record that is full takes no more, and so never says [`Event::Done`].
-pub(super) fn write(event: &Event) {
+/// Appends an event. A full record takes no more events, and so never contains [`TrialEvent::Done`].
+pub(super) fn write_event(event: &TrialEvent) {
     let Ok(mut line) = serde_json::to_vec(event) else { return };
     line.push(b'\n');
     let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +59,7 @@ pub(super) fn write(event: &Event) {
         return;
     }
     record.length += line.len();
-    // SAFETY: the range lies within the mapping, and the length is published after the bytes.
+    // SAFETY: the range lies within the mapping, and the length is written after the bytes.
     unsafe {
         std::ptr::copy_nonoverlapping(line.as_ptr(), record.map.add(start), line.len());
         std::sync::atomic::fence(std::sync::atomic::Ordering::Release);

@@ -1,25 +1,27 @@
-//! POSIX shared memory and semaphores: files in `/dev/shm`, which packages make to see whether they can. The
-//! zygote gets a `/dev/shm` of its own, so that trials have one and touch nobody's.
+//! A private `/dev/shm` for trials.
+//!
+//! POSIX shared memory and semaphores are files there, and packages create some to test whether they work.
+//! With a private one, trials can do so without touching those of other processes.
 
 use std::path::Path;
 
-/// Where glibc and musl keep them.
+/// Where glibc and musl keep shared memory and semaphores.
 pub(crate) const FOLDER: &str = "/dev/shm";
 
-/// Gives the calling process, which has one thread, an empty [`FOLDER`] of its own. Returns whether it has:
-/// containers and some distributions forbid it.
+/// Mounts an empty [`FOLDER`] for the calling process, which must have one thread. Returns whether that
+/// succeeded: containers and some distributions forbid it.
 #[cfg(target_os = "linux")]
-pub(super) fn make_own() -> bool {
-    Path::new(FOLDER).is_dir() && linux::can_separate() && linux::separate()
+pub(super) fn mount_private() -> bool {
+    Path::new(FOLDER).is_dir() && linux::can_mount_private() && linux::mount_private_tmpfs()
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn make_own() -> bool {
+pub(super) fn mount_private() -> bool {
     false
 }
 
-/// Empties it. Only for one's own.
-pub(super) fn clear() {
+/// Removes all files in [`FOLDER`]. Only to be called if it is private.
+pub(super) fn remove_all_files() {
     for entry in std::fs::read_dir(Path::new(FOLDER)).into_iter().flatten().flatten() {
         let _is_file = std::fs::remove_file(entry.path()).or_else(|_| std::fs::remove_dir_all(entry.path()));
     }
@@ -34,23 +36,23 @@ mod linux {
     const FOLDER: &CStr = c"/dev/shm";
     const OPTIONS: &CStr = c"size=256m,mode=1777";
 
-    /// Tries it in a child: a process that gets half of the way has no way back.
-    pub(super) fn can_separate() -> bool {
-        // SAFETY: the caller has one thread; the child only makes system calls and leaves.
+    /// Tries it in a child first, since a process that fails halfway cannot go back.
+    pub(super) fn can_mount_private() -> bool {
+        // SAFETY: the caller has one thread; the child only makes system calls and exits.
         unsafe {
             let child = libc::fork();
             if child == 0 {
-                libc::_exit(i32::from(!separate()));
+                libc::_exit(i32::from(!mount_private_tmpfs()));
             }
             let mut status = 0;
             child > 0 && libc::waitpid(child, &raw mut status, 0) == child && status == 0
         }
     }
 
-    /// A mount namespace with a fresh file system there; who is not root needs a user namespace for it, in
-    /// which everybody keeps their number.
-    pub(super) fn separate() -> bool {
-        // SAFETY: system calls with constant arguments and strings that end with NUL.
+    /// Creates a mount namespace with a tmpfs at [`FOLDER`]. Without root, that needs a user namespace, in
+    /// which user and group ids stay the same.
+    pub(super) fn mount_private_tmpfs() -> bool {
+        // SAFETY: system calls with constant arguments and NUL-terminated strings.
         unsafe {
             let (user, group) = (libc::geteuid(), libc::getegid());
             if libc::unshare(libc::CLONE_NEWNS) != 0 {

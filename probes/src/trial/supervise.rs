@@ -1,53 +1,55 @@
-//! The parent's side of a fork: how the child ended, by when, and that nothing of it is left.
+//! Supervises a forked child: waits for its end, enforces deadline and size limit, and kills leftover
+//! processes.
 
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::limits::is_overfull;
-use crate::protocol::End;
+use super::resource_limits::is_overfull;
+use crate::protocol::ProcessExit;
 
-/// How often a folder's size is looked at.
+/// Interval for checking the size of the folder.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Waits for a child, kills it at its deadline or when it fills its folder, then kills whatever it left
-/// behind.
-pub(super) fn supervise(child: libc::pid_t, deadline: Option<Duration>, folder: &Path) -> End {
-    let end = wait(child, deadline, folder);
-    sweep(child);
+/// Waits for a child, kills it at its deadline or if its folder exceeds the size limit, then kills all
+/// processes that it left behind.
+pub(super) fn supervise_child(child: libc::pid_t, deadline: Option<Duration>, folder: &Path) -> ProcessExit {
+    let end = wait_for_child(child, deadline, folder);
+    kill_leftovers(child);
     end
 }
 
-fn wait(child: libc::pid_t, deadline: Option<Duration>, folder: &Path) -> End {
+fn wait_for_child(child: libc::pid_t, deadline: Option<Duration>, folder: &Path) -> ProcessExit {
     let started = Instant::now();
     let mut looked = started;
-    let end = watch_end(child);
+    let end = open_pidfd(child);
     loop {
-        if let Some(end) = ended(child, libc::WNOHANG) {
+        if let Some(end) = wait_for_exit(child, libc::WNOHANG) {
             return end;
         }
         if deadline.is_some_and(|deadline| started.elapsed() >= deadline) {
-            kill(child);
-            ended(child, 0);
-            return End::Deadline;
+            kill_process(child);
+            wait_for_exit(child, 0);
+            return ProcessExit::Deadline;
         }
         if looked.elapsed() >= LOOK {
             if is_overfull(folder) {
-                kill(child);
-                ended(child, 0);
-                return End::Overfull;
+                kill_process(child);
+                wait_for_exit(child, 0);
+                return ProcessExit::Overfull;
             }
             looked = Instant::now();
         }
-        pause(end.as_ref());
+        wait_briefly(end.as_ref());
     }
 }
 
-/// A descriptor that can be read once the child has ended (`pidfd_open(2)`); `None` where the system has none.
-fn watch_end(child: libc::pid_t) -> Option<OwnedFd> {
+/// Opens a descriptor that becomes readable once the child has ended (`pidfd_open(2)`); `None` if
+/// unsupported.
+fn open_pidfd(child: libc::pid_t) -> Option<OwnedFd> {
     #[cfg(target_os = "linux")]
-    // SAFETY: a system call that makes a descriptor, which is ours alone.
+    // SAFETY: the system call creates a descriptor that only this function owns.
     unsafe {
         let descriptor = libc::syscall(libc::SYS_pidfd_open, child, 0);
         let descriptor = libc::c_int::try_from(descriptor).ok().filter(|descriptor| *descriptor >= 0)?;
@@ -57,39 +59,39 @@ fn watch_end(child: libc::pid_t) -> Option<OwnedFd> {
     None
 }
 
-/// Waits for a moment: a short one, where the end would not be noticed.
-fn pause(end: Option<&OwnedFd>) {
+/// Waits up to 10 ms for the end of the child; only 1 ms if there is no pidfd to wake up this thread.
+fn wait_briefly(end: Option<&OwnedFd>) {
     let Some(end) = end else { return std::thread::sleep(Duration::from_millis(1)) };
     let mut polled = libc::pollfd { fd: end.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one descriptor, which is open.
+    // SAFETY: one open descriptor.
     unsafe { libc::poll(&raw mut polled, 1, 10) };
 }
 
-/// How the child ended; `None` while it lives.
-fn ended(child: libc::pid_t, flags: libc::c_int) -> Option<End> {
+/// Returns how the child ended, or `None` if it is still running.
+fn wait_for_exit(child: libc::pid_t, flags: libc::c_int) -> Option<ProcessExit> {
     let mut status = 0;
-    // SAFETY: waits for our own child.
+    // SAFETY: waits for a child of this process.
     let found = unsafe { libc::waitpid(child, &raw mut status, flags) };
     if found == 0 {
         return None;
     }
     Some(if libc::WIFEXITED(status) {
-        End::Exit(libc::WEXITSTATUS(status))
+        ProcessExit::Exit(libc::WEXITSTATUS(status))
     } else {
-        End::Signal(libc::WTERMSIG(status))
+        ProcessExit::Signal(libc::WTERMSIG(status))
     })
 }
 
-/// Kills what a child left: its process group, and everything that, orphaned, became ours, since this
-/// process is a subreaper. A process that double-forks or starts its own session does not escape that.
-fn sweep(child: libc::pid_t) {
-    // SAFETY: the group that the child made for itself; never ours, since the child is not us.
+/// Kills what a child left: its process group, and all orphans, which this process inherits as a subreaper.
+/// So processes that double-fork or start their own session do not escape.
+fn kill_leftovers(child: libc::pid_t) {
+    // SAFETY: the process group that the child created for itself, never that of this process.
     unsafe { libc::kill(-child, libc::SIGKILL) };
     loop {
         // SAFETY: reaps any child.
         match unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } {
             0 => {
-                children().into_iter().for_each(kill);
+                list_children().into_iter().for_each(kill_process);
                 std::thread::sleep(Duration::from_micros(200));
             }
             -1 => return,
@@ -98,16 +100,16 @@ fn sweep(child: libc::pid_t) {
     }
 }
 
-fn kill(process: libc::pid_t) {
-    // SAFETY: signals a child of ours, which stays a zombie, and so keeps its number, until we reap it.
+fn kill_process(process: libc::pid_t) {
+    // SAFETY: signals a child of this process. Its id stays reserved until the child is reaped.
     unsafe {
         libc::kill(-process, libc::SIGKILL);
         libc::kill(process, libc::SIGKILL);
     }
 }
 
-/// Living children of this process (`/proc/PID/stat`, fourth field).
-fn children() -> Vec<libc::pid_t> {
+/// Lists the children of this process that are not reaped yet (`/proc/PID/stat`, fourth field).
+fn list_children() -> Vec<libc::pid_t> {
     let own = std::process::id().to_string();
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     processes

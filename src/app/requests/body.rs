@@ -1,16 +1,16 @@
-//! A request's body from its lines.
+//! Parses the body of a request.
 
-use super::request::{BodyPart, Piece, Text};
-use super::text::{At, Names};
+use super::request::{BodyPart, TemplatePart, TextTemplate};
+use super::template::{TemplateLocation, TemplateVariables};
 
-/// Reads it. `kind` is the request's `Content-Type`.
+/// Parses the lines of a body. `kind` is the request's `Content-Type`.
 ///
 /// # Errors
-/// What is wrong, and in which line.
-pub(super) fn body(
+/// A message with the line number.
+pub(super) fn parse_body(
     lines: &[(usize, &str)],
     kind: &str,
-    names: &Names<'_>,
+    names: &TemplateVariables<'_>,
     request: usize,
 ) -> Result<Vec<BodyPart>, String> {
     let blank = |(_, line): &&(usize, &str)| line.trim().is_empty();
@@ -22,45 +22,49 @@ pub(super) fn body(
     let mut parts: Vec<BodyPart> = Vec::new();
     for (index, (number, line)) in lines.iter().enumerate() {
         let text = if is_form { line.trim() } else { line };
-        // A form may be typed with a line for each of its fields.
+        // A form may have one line for each field.
         let goes_on = is_form
             && (text.starts_with('&')
                 || lines[..index].last().is_some_and(|(_, before)| before.trim().ends_with('&')));
         if index > 0 && !goes_on {
-            add(&mut parts, Text::plain(end));
+            append_text(&mut parts, TextTemplate::from_literal(end));
         }
-        match included(line, *number)? {
+        match parse_included_file(line, *number)? {
             Some(path) => parts.push(BodyPart::File { path, line: *number }),
-            None => add(&mut parts, names.fill(text, At { line: *number, request })?),
+            None => append_text(
+                &mut parts,
+                names.parse_template(text, TemplateLocation { line: *number, request })?,
+            ),
         }
     }
     if is_multipart && !parts.is_empty() {
-        add(&mut parts, Text::plain(end));
+        append_text(&mut parts, TextTemplate::from_literal(end));
     }
     Ok(parts)
 }
 
-/// The file that a line `< path` stands for.
-fn included(line: &str, number: usize) -> Result<Option<String>, String> {
+/// Returns the path in a line `< path`, which includes a file.
+fn parse_included_file(line: &str, number: usize) -> Result<Option<String>, String> {
     let Some(rest) = line.strip_prefix('<') else { return Ok(None) };
     if rest.starts_with('@') {
         return Err(format!(
-            "line {number}: a file's content is sent as it is: < path; values are put into what is typed here"
+            "line {number}: <@ (a file with placeholders) is not supported: write < path, which sends the file \
+             unchanged"
         ));
     }
     let path = rest.strip_prefix([' ', '\t']).map(str::trim).filter(|path| !path.is_empty());
     Ok(path.map(str::to_owned))
 }
 
-fn add(parts: &mut Vec<BodyPart>, Text(pieces): Text) {
-    if let Some(BodyPart::Text(Text(last))) = parts.last_mut() {
+fn append_text(parts: &mut Vec<BodyPart>, TextTemplate(pieces): TextTemplate) {
+    if let Some(BodyPart::Text(TextTemplate(last))) = parts.last_mut() {
         for piece in pieces {
             match (last.last_mut(), piece) {
-                (Some(Piece::Plain(end)), Piece::Plain(text)) => *end += &text,
+                (Some(TemplatePart::Plain(end)), TemplatePart::Plain(text)) => *end += &text,
                 (_, piece) => last.push(piece),
             }
         }
     } else if !pieces.is_empty() {
-        parts.push(BodyPart::Text(Text(pieces)));
+        parts.push(BodyPart::Text(TextTemplate(pieces)));
     }
 }

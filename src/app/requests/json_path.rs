@@ -1,9 +1,9 @@
-//! Where a value lies in a JSON document: the part of JSONPath that names one value, `$.cart.items[0]['id']`.
+//! Parses the part of JSONPath that selects exactly one value: `$.cart.items[0]['id']`.
 
-use super::request::Step;
+use super::request::JsonPathStep;
 
-/// Reads a path; `None` for one that names several values, or none.
-pub(super) fn steps(path: &str) -> Option<Vec<Step>> {
+/// Parses a path; `None` if it is invalid or may select several values.
+pub(super) fn parse_json_path(path: &str) -> Option<Vec<JsonPathStep>> {
     let mut rest = path.strip_prefix('$')?;
     let mut steps = Vec::new();
     while !rest.is_empty() {
@@ -13,18 +13,18 @@ pub(super) fn steps(path: &str) -> Option<Vec<Step>> {
             if key.is_empty() || key.contains(['*', '?', '(', '@', ',', ':']) {
                 return None;
             }
-            steps.push(Step::Key(key.to_owned()));
+            steps.push(JsonPathStep::Key(key.to_owned()));
             rest = after;
         } else {
             let inside = rest.strip_prefix('[')?;
             let quoted = inside.strip_prefix(['\'', '"']).and_then(|text| {
                 let quote = inside.chars().next()?;
                 let (key, after) = text.split_once(quote)?;
-                Some((Step::Key(key.to_owned()), after.strip_prefix(']')?))
+                Some((JsonPathStep::Key(key.to_owned()), after.strip_prefix(']')?))
             });
             let numbered = || {
                 let (number, after) = inside.split_once(']')?;
-                Some((Step::Index(number.parse().ok()?), after))
+                Some((JsonPathStep::Index(number.parse().ok()?), after))
             };
             let (step, after) = quoted.or_else(numbered)?;
             steps.push(step);
@@ -40,15 +40,15 @@ mod tests {
 
     #[test]
     fn a_path_names_one_value() {
-        let key = |name: &str| Step::Key(name.to_owned());
-        assert_eq!(steps("$"), Some(Vec::new()));
-        assert_eq!(steps("$.token"), Some(vec![key("token")]));
+        let key = |name: &str| JsonPathStep::Key(name.to_owned());
+        assert_eq!(parse_json_path("$"), Some(Vec::new()));
+        assert_eq!(parse_json_path("$.token"), Some(vec![key("token")]));
         assert_eq!(
-            steps("$.cart[0]['the id'].x"),
-            Some(vec![key("cart"), Step::Index(0), key("the id"), key("x")])
+            parse_json_path("$.cart[0]['the id'].x"),
+            Some(vec![key("cart"), JsonPathStep::Index(0), key("the id"), key("x")])
         );
         for other in ["token", "$..token", "$.items[*]", "$.items[-1]", "$[", "$.items[?(@.a)]", "/a/b"] {
-            assert_eq!(steps(other), None, "{other}");
+            assert_eq!(parse_json_path(other), None, "{other}");
         }
     }
 }

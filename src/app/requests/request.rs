@@ -1,78 +1,78 @@
-//! What a request is made of.
+//! The data types of a request.
 
 use std::fmt;
 
-/// One request.
+/// A request from an `.http` file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// `GET` where none was given.
+pub struct HttpRequest {
+    /// The method; `GET` if the file has none.
     pub method: String,
-    /// `https` where its URL says so, else `http`.
+    /// `https` if the URL has it, else `http`.
     pub scheme: &'static str,
-    /// Path and query, still percent-encoded; or a whole URL, where it begins with a value that an answer gives.
-    pub target: Text,
-    /// As they were given; a host of the URL is the first of them.
-    pub headers: Vec<(String, Text)>,
-    /// Without the line's end that only closes it.
+    /// Path and query, percent-encoded; or a whole URL, if it begins with a value from a response.
+    pub target: TextTemplate,
+    /// Headers as written; the host of the URL comes first.
+    pub headers: Vec<(String, TextTemplate)>,
+    /// The body, without a final line break.
     pub body: Vec<BodyPart>,
-    /// What is taken from its answer for later requests.
+    /// Values of the response to keep for later requests.
     pub captures: Vec<Capture>,
-    /// Whether it sends the cookies that answers before have set, and keeps those that its own sets.
+    /// Whether it sends the cookies of earlier responses, and keeps those of its own.
     pub has_cookies: bool,
 }
 
-/// A text with values that are known when it is sent.
+/// A text with placeholders that are filled in when the request is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Text(pub Vec<Piece>);
+pub struct TextTemplate(pub Vec<TemplatePart>);
 
-/// A piece of a text.
+/// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Stands for itself.
+pub enum TemplatePart {
+    /// Literal text.
     Plain(String),
-    /// Known when it is sent.
-    Value(Value),
+    /// A placeholder.
+    Value(DeferredValue),
 }
 
-/// Something that is known when a request is sent.
+/// A value that is only known when the request is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value {
-    /// What stands between the braces.
+pub struct DeferredValue {
+    /// The text between the braces.
     pub typed: String,
-    /// Where it comes from.
-    pub source: Source,
+    /// Where the value comes from.
+    pub source: ValueSource,
 }
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// From the last `# @capture` of this name.
+pub enum ValueSource {
+    /// The last `# @capture` of this name.
     Capture(String),
-    /// From a header of the answer to this request, by its number from 0.
+    /// A header of the response to the request with this index (from 0).
     Header(usize, String),
-    /// From the body of that answer: what lies there in its JSON, or all of it.
-    Body(usize, Option<Vec<Step>>),
-    /// From an environment variable of the trials.
+    /// The body of the response to the request with this index: a value in its JSON, or all of it.
+    Body(usize, Option<Vec<JsonPathStep>>),
+    /// An environment variable of the trials.
     Variable(String),
 }
 
-/// A step into a JSON document.
+/// A step of a path into a JSON document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum JsonPathStep {
     /// The value of a key.
     Key(String),
     /// An item of a list, from 0.
     Index(usize),
 }
 
-/// A part of a body.
+/// A part of a request's body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyPart {
-    /// Typed in place.
-    Text(Text),
-    /// What a file holds, named from the folder of the `.http` file.
+    /// Text in the `.http` file.
+    Text(TextTemplate),
+    /// The content of a file; the path is relative to the folder of the `.http` file.
     File {
-        /// As it was typed.
+        /// The path as written.
         path: String,
         /// The line that names it.
         line: usize,
@@ -82,51 +82,51 @@ pub enum BodyPart {
 /// `# @capture name = pattern`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capture {
-    /// The name that the value gets.
+    /// The name of the value.
     pub name: String,
-    /// A regular expression of Python's: its first group, or all of it, is the value.
+    /// A Python regular expression; the value is its first group or, without groups, the whole match.
     pub pattern: String,
     /// Its line.
     pub line: usize,
 }
 
-impl Text {
-    /// A text without values.
-    pub fn plain(text: impl Into<String>) -> Self {
-        Self(vec![Piece::Plain(text.into())])
+impl TextTemplate {
+    /// Makes a template without placeholders.
+    pub fn from_literal(text: impl Into<String>) -> Self {
+        Self(vec![TemplatePart::Plain(text.into())])
     }
 
-    /// Its values.
-    pub fn values(&self) -> impl Iterator<Item = &Value> {
+    /// Returns its placeholders.
+    pub fn values(&self) -> impl Iterator<Item = &DeferredValue> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Plain(_) => None,
-            Piece::Value(value) => Some(value),
+            TemplatePart::Plain(_) => None,
+            TemplatePart::Value(value) => Some(value),
         })
     }
 
-    /// The text, where it has no values.
-    pub fn as_plain(&self) -> Option<String> {
-        let plain = |piece: &Piece| match piece {
-            Piece::Plain(text) => Some(text.clone()),
-            Piece::Value(_) => None,
+    /// Returns the text if there are no placeholders.
+    pub fn to_plain_text(&self) -> Option<String> {
+        let plain = |piece: &TemplatePart| match piece {
+            TemplatePart::Plain(text) => Some(text.clone()),
+            TemplatePart::Value(_) => None,
         };
         self.0.iter().map(plain).collect()
     }
 }
 
-/// As it was typed, with the variables of the file.
-impl fmt::Display for Text {
+/// Shows the text as written, with the variables of the file filled in.
+impl fmt::Display for TextTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|piece| match piece {
-            Piece::Plain(text) => f.write_str(text),
-            Piece::Value(value) => write!(f, "{{{{{}}}}}", value.typed),
+            TemplatePart::Plain(text) => f.write_str(text),
+            TemplatePart::Value(value) => write!(f, "{{{{{}}}}}", value.typed),
         })
     }
 }
 
-impl Request {
-    /// Everything in it that has values.
-    pub fn texts(&self) -> impl Iterator<Item = &Text> {
+impl HttpRequest {
+    /// Returns all parts of the request that may have placeholders.
+    pub fn templates(&self) -> impl Iterator<Item = &TextTemplate> {
         let body = self.body.iter().filter_map(|part| match part {
             BodyPart::Text(text) => Some(text),
             BodyPart::File { .. } => None,

@@ -1,4 +1,4 @@
-//! Goes through a file's functions and notes what they do with the module's variables.
+//! Visits the functions of a file and records how they use module-level variables, locks and process state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,69 +8,75 @@ use ruff_python_ast::visitor::{
 use ruff_python_ast::{Comprehension, Expr, ExprContext, Parameters, Stmt, StmtFunctionDef};
 use ruff_text_size::{Ranged, TextSize};
 
-use super::bindings::{Binding, Function};
-use super::context::{Context, Facts, is_definition, is_setter_name, is_setup_name};
-use super::level::Level;
-use super::locks::{self, Held, Outside};
+use super::bindings::{Binding, FunctionBindings};
+use super::bound_names::{BoundNames, parameter_names, target_names};
+use super::locks::{self, ExternalEffects, HeldLock};
+use super::module_scope::ModuleScope;
 use super::origins::{self, Origins};
-use super::process::{self, Change};
-use super::scopes::{Bound, parameters, targets};
-use super::writes::{self, Uses};
-use crate::app::conditions::{Branch, may_run};
-use crate::app::names::Names;
+use super::process_state::{self, ProcessChange};
+use super::write_context::{
+    FunctionFacts, WriteContext, is_definition_parameter, is_setter_name, is_setup_name,
+};
+use super::writes::{self, AccessesByVariable};
+use crate::app::conditions::{EvaluatedBranch, reachable_branches};
+use crate::app::import_aliases::ImportAliases;
 
-/// What stands around an expression.
+/// A scope of names: a function, `lambda`, comprehension, or class in a function.
 #[derive(Debug, Default)]
 struct Scope {
     is_class: bool,
     /// The function's name; empty for a comprehension and a `lambda`.
     name: String,
     parameters: Vec<String>,
-    bound: Bound,
-    /// What its names derive from.
+    bound: BoundNames,
+    /// What the values of its names derive from.
     origins: BTreeMap<String, Origins>,
-    facts: Facts,
-    /// Variables of the module that the function looks at before it goes on.
+    facts: FunctionFacts,
+    /// Module-level variables that conditions in the function depend on.
     tested: BTreeSet<String>,
 }
 
 impl Scope {
-    fn has(&self, name: &str) -> bool {
-        self.bound.hides(name)
+    fn binds_name(&self, name: &str) -> bool {
+        self.bound.is_local(name)
             || self.bound.imported.contains(name)
             || self.parameters.iter().any(|each| each == name)
     }
 }
 
 impl Scope {
-    /// Whether it is given a user or a request.
-    fn is_of_request(&self) -> bool {
-        self.parameters.iter().any(|name| !Origins::of_parameter(name).request.is_empty())
+    /// Whether a parameter stands for a user or a request.
+    fn takes_request(&self) -> bool {
+        self.parameters.iter().any(|name| !Origins::from_parameter(name).request.is_empty())
     }
 }
 
-/// Goes through a file.
-pub(super) struct Collector<'m> {
-    pub(super) names: &'m Names,
-    pub(super) level: &'m Level,
-    /// Functions of the file that change something outside, with what they call for it.
-    pub(super) outside_of: &'m Outside,
+/// The visitor of a file.
+pub(super) struct VariableCollector<'m> {
+    pub(super) names: &'m ImportAliases,
+    pub(super) level: &'m ModuleScope,
+    /// Functions of the file with an effect outside of the interpreter, each with the call that has it.
+    pub(super) outside_of: &'m ExternalEffects,
     scopes: Vec<Scope>,
-    /// Classes and functions around.
+    /// Enclosing classes and functions.
     path: Vec<String>,
-    /// How many of them are functions.
+    /// How many of these are functions.
     depth: usize,
-    /// The class at the level of the module around.
+    /// The enclosing module-level class.
     class: Option<String>,
-    /// Where expressions begin that a change names: they are no reads.
+    /// Starts of the expressions that are the object of a write: they do not count as reads.
     pub(super) changed: BTreeSet<TextSize>,
-    pub(super) uses: Uses,
-    pub(super) held: Vec<Held>,
-    pub(super) changes: Vec<Change>,
+    pub(super) uses: AccessesByVariable,
+    pub(super) held: Vec<HeldLock>,
+    pub(super) changes: Vec<ProcessChange>,
 }
 
-impl<'m> Collector<'m> {
-    pub(super) fn new(names: &'m Names, level: &'m Level, outside_of: &'m Outside) -> Self {
+impl<'m> VariableCollector<'m> {
+    pub(super) fn new(
+        names: &'m ImportAliases,
+        level: &'m ModuleScope,
+        outside_of: &'m ExternalEffects,
+    ) -> Self {
         Self {
             names,
             level,
@@ -80,7 +86,7 @@ impl<'m> Collector<'m> {
             depth: 0,
             class: None,
             changed: BTreeSet::new(),
-            uses: Uses::new(),
+            uses: AccessesByVariable::new(),
             held: Vec::new(),
             changes: Vec::new(),
         }
@@ -90,40 +96,40 @@ impl<'m> Collector<'m> {
         self.depth > 0
     }
 
-    /// The function around; empty at the level of the module or a class.
-    pub(super) fn function(&self) -> String {
+    /// Returns the enclosing function; empty at the level of the module or a class.
+    pub(super) fn enclosing_function(&self) -> String {
         if self.depth == 0 { String::new() } else { self.path.join(".") }
     }
 
-    /// What the function around calls that changes something outside.
-    pub(super) fn outside_around(&self) -> Option<String> {
+    /// Returns the call in the enclosing function that has an effect outside of the interpreter, if any.
+    pub(super) fn external_effect_of_function(&self) -> Option<String> {
         self.outside_of.get(self.path.last()?).cloned()
     }
 
-    /// The scope that has a name; `None` for the module and what is built in.
-    fn scope_of(&self, name: &str) -> Option<&Scope> {
+    /// Returns the scope that binds a name; `None` for module-level and builtin names.
+    fn find_scope(&self, name: &str) -> Option<&Scope> {
         let last = self.scopes.len();
         for (index, scope) in self.scopes.iter().enumerate().rev() {
-            // The functions in a class do not see its names.
+            // Functions in a class do not see the names of the class.
             if scope.is_class && index + 1 != last {
                 continue;
             }
             if scope.bound.global.contains(name) {
                 return None;
             }
-            if scope.has(name) {
+            if scope.binds_name(name) {
                 return Some(scope);
             }
         }
         None
     }
 
-    /// The variable of the module that an expression names: `CACHE`, `Shop.carts`, `cls.carts`.
-    pub(super) fn variable(&self, expr: &Expr) -> Option<String> {
+    /// Returns the module-level variable that an expression names: `CACHE`, `Shop.carts`, `cls.carts`.
+    pub(super) fn resolve_variable(&self, expr: &Expr) -> Option<String> {
         match expr {
             Expr::Name(name) => {
                 let name = name.id.as_str();
-                (self.scope_of(name).is_none() && self.level.names.contains(name)).then(|| name.to_owned())
+                (self.find_scope(name).is_none() && self.level.names.contains(name)).then(|| name.to_owned())
             }
             Expr::Attribute(attribute) => {
                 let full = |class: &str| format!("{class}.{}", attribute.attr);
@@ -136,7 +142,7 @@ impl<'m> Collector<'m> {
                     }),
                     Expr::Name(name) => {
                         let name = name.id.as_str();
-                        let is_class = self.level.classes.contains(name) && self.scope_of(name).is_none();
+                        let is_class = self.level.classes.contains(name) && self.find_scope(name).is_none();
                         is_class.then(|| full(name))
                     }
                     Expr::Attribute(of) if of.attr.as_str() == "__class__" => own.map(full),
@@ -150,47 +156,48 @@ impl<'m> Collector<'m> {
         }
     }
 
-    /// The dotted name that an expression stands for, if no name of a function hides it.
-    pub(super) fn resolve(&self, expr: &Expr) -> Option<String> {
+    /// Returns the dotted name of an expression, unless a local name shadows it.
+    pub(super) fn resolve_name(&self, expr: &Expr) -> Option<String> {
         let mut root = expr;
         while let Expr::Attribute(attribute) = root {
             root = &attribute.value;
         }
         let Expr::Name(name) = root else { return None };
         let name = name.id.as_str();
-        let is_hidden = self.scope_of(name).is_some_and(|scope| !scope.bound.imported.contains(name));
-        if is_hidden { None } else { self.names.resolve(expr) }
+        let is_hidden = self.find_scope(name).is_some_and(|scope| !scope.bound.imported.contains(name));
+        if is_hidden { None } else { self.names.resolve_name(expr) }
     }
 
     pub(super) fn origins_of_name(&self, name: &str) -> Origins {
-        match self.scope_of(name) {
+        match self.find_scope(name) {
             Some(scope) => scope.origins.get(name).cloned().unwrap_or_default(),
-            None if self.level.names.contains(name) => Origins::of_variable(name.to_owned()),
+            None if self.level.names.contains(name) => Origins::from_variable(name.to_owned()),
             None => Origins::default(),
         }
     }
 
-    /// Whether `global` gives what a function assigns to this name to the module.
-    pub(super) fn gives_to_module(&self, name: &str) -> bool {
+    /// Whether an assignment to the name sets the module's variable, by a `global` statement.
+    pub(super) fn assigns_global(&self, name: &str) -> bool {
         let scopes = self.scopes.iter().rev().filter(|scope| !scope.is_class);
-        let own = scopes.into_iter().find(|scope| scope.bound.global.contains(name) || scope.has(name));
+        let own =
+            scopes.into_iter().find(|scope| scope.bound.global.contains(name) || scope.binds_name(name));
         own.is_some_and(|scope| scope.bound.global.contains(name))
     }
 
-    /// What the functions around tell of a change whose value and key derive from these.
-    pub(super) fn context(&self, origins: &[&Origins]) -> Context {
+    /// Returns what the enclosing functions show of a write whose value and key derive from `origins`.
+    pub(super) fn write_context(&self, origins: &[&Origins]) -> WriteContext {
         let functions: Vec<&Scope> = self.scopes.iter().filter(|scope| !scope.name.is_empty()).collect();
         let is_at_import = |scope: &&Scope| {
             let of_class = self.class.as_ref().map(|class| format!("{class}.{}", scope.name));
             self.level.at_import.contains(&scope.name)
                 || of_class.is_some_and(|name| self.level.at_import.contains(&name))
         };
-        // A decorator gives back what it was given, or what it wraps that in.
+        // A decorator returns its argument, or a wrapper of it.
         let is_inner = functions.len() > 1;
         let returns = |scope: &Scope| {
             let is_given = |name: &String| {
                 scope.parameters.contains(name)
-                    && (is_inner || is_definition(name, self.level.is_own))
+                    && (is_inner || is_definition_parameter(name, self.level.is_own))
                     && origins.iter().any(|each| each.given.contains(name))
             };
             scope.facts.returned.iter().any(is_given)
@@ -202,14 +209,14 @@ impl<'m> Collector<'m> {
             ["mcs", "mcls", "metacls"].contains(&first) || (first == "cls" && scope.name == "__init__")
         });
         let of_meta = self.class.as_deref().is_some_and(|class| class.ends_with("Meta"));
-        Context {
+        WriteContext {
             makes_object: last.is_some_and(|scope| ["__init__", "__new__"].contains(&scope.name.as_str())),
             is_setting: functions.iter().any(|scope| is_setter_name(&scope.name)),
             is_setup: of_meta
                 || wraps
                 || is_metaclass
                 || last.is_some_and(|scope| returns(scope))
-                || functions.iter().any(|scope| is_setup_name(&scope.name) && !scope.is_of_request())
+                || functions.iter().any(|scope| is_setup_name(&scope.name) && !scope.takes_request())
                 || functions.iter().any(is_at_import),
             warns: last.is_some_and(|scope| scope.facts.warns),
         }
@@ -219,31 +226,31 @@ impl<'m> Collector<'m> {
         self.scopes.iter().any(|scope| scope.tested.contains(variable))
     }
 
-    fn body(&mut self, body: &[Stmt]) {
+    fn visit_statements(&mut self, body: &[Stmt]) {
         body.iter().for_each(|stmt| self.visit_stmt(stmt));
     }
 
-    fn function_definition(&mut self, function: &StmtFunctionDef) {
+    fn visit_function(&mut self, function: &StmtFunctionDef) {
         function.decorator_list.iter().for_each(|each| walk_decorator(self, each));
         walk_parameters(self, &function.parameters);
-        let code = Function::of(&function.body);
+        let code = FunctionBindings::from_body(&function.body);
         let scope = Scope {
             name: function.name.to_string(),
-            bound: Bound::of(&function.body),
-            facts: Facts::of(&function.body),
-            ..Self::scope(&function.parameters, self.is_in_class())
+            bound: BoundNames::from_body(&function.body),
+            facts: FunctionFacts::from_body(&function.body),
+            ..Self::function_scope(&function.parameters, self.is_in_class())
         };
         self.path.push(function.name.to_string());
         self.depth += 1;
         self.scopes.push(scope);
-        self.derive(&code);
-        self.body(&function.body);
+        self.derive_origins(&code);
+        self.visit_statements(&function.body);
         self.scopes.pop();
         self.depth -= 1;
         self.path.pop();
     }
 
-    /// Whether the body of a class is directly around.
+    /// Whether the directly enclosing scope is a class.
     fn is_in_class(&self) -> bool {
         match self.scopes.last() {
             Some(scope) => scope.is_class,
@@ -251,35 +258,35 @@ impl<'m> Collector<'m> {
         }
     }
 
-    /// The scope of a function with these parameters; of a method the first is its object or class.
-    fn scope(all: &Parameters, is_method: bool) -> Scope {
-        let parameters = parameters(all);
+    /// Makes the scope of a function with these parameters; the first one of a method is its object or class.
+    fn function_scope(all: &Parameters, is_method: bool) -> Scope {
+        let parameters = parameter_names(all);
         let origins = parameters.iter().enumerate().map(|(index, name)| {
             let is_own = is_method && index == 0;
-            (name.clone(), if is_own { Origins::default() } else { Origins::of_parameter(name) })
+            (name.clone(), if is_own { Origins::default() } else { Origins::from_parameter(name) })
         });
         Scope { origins: origins.collect(), parameters, ..Scope::default() }
     }
 
-    /// Fills in what the names of the last scope derive from, and what is tested in it.
-    fn derive(&mut self, code: &Function<'_>) {
-        // Names derive from names: a few rounds reach what is written in any order.
+    /// Fills in the origins of the innermost scope's names, and the variables its conditions depend on.
+    fn derive_origins(&mut self, code: &FunctionBindings<'_>) {
+        // Names derive from other names, in any order: a few rounds reach most of them.
         for _ in 0..3 {
             for Binding { target, value, is_counted } in &code.bindings {
-                let mut found = origins::of(self, value);
+                let mut found = origins::origins_of_expr(self, value);
                 if *is_counted {
-                    found.join(origins::of(self, target));
-                    found = found.counted();
+                    found.merge(origins::origins_of_expr(self, target));
+                    found = found.into_counted();
                 }
                 let Some(scope) = self.scopes.last_mut() else { return };
-                for name in targets(target).into_iter().filter(|name| scope.bound.hides(name)) {
-                    scope.origins.entry(name.to_owned()).or_default().join(found.clone());
+                for name in target_names(target).into_iter().filter(|name| scope.bound.is_local(name)) {
+                    scope.origins.entry(name.to_owned()).or_default().merge(found.clone());
                 }
             }
         }
         let mut tested = BTreeSet::new();
         for test in &code.tests {
-            let Origins { variables, fetched, .. } = origins::of(self, test);
+            let Origins { variables, fetched, .. } = origins::origins_of_expr(self, test);
             tested.extend(variables);
             tested.extend(fetched);
         }
@@ -288,12 +295,12 @@ impl<'m> Collector<'m> {
         }
     }
 
-    fn comprehension(&mut self, generators: &[Comprehension], parts: &[&Expr]) {
+    fn visit_comprehension_parts(&mut self, generators: &[Comprehension], parts: &[&Expr]) {
         let mut scope = Scope::default();
         for generator in generators {
             self.visit_expr(&generator.iter);
-            let found = origins::of(self, &generator.iter);
-            for name in targets(&generator.target) {
+            let found = origins::origins_of_expr(self, &generator.iter);
+            for name in target_names(&generator.target) {
                 scope.parameters.push(name.to_owned());
                 scope.origins.insert(name.to_owned(), found.clone());
             }
@@ -304,8 +311,8 @@ impl<'m> Collector<'m> {
         self.scopes.pop();
     }
 
-    fn read(&mut self, expr: &Expr, context: ExprContext) -> bool {
-        let Some(name) = self.variable(expr) else { return false };
+    fn record_read(&mut self, expr: &Expr, context: ExprContext) -> bool {
+        let Some(name) = self.resolve_variable(expr) else { return false };
         if context == ExprContext::Load && !self.changed.contains(&expr.start()) {
             self.uses.entry(name).or_default().reads += 1;
         }
@@ -313,12 +320,12 @@ impl<'m> Collector<'m> {
     }
 }
 
-impl<'a> Visitor<'a> for Collector<'_> {
+impl<'a> Visitor<'a> for VariableCollector<'_> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
-        writes::statement(self, stmt);
-        process::statement(self, stmt);
+        writes::record_statement(self, stmt);
+        process_state::check_statement(self, stmt);
         match stmt {
-            Stmt::FunctionDef(function) => self.function_definition(function),
+            Stmt::FunctionDef(function) => self.visit_function(function),
             Stmt::ClassDef(class) => {
                 class.decorator_list.iter().for_each(|each| walk_decorator(self, each));
                 if let Some(arguments) = &class.arguments {
@@ -329,12 +336,12 @@ impl<'a> Visitor<'a> for Collector<'_> {
                     self.class = Some(class.name.to_string());
                 }
                 if self.depth > 0 {
-                    let bound = Bound::of(&class.body);
+                    let bound = BoundNames::from_body(&class.body);
                     self.scopes.push(Scope { is_class: true, bound, ..Scope::default() });
                     self.class = None;
                 }
                 self.path.push(class.name.to_string());
-                self.body(&class.body);
+                self.visit_statements(&class.body);
                 self.path.pop();
                 if self.depth > 0 {
                     self.scopes.pop();
@@ -342,13 +349,13 @@ impl<'a> Visitor<'a> for Collector<'_> {
                 self.class = around;
             }
             Stmt::If(branch) => {
-                for Branch { test, body, .. } in may_run(branch) {
+                for EvaluatedBranch { test, body, .. } in reachable_branches(branch) {
                     test.into_iter().for_each(|test| self.visit_expr(test));
-                    self.body(body);
+                    self.visit_statements(body);
                 }
             }
             Stmt::With(block) => {
-                locks::with(self, block);
+                locks::check_with_statement(self, block);
                 walk_stmt(self, stmt);
             }
             _ => walk_stmt(self, stmt),
@@ -360,34 +367,37 @@ impl<'a> Visitor<'a> for Collector<'_> {
     fn visit_expr(&mut self, expr: &'a Expr) {
         match expr {
             Expr::Name(name) => {
-                self.read(expr, name.ctx);
+                self.record_read(expr, name.ctx);
             }
             Expr::Attribute(attribute) => {
-                if !self.read(expr, attribute.ctx) {
+                if !self.record_read(expr, attribute.ctx) {
                     walk_expr(self, expr);
                 }
             }
             Expr::Call(call) => {
-                writes::call(self, call);
-                process::call(self, call);
-                locks::call(self, call);
+                writes::record_method_call(self, call);
+                process_state::check_call(self, call);
+                locks::check_acquire_call(self, call);
                 walk_expr(self, expr);
             }
             Expr::Named(named) => {
-                writes::walrus(self, named);
+                writes::record_walrus(self, named);
                 walk_expr(self, expr);
             }
-            Expr::ListComp(all) => self.comprehension(&all.generators, &[&all.elt]),
-            Expr::SetComp(all) => self.comprehension(&all.generators, &[&all.elt]),
-            Expr::Generator(all) => self.comprehension(&all.generators, &[&all.elt]),
+            Expr::ListComp(all) => self.visit_comprehension_parts(&all.generators, &[&all.elt]),
+            Expr::SetComp(all) => self.visit_comprehension_parts(&all.generators, &[&all.elt]),
+            Expr::Generator(all) => self.visit_comprehension_parts(&all.generators, &[&all.elt]),
             Expr::DictComp(all) => {
                 let key = all.key.as_deref();
                 let parts: Vec<&Expr> = key.into_iter().chain([&*all.value]).collect();
-                self.comprehension(&all.generators, &parts);
+                self.visit_comprehension_parts(&all.generators, &parts);
             }
             Expr::Lambda(lambda) => {
-                let scope =
-                    lambda.parameters.as_deref().map(|all| Self::scope(all, false)).unwrap_or_default();
+                let scope = lambda
+                    .parameters
+                    .as_deref()
+                    .map(|all| Self::function_scope(all, false))
+                    .unwrap_or_default();
                 self.path.push("lambda".to_owned());
                 self.depth += 1;
                 self.scopes.push(scope);

@@ -1,6 +1,8 @@
-//! Locks at a module's level that functions hold around what other interpreters and processes have too.
+//! Module-level locks that functions hold around effects outside of the interpreter: files, sockets,
+//! processes.
 //!
-//! A lock that only guards what its own interpreter has does that in each of them, and is not told of.
+//! Each interpreter has its own copy of such a lock, so it does not exclude the others. A lock that only
+//! guards objects of its own interpreter works in each of them and is not reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,67 +10,68 @@ use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
 use ruff_python_ast::{Expr, ExprCall, Stmt, StmtWith};
 use ruff_text_size::{Ranged, TextSize};
 
-use super::collect::Collector;
-use crate::app::names::Names;
+use super::collect::VariableCollector;
+use crate::app::import_aliases::ImportAliases;
 
-/// A place where a lock is held around something outside.
+/// A location where a lock is held around an external effect.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct HeldLock {
     pub(super) at: TextSize,
     pub(super) function: String,
     /// The lock's name.
     pub(super) lock: String,
-    /// What is called while it is held.
+    /// The call with the external effect.
     pub(super) called: String,
 }
 
-/// Functions of a file by their last name, each with what it calls that changes something outside.
-pub(super) type Outside = BTreeMap<String, String>;
+/// Functions of a file by unqualified name, each with its first call that has an external effect.
+pub(super) type ExternalEffects = BTreeMap<String, String>;
 
-/// Finds them.
-pub(super) fn outside(body: &[Stmt], names: &Names) -> Outside {
-    let mut functions = Functions { names, found: Outside::new() };
+/// Finds the functions of a file that have an external effect.
+pub(super) fn find_external_effects(body: &[Stmt], names: &ImportAliases) -> ExternalEffects {
+    let mut functions = ExternalFunctionVisitor { names, found: ExternalEffects::new() };
     body.iter().for_each(|stmt| functions.visit_stmt(stmt));
     functions.found
 }
 
-/// `with LOCK:`.
-pub(super) fn with(collector: &mut Collector<'_>, block: &StmtWith) {
+/// Records `with LOCK:` around an external effect.
+pub(super) fn check_with_statement(collector: &mut VariableCollector<'_>, block: &StmtWith) {
     for item in &block.items {
-        let Some(lock) = lock(collector, &item.context_expr) else { continue };
-        let mut calls = Calls::new(collector.names, Some(collector.outside_of));
+        let Some(lock) = resolve_lock(collector, &item.context_expr) else { continue };
+        let mut calls = ExternalCallVisitor::new(collector.names, Some(collector.outside_of));
         block.body.iter().for_each(|stmt| calls.visit_stmt(stmt));
-        if let Some(called) = calls.first() {
-            hold(collector, block.start(), lock, called);
+        if let Some(called) = calls.first_call() {
+            record_held_lock(collector, block.start(), lock, called);
         }
     }
 }
 
-/// `LOCK.acquire()`: until when it is held is not followed; that the function touches something outside is told.
-pub(super) fn call(collector: &mut Collector<'_>, call: &ExprCall) {
+/// Records `LOCK.acquire()` in a function with an external effect. How long the lock is held is not analyzed.
+pub(super) fn check_acquire_call(collector: &mut VariableCollector<'_>, call: &ExprCall) {
     if let Expr::Attribute(method) = &*call.func
         && method.attr.as_str() == "acquire"
-        && let Some(lock) = lock(collector, &method.value)
-        && let Some(called) = collector.outside_around()
+        && let Some(lock) = resolve_lock(collector, &method.value)
+        && let Some(called) = collector.external_effect_of_function()
     {
-        hold(collector, call.start(), lock, called);
+        record_held_lock(collector, call.start(), lock, called);
     }
 }
 
-fn lock(collector: &Collector<'_>, expr: &Expr) -> Option<String> {
-    collector.variable(expr).filter(|name| collector.level.locks.contains_key(name))
+fn resolve_lock(collector: &VariableCollector<'_>, expr: &Expr) -> Option<String> {
+    collector.resolve_variable(expr).filter(|name| collector.level.locks.contains_key(name))
 }
 
-fn hold(collector: &mut Collector<'_>, at: TextSize, lock: String, called: String) {
+fn record_held_lock(collector: &mut VariableCollector<'_>, at: TextSize, lock: String, called: String) {
     if collector.is_in_function() {
-        let function = collector.function();
-        collector.held.push(Held { at, function, lock, called });
+        let function = collector.enclosing_function();
+        collector.held.push(HeldLock { at, function, lock, called });
     }
 }
 
-/// Whether a call changes something that the process has outside of the interpreter, or what lies outside of the process.
-fn is_outside(names: &Names, call: &ExprCall) -> Option<String> {
-    if let Some(function) = names.resolve(&call.func) {
+/// Returns the called function if it changes something outside of the interpreter: in the process or outside
+/// of it.
+fn external_effect_of_call(names: &ImportAliases, call: &ExprCall) -> Option<String> {
+    if let Some(function) = names.resolve_name(&call.func) {
         let (module, last) = function.rsplit_once('.').unwrap_or(("", &function));
         let of_os = [
             "open",
@@ -110,7 +113,7 @@ fn is_outside(names: &Names, call: &ExprCall) -> Option<String> {
             "fcntl" | "msvcrt" => true,
             "sqlite3" | "dbm" => ["connect", "open"].contains(&last),
             "urllib.request" => last == "urlopen",
-            "" | "io" | "builtins" => last == "open" && writes(call),
+            "" | "io" | "builtins" => last == "open" && opens_for_writing(call),
             _ => false,
         };
         if is_it {
@@ -124,7 +127,7 @@ fn is_outside(names: &Names, call: &ExprCall) -> Option<String> {
 }
 
 /// Whether a call of `open` may change the file.
-fn writes(call: &ExprCall) -> bool {
+fn opens_for_writing(call: &ExprCall) -> bool {
     let mode = call.arguments.find_keyword("mode").map(|keyword| &keyword.value);
     match mode.or_else(|| call.arguments.args.get(1)) {
         Some(Expr::StringLiteral(mode)) => mode.value.to_str().contains(['w', 'a', 'x', '+']),
@@ -133,24 +136,24 @@ fn writes(call: &ExprCall) -> bool {
     }
 }
 
-/// Calls in a piece of code that change something outside.
-pub(super) struct Calls<'n> {
-    names: &'n Names,
-    through: Option<&'n Outside>,
+/// Collects the calls with an external effect in a piece of code.
+pub(super) struct ExternalCallVisitor<'n> {
+    names: &'n ImportAliases,
+    through: Option<&'n ExternalEffects>,
     found: BTreeSet<(TextSize, String)>,
 }
 
-impl<'n> Calls<'n> {
-    pub(super) fn new(names: &'n Names, through: Option<&'n Outside>) -> Self {
+impl<'n> ExternalCallVisitor<'n> {
+    pub(super) fn new(names: &'n ImportAliases, through: Option<&'n ExternalEffects>) -> Self {
         Self { names, through, found: BTreeSet::new() }
     }
 
-    pub(super) fn first(self) -> Option<String> {
+    pub(super) fn first_call(self) -> Option<String> {
         self.found.into_iter().next().map(|(_, called)| called)
     }
 }
 
-impl<'a> Visitor<'a> for Calls<'_> {
+impl<'a> Visitor<'a> for ExternalCallVisitor<'_> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
         if !matches!(stmt, Stmt::FunctionDef(_) | Stmt::ClassDef(_)) {
             walk_stmt(self, stmt);
@@ -167,7 +170,7 @@ impl<'a> Visitor<'a> for Calls<'_> {
                 _ => None,
             };
             let own = last.and_then(|last| Some(format!("{last}() -> {}", self.through?.get(last)?)));
-            if let Some(called) = is_outside(self.names, call).or(own) {
+            if let Some(called) = external_effect_of_call(self.names, call).or(own) {
                 self.found.insert((call.start(), called));
             }
         }
@@ -175,17 +178,17 @@ impl<'a> Visitor<'a> for Calls<'_> {
     }
 }
 
-struct Functions<'n> {
-    names: &'n Names,
-    found: Outside,
+struct ExternalFunctionVisitor<'n> {
+    names: &'n ImportAliases,
+    found: ExternalEffects,
 }
 
-impl<'a> Visitor<'a> for Functions<'_> {
+impl<'a> Visitor<'a> for ExternalFunctionVisitor<'_> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
         if let Stmt::FunctionDef(function) = stmt {
-            let mut calls = Calls::new(self.names, None);
+            let mut calls = ExternalCallVisitor::new(self.names, None);
             function.body.iter().for_each(|stmt| calls.visit_stmt(stmt));
-            if let Some(called) = calls.first() {
+            if let Some(called) = calls.first_call() {
                 self.found.entry(function.name.to_string()).or_insert(called);
             }
         }

@@ -1,21 +1,26 @@
-//! Variables at a module's level that functions change, and how they are used; and what of the process they change.
-//! One row stands for all places of a variable in its file.
+//! Module-level variables that functions change, locks, and changes of process-wide state. All locations of
+//! one variable in a file form one hazard.
 //!
-//! Not seen: a change through another name (`mine = CACHE; mine[key] = value`), through `globals()` or `sys.modules`,
-//! from another module (`shop.CACHE[key] = value`), and of an object that is no container (`settings.debug = True`).
+//! The flow: `module_scope` finds the variables, `collect` visits the functions and records accesses
+//! (`writes`, `locks`, `process_state`) with what the values derive from (`origins`), `classify` decides how
+//! a variable is used, and `grouped_hazards` puts the hazards together.
+//!
+//! Not detected: changes through another name (`mine = CACHE; mine[key] = value`), through `globals()` or
+//! `sys.modules`, from another module (`shop.CACHE[key] = value`), and of objects other than containers
+//! (`settings.debug = True`).
 
 mod bindings;
+mod bound_names;
+mod classify;
 mod collect;
-mod context;
-mod judge;
-mod level;
+mod grouped_hazards;
 mod locks;
+mod module_scope;
 mod origins;
-mod process;
-mod row;
-mod scopes;
+mod process_state;
 #[cfg(test)]
 mod tests;
+mod write_context;
 mod writes;
 
-pub(super) use row::{Row, rows};
+pub(super) use grouped_hazards::{GroupedHazard, find_variable_hazards};

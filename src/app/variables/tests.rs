@@ -1,25 +1,25 @@
-//! What is told of small pieces of Python. Each case is one shape, and beside it what must not be told.
+//! Hazards of small pieces of Python: each case next to similar code that must not be reported.
 
 use ruff_python_parser::parse_module;
 
-use super::row::{Row, rows};
-use crate::app::names::Names;
-use crate::model::{VariableUse, Weight};
+use super::grouped_hazards::{GroupedHazard, find_variable_hazards};
+use crate::app::import_aliases::ImportAliases;
+use crate::model::{HazardWeight, VariableUse};
 
-fn read(source: &str) -> Vec<Row> {
-    of(source, true)
+fn hazards_of_application(source: &str) -> Vec<GroupedHazard> {
+    hazards_of_file(source, true)
 }
 
-fn of(source: &str, is_own: bool) -> Vec<Row> {
+fn hazards_of_file(source: &str, is_own: bool) -> Vec<GroupedHazard> {
     let parsed = parse_module(source).unwrap();
     let body = &parsed.syntax().body;
-    rows(body, &Names::of(body), is_own)
+    find_variable_hazards(body, &ImportAliases::from_body(body), is_own)
 }
 
-/// Each row as `use name line,line`, the deciding line first.
-fn told(source: &str) -> Vec<String> {
+/// Returns each hazard as `use name line,line`, the deciding line first.
+fn format_hazards(source: &str) -> Vec<String> {
     let line = |at: usize| source[..at].matches('\n').count() + 1;
-    let all = read(source).into_iter().map(|row| {
+    let all = hazards_of_application(source).into_iter().map(|row| {
         let lines: Vec<String> = row.places.iter().map(|(at, _)| line(at.to_usize()).to_string()).collect();
         let what = row.used.map_or(row.rule, VariableUse::name);
         format!("{what} {} {}", row.name, lines.join(","))
@@ -28,8 +28,8 @@ fn told(source: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn tells(source: &str, expected: &[&str]) {
-    assert_eq!(told(source), expected, "{source}");
+fn assert_hazards(source: &str, expected: &[&str]) {
+    assert_eq!(format_hazards(source), expected, "{source}");
 }
 
 #[test]
@@ -58,9 +58,9 @@ fn state_is_what_calls_leave_and_later_calls_read() {
         "rates = {}\ndef view(a, b):\n    rates[a], rates[b] = b, a\n    return rates\n",
         "rates = {}\ndef view(pages):\n    rates.update({page: page.size for page in pages})\n    return rates\n",
     ] {
-        let rows = read(source);
+        let rows = hazards_of_application(source);
         assert!(matches!(&rows[..], [row] if row.used == Some(VariableUse::State)), "{source}{rows:#?}");
-        assert_eq!((rows[0].weight, rows[0].rule), (Weight::High, "process-wide-global"));
+        assert_eq!((rows[0].weight, rows[0].rule), (HazardWeight::High, "process-wide-global"));
     }
 }
 
@@ -90,11 +90,12 @@ fn what_is_filled_once_is_apart() {
         "patterns_cache = {}\ndef keep(text, found):\n    patterns_cache[text] = found\ndef find(text):\n    return patterns_cache.get(text)\n",
         "class One:\n    it = None\n    def __new__(cls):\n        if cls.it is None:\n            cls.it = object.__new__(cls)\n        return cls.it\n",
     ] {
-        let rows = read(source);
-        let is_it =
-            |row: &Row| row.used == Some(VariableUse::FilledOnce) && row.rule == "per-interpreter-cache";
+        let rows = hazards_of_application(source);
+        let is_it = |row: &GroupedHazard| {
+            row.used == Some(VariableUse::FilledOnce) && row.rule == "per-interpreter-cache"
+        };
         assert!(matches!(&rows[..], [row] if is_it(row)), "{source}{rows:#?}");
-        assert_eq!(rows[0].weight, Weight::Low);
+        assert_eq!(rows[0].weight, HazardWeight::Low);
     }
 }
 
@@ -110,9 +111,9 @@ fn what_cannot_be_told_is_changed() {
         "ticks = []\ndef view():\n    ticks.append(1)\n",
         "cache = {}\ndef get(key):\n    if key not in cache:\n        cache[key] = compile(key)\n    return cache[key]\ndef forget(key):\n    cache.pop(key, None)\n",
     ] {
-        let rows = read(source);
+        let rows = hazards_of_application(source);
         assert!(matches!(&rows[..], [row] if row.used == Some(VariableUse::Changed)), "{source}{rows:#?}");
-        assert_eq!((rows[0].weight, rows[0].rule), (Weight::Middle, "process-wide-global"));
+        assert_eq!((rows[0].weight, rows[0].rule), (HazardWeight::Middle, "process-wide-global"));
     }
 }
 
@@ -130,22 +131,22 @@ fn what_a_library_offers_to_set_and_what_is_not_known_of_it_has_low_weight() {
             VariableUse::FilledOnce,
         ),
     ] {
-        let (own, library) = (of(source, true), of(source, false));
-        assert!(own[0].weight < Weight::Low, "{source}{own:#?}");
-        assert_eq!((library[0].used, library[0].weight), (Some(in_library), Weight::Low), "{source}");
+        let (own, library) = (hazards_of_file(source, true), hazards_of_file(source, false));
+        assert!(own[0].weight < HazardWeight::Low, "{source}{own:#?}");
+        assert_eq!((library[0].used, library[0].weight), (Some(in_library), HazardWeight::Low), "{source}");
     }
     let carts = "carts = {}\ndef fill(user, it):\n    carts[user] = it\ndef show():\n    return carts\n";
-    assert_eq!(of(carts, false)[0].weight, Weight::High);
+    assert_eq!(hazards_of_file(carts, false)[0].weight, HazardWeight::High);
 }
 
 #[test]
 fn what_is_made_from_itself_counts_only_by_arithmetic() {
     let source = "look = None\ndef decorate():\n    global look\n    look = wrapped(look)\n";
-    assert_eq!(read(source)[0].used, Some(VariableUse::FilledOnce));
+    assert_eq!(hazards_of_application(source)[0].used, Some(VariableUse::FilledOnce));
     let source = "depth = 0\ndef f():\n    global depth\n    kept = depth\n    depth = kept\n";
-    assert_eq!(read(source)[0].used, Some(VariableUse::FilledOnce));
+    assert_eq!(hazards_of_application(source)[0].used, Some(VariableUse::FilledOnce));
     let source = "kinds = {}\ndef f(it):\n    kinds[type(it)] = it\n    return kinds\n";
-    assert_eq!(read(source)[0].used, Some(VariableUse::FilledOnce));
+    assert_eq!(hazards_of_application(source)[0].used, Some(VariableUse::FilledOnce));
 }
 
 #[test]
@@ -169,36 +170,36 @@ fn names_of_functions_hide_those_of_the_module() {
         "hits = 0\ndef view():\n    global hits\n    return hits\n",
         "class View:\n    hits = {}\n    def __init__(self):\n        self.hits = {}\n    def get(self, page):\n        self.hits[page] = 1\n",
     ] {
-        tells(source, &[]);
+        assert_hazards(source, &[]);
     }
 }
 
 #[test]
 fn a_name_is_the_modules_where_global_says_so_and_past_a_class() {
-    tells(
+    assert_hazards(
         "hits = 0\ndef view():\n    hits = 1\n    def inner():\n        global hits\n        hits += 1\n    inner()\n",
         &["state hits 6"],
     );
-    tells(
+    assert_hazards(
         "hits = {}\nclass View:\n    hits = 1\n    def get(self, page):\n        hits[page] += 1\n",
         &["state hits 5"],
     );
-    tells("hits = {}\ncount = lambda page: hits.update({page: 1}) or hits\n", &["state hits 2"]);
-    tells("def view():\n    global hits\n    del hits\n", &["filled-once hits 3"]);
+    assert_hazards("hits = {}\ncount = lambda page: hits.update({page: 1}) or hits\n", &["state hits 2"]);
+    assert_hazards("def view():\n    global hits\n    del hits\n", &["filled-once hits 3"]);
 }
 
 #[test]
 fn attributes_of_classes_are_variables_too() {
-    tells(
+    assert_hazards(
         "class Shop:\n    carts = {}\n    @classmethod\n    def add(cls, user, it):\n        cls.carts[user] = it\n    def show(self):\n        return self.carts\n",
         &["state Shop.carts 5"],
     );
-    tells("class Shop:\n    hits = 0\ndef view():\n    Shop.hits += 1\n", &["state Shop.hits 4"]);
-    tells(
+    assert_hazards("class Shop:\n    hits = 0\ndef view():\n    Shop.hits += 1\n", &["state Shop.hits 4"]);
+    assert_hazards(
         "class Shop:\n    carts = {}\n    def add(self, user, it):\n        self.carts[user] = it\n",
         &["state Shop.carts 4"],
     );
-    tells(
+    assert_hazards(
         "class Shop:\n    carts = {}\n    def add(self, user, it):\n        type(self).carts[user] = it\n        self.__class__.carts.pop(user)\n",
         &["state Shop.carts 4,5"],
     );
@@ -207,13 +208,13 @@ fn attributes_of_classes_are_variables_too() {
 #[test]
 fn a_variable_has_one_row_with_the_worst_place_first() {
     let source = "carts = {}\ndef empty():\n    carts.clear()\ndef add(user, it):\n    carts[user] = it\n    del carts[it]\ndef show():\n    return carts\n";
-    tells(source, &["state carts 5,3,6"]);
+    assert_hazards(source, &["state carts 5,3,6"]);
 }
 
 #[test]
 fn a_lock_is_told_where_it_guards_what_is_outside() {
     let lock = "import threading, os, subprocess\nlock = threading.Lock()\n";
-    let told = |body: &str| told(&format!("{lock}{body}"));
+    let told = |body: &str| format_hazards(&format!("{lock}{body}"));
     assert_eq!(
         told("def f():\n    with lock:\n        open('a', 'w').write('b')\n"),
         ["guards-outside lock 4"]
@@ -239,22 +240,25 @@ fn a_lock_is_told_where_it_guards_what_is_outside() {
 
 #[test]
 fn changes_of_the_process_are_told_by_what_they_change() {
-    tells("import os\ndef f():\n    old = os.umask(0)\n    os.umask(old)\n", &["process-state os.umask 3,4"]);
+    assert_hazards(
+        "import os\ndef f():\n    old = os.umask(0)\n    os.umask(old)\n",
+        &["process-state os.umask 3,4"],
+    );
     let weight = |source: &str| {
-        let rows = read(source);
+        let rows = hazards_of_application(source);
         assert_eq!(rows.len(), 1, "{source}{rows:#?}");
         (rows[0].rule, rows[0].name.clone(), rows[0].weight)
     };
     let state = |name: &str, weight| ("process-state", name.to_owned(), weight);
-    assert_eq!(weight("import os\nos.umask(0)\n"), state("os.umask", Weight::Middle));
-    assert_eq!(weight("import os\ndef setup():\n    os.umask(0)\n"), state("os.umask", Weight::Middle));
+    assert_eq!(weight("import os\nos.umask(0)\n"), state("os.umask", HazardWeight::Middle));
+    assert_eq!(weight("import os\ndef setup():\n    os.umask(0)\n"), state("os.umask", HazardWeight::Middle));
     assert_eq!(
         weight("from contextlib import chdir as cd\ndef f():\n    with cd('/'):\n        pass\n"),
-        state("contextlib.chdir", Weight::High)
+        state("contextlib.chdir", HazardWeight::High)
     );
     assert_eq!(
         weight("import locale\ndef f():\n    locale.setlocale(locale.LC_ALL, '')\n"),
-        state("locale.setlocale", Weight::High)
+        state("locale.setlocale", HazardWeight::High)
     );
     let variable = |name: &str, weight| ("environment-variable", name.to_owned(), weight);
     for change in [
@@ -270,18 +274,18 @@ fn changes_of_the_process_are_told_by_what_they_change() {
     ] {
         assert_eq!(
             weight(&format!("import os\ndef f():\n    {change}\n")),
-            variable("TZ", Weight::High),
+            variable("TZ", HazardWeight::High),
             "{change}"
         );
-        assert_eq!(weight(&format!("import os\n{change}\n")), variable("TZ", Weight::Low), "{change}");
+        assert_eq!(weight(&format!("import os\n{change}\n")), variable("TZ", HazardWeight::Low), "{change}");
     }
     assert_eq!(
         weight("from os import environ as env\ndef f():\n    env.update(TZ='UTC')\n"),
-        variable("os.environ.update", Weight::High)
+        variable("os.environ.update", HazardWeight::High)
     );
     assert_eq!(
         weight("import os\ndef f():\n    os.environ |= {'TZ': 'UTC'}\n"),
-        variable("os.environ |= ...", Weight::High)
+        variable("os.environ |= ...", HazardWeight::High)
     );
     for source in [
         "import locale\ndef f():\n    return locale.setlocale(locale.LC_ALL)\n",
@@ -292,6 +296,6 @@ fn changes_of_the_process_are_told_by_what_they_change() {
         "import os, sys\nif sys.platform == 'win32':\n    os.chdir('C:')\n",
         "def f(os):\n    os.chdir('/')\n",
     ] {
-        tells(source, &[]);
+        assert_hazards(source, &[]);
     }
 }

@@ -1,111 +1,116 @@
-//! A change of a variable by a function, and the statements that make one.
+//! Writes of module-level variables by functions, and the statements and calls that are writes.
 
 use std::collections::BTreeMap;
 
 use ruff_python_ast::{Expr, ExprCall, ExprNamed, Stmt};
 use ruff_text_size::{Ranged, TextSize};
 
-use super::collect::Collector;
-use super::context::Context;
-use super::level::constant;
+use super::bound_names::target_names;
+use super::collect::VariableCollector;
+use super::module_scope::constant_text;
 use super::origins::{self, Origins};
-use super::scopes::targets;
+use super::write_context::WriteContext;
 
-/// A change of a variable by a function.
+/// A write of a module-level variable by a function.
 #[derive(Clone, Debug)]
-pub(super) struct Write {
+pub(super) struct VariableWrite {
     pub(super) at: TextSize,
-    /// The function, with classes and functions around it.
+    /// The function, qualified by enclosing classes and functions.
     pub(super) function: String,
-    pub(super) kind: Kind,
-    /// What the key derives from, where there is one.
+    pub(super) kind: WriteKind,
+    /// What the key derives from, if there is one.
     pub(super) key: Origins,
     /// What the value derives from.
     pub(super) value: Origins,
-    /// Whether the function looks first what is there.
+    /// Whether a condition in the function depends on the variable.
     pub(super) is_tested: bool,
-    pub(super) context: Context,
+    pub(super) context: WriteContext,
 }
 
-/// What a change does.
+/// What a write does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Another value for the name; which one, if it is a constant.
+pub(super) enum WriteKind {
+    /// Assigns a value to the name; its text, if it is a constant.
     Rebind(Option<String>),
-    /// An entry: `CACHE[key] = value`, `SEEN.add(key)`. Twice has the effect of once.
+    /// Sets an entry: `CACHE[key] = value`, `SEEN.add(key)`. Idempotent.
     Item,
-    /// One entry more: `QUEUE.append(value)`.
+    /// Adds an entry: `QUEUE.append(value)`.
     Add,
-    /// What is there is counted on: `HITS += 1`.
+    /// Counts up: `HITS += 1`.
     Count,
-    /// What an entry holds: `CARTS[user].append(item)`.
+    /// Changes the object in an entry: `CARTS[user].append(item)`.
     Within,
-    /// Entries, or the name, go.
+    /// Removes entries or the name.
     Remove,
 }
 
-/// What functions do with one variable.
+/// The accesses of functions to one variable.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Use {
-    pub(super) writes: Vec<Write>,
-    /// How often it is read where nothing changes it.
+pub(super) struct VariableAccesses {
+    pub(super) writes: Vec<VariableWrite>,
+    /// The number of reads that are not part of a write.
     pub(super) reads: usize,
 }
 
-/// All variables of a module, by name.
-pub(super) type Uses = BTreeMap<String, Use>;
+/// The accesses to each variable of a module, by name.
+pub(super) type AccessesByVariable = BTreeMap<String, VariableAccesses>;
 
-/// A statement.
-pub(super) fn statement(collector: &mut Collector<'_>, stmt: &Stmt) {
+/// Records the writes of a statement.
+pub(super) fn record_statement(collector: &mut VariableCollector<'_>, stmt: &Stmt) {
     if !collector.is_in_function() {
         return;
     }
     let at = stmt.start();
     match stmt {
         Stmt::Assign(assign) => {
-            assign.targets.iter().for_each(|target| bind(collector, at, target, Some(&assign.value)));
+            assign
+                .targets
+                .iter()
+                .for_each(|target| record_assignment(collector, at, target, Some(&assign.value)));
         }
         Stmt::AnnAssign(assign) => {
             if let Some(value) = &assign.value {
-                bind(collector, at, &assign.target, Some(value));
+                record_assignment(collector, at, &assign.target, Some(value));
             }
         }
-        Stmt::AugAssign(assign) => count(collector, at, &assign.target, &assign.value),
-        Stmt::For(each) => bind(collector, at, &each.target, Some(&each.iter)),
+        Stmt::AugAssign(assign) => record_augmented_assignment(collector, at, &assign.target, &assign.value),
+        Stmt::For(each) => record_assignment(collector, at, &each.target, Some(&each.iter)),
         Stmt::With(block) => {
             for item in &block.items {
                 if let Some(target) = &item.optional_vars {
-                    bind(collector, at, target, Some(&item.context_expr));
+                    record_assignment(collector, at, target, Some(&item.context_expr));
                 }
             }
         }
-        Stmt::Delete(delete) => delete.targets.iter().for_each(|target| remove(collector, at, target)),
+        Stmt::Delete(delete) => {
+            delete.targets.iter().for_each(|target| record_deletion(collector, at, target))
+        }
         Stmt::Import(import) => {
             for alias in &import.names {
                 let first = alias.name.as_str().split('.').next().unwrap_or_default();
-                define(collector, at, alias.asname.as_ref().map_or(first, |name| name.as_str()));
+                record_definition(collector, at, alias.asname.as_ref().map_or(first, |name| name.as_str()));
             }
         }
         Stmt::ImportFrom(import) => {
             for alias in &import.names {
-                define(collector, at, alias.asname.as_ref().unwrap_or(&alias.name).as_str());
+                record_definition(collector, at, alias.asname.as_ref().unwrap_or(&alias.name).as_str());
             }
         }
-        Stmt::FunctionDef(function) => define(collector, at, function.name.as_str()),
-        Stmt::ClassDef(class) => define(collector, at, class.name.as_str()),
+        Stmt::FunctionDef(function) => record_definition(collector, at, function.name.as_str()),
+        Stmt::ClassDef(class) => record_definition(collector, at, class.name.as_str()),
         _ => {}
     }
 }
 
-/// `name := value`.
-pub(super) fn walrus(collector: &mut Collector<'_>, named: &ExprNamed) {
+/// Records `name := value`.
+pub(super) fn record_walrus(collector: &mut VariableCollector<'_>, named: &ExprNamed) {
     if collector.is_in_function() {
-        bind(collector, named.start(), &named.target, Some(&named.value));
+        record_assignment(collector, named.start(), &named.target, Some(&named.value));
     }
 }
 
-/// A call of a container's method.
-pub(super) fn call(collector: &mut Collector<'_>, call: &ExprCall) {
+/// Records a method call that changes a container.
+pub(super) fn record_method_call(collector: &mut VariableCollector<'_>, call: &ExprCall) {
     let Expr::Attribute(method) = &*call.func else { return };
     if !collector.is_in_function() {
         return;
@@ -113,58 +118,58 @@ pub(super) fn call(collector: &mut Collector<'_>, call: &ExprCall) {
     let name = method.attr.as_str();
     let arguments =
         || call.arguments.args.iter().chain(call.arguments.keywords.iter().map(|each| &each.value));
-    let all = |collector: &Collector<'_>| {
+    let all = |collector: &VariableCollector<'_>| {
         let mut joined = Origins::default();
-        arguments().for_each(|each| joined.join(origins::of(collector, each)));
+        arguments().for_each(|each| joined.merge(origins::origins_of_expr(collector, each)));
         joined
     };
-    let first = |collector: &Collector<'_>| {
-        arguments().next().map(|each| origins::of(collector, each)).unwrap_or_default()
+    let first = |collector: &VariableCollector<'_>| {
+        arguments().next().map(|each| origins::origins_of_expr(collector, each)).unwrap_or_default()
     };
-    let last = |collector: &Collector<'_>| {
-        arguments().nth(1).map(|each| origins::of(collector, each)).unwrap_or_default()
+    let last = |collector: &VariableCollector<'_>| {
+        arguments().nth(1).map(|each| origins::origins_of_expr(collector, each)).unwrap_or_default()
     };
     let is_removal =
         ["pop", "popitem", "clear", "remove", "discard", "popleft", "get_nowait"].contains(&name);
-    if let Some((variable, kind)) = container(collector, &method.value) {
+    if let Some((variable, kind)) = resolve_container(collector, &method.value) {
         let (kind, key, value) = match name {
             "append" | "appendleft" | "extend" | "extendleft" | "insert" | "put" | "put_nowait" => {
-                (Kind::Add, Origins::default(), all(collector))
+                (WriteKind::Add, Origins::default(), all(collector))
             }
-            "add" => (Kind::Item, all(collector), Origins::default()),
-            "update" if kind == "Counter" => (Kind::Count, all(collector), Origins::default()),
-            "update" => (Kind::Item, all(collector), all(collector)),
-            "setdefault" | "__setitem__" => (Kind::Item, first(collector), last(collector)),
-            "get" if kind.ends_with("Queue") => (Kind::Remove, Origins::default(), Origins::default()),
-            _ if is_removal => (Kind::Remove, first(collector), Origins::default()),
+            "add" => (WriteKind::Item, all(collector), Origins::default()),
+            "update" if kind == "Counter" => (WriteKind::Count, all(collector), Origins::default()),
+            "update" => (WriteKind::Item, all(collector), all(collector)),
+            "setdefault" | "__setitem__" => (WriteKind::Item, first(collector), last(collector)),
+            "get" if kind.ends_with("Queue") => (WriteKind::Remove, Origins::default(), Origins::default()),
+            _ if is_removal => (WriteKind::Remove, first(collector), Origins::default()),
             _ => return,
         };
         collector.changed.insert(method.value.start());
-        if kind == Kind::Remove && ["pop", "popitem", "popleft", "get", "get_nowait"].contains(&name) {
+        if kind == WriteKind::Remove && ["pop", "popitem", "popleft", "get", "get_nowait"].contains(&name) {
             collector.uses.entry(variable.clone()).or_default().reads += 1;
         }
         let is_own_test = name == "setdefault";
-        return note(collector, call.start(), variable, kind, (key, value), is_own_test);
+        return record_write(collector, call.start(), variable, kind, (key, value), is_own_test);
     }
     let changes = ["append", "appendleft", "extend", "insert", "add", "update", "setdefault", "put"];
     if (changes.contains(&name) || is_removal)
-        && let Some((variable, key)) = entry(collector, &method.value)
+        && let Some((variable, key)) = resolve_entry(collector, &method.value)
     {
         let value = all(collector);
-        note(collector, call.start(), variable, Kind::Within, (key, value), false);
+        record_write(collector, call.start(), variable, WriteKind::Within, (key, value), false);
     }
 }
 
-/// The container of the module that an expression is, with its kind.
-fn container(collector: &Collector<'_>, expr: &Expr) -> Option<(String, String)> {
-    let variable = collector.variable(expr)?;
+/// Returns the module-level container that an expression names, with its type.
+fn resolve_container(collector: &VariableCollector<'_>, expr: &Expr) -> Option<(String, String)> {
+    let variable = collector.resolve_variable(expr)?;
     let kind = collector.level.containers.get(&variable)?.clone();
     Some((variable, kind))
 }
 
-/// The container of the module of which an expression is an entry, with what the key derives from: `CARTS[user]`,
-/// `CARTS.setdefault(user, [])`, `CARTS[user]["items"]`.
-fn entry(collector: &Collector<'_>, expr: &Expr) -> Option<(String, Origins)> {
+/// Returns the module-level container that an expression is an entry of, with the origins of the key:
+/// `CARTS[user]`, `CARTS.setdefault(user, [])`, `CARTS[user]["items"]`.
+fn resolve_entry(collector: &VariableCollector<'_>, expr: &Expr) -> Option<(String, Origins)> {
     let (of, key) = match expr {
         Expr::Subscript(item) => (&*item.value, Some(&*item.slice)),
         Expr::Call(call) => {
@@ -176,17 +181,22 @@ fn entry(collector: &Collector<'_>, expr: &Expr) -> Option<(String, Origins)> {
         }
         _ => return None,
     };
-    let mut origins = key.map(|key| origins::of(collector, key)).unwrap_or_default();
-    if let Some((variable, _)) = container(collector, of) {
+    let mut origins = key.map(|key| origins::origins_of_expr(collector, key)).unwrap_or_default();
+    if let Some((variable, _)) = resolve_container(collector, of) {
         return Some((variable, origins));
     }
-    let (variable, outer) = entry(collector, of)?;
-    origins.join(outer);
+    let (variable, outer) = resolve_entry(collector, of)?;
+    origins.merge(outer);
     Some((variable, origins))
 }
 
-/// A name, an entry or an attribute of a class gets a value.
-fn bind(collector: &mut Collector<'_>, at: TextSize, target: &Expr, value: Option<&Expr>) {
+/// Records an assignment to a name, an entry or a class attribute.
+fn record_assignment(
+    collector: &mut VariableCollector<'_>,
+    at: TextSize,
+    target: &Expr,
+    value: Option<&Expr>,
+) {
     match target {
         Expr::Tuple(all) => {
             let values = match value {
@@ -195,112 +205,125 @@ fn bind(collector: &mut Collector<'_>, at: TextSize, target: &Expr, value: Optio
             };
             for (index, each) in all.elts.iter().enumerate() {
                 let own = values.and_then(|values| values.get(index));
-                bind(collector, at, each, own.or(value));
+                record_assignment(collector, at, each, own.or(value));
             }
         }
-        Expr::List(all) => all.elts.iter().for_each(|each| bind(collector, at, each, value)),
-        Expr::Starred(starred) => bind(collector, at, &starred.value, value),
+        Expr::List(all) => all.elts.iter().for_each(|each| record_assignment(collector, at, each, value)),
+        Expr::Starred(starred) => record_assignment(collector, at, &starred.value, value),
         Expr::Name(_) | Expr::Attribute(_) => {
-            let Some(variable) = changeable(collector, target) else { return };
-            let origins = value.map(|value| origins::of(collector, value)).unwrap_or_default();
+            let Some(variable) = assignable_variable(collector, target) else { return };
+            let origins = value.map(|value| origins::origins_of_expr(collector, value)).unwrap_or_default();
             let kind = match origins.counted.contains(&variable) {
-                true => Kind::Count,
-                false => Kind::Rebind(value.and_then(constant)),
+                true => WriteKind::Count,
+                false => WriteKind::Rebind(value.and_then(constant_text)),
             };
-            note(collector, at, variable, kind, (Origins::default(), origins), false);
+            record_write(collector, at, variable, kind, (Origins::default(), origins), false);
         }
         Expr::Subscript(item) => {
-            let value = value.map(|value| origins::of(collector, value)).unwrap_or_default();
-            if let Some((variable, _)) = container(collector, &item.value) {
-                let key = origins::of(collector, &item.slice);
-                let kind = if value.counted.contains(&variable) { Kind::Count } else { Kind::Item };
+            let value = value.map(|value| origins::origins_of_expr(collector, value)).unwrap_or_default();
+            if let Some((variable, _)) = resolve_container(collector, &item.value) {
+                let key = origins::origins_of_expr(collector, &item.slice);
+                let kind = if value.counted.contains(&variable) { WriteKind::Count } else { WriteKind::Item };
                 collector.changed.insert(item.value.start());
-                note(collector, at, variable, kind, (key, value), false);
-            } else if let Some((variable, mut key)) = entry(collector, &item.value) {
-                key.join(origins::of(collector, &item.slice));
-                note(collector, at, variable, Kind::Within, (key, value), false);
+                record_write(collector, at, variable, kind, (key, value), false);
+            } else if let Some((variable, mut key)) = resolve_entry(collector, &item.value) {
+                key.merge(origins::origins_of_expr(collector, &item.slice));
+                record_write(collector, at, variable, WriteKind::Within, (key, value), false);
             }
         }
         _ => {}
     }
 }
 
-/// `HITS += 1`, `HITS[user] += 1`.
-fn count(collector: &mut Collector<'_>, at: TextSize, target: &Expr, value: &Expr) {
-    let value = origins::of(collector, value);
+/// Records `HITS += 1` and `HITS[user] += 1`.
+fn record_augmented_assignment(
+    collector: &mut VariableCollector<'_>,
+    at: TextSize,
+    target: &Expr,
+    value: &Expr,
+) {
+    let value = origins::origins_of_expr(collector, value);
     if let Expr::Subscript(item) = target {
-        let key = origins::of(collector, &item.slice);
-        if let Some((variable, _)) = container(collector, &item.value) {
+        let key = origins::origins_of_expr(collector, &item.slice);
+        if let Some((variable, _)) = resolve_container(collector, &item.value) {
             collector.changed.insert(item.value.start());
-            note(collector, at, variable, Kind::Count, (key, value), false);
-        } else if let Some((variable, mut outer)) = entry(collector, &item.value) {
-            outer.join(key);
-            note(collector, at, variable, Kind::Within, (outer, value), false);
+            record_write(collector, at, variable, WriteKind::Count, (key, value), false);
+        } else if let Some((variable, mut outer)) = resolve_entry(collector, &item.value) {
+            outer.merge(key);
+            record_write(collector, at, variable, WriteKind::Within, (outer, value), false);
         }
-    } else if let Some(variable) = changeable(collector, target) {
-        note(collector, at, variable, Kind::Count, (Origins::default(), value), false);
+    } else if let Some(variable) = assignable_variable(collector, target) {
+        record_write(collector, at, variable, WriteKind::Count, (Origins::default(), value), false);
     }
 }
 
-/// `del CACHE[key]`, and `del CACHE` below `global CACHE`.
-fn remove(collector: &mut Collector<'_>, at: TextSize, target: &Expr) {
+/// Records `del CACHE[key]`, and `del CACHE` after `global CACHE`.
+fn record_deletion(collector: &mut VariableCollector<'_>, at: TextSize, target: &Expr) {
     match target {
         Expr::Subscript(item) => {
-            let key = origins::of(collector, &item.slice);
-            if let Some((variable, _)) = container(collector, &item.value) {
+            let key = origins::origins_of_expr(collector, &item.slice);
+            if let Some((variable, _)) = resolve_container(collector, &item.value) {
                 collector.changed.insert(item.value.start());
-                note(collector, at, variable, Kind::Remove, (key, Origins::default()), false);
-            } else if let Some((variable, outer)) = entry(collector, &item.value) {
-                note(collector, at, variable, Kind::Within, (outer, Origins::default()), false);
+                record_write(collector, at, variable, WriteKind::Remove, (key, Origins::default()), false);
+            } else if let Some((variable, outer)) = resolve_entry(collector, &item.value) {
+                record_write(collector, at, variable, WriteKind::Within, (outer, Origins::default()), false);
             }
         }
-        Expr::Tuple(all) => all.elts.iter().for_each(|each| remove(collector, at, each)),
+        Expr::Tuple(all) => all.elts.iter().for_each(|each| record_deletion(collector, at, each)),
         _ => {
-            if let Some(variable) = changeable(collector, target) {
-                note(collector, at, variable, Kind::Remove, (Origins::default(), Origins::default()), false);
+            if let Some(variable) = assignable_variable(collector, target) {
+                record_write(
+                    collector,
+                    at,
+                    variable,
+                    WriteKind::Remove,
+                    (Origins::default(), Origins::default()),
+                    false,
+                );
             }
         }
     }
 }
 
-/// An import, a function or a class below `global` of its name: the same wherever it is made.
-fn define(collector: &mut Collector<'_>, at: TextSize, name: &str) {
-    if collector.gives_to_module(name) {
+/// Records an import or a definition of a function or class after `global` of its name: the same in every
+/// interpreter.
+fn record_definition(collector: &mut VariableCollector<'_>, at: TextSize, name: &str) {
+    if collector.assigns_global(name) {
         let made = (Origins::default(), Origins::default());
-        note(collector, at, name.to_owned(), Kind::Rebind(None), made, false);
+        record_write(collector, at, name.to_owned(), WriteKind::Rebind(None), made, false);
     }
 }
 
-/// The variable of the module that a function may assign: a name below `global`, or an attribute of a class.
-fn changeable(collector: &Collector<'_>, target: &Expr) -> Option<String> {
+/// Returns the module-level variable that a target assigns: a name declared `global`, or a class attribute.
+fn assignable_variable(collector: &VariableCollector<'_>, target: &Expr) -> Option<String> {
     match target {
         Expr::Name(_) => {
-            let name = *targets(target).first()?;
-            collector.gives_to_module(name).then(|| name.to_owned())
+            let name = *target_names(target).first()?;
+            collector.assigns_global(name).then(|| name.to_owned())
         }
-        // An attribute of `self` is the object's, whatever its class has.
+        // An attribute of `self` belongs to the object, even if the class has one of the same name.
         Expr::Attribute(attribute) => match &*attribute.value {
             Expr::Name(name) if name.id.as_str() == "self" => None,
-            _ => collector.variable(target),
+            _ => collector.resolve_variable(target),
         },
         _ => None,
     }
 }
 
-fn note(
-    collector: &mut Collector<'_>,
+fn record_write(
+    collector: &mut VariableCollector<'_>,
     at: TextSize,
     variable: String,
-    kind: Kind,
+    kind: WriteKind,
     (key, value): (Origins, Origins),
     is_tested: bool,
 ) {
-    let write = Write {
+    let write = VariableWrite {
         at,
-        function: collector.function(),
+        function: collector.enclosing_function(),
         kind,
         is_tested: is_tested || collector.is_tested(&variable),
-        context: collector.context(&[&key, &value]),
+        context: collector.write_context(&[&key, &value]),
         key,
         value,
     };

@@ -1,29 +1,30 @@
-//! Follows an init function along every path, and collects how each one ends.
+//! Interprets an init function along every path, and collects how each path ends.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::circle::Circle;
-use super::imports::{Model, model};
-use super::overlay::Written;
-use super::processor::{Bus, Convention, Step};
-use super::state::{Condition, HEAP, STACK, STACK_FLOOR, State};
-use super::untouched::Untouched;
-use super::value::{Name, Value};
-use crate::image::numbers::{NameMap, NumberSet};
-use crate::image::world::World;
-use crate::model::Target;
+use super::import_models::{CallModel, model_call};
+use super::loop_detector::LoopDetector;
+use super::machine_state::{Condition, HEAP, MachineState, STACK, STACK_FLOOR};
+use super::memory_overlay::OverlayLookup;
+use super::preserved_registers::PreservedRegisters;
+use super::processor::{CallingConvention, ControlTransfer, MemoryBus};
+use super::value::{AbstractValue, UnknownId};
+use crate::image::address_space::AddressSpace;
+use crate::image::fast_maps::{NameMap, NumberSet};
+use crate::model::TargetPython;
 
-/// Bytes of the pieces in which memory is trusted or not: guards of statics lie beside each other in four bytes each.
+/// Granularity in bytes at which memory is trusted or not: guard variables of statics may be adjacent
+/// four-byte words.
 pub(in crate::image) const WORD: u64 = 4;
 
-/// Where an unknown value comes from.
+/// The source of an unknown value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::image) enum Origin {
-    /// A call to this function.
+    /// The result of this function.
     Call(Rc<str>),
-    /// A finished module, made from a definition with this `m_size`.
+    /// A module object, created from a definition with this `m_size`.
     Module(Option<i64>),
     /// Memory that other code may have changed.
     Memory(u64),
@@ -32,122 +33,122 @@ pub(in crate::image) enum Origin {
 /// How one path ends.
 #[derive(Clone, Debug)]
 pub(in crate::image) enum Ending {
-    /// A finished module.
+    /// It returns a module object; its `m_size`.
     Module(Option<i64>),
-    /// The address of something: a definition if it is one of [`State::definitions`].
+    /// It returns an address: of a module definition if it is one of [`MachineState::definitions`].
     Address(u64),
-    /// The unknown result of this function, or of nothing that has a name.
+    /// It returns the unknown result of this function, or an unknown value without a known source.
     Untold(Option<Rc<str>>),
 }
 
-/// A function of the file that is not followed.
-const OWN: &str = "a local function";
-/// One that may be of the file.
+/// Name of a function of the file that is not interpreted.
+const LOCAL: &str = "a local function";
+/// Name of an unknown function, which may be one of the file.
 const UNKNOWN: &str = "an unknown function";
-/// Nested calls deeper than this are not followed.
-const DEEPEST: u32 = 16;
-/// Instructions of all constructors; those of C are a handful, those of C++ would not end.
+/// Limit of nested calls.
+const MAX_DEPTH: u32 = 16;
+/// Limit of instructions for all constructors. Those of C need a handful, those of C++ would not end.
 const CONSTRUCTOR_FUEL: u32 = 2_000;
-/// Instructions of one function with all it calls, the outermost aside.
+/// Limit of instructions for one function and its callees, except for the init function.
 const CALL_FUEL: u32 = 20_000;
-/// Instructions of one evaluation.
+/// Limit of instructions for one evaluation.
 const FUEL: u32 = 200_000;
-/// Different ways in which one call may end before it counts as not understood.
-const MOST_EXITS: usize = 12;
-/// Different paths of the init function.
-const MOST_ENDINGS: usize = 64;
-/// Paths of one function that wait to be followed.
-const MOST_WAITING: usize = 4096;
-/// Bytes behind a pointer to the stack that a callee is taken to write.
+/// Limit of distinct states after a call; beyond it the function counts as not understood.
+const MAX_EXITS: usize = 12;
+/// Limit of distinct results of the init function.
+const MAX_ENDINGS: usize = 64;
+/// Limit of pending paths of one function.
+const MAX_WAITING: usize = 4096;
+/// Bytes at a pointer to the stack that a callee is assumed to write.
 const OUT_PARAMETER: u64 = 256;
-/// Bytes behind a pointer to global data that a callee is taken to write; more would reach into the
-/// neighbours, and definitions and slots have a check of their own ([`State::escaped`]).
-const SPOILT: u64 = 16;
+/// Bytes at a pointer to global data that a callee is assumed to write. More would reach into neighboring
+/// objects; definitions and slots have their own check ([`MachineState::escaped`]).
+const ASSUMED_WRITE: u64 = 16;
 
-/// How hard to try.
+/// How much of the function is interpreted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::image) enum Effort {
-    /// Every path, or no answer.
+    /// Every path, or no result.
     Full,
-    /// The import tables have told that the module is single-phase: only `m_size` is asked for, and the first
-    /// paths of a long function will do.
+    /// For modules that are single-phase by their import tables: only `m_size` is needed, and the first path
+    /// is enough.
     Size,
 }
 
-/// What following both sides of a branch costs beside an instruction: a state is copied, hashed and compared.
-/// What damaged code makes of a function is nothing but branches (found by the fuzzer: seconds for one file).
+/// Cost of a fork in instructions: a state is copied, hashed and compared. Without it, damaged code that
+/// consists of branches takes seconds (found by fuzzing).
 const FORK: u32 = 32;
 
-/// Instructions under [`Effort::Size`].
+/// Limits of instructions under [`Effort::Size`].
 const SIZE_FUEL: u32 = 8_000;
 const SIZE_CALL_FUEL: u32 = 100;
 
 /// Code bytes around the last instruction.
-struct Window {
+struct CodeWindow {
     start: u64,
     bytes: [u8; 512],
     length: usize,
 }
 
-impl Default for Window {
+impl Default for CodeWindow {
     fn default() -> Self {
         Self { start: 0, bytes: [0; 512], length: 0 }
     }
 }
 
-/// The evaluator was given a function that it cannot finish.
-pub(in crate::image) struct Hopeless;
+/// The function exceeds a limit and was not interpreted completely.
+pub(in crate::image) struct TooComplex;
 
 pub(in crate::image) struct Evaluator<'w> {
-    pub(in crate::image) world: &'w World<'w>,
-    pub(in crate::image) convention: &'static Convention,
-    pub(in crate::image) target: Option<Target>,
-    names: RefCell<Names>,
+    pub(in crate::image) space: &'w AddressSpace<'w>,
+    pub(in crate::image) convention: &'static CallingConvention,
+    pub(in crate::image) target: Option<TargetPython>,
+    origin_table: RefCell<OriginTable>,
     fuel: Cell<u32>,
     effort: Cell<Effort>,
-    /// Some path has made a module.
-    made: Cell<bool>,
-    /// The module is handed over by a shim of mypyc's.
+    /// Whether some path has created a module.
+    has_module: Cell<bool>,
+    /// Whether the module is created by a mypyc group library, called by a shim.
     pub(in crate::image) is_mypyc: Cell<bool>,
-    window: RefCell<Window>,
-    /// Local functions that took too long: not entered again.
-    hopeless: RefCell<NumberSet>,
-    /// Addresses of the instructions that were interpreted.
+    window: RefCell<CodeWindow>,
+    /// Local functions that exceeded a limit; they are not entered again.
+    too_complex: RefCell<NumberSet>,
+    /// Addresses of the interpreted instructions.
     pub(in crate::image) seen: RefCell<NumberSet>,
-    /// The same in order, to take those of an unfinished function back.
+    /// The same in order, to remove those of an unfinished function again.
     seen_log: RefCell<Vec<u64>>,
-    /// Some of the file's code ran without being interpreted.
+    /// Whether code of the file ran that was not interpreted.
     pub(in crate::image) skipped: Cell<bool>,
-    /// Writable words of the files that were read as the file has them.
+    /// Writable words of which the contents of the file were used.
     pub(in crate::image) trusted: RefCell<BTreeSet<u64>>,
-    /// Writable words that other code may have changed: unknown.
+    /// Writable words that other code may have changed; their values are unknown.
     pub(in crate::image) distrusted: BTreeSet<u64>,
 }
 
 #[derive(Default)]
-struct Names {
+struct OriginTable {
     origins: Vec<Origin>,
-    index: NameMap<(u64, Origin), Name>,
+    index: NameMap<(u64, Origin), UnknownId>,
 }
 
 impl<'w> Evaluator<'w> {
     pub(in crate::image) fn new(
-        world: &'w World<'w>,
-        convention: &'static Convention,
-        target: Option<Target>,
+        space: &'w AddressSpace<'w>,
+        convention: &'static CallingConvention,
+        target: Option<TargetPython>,
         distrusted: BTreeSet<u64>,
     ) -> Self {
         Self {
-            world,
+            space,
             convention,
             target,
-            names: RefCell::default(),
+            origin_table: RefCell::default(),
             fuel: Cell::new(FUEL),
             effort: Cell::new(Effort::Full),
-            made: Cell::default(),
+            has_module: Cell::default(),
             is_mypyc: Cell::default(),
             window: RefCell::default(),
-            hopeless: RefCell::default(),
+            too_complex: RefCell::default(),
             seen: RefCell::default(),
             seen_log: RefCell::default(),
             skipped: Cell::new(false),
@@ -156,36 +157,36 @@ impl<'w> Evaluator<'w> {
         }
     }
 
-    /// Tries no harder than for `m_size` from now on.
-    pub(in crate::image) fn relax(&self) {
+    /// Reduces the effort to [`Effort::Size`] from now on.
+    pub(in crate::image) fn limit_effort(&self) {
         self.effort.set(Effort::Size);
         self.fuel.set(self.fuel.get().min(SIZE_FUEL));
     }
 
-    /// Under [`Effort::Size`], no function is entered once a module is made: nearly always it is the one that is
-    /// returned, and what fills it is long.
-    fn is_made(&self) -> bool {
-        self.made.get() && self.effort.get() == Effort::Size
+    /// Whether to enter no more functions: under [`Effort::Size`], the first module created is nearly always
+    /// the one returned, and the code that fills it is long.
+    fn is_module_made(&self) -> bool {
+        self.has_module.get() && self.effort.get() == Effort::Size
     }
 
-    /// What the constructors leave behind. Where they cannot be followed they count as skipped, and memory is
-    /// as the file has it.
-    pub(in crate::image) fn constructed(&self, constructors: &[u64]) -> State {
-        let blank = State::new(0, self.convention.stack_pointer);
-        let mark = self.mark();
+    /// Interprets the constructors and returns the state after them. If they cannot be interpreted they count
+    /// as skipped, and memory is as in the file.
+    pub(in crate::image) fn run_constructors(&self, constructors: &[u64]) -> MachineState {
+        let blank = MachineState::new(0, self.convention.stack_pointer);
+        let mark = self.count_seen();
         let mut state = blank.clone();
         let mut limit = CONSTRUCTOR_FUEL;
         for constructor in constructors {
             let mut entry = blank.clone();
             (entry.at, entry.memory, entry.heap) = (*constructor, state.memory.clone(), state.heap);
-            let ends = self.run(entry, 1, &mut limit).unwrap_or_default();
-            match <[State; 1]>::try_from(ends) {
-                Ok([end]) if !self.skipped.get() && !end.astray => {
+            let ends = self.run_function(entry, 1, &mut limit).unwrap_or_default();
+            match <[MachineState; 1]>::try_from(ends) {
+                Ok([end]) if !self.skipped.get() && !end.wrote_to_unknown => {
                     (state.memory, state.heap) = (end.memory, end.heap)
                 }
                 Ok(_) | Err(_) => {
                     self.skipped.set(true);
-                    self.unsee(mark);
+                    self.roll_back_seen(mark);
                     return blank;
                 }
             }
@@ -193,23 +194,23 @@ impl<'w> Evaluator<'w> {
         state
     }
 
-    /// Every way in which the function can end other than with null.
-    pub(in crate::image) fn endings(
+    /// All results of the function other than null.
+    pub(in crate::image) fn find_endings(
         &self,
         function: u64,
-        mut state: State,
-    ) -> Result<Vec<(Ending, State)>, Hopeless> {
+        mut state: MachineState,
+    ) -> Result<Vec<(Ending, MachineState)>, TooComplex> {
         state.at = function;
         let mut limit = FUEL;
-        let ends = self.run(state, 0, &mut limit)?;
-        Ok(ends.into_iter().filter_map(|state| Some((self.ending(&state)?, state))).collect())
+        let ends = self.run_function(state, 0, &mut limit)?;
+        Ok(ends.into_iter().filter_map(|state| Some((self.classify_ending(&state)?, state))).collect())
     }
 
-    fn ending(&self, state: &State) -> Option<Ending> {
+    fn classify_ending(&self, state: &MachineState) -> Option<Ending> {
         match state.registers[self.convention.result] {
-            Value::Known(0) => None,
-            Value::Known(address) => Some(Ending::Address(address)),
-            Value::Unknown(name) => Some(match self.origin(name) {
+            AbstractValue::Known(0) => None,
+            AbstractValue::Known(address) => Some(Ending::Address(address)),
+            AbstractValue::Unknown(id) => Some(match self.origin_of(id) {
                 Some(Origin::Module(size)) => Ending::Module(size),
                 Some(Origin::Call(function)) => Ending::Untold(Some(function)),
                 Some(Origin::Memory(_)) | None => Ending::Untold(None),
@@ -217,221 +218,233 @@ impl<'w> Evaluator<'w> {
         }
     }
 
-    pub(in crate::image) fn origin(&self, name: Name) -> Option<Origin> {
-        self.names.borrow().origins.get((name.number as usize).checked_sub(1)?).cloned()
+    pub(in crate::image) fn origin_of(&self, id: UnknownId) -> Option<Origin> {
+        self.origin_table.borrow().origins.get((id.number as usize).checked_sub(1)?).cloned()
     }
 
-    /// The functions whose unknown results decided branches on a path.
-    pub(in crate::image) fn deciders(&self, state: &State) -> BTreeSet<String> {
-        let origins = state.decided.iter().filter_map(|(name, _)| self.origin(*name));
+    /// Names the functions and memory whose unknown values decided branches on a path.
+    pub(in crate::image) fn list_deciders(&self, state: &MachineState) -> BTreeSet<String> {
+        let origins = state.decided.iter().filter_map(|(id, _)| self.origin_of(*id));
         origins
             .filter_map(|origin| match origin {
-                Origin::Call(function) => Some(function.to_string()),
+                Origin::Call(function) => Some(format!("the result of {function}")),
                 Origin::Memory(address) => Some(format!("memory at {address:#x}")),
                 Origin::Module(_) => None,
             })
             .collect()
     }
 
-    /// A new unknown value; the one made here before, if still held, loses its name.
-    pub(in crate::image) fn fresh(&self, state: &mut State, origin: Origin) -> Value {
-        self.made.set(self.made.get() || matches!(origin, Origin::Module(_)));
-        let mut names = self.names.borrow_mut();
-        let key = (state.site, origin);
-        if let Some(name) = names.index.get(&key).copied() {
-            state.learn(name, Value::UNKNOWN);
-            return Value::Unknown(name);
+    /// Makes a new unknown value for the current call site. A value made there before (in a loop) that is
+    /// still held loses its identity.
+    pub(in crate::image) fn make_unknown(&self, state: &mut MachineState, origin: Origin) -> AbstractValue {
+        self.has_module.set(self.has_module.get() || matches!(origin, Origin::Module(_)));
+        let mut origin_table = self.origin_table.borrow_mut();
+        let key = (state.call_site, origin);
+        if let Some(id) = origin_table.index.get(&key).copied() {
+            state.replace_unknown(id, AbstractValue::UNKNOWN);
+            return AbstractValue::Unknown(id);
         }
-        names.origins.push(key.1.clone());
-        let name = Name::of(u32::try_from(names.origins.len()).unwrap_or(0));
-        names.index.insert(key, name);
-        Value::Unknown(name)
+        origin_table.origins.push(key.1.clone());
+        let id = UnknownId::from_number(u32::try_from(origin_table.origins.len()).unwrap_or(0));
+        origin_table.index.insert(key, id);
+        AbstractValue::Unknown(id)
     }
 
-    fn run(&self, entry: State, depth: u32, limit: &mut u32) -> Result<Vec<State>, Hopeless> {
+    fn run_function(
+        &self,
+        entry: MachineState,
+        depth: u32,
+        limit: &mut u32,
+    ) -> Result<Vec<MachineState>, TooComplex> {
         let mut work = vec![entry.clone()];
         let (mut done, mut ends, mut forks) = (Vec::new(), NumberSet::default(), NumberSet::default());
-        let most = if depth == 0 { MOST_ENDINGS } else { MOST_EXITS };
-        let mut untouched = Untouched::all();
+        let most = if depth == 0 { MAX_ENDINGS } else { MAX_EXITS };
+        let mut preserved = PreservedRegisters::all_registers();
         while let Some(state) = work.pop() {
-            let followed = self.follow(state, depth, limit, &mut work, &mut forks, &entry);
+            let followed = self.follow_path(state, depth, limit, &mut work, &mut forks, &entry);
             if followed.is_err() && depth == 0 && self.effort.get() == Effort::Size {
                 return Ok(done);
             }
             for mut state in followed? {
-                untouched.pass(self.convention, &entry, &state);
-                self.leave(&entry, &mut state);
-                let failed = depth == 0 && state.registers[self.convention.result] == Value::ZERO;
+                preserved.remove_changed(self.convention, &entry, &state);
+                self.return_to_caller(&entry, &mut state);
+                let failed = depth == 0 && state.registers[self.convention.result] == AbstractValue::ZERO;
                 if !failed && ends.insert(state.fingerprint()) {
                     done.push(state);
                 }
                 if depth == 0 && self.effort.get() == Effort::Size && !done.is_empty() {
                     return Ok(done);
                 }
-                if done.len() > most || work.len() > MOST_WAITING {
-                    return Err(Hopeless);
+                if done.len() > most || work.len() > MAX_WAITING {
+                    return Err(TooComplex);
                 }
             }
         }
-        done.iter_mut().for_each(|state| untouched.keep(self.convention, &entry, state));
+        done.iter_mut().for_each(|state| preserved.restore_into(self.convention, &entry, state));
         Ok(done)
     }
 
-    /// One path up to its return; other paths go to `work`.
-    fn follow(
+    /// Interprets one path up to its return; other paths are added to `work`.
+    fn follow_path(
         &self,
-        mut state: State,
+        mut state: MachineState,
         depth: u32,
         limit: &mut u32,
-        work: &mut Vec<State>,
+        work: &mut Vec<MachineState>,
         forks: &mut NumberSet,
-        entry: &State,
-    ) -> Result<Vec<State>, Hopeless> {
-        let mut circle = Circle::default();
+        entry: &MachineState,
+    ) -> Result<Vec<MachineState>, TooComplex> {
+        let mut loop_detector = LoopDetector::default();
         let mut before = 0;
         loop {
-            self.spend(limit, 1)?;
-            if state.at <= before && circle.closes(&state) {
+            self.spend_fuel(limit, 1)?;
+            if state.at <= before && loop_detector.is_looping(&state) {
                 return Ok(Vec::new());
             }
             before = state.at;
-            if let Some(name) = self.world.import_at(state.at) {
-                return self.import(state, &name, depth, limit);
+            if let Some(name) = self.space.import_name_at(state.at) {
+                return self.call_import(state, &name, depth, limit);
             }
-            self.see(state.at);
+            self.mark_seen(state.at);
             match (self.convention.step)(self, &mut state) {
-                Step::Next => {}
-                Step::Jump(Value::Known(to)) => state.at = to,
-                Step::Jump(Value::Unknown(_)) => {
+                ControlTransfer::Next => {}
+                ControlTransfer::Jump(AbstractValue::Known(to)) => state.at = to,
+                ControlTransfer::Jump(AbstractValue::Unknown(_)) => {
                     self.skipped.set(true);
-                    self.opaque(&mut state, UNKNOWN);
+                    self.call_uninterpreted(&mut state, UNKNOWN);
                     return Ok(vec![state]);
                 }
-                Step::Branch(condition, to) => match state.test(condition) {
+                ControlTransfer::Branch(condition, to) => match state.evaluate_condition(condition) {
                     Some(true) => state.at = to,
                     Some(false) => {}
-                    None => match self.forked(&mut state, condition, to, forks, limit)? {
+                    None => match self.split_path(&mut state, condition, to, forks, limit)? {
                         Some(other) => work.push(other),
                         None => return Ok(Vec::new()),
                     },
                 },
-                Step::BranchZero(value, bytes, zero, to) => {
-                    state.flags = super::state::Flags::Test(value, value, bytes);
+                ControlTransfer::BranchZero(value, bytes, zero, to) => {
+                    state.flags = super::machine_state::Flags::Test(value, value, bytes);
                     let condition = if zero { Condition::Equal } else { Condition::NotEqual };
-                    match state.test(condition) {
+                    match state.evaluate_condition(condition) {
                         Some(true) => state.at = to,
                         Some(false) => {}
-                        None => match self.forked(&mut state, condition, to, forks, limit)? {
+                        None => match self.split_path(&mut state, condition, to, forks, limit)? {
                             Some(other) => work.push(other),
                             None => return Ok(Vec::new()),
                         },
                     }
                 }
-                Step::Either(to) => {
-                    state.flags = super::state::Flags::Unknown;
-                    match self.forked(&mut state, Condition::Untold, to, forks, limit)? {
+                ControlTransfer::Either(to) => {
+                    state.flags = super::machine_state::Flags::Unknown;
+                    match self.split_path(&mut state, Condition::Untold, to, forks, limit)? {
                         Some(other) => work.push(other),
                         None => return Ok(Vec::new()),
                     }
                 }
-                Step::Call(to) => {
-                    let mut after = self.call(state, to, depth, limit)?;
+                ControlTransfer::Call(to) => {
+                    let mut after = self.call_address(state, to, depth, limit)?;
                     let Some(next) = after.pop() else { return Ok(Vec::new()) };
                     state = next;
                     work.append(&mut after);
                 }
-                Step::Return => {
+                ControlTransfer::Return => {
                     if state.registers[self.convention.stack_pointer]
                         != entry.registers[self.convention.stack_pointer]
                     {
-                        state.registers[self.convention.result] = Value::UNKNOWN;
+                        state.registers[self.convention.result] = AbstractValue::UNKNOWN;
                     }
                     return Ok(vec![state]);
                 }
-                Step::Stop => return Ok(Vec::new()),
+                ControlTransfer::Stop => return Ok(Vec::new()),
             }
         }
     }
 
-    fn see(&self, address: u64) {
+    fn mark_seen(&self, address: u64) {
         if self.seen.borrow_mut().insert(address) {
             self.seen_log.borrow_mut().push(address);
         }
     }
 
-    fn mark(&self) -> usize {
+    fn count_seen(&self) -> usize {
         self.seen_log.borrow().len()
     }
 
-    fn unsee(&self, mark: usize) {
+    fn roll_back_seen(&self, mark: usize) {
         let mut seen = self.seen.borrow_mut();
         for address in self.seen_log.borrow_mut().drain(mark..) {
             seen.remove(&address);
         }
     }
 
-    /// Splits a path at a branch that nothing decides: `state` goes on where the condition fails, the other one
-    /// where it holds. `None` where an equal path came by before.
-    fn forked(
+    /// Splits a path at a branch that is not decided: `state` continues where the condition is false, the
+    /// returned state where it is true. `None` if an equal state was already seen.
+    fn split_path(
         &self,
-        state: &mut State,
+        state: &mut MachineState,
         condition: Condition,
         to: u64,
         forks: &mut NumberSet,
         limit: &mut u32,
-    ) -> Result<Option<State>, Hopeless> {
+    ) -> Result<Option<MachineState>, TooComplex> {
         if self.effort.get() == Effort::Full {
-            self.spend(limit, FORK)?;
+            self.spend_fuel(limit, FORK)?;
         }
-        state.prune();
+        state.prune_nonzero();
         if !forks.insert(state.fingerprint()) {
             return Ok(None);
         }
         let mut other = state.clone();
         other.at = to;
-        fork(&mut other, condition, true);
-        fork(state, condition, false);
+        assume_branch(&mut other, condition, true);
+        assume_branch(state, condition, false);
         Ok(Some(other))
     }
 
-    fn spend(&self, limit: &mut u32, amount: u32) -> Result<(), Hopeless> {
-        self.fuel.set(self.fuel.get().checked_sub(amount).ok_or(Hopeless)?);
-        *limit = limit.checked_sub(amount).ok_or(Hopeless)?;
+    fn spend_fuel(&self, limit: &mut u32, amount: u32) -> Result<(), TooComplex> {
+        self.fuel.set(self.fuel.get().checked_sub(amount).ok_or(TooComplex)?);
+        *limit = limit.checked_sub(amount).ok_or(TooComplex)?;
         Ok(())
     }
 
-    fn call(&self, mut state: State, to: Value, depth: u32, limit: &mut u32) -> Result<Vec<State>, Hopeless> {
+    fn call_address(
+        &self,
+        mut state: MachineState,
+        to: AbstractValue,
+        depth: u32,
+        limit: &mut u32,
+    ) -> Result<Vec<MachineState>, TooComplex> {
         let back = state.at;
-        state.site = back;
-        let Value::Known(to) = to else {
+        state.call_site = back;
+        let AbstractValue::Known(to) = to else {
             self.skipped.set(true);
-            self.opaque(&mut state, UNKNOWN);
+            self.call_uninterpreted(&mut state, UNKNOWN);
             return Ok(vec![state]);
         };
-        let mut after = if let Some(name) = self.world.import_at(to) {
-            self.import(state, &name, depth, limit)?
+        let mut after = if let Some(name) = self.space.import_name_at(to) {
+            self.call_import(state, &name, depth, limit)?
         } else {
-            self.enter(state, to, depth, limit)?
+            self.enter_function(state, to, depth, limit)?
         };
         after.iter_mut().for_each(|state| state.at = back);
         Ok(after)
     }
 
-    /// Interprets a local function, or gives it up and takes its result as unknown.
-    pub(super) fn enter(
+    /// Interprets a local function; if it exceeds a limit, its result is unknown.
+    pub(super) fn enter_function(
         &self,
-        mut state: State,
+        mut state: MachineState,
         to: u64,
         depth: u32,
         limit: &mut u32,
-    ) -> Result<Vec<State>, Hopeless> {
-        if depth < DEEPEST && !self.is_made() && !self.hopeless.borrow().contains(&to) {
+    ) -> Result<Vec<MachineState>, TooComplex> {
+        if depth < MAX_DEPTH && !self.is_module_made() && !self.too_complex.borrow().contains(&to) {
             let mut inner = state.clone();
             inner.at = to;
             if self.convention.link.is_none() {
                 let top = inner.registers[self.convention.stack_pointer].map(|top| top.wrapping_sub(8));
                 inner.registers[self.convention.stack_pointer] = top;
-                self.store(&mut inner, top, 8, Value::UNKNOWN);
+                self.store(&mut inner, top, 8, AbstractValue::UNKNOWN);
             }
             let most = match self.effort.get() {
                 Effort::Full => CALL_FUEL,
@@ -439,8 +452,8 @@ impl<'w> Evaluator<'w> {
             };
             let before = (*limit / 2).min(most);
             let mut own = before;
-            let mark = self.mark();
-            let result = self.run(inner, depth + 1, &mut own);
+            let mark = self.count_seen();
+            let result = self.run_function(inner, depth + 1, &mut own);
             *limit = limit.saturating_sub(before - own);
             if let Ok(mut states) = result {
                 for inner in &mut states {
@@ -450,194 +463,203 @@ impl<'w> Evaluator<'w> {
                 return Ok(states);
             }
             if self.fuel.get() < FORK {
-                return Err(Hopeless);
+                return Err(TooComplex);
             }
-            self.hopeless.borrow_mut().insert(to);
-            self.unsee(mark);
+            self.too_complex.borrow_mut().insert(to);
+            self.roll_back_seen(mark);
         }
         self.skipped.set(true);
-        self.opaque(&mut state, OWN);
+        self.call_uninterpreted(&mut state, LOCAL);
         Ok(vec![state])
     }
 
-    fn import(
+    fn call_import(
         &self,
-        mut state: State,
+        mut state: MachineState,
         name: &Rc<str>,
         depth: u32,
         limit: &mut u32,
-    ) -> Result<Vec<State>, Hopeless> {
-        match model(self, &mut state, name) {
-            Model::Result(value) => {
-                self.clobber(&mut state);
+    ) -> Result<Vec<MachineState>, TooComplex> {
+        match model_call(self, &mut state, name) {
+            CallModel::Result(value) => {
+                self.clobber_registers(&mut state);
                 state.registers[self.convention.result] = value;
                 Ok(vec![state])
             }
-            Model::NoReturn => Ok(Vec::new()),
-            Model::Unknown => match self.world.elsewhere(name) {
-                Some(function) => self.enter(state, function, depth, limit),
+            CallModel::NoReturn => Ok(Vec::new()),
+            CallModel::Unknown => match self.space.find_in_libraries(name) {
+                Some(function) => self.enter_function(state, function, depth, limit),
                 None => {
-                    self.opaque(&mut state, name);
+                    self.call_uninterpreted(&mut state, name);
                     Ok(vec![state])
                 }
             },
         }
     }
 
-    /// A call to code that is not interpreted.
-    fn opaque(&self, state: &mut State, name: &str) {
-        let own = name == OWN;
+    /// Models a call to code that is not interpreted.
+    fn call_uninterpreted(&self, state: &mut MachineState, name: &str) {
+        let own = name == LOCAL;
         let api = name.starts_with("Py") || name.starts_with("_Py");
         for argument in self.convention.arguments {
-            let Value::Known(address) = state.registers[*argument] else { continue };
-            // A function handed to a function may be called.
-            if self.world.executable(address) {
+            let AbstractValue::Known(address) = state.registers[*argument] else { continue };
+            // The callee may call a function that is passed to it.
+            if self.space.is_executable(address) {
                 self.skipped.set(true);
             }
             if (STACK_FLOOR..STACK).contains(&address) {
-                state.memory.forget(address..address + OUT_PARAMETER);
+                state.memory.forget_range(address..address + OUT_PARAMETER);
             } else if api {
                 // CPython's API writes neither definitions nor slots.
             } else if (HEAP..STACK_FLOOR).contains(&address) {
-                state.memory.forget(address..address + OUT_PARAMETER);
+                state.memory.forget_range(address..address + OUT_PARAMETER);
                 state.escaped.push(address);
-            } else if self.world.writable(address) {
-                for word in (0..SPOILT).step_by(8).map(|offset| address + offset) {
-                    if self.world.writable(word) && !self.keeps_module(state, word) {
-                        state.memory.set(word, 8, Value::UNKNOWN);
+            } else if self.space.is_writable(address) {
+                for word in (0..ASSUMED_WRITE).step_by(8).map(|offset| address + offset) {
+                    if self.space.is_writable(word) && !self.holds_module(state, word) {
+                        state.memory.write_bytes(word, 8, AbstractValue::UNKNOWN);
                     }
                 }
                 state.escaped.push(address);
             }
         }
-        let result = self.fresh(state, Origin::Call(name.into()));
-        self.clobber(state);
+        let result = self.make_unknown(state, Origin::Call(name.into()));
+        self.clobber_registers(state);
         if own || name == UNKNOWN {
             self.forget_modules(state);
         }
         if own {
-            let lost = Value::Unknown(Name::CLOBBERED);
+            let lost = AbstractValue::Unknown(UnknownId::CLOBBERED);
             self.convention.volatile.iter().for_each(|register| state.registers[*register] = lost);
         }
         state.registers[self.convention.result] = result;
     }
 
-    /// A module that is kept in the file's own memory may be another one after code that was not followed. Not
-    /// so with mypyc: what is called on the way takes it away only where the import fails (`CPyImport_Exec` in
-    /// mypyc/lib-rt).
-    fn forget_modules(&self, state: &mut State) {
+    /// Forgets modules stored in the file's memory: code that was not interpreted may have replaced them. Not
+    /// for mypyc, where they are removed only if the import fails (`CPyImport_Exec` in mypyc/lib-rt).
+    fn forget_modules(&self, state: &mut MachineState) {
         if self.is_mypyc.get() {
             return;
         }
-        let names = self.names.borrow();
-        let made = (1..).zip(&names.origins).filter(|(_, origin)| matches!(origin, Origin::Module(_)));
-        made.for_each(|(number, _)| state.memory.learn_below(HEAP, Name::of(number), Value::UNKNOWN));
+        let origin_table = self.origin_table.borrow();
+        let modules =
+            (1..).zip(&origin_table.origins).filter(|(_, origin)| matches!(origin, Origin::Module(_)));
+        modules.for_each(|(number, _)| {
+            state.memory.replace_unknown_below(HEAP, UnknownId::from_number(number), AbstractValue::UNKNOWN)
+        });
     }
 
-    /// Whether mypyc's init function keeps its module here.
-    fn keeps_module(&self, state: &State, address: u64) -> bool {
-        let Written::All(Value::Unknown(name)) = state.memory.get(address, 8) else { return false };
-        self.is_mypyc.get() && matches!(self.origin(name), Some(Origin::Module(_)))
+    /// Whether mypyc's init function stores its module at this address.
+    fn holds_module(&self, state: &MachineState, address: u64) -> bool {
+        let OverlayLookup::All(AbstractValue::Unknown(id)) = state.memory.read_bytes(address, 8) else {
+            return false;
+        };
+        self.is_mypyc.get() && matches!(self.origin_of(id), Some(Origin::Module(_)))
     }
 
-    fn clobber(&self, state: &mut State) {
+    fn clobber_registers(&self, state: &mut MachineState) {
         for register in self.convention.volatile {
-            state.registers[*register] = Value::UNKNOWN;
+            state.registers[*register] = AbstractValue::UNKNOWN;
         }
         state.vectors.clear();
-        state.flags = super::state::Flags::Unknown;
+        state.flags = super::machine_state::Flags::Unknown;
     }
 
-    /// What a return leaves behind: callee-saved registers as they were, nothing below the stack pointer.
-    fn leave(&self, entry: &State, state: &mut State) {
+    /// Updates the state for a return: callee-saved registers are restored, memory below the stack pointer is
+    /// dropped.
+    fn return_to_caller(&self, entry: &MachineState, state: &mut MachineState) {
         let result = state.registers[self.convention.result];
         let second = self.convention.volatile.get(2).copied().unwrap_or(self.convention.result);
         let pair = state.registers[second];
         state.registers = entry.registers;
         for register in self.convention.volatile {
-            state.registers[*register] = Value::UNKNOWN;
+            state.registers[*register] = AbstractValue::UNKNOWN;
         }
         state.registers[second] = pair;
         state.registers[self.convention.result] = result;
-        state.flags = super::state::Flags::Unknown;
+        state.flags = super::machine_state::Flags::Unknown;
         state.vectors.clear();
-        if let Value::Known(top) = entry.registers[self.convention.stack_pointer] {
-            state.memory.drop_range(STACK_FLOOR, top);
+        if let AbstractValue::Known(top) = entry.registers[self.convention.stack_pointer] {
+            state.memory.erase_range(STACK_FLOOR, top);
         }
         state.at = 0;
-        state.site = 0;
-        state.prune();
+        state.call_site = 0;
+        state.prune_nonzero();
     }
 }
 
-fn fork(state: &mut State, condition: Condition, outcome: bool) {
-    // Only what has an origin can be named later, and once is enough: a long loop would fill the memory.
-    if let Some((name, _, _)) = state.hinge().filter(|(name, _, _)| !name.is_anonymous()) {
-        let decided = (name, u64::from(outcome));
+fn assume_branch(state: &mut MachineState, condition: Condition, outcome: bool) {
+    // Only values with an origin can be named in a message. Recorded once, or a long loop would fill the
+    // memory.
+    if let Some((id, _, _)) = state.deciding_value().filter(|(id, _, _)| !id.is_anonymous()) {
+        let decided = (id, u64::from(outcome));
         if !state.decided.contains(&decided) {
             state.decided.push(decided);
         }
     }
-    state.assume(condition, outcome);
+    state.assume_outcome(condition, outcome);
 }
 
-impl Bus for Evaluator<'_> {
-    fn load(&self, state: &State, address: Value, bytes: u32) -> Value {
-        let Value::Known(address) = address else { return Value::UNKNOWN };
-        match state.memory.get(address, bytes) {
-            Written::All(value) => return value,
-            Written::Partly => {
-                let parts = (0..bytes)
-                    .map(|index| self.load(state, Value::Known(address.wrapping_add(index.into())), 1));
-                let whole = parts.enumerate().fold(Value::ZERO, |whole, (index, byte)| {
-                    whole.with(byte, |whole, byte| whole | byte << (index * 8))
+impl MemoryBus for Evaluator<'_> {
+    fn load(&self, state: &MachineState, address: AbstractValue, bytes: u32) -> AbstractValue {
+        let AbstractValue::Known(address) = address else { return AbstractValue::UNKNOWN };
+        match state.memory.read_bytes(address, bytes) {
+            OverlayLookup::All(value) => return value,
+            OverlayLookup::Partly => {
+                let parts = (0..bytes).map(|index| {
+                    self.load(state, AbstractValue::Known(address.wrapping_add(index.into())), 1)
                 });
-                let half = || self.load(state, Value::Known(address), 4).known();
+                let whole = parts.enumerate().fold(AbstractValue::ZERO, |whole, (index, byte)| {
+                    whole.zip_with(byte, |whole, byte| whole | byte << (index * 8))
+                });
+                let half = || self.load(state, AbstractValue::Known(address), 4).as_known();
                 return match (bytes, whole) {
-                    (8, Value::Unknown(_)) => half().map_or(whole, |low| Value::half(low as u32)),
+                    (8, AbstractValue::Unknown(_)) => {
+                        half().map_or(whole, |low| AbstractValue::from_low_half(low as u32))
+                    }
                     _ => whole,
                 };
             }
-            Written::None => {}
+            OverlayLookup::None => {}
         }
-        if let Some(name) = self.world.import_at(address) {
-            return super::imports::data(self, &name);
+        if let Some(name) = self.space.import_name_at(address) {
+            return super::import_models::imported_data_value(self, &name);
         }
-        if self.world.writable(address) {
+        if self.space.is_writable(address) {
             let words = address / WORD..=address.wrapping_add(u64::from(bytes) - 1) / WORD;
             if words.clone().any(|word| self.distrusted.contains(&word)) {
-                let mut names = self.names.borrow_mut();
+                let mut origin_table = self.origin_table.borrow_mut();
                 let key = (address, Origin::Memory(address));
-                if let Some(name) = names.index.get(&key) {
-                    return Value::Unknown(*name);
+                if let Some(id) = origin_table.index.get(&key) {
+                    return AbstractValue::Unknown(*id);
                 }
-                names.origins.push(key.1.clone());
-                let name = Name::of(u32::try_from(names.origins.len()).unwrap_or(0));
-                names.index.insert(key, name);
-                return if bytes == 8 { Value::Unknown(name) } else { Value::UNKNOWN };
+                origin_table.origins.push(key.1.clone());
+                let id = UnknownId::from_number(u32::try_from(origin_table.origins.len()).unwrap_or(0));
+                origin_table.index.insert(key, id);
+                return if bytes == 8 { AbstractValue::Unknown(id) } else { AbstractValue::UNKNOWN };
             }
             self.trusted.borrow_mut().extend(words);
         }
-        self.world.load(address, bytes)
+        self.space.load_value(address, bytes)
     }
 
-    fn store(&self, state: &mut State, address: Value, bytes: u32, value: Value) {
-        let Value::Known(address) = address else {
-            state.astray |= address == Value::Unknown(Name::CLOBBERED);
+    fn store(&self, state: &mut MachineState, address: AbstractValue, bytes: u32, value: AbstractValue) {
+        let AbstractValue::Known(address) = address else {
+            state.wrote_to_unknown |= address == AbstractValue::Unknown(UnknownId::CLOBBERED);
             return;
         };
-        if (HEAP..STACK).contains(&address) || self.world.writable(address) {
-            state.memory.set(address, bytes, value);
+        if (HEAP..STACK).contains(&address) || self.space.is_writable(address) {
+            state.memory.write_bytes(address, bytes, value);
         }
     }
 
-    fn code(&self, address: u64, buffer: &mut [u8]) -> usize {
+    fn fetch_code(&self, address: u64, buffer: &mut [u8]) -> usize {
         let mut window = self.window.borrow_mut();
         let offset = address.wrapping_sub(window.start);
         if offset.saturating_add(buffer.len() as u64) > window.length as u64 {
             let window = &mut *window;
             window.start = address;
-            window.length = self.world.code(address, &mut window.bytes);
+            window.length = self.space.read_code(address, &mut window.bytes);
         }
         let offset = address.wrapping_sub(window.start) as usize;
         let held = window.bytes[..window.length].get(offset..).unwrap_or_default();

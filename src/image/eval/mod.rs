@@ -1,18 +1,18 @@
-//! Interprets an init function on every path that the file leaves open.
+//! Interprets an init function on every path that the contents of the file allow.
 pub(super) mod aarch64;
 mod aarch64_memory;
-mod circle;
 mod evaluator;
-mod imports;
-mod overlay;
+mod import_models;
+mod loop_detector;
+mod machine_state;
+mod memory_overlay;
+mod preserved_registers;
 mod processor;
-mod state;
-mod untouched;
 pub(super) mod value;
-mod vectors;
+mod vector_registers;
 mod x86;
 
 pub(super) use evaluator::{Ending, Evaluator, WORD};
-pub(super) use imports::never_returns;
-pub(super) use processor::{Bus, Convention, THREAD};
-pub(super) use state::State;
+pub(super) use import_models::never_returns;
+pub(super) use machine_state::MachineState;
+pub(super) use processor::{CallingConvention, MemoryBus, THREAD};

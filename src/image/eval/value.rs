@@ -1,29 +1,30 @@
-//! What a register or a piece of memory holds.
+//! Values of registers and memory.
 
-/// A number, or something that the file does not tell.
+/// A known number or an unknown value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::image) enum Value {
-    /// Exactly this.
+pub(in crate::image) enum AbstractValue {
+    /// Exactly this number.
     Known(u64),
-    /// Not told by the file; two values with the same [`Name`] are equal.
-    Unknown(Name),
+    /// Not determined by the file. Two values with the same [`UnknownId`] are equal, unless it is anonymous.
+    Unknown(UnknownId),
 }
 
-/// Identity of an unknown value; [`Name::NOBODY`] is equal to nothing, itself included.
+/// Identity of an unknown value. [`UnknownId::NOBODY`] is equal to nothing, not even itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::image) struct Name {
+pub(in crate::image) struct UnknownId {
     pub(in crate::image) number: u32,
-    /// The low half of an anonymous value, where the high one alone is unknown: a slot's number, and padding.
+    /// The low half of an anonymous value of which only the high half is unknown: a slot's number, and
+    /// padding.
     half: Option<u32>,
 }
 
-impl Name {
-    pub(in crate::image) const NOBODY: Self = Self::of(0);
-    /// A register after a call of a function of the file that was not followed: equal to nothing either. A
-    /// compiler that knows its own function may know more, and have an address in it (`-fipa-ra`).
-    pub(in crate::image) const CLOBBERED: Self = Self::of(u32::MAX);
+impl UnknownId {
+    pub(in crate::image) const NOBODY: Self = Self::from_number(0);
+    /// A register after a call of a local function that was not interpreted; also equal to nothing. It may
+    /// hold an address: the compiler may know that its own function preserves the register (`-fipa-ra`).
+    pub(in crate::image) const CLOBBERED: Self = Self::from_number(u32::MAX);
 
-    pub(in crate::image) const fn of(number: u32) -> Self {
+    pub(in crate::image) const fn from_number(number: u32) -> Self {
         Self { number, half: None }
     }
 
@@ -31,46 +32,46 @@ impl Name {
         self.half
     }
 
-    /// Whether nothing is known to be equal to it.
+    /// Whether no other value is known to be equal to it.
     pub(in crate::image) fn is_anonymous(self) -> bool {
         [Self::NOBODY.number, Self::CLOBBERED.number].contains(&self.number)
     }
 }
 
-impl Value {
-    pub(in crate::image) const UNKNOWN: Self = Self::Unknown(Name::NOBODY);
+impl AbstractValue {
+    pub(in crate::image) const UNKNOWN: Self = Self::Unknown(UnknownId::NOBODY);
     pub(in crate::image) const ZERO: Self = Self::Known(0);
 
-    /// Eight bytes of which the low four are this.
-    pub(in crate::image) fn half(low: u32) -> Self {
-        Self::Unknown(Name { number: 0, half: Some(low) })
+    /// Eight bytes of which only the low four are known.
+    pub(in crate::image) fn from_low_half(low: u32) -> Self {
+        Self::Unknown(UnknownId { number: 0, half: Some(low) })
     }
 
-    pub(in crate::image) fn known(self) -> Option<u64> {
+    pub(in crate::image) fn as_known(self) -> Option<u64> {
         match self {
             Self::Known(value) => Some(value),
             Self::Unknown(_) => None,
         }
     }
 
-    /// The low `bytes` of it, zero-extended.
-    pub(in crate::image) fn low(self, bytes: u32) -> Self {
+    /// The low `bytes` bytes, zero-extended.
+    pub(in crate::image) fn low_bytes(self, bytes: u32) -> Self {
         match self {
-            Self::Known(value) => Self::Known(value & mask(bytes)),
+            Self::Known(value) => Self::Known(value & byte_mask(bytes)),
             Self::Unknown(_) if bytes >= 8 => self,
-            Self::Unknown(Name { half: Some(half), .. }) if bytes <= 4 => {
-                Self::Known(u64::from(half) & mask(bytes))
+            Self::Unknown(UnknownId { half: Some(half), .. }) if bytes <= 4 => {
+                Self::Known(u64::from(half) & byte_mask(bytes))
             }
             Self::Unknown(_) => Self::UNKNOWN,
         }
     }
 
-    /// Both known: `f` of them; else unknown.
-    pub(in crate::image) fn with(self, other: Self, f: impl FnOnce(u64, u64) -> u64) -> Self {
+    /// `f` of both values if both are known, else unknown.
+    pub(in crate::image) fn zip_with(self, other: Self, f: impl FnOnce(u64, u64) -> u64) -> Self {
         match (self, other) {
             (Self::Known(a), Self::Known(b)) => Self::Known(f(a, b)),
-            (Self::Unknown(Name::CLOBBERED), _) | (_, Self::Unknown(Name::CLOBBERED)) => {
-                Self::Unknown(Name::CLOBBERED)
+            (Self::Unknown(UnknownId::CLOBBERED), _) | (_, Self::Unknown(UnknownId::CLOBBERED)) => {
+                Self::Unknown(UnknownId::CLOBBERED)
             }
             (Self::Known(_) | Self::Unknown(_), Self::Known(_) | Self::Unknown(_)) => Self::UNKNOWN,
         }
@@ -79,19 +80,19 @@ impl Value {
     pub(in crate::image) fn map(self, f: impl FnOnce(u64) -> u64) -> Self {
         match self {
             Self::Known(value) => Self::Known(f(value)),
-            Self::Unknown(Name::CLOBBERED) => self,
+            Self::Unknown(UnknownId::CLOBBERED) => self,
             Self::Unknown(_) => Self::UNKNOWN,
         }
     }
 }
 
-/// All ones in the low `bytes`.
-pub(in crate::image) fn mask(bytes: u32) -> u64 {
+/// A mask of the low `bytes` bytes.
+pub(in crate::image) fn byte_mask(bytes: u32) -> u64 {
     if bytes >= 8 { u64::MAX } else { (1 << (bytes * 8)) - 1 }
 }
 
-/// Sign-extends the low `bytes` to 64 bits.
-pub(in crate::image) fn extend(value: u64, bytes: u32) -> u64 {
+/// Sign-extends the low `bytes` bytes to 64 bits.
+pub(in crate::image) fn sign_extend(value: u64, bytes: u32) -> u64 {
     let unused = 64 - bytes.clamp(1, 8) * 8;
     ((value << unused).cast_signed() >> unused).cast_unsigned()
 }

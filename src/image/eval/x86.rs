@@ -1,81 +1,89 @@
-//! x86-64, decoded by `iced-x86`. What is not known here forgets what it writes.
+//! Interprets x86-64 instructions, decoded by `iced-x86`. An instruction that is not modeled makes everything
+//! unknown that it may have written.
 
 use iced_x86::{
     Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 
-use super::processor::{Bus, Step, THREAD};
-use super::state::{Condition, Flags, STACK, STACK_FLOOR, State};
-use super::value::{Value, extend, mask};
+use super::machine_state::{Condition, Flags, MachineState, STACK, STACK_FLOOR};
+use super::processor::{ControlTransfer, MemoryBus, THREAD};
+use super::value::{AbstractValue, byte_mask, sign_extend};
 
-/// What `fs:0x28` holds in our process: any number does, it is only compared with itself.
-const CANARY: Value = Value::Known(0x5afe_c0de_5afe_c000);
+/// Synthetic stack canary at `fs:0x28`. Any number will do: it is only compared with itself.
+const CANARY: AbstractValue = AbstractValue::Known(0x5afe_c0de_5afe_c000);
 
-/// Interprets the instruction at [`State::at`].
-pub(in crate::image) fn step(bus: &dyn Bus, state: &mut State) -> Step {
+/// Interprets the instruction at [`MachineState::at`].
+pub(in crate::image) fn interpret_instruction(
+    bus: &dyn MemoryBus,
+    state: &mut MachineState,
+) -> ControlTransfer {
     let mut code = [0; 15];
-    let length = bus.code(state.at, &mut code);
+    let length = bus.fetch_code(state.at, &mut code);
     let mut decoder = Decoder::with_ip(64, &code[..length], state.at, DecoderOptions::NONE);
     let instruction = decoder.decode();
     if instruction.is_invalid() {
-        return Step::Stop;
+        return ControlTransfer::Stop;
     }
     state.at = instruction.next_ip();
-    Processor { bus, instruction: &instruction }.run(state)
+    X86Interpreter { bus, instruction: &instruction }.interpret(state)
 }
 
-struct Processor<'a> {
-    bus: &'a dyn Bus,
+struct X86Interpreter<'a> {
+    bus: &'a dyn MemoryBus,
     instruction: &'a Instruction,
 }
 
-impl Processor<'_> {
-    fn run(&self, state: &mut State) -> Step {
+impl X86Interpreter<'_> {
+    fn interpret(&self, state: &mut MachineState) -> ControlTransfer {
         let instruction = self.instruction;
         if let Some(condition) = jump_condition(instruction.mnemonic()) {
-            return Step::Branch(condition, instruction.near_branch_target());
+            return ControlTransfer::Branch(condition, instruction.near_branch_target());
         }
         match instruction.mnemonic() {
-            Mnemonic::Jmp => return Step::Jump(self.target(state)),
-            Mnemonic::Call => return Step::Call(self.target(state)),
-            Mnemonic::Ret => return Step::Return,
-            Mnemonic::Ud2 | Mnemonic::Int3 | Mnemonic::Hlt | Mnemonic::Int => return Step::Stop,
+            Mnemonic::Jmp => return ControlTransfer::Jump(self.branch_target(state)),
+            Mnemonic::Call => return ControlTransfer::Call(self.branch_target(state)),
+            Mnemonic::Ret => return ControlTransfer::Return,
+            Mnemonic::Ud2 | Mnemonic::Int3 | Mnemonic::Hlt | Mnemonic::Int => return ControlTransfer::Stop,
             Mnemonic::Jrcxz | Mnemonic::Jecxz | Mnemonic::Loop | Mnemonic::Loope | Mnemonic::Loopne => {
-                return Step::Either(instruction.near_branch_target());
+                return ControlTransfer::Either(instruction.near_branch_target());
             }
             _ => {}
         }
-        if !self.move_data(state) && !self.arithmetic(state) && !self.vector(state) {
-            self.forget(state);
+        if !self.interpret_move(state) && !self.interpret_arithmetic(state) && !self.interpret_vector(state) {
+            self.forget_written(state);
         }
-        Step::Next
+        ControlTransfer::Next
     }
 
-    fn target(&self, state: &State) -> Value {
+    fn branch_target(&self, state: &MachineState) -> AbstractValue {
         match self.instruction.op0_kind() {
             OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64 => {
-                Value::Known(self.instruction.near_branch_target())
+                AbstractValue::Known(self.instruction.near_branch_target())
             }
-            _ => self.read(state, 0),
+            _ => self.read_operand(state, 0),
         }
     }
 
-    fn move_data(&self, state: &mut State) -> bool {
+    fn interpret_move(&self, state: &mut MachineState) -> bool {
         let instruction = self.instruction;
         match instruction.mnemonic() {
             Mnemonic::Nop | Mnemonic::Endbr64 | Mnemonic::Pause | Mnemonic::Prefetcht0 => {}
             Mnemonic::Mov | Mnemonic::Movzx | Mnemonic::Movnti => {
-                self.write(state, 0, self.read(state, 1));
+                self.write_operand(state, 0, self.read_operand(state, 1));
             }
             Mnemonic::Movsx | Mnemonic::Movsxd => {
-                let from = self.width(1);
-                self.write(state, 0, self.read(state, 1).map(|value| extend(value, from)));
+                let from = self.operand_width(1);
+                self.write_operand(
+                    state,
+                    0,
+                    self.read_operand(state, 1).map(|value| sign_extend(value, from)),
+                );
             }
-            Mnemonic::Lea => self.write(state, 0, self.address(state)),
+            Mnemonic::Lea => self.write_operand(state, 0, self.memory_address(state)),
             Mnemonic::Push => {
-                let value = self.read(state, 0);
-                let value = value.map(|value| extend(value, self.width(0)));
-                let value = if value.known().is_some() { value } else { self.read(state, 0) };
+                let value = self.read_operand(state, 0);
+                let value = value.map(|value| sign_extend(value, self.operand_width(0)));
+                let value = if value.as_known().is_some() { value } else { self.read_operand(state, 0) };
                 let top = state.registers[4].map(|top| top.wrapping_sub(8));
                 state.registers[4] = top;
                 self.bus.store(state, top, 8, value);
@@ -84,50 +92,52 @@ impl Processor<'_> {
                 let top = state.registers[4];
                 let value = self.bus.load(state, top, 8);
                 state.registers[4] = top.map(|top| top.wrapping_add(8));
-                self.write(state, 0, value);
+                self.write_operand(state, 0, value);
             }
             Mnemonic::Leave => {
                 let frame = state.registers[5];
                 state.registers[5] = self.bus.load(state, frame, 8);
                 state.registers[4] = frame.map(|top| top.wrapping_add(8));
             }
-            Mnemonic::Cdqe => state.registers[0] = state.registers[0].map(|value| extend(value, 4)),
+            Mnemonic::Cdqe => state.registers[0] = state.registers[0].map(|value| sign_extend(value, 4)),
             Mnemonic::Cdq => {
-                state.registers[2] = state.registers[0].map(|value| extend(value, 4) >> 32);
+                state.registers[2] = state.registers[0].map(|value| sign_extend(value, 4) >> 32);
             }
             Mnemonic::Cqo => {
                 state.registers[2] =
                     state.registers[0].map(|value| (value.cast_signed() >> 63).cast_unsigned());
             }
             Mnemonic::Xchg => {
-                let (a, b) = (self.read(state, 0), self.read(state, 1));
-                self.write(state, 0, b);
-                self.write(state, 1, a);
+                let (a, b) = (self.read_operand(state, 0), self.read_operand(state, 1));
+                self.write_operand(state, 0, b);
+                self.write_operand(state, 1, a);
             }
             Mnemonic::Xadd => {
-                let (a, b) = (self.read(state, 0), self.read(state, 1));
-                self.write(state, 1, a);
-                self.write(state, 0, a.with(b, u64::wrapping_add));
+                let (a, b) = (self.read_operand(state, 0), self.read_operand(state, 1));
+                self.write_operand(state, 1, a);
+                self.write_operand(state, 0, a.zip_with(b, u64::wrapping_add));
                 state.flags = Flags::Unknown;
             }
-            Mnemonic::Cmpxchg => self.compare_exchange(state),
-            Mnemonic::Stosq | Mnemonic::Stosd | Mnemonic::Stosb => return self.string(state, None),
+            Mnemonic::Cmpxchg => self.interpret_cmpxchg(state),
+            Mnemonic::Stosq | Mnemonic::Stosd | Mnemonic::Stosb => return self.interpret_string(state, None),
             Mnemonic::Movsq | Mnemonic::Movsd | Mnemonic::Movsb if instruction.is_string_instruction() => {
-                return self.string(state, Some(()));
+                return self.interpret_string(state, Some(()));
             }
             mnemonic => {
                 if let Some(condition) = move_condition(mnemonic) {
-                    match state.test(condition) {
-                        Some(true) => self.write(state, 0, self.read(state, 1)),
-                        Some(false) => self.write(state, 0, self.read(state, 0)),
-                        None if self.read(state, 0) == self.read(state, 1) => {
-                            self.write(state, 0, self.read(state, 0))
+                    match state.evaluate_condition(condition) {
+                        Some(true) => self.write_operand(state, 0, self.read_operand(state, 1)),
+                        Some(false) => self.write_operand(state, 0, self.read_operand(state, 0)),
+                        None if self.read_operand(state, 0) == self.read_operand(state, 1) => {
+                            self.write_operand(state, 0, self.read_operand(state, 0))
                         }
-                        None => self.write(state, 0, Value::UNKNOWN),
+                        None => self.write_operand(state, 0, AbstractValue::UNKNOWN),
                     }
                 } else if let Some(condition) = set_condition(mnemonic) {
-                    let value = state.test(condition).map_or(Value::UNKNOWN, |set| Value::Known(set.into()));
-                    self.write(state, 0, value);
+                    let value = state
+                        .evaluate_condition(condition)
+                        .map_or(AbstractValue::UNKNOWN, |set| AbstractValue::Known(set.into()));
+                    self.write_operand(state, 0, value);
                 } else {
                     return false;
                 }
@@ -136,64 +146,66 @@ impl Processor<'_> {
         true
     }
 
-    fn compare_exchange(&self, state: &mut State) {
-        let width = self.width(0);
-        let (held, expected) = (self.read(state, 0), state.registers[0].low(width));
+    fn interpret_cmpxchg(&self, state: &mut MachineState) {
+        let width = self.operand_width(0);
+        let (held, expected) = (self.read_operand(state, 0), state.registers[0].low_bytes(width));
         state.flags = Flags::Compare(expected, held, width);
-        match state.test(Condition::Equal) {
-            Some(true) => self.write(state, 0, self.read(state, 1)),
+        match state.evaluate_condition(Condition::Equal) {
+            Some(true) => self.write_operand(state, 0, self.read_operand(state, 1)),
             Some(false) => state.registers[0] = held,
             None => {
-                self.write(state, 0, Value::UNKNOWN);
-                state.registers[0] = Value::UNKNOWN;
+                self.write_operand(state, 0, AbstractValue::UNKNOWN);
+                state.registers[0] = AbstractValue::UNKNOWN;
             }
         }
     }
 
-    /// `rep stos` and `rep movs` of a known and modest length.
-    fn string(&self, state: &mut State, copy: Option<()>) -> bool {
-        let width = u64::from(self.width(0));
+    /// Interprets `rep stos` and `rep movs` with a known count of at most 4096.
+    fn interpret_string(&self, state: &mut MachineState, copy: Option<()>) -> bool {
+        let width = u64::from(self.operand_width(0));
         let repeated = self.instruction.has_rep_prefix() || self.instruction.has_repne_prefix();
-        let count = if repeated { state.registers[1] } else { Value::Known(1) };
-        let (Value::Known(count @ 0..=4096), Value::Known(to)) = (count, state.registers[7]) else {
-            let on_stack = state.registers[7].known().is_some_and(|to| (STACK_FLOOR..STACK).contains(&to));
-            state.astray |= !on_stack;
+        let count = if repeated { state.registers[1] } else { AbstractValue::Known(1) };
+        let (AbstractValue::Known(count @ 0..=4096), AbstractValue::Known(to)) = (count, state.registers[7])
+        else {
+            let on_stack = state.registers[7].as_known().is_some_and(|to| (STACK_FLOOR..STACK).contains(&to));
+            state.wrote_to_unknown |= !on_stack;
             return false;
         };
         for index in 0..count {
             let step = index * width;
             let value = match (copy, state.registers[6]) {
-                (Some(()), Value::Known(from)) => {
-                    self.bus.load(state, Value::Known(from.wrapping_add(step)), width as u32)
+                (Some(()), AbstractValue::Known(from)) => {
+                    self.bus.load(state, AbstractValue::Known(from.wrapping_add(step)), width as u32)
                 }
-                (Some(()), Value::Unknown(_)) => Value::UNKNOWN,
-                (None, _) => state.registers[0].low(width as u32),
+                (Some(()), AbstractValue::Unknown(_)) => AbstractValue::UNKNOWN,
+                (None, _) => state.registers[0].low_bytes(width as u32),
             };
-            self.bus.store(state, Value::Known(to.wrapping_add(step)), width as u32, value);
+            self.bus.store(state, AbstractValue::Known(to.wrapping_add(step)), width as u32, value);
         }
-        state.registers[7] = Value::Known(to.wrapping_add(count * width));
+        state.registers[7] = AbstractValue::Known(to.wrapping_add(count * width));
         if copy.is_some() {
             state.registers[6] = state.registers[6].map(|from| from.wrapping_add(count * width));
         }
         if repeated {
-            state.registers[1] = Value::ZERO;
+            state.registers[1] = AbstractValue::ZERO;
         }
         true
     }
 
-    fn arithmetic(&self, state: &mut State) -> bool {
+    fn interpret_arithmetic(&self, state: &mut MachineState) -> bool {
         let instruction = self.instruction;
         if instruction.op_count() == 0 || instruction.op0_register().is_vector_register() {
             return false;
         }
-        let width = self.width(0);
-        let a = self.read(state, 0);
-        let b = if instruction.op_count() > 1 { self.read(state, 1) } else { Value::Known(1) };
+        let width = self.operand_width(0);
+        let a = self.read_operand(state, 0);
+        let b =
+            if instruction.op_count() > 1 { self.read_operand(state, 1) } else { AbstractValue::Known(1) };
         let b = match instruction.op1_kind() {
             OpKind::Immediate8to32
             | OpKind::Immediate8to64
             | OpKind::Immediate32to64
-            | OpKind::Immediate8to16 => b.low(width),
+            | OpKind::Immediate8to16 => b.low_bytes(width),
             _ => b,
         };
         let same = instruction.op_count() == 2
@@ -212,69 +224,74 @@ impl Processor<'_> {
                 return true;
             }
             Mnemonic::Sub => {
-                let result = if same { Value::ZERO } else { a.with(b, u64::wrapping_sub) };
+                let result = if same { AbstractValue::ZERO } else { a.zip_with(b, u64::wrapping_sub) };
                 state.flags = Flags::Compare(a, b, width);
-                self.write(state, 0, result);
+                self.write_operand(state, 0, result);
                 return true;
             }
             Mnemonic::And => {
-                let zero = a == Value::ZERO || b == Value::ZERO;
+                let zero = a == AbstractValue::ZERO || b == AbstractValue::ZERO;
                 let result = if zero {
-                    Value::ZERO
+                    AbstractValue::ZERO
                 } else if same {
                     a
                 } else {
-                    a.with(b, |a, b| a & b)
+                    a.zip_with(b, |a, b| a & b)
                 };
                 state.flags = Flags::Test(result, result, width);
-                self.write(state, 0, result);
+                self.write_operand(state, 0, result);
                 return true;
             }
             Mnemonic::Xor if same => {
-                state.flags = Flags::Test(Value::ZERO, Value::ZERO, width);
-                self.write(state, 0, Value::ZERO);
+                state.flags = Flags::Test(AbstractValue::ZERO, AbstractValue::ZERO, width);
+                self.write_operand(state, 0, AbstractValue::ZERO);
                 return true;
             }
             Mnemonic::Or | Mnemonic::Xor => {
                 let or = instruction.mnemonic() == Mnemonic::Or;
-                let ones = or && b == Value::Known(mask(width));
+                let ones = or && b == AbstractValue::Known(byte_mask(width));
                 let both = |a, b| if or { a | b } else { a ^ b };
                 let result = if ones {
                     b
                 } else if same {
                     a
                 } else {
-                    a.with(b, both)
+                    a.zip_with(b, both)
                 };
                 state.flags = Flags::Test(result, result, width);
-                self.write(state, 0, result);
+                self.write_operand(state, 0, result);
                 return true;
             }
             Mnemonic::Sbb if same => {
-                let borrow = state.test(Condition::Below);
-                let result = borrow
-                    .map_or(Value::UNKNOWN, |borrow| Value::Known(if borrow { mask(width) } else { 0 }));
+                let borrow = state.evaluate_condition(Condition::Below);
+                let result = borrow.map_or(AbstractValue::UNKNOWN, |borrow| {
+                    AbstractValue::Known(if borrow { byte_mask(width) } else { 0 })
+                });
                 state.flags = Flags::Unknown;
-                self.write(state, 0, result);
+                self.write_operand(state, 0, result);
                 return true;
             }
-            Mnemonic::Add => a.with(b, u64::wrapping_add),
+            Mnemonic::Add => a.zip_with(b, u64::wrapping_add),
             Mnemonic::Inc => a.map(|a| a.wrapping_add(1)),
             Mnemonic::Dec => a.map(|a| a.wrapping_sub(1)),
             Mnemonic::Neg => a.map(u64::wrapping_neg),
-            Mnemonic::Shl => a.with(b, |a, b| a << shift(b)),
-            Mnemonic::Shr => a.with(b, |a, b| (a & mask(width)) >> shift(b)),
-            Mnemonic::Sar => a.with(b, |a, b| (extend(a, width).cast_signed() >> shift(b)).cast_unsigned()),
-            Mnemonic::Rol if width > 1 => a.with(b, |a, b| {
+            Mnemonic::Shl => a.zip_with(b, |a, b| a << shift(b)),
+            Mnemonic::Shr => a.zip_with(b, |a, b| (a & byte_mask(width)) >> shift(b)),
+            Mnemonic::Sar => {
+                a.zip_with(b, |a, b| (sign_extend(a, width).cast_signed() >> shift(b)).cast_unsigned())
+            }
+            Mnemonic::Rol if width > 1 => a.zip_with(b, |a, b| {
                 let by = b % bits;
                 if by == 0 { a } else { a << by | a >> (bits - by) }
             }),
             Mnemonic::Not => {
-                self.write(state, 0, a.map(|a| !a));
+                self.write_operand(state, 0, a.map(|a| !a));
                 return true;
             }
-            Mnemonic::Imul if instruction.op_count() == 2 => a.with(b, u64::wrapping_mul),
-            Mnemonic::Imul if instruction.op_count() == 3 => b.with(self.read(state, 2), u64::wrapping_mul),
+            Mnemonic::Imul if instruction.op_count() == 2 => a.zip_with(b, u64::wrapping_mul),
+            Mnemonic::Imul if instruction.op_count() == 3 => {
+                b.zip_with(self.read_operand(state, 2), u64::wrapping_mul)
+            }
             Mnemonic::Bt => {
                 state.flags = Flags::Unknown;
                 return true;
@@ -282,18 +299,19 @@ impl Processor<'_> {
             _ => return false,
         };
         state.flags = match instruction.mnemonic() {
-            // These leave the flags alone, or undefined, or do so when the count is zero.
+            // These instructions do not set the flags, or leave them undefined, or do so if the count is
+            // zero.
             Mnemonic::Rol | Mnemonic::Imul => Flags::Unknown,
             Mnemonic::Shl | Mnemonic::Shr | Mnemonic::Sar if instruction.op1_kind() == OpKind::Register => {
                 Flags::Unknown
             }
-            _ => Flags::Result(result.low(width), width),
+            _ => Flags::Result(result.low_bytes(width), width),
         };
-        self.write(state, 0, result);
+        self.write_operand(state, 0, result);
         true
     }
 
-    fn vector(&self, state: &mut State) -> bool {
+    fn interpret_vector(&self, state: &mut MachineState) -> bool {
         let wide = |index| self.instruction.op_kind(index) == OpKind::Register;
         let vector = |index| self.instruction.op_register(index).is_vector_register();
         let number = |index| self.instruction.op_register(index).number();
@@ -314,83 +332,86 @@ impl Processor<'_> {
             | Mnemonic::Movntdq
             | Mnemonic::Movntps
             | Mnemonic::Lddqu => {
-                let pieces = self.pieces(state, 1);
-                self.put(state, 0, pieces);
+                let pieces = self.read_pieces(state, 1);
+                self.write_pieces(state, 0, pieces);
             }
             Mnemonic::Movq | Mnemonic::Movd | Mnemonic::Vmovq | Mnemonic::Vmovd => {
                 let value = if wide(1) && vector(1) {
-                    state.vectors[number(1)][0].low(self.width(0).min(8))
+                    state.vectors[number(1)][0].low_bytes(self.operand_width(0).min(8))
                 } else {
-                    self.read(state, 1)
+                    self.read_operand(state, 1)
                 };
                 if wide(0) && vector(0) {
-                    state.vectors[number(0)] = [value, Value::ZERO, Value::ZERO, Value::ZERO];
+                    state.vectors[number(0)] =
+                        [value, AbstractValue::ZERO, AbstractValue::ZERO, AbstractValue::ZERO];
                 } else {
-                    self.write(state, 0, value);
+                    self.write_operand(state, 0, value);
                 }
             }
             Mnemonic::Movhps | Mnemonic::Movhpd | Mnemonic::Movlps | Mnemonic::Movlpd if count == 2 => {
                 let high = matches!(self.instruction.mnemonic(), Mnemonic::Movhps | Mnemonic::Movhpd);
                 let piece = usize::from(high);
                 if wide(0) {
-                    let value = self.bus.load(state, self.address(state), 8);
+                    let value = self.bus.load(state, self.memory_address(state), 8);
                     state.vectors[number(0)][piece] = value;
                 } else {
                     let value = state.vectors[number(1)][piece];
-                    self.bus.store(state, self.address(state), 8, value);
+                    self.bus.store(state, self.memory_address(state), 8, value);
                 }
             }
             Mnemonic::Punpcklqdq | Mnemonic::Movlhps | Mnemonic::Unpcklpd => {
-                let [low, ..] = self.pieces(state, 1);
+                let [low, ..] = self.read_pieces(state, 1);
                 state.vectors[number(0)][1] = low;
             }
-            Mnemonic::Vpunpcklqdq | Mnemonic::Vmovlhps | Mnemonic::Vunpcklpd if self.width(0) == 16 => {
-                let ([low, ..], [high, ..]) = (self.pieces(state, 1), self.pieces(state, 2));
-                state.vectors[number(0)] = [low, high, Value::ZERO, Value::ZERO];
+            Mnemonic::Vpunpcklqdq | Mnemonic::Vmovlhps | Mnemonic::Vunpcklpd
+                if self.operand_width(0) == 16 =>
+            {
+                let ([low, ..], [high, ..]) = (self.read_pieces(state, 1), self.read_pieces(state, 2));
+                state.vectors[number(0)] = [low, high, AbstractValue::ZERO, AbstractValue::ZERO];
             }
             Mnemonic::Vmovhps | Mnemonic::Vmovhpd if count == 3 => {
-                let [low, ..] = self.pieces(state, 1);
-                let high = self.bus.load(state, self.address(state), 8);
-                state.vectors[number(0)] = [low, high, Value::ZERO, Value::ZERO];
+                let [low, ..] = self.read_pieces(state, 1);
+                let high = self.bus.load(state, self.memory_address(state), 8);
+                state.vectors[number(0)] = [low, high, AbstractValue::ZERO, AbstractValue::ZERO];
             }
             Mnemonic::Movhlps => {
-                let [_, high, ..] = self.pieces(state, 1);
+                let [_, high, ..] = self.read_pieces(state, 1);
                 state.vectors[number(0)][0] = high;
             }
             Mnemonic::Pinsrq => {
-                let value = self.read(state, 1);
+                let value = self.read_operand(state, 1);
                 state.vectors[number(0)][usize::from(self.instruction.immediate8() & 1)] = value;
             }
             Mnemonic::Vpinsrq => {
-                let mut pieces = self.pieces(state, 1);
-                pieces[usize::from(self.instruction.immediate8() & 1)] = self.read(state, 2);
-                state.vectors[number(0)] = [pieces[0], pieces[1], Value::ZERO, Value::ZERO];
+                let mut pieces = self.read_pieces(state, 1);
+                pieces[usize::from(self.instruction.immediate8() & 1)] = self.read_operand(state, 2);
+                state.vectors[number(0)] = [pieces[0], pieces[1], AbstractValue::ZERO, AbstractValue::ZERO];
             }
             Mnemonic::Pxor | Mnemonic::Xorps | Mnemonic::Xorpd if wide(1) && number(0) == number(1) => {
-                state.vectors[number(0)][..2].fill(Value::ZERO);
+                state.vectors[number(0)][..2].fill(AbstractValue::ZERO);
             }
             Mnemonic::Vpxor | Mnemonic::Vxorps | Mnemonic::Vxorpd if wide(2) && number(1) == number(2) => {
-                state.vectors[number(0)] = [Value::ZERO; 4];
+                state.vectors[number(0)] = [AbstractValue::ZERO; 4];
             }
             Mnemonic::Pshufd if self.instruction.immediate8() == 0x44 => {
-                let [low, ..] = self.pieces(state, 1);
+                let [low, ..] = self.read_pieces(state, 1);
                 state.vectors[number(0)][..2].fill(low);
             }
             Mnemonic::Pshufd if self.instruction.immediate8() == 0x4e => {
-                let [low, high, ..] = self.pieces(state, 1);
+                let [low, high, ..] = self.read_pieces(state, 1);
                 state.vectors[number(0)][..2].copy_from_slice(&[high, low]);
             }
             Mnemonic::Vpbroadcastq | Mnemonic::Movddup | Mnemonic::Vmovddup => {
                 let [low, ..] = if wide(1) && vector(1) {
-                    self.pieces(state, 1)
+                    self.read_pieces(state, 1)
                 } else {
-                    [self.read(state, 1).low(8); 4]
+                    [self.read_operand(state, 1).low_bytes(8); 4]
                 };
-                let top = if self.width(0) > 16 { low } else { Value::ZERO };
+                let top = if self.operand_width(0) > 16 { low } else { AbstractValue::ZERO };
                 state.vectors[number(0)] = [low, low, top, top];
             }
             Mnemonic::Vinserti128 | Mnemonic::Vinsertf128 => {
-                let (mut pieces, [low, high, ..]) = (self.pieces(state, 1), self.pieces(state, 2));
+                let (mut pieces, [low, high, ..]) = (self.read_pieces(state, 1), self.read_pieces(state, 2));
                 let at = usize::from(self.instruction.immediate8() & 1) * 2;
                 (pieces[at], pieces[at + 1]) = (low, high);
                 state.vectors[number(0)] = pieces;
@@ -401,27 +422,27 @@ impl Processor<'_> {
         true
     }
 
-    /// A vector operand in pieces of eight bytes.
-    fn pieces(&self, state: &State, index: u32) -> [Value; 4] {
+    /// The value of a vector operand in pieces of eight bytes.
+    fn read_pieces(&self, state: &MachineState, index: u32) -> [AbstractValue; 4] {
         let register = self.instruction.op_register(index);
         if self.instruction.op_kind(index) == OpKind::Register {
             if register.is_vector_register() {
                 return state.vectors[register.number()];
             }
-            return [Value::UNKNOWN; 4];
+            return [AbstractValue::UNKNOWN; 4];
         }
-        let address = self.address(state);
+        let address = self.memory_address(state);
         let size = self.instruction.memory_size().size() as u64;
         std::array::from_fn(|piece| {
             let offset = piece as u64 * 8;
             match offset {
-                offset if offset >= size => Value::ZERO,
+                offset if offset >= size => AbstractValue::ZERO,
                 offset => self.bus.load(state, address.map(|address| address.wrapping_add(offset)), 8),
             }
         })
     }
 
-    fn put(&self, state: &mut State, index: u32, pieces: [Value; 4]) {
+    fn write_pieces(&self, state: &mut MachineState, index: u32, pieces: [AbstractValue; 4]) {
         if self.instruction.op_kind(index) == OpKind::Register {
             let register = self.instruction.op_register(index);
             let vector = &mut state.vectors[register.number()];
@@ -432,7 +453,7 @@ impl Processor<'_> {
             }
             return;
         }
-        let address = self.address(state);
+        let address = self.memory_address(state);
         let size = self.instruction.memory_size().size();
         for (piece, value) in pieces.iter().enumerate().take(size.div_ceil(8)) {
             let at = address.map(|address| address.wrapping_add(piece as u64 * 8));
@@ -440,8 +461,8 @@ impl Processor<'_> {
         }
     }
 
-    /// Bytes of an operand.
-    fn width(&self, index: u32) -> u32 {
+    /// Size of an operand in bytes.
+    fn operand_width(&self, index: u32) -> u32 {
         let instruction = self.instruction;
         match instruction.op_kind(index) {
             OpKind::Register => instruction.op_register(index).size() as u32,
@@ -456,46 +477,50 @@ impl Processor<'_> {
         }
     }
 
-    fn address(&self, state: &State) -> Value {
+    fn memory_address(&self, state: &MachineState) -> AbstractValue {
         let instruction = self.instruction;
         let segment = match instruction.memory_segment() {
             _ if instruction.mnemonic() == Mnemonic::Lea => 0,
-            Register::FS => return Value::UNKNOWN,
+            Register::FS => return AbstractValue::UNKNOWN,
             Register::GS => THREAD,
             _ => 0,
         };
         if instruction.is_ip_rel_memory_operand() {
-            return Value::Known(instruction.ip_rel_memory_address());
+            return AbstractValue::Known(instruction.ip_rel_memory_address());
         }
         let part = |register: Register| match register {
-            Register::None => Value::ZERO,
+            Register::None => AbstractValue::ZERO,
             register if register.is_gpr64() => state.registers[register.number()],
-            register if register.is_gpr32() => state.registers[register.number()].low(4),
-            _ => Value::UNKNOWN,
+            register if register.is_gpr32() => state.registers[register.number()].low_bytes(4),
+            _ => AbstractValue::UNKNOWN,
         };
         let scale = u64::from(instruction.memory_index_scale());
         let index = part(instruction.memory_index()).map(|index| index.wrapping_mul(scale));
         let displacement = instruction.memory_displacement64().wrapping_add(segment);
         let base = part(instruction.memory_base());
-        if index == Value::ZERO && displacement == 0 {
+        if index == AbstractValue::ZERO && displacement == 0 {
             return base;
         }
-        base.with(index, u64::wrapping_add).map(|sum| sum.wrapping_add(displacement))
+        base.zip_with(index, u64::wrapping_add).map(|sum| sum.wrapping_add(displacement))
     }
 
-    /// A general operand, zero-extended.
-    fn read(&self, state: &State, index: u32) -> Value {
+    /// The value of a general operand, zero-extended.
+    fn read_operand(&self, state: &MachineState, index: u32) -> AbstractValue {
         let instruction = self.instruction;
         match instruction.op_kind(index) {
             OpKind::Register => read_register(state, instruction.op_register(index)),
             OpKind::Memory => {
-                let width = self.width(index);
+                let width = self.operand_width(index);
                 if matches!(instruction.memory_segment(), Register::FS)
                     && instruction.memory_displacement64() == 0x28
                 {
                     return CANARY;
                 }
-                if width > 8 { Value::UNKNOWN } else { self.bus.load(state, self.address(state), width) }
+                if width > 8 {
+                    AbstractValue::UNKNOWN
+                } else {
+                    self.bus.load(state, self.memory_address(state), width)
+                }
             }
             OpKind::Immediate8
             | OpKind::Immediate16
@@ -504,24 +529,24 @@ impl Processor<'_> {
             | OpKind::Immediate8to16
             | OpKind::Immediate8to32
             | OpKind::Immediate8to64
-            | OpKind::Immediate32to64 => Value::Known(instruction.immediate(index)),
-            _ => Value::UNKNOWN,
+            | OpKind::Immediate32to64 => AbstractValue::Known(instruction.immediate(index)),
+            _ => AbstractValue::UNKNOWN,
         }
     }
 
-    fn write(&self, state: &mut State, index: u32, value: Value) {
+    fn write_operand(&self, state: &mut MachineState, index: u32, value: AbstractValue) {
         match self.instruction.op_kind(index) {
             OpKind::Register => write_register(state, self.instruction.op_register(index), value),
             OpKind::Memory => {
-                let (address, width) = (self.address(state), self.width(index));
-                self.bus.store(state, address, width.min(8), value.low(width));
+                let (address, width) = (self.memory_address(state), self.operand_width(index));
+                self.bus.store(state, address, width.min(8), value.low_bytes(width));
             }
             _ => {}
         }
     }
 
-    /// An instruction that is not modelled: everything it may write is unknown now.
-    fn forget(&self, state: &mut State) {
+    /// Makes everything unknown that an instruction that is not modeled may write.
+    fn forget_written(&self, state: &mut MachineState) {
         let mut factory = InstructionInfoFactory::new();
         let info = factory.info(self.instruction);
         let writes = |access| {
@@ -532,29 +557,34 @@ impl Processor<'_> {
         };
         let stores = info.used_memory().iter().any(|memory| writes(memory.access()));
         if stores {
-            let (address, size) = (self.address(state), self.instruction.memory_size().size() as u64);
+            let (address, size) = (self.memory_address(state), self.instruction.memory_size().size() as u64);
             for piece in 0..size.clamp(1, 512).div_ceil(8) {
-                self.bus.store(state, address.map(|at| at.wrapping_add(piece * 8)), 8, Value::UNKNOWN);
+                self.bus.store(
+                    state,
+                    address.map(|at| at.wrapping_add(piece * 8)),
+                    8,
+                    AbstractValue::UNKNOWN,
+                );
             }
         }
         for used in info.used_registers().iter().filter(|used| writes(used.access())) {
             let register = used.register();
             if register.is_gpr() {
-                state.registers[register.full_register().number() & 15] = Value::UNKNOWN;
+                state.registers[register.full_register().number() & 15] = AbstractValue::UNKNOWN;
             } else if register.is_vector_register() {
-                state.vectors[register.number() & 31] = [Value::UNKNOWN; 4];
+                state.vectors[register.number() & 31] = [AbstractValue::UNKNOWN; 4];
             }
         }
         if self.instruction.rflags_modified() != 0 {
             state.flags = Flags::Unknown;
         }
         if self.instruction.code() == Code::INVALID {
-            state.registers.fill(Value::UNKNOWN);
+            state.registers.fill(AbstractValue::UNKNOWN);
         }
     }
 }
 
-fn high_byte(register: Register) -> Option<usize> {
+fn high_byte_register(register: Register) -> Option<usize> {
     match register {
         Register::AH => Some(0),
         Register::CH => Some(1),
@@ -564,30 +594,32 @@ fn high_byte(register: Register) -> Option<usize> {
     }
 }
 
-fn read_register(state: &State, register: Register) -> Value {
-    if let Some(number) = high_byte(register) {
+fn read_register(state: &MachineState, register: Register) -> AbstractValue {
+    if let Some(number) = high_byte_register(register) {
         return state.registers[number].map(|value| value >> 8 & 0xff);
     }
     if register.is_gpr() {
-        state.registers[register.number() & 15].low(register.size() as u32)
+        state.registers[register.number() & 15].low_bytes(register.size() as u32)
     } else {
-        Value::UNKNOWN
+        AbstractValue::UNKNOWN
     }
 }
 
-fn write_register(state: &mut State, register: Register, value: Value) {
-    if let Some(number) = high_byte(register) {
+fn write_register(state: &mut MachineState, register: Register, value: AbstractValue) {
+    if let Some(number) = high_byte_register(register) {
         state.registers[number] =
-            state.registers[number].with(value, |old, new| old & !0xff00 | (new & 0xff) << 8);
+            state.registers[number].zip_with(value, |old, new| old & !0xff00 | (new & 0xff) << 8);
     } else if register.is_gpr() {
         let held = &mut state.registers[register.number() & 15];
         *held = match register.size() {
             8 => value,
-            4 => value.low(4),
-            size => held.with(value, |old, new| old & !mask(size as u32) | new & mask(size as u32)),
+            4 => value.low_bytes(4),
+            size => {
+                held.zip_with(value, |old, new| old & !byte_mask(size as u32) | new & byte_mask(size as u32))
+            }
         };
     } else if register.is_vector_register() {
-        state.vectors[register.number()] = [Value::UNKNOWN; 4];
+        state.vectors[register.number()] = [AbstractValue::UNKNOWN; 4];
     }
 }
 

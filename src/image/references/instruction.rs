@@ -1,112 +1,116 @@
-//! What following an address needs to know of one instruction, whatever the processor.
+//! The effects of one instruction that matter for tracking an address, independent of the processor.
 
 use super::super::eval::{self, never_returns};
-use super::super::kind::{Architecture, Format, Kind};
+use super::super::shared_object_kind::{Architecture, SharedObjectFormat, SharedObjectKind};
 
-/// One instruction. Registers are general ones by number; a set of them has a bit for each.
+/// The effects of one instruction. General registers are identified by number, sets of registers by bit
+/// masks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Instruction {
-    /// Bytes to the one after it.
+    /// Length in bytes.
     pub(super) length: u64,
-    /// A register that now holds the value of another (or of itself before), and a constant added to that.
-    pub(super) sum: Option<Sum>,
-    /// A register that now holds this address.
+    /// A register set to the value of another one (or its own) plus a constant.
+    pub(super) sum: Option<RegisterSum>,
+    /// A register set to a constant address.
     pub(super) address: Option<(u8, u64)>,
-    /// Registers whose values go where they are not followed: memory, arithmetic.
-    pub(super) gives: u32,
-    /// Registers that certainly hold something else afterwards.
+    /// Registers whose values are used in ways that are not tracked: stored to memory, arithmetic.
+    pub(super) untracked: u32,
+    /// Registers that are overwritten.
     pub(super) writes: u32,
-    /// Memory that it reads or writes through a register.
-    pub(super) access: Option<Access>,
+    /// A memory access through a register.
+    pub(super) access: Option<MemoryAccess>,
     pub(super) flow: Flow,
 }
 
-/// `to = from + by`.
+/// A register move or addition: `to = from + by`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sum {
+pub(super) struct RegisterSum {
     pub(super) to: u8,
     pub(super) from: u8,
     pub(super) by: i64,
 }
 
-/// Memory at a register plus a constant; of a pair, the second place too.
+/// A memory access at a register plus a constant; for a pair, also the offset of the second value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Access {
+pub(super) struct MemoryAccess {
     pub(super) base: u8,
     pub(super) offsets: [i64; 2],
-    /// Bytes of one value.
+    /// Bytes per value.
     pub(super) size: u8,
     pub(super) is_store: bool,
 }
 
-/// Where it goes on.
+/// Where execution continues after an instruction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Flow {
-    /// At the next one.
+    /// At the next instruction.
     #[default]
     Next,
-    /// There.
-    Jump(Target),
-    /// There, or at the next one.
+    /// At the target.
+    Jump(BranchTarget),
+    /// At this address, or at the next instruction.
     Branch(u64),
-    /// There, and then at the next one.
-    Call(Target),
-    /// Where the caller goes on.
+    /// At the target, and after its return at the next instruction.
+    Call(BranchTarget),
+    /// In the caller.
     Return,
-    /// Nowhere.
+    /// Nowhere: a trap.
     Stop,
 }
 
-/// Where a jump or a call leads.
+/// The target of a jump or a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    /// An imported function that returns.
+pub(super) enum BranchTarget {
+    /// An imported function that may return.
     Import,
-    /// One that does not.
+    /// An imported function that never returns.
     Never,
-    /// Code of this file.
+    /// Code of the same file.
     Code(u64),
-    /// What a register or memory says.
+    /// An indirect target in a register or in memory.
     Untold,
 }
 
-/// How functions of a platform use general registers: sets of them.
+/// The calling convention of a platform, as sets of general registers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Convention {
-    /// Those that may hold arguments.
+pub(super) struct RegisterSets {
+    /// Registers that may hold arguments.
     pub(super) arguments: u32,
-    /// Those that a call may change.
+    /// Registers that a call may change.
     pub(super) volatile: u32,
-    /// Those that a call within the file may be taken to change: GCC knows what its own functions leave alone (-fipa-ra).
+    /// Registers that a call within the file is assumed to change: GCC uses what it knows about its own
+    /// functions (`-fipa-ra`).
     pub(super) volatile_within: u32,
-    /// That of the result.
+    /// Register of the result.
     pub(super) result: u32,
 }
 
-impl Convention {
-    /// That of a file's platform.
-    pub(super) fn of(kind: Kind) -> Self {
+impl RegisterSets {
+    /// The register sets for a file's platform.
+    pub(super) fn for_kind(kind: SharedObjectKind) -> Self {
         let set = |registers: &[usize]| registers.iter().fold(0, |all, register| all | 1 << register);
-        let platform = eval::Convention::of(kind);
+        let platform = eval::CallingConvention::for_kind(kind);
         let (arguments, volatile) = (set(platform.arguments), set(platform.volatile));
         let plain = Self { arguments, volatile, volatile_within: volatile, result: 1 << platform.result };
         match (kind.architecture, kind.format) {
-            // x8 leads to where a result is to be; x18 is the platform's.
+            // x8 holds the address of an indirect result; x18 is reserved for the platform.
             (Architecture::Aarch64, _) => Self {
                 arguments: arguments | 1 << 8,
                 volatile: volatile | 1 << 18,
                 volatile_within: 1 << 30,
                 ..plain
             },
-            (_, Format::Pe) => plain,
-            (_, Format::Elf | Format::MachO) => Self { volatile_within: plain.result, ..plain },
+            (_, SharedObjectFormat::Pe) => plain,
+            (_, SharedObjectFormat::Elf | SharedObjectFormat::MachO) => {
+                Self { volatile_within: plain.result, ..plain }
+            }
         }
     }
 }
 
-impl Target {
-    /// The imported function of this name.
-    pub(super) fn import(name: &str) -> Self {
+impl BranchTarget {
+    /// The target for the imported function of this name.
+    pub(super) fn for_import(name: &str) -> Self {
         if never_returns(name) { Self::Never } else { Self::Import }
     }
 }

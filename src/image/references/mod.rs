@@ -1,13 +1,15 @@
-//! Finds code that refers to given addresses, by a scan over all of a file's code, and follows what becomes of an address.
-//! A declaration in writable memory is only believed where no code that was not interpreted can change it.
+//! Finds code that refers to given addresses: scans all code of a file, and tracks how computed addresses are
+//! used.
+//!
+//! A declaration in writable memory is trusted only if no code that was not interpreted can change it.
 
-mod aarch64;
-mod follow;
-mod hull;
+mod aarch64_decoder;
+mod aarch64_scan;
+mod address_clusters;
+mod address_tracker;
+mod code_scan;
 mod instruction;
-mod operands;
-mod scan;
-mod words;
-mod x86;
+mod x86_decoder;
+mod x86_scan;
 
-pub(super) use scan::{NEAR, Reference, Scanned, Usage};
+pub(super) use code_scan::{MAX_WRITE_DISTANCE, Reference, ScanCache, Usage};

@@ -6,14 +6,14 @@
 
 mod answers;
 mod causes;
-mod declared;
+mod declaration;
+mod distribution_table;
 mod escaper;
 mod page;
-mod rows;
+mod rule_pages;
 mod subject;
 mod text;
-mod verdicts;
-mod ways;
+mod verdict_cell;
 
 pub use escaper::Escaper;
 pub use page::render;

@@ -10,21 +10,21 @@ use sha2::{Digest, Sha256};
 use crate::model::Verdict;
 use crate::report::v1::{Document, Python};
 
-use super::answers::{Card, answers};
-use super::causes::{InTheWay, causes};
-use super::rows::{Row, columns, ids, rows};
-use super::subject::Subject;
-use super::text::cut;
-use super::verdicts::meaning;
-use super::ways::{Way, Ways};
-use crate::render::answer::{directive, nearer};
+use super::answers::{AnswerCard, build_answer_cards};
+use super::causes::{ModeCauses, build_mode_causes};
+use super::distribution_table::{DistributionView, assign_row_ids, build_rows, column_modes};
+use super::rule_pages::{RulePage, RulePages};
+use super::subject::SubjectView;
+use super::text::truncate_text;
+use super::verdict_cell::verdict_meaning;
+use crate::render::answer::{compare_own_gil_and_free_threading, directive_of_mode};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 #[derive(Template)]
 #[template(path = "page.html")]
-struct Page<'a> {
+struct ReportPage<'a> {
     title: String,
     style: &'static str,
     style_digest: String,
@@ -34,23 +34,23 @@ struct Page<'a> {
     when: Option<String>,
     places: Vec<(String, String)>,
     tool: String,
-    answers: Vec<Card>,
+    answers: Vec<AnswerCard>,
     nearer: Option<String>,
     /// What was found and not tried, summed up.
     not_tried: Option<String>,
     notes: &'a [String],
     trouble: &'a [String],
-    causes: Vec<InTheWay>,
+    causes: Vec<ModeCauses>,
     /// Applications and exercises.
-    users: Vec<Subject>,
+    users: Vec<SubjectView>,
     /// A name and what mod_wsgi calls it.
     modes: Vec<(&'static str, &'static str)>,
     /// How many columns the table has.
     width: usize,
-    rows: Vec<Row>,
+    rows: Vec<DistributionView>,
     /// Class, word and meaning of each verdict.
     verdicts: Vec<(&'static str, &'static str, &'static str)>,
-    ways: &'a [Way],
+    ways: &'a [RulePage],
 }
 
 /// Renders a report.
@@ -58,9 +58,9 @@ struct Page<'a> {
 /// # Errors
 /// None that can happen with these types; passed on all the same.
 pub fn render(document: &Document) -> askama::Result<String> {
-    let modes = columns(document);
-    let ids = ids(document);
-    let ways = Ways::of(document);
+    let modes = column_modes(document);
+    let ids = assign_row_ids(document);
+    let ways = RulePages::for_document(document);
     let links: BTreeMap<&str, String> = document
         .distributions
         .iter()
@@ -68,45 +68,47 @@ pub fn render(document: &Document) -> askama::Result<String> {
         .filter_map(|(row, id)| Some((row.name.as_deref()?, id.clone())))
         .collect();
     let pythons: Vec<String> =
-        document.environment.iter().chain(&document.free_threaded).map(python).collect();
+        document.environment.iter().chain(&document.free_threaded).map(describe_python).collect();
     let header = document.header.as_ref();
-    Page {
+    ReportPage {
         title: pythons.first().cloned().unwrap_or_else(|| "no Python".to_owned()),
         style: STYLE,
-        style_digest: digest(STYLE),
+        style_digest: csp_digest(STYLE),
         script: SCRIPT,
-        script_digest: digest(SCRIPT),
+        script_digest: csp_digest(SCRIPT),
         pythons,
-        when: header.map(|header| format!("{}, {:.0} s", cut(&header.started, 40), header.seconds)),
+        when: header.map(|header| format!("{}, {:.0} s", truncate_text(&header.started, 40), header.seconds)),
         places: header
             .into_iter()
             .flat_map(|header| &header.places)
-            .map(|(name, folder)| (format!("{{{}}}", cut(name, 60)), cut(folder, 300)))
+            .map(|(name, folder)| (format!("{{{}}}", truncate_text(name, 60)), truncate_text(folder, 300)))
             .collect(),
-        tool: cut(&format!("{} {}", document.tool.name, document.tool.version), 80),
-        answers: answers(document),
-        nearer: nearer(document),
-        not_tried: crate::render::inventory::not_tried(document),
+        tool: truncate_text(&format!("{} {}", document.tool.name, document.tool.version), 80),
+        answers: build_answer_cards(document),
+        nearer: compare_own_gil_and_free_threading(document),
+        not_tried: crate::render::untried_files::summarize_untried_files(document),
         notes: &document.notes,
         trouble: &document.trouble,
-        causes: causes(document, &links),
-        users: Subject::of_users(document, &modes),
-        modes: modes.iter().map(|mode| (mode.name(), directive(*mode))).collect(),
+        causes: build_mode_causes(document, &links),
+        users: SubjectView::for_applications_and_exercises(document, &modes),
+        modes: modes.iter().map(|mode| (mode.name(), directive_of_mode(*mode))).collect(),
         width: 4 + modes.len(),
-        rows: rows(document, &modes, &ids, &ways),
-        verdicts: Verdict::ALL.map(|verdict| (verdict.name(), verdict.word(), meaning(verdict))).to_vec(),
-        ways: ways.all(),
+        rows: build_rows(document, &modes, &ids, &ways),
+        verdicts: Verdict::ALL
+            .map(|verdict| (verdict.name(), verdict.short_name(), verdict_meaning(verdict)))
+            .to_vec(),
+        ways: ways.as_slice(),
     }
     .render()
 }
 
-fn python(python: &Python) -> String {
+fn describe_python(python: &Python) -> String {
     let build = if python.free_threaded { ", free-threaded" } else { "" };
-    cut(&format!("CPython {}{build}, {}", python.python, python.platform), 120)
+    truncate_text(&format!("CPython {}{build}, {}", python.python, python.platform), 120)
 }
 
 /// As a content security policy names a source.
-fn digest(text: &str) -> String {
+fn csp_digest(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
 
@@ -122,6 +124,6 @@ mod tests {
 
     #[test]
     fn a_digest_is_as_policies_write_it() {
-        assert_eq!(digest(""), "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        assert_eq!(csp_digest(""), "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// At most so many characters; the last one says that there was more. A limit of a page, not a guard: the
 /// escaper is that.
-pub(super) fn cut(text: &str, most: usize) -> String {
+pub(super) fn truncate_text(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
@@ -12,8 +12,9 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 }
 
 /// The lines of a text, each cut, and not too many of them.
-pub(super) fn lines(text: &str, most: usize) -> Vec<String> {
-    let mut lines: Vec<String> = text.trim_end().lines().take(most).map(|line| cut(line, 400)).collect();
+pub(super) fn truncate_lines(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> =
+        text.trim_end().lines().take(most).map(|line| truncate_text(line, 400)).collect();
     if text.trim_end().lines().nth(most).is_some() {
         lines.push("…".to_owned());
     }
@@ -22,12 +23,12 @@ pub(super) fn lines(text: &str, most: usize) -> Vec<String> {
 
 /// Names to ids, each given once.
 #[derive(Debug, Default)]
-pub(super) struct Ids(BTreeSet<String>);
+pub(super) struct ElementIds(BTreeSet<String>);
 
-impl Ids {
+impl ElementIds {
     /// As PEP 503 normalises a distribution's name, so that `#sqlalchemy` leads to SQLAlchemy; a number is put
     /// behind what is taken. The page's own ids have a colon, which is in none of these.
-    pub(super) fn of(&mut self, name: &str) -> String {
+    pub(super) fn assign_id(&mut self, name: &str) -> String {
         let mut id = String::new();
         for letter in name.chars() {
             if letter.is_alphanumeric() {
@@ -57,20 +58,20 @@ mod tests {
 
     #[test]
     fn ids_are_normal_names_and_differ() {
-        let mut ids = Ids::default();
-        assert_eq!(ids.of("SQLAlchemy"), "sqlalchemy");
-        assert_eq!(ids.of("ruamel.yaml__clib"), "ruamel-yaml-clib");
-        assert_eq!(ids.of("sqlalchemy"), "sqlalchemy-2");
-        assert_eq!(ids.of("\"><script>"), "script");
-        assert_eq!(ids.of("\u{202e}"), "unnamed");
-        assert!(ids.of(&"x".repeat(10_000)).len() < 100);
+        let mut ids = ElementIds::default();
+        assert_eq!(ids.assign_id("SQLAlchemy"), "sqlalchemy");
+        assert_eq!(ids.assign_id("ruamel.yaml__clib"), "ruamel-yaml-clib");
+        assert_eq!(ids.assign_id("sqlalchemy"), "sqlalchemy-2");
+        assert_eq!(ids.assign_id("\"><script>"), "script");
+        assert_eq!(ids.assign_id("\u{202e}"), "unnamed");
+        assert!(ids.assign_id(&"x".repeat(10_000)).len() < 100);
     }
 
     #[test]
     fn long_text_is_cut() {
-        assert_eq!(cut("abcdef", 4), "abc…");
-        assert_eq!(cut("abcd", 4), "abcd");
-        assert_eq!(lines("a\nb\nc\n", 2), ["a", "b", "…"]);
-        assert_eq!(lines("a\nb\n", 2), ["a", "b"]);
+        assert_eq!(truncate_text("abcdef", 4), "abc…");
+        assert_eq!(truncate_text("abcd", 4), "abcd");
+        assert_eq!(truncate_lines("a\nb\nc\n", 2), ["a", "b", "…"]);
+        assert_eq!(truncate_lines("a\nb\n", 2), ["a", "b"]);
     }
 }

@@ -1,4 +1,4 @@
-//! A web server's configuration in the document.
+//! The Apache configuration in the document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,23 +6,25 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, Judged};
-use crate::model::{ConfigPlace, Deployment, Mode, Verdict};
+use crate::model::{ConfigLocation, Deployment, Mode, Verdict};
 use crate::rules::{Rule, Severity};
 
-/// Apache's configuration (`--apache-config`): where it puts applications, and what of it does not do what it says.
+/// The Apache configuration (`--apache-config`): where it mounts applications, and which directives do not do
+/// what they say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Apache {
-    /// The file that was named.
+    /// The configuration file that was passed.
     pub file: String,
     /// The process groups that it defines (`WSGIDaemonProcess`), by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub daemons: Vec<Daemon>,
-    /// Where each application lands. The verdict there decides the exit status.
+    /// Where each WSGI script is mounted. The application's verdict in the mode of the mount decides the exit
+    /// status.
     pub landings: Vec<Landing>,
-    /// What has no effect, the wrong one or a hidden one. These decide it too: an error as `blocked` does, a warning
-    /// as `degraded`; a name for all of one kind is the rule's id.
+    /// Directives that have no effect, a wrong one or a hidden one. They decide the exit status, too: an
+    /// error like `blocked`, a warning like `degraded`. Acceptances name them by the rule's id.
     pub findings: Vec<ApacheFinding>,
-    /// What could not be told.
+    /// What could not be determined.
     pub not_told: Vec<NotTold>,
 }
 
@@ -33,45 +35,47 @@ pub struct Daemon {
     pub name: String,
     /// Its options, as they are written.
     pub options: BTreeMap<String, String>,
-    /// The line.
+    /// The line that defines it.
     #[serde(flatten)]
     pub place: ConfigLine,
 }
 
-/// Where requests below a URL are served.
+/// A mounted WSGI script.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Landing {
     /// The virtual host; empty for the main server.
     pub host: String,
-    /// The prefix of the URLs, or a regular expression.
+    /// The URL prefix, or a regular expression.
     pub url: String,
-    /// URLs below that something else answers (`Alias`, `Redirect`, another handler), as prefixes or regular expressions.
+    /// URLs below it that the script does not serve (`Alias`, `Redirect`, another handler), as prefixes or
+    /// regular expressions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
-    /// The line that lets only some clients ask; absent where it is the same for all of them.
+    /// The line that restricts access to some clients; absent if all clients have access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited: Option<ConfigLine>,
     /// The WSGI script.
     pub script: String,
-    /// The name in it.
+    /// The name of the WSGI callable in it.
     pub callable: String,
     /// The daemon process group; empty for Apache's own processes.
     pub process_group: String,
     /// The application group; empty for the main interpreter (`%{GLOBAL}`).
     pub application_group: String,
-    /// Names that a client can give it in place of that one, by the `Host:` header that it sends; `%{HTTP_PORT}` stands for any
-    /// port, `%{HTTP_HOST}` for any name.
+    /// Other application groups that a client can select with the `Host:` header that it sends.
+    /// `%{HTTP_PORT}` stands for any port, `%{HTTP_HOST}` for any name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_groups: Vec<String>,
-    /// The kind of interpreter.
+    /// The mode of its interpreter.
     pub mode: Mode,
-    /// The status of what mod_wsgi answers in place of the application; absent where the application answers.
+    /// The HTTP status that mod_wsgi returns instead of calling the application; absent if the application
+    /// answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The application of this report; absent where it was not audited.
+    /// The application's name in this report; absent if it was not audited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
-    /// The line that serves it.
+    /// The line that mounts it.
     #[serde(flatten)]
     pub place: ConfigLine,
 }
@@ -85,61 +89,62 @@ pub struct ConfigLine {
     pub line: usize,
 }
 
-/// What is found of a line.
+/// A finding about a line of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApacheFinding {
-    /// The mode that it is about.
+    /// The mode that the finding is about.
     pub mode: Mode,
-    /// The application whose verdict it repeats: that decides, not this.
+    /// The application whose verdict it repeats. Then that verdict decides, not this finding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
-    /// Where.
+    /// The line.
     #[serde(flatten)]
     pub place: ConfigLine,
-    /// How bad it is, and what it is.
+    /// The severity as a verdict, and the description.
     #[serde(flatten)]
     pub judged: Judged,
 }
 
-/// What could not be told.
+/// What could not be determined about a line of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotTold {
-    /// What it is, in one line.
+    /// A description in one line.
     pub what: String,
-    /// Where.
+    /// The line.
     #[serde(flatten)]
     pub place: ConfigLine,
 }
 
 impl ApacheFinding {
     /// The rule's id.
-    pub fn rule(&self) -> &str {
+    pub fn rule_id(&self) -> &str {
         self.judged.cause.as_ref().map_or("", |cause| cause.rule.as_str())
     }
 }
 
 impl Apache {
-    /// The kinds of interpreters that something lands in, or is said of.
+    /// The modes that have a mount or a finding.
     pub fn modes(&self) -> BTreeSet<Mode> {
         let landings = self.landings.iter().map(|landing| landing.mode);
-        landings.chain(self.deciding().map(|finding| finding.mode)).collect()
+        landings.chain(self.deciding_findings().map(|finding| finding.mode)).collect()
     }
 
-    /// The findings that decide by themselves.
-    pub fn deciding(&self) -> impl Iterator<Item = &ApacheFinding> {
+    /// The findings that decide by themselves, not through an application's verdict.
+    pub fn deciding_findings(&self) -> impl Iterator<Item = &ApacheFinding> {
         self.findings.iter().filter(|finding| finding.application.is_none())
     }
 
-    /// Whether an application of the report lands anywhere.
-    pub fn serves(&self, application: &str) -> bool {
+    /// Whether the configuration mounts an application of the report.
+    pub fn serves_application(&self, application: &str) -> bool {
         self.landings.iter().any(|landing| landing.application.as_deref() == Some(application))
     }
 
-    /// Whether an application's verdict in this mode decides: one that is served decides where it lands.
-    pub fn asks(&self, application: &str, mode: Mode) -> bool {
+    /// Whether an application's verdict in this mode decides. That of a mounted application decides only in
+    /// the modes of its mounts.
+    pub fn is_application_decisive(&self, application: &str, mode: Mode) -> bool {
         let lands_there =
             |landing: &Landing| landing.mode == mode && landing.application.as_deref() == Some(application);
-        !self.serves(application) || self.landings.iter().any(lands_there)
+        !self.serves_application(application) || self.landings.iter().any(lands_there)
     }
 }
 
@@ -165,7 +170,7 @@ impl From<&Deployment> for Apache {
             application: finding.application.clone(),
             place: (&finding.place).into(),
             judged: Judged {
-                verdict: match Rule::find(finding.rule).map_or(Severity::Error, |rule| rule.severity) {
+                verdict: match Rule::find_by_id(finding.rule).map_or(Severity::Error, |rule| rule.severity) {
                     Severity::Error => Verdict::Blocked,
                     Severity::Warning => Verdict::Degraded,
                     Severity::Note => Verdict::Ready,
@@ -201,8 +206,8 @@ impl From<&Deployment> for Apache {
     }
 }
 
-impl From<&ConfigPlace> for ConfigLine {
-    fn from(place: &ConfigPlace) -> Self {
+impl From<&ConfigLocation> for ConfigLine {
+    fn from(place: &ConfigLocation) -> Self {
         Self { file: place.file.to_string_lossy().into_owned(), line: place.line }
     }
 }

@@ -7,40 +7,44 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Tried;
-use crate::model::{Mode, SourceHazard, Spot, Weight};
-use crate::report::{ApplicationRow, Use};
+use crate::model::{HazardWeight, Mode, SourceHazard, SourceLocation};
+use crate::report::{ApplicationRow, ModuleUse};
 
-/// An application, and what it reaches (`--app`).
+/// An application (`--app`), and the modules that it imports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Application {
-    /// As it was named: `shop.wsgi:application`.
+    /// As it was passed: `shop.wsgi:application`.
     pub name: String,
     /// Its file.
     pub file: String,
-    /// How many Python files were read for it.
+    /// The number of Python files that were read for it.
     pub files: usize,
-    /// How importing it ended, and what that and what it may import later means. This decides the exit status.
+    /// How importing it ended, and the verdict about that and about what it may import later. This decides
+    /// the exit status.
     pub modes: BTreeMap<Mode, Tried>,
     /// Every extension module of the environment.
     pub modules: Vec<UsedModule>,
-    /// Hazards in its own source, the worst first. They change no verdict.
+    /// Hazards in its own source code, the worst first. They change no verdict.
     pub hazards: Vec<SourceFinding>,
-    /// Hazards in the source of what it uses, the worst first.
+    /// Hazards in the source code of its libraries, the worst first.
     pub hazards_elsewhere: Vec<SourceFinding>,
-    /// What of its own source costs each interpreter memory and time, or is usual when an application starts: caches and
-    /// registries (`per-interpreter-cache`), environment variables that are set at import (`environment-variable`).
+    /// Minor hazards in its own source code. They cost each interpreter memory and time, or are normal when
+    /// an application starts: caches and registries (`per-interpreter-cache`), environment variables that are
+    /// set at import (`environment-variable`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub minor_hazards: Vec<SourceFinding>,
-    /// The same in what it uses, and variables of which a library's source does not tell what they are changed for.
+    /// The same in its libraries, and variables that a library changes for a purpose that its source code
+    /// does not show.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub minor_hazards_elsewhere: Vec<SourceFinding>,
-    /// What could not be followed in its own source: computed names, entry points, what is not there.
+    /// Imports in its own source code that could not be resolved: computed names, entry points, modules that
+    /// are not installed.
     pub not_followed: Vec<NotFollowed>,
-    /// The same in what it uses.
+    /// The same in its libraries.
     pub not_followed_elsewhere: Vec<NotFollowed>,
 }
 
-/// What an application does with an extension module.
+/// How an application uses an extension module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UsedModule {
     /// Dotted name.
@@ -49,10 +53,10 @@ pub struct UsedModule {
     pub reached: String,
     /// Whether importing the application in the main interpreter loaded it.
     pub loaded: bool,
-    /// The import that decides that.
+    /// The import statement that decides `reached`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<SourcePlace>,
-    /// The modules that lead there, the application first.
+    /// The chain of imports that leads to it, the application first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<String>,
 }
@@ -64,41 +68,42 @@ pub struct SourcePlace {
     pub file: String,
     /// The line, from 1.
     pub line: usize,
-    /// The function around it; absent at the level of the module.
+    /// The enclosing function; absent at module level.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub function: String,
 }
 
-/// A hazard in Python source.
+/// A hazard in Python source code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceFinding {
     /// The rule's id.
     pub rule: String,
-    /// What is there, in one line.
+    /// A description in one line.
     pub text: String,
-    /// What it is about, if it stands for all places in its file: a variable of the module (`CARTS`, `Shop.carts`), an
-    /// environment variable, a function that changes the process.
+    /// What it is about, if it stands for every occurrence in the file: a module-level variable (`CARTS`,
+    /// `Shop.carts`), an environment variable, a function that changes the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How functions use a variable of the module, as far as its file tells: `state` (calls leave there what later calls
-    /// read), `guards-outside` (a lock, held around what other interpreters have too), `changed` (what for is not known),
-    /// `filled-once` (a cache, a registry, an object that is made at first use).
+    /// How functions use a module-level variable, as far as its file shows: `state` (calls store what later
+    /// calls read), `guards-outside` (a lock, held around a resource that other interpreters share),
+    /// `changed` (for an unknown purpose), `filled-once` (a cache, a registry, an object created at first
+    /// use).
     #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
     pub used: Option<String>,
-    /// Where; of several places the worst.
+    /// The location; of several, the most serious one.
     #[serde(flatten)]
     pub place: SourcePlace,
-    /// The other places, from above.
+    /// The other locations, from top to bottom.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<SourcePlace>,
 }
 
-/// An import that was not followed.
+/// An import that could not be resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotFollowed {
-    /// What it is, in one line.
+    /// A description in one line.
     pub what: String,
-    /// Where.
+    /// The location.
     #[serde(flatten)]
     pub place: SourcePlace,
 }
@@ -106,10 +111,10 @@ pub struct NotFollowed {
 impl Application {
     pub(super) fn new(row: &ApplicationRow, modes: BTreeMap<Mode, Tried>) -> Self {
         let of = |all: &[SourceHazard], is_minor: bool| {
-            let all = all.iter().filter(|hazard| (hazard.weight == Weight::Low) == is_minor);
+            let all = all.iter().filter(|hazard| (hazard.weight == HazardWeight::Low) == is_minor);
             all.map(SourceFinding::from).collect()
         };
-        let not_followed = |all: &[(Spot, String)]| {
+        let not_followed = |all: &[(SourceLocation, String)]| {
             all.iter().map(|(spot, what)| NotFollowed { what: what.clone(), place: spot.into() }).collect()
         };
         Self {
@@ -128,8 +133,8 @@ impl Application {
     }
 }
 
-impl From<&Use> for UsedModule {
-    fn from(used: &Use) -> Self {
+impl From<&ModuleUse> for UsedModule {
+    fn from(used: &ModuleUse) -> Self {
         Self {
             name: used.module.clone(),
             reached: used.way.map_or("not-reached", |way| way.name()).to_owned(),
@@ -164,8 +169,8 @@ impl fmt::Display for SourcePlace {
     }
 }
 
-impl From<&Spot> for SourcePlace {
-    fn from(spot: &Spot) -> Self {
+impl From<&SourceLocation> for SourcePlace {
+    fn from(spot: &SourceLocation) -> Self {
         let file = spot.file.to_string_lossy().into_owned();
         Self { file, line: spot.line, function: spot.function.clone() }
     }

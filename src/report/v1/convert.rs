@@ -1,4 +1,4 @@
-//! From the inner report to the document.
+//! Converts the report to the document.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,25 @@ use super::{
     Request, Root, Shared, SlotValue, Tool, Tried, Upgrade,
 };
 use crate::model::{
-    self, Declared, Facts, FileKind, Judgement, Load, Mode, NotRun, Place, Refuser, Trial, Verdict,
+    self, BinaryFacts, ExtensionFileKind, Judgement, Mode, ModuleLoad, NotRunReason, Refuser,
+    SlotDeclaration, Trial, TrialPhase, Verdict,
 };
 use crate::report::{self, DistributionRow, ModuleRow, NameRow, Report};
 use crate::rules;
 
 impl Declarations {
-    /// Of these files, in their order.
-    pub fn new(all: &[(String, Facts)]) -> Self {
-        let files =
-            all.iter().map(|(file, facts)| Inspected { file: file.clone(), declaration: declaration(facts) });
-        Self { schema: 1, tool: Tool::this(), files: files.collect() }
+    /// Creates the document for these files, in their order.
+    pub fn new(all: &[(String, BinaryFacts)]) -> Self {
+        let files = all
+            .iter()
+            .map(|(file, facts)| Inspected { file: file.clone(), declaration: convert_facts(facts) });
+        Self { schema: 1, tool: Tool::this_program(), files: files.collect() }
     }
 }
 
 impl Tool {
     /// This program.
-    pub fn this() -> Self {
+    pub fn this_program() -> Self {
         Self { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
     }
 }
@@ -33,24 +35,24 @@ impl From<&Report> for Document {
     fn from(report: &Report) -> Self {
         Self {
             schema: 1,
-            tool: Tool::this(),
+            tool: Tool::this_program(),
             header: None,
-            environment: report.python.as_ref().map(python),
-            free_threaded: report.free_threaded.as_ref().map(python),
+            environment: report.python.as_ref().map(convert_python),
+            free_threaded: report.free_threaded.as_ref().map(convert_python),
             modes: report.modes.clone(),
             answers: BTreeMap::new(),
             decided_by: report.decided_by,
-            distributions: report.distributions.iter().map(distribution).collect(),
-            modules: report.modules.iter().map(module).collect(),
+            distributions: report.distributions.iter().map(convert_distribution).collect(),
+            modules: report.modules.iter().map(convert_module).collect(),
             blockers: report
                 .blockers
                 .iter()
-                .map(|(mode, all)| (*mode, all.iter().map(blocker).collect()))
+                .map(|(mode, all)| (*mode, all.iter().map(convert_blocker).collect()))
                 .collect(),
             applications: report
                 .applications
                 .iter()
-                .map(|row| Application::new(row, tried(&row.judgements, &row.trials)))
+                .map(|row| Application::new(row, convert_modes(&row.judgements, &row.trials)))
                 .collect(),
             exercises: report
                 .exercises
@@ -59,19 +61,19 @@ impl From<&Report> for Document {
                     file: row.file.clone(),
                     application: row.application.clone(),
                     requests: row.requests.iter().map(Request::from).collect(),
-                    modes: tried(&row.judgements, &row.trials),
+                    modes: convert_modes(&row.judgements, &row.trials),
                 })
                 .collect(),
             apache: report.deployment.as_ref().map(Apache::from),
-            python_findings: report.python_findings.iter().map(python_finding).collect(),
+            python_findings: report.python_findings.iter().map(convert_python_defect).collect(),
             notes: report.notes.clone(),
             trouble: report.trouble.clone(),
         }
-        .with_answers()
+        .with_updated_answers()
     }
 }
 
-fn python_finding(finding: &model::PythonFinding) -> PythonFinding {
+fn convert_python_defect(finding: &model::PythonDefect) -> PythonFinding {
     PythonFinding {
         rule: finding.rule.to_owned(),
         mode: finding.mode,
@@ -84,7 +86,7 @@ fn python_finding(finding: &model::PythonFinding) -> PythonFinding {
     }
 }
 
-fn python(python: &report::Python) -> Python {
+fn convert_python(python: &report::AuditedPython) -> Python {
     Python {
         python: python.release.clone(),
         abi: python.abi.clone(),
@@ -93,23 +95,24 @@ fn python(python: &report::Python) -> Python {
     }
 }
 
-fn distribution(row: &DistributionRow) -> Distribution {
+fn convert_distribution(row: &DistributionRow) -> Distribution {
     Distribution {
         name: row.name.clone(),
         version: row.version.clone(),
         extension_modules: row.modules,
         declaration: row.declaration.clone(),
-        modes: row.judgements.iter().map(|(mode, judgement)| (*mode, judged(judgement))).collect(),
-        top_level: row.top_level.iter().map(name).collect(),
+        modes: row.judgements.iter().map(|(mode, judgement)| (*mode, convert_judgement(judgement))).collect(),
+        top_level: row.top_level.iter().map(convert_name).collect(),
     }
 }
 
-fn name(row: &NameRow) -> Name {
-    Name { name: row.name.clone(), modes: tried(&row.judgements, &row.trials) }
+fn convert_name(row: &NameRow) -> Name {
+    Name { name: row.name.clone(), modes: convert_modes(&row.judgements, &row.trials) }
 }
 
-fn module(row: &ModuleRow) -> Module {
-    let has_declaration = matches!(row.kind, FileKind::ExtensionModule | FileKind::Shadowed(_));
+fn convert_module(row: &ModuleRow) -> Module {
+    let has_declaration =
+        matches!(row.kind, ExtensionFileKind::ExtensionModule | ExtensionFileKind::Shadowed(_));
     Module {
         name: row.name.clone(),
         file: row.file.clone(),
@@ -117,12 +120,12 @@ fn module(row: &ModuleRow) -> Module {
         sha256: row.sha256.clone(),
         distribution: row.distribution.clone(),
         kind: row.kind.name().to_owned(),
-        declaration: has_declaration.then(|| declaration(&row.facts)),
+        declaration: has_declaration.then(|| convert_facts(&row.facts)),
         free_threaded_build: row
             .other_build
             .as_ref()
-            .map(|other| Inspected { file: other.file.clone(), declaration: declaration(&other.facts) }),
-        modes: tried(&row.judgements, &row.trials),
+            .map(|other| Inspected { file: other.file.clone(), declaration: convert_facts(&other.facts) }),
+        modes: convert_modes(&row.judgements, &row.trials),
         findings: row
             .findings
             .iter()
@@ -135,40 +138,46 @@ fn module(row: &ModuleRow) -> Module {
     }
 }
 
-fn declaration(facts: &Facts) -> Declaration {
+fn convert_facts(facts: &BinaryFacts) -> Declaration {
     Declaration {
-        summary: rules::declaration(facts),
+        summary: rules::describe_slot_declaration(facts),
         init_function: facts.init_function.clone(),
         initialisation: facts.initialisation.name().to_owned(),
         m_size: facts.m_size,
-        multiple_interpreters: slot(facts.multiple_interpreters()),
-        gil: slot(facts.gil()),
+        multiple_interpreters: convert_slot(facts.multiple_interpreters_slot()),
+        gil: convert_slot(facts.gil_slot()),
         slots: facts.slots.as_ref().map(|slots| slots.iter().map(|slot| (slot.id, slot.value)).collect()),
-        hazards: facts.hazards.iter().map(hazard).collect(),
+        hazards: facts.hazards.iter().map(convert_hazard).collect(),
         doubts: facts.doubts.iter().map(|doubt| doubt.0.clone()).collect(),
     }
 }
 
-fn slot(declared: Declared) -> SlotValue {
+fn convert_slot(declared: SlotDeclaration) -> SlotValue {
     match declared {
-        Declared::Undetermined => SlotValue::Word("undetermined".to_owned()),
-        Declared::Absent => SlotValue::Word("absent".to_owned()),
-        Declared::Value(value) => SlotValue::Value(value),
+        SlotDeclaration::Undetermined => SlotValue::Word("undetermined".to_owned()),
+        SlotDeclaration::Absent => SlotValue::Word("absent".to_owned()),
+        SlotDeclaration::Value(value) => SlotValue::Value(value),
     }
 }
 
-fn hazard(hazard: &model::Hazard) -> Hazard {
+fn convert_hazard(hazard: &model::BinaryHazard) -> Hazard {
     Hazard { kind: hazard.kind.name().to_owned(), evidence: hazard.evidence.clone() }
 }
 
-fn tried(judgements: &BTreeMap<Mode, Judgement>, trials: &BTreeMap<Mode, Trial>) -> BTreeMap<Mode, Tried> {
+fn convert_modes(
+    judgements: &BTreeMap<Mode, Judgement>,
+    trials: &BTreeMap<Mode, Trial>,
+) -> BTreeMap<Mode, Tried> {
     let each = judgements.iter().map(|(mode, judgement)| {
-        (*mode, Tried { outcome: trials.get(mode).map(outcome), judged: judged(judgement) })
+        (
+            *mode,
+            Tried { outcome: trials.get(mode).map(convert_outcome), judged: convert_judgement(judgement) },
+        )
     });
     each.collect()
 }
 
-fn judged(judgement: &Judgement) -> Judged {
+fn convert_judgement(judgement: &Judgement) -> Judged {
     Judged {
         verdict: judgement.verdict,
         reason: judgement.reason.clone(),
@@ -183,7 +192,7 @@ fn judged(judgement: &Judgement) -> Judged {
     }
 }
 
-fn crash(crash: &model::Crash) -> Crash {
+fn convert_crash(crash: &model::CrashReport) -> Crash {
     Crash {
         address: crash.address.map(|address| format!("{address:#x}")),
         object: crash.site.as_ref().map(|site| site.object.clone()),
@@ -193,20 +202,20 @@ fn crash(crash: &model::Crash) -> Crash {
     }
 }
 
-fn outcome(trial: &Trial) -> Outcome {
+fn convert_outcome(trial: &Trial) -> Outcome {
     let base = Outcome {
         after: trial.after.clone(),
         through: trial.through.clone(),
         python: trial.python.as_ref().map(|fault| fault.subject.clone()),
-        failed_loads: trial.loads.iter().filter_map(failed_load).collect(),
+        failed_loads: trial.loads.iter().filter_map(convert_failed_load).collect(),
         printed: trial.printed.clone(),
-        crash: trial.crash.as_ref().map(crash),
-        kept: trial.kept.iter().map(shared).collect(),
+        crash: trial.crash.as_ref().map(convert_crash),
+        kept: trial.kept.iter().map(convert_shared_object).collect(),
         ..Outcome::default()
     };
     match &trial.outcome {
-        model::Outcome::Imported => Outcome { kind: "imported".to_owned(), ..base },
-        model::Outcome::Refused { by, module, place, error } => Outcome {
+        model::TrialOutcome::Imported => Outcome { kind: "imported".to_owned(), ..base },
+        model::TrialOutcome::Refused { by, module, place, error } => Outcome {
             kind: "refused".to_owned(),
             by: Some(match by {
                 Refuser::CPython => "cpython".to_owned(),
@@ -218,7 +227,7 @@ fn outcome(trial: &Trial) -> Outcome {
             text: Some(error.text.clone()),
             ..base
         },
-        model::Outcome::Raised { place, error, suspect } => Outcome {
+        model::TrialOutcome::Raised { place, error, suspect } => Outcome {
             kind: "raised".to_owned(),
             module: suspect.clone(),
             place: Some(place.name().to_owned()),
@@ -226,53 +235,53 @@ fn outcome(trial: &Trial) -> Outcome {
             text: Some(error.text.clone()),
             ..base
         },
-        model::Outcome::Crashed { how, place, loading } => Outcome {
+        model::TrialOutcome::Crashed { how, place, loading } => Outcome {
             kind: "crashed".to_owned(),
             module: loading.clone(),
             place: Some(place.name().to_owned()),
             text: Some(how.to_string()),
             ..base
         },
-        model::Outcome::TimedOut { place, loading } => Outcome {
+        model::TrialOutcome::TimedOut { place, loading } => Outcome {
             kind: "timed-out".to_owned(),
             module: loading.clone(),
             place: Some(place.name().to_owned()),
             ..base
         },
-        model::Outcome::Shares { count, objects } => Outcome {
+        model::TrialOutcome::Shares { count, objects } => Outcome {
             kind: "shares".to_owned(),
-            place: Some(Place::SecondInterpreter.name().to_owned()),
+            place: Some(TrialPhase::SecondInterpreter.name().to_owned()),
             module: objects.iter().find_map(|object| object.module.clone()),
-            shared: objects.iter().map(shared).collect(),
+            shared: objects.iter().map(convert_shared_object).collect(),
             text: Some(format!("objects that both interpreters reach: {count}")),
             ..base
         },
-        model::Outcome::LosesDescriptors { place, loading } => Outcome {
+        model::TrialOutcome::LosesDescriptors { place, loading } => Outcome {
             kind: "loses-descriptors".to_owned(),
             module: loading.clone(),
             place: Some(place.name().to_owned()),
             ..base
         },
-        model::Outcome::LeftThreads { names } => Outcome {
+        model::TrialOutcome::LeftThreads { names } => Outcome {
             kind: "left-threads".to_owned(),
-            place: Some(Place::Teardown.name().to_owned()),
+            place: Some(TrialPhase::Teardown.name().to_owned()),
             text: Some(names.join(", ")),
             ..base
         },
-        model::Outcome::NotRun(why) => Outcome {
+        model::TrialOutcome::NotRun(why) => Outcome {
             kind: "not-run".to_owned(),
             text: Some(match why {
-                NotRun::Behind(name) => format!("{name} does not import"),
-                NotRun::Shadowed(Some(other)) => format!("its name loads {other}"),
-                NotRun::Shadowed(None) => "its name does not load it".to_owned(),
-                NotRun::Because(_, why) => why.clone(),
+                NotRunReason::Behind(name) => format!("{name} does not import"),
+                NotRunReason::Shadowed(Some(other)) => format!("its name loads {other}"),
+                NotRunReason::Shadowed(None) => "its name does not load it".to_owned(),
+                NotRunReason::Because(_, why) => why.clone(),
             }),
             ..base
         },
     }
 }
 
-fn shared(object: &model::SharedObject) -> Shared {
+fn convert_shared_object(object: &model::SharedPythonObject) -> Shared {
     Shared {
         kind: object.kind.clone(),
         is_type: object.is_type,
@@ -282,7 +291,7 @@ fn shared(object: &model::SharedObject) -> Shared {
     }
 }
 
-fn failed_load(load: &Load) -> Option<FailedLoad> {
+fn convert_failed_load(load: &ModuleLoad) -> Option<FailedLoad> {
     let error = load.result.as_ref()?.as_ref().err()?;
     Some(FailedLoad {
         interpreter: load.interpreter.clone(),
@@ -293,13 +302,13 @@ fn failed_load(load: &Load) -> Option<FailedLoad> {
     })
 }
 
-fn blocker(blocker: &report::Blocker) -> Blocker {
-    let root = |root: &report::Root| Root {
+fn convert_blocker(blocker: &report::BlockerRow) -> Blocker {
+    let root = |root: &report::BlockerRoot| Root {
         module: root.module.clone(),
         what: root.what.clone(),
         rule: root.rule.to_owned(),
     };
-    let blocked = |blocked: &report::Blocked| Blocked {
+    let blocked = |blocked: &report::BlockedDistribution| Blocked {
         distribution: blocked.distribution.clone(),
         chain: blocked.chain.clone(),
         also_needs: blocked.also_needs.clone(),

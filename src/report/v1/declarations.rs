@@ -1,4 +1,5 @@
-//! What files declare, as `wsgiaudit inspect` writes it and as the document holds it for each module.
+//! What extension modules declare: the output of `wsgiaudit inspect`, and a part of each module in the
+//! document.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ pub struct Declarations {
     pub schema: u8,
     /// What wrote it.
     pub tool: Tool,
-    /// The files, in the order in which they were named or found.
+    /// The files, in the order in which they were passed or found.
     pub files: Vec<Inspected>,
 }
 
@@ -26,13 +27,13 @@ pub struct Tool {
 /// A file and what it declares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inspected {
-    /// The file, as named, or below the folder on `sys.path`.
+    /// The file, as it was passed, or relative to its folder on `sys.path`.
     pub file: String,
     /// What it declares.
     pub declaration: Declaration,
 }
 
-/// What a shared object says about itself, read without running it.
+/// What a shared object declares about itself, read without running it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Declaration {
     /// The whole in a few words, e.g. `slot 3 = 2` or `single-phase`.
@@ -50,9 +51,9 @@ pub struct Declaration {
     pub gil: SlotValue,
     /// Every slot in order: its number and its value; an address in the file for a function.
     pub slots: Option<Vec<(u16, u64)>>,
-    /// What else the file shows.
+    /// Hazards in the file.
     pub hazards: Vec<Hazard>,
-    /// What could not be decided, and why.
+    /// What could not be determined, and why.
     pub doubts: Vec<String>,
 }
 
@@ -66,7 +67,7 @@ pub enum SlotValue {
     Value(u64),
 }
 
-/// Something in a file that matters beside its declaration.
+/// A hazard in the binary, whatever its slots declare.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hazard {
     /// The rule's id, e.g. `static-type`.

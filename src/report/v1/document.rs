@@ -9,20 +9,20 @@ use super::{Apache, Application, Declaration, Inspected, Outcome, Request, Reque
 use crate::model::{Mode, Verdict};
 use crate::report::DecidedBy;
 
-/// The result of an audit. All but the header depends on what was audited alone: the same environment gives
-/// the same bytes, wherever it lies. Folders of the machine stand as `{environment}` and the like; the header
-/// tells what they are. Of what a trial said, whatever differs in each run stands as `?`, an address as `0x?`: ids of
-/// processes and threads, times and measured durations, names of temporary files.
+/// The result of an audit. Except for the header, it depends only on what was audited: the same environment
+/// gives the same bytes, wherever it is. Placeholders like `{environment}` stand for folders of the machine;
+/// the header lists them. In the output of trials, whatever differs from run to run is replaced with `?`, and
+/// addresses with `0x?`: ids of processes and threads, times and durations, names of temporary files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Document {
     /// The schema's number: 1.
     pub schema: u8,
     /// What wrote it.
     pub tool: Tool,
-    /// When and where.
+    /// When and where the audit ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Header>,
-    /// The interpreter that was audited; `null` where there was none to be asked.
+    /// The interpreter that was audited; `null` if none could be run.
     pub environment: Option<Python>,
     /// The free-threaded Python of a second environment, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,8 +30,8 @@ pub struct Document {
     /// The modes asked about, the control first.
     #[serde(default)]
     pub modes: Vec<Mode>,
-    /// The answer in each mode asked about, as the worst verdict of what decides: `unsafe` and `blocked` mean no,
-    /// `unknown` not known, `degraded` yes with accelerators lost, `ready` yes.
+    /// The answer in each mode asked about, as the worst verdict of the rows that decide: `unsafe` and
+    /// `blocked` mean no, `unknown` that it is not known, `degraded` yes with accelerators lost, `ready` yes.
     pub answers: BTreeMap<Mode, Verdict>,
     /// What was asked about, and so decides the answers and the exit status.
     #[serde(default)]
@@ -42,20 +42,21 @@ pub struct Document {
     pub modules: Vec<Module>,
     /// Root causes by mode, those that block most first.
     pub blockers: BTreeMap<Mode, Vec<Blocker>>,
-    /// The applications that the environment is for (`--app`). Where there are any, they decide the exit status.
+    /// The applications that the environment is for (`--app`). Where there are any, they decide the exit
+    /// status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applications: Vec<Application>,
     /// Scripts that use what is installed (`--exercise`). They decide the exit status too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exercises: Vec<Exercise>,
-    /// The Apache that the environment is for (`--apache-config`). Where there is one, applications decide the exit
-    /// status in the interpreters where they land.
+    /// The Apache configuration that the environment is for (`--apache-config`). If there is one,
+    /// applications decide the exit status in the modes of their mounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apache: Option<Apache>,
-    /// Faults of the Python itself: what imports such a module is unsafe in that mode.
+    /// Defects of the Python interpreter itself. What imports such a module is unsafe in that mode.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub python_findings: Vec<PythonFinding>,
-    /// What a reader must know: sentences.
+    /// Notes for the reader, in sentences.
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.
     pub trouble: Vec<String>,
@@ -68,22 +69,23 @@ pub struct Header {
     pub started: String,
     /// How long it took, in seconds.
     pub seconds: f64,
-    /// What `{environment}` and the like stand for.
+    /// The folders that `{environment}` and the like stand for.
     pub places: BTreeMap<String, String>,
-    /// Trials, and which of them an earlier audit had answered.
+    /// The number of trials, and of those that an earlier audit had run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trials: Option<Remembered>,
-    /// How long the answers to requests took.
+    /// How long the replies to requests took.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<RequestTimes>,
 }
 
-/// How many trials were wanted, and how many an earlier audit of the same files had answered.
+/// The number of trials that were needed, and of those whose result an earlier audit of the same files had
+/// stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Remembered {
-    /// All.
+    /// All trials.
     pub all: usize,
-    /// Those that were not repeated.
+    /// Trials that were not repeated.
     pub remembered: usize,
 }
 
@@ -113,7 +115,7 @@ pub struct Distribution {
     pub declaration: String,
     /// Its verdicts.
     pub modes: BTreeMap<Mode, Judged>,
-    /// What importing it means.
+    /// Its top-level names.
     pub top_level: Vec<Name>,
 }
 
@@ -129,12 +131,12 @@ pub struct Name {
 /// A script that was run in each mode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exercise {
-    /// Its file, as it was named.
+    /// Its file, as it was passed.
     pub file: String,
-    /// The application that answered, of a list of requests (`--requests`).
+    /// The application that answered, for a list of requests (`--requests`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
-    /// The requests, in their order, with what each was answered.
+    /// The requests, in their order, with the replies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
     /// How running it ended, and what that means.
@@ -160,29 +162,30 @@ pub struct Module {
     pub kind: String,
     /// What it declares; `null` for what is no extension module.
     pub declaration: Option<Declaration>,
-    /// The same module's file for the free-threaded build, where that is another environment's.
+    /// The same module's file for the free-threaded build, if that is in another environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free_threaded_build: Option<Inspected>,
     /// How its trials ended, and what that means.
     pub modes: BTreeMap<Mode, Tried>,
-    /// What else was found.
+    /// Findings for its maintainer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
 }
 
-/// What a maintainer of a module wants to know. It changes no verdict.
+/// A finding for the maintainer of a module. It changes no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The rule's id.
     pub rule: String,
     /// What was found, in one line.
     pub text: String,
-    /// Lines of source to add, where that is what it comes to.
+    /// Lines of source code to add, if that is the fix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<String>,
 }
 
-/// A fault of the Python itself, which a module of its standard library shows with no distribution imported.
+/// A defect of the Python interpreter itself, which a module of its standard library shows when it is
+/// imported alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PythonFinding {
     /// The rule's id: `python-defect`.
@@ -195,12 +198,12 @@ pub struct PythonFinding {
     pub module: String,
     /// What it does, in one line, without naming it.
     pub what: String,
-    /// The whole in one sentence, with the way out.
+    /// The defect and the workaround, in one sentence.
     pub text: String,
-    /// The first release without it; absent where that is not known.
+    /// The first release with the fix; absent if it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mended: Option<String>,
-    /// CPython's issue; absent where that is not known.
+    /// The CPython issue; absent if it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issue: Option<String>,
 }
@@ -224,10 +227,11 @@ pub struct Judged {
     /// Why, in one line; absent for most of what is ready.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Which reason that is, where the verdict is `unknown` or `not-applicable`: `wsgiaudit explain` has a page for each.
+    /// The id of the reason, if the verdict is `unknown` or `not-applicable`: `wsgiaudit explain` has a page
+    /// for each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason_id: Option<String>,
-    /// What is at the root of it.
+    /// The root cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// Extension modules that the control loads and this mode does not (degraded).
@@ -235,7 +239,7 @@ pub struct Judged {
     pub lost: Vec<String>,
 }
 
-/// Where a failure comes from.
+/// The root cause of a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// The rule's id, e.g. `refused`.
@@ -249,21 +253,22 @@ pub struct Cause {
     pub what: String,
 }
 
-/// What stands in the way in one mode: the root modules of one distribution.
+/// What blocks distributions in one mode: the root modules of one distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Blocker {
-    /// Whose they are; `null` for the standard library and unclaimed files.
+    /// The distribution that the root modules belong to; `null` for the standard library and unclaimed files.
     pub distribution: Option<String>,
     /// The root modules.
     pub roots: Vec<Root>,
-    /// Distributions that are blocked or unsafe through it, itself aside.
+    /// Other distributions that are blocked or unsafe because of it.
     pub blocks: Vec<Blocked>,
-    /// What newer versions declare, where that was asked (`--upgrades`).
+    /// What newer versions declare, if that was asked (`--upgrades`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<Upgrade>,
 }
 
-/// What an index has of a distribution that stands in the way. Declarations only: nothing of it was tried.
+/// What a package index offers for a distribution that blocks others. Declarations only: nothing of it was
+/// tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Upgrade {
     /// The newest version with a wheel for this Python; `null` where the index gave no answer.
@@ -274,40 +279,40 @@ pub struct Upgrade {
     pub words: String,
 }
 
-/// A module at the root of failures.
+/// A module that is the root cause of failures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Root {
     /// Its name.
     pub module: String,
     /// What it does, in one line.
     pub what: String,
-    /// The rule's id: `wsgiaudit explain` has the way out.
+    /// The rule's id: `wsgiaudit explain` has advice.
     #[serde(default)]
     pub rule: String,
 }
 
-/// A distribution that another one's root cause stands in the way of.
+/// A distribution that another one's root cause blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Blocked {
     /// Its name.
     pub distribution: String,
     /// The imports that lead to the root, outermost first.
     pub chain: Vec<String>,
-    /// Distributions whose root causes are in its way beside this one, its own included. Empty: nothing else
-    /// is known to be.
+    /// Distributions with other root causes that block it, itself included. Empty if nothing else is known to
+    /// block it.
     pub also_needs: Vec<String>,
 }
 
 impl Judged {
-    /// The page that explains it: of its reason, else of its cause's rule.
-    pub fn explained_by(&self) -> Option<&str> {
+    /// Returns the id of the page that explains it: its reason, or else the rule of its root cause.
+    pub fn explanation_id(&self) -> Option<&str> {
         self.reason_id.as_deref().or(self.cause.as_ref().map(|cause| cause.rule.as_str()))
     }
 }
 
 impl Document {
-    /// How many distributions have this verdict in this mode.
-    pub fn count(&self, mode: Mode, verdict: Verdict) -> usize {
+    /// Counts the distributions with this verdict in this mode.
+    pub fn count_distributions(&self, mode: Mode, verdict: Verdict) -> usize {
         let judged = self.distributions.iter().filter_map(|row| row.modes.get(&mode));
         judged.filter(|judged| judged.verdict == verdict).count()
     }

@@ -1,5 +1,5 @@
-//! The document, schema 1: what an audit writes, and what every rendering and every later reader starts from.
-//! Its own types, apart from the inner ones: fields are added, never changed or taken away.
+//! The document, schema 1: the stored form of a report, which every output format and every later reader
+//! starts from. Its types are separate from the inner ones: fields are added, never changed or removed.
 
 mod apache;
 mod application;

@@ -9,13 +9,13 @@ pub struct Outcome {
     /// `imported`, `refused`, `raised`, `crashed`, `timed-out`, `shares`, `left-threads`,
     /// `loses-descriptors` or `not-run`.
     pub kind: String,
-    /// Where in the protocol it ended, e.g. `second-interpreter`.
+    /// The phase of the protocol in which it ended, e.g. `second-interpreter`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
     /// Who refused: `cpython`, or the `module` itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// The module that it happened in or that is suspected.
+    /// The module in which it happened, or which is suspected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
     /// The exception's type.
@@ -27,47 +27,48 @@ pub struct Outcome {
     /// The sibling that had to be imported first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// The subject whose trial loaded this one and answers for it.
+    /// The subject whose trial loaded this one and covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
-    /// The module of the standard library that does the same by itself: the fault is the Python's.
+    /// The module of the standard library that fails in the same way on its own: the defect is Python's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub python: Option<String>,
-    /// Loads of extension modules that failed on the way.
+    /// Loads of extension modules that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_loads: Vec<FailedLoad>,
-    /// What it printed, within limits. Lines that are alike but for their numbers are in the order of these; where threads did
+    /// Its output, within limits. Lines that differ only in their numbers are sorted by these. If threads did
     /// the same at the same time, each line is there once, sorted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub printed: String,
-    /// Where a fatal signal hit.
+    /// Where a fatal signal occurred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crash: Option<Crash>,
-    /// Objects that both interpreters reach: at most some, `text` has the number.
+    /// Objects that both interpreters reach: the first of them, `text` has the number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared: Vec<Shared>,
-    /// Objects of one interpreter that C data keeps for all, where no other interpreter was seen to use them.
+    /// Objects of one interpreter that C data retains for all of them, where no other interpreter was seen to
+    /// use them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Shared>,
 }
 
-/// An object that both interpreters reach, and the way to it in each.
+/// An object that both interpreters reach, and the reference path to it in each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shared {
-    /// Its type's name, or, for a type, its own.
+    /// The name of its type; for a type object, its own name.
     pub kind: String,
-    /// It is a type.
+    /// Whether it is a type.
     pub is_type: bool,
-    /// It lies in a shared object's data, not on a heap.
+    /// Whether it lies in the data of a shared library, not on a heap.
     pub is_static: bool,
     /// The extension module that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
-    /// The way to it in interpreter A and in B.
+    /// The reference path to it in interpreter A and in B.
     pub ways: [String; 2],
 }
 
-/// Where a fatal signal hit. Numbers are hexadecimal, as debuggers want them.
+/// Where a fatal signal occurred. Numbers are hexadecimal, as debuggers expect them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Crash {
     /// The faulting address.

@@ -8,32 +8,34 @@ use serde::{Deserialize, Serialize};
 use crate::model::Mode;
 use crate::report::{self, RequestRow};
 
-/// A request, and what it was answered. How long that took is in the header.
+/// A request and the replies to it. How long they took is in the header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Request {
     /// E.g. `GET`.
     pub method: String,
-    /// Path and query as they were typed, with the variables of the file; `{{name}}` for a value that an answer gives.
+    /// Path and query as written, with the variables of the file; `{{name}}` for a value that is captured
+    /// from a reply.
     pub target: String,
-    /// The status line in the main interpreter, e.g. `200 OK`; `null` where it gave no answer.
+    /// The status line in the main interpreter, e.g. `200 OK`; `null` if there was no reply.
     pub status: Option<String>,
-    /// Bytes of the body there; `null` where they are not the same in two processes.
+    /// The size of the body there, in bytes; `null` if it differs between two processes.
     pub bytes: Option<u64>,
-    /// SHA-256 of the body there, in hexadecimal; `null` where it is not the same in two processes: then the status alone was
-    /// compared. So it was where the answer depends on those before, and trials write to folders (`--writable`).
+    /// The SHA-256 of the body there, in hexadecimal; `null` if it differs between two processes: then only
+    /// the status was compared. The same holds if the reply depends on earlier requests, and trials write to
+    /// folders (`--writable`).
     pub sha256: Option<String>,
-    /// What became of it in each other mode.
+    /// Its result in each other mode.
     pub modes: BTreeMap<Mode, RequestInMode>,
 }
 
-/// What became of a request in a mode.
+/// The result of a request in one mode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestInMode {
     /// `same`: answered as in the main interpreter; `differs`; `raised`: the application raised an exception;
-    /// `nothing-captured`: an answer did not hold the value that a request wants; `not-known`: the trial ended before it was
-    /// told, or did not take place.
+    /// `nothing-captured`: a reply did not contain the value that a request needs; `not-known`: the trial
+    /// ended before the result was recorded, or did not take place.
     pub result: String,
-    /// The status line, where it differs and there was one.
+    /// The status line, if it differs and there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
@@ -41,9 +43,9 @@ pub struct RequestInMode {
 /// How long the application took for each request of a list, in the main interpreter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestTimes {
-    /// Which of the document's `exercises` it is, from 0.
+    /// The index in the document's `exercises`, from 0.
     pub exercise: usize,
-    /// In milliseconds, in the order of its requests; `null` where there was no answer.
+    /// The times in milliseconds, in the order of its requests; `null` if there was no reply.
     pub milliseconds: Vec<Option<f64>>,
 }
 
@@ -66,8 +68,8 @@ impl From<&RequestRow> for Request {
 }
 
 impl RequestTimes {
-    /// Those of each list of requests.
-    pub fn of(report: &report::Report) -> Vec<Self> {
+    /// Creates the times of each list of requests.
+    pub fn from_report(report: &report::Report) -> Vec<Self> {
         let lists = report.exercises.iter().enumerate().filter(|(_, row)| !row.requests.is_empty());
         let times = lists.map(|(exercise, row)| {
             let milliseconds = row.requests.iter().map(|request| Some(request.main.as_ref()?.milliseconds));

@@ -1,7 +1,8 @@
-//! Every object that an interpreter can reach, by address.
+//! All objects that an interpreter can reach, by address.
 //!
-//! What the collector tracks is asked for what it refers to, as the collector does it (`tp_traverse`); no code
-//! of Python runs meanwhile, so the addresses stay true while the interpreter's thread stands still.
+//! Objects tracked by the garbage collector are asked for their references like the collector does it
+//! (`tp_traverse`). No Python code runs meanwhile, so the addresses stay valid until the interpreter's thread
+//! runs again.
 
 use std::ffi::{c_int, c_void};
 use std::mem::transmute;
@@ -11,152 +12,158 @@ use foldhash::{HashMap, HashMapExt};
 
 use crate::python::{self, Object, PyObject, PyTypeObject};
 
-/// Every object that one interpreter can reach.
-pub(in crate::trial) struct Heap {
-    found: Vec<Found>,
-    places: HashMap<usize, u32>,
-    reach: Reach,
+/// All objects that one interpreter can reach.
+pub(in crate::trial) struct HeapSnapshot {
+    found: Vec<HeapNode>,
+    indices: HashMap<usize, u32>,
+    reach: HeapScope,
 }
 
-/// How far a walk goes.
+/// Which objects a heap walk visits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::trial) enum Reach {
-    /// To all that code can come to.
+pub(in crate::trial) enum HeapScope {
+    /// All objects that code can reach.
     Code,
-    /// To what the interpreter's collector comes to. It passes by what a static type's dictionary holds.
+    /// The objects that the interpreter's collector visits. It skips the dictionaries of static types.
     Collector,
 }
 
-/// One object, and the object that led to it.
-struct Found {
+/// One object, and the index of the object that led to it.
+struct HeapNode {
     address: usize,
     from: Option<u32>,
 }
 
-impl Heap {
-    /// Walks the current interpreter, from the modules of these names, the others, and all that the collector
-    /// tracks: an object is found through the nearest of them.
+impl HeapSnapshot {
+    /// Walks the heap of the current interpreter: from the modules with these names, then from all other
+    /// modules, then from all objects that the collector tracks.
+    ///
+    /// Each object is found by a shortest path from the first of these that reaches it.
     ///
     /// # Errors
-    /// The exception, when the collector or the list of modules cannot be asked.
+    /// The exception, if the collector or the list of modules cannot be read.
     ///
     /// # Safety
     /// The thread holds the interpreter's GIL, and no other thread runs in it.
-    pub(in crate::trial) unsafe fn walk(first: &[String], reach: Reach) -> Result<Self, String> {
-        // SAFETY: the caller's promise; references are checked, and those of containers borrowed while the
-        // container is held. Everything visited stays alive, since nothing runs that could release it.
+    pub(in crate::trial) unsafe fn walk_heap(first: &[String], reach: HeapScope) -> Result<Self, String> {
+        // SAFETY: guaranteed by the caller; references are checked, and those of containers are borrowed
+        // while the container is held. All visited objects stay alive, since no code runs that could release
+        // them.
         unsafe {
-            let functions = Functions::find().ok_or("this Python has no PyType_GetDict")?;
-            let tracked = tracked()?;
+            let functions = GcFunctions::resolve_symbols().ok_or("this Python has no PyType_GetDict")?;
+            let tracked = tracked_objects()?;
             let modules = python::PyImport_GetModuleDict();
-            // What is not tracked, numbers and texts, is about as much.
+            // Untracked objects such as numbers and strings are about as many.
             let size = 2 * usize::try_from(python::PyList_Size(tracked.as_ptr())).unwrap_or(0);
             let mut heap =
-                Self { found: Vec::with_capacity(size), places: HashMap::with_capacity(size), reach };
+                Self { found: Vec::with_capacity(size), indices: HashMap::with_capacity(size), reach };
             for name in first {
-                if let Some(module) = module(modules, name) {
-                    heap.add(module, None);
+                if let Some(module) = find_module(modules, name) {
+                    heap.add_object(module, None);
                 }
             }
-            python::entries(modules).for_each(|(_, module)| heap.add(module, None));
-            heap.expand(&functions, 0);
+            python::dict_entries(modules).for_each(|(_, module)| heap.add_object(module, None));
+            heap.expand_from(&functions, 0);
             let named = heap.found.len();
             for index in 0..python::PyList_Size(tracked.as_ptr()) {
-                heap.add(python::PyList_GetItem(tracked.as_ptr(), index), None);
+                heap.add_object(python::PyList_GetItem(tracked.as_ptr(), index), None);
             }
-            heap.expand(&functions, named);
-            // The list itself goes.
-            heap.places.remove(&(tracked.as_ptr() as usize));
+            heap.expand_from(&functions, named);
+            // The list itself is a temporary object of the probe.
+            heap.indices.remove(&(tracked.as_ptr() as usize));
             Ok(heap)
         }
     }
 
-    /// Where each object lies that the interpreter can reach.
+    /// Returns the addresses of all objects found.
     pub(in crate::trial) fn addresses(&self) -> impl Iterator<Item = usize> {
-        self.places.keys().copied()
+        self.indices.keys().copied()
     }
 
-    /// Whether the interpreter can reach what lies at this address.
-    pub(super) fn reaches(&self, address: usize) -> bool {
-        self.places.contains_key(&address)
+    /// Whether the interpreter can reach the object at this address.
+    pub(super) fn can_reach(&self, address: usize) -> bool {
+        self.indices.contains_key(&address)
     }
 
-    /// Whether the walk is about what lies at this address: one as the collector's is about what a collector tracks.
+    /// Whether the walk's scope covers this object: with `Collector`, only if the collector tracks it.
     ///
     /// # Safety
-    /// A living object; the thread holds the GIL.
-    pub(super) unsafe fn concerns(&self, address: usize) -> bool {
-        // SAFETY: the caller's promise.
-        self.reach == Reach::Code || unsafe { python::PyObject_GC_IsTracked(address as *mut PyObject) } != 0
+    /// The object is alive; the thread holds the GIL.
+    pub(super) unsafe fn is_in_scope(&self, address: usize) -> bool {
+        // SAFETY: guaranteed by the caller.
+        self.reach == HeapScope::Code
+            || unsafe { python::PyObject_GC_IsTracked(address as *mut PyObject) } != 0
     }
 
-    /// Addresses that both can reach, each with whether what led to it here is shared too.
+    /// Returns the addresses that both heaps contain, each with the address of the object that led to it
+    /// here.
     pub(super) fn shared_with<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (usize, Option<usize>)> {
         self.found
             .iter()
-            .filter(|found| self.reaches(found.address) && other.reaches(found.address))
+            .filter(|found| self.can_reach(found.address) && other.can_reach(found.address))
             .map(|found| (found.address, found.from.map(|from| self.found[from as usize].address)))
     }
 
-    /// The addresses that lead to this one, outermost first, itself last. Empty where it was not found.
-    pub(super) fn way_to(&self, address: usize) -> Vec<usize> {
-        let mut way = Vec::new();
-        let mut next = self.places.get(&address).copied();
+    /// Returns the addresses that lead to this one, outermost first and including itself. Empty if it was not
+    /// found.
+    pub(super) fn path_to(&self, address: usize) -> Vec<usize> {
+        let mut path = Vec::new();
+        let mut next = self.indices.get(&address).copied();
         while let Some(found) = next.and_then(|index| self.found.get(index as usize)) {
-            way.push(found.address);
+            path.push(found.address);
             next = found.from;
         }
-        way.reverse();
-        way
+        path.reverse();
+        path
     }
 
-    fn add(&mut self, object: *mut PyObject, from: Option<u32>) {
+    fn add_object(&mut self, object: *mut PyObject, from: Option<u32>) {
         let Ok(index) = u32::try_from(self.found.len()) else { return };
         let address = object as usize;
-        if address != 0 && !self.places.contains_key(&address) {
-            self.places.insert(address, index);
-            self.found.push(Found { address, from });
+        if address != 0 && !self.indices.contains_key(&address) {
+            self.indices.insert(address, index);
+            self.found.push(HeapNode { address, from });
         }
     }
 
-    /// Follows everything from this position on to all that it refers to.
+    /// Follows the references of all objects from this index on, including those added meanwhile.
     ///
     /// # Safety
-    /// As for [`Heap::walk`].
-    unsafe fn expand(&mut self, functions: &Functions, start: usize) {
+    /// As for [`HeapSnapshot::walk_heap`].
+    unsafe fn expand_from(&mut self, functions: &GcFunctions, start: usize) {
         let mut position = start;
         while let Some(found) = self.found.get(position) {
             let object = found.address as *mut PyObject;
-            let mut visit = Visit { from: u32::try_from(position).ok(), heap: self };
+            let mut visit = VisitContext { from: u32::try_from(position).ok(), heap: self };
             // SAFETY: an object that the interpreter can reach.
-            unsafe { functions.visit(object, &mut visit) };
+            unsafe { functions.visit_references(object, &mut visit) };
             position += 1;
         }
     }
 }
 
-/// What is being followed.
-struct Visit<'a> {
+/// The argument of [`visit_object`].
+struct VisitContext<'a> {
     from: Option<u32>,
-    heap: &'a mut Heap,
+    heap: &'a mut HeapSnapshot,
 }
 
-/// The collector's `visitproc`.
-unsafe extern "C" fn visited(object: *mut PyObject, visit: *mut c_void) -> c_int {
-    // SAFETY: `Functions::visit` passes its own argument.
-    let visit = unsafe { &mut *visit.cast::<Visit<'_>>() };
-    visit.heap.add(object, visit.from);
+/// The `visitproc` for `tp_traverse`.
+unsafe extern "C" fn visit_object(object: *mut PyObject, visit: *mut c_void) -> c_int {
+    // SAFETY: `GcFunctions::visit_references` passes its own argument.
+    let visit = unsafe { &mut *visit.cast::<VisitContext<'_>>() };
+    visit.heap.add_object(object, visit.from);
     0
 }
 
-/// Functions that every CPython from 3.12 on exports, though its limited API lacks them.
-struct Functions {
+/// Functions that CPython exports since 3.12 but that are not in the limited API.
+struct GcFunctions {
     is_collected: unsafe extern "C" fn(*mut PyObject) -> c_int,
     dictionary: unsafe extern "C" fn(*mut PyTypeObject) -> *mut PyObject,
 }
 
-impl Functions {
-    fn find() -> Option<Self> {
+impl GcFunctions {
+    fn resolve_symbols() -> Option<Self> {
         // SAFETY: dlsym with NUL-terminated names; these are their signatures since 3.12
         // (`Include/cpython/objimpl.h`, `Include/cpython/object.h`).
         unsafe {
@@ -173,39 +180,41 @@ impl Functions {
         }
     }
 
-    /// Visits what an object refers to: its type, and what the type's `tp_traverse` shows. A static type is
-    /// no business of the collector: of it the dictionary.
+    /// Visits the references of an object: its type, and what the type's `tp_traverse` reports. Static types
+    /// are not traversed by the collector, so their dictionary is visited instead.
     ///
     /// # Safety
-    /// `object` can be reached, and the thread holds the GIL.
-    unsafe fn visit(&self, object: *mut PyObject, visit: &mut Visit<'_>) {
-        // SAFETY: the caller's promise. The slot is read by the function that knows the layout.
+    /// `object` is reachable, and the thread holds the GIL.
+    unsafe fn visit_references(&self, object: *mut PyObject, visit: &mut VisitContext<'_>) {
+        // SAFETY: guaranteed by the caller. A CPython function reads the slot, since it knows the layout.
         unsafe {
             let Some(kind) = python::type_of(object) else { return };
             let argument = std::ptr::from_mut(visit).cast::<c_void>();
-            visited(kind.as_ptr(), argument);
+            visit_object(kind.as_ptr(), argument);
             if (self.is_collected)(object) != 0 {
                 let traverse = python::PyType_GetSlot(kind.as_ptr().cast(), python::Py_tp_traverse);
                 if let Some(traverse) = NonNull::new(traverse) {
                     transmute::<*mut c_void, python::traverseproc>(traverse.as_ptr())(
-                        object, visited, argument,
+                        object,
+                        visit_object,
+                        argument,
                     );
                 }
-            } else if visit.heap.reach == Reach::Code
-                && python::is_a(object, python::Py_TPFLAGS_TYPE_SUBCLASS)
+            } else if visit.heap.reach == HeapScope::Code
+                && python::has_type_flag(object, python::Py_TPFLAGS_TYPE_SUBCLASS)
                 && let Some(dictionary) = Object::new((self.dictionary)(object.cast()))
             {
-                visited(dictionary.as_ptr(), argument);
+                visit_object(dictionary.as_ptr(), argument);
             }
         }
     }
 }
 
-/// `gc.get_objects()`.
+/// Calls `gc.get_objects()`.
 ///
 /// # Safety
 /// The thread holds the GIL.
-pub(super) unsafe fn tracked() -> Result<Object, String> {
+pub(super) unsafe fn tracked_objects() -> Result<Object, String> {
     // SAFETY: references are checked before use.
     unsafe {
         let collector = Object::new(python::PyImport_ImportModule(c"gc".as_ptr()));
@@ -218,13 +227,13 @@ pub(super) unsafe fn tracked() -> Result<Object, String> {
     }
 }
 
-/// A module by name, borrowed from `sys.modules`.
+/// Looks up a module in `sys.modules`, borrowed.
 ///
 /// # Safety
 /// The thread holds the GIL; `modules` is `sys.modules`.
-unsafe fn module(modules: *mut PyObject, name: &str) -> Option<*mut PyObject> {
+unsafe fn find_module(modules: *mut PyObject, name: &str) -> Option<*mut PyObject> {
     let name = std::ffi::CString::new(name).ok()?;
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let module = unsafe { python::PyDict_GetItemString(modules, name.as_ptr()) };
     (!module.is_null()).then_some(module)
 }

@@ -1,21 +1,23 @@
-//! Objects that two interpreters share. Where each has its own GIL, nothing guards what both can reach: not the
-//! value of an object, and not its reference count either.
+//! Objects that two interpreters share. If each has its own GIL, no lock protects such an object: neither its
+//! value nor its reference count.
 //!
-//! On a free-threaded build both are guarded, without any GIL, but not from the interpreters' collectors: each counts in
-//! the head of an object the references that it finds, and looks at its own interpreter's heap alone when it takes the
-//! count back (`visit_decref`, `gc_maybe_init_refs` in `Python/gc_free_threading.c`). What is left of one collector's
-//! count misleads the other into freeing what is in use.
+//! On a free-threaded build both are protected without a GIL, but not from the garbage collectors of the two
+//! interpreters. Each collector counts references in the object's header, and only considers objects of its
+//! own interpreter when it restores the header (`visit_decref`, `gc_maybe_init_refs` in
+//! `Python/gc_free_threading.c`). What one collector leaves there can make the other one free an object that
+//! is in use.
 
 mod heap;
-mod images;
-mod owner;
-mod path;
-mod statics;
+mod loaded_images;
+mod object_path;
+mod ownership;
+mod statics_scan;
 
-pub(super) use heap::{Heap, Reach};
-pub(super) use images::Images;
-pub(super) use owner::{Leak, leaks};
-pub(super) use path::path;
-pub(super) use statics::{
-    Foreign, Keeper, Statics, addresses, is_a_count, is_in, kind_at, size_of_object, writable,
+pub(super) use heap::{HeapScope, HeapSnapshot};
+pub(super) use loaded_images::LoadedImages;
+pub(super) use object_path::describe_path;
+pub(super) use ownership::{LeakedObject, find_leaks};
+pub(super) use statics_scan::{
+    RetainingPointer, ScanExclusions, StaticsScan, is_in_ranges, is_reference_count, pyobject_size,
+    tracked_addresses, type_at_address, writable_ranges,
 };

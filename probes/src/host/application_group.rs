@@ -1,0 +1,230 @@
+//! Application groups: their request queues, interpreters and threads.
+
+use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::config::{self, InterpreterMode};
+use super::group_meter::Meter;
+use super::import_guard;
+use super::log::log_message;
+use super::request_exchange::RequestJob;
+use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
+use crate::interpreter::{OWN_GIL, shared_gil_config};
+use crate::python::{self, PyInterpreterConfig};
+
+/// A running application group as the HTTP side sees it: its name, its metrics and its request queue.
+pub(super) struct ApplicationGroup {
+    pub(super) name: String,
+    pub(super) mode: InterpreterMode,
+    pub(super) meter: Arc<Meter>,
+    queue: crossbeam_channel::Sender<Option<RequestJob>>,
+    /// One permit for each request that may be processed or queued.
+    permits: Arc<Semaphore>,
+    /// Number of threads that take jobs from the queue.
+    threads: usize,
+}
+
+/// The interpreters of a group, to be joined at shutdown.
+pub(super) struct RunningGroup {
+    pub(super) group: Arc<ApplicationGroup>,
+    interpreters: Vec<JoinHandle<bool>>,
+}
+
+impl ApplicationGroup {
+    /// Reserves capacity for one request; `None` if all threads are busy and the queue is full.
+    pub(super) fn try_reserve(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+
+    /// Queues a job without waiting. Returns false if the group has stopped.
+    pub(super) fn enqueue_job(&self, job: RequestJob) -> bool {
+        self.queue.send(Some(job)).is_ok()
+    }
+}
+
+/// Everything needed to create an interpreter of a group.
+#[derive(Clone)]
+struct InterpreterSpec {
+    mode: InterpreterMode,
+    configuration: Option<PyInterpreterConfig>,
+    settings: String,
+    threads: usize,
+    queue: crossbeam_channel::Receiver<Option<RequestJob>>,
+    meter: Arc<Meter>,
+}
+
+impl RunningGroup {
+    /// Starts the interpreters and imports the application in each. No thread may hold the main interpreter's
+    /// GIL meanwhile.
+    ///
+    /// # Errors
+    /// The reason why the first interpreter failed; interpreters already started are ended.
+    pub(super) fn start_group(
+        plan: &config::GroupConfig,
+        path: &[String],
+        free_threaded: bool,
+    ) -> Result<Self, String> {
+        let (queue, receiver) = crossbeam_channel::unbounded();
+        let configuration = match plan.mode {
+            InterpreterMode::Main | InterpreterMode::FreeThreaded => None,
+            InterpreterMode::SharedGil => Some(shared_gil_config(free_threaded)),
+            InterpreterMode::OwnGil => Some(OWN_GIL),
+        };
+        let settings = serde_json::json!({
+            "application": plan.application,
+            "path": path,
+            "group": plan.name,
+            "mode": plan.mode.name(),
+            "switch_interval": plan.switch_interval,
+            "guard": import_guard::is_installed(),
+            "multithread": plan.threads > 1,
+            // Identical interpreters share no state, like processes, so `wsgi.multiprocess` is true for them.
+            "multiprocess": plan.interpreters > 1,
+        });
+        let recipe = InterpreterSpec {
+            mode: plan.mode,
+            configuration,
+            settings: settings.to_string(),
+            threads: plan.threads,
+            queue: receiver,
+            meter: Arc::default(),
+        };
+        let meter = Arc::clone(&recipe.meter);
+        let mut interpreters = Vec::new();
+        let mut failure = None;
+        for _ in 0..plan.interpreters {
+            let recipe = recipe.clone();
+            let (started, outcome) = channel();
+            interpreters.push(std::thread::spawn(move || recipe.run_interpreter(&started)));
+            if let Err(why) = outcome.recv().unwrap_or_else(|_| Err("its thread ended".to_owned())) {
+                failure = Some(why);
+                break;
+            }
+        }
+        let threads = plan.threads * interpreters.len();
+        let permits = Arc::new(Semaphore::new(threads.saturating_add(plan.queue).min(Semaphore::MAX_PERMITS)));
+        let group =
+            ApplicationGroup { name: plan.name.clone(), mode: plan.mode, meter, queue, permits, threads };
+        let running = Self { group: Arc::new(group), interpreters };
+        match failure {
+            None => Ok(running),
+            Some(why) => {
+                running.group.stop_threads(running.group.threads - plan.threads);
+                running.interpreters.into_iter().for_each(|thread| drop(thread.join()));
+                Err(why)
+            }
+        }
+    }
+
+    /// Tells every thread to stop once the queue is empty.
+    pub(super) fn stop_all_threads(&self) {
+        self.group.stop_threads(self.group.threads);
+    }
+
+    /// Joins the interpreters in the background, then sends the group's name and whether all ended cleanly.
+    pub(super) fn notify_when_ended(self, ended: Sender<(String, bool)>) {
+        std::thread::spawn(move || {
+            let clean = self.interpreters.into_iter().all(|thread| thread.join().unwrap_or(false));
+            drop(ended.send((self.group.name.clone(), clean)));
+        });
+    }
+}
+
+impl ApplicationGroup {
+    fn stop_threads(&self, threads: usize) {
+        for _ in 0..threads {
+            drop(self.queue.send(None));
+        }
+    }
+}
+
+impl InterpreterSpec {
+    /// Runs an interpreter from start to end on its first thread. Like mod_wsgi's request threads, this
+    /// thread attaches to the main interpreter first. Returns whether the interpreter ended cleanly.
+    fn run_interpreter(self, started: &Sender<Result<(), String>>) -> bool {
+        // SAFETY: thread states are created, attached and detached on this thread only, one at a time;
+        // sibling threads are joined before the interpreter ends.
+        unsafe {
+            let ensured = python::PyGILState_Ensure();
+            let outer = python::PyThreadState_Get();
+            let mut inner = outer;
+            if let Some(configuration) = &self.configuration {
+                let Some(new_interpreter) = python::find_new_interpreter_function() else {
+                    python::PyGILState_Release(ensured);
+                    drop(started.send(Err("this Python has no Py_NewInterpreterFromConfig".to_owned())));
+                    return false;
+                };
+                inner = null_mut();
+                if let Some(error) = new_interpreter(&mut inner, configuration).error_message() {
+                    python::PyGILState_Release(ensured);
+                    drop(started.send(Err(format!("cannot create its interpreter: {error}"))));
+                    return false;
+                }
+            }
+            import_guard::register_interpreter(self.mode);
+            let clean = match WsgiRuntime::new(&self.settings) {
+                Err(why) => {
+                    drop(started.send(Err(why)));
+                    true
+                }
+                Ok(runtime) => {
+                    let runtime = Arc::new(runtime);
+                    let handle = InterpreterHandle(python::PyInterpreterState_Get());
+                    python::PyEval_SaveThread();
+                    let siblings: Vec<_> = (1..self.threads)
+                        .map(|_| {
+                            let (runtime, queue) = (Arc::clone(&runtime), self.queue.clone());
+                            let meter = Arc::clone(&self.meter);
+                            // SAFETY: joined below, before the interpreter ends.
+                            std::thread::spawn(move || run_sibling_thread(handle, &runtime, &queue, &meter))
+                        })
+                        .collect();
+                    drop(started.send(Ok(())));
+                    serve_jobs(inner, &runtime, &self.queue, &self.meter);
+                    siblings.into_iter().for_each(|thread| drop(thread.join()));
+                    python::PyEval_RestoreThread(inner);
+                    if runtime.call_function(c"end").is_none() {
+                        log_message(&format!("error while ending an interpreter: {}", python::take_error()));
+                    }
+                    drop(runtime);
+                    true
+                }
+            };
+            if self.configuration.is_none() {
+                python::PyGILState_Release(ensured);
+                return clean;
+            }
+            // CPython aborts if other thread states are left (`Py_EndInterpreter: not the last thread`).
+            let first = python::PyInterpreterState_ThreadHead(python::PyInterpreterState_Get());
+            if !python::PyThreadState_Next(first).is_null() {
+                log_message(
+                    "an interpreter is left running until the process exits: threads of the application are still running",
+                );
+                python::PyEval_SaveThread();
+                return false;
+            }
+            python::Py_EndInterpreter(inner);
+            python::PyEval_RestoreThread(outer);
+            python::PyGILState_Release(ensured);
+            clean
+        }
+    }
+}
+
+/// Waits until the interpreters of all groups have ended, or until the deadline. Returns whether all ended
+/// cleanly; `None` at the deadline.
+pub(super) fn wait_for_groups(groups: Vec<RunningGroup>, deadline: std::time::Instant) -> Option<bool> {
+    let (ended, ends): (_, Receiver<(String, bool)>) = channel();
+    let count = groups.len();
+    groups.into_iter().for_each(|group| group.notify_when_ended(ended.clone()));
+    let mut clean = true;
+    for _ in 0..count {
+        let left = deadline.saturating_duration_since(std::time::Instant::now());
+        clean &= ends.recv_timeout(left).ok()?.1;
+    }
+    Some(clean)
+}

@@ -1,0 +1,318 @@
+//! The import guard: an extension module is loaded only if the report vetted that exact file for this mode.
+//!
+//! It has two parts. First, `glue.py` replaces `_imp.create_dynamic` in each interpreter: the file is read
+//! once, hashed while it is read, and written to a private folder. CPython loads that copy, so the file
+//! cannot change between check and load. Second, an audit hook (PEP 578), which cannot be removed and applies
+//! to every interpreter of the process, refuses every other load. So calling the original
+//! `_imp.create_dynamic` does not bypass the guard.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::ptr::null_mut;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use super::config::{GuardConfig, InterpreterMode, VettedModule};
+use super::glue::new_str;
+use super::log::log_message;
+use super::worker_thread::run_detached;
+use crate::python::{self, Object, PyObject};
+
+static GUARD: OnceLock<GuardState> = OnceLock::new();
+
+struct GuardState {
+    plan: GuardConfig,
+    /// Vetted modules by file, symbolic links resolved.
+    vetted: HashMap<PathBuf, VettedModule>,
+    /// Folders of CPython's own extension modules, which are not checked: CPython itself refuses those that
+    /// do not support an interpreter.
+    standard_library: Vec<PathBuf>,
+    /// Mode of each interpreter created by this server, by interpreter id.
+    interpreters: Mutex<HashMap<i64, InterpreterMode>>,
+    /// Interpreter id and path of each file that the audit hook allows.
+    admitted: Mutex<HashSet<(i64, String)>>,
+    /// Verified copies, by original path.
+    copies: Mutex<HashMap<PathBuf, String>>,
+}
+
+/// Installs the guard. From now on, only admitted extension modules can be loaded.
+///
+/// # Safety
+/// The thread holds the main interpreter's GIL.
+pub(super) unsafe fn install_guard(plan: GuardConfig) {
+    let vetted = plan.vetted.iter().map(|module| (PathBuf::from(&module.path), module.clone())).collect();
+    let state = GuardState {
+        vetted,
+        // SAFETY: guaranteed by the caller.
+        standard_library: unsafe { find_lib_dynload() },
+        plan,
+        interpreters: Mutex::default(),
+        admitted: Mutex::default(),
+        copies: Mutex::default(),
+    };
+    if GUARD.set(state).is_ok() {
+        // SAFETY: the hook is a function of this library, which is never unloaded.
+        unsafe { python::PySys_AddAuditHook(audit_hook, null_mut()) };
+    }
+}
+
+/// Whether the guard is installed. If so, new interpreters start without `site`; `glue.py` runs it later.
+pub(super) fn is_installed() -> bool {
+    GUARD.get().is_some()
+}
+
+/// Registers the mode of the current interpreter.
+///
+/// # Safety
+/// The thread is attached.
+pub(super) unsafe fn register_interpreter(mode: InterpreterMode) {
+    if let Some(state) = GUARD.get() {
+        // SAFETY: guaranteed by the caller.
+        let interpreter = unsafe { current_interpreter_id() };
+        lock_ignoring_poison(&state.interpreters).insert(interpreter, mode);
+    }
+}
+
+/// Returns the entries `lib-dynload` of `sys.path` below Python's own prefix.
+unsafe fn find_lib_dynload() -> Vec<PathBuf> {
+    // SAFETY: borrowed references to objects of `sys`, checked before use.
+    unsafe {
+        let prefix = python::PySys_GetObject(c"base_exec_prefix".as_ptr());
+        let path = python::PySys_GetObject(c"path".as_ptr());
+        let Some(prefix) = (!prefix.is_null()).then(|| python::str_to_string(prefix)).flatten() else {
+            return Vec::new();
+        };
+        let Ok(prefix) = fs::canonicalize(prefix) else { return Vec::new() };
+        let count = if path.is_null() { 0 } else { python::PyList_Size(path).max(0) };
+        (0..count)
+            .filter_map(|index| {
+                fs::canonicalize(python::str_to_string(python::PyList_GetItem(path, index))?).ok()
+            })
+            .filter(|folder| folder.starts_with(&prefix) && folder.ends_with("lib-dynload"))
+            .collect()
+    }
+}
+
+unsafe fn current_interpreter_id() -> i64 {
+    // SAFETY: the caller is attached.
+    unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) }
+}
+
+/// Audit hook (PEP 578). CPython raises `import` with a file name just before it opens a shared object
+/// (`Python/import.c`), and with `None` for every other import.
+unsafe extern "C" fn audit_hook(event: *const c_char, arguments: *mut PyObject, _: *mut c_void) -> c_int {
+    // SAFETY: CPython passes a NUL-terminated name and a tuple, and the thread is attached.
+    unsafe {
+        if CStr::from_ptr(event) != c"import" || python::PyTuple_Size(arguments) < 2 {
+            python::PyErr_Clear();
+            return 0;
+        }
+        let Some(path) = python::str_to_string(python::PyTuple_GetItem(arguments, 1)) else { return 0 };
+        let Some(state) = GUARD.get() else { return 0 };
+        if state.is_standard_extension(Path::new(&path))
+            || lock_ignoring_poison(&state.admitted).contains(&(current_interpreter_id(), path.clone()))
+        {
+            return 0;
+        }
+        let name = python::str_to_string(python::PyTuple_GetItem(arguments, 0)).unwrap_or_default();
+        let why = match lock_ignoring_poison(&state.interpreters).contains_key(&current_interpreter_id()) {
+            true => "it was not loaded through the import system",
+            false => "the application created this interpreter, and nothing was vetted for it",
+        };
+        if state.plan.warn_only {
+            log_message(&format!("guard: {name} ({path}) is not vetted: {why}"));
+            return 0;
+        }
+        raise_import_error(&name, &path, &format!("{name} is not loaded by wsgiaudit: {why} ({path})"));
+        -1
+    }
+}
+
+/// `_admit(name, path) -> path`: returns the verified copy to load instead of this file.
+///
+/// # Safety
+/// Called by CPython.
+pub(super) unsafe extern "C" fn py_admit(
+    _: *mut PyObject,
+    args: *mut *mut PyObject,
+    count: isize,
+) -> *mut PyObject {
+    // SAFETY: CPython calls this with the thread attached and with `count` arguments.
+    unsafe {
+        if count != 2 {
+            python::PyErr_SetString(python::PyExc_TypeError, c"wrong number of arguments".as_ptr());
+            return null_mut();
+        }
+        let texts = (python::str_to_string(*args), python::str_to_string(*args.add(1)));
+        let (Some(name), Some(path), Some(state)) = (texts.0, texts.1, GUARD.get()) else {
+            python::PyErr_SetString(python::PyExc_TypeError, c"name and path must be str".as_ptr());
+            return null_mut();
+        };
+        let interpreter = current_interpreter_id();
+        let mode = lock_ignoring_poison(&state.interpreters).get(&interpreter).copied();
+        let answer = run_detached(|| state.admit_module(&name, &path, mode));
+        let load = match answer {
+            Ok(load) => load,
+            Err(why) if state.plan.warn_only => {
+                log_message(&format!("guard: {why}: loaded anyway (--unvetted warn)"));
+                path
+            }
+            Err(why) => {
+                log_message(&format!("guard: {why}"));
+                raise_import_error(&name, &path, &why);
+                return null_mut();
+            }
+        };
+        lock_ignoring_poison(&state.admitted).insert((interpreter, load.clone()));
+        new_str(&load).map_or(null_mut(), |text| {
+            let pointer = text.as_ptr();
+            python::Py_IncRef(pointer);
+            pointer
+        })
+    }
+}
+
+unsafe fn raise_import_error(name: &str, path: &str, why: &str) {
+    // SAFETY: the caller is attached; references are checked.
+    unsafe {
+        if let (Some(why), Some(name), Some(path)) = (new_str(why), new_str(name), new_str(path)) {
+            drop(Object::new(python::PyErr_SetImportError(why.as_ptr(), name.as_ptr(), path.as_ptr())));
+        }
+    }
+}
+
+impl GuardState {
+    fn is_standard_extension(&self, path: &Path) -> bool {
+        let folder = path.parent().and_then(|folder| fs::canonicalize(folder).ok());
+        // The file may be a symbolic link that leads elsewhere, so the resolved path is checked too.
+        folder.is_some_and(|folder| self.standard_library.contains(&folder))
+            && fs::canonicalize(path).is_ok_and(|path| {
+                path.parent().is_some_and(|folder| self.standard_library.iter().any(|own| own == folder))
+            })
+    }
+
+    /// Returns the path to load, or the reason for refusing.
+    fn admit_module(&self, name: &str, path: &str, mode: Option<InterpreterMode>) -> Result<String, String> {
+        if self.is_standard_extension(Path::new(path)) {
+            return Ok(path.to_owned());
+        }
+        let Some(mode) = mode else {
+            return Err(format!(
+                "{name} is not loaded by wsgiaudit: the application created this interpreter"
+            ));
+        };
+        let cannot = |error: io::Error| format!("{name} is not loaded by wsgiaudit: {path}: {error}");
+        let real = fs::canonicalize(path).map_err(cannot)?;
+        let mode_name = mode.name();
+        let Some(vetted) = self.vetted.get(&real) else {
+            return Err(format!(
+                "{name} is not vetted for {mode_name}: {} is not in the report; audit the environment again, or \
+                 --unvetted warn",
+                real.display()
+            ));
+        };
+        let (verdict, reason) = vetted
+            .verdicts
+            .get(mode_name)
+            .map_or(("unknown", "this mode was not audited"), |(verdict, reason)| {
+                (verdict.as_str(), reason.as_str())
+            });
+        let is_admitted = verdict == "ready" || (verdict == "degraded" && self.plan.admit_degraded);
+        if !is_admitted {
+            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            return Err(format!(
+                "{name} is {verdict} for {mode_name}{reason}; {}",
+                advice_for_verdict(verdict)
+            ));
+        }
+        self.copy_verified(&real, vetted).map_err(|error| {
+            if error.kind() != io::ErrorKind::InvalidData {
+                return cannot(error);
+            }
+            format!(
+                "{name} is not vetted for {mode_name}: {} has changed since the audit ({error}); audit the \
+                 environment again",
+                real.display()
+            )
+        })
+    }
+
+    /// Makes a private copy of a file, hashing the bytes as they are copied.
+    fn copy_verified(&self, real: &Path, vetted: &VettedModule) -> io::Result<String> {
+        let mut copies = lock_ignoring_poison(&self.copies);
+        if let Some(copy) = copies.get(real) {
+            return Ok(copy.clone());
+        }
+        let mut source = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(real)?;
+        let target = mirror_folders(Path::new(&self.plan.folder), Path::new(&vetted.folder), real)?;
+        drop(fs::remove_file(&target));
+        let mut copy = File::options().write(true).create_new(true).mode(0o500).open(&target)?;
+        let (mut digest, mut block) = (Sha256::new(), vec![0; 1 << 17]);
+        loop {
+            let size = source.read(&mut block)?;
+            let Some(bytes) = block.get(..size).filter(|bytes| !bytes.is_empty()) else { break };
+            digest.update(bytes);
+            copy.write_all(bytes)?;
+        }
+        let mut found = String::new();
+        for byte in digest.finalize() {
+            // Writing to a `String` cannot fail.
+            let _ = write!(found, "{byte:02x}");
+        }
+        if found != vetted.sha256 {
+            fs::remove_file(&target)?;
+            let what = format!("its SHA-256 is {found}, not {}", vetted.sha256);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        let target = target.to_string_lossy().into_owned();
+        copies.insert(real.to_owned(), target.clone());
+        Ok(target)
+    }
+}
+
+fn advice_for_verdict(verdict: &str) -> &'static str {
+    match verdict {
+        "degraded" => "use --admit degraded to load it",
+        "blocked" | "unsafe" => "move its application to a group in the main interpreter",
+        _ => "audit the environment again",
+    }
+}
+
+/// Returns the path for a copy, with its folders created.
+///
+/// Shared objects find their dependencies relative to their own folder (`$ORIGIN/../name.libs`), so every
+/// folder between the copy and the `sys.path` entry gets symbolic links to the other entries of the original
+/// folder.
+fn mirror_folders(copies: &Path, root: &Path, file: &Path) -> io::Result<PathBuf> {
+    let inside = file.strip_prefix(root).map_err(io::Error::other)?;
+    let (mut original, mut mirrored) = (root.to_owned(), copies.to_owned());
+    mirrored.extend(root.iter().skip(1));
+    fs::create_dir_all(&mirrored)?;
+    for part in inside {
+        for entry in fs::read_dir(&original)?.flatten() {
+            let link = mirrored.join(entry.file_name());
+            if entry.file_name() != part && fs::symlink_metadata(&link).is_err() {
+                symlink(entry.path(), link)?;
+            }
+        }
+        original.push(part);
+        mirrored.push(part);
+        if original.is_dir() {
+            if fs::symlink_metadata(&mirrored).is_ok_and(|metadata| metadata.is_symlink()) {
+                fs::remove_file(&mirrored)?;
+            }
+            fs::create_dir_all(&mirrored)?;
+        }
+    }
+    Ok(mirrored)
+}
+
+fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,57 @@
+//! HTTP endpoint of the metrics, on its own sockets: `/metrics` and `/metrics.json`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+use super::config::ListenerConfig;
+use super::http::{ServerPhase, ServerState, text_response, wait_for_phase};
+use super::listen_socket::{ConnectionListener, ConnectionStream};
+use super::metrics;
+use super::request_exchange::{ResponseBody, WsgiResponse};
+
+/// Serves the metrics until another process takes over or this one ends.
+pub(super) async fn serve_metrics(site: Arc<ServerState>, listener: ListenerConfig) {
+    // SAFETY: the supervisor passed each descriptor to this process alone.
+    let Some(socket) = (unsafe { ConnectionListener::from_inherited(&listener) }) else { return };
+    let mut phase = site.phase.subscribe();
+    loop {
+        let site = Arc::clone(&site);
+        tokio::select! {
+            accepted = socket.accept() => match accepted {
+                Ok((stream, _)) => drop(tokio::spawn(serve_metrics_connection(site, stream))),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            },
+            () = wait_for_phase(&mut phase, ServerPhase::HandedOver) => return,
+        }
+    }
+}
+
+async fn serve_metrics_connection(site: Arc<ServerState>, stream: Box<dyn ConnectionStream>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let answer = match request.uri().path() {
+            "/metrics" => metrics_response("text/plain; version=0.0.4", metrics::render_prometheus(&site)),
+            "/metrics.json" => metrics_response("application/json", metrics::build_json(&site).to_string()),
+            _ => text_response(StatusCode::NOT_FOUND, "Not Found: /metrics, or /metrics.json\n"),
+        };
+        std::future::ready(Ok::<_, Infallible>(answer))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(30))
+        .serve_connection(TokioIo::new(stream), service);
+    drop(tokio::time::timeout(Duration::from_secs(300), connection).await);
+}
+
+fn metrics_response(kind: &'static str, text: String) -> WsgiResponse {
+    let mut answer = WsgiResponse::new(ResponseBody::Whole(Some(text.into())));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}

@@ -1,0 +1,273 @@
+//! Threads of an interpreter. A thread is attached (holds the GIL) only while it runs Python.
+
+use std::ptr::null_mut;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+
+use super::environ::EnvironTemplate;
+use super::glue;
+use super::group_meter::{Meter, measure_gil_wait, set_thread_meter};
+use super::log::log_message;
+use super::request_exchange::{RequestJob, ResponseAborted};
+use crate::python::{self, Object, PyThreadState};
+
+/// The `glue.py` objects that the threads of one interpreter share. Only attached threads use them.
+pub(super) struct WsgiRuntime {
+    names: Object,
+    respond: Object,
+    open_input: Object,
+    no_input: Object,
+    template: EnvironTemplate,
+}
+
+// SAFETY: the references are created, used and dropped only by threads attached to their interpreter.
+unsafe impl Send for WsgiRuntime {}
+// SAFETY: as above; CPython's own objects are safe to use from attached threads.
+unsafe impl Sync for WsgiRuntime {}
+
+impl WsgiRuntime {
+    /// Runs `glue.py` and imports the application.
+    ///
+    /// # Errors
+    /// The traceback of what the application raised.
+    ///
+    /// # Safety
+    /// The thread is attached to the interpreter.
+    pub(super) unsafe fn new(settings: &str) -> Result<Self, String> {
+        // SAFETY: guaranteed by the caller; references are checked.
+        unsafe {
+            let names = glue::create_namespace(settings)?;
+            let lookup = |name| {
+                let found = python::PyDict_GetItemString(names.as_ptr(), name);
+                python::Py_IncRef(found);
+                Object::new(found).ok_or("a name is missing from glue.py")
+            };
+            let base = call_object(&lookup(c"base".as_ptr())?, &[]).ok_or_else(|| python::take_error())?;
+            let runtime = Self {
+                respond: lookup(c"respond".as_ptr())?,
+                open_input: lookup(c"open_input".as_ptr())?,
+                no_input: lookup(c"no_input".as_ptr())?,
+                template: EnvironTemplate::new(base).ok_or_else(|| python::take_error())?,
+                names,
+            };
+            match runtime.call_function(c"load") {
+                Some(answer)
+                    if python::has_type_flag(answer.as_ptr(), python::Py_TPFLAGS_UNICODE_SUBCLASS) =>
+                {
+                    Err(python::str_to_string(answer.as_ptr()).unwrap_or_default().trim_end().to_owned())
+                }
+                Some(_) => Ok(runtime),
+                None => Err(python::take_error()),
+            }
+        }
+    }
+
+    /// Calls a function of `glue.py` without arguments. Returns `None` with a Python exception set.
+    ///
+    /// # Safety
+    /// The thread is attached to the interpreter.
+    pub(super) unsafe fn call_function(&self, function: &std::ffi::CStr) -> Option<Object> {
+        // SAFETY: guaranteed by the caller; the function is borrowed from the namespace, which is alive.
+        unsafe {
+            let function = python::PyDict_GetItemString(self.names.as_ptr(), function.as_ptr());
+            python::Py_IncRef(function);
+            call_object(&Object::new(function)?, &[])
+        }
+    }
+
+    /// Runs the application for a request. Returns what remains to be done without the GIL.
+    ///
+    /// # Safety
+    /// The thread is attached to the interpreter.
+    unsafe fn run_application(&self, job: &RequestJob) -> ResponseAction {
+        // SAFETY: guaranteed by the caller; references are checked.
+        unsafe {
+            let returned = glue::new_capsule(&job.exchange).and_then(|capsule| {
+                let input = match job.has_body {
+                    true => call_object(&self.open_input, &[&capsule])?,
+                    false => call_object(&self.no_input, &[])?,
+                };
+                let environ = self.template.build_environ(job, &input)?;
+                call_object(&self.respond, &[&environ, &capsule])
+            });
+            let Some(returned) = returned else {
+                log_message(&format!("cannot pass a request to the application: {}", python::take_error()));
+                return ResponseAction::Fail;
+            };
+            if python::has_type_flag(returned.as_ptr(), python::Py_TPFLAGS_TUPLE_SUBCLASS) {
+                return self.check_complete_response(&returned, job).unwrap_or_else(|why| {
+                    log_message(&format!(
+                        "cannot send the application's response to {}: {why}",
+                        job.head.uri
+                    ));
+                    ResponseAction::Fail
+                });
+            }
+            match python::PyObject_IsTrue(returned.as_ptr()) == 0
+                && python::has_type_flag(returned.as_ptr(), python::Py_TPFLAGS_LONG_SUBCLASS)
+            {
+                true => ResponseAction::Abort,
+                false => ResponseAction::End,
+            }
+        }
+    }
+
+    unsafe fn check_complete_response(
+        &self,
+        returned: &Object,
+        job: &RequestJob,
+    ) -> Result<ResponseAction, String> {
+        // SAFETY: `glue.py` returned a tuple of three; the thread is attached.
+        unsafe {
+            let item = |index| python::PyTuple_GetItem(returned.as_ptr(), index);
+            let (head, length) = glue::parse_response_head(item(0), item(1))?;
+            let mut body = glue::copy_bytes(item(2)).unwrap_or_else(|| {
+                python::PyErr_Clear();
+                bytes::Bytes::new()
+            });
+            let is_bare =
+                job.head.method == hyper::Method::HEAD || [204, 304].contains(&head.status().as_u16());
+            if is_bare {
+                return Ok(ResponseAction::Pieces(head, length, bytes::Bytes::new(), true));
+            }
+            if let Some(length) = length {
+                body.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+                if (body.len() as u64) < length {
+                    log_message(&format!(
+                        "the response to {} is shorter than its Content-Length",
+                        job.head.uri
+                    ));
+                    return Ok(ResponseAction::Pieces(head, Some(length), body, false));
+                }
+            }
+            Ok(ResponseAction::Whole(head, body))
+        }
+    }
+}
+
+/// Calls a Python object with at most two arguments. Returns `None` with a Python exception set.
+///
+/// # Safety
+/// The objects belong to the interpreter that the thread is attached to.
+unsafe fn call_object(function: &Object, arguments: &[&Object]) -> Option<Object> {
+    // SAFETY: at most two arguments, terminated by null.
+    unsafe {
+        let null = null_mut::<python::PyObject>();
+        Object::new(match arguments {
+            [] => python::PyObject_CallObject(function.as_ptr(), null),
+            [one] => python::PyObject_CallFunctionObjArgs(function.as_ptr(), one.as_ptr(), null),
+            [one, two, ..] => {
+                python::PyObject_CallFunctionObjArgs(function.as_ptr(), one.as_ptr(), two.as_ptr(), null)
+            }
+        })
+    }
+}
+
+/// How to finish a response, once the GIL is released.
+enum ResponseAction {
+    Whole(hyper::Response<()>, bytes::Bytes),
+    /// Head, declared Content-Length, available body, and whether the body is complete.
+    Pieces(hyper::Response<()>, Option<u64>, bytes::Bytes, bool),
+    End,
+    Abort,
+    Fail,
+}
+
+impl ResponseAction {
+    fn send_response(self, job: &RequestJob) {
+        let exchange = &job.exchange;
+        let result = match self {
+            Self::Whole(head, body) => {
+                exchange.send_response(head, body);
+                Ok(())
+            }
+            Self::Pieces(head, length, body, is_all) => {
+                exchange.send_head(head, length);
+                exchange.send_chunk(body);
+                if is_all { Ok(()) } else { Err(ResponseAborted) }
+            }
+            Self::End => Ok(()),
+            Self::Abort => Err(ResponseAborted),
+            Self::Fail => {
+                let mut head = hyper::Response::new(());
+                *head.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+                exchange.send_response(head, bytes::Bytes::from_static(b"Internal Server Error\n"));
+                Ok(())
+            }
+        };
+        exchange.finish_response(result);
+    }
+}
+
+/// Serves jobs until told to stop. Attaches to the interpreter of `state` while it runs Python.
+///
+/// # Safety
+/// `state` is a thread state of this thread and of the interpreter of `runtime`; the thread is detached.
+pub(super) unsafe fn serve_jobs(
+    state: *mut PyThreadState,
+    runtime: &WsgiRuntime,
+    queue: &Receiver<Option<RequestJob>>,
+    meter: &Arc<Meter>,
+) {
+    set_thread_meter(meter);
+    while let Ok(Some(job)) = queue.recv() {
+        meter.queue.record_duration(job.began.elapsed());
+        if job.exchange.is_abandoned() {
+            continue;
+        }
+        let began = Instant::now();
+        // SAFETY: guaranteed by the caller.
+        let action = unsafe {
+            measure_gil_wait(|| python::PyEval_RestoreThread(state));
+            let action = runtime.run_application(&job);
+            python::PyEval_SaveThread();
+            action
+        };
+        // Recorded before the response is sent, so that a client that has the response finds it counted.
+        meter.application.record_duration(began.elapsed());
+        action.send_response(&job);
+    }
+}
+
+/// Runs something that may block, without the GIL.
+///
+/// # Safety
+/// The thread is attached.
+pub(super) unsafe fn run_detached<R>(wait: impl FnOnce() -> R) -> R {
+    // SAFETY: the same thread state is reattached.
+    unsafe {
+        let state = python::PyEval_SaveThread();
+        let result = wait();
+        measure_gil_wait(|| python::PyEval_RestoreThread(state));
+        result
+    }
+}
+
+/// Runs an additional thread of an interpreter with its own thread state.
+///
+/// # Safety
+/// `state` is an interpreter that outlives this thread.
+pub(super) unsafe fn run_sibling_thread(
+    state: InterpreterHandle,
+    runtime: &Arc<WsgiRuntime>,
+    queue: &Receiver<Option<RequestJob>>,
+    meter: &Arc<Meter>,
+) {
+    // SAFETY: the thread state is created, attached and deleted on this thread only.
+    unsafe {
+        let own = python::PyThreadState_New(state.0);
+        serve_jobs(own, runtime, queue, meter);
+        python::PyEval_RestoreThread(own);
+        python::PyThreadState_Clear(own);
+        python::PyThreadState_DeleteCurrent();
+    }
+}
+
+/// A pointer to an interpreter, to be sent to its additional threads.
+#[derive(Clone, Copy)]
+pub(super) struct InterpreterHandle(pub(super) *mut python::PyInterpreterState);
+
+// SAFETY: only passed to `PyThreadState_New` while the interpreter is alive.
+unsafe impl Send for InterpreterHandle {}

@@ -1,0 +1,221 @@
+//! Accesses of one interpreter's thread to protected arenas of another one: recorded in the signal handler,
+//! analyzed later.
+//!
+//! Only accesses to objects count, and only if C code outside of CPython requested them. Memory from
+//! `PyMem_Malloc` may be shared between interpreters, and what CPython does on its own behalf is not the
+//! module's fault.
+
+use std::cell::UnsafeCell;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{CStr, c_int, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use super::sharing::{HeapScope, HeapSnapshot, LoadedImages, is_reference_count, type_at_address};
+use crate::protocol::RetainedObject;
+
+/// Maximum number of accesses recorded, and of accesses seen. Beyond these, the arenas are unprotected.
+const MOST: usize = 64;
+const MOST_ACCESSES: usize = 4096;
+
+/// Number of C stack frames recorded per access.
+const FRAMES: usize = 48;
+
+/// Number of memory words recorded per access: the largest object that can lie in an arena, and an object
+/// header.
+const WORDS: usize = (512 + 16) / 8;
+
+/// Minimum page size in bytes.
+const PAGE: usize = 4096;
+
+/// One access to a protected arena.
+#[derive(Clone)]
+pub(super) struct ArenaAccess {
+    /// Address accessed.
+    address: usize,
+    /// Address of the accessing instruction.
+    instruction: usize,
+    /// Return addresses, innermost first.
+    stack: [usize; FRAMES],
+    /// The memory words around the address before the access, limited to its page; 0 beyond the page.
+    words: [usize; WORDS],
+}
+
+struct AccessTable(UnsafeCell<[ArenaAccess; MOST]>);
+
+// SAFETY: written only by the watched thread, in its signal handler; read only when nothing is watched.
+unsafe impl Sync for AccessTable {}
+
+static TABLE: AccessTable = AccessTable(UnsafeCell::new(
+    [const { ArenaAccess { address: 0, instruction: 0, stack: [0; FRAMES], words: [0; WORDS] } }; MOST],
+));
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+static ACCESSES: AtomicUsize = AtomicUsize::new(0);
+
+/// Discards all recorded accesses. Must not be called while watching.
+pub(super) fn clear_accesses() {
+    COUNT.store(0, SeqCst);
+    ACCESSES.store(0, SeqCst);
+}
+
+/// Returns all recorded accesses.
+///
+/// # Safety
+/// Nothing is being watched.
+pub(super) unsafe fn recorded_accesses() -> Vec<ArenaAccess> {
+    // SAFETY: guaranteed by the caller.
+    unsafe { (&(*TABLE.0.get()))[..COUNT.load(SeqCst).min(MOST)].to_vec() }
+}
+
+/// Records an access of the watched thread before it happens. Returns whether more can be recorded.
+/// Async-signal-safe.
+///
+/// # Safety
+/// The page of the address is readable. Only the watched thread calls this, in its signal handler.
+pub(super) unsafe fn record_access(address: usize, instruction: usize) -> bool {
+    let (count, accesses) = (COUNT.load(SeqCst), ACCESSES.fetch_add(1, SeqCst));
+    if count >= MOST || accesses >= MOST_ACCESSES {
+        return false;
+    }
+    // SAFETY: guaranteed by the caller.
+    let table = unsafe { &mut *TABLE.0.get() };
+    if table[..count].iter().any(|each| each.address / 16 == address / 16) {
+        return true;
+    }
+    let each = &mut table[count];
+    (each.address, each.instruction) = (address, instruction);
+    for (index, word) in each.words.iter_mut().enumerate() {
+        let code = word_address(address, index);
+        *word = match code / PAGE == address / PAGE {
+            // SAFETY: within the same page, which is readable.
+            true => unsafe { (code as *const usize).read_volatile() },
+            false => 0,
+        };
+    }
+    each.stack = [0; FRAMES];
+    let mut walk = StackWalk { stack: &mut each.stack, next: 0 };
+    // SAFETY: the callback gets this function's argument. The accessing code holds no lock of the dynamic
+    // loader, since no data of the loader lies in an arena.
+    unsafe { _Unwind_Backtrace(collect_frame, (&raw mut walk).cast()) };
+    COUNT.store(count + 1, SeqCst);
+    true
+}
+
+/// Address of a recorded word. The last two words are the object header in which the access may begin.
+fn word_address(address: usize, index: usize) -> usize {
+    (address / 16 * 16 + 16).wrapping_sub((WORDS - index) * 8)
+}
+
+struct StackWalk<'a> {
+    stack: &'a mut [usize; FRAMES],
+    next: usize,
+}
+
+// The unwinder of the platform's C++ ABI, which Rust's panics use too.
+unsafe extern "C" {
+    fn _Unwind_Backtrace(
+        step: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int,
+        argument: *mut c_void,
+    ) -> c_int;
+    fn _Unwind_GetIP(context: *mut c_void) -> usize;
+    fn _Unwind_FindEnclosingFunction(instruction: *mut c_void) -> *mut c_void;
+}
+
+unsafe extern "C" fn collect_frame(context: *mut c_void, walk: *mut c_void) -> c_int {
+    /// `_URC_NO_REASON`: continue. `_URC_END_OF_STACK`: stop.
+    const NEXT: c_int = 0;
+    const LAST: c_int = 5;
+    // SAFETY: the unwinder's context, and the argument of `record_access`.
+    unsafe {
+        let walk = &mut *walk.cast::<StackWalk<'_>>();
+        let Some(code) = walk.stack.get_mut(walk.next) else { return LAST };
+        *code = _Unwind_GetIP(context);
+        walk.next += 1;
+        NEXT
+    }
+}
+
+/// Finds the accesses to objects of the current interpreter by C code outside of CPython. Returns the type of
+/// each object and the code that used it.
+///
+/// # Errors
+/// The exception, if the interpreter's objects cannot be listed.
+///
+/// # Safety
+/// As for [`HeapSnapshot::walk_heap`].
+pub(super) unsafe fn attribute_accesses(uses: &[ArenaAccess]) -> Result<Vec<RetainedObject>, String> {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let (heap, images) = (HeapSnapshot::walk_heap(&[], HeapScope::Code)?, LoadedImages::list_loaded());
+        let mut kinds = HashMap::new();
+        let mut type_at = |address: usize| {
+            let known = kinds.entry(address).or_insert_with(|| type_at_address(&heap, address));
+            known.clone()
+        };
+        let its_own = cpython_only_functions();
+        let (mut found, mut objects) = (Vec::new(), HashSet::new());
+        for each in uses {
+            let Some((file, offset)) = calling_code(each, &images, &its_own) else { continue };
+            let object = (0..WORDS - 1).step_by(2).rev().find_map(|index| {
+                let (count, kind) = (each.words[index], each.words[index + 1]);
+                let head = word_address(each.address, index);
+                let (name, size) = type_at(kind).filter(|_| is_reference_count(count as u64))?;
+                (each.address.wrapping_sub(head) < size).then_some((head, name))
+            });
+            if let Some((head, kind)) = object
+                && objects.insert(head)
+            {
+                found.push(RetainedObject {
+                    kind,
+                    is_type: false,
+                    file,
+                    offset: offset as u64,
+                    is_on_heap: true,
+                });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Returns the innermost code outside of CPython, as file and file-relative address.
+///
+/// `None` if CPython accessed the object on its own behalf: if it ran Python code in between, which the C
+/// code below did not request; if the code is in the standard library; or if CPython read the tuple of
+/// keyword names in a static `_PyArg_Parser`, which all interpreters share (`Python/getargs.c`; up to 3.12
+/// the tuple belongs to the first interpreter).
+fn calling_code(
+    each: &ArenaAccess,
+    images: &LoadedImages,
+    its_own: &[*mut c_void],
+) -> Option<(String, usize)> {
+    let start = each.stack.iter().position(|frame| *frame == each.instruction)?;
+    for frame in each.stack[start..].iter().take_while(|frame| **frame != 0) {
+        // A return address may point just past the end of the calling function.
+        let code = if *frame == each.instruction { *frame } else { *frame - 1 };
+        if images.is_in_cpython(code) {
+            // SAFETY: an address of loaded code.
+            let function = unsafe { _Unwind_FindEnclosingFunction(code as *mut c_void) };
+            if its_own.contains(&function) {
+                return None;
+            }
+        } else if let Some((file, offset)) =
+            images.file_and_offset(code).filter(|_| !images.is_in_libc_or_probe(code))
+        {
+            return (!file.contains("/lib-dynload/")).then(|| (file.to_owned(), offset));
+        }
+    }
+    None
+}
+
+/// Functions of CPython that other C code does not call to use an object.
+fn cpython_only_functions() -> Vec<*mut c_void> {
+    const NAMES: [&CStr; 4] = [
+        c"_PyEval_EvalFrameDefault",
+        c"_PyArg_UnpackKeywords",
+        c"_PyArg_ParseStackAndKeywords",
+        c"_PyArg_ParseTupleAndKeywordsFast",
+    ];
+    // SAFETY: dlsym with NUL-terminated names.
+    let symbols = NAMES.map(|name| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) });
+    symbols.into_iter().filter(|symbol| !symbol.is_null()).collect()
+}

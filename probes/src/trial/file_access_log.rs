@@ -1,0 +1,197 @@
+//! Records which files a trial reads, from its Python's audit events (PEP 578).
+//!
+//! A cached result of the trial stays valid while these files are unchanged. Files that C code opens itself
+//! are not seen, but usually belong to that module's distribution.
+
+use std::collections::BTreeSet;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::path::{Component, Path, PathBuf};
+use std::ptr::null_mut;
+use std::sync::{Mutex, PoisonError};
+
+use super::record;
+use crate::protocol::{FileAccessScope, TrialEvent};
+use crate::python::{self, Object, PyObject};
+
+/// Maximum number of recorded files outside of the watched folders.
+const MOST: usize = 300;
+
+/// Recorded instead of further files.
+const TOO_MUCH: &str = "*";
+
+struct FileAccessLog {
+    watched: FileAccessScope,
+    /// What has been recorded; child processes inherit it.
+    recorded: BTreeSet<String>,
+}
+
+static TOUCHED: Mutex<Option<FileAccessLog>> = Mutex::new(None);
+
+/// Starts recording what this process and its children read. Includes the files of modules imported so far,
+/// since `site` imports what `.pth` files name when an interpreter starts.
+///
+/// # Safety
+/// The thread holds the GIL.
+pub(super) unsafe fn start_recording(watched: FileAccessScope) {
+    *TOUCHED.lock().unwrap_or_else(PoisonError::into_inner) =
+        Some(FileAccessLog { watched, recorded: BTreeSet::new() });
+    // SAFETY: the hook is a function of this library, which is never unloaded; the caller holds the GIL.
+    unsafe {
+        python::PySys_AddAuditHook(audit_hook, null_mut());
+        module_files().into_iter().for_each(|file| record_access(file));
+    }
+}
+
+/// Returns the `__file__` of each imported module, borrowed.
+///
+/// # Safety
+/// The thread holds the GIL.
+unsafe fn module_files() -> Vec<*mut PyObject> {
+    // SAFETY: borrowed references from dictionaries that stay alive while no Python code runs; objects that
+    // are not modules are skipped.
+    unsafe {
+        let file = |module| {
+            let names = python::PyModule_GetDict(module);
+            if names.is_null() {
+                python::PyErr_Clear();
+                return None;
+            }
+            let file = python::PyDict_GetItemString(names, c"__file__".as_ptr());
+            (!file.is_null()).then_some(file)
+        };
+        let modules = python::PySys_GetObject(c"modules".as_ptr());
+        python::dict_entries(modules).filter_map(|(_, module)| file(module)).collect()
+    }
+}
+
+/// Writes to a new record what this process had read before.
+pub(super) fn record_inherited() {
+    let touched = TOUCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    touched.iter().flat_map(|touched| &touched.recorded).for_each(|path| write_access(path));
+}
+
+/// Discards what was recorded, so that each subject's accesses are recorded with that subject.
+pub(super) fn clear_recorded() {
+    let mut touched = TOUCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    touched.iter_mut().for_each(|touched| touched.recorded.clear());
+}
+
+fn write_access(path: &str) {
+    record::write_event(&TrialEvent::Touched(path.to_owned()));
+}
+
+/// Audit hook: CPython calls it for every audit event of every interpreter.
+unsafe extern "C" fn audit_hook(event: *const c_char, arguments: *mut PyObject, _: *mut c_void) -> c_int {
+    // SAFETY: CPython passes a NUL-terminated name, and a tuple for these events; the thread holds a GIL.
+    unsafe {
+        let index = match CStr::from_ptr(event).to_bytes() {
+            b"open" | b"os.listdir" | b"os.scandir" | b"ctypes.dlopen" => 0,
+            b"import" => 1,
+            _ => return 0,
+        };
+        if python::PyTuple_Size(arguments) > index {
+            record_access(python::PyTuple_GetItem(arguments, index));
+        }
+    }
+    0
+}
+
+/// Records an access to the file that an audit event names.
+///
+/// # Safety
+/// The object is alive; the thread holds a GIL.
+unsafe fn record_access(named: *mut PyObject) {
+    // SAFETY: guaranteed by the caller.
+    let path = unsafe {
+        // An open file descriptor was recorded when it was opened, and `None` is the working folder.
+        if named == python::Py_None() || python::has_type_flag(named, python::Py_TPFLAGS_LONG_SUBCLASS) {
+            return;
+        }
+        path_from_object(named)
+    };
+    let mut touched = TOUCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(FileAccessLog { watched, recorded }) = touched.as_mut() else { return };
+    let path = match path.as_deref().map(|path| classify_path(path, watched)) {
+        None => TOO_MUCH.to_owned(),
+        Some(PathClass::Apart) => return,
+        Some(PathClass::Within(path)) => path,
+        Some(PathClass::Elsewhere(path)) if recorded.len() < MOST => path,
+        Some(PathClass::Elsewhere(_)) => TOO_MUCH.to_owned(),
+    };
+    if recorded.insert(path.clone()) {
+        write_access(&path);
+    }
+}
+
+/// Converts the argument of an audit event to an absolute path.
+///
+/// # Safety
+/// As for [`record_access`].
+unsafe fn path_from_object(named: *mut PyObject) -> Option<PathBuf> {
+    // SAFETY: guaranteed by the caller; the converter stores a new `str` in its second argument, or fails.
+    unsafe {
+        let mut text = null_mut::<PyObject>();
+        if python::PyUnicode_FSDecoder(named, (&raw mut text).cast()) == 0 {
+            python::PyErr_Clear();
+            return None;
+        }
+        let text = Object::new(text)?;
+        std::path::absolute(python::str_to_string(text.as_ptr())?).ok().map(|path| normalize_path(&path))
+    }
+}
+
+/// Removes `..` lexically.
+fn normalize_path(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// Returns `x.py` for `x.cpython-314.pyc` (PEP 3147): bytecode is valid as long as its source is unchanged.
+fn source_of_bytecode(compiled: &Path) -> PathBuf {
+    let name = compiled.to_string_lossy();
+    PathBuf::from(format!("{}.py", name.split('.').next().unwrap_or_default()))
+}
+
+/// How an accessed path is recorded.
+enum PathClass {
+    /// Not at all: it belongs to what runs the trial.
+    Apart,
+    /// As the entry of a watched folder that contains it, or as a file in a `.dist-info` folder.
+    Within(String),
+    /// As the whole path.
+    Elsewhere(String),
+}
+
+fn classify_path(path: &Path, watched: &FileAccessScope) -> PathClass {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    for folder in &watched.folders {
+        let Ok(rest) = path.strip_prefix(folder) else { continue };
+        let mut parts = rest.components().map(|part| Path::new(part.as_os_str()));
+        let recorded = match (parts.next(), parts.next()) {
+            // The import system lists the folder itself. The auditor knows its entries and its `.pth` files
+            // from elsewhere.
+            (None, _) => return PathClass::Apart,
+            (Some(first), None) if first.extension().is_some_and(|suffix| suffix == "pth") => {
+                return PathClass::Apart;
+            }
+            (Some(first), Some(compiled)) if first == "__pycache__" => source_of_bytecode(compiled),
+            // Code that looks for plug-ins reads single files of many distributions.
+            (Some(first), _) if first.extension().is_some_and(|suffix| suffix == "dist-info") => {
+                rest.to_owned()
+            }
+            (Some(first), _) => first.to_owned(),
+        };
+        return PathClass::Within(text(&Path::new(folder).join(recorded)));
+    }
+    match watched.apart.iter().any(|folder| path.starts_with(folder)) {
+        true => PathClass::Apart,
+        false => PathClass::Elsewhere(text(path)),
+    }
+}

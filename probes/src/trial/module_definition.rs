@@ -1,0 +1,50 @@
+//! Reads the `PyModuleDef` of a loaded module (`Include/moduleobject.h`). The stable ABI fixes its layout
+//! except for the object header, which is longer in a free-threaded build.
+
+use crate::protocol::RuntimeModuleDef;
+use crate::python::{self, PyObject};
+
+/// Maximum number of slots read, in case the array has no terminator.
+const MOST_SLOTS: usize = 64;
+/// Slot ids whose value is a number, in both numberings; other values are addresses.
+const NUMBERS: [u16; 4] = [3, 4, 86, 87];
+/// Slot ids that refer to nested slot arrays (PEP 820).
+const NESTED: [u16; 2] = [92, 94];
+
+/// Reads the definition of a module; `None` if the object is not a module, has no definition, or has nested
+/// slots.
+///
+/// # Safety
+/// `module` is an object, and the thread holds its interpreter's GIL.
+pub(super) unsafe fn read_module_definition(
+    module: *mut PyObject,
+    is_free_threaded: bool,
+) -> Option<RuntimeModuleDef> {
+    // SAFETY: a definition outlives its modules; its fields have these offsets on 64-bit machines, and a zero
+    // terminates the array of slots, if there is one.
+    unsafe {
+        let definition = python::PyModule_GetDef(module).cast::<u8>();
+        if definition.is_null() {
+            python::PyErr_Clear();
+            return None;
+        }
+        let head = if is_free_threaded { 32 } else { 16 };
+        let field = |offset: usize| definition.add(head + offset);
+        let m_size = field(40).cast::<i64>().read();
+        let array = field(56).cast::<*const u8>().read();
+        let mut slots = Vec::new();
+        while !array.is_null() && slots.len() < MOST_SLOTS {
+            let slot = array.add(slots.len() * 16);
+            let id = u16::try_from(slot.cast::<i32>().read()).ok()?;
+            if id == 0 {
+                break;
+            }
+            if NESTED.contains(&id) {
+                return None;
+            }
+            let value = slot.add(8).cast::<u64>().read();
+            slots.push((id, NUMBERS.contains(&id).then_some(value)));
+        }
+        Some(RuntimeModuleDef { m_size, slots })
+    }
+}

@@ -1,0 +1,200 @@
+//! Detects uses of an object by a thread of another interpreter.
+//!
+//! The pages that contain the object are protected, so that each access faults. The signal handler records
+//! the access, unprotects the page for that one instruction, and protects it again. The running code does not
+//! notice. All memory of another interpreter's objects is watched in the same way ([`arenas`]), so addresses
+//! need not be known.
+//!
+//! Single-stepping works only on x86-64 Linux. Elsewhere, a page stays unprotected after its first fault:
+//! fewer uses are detected, but no wrong ones.
+
+use std::collections::BTreeMap;
+use std::ffi::{c_int, c_void};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed};
+
+use super::arena_accesses::{self, ArenaAccess};
+use super::sharing::{RetainingPointer, is_in_ranges, writable_ranges};
+use super::{arenas, crash_handler};
+
+/// Maximum number of objects watched at a time: enough to show that one is used.
+const MOST: usize = 64;
+
+/// Minimum page size in bytes.
+const PAGE: usize = 4096;
+
+struct WatchedRange {
+    start: AtomicUsize,
+    end: AtomicUsize,
+    is_used: AtomicBool,
+}
+
+static WATCHED: [WatchedRange; MOST] = [const {
+    WatchedRange { start: AtomicUsize::new(0), end: AtomicUsize::new(0), is_used: AtomicBool::new(false) }
+}; MOST];
+
+/// Number of entries in use. 0 means that nothing is watched.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Id of the thread whose accesses count.
+static THREAD: AtomicI32 = AtomicI32::new(0);
+
+/// The page that is unprotected for one instruction.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Watches objects until dropped.
+pub(super) struct PageWatch {
+    pages: Vec<usize>,
+    keepers: Vec<RetainingPointer>,
+}
+
+impl PageWatch {
+    /// Denies all threads access to these objects and to the arenas of this interpreter, and records accesses
+    /// of the calling thread.
+    pub(super) fn start_watch(mut keepers: Vec<RetainingPointer>, interpreter: Option<i64>) -> Self {
+        let heap = writable_ranges();
+        keepers.retain(|keeper| {
+            is_in_ranges(&heap, keeper.object) && is_in_ranges(&heap, keeper.object + keeper.size - 1)
+        });
+        keepers.truncate(MOST);
+        for (watched, keeper) in WATCHED.iter().zip(&keepers) {
+            watched.start.store(keeper.object, Relaxed);
+            watched.end.store(keeper.object + keeper.size, Relaxed);
+            watched.is_used.store(false, Relaxed);
+        }
+        let mut pages: Vec<usize> = keepers.iter().flat_map(pages_of_object).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        // SAFETY: gettid cannot fail.
+        THREAD.store(unsafe { libc::gettid() }, Relaxed);
+        OPEN.store(0, Relaxed);
+        COUNT.store(keepers.len(), Relaxed);
+        arena_accesses::clear_accesses();
+        interpreter.into_iter().for_each(arenas::deny_access);
+        pages.iter().for_each(|page| protect_page(*page, libc::PROT_NONE));
+        Self { pages, keepers }
+    }
+
+    /// Stops watching. Returns the objects that were used, and the accesses to arenas.
+    pub(super) fn stop_watch(self) -> (Vec<RetainingPointer>, Vec<ArenaAccess>) {
+        let used = self.used_objects();
+        drop(self);
+        // SAFETY: nothing is watched anymore.
+        (used, unsafe { arena_accesses::recorded_accesses() })
+    }
+
+    /// Returns the objects that were used so far.
+    fn used_objects(&self) -> Vec<RetainingPointer> {
+        let is_used = |(watched, _): &(&WatchedRange, &RetainingPointer)| watched.is_used.load(Relaxed);
+        WATCHED.iter().zip(&self.keepers).filter(is_used).map(|(_, keeper)| keeper.clone()).collect()
+    }
+}
+
+impl Drop for PageWatch {
+    fn drop(&mut self) {
+        COUNT.store(0, Relaxed);
+        arenas::restore_access();
+        self.pages.iter().for_each(|page| protect_page(*page, libc::PROT_READ | libc::PROT_WRITE));
+    }
+}
+
+fn pages_of_object(keeper: &RetainingPointer) -> impl Iterator<Item = usize> + use<> {
+    let Range { start, end } = keeper.object..keeper.object + keeper.size;
+    (start / PAGE * PAGE..end).step_by(PAGE)
+}
+
+fn protect_page(page: usize, rights: c_int) {
+    // SAFETY: a page of anonymous memory that was readable and writable.
+    unsafe { libc::mprotect(page as *mut c_void, PAGE, rights) };
+}
+
+/// Handles a signal of a watched page. Returns false for any other signal. Async-signal-safe.
+///
+/// # Safety
+/// The arguments are those the kernel passed to the handler.
+pub(super) unsafe fn handle_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) -> bool {
+    /// `SEGV_ACCERR` (sigaction(2)): the page is mapped, but protected.
+    const CLOSED: c_int = 2;
+    if signal == libc::SIGTRAP {
+        let page = OPEN.swap(0, Relaxed);
+        if page != 0 {
+            set_single_step(context, false);
+            if is_page_watched(page) {
+                protect_page(page, libc::PROT_NONE);
+            }
+        }
+        return page != 0;
+    }
+    // SAFETY: guaranteed by the caller.
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
+    let page = address / PAGE * PAGE;
+    if signal != libc::SIGSEGV || code != CLOSED || !is_page_watched(page) {
+        return false;
+    }
+    protect_page(page, libc::PROT_READ | libc::PROT_WRITE);
+    // SAFETY: gettid cannot fail.
+    if unsafe { libc::gettid() } == THREAD.load(Relaxed) {
+        let contains_address = |each: &&WatchedRange| (each.start.load(Relaxed)..each.end.load(Relaxed)).contains(&address);
+        watched_ranges().iter().filter(contains_address).for_each(|each| each.is_used.store(true, Relaxed));
+        // SAFETY: the page has just been unprotected; this is the watched thread, in its handler.
+        let can_go_on = || unsafe {
+            arena_accesses::record_access(
+                address,
+                usize::try_from(crash_handler::instruction_pointer(context)).unwrap_or(0),
+            )
+        };
+        if arenas::is_access_denied(address) && !can_go_on() {
+            arenas::restore_access();
+        }
+    }
+    if OPEN.compare_exchange(0, page, Relaxed, Relaxed).is_ok() && !set_single_step(context, true) {
+        OPEN.store(0, Relaxed);
+    }
+    true
+}
+
+fn watched_ranges() -> &'static [WatchedRange] {
+    &WATCHED[..COUNT.load(Relaxed).min(MOST)]
+}
+
+/// Whether this page is to be protected. Async-signal-safe.
+fn is_page_watched(page: usize) -> bool {
+    let is_in_page =
+        |each: &WatchedRange| each.start.load(Relaxed) / PAGE * PAGE <= page && page < each.end.load(Relaxed);
+    watched_ranges().iter().any(is_in_page) || arenas::is_access_denied(page)
+}
+
+/// Sets or clears the processor's single-step flag. Returns whether the platform supports that.
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    expect(unused_variables, reason = "no layout is known")
+)]
+fn set_single_step(context: *mut c_void, stops: bool) -> bool {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    // SAFETY: the third argument the kernel passed to a signal handler.
+    unsafe {
+        /// The trap flag of the flags register.
+        const TRAP: i64 = 0x100;
+        let flags = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_EFL as usize];
+        *flags = if stops { *flags | TRAP } else { *flags & !TRAP };
+        true
+    }
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    false
+}
+
+/// Returns the names of this process's threads by id (proc(5), `/proc/pid/task/tid/comm`).
+pub(super) fn thread_names() -> BTreeMap<String, String> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks
+        .filter_map(|task| {
+            let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+            Some((task.file_name().to_string_lossy().into_owned(), name.trim_end().to_owned()))
+        })
+        .collect()
+}
+
+/// Number of threads of this process; `None` if it cannot be determined.
+pub(super) fn count_threads() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}

@@ -1,0 +1,97 @@
+//! Resource limits of a trial. They are generous, since an import stopped by a limit shows nothing about the
+//! subject.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::child::ChildRole;
+use crate::protocol::TrialOrder;
+
+/// Maximum size of a file, in bytes.
+const LARGEST_FILE: u64 = 512 << 20;
+
+/// Maximum disk usage of a trial's folder in bytes, and maximum number of files.
+const LARGEST_FOLDER: u64 = 1 << 30;
+const MOST_FILES: usize = 20_000;
+
+/// Maximum private writable memory and address space, in bytes.
+const MEMORY: u64 = 8 << 30;
+const ADDRESS_SPACE: u64 = 64 << 30;
+
+/// Maximum number of processes and threads, in addition to those the user runs already. The kernel exempts
+/// root.
+const PROCESSES: u64 = 2048;
+
+/// Sets the limits that apply without a sandbox too.
+pub(super) fn limit_files() {
+    lower_limit(libc::RLIMIT_CORE, 0);
+    lower_limit(libc::RLIMIT_FSIZE, LARGEST_FILE);
+}
+
+/// Limits memory, processor time and processes, and makes the trial the first victim of the OOM killer.
+pub(super) fn limit_resources(order: &TrialOrder, who: ChildRole) {
+    lower_limit(libc::RLIMIT_DATA, MEMORY);
+    lower_limit(libc::RLIMIT_AS, ADDRESS_SPACE);
+    lower_limit(libc::RLIMIT_NPROC, count_user_tasks() + PROCESSES);
+    // A zygote must live longer than one trial.
+    if who != ChildRole::Zygote {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+        lower_limit(libc::RLIMIT_CPU, (order.deadline / 1000 + 1) * processors + 1);
+    }
+    drop(fs::write("/proc/self/oom_score_adj", "1000"));
+}
+
+#[cfg(target_os = "linux")]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_os = "linux"))]
+type Resource = libc::c_int;
+
+fn lower_limit(resource: Resource, most: u64) {
+    // SAFETY: reads and lowers a limit of our own process.
+    unsafe {
+        let mut limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        libc::getrlimit(resource, &raw mut limit);
+        limit.rlim_max = limit.rlim_max.min(most);
+        limit.rlim_cur = limit.rlim_cur.min(most);
+        libc::setrlimit(resource, &raw const limit);
+    }
+}
+
+/// Counts the processes and threads of this user, once for a zygote and all its children (`/proc/PID/stat`,
+/// twentieth field).
+pub(super) fn count_user_tasks() -> u64 {
+    static COUNTED: OnceLock<u64> = OnceLock::new();
+    *COUNTED.get_or_init(|| {
+        // SAFETY: reads the id of the user.
+        let own = unsafe { libc::getuid() };
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let threads = |entry: fs::DirEntry| {
+            let is_own = entry.metadata().is_ok_and(|metadata| metadata.uid() == own);
+            let stat = is_own.then(|| fs::read_to_string(entry.path().join("stat")).ok()).flatten()?;
+            stat.rsplit(") ").next()?.split(' ').nth(17)?.parse::<u64>().ok()
+        };
+        processes.filter_map(threads).sum()
+    })
+}
+
+/// Whether a trial's folder exceeds the limits.
+pub(super) fn is_overfull(folder: &Path) -> bool {
+    let (mut bytes, mut files) = (0, 0);
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(metadata) = entry.metadata() else { continue };
+            files += 1;
+            bytes += metadata.blocks() * 512;
+            if bytes > LARGEST_FOLDER || files > MOST_FILES {
+                return true;
+            }
+            if metadata.is_dir() {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    false
+}

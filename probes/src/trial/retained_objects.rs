@@ -1,0 +1,301 @@
+//! Objects of one interpreter that C code retains, in static data or on its heap, while another interpreter
+//! runs that code.
+//!
+//! Retaining such an object is not a fault by itself: a module may track which interpreter owns it. Using it
+//! is, so uses are watched while the other interpreter runs. References on the C heap are not searched for;
+//! they only show by their use.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::arena_accesses::{self, ArenaAccess};
+use super::child::abort_probe;
+use super::page_watch::{self, PageWatch};
+use super::scenarios::{MAX_DESCRIBED, TrialInterpreter, join_subjects, record_phase, with_main_interpreter};
+use super::sharing::{
+    HeapScope, HeapSnapshot, LoadedImages, RetainingPointer, ScanExclusions, StaticsScan, tracked_addresses,
+    writable_ranges,
+};
+use super::subject_sequence::SubjectSequence;
+use super::{arenas, record};
+use crate::protocol::{self, ProtocolPhase, TrialEvent, TrialOrder};
+use crate::python::PyInterpreterConfig;
+
+/// The state of the process before the trial.
+pub(super) struct Baseline {
+    /// What the main interpreter could reach.
+    pub(super) heap: HeapSnapshot,
+    /// The shared objects that were loaded.
+    images: LoadedImages,
+    /// The memory ranges that were writable.
+    memory: Vec<(usize, usize)>,
+    /// The number of threads.
+    threads: Option<usize>,
+}
+
+impl Baseline {
+    /// Captures the current state.
+    ///
+    /// # Errors
+    /// The exception, if the collector or the list of modules cannot be read.
+    ///
+    /// # Safety
+    /// The thread holds the main interpreter's GIL.
+    pub(super) unsafe fn take_baseline() -> Result<Arc<Self>, String> {
+        // SAFETY: guaranteed by the caller.
+        let heap = unsafe { HeapSnapshot::walk_heap(&[], HeapScope::Code) }?;
+        Ok(Arc::new(Self {
+            heap,
+            images: LoadedImages::list_loaded(),
+            memory: writable_ranges(),
+            threads: page_watch::count_threads(),
+        }))
+    }
+
+    /// Whether the process has only the threads of this many interpreters in addition.
+    fn has_no_extra_threads(&self, interpreters: usize) -> bool {
+        self.threads.is_some()
+            && page_watch::count_threads() == self.threads.map(|threads| threads + interpreters)
+    }
+}
+
+/// The objects of the first interpreter that C code retains.
+pub(super) struct RetainedState {
+    statics: Arc<StaticsScan>,
+    watched: WatchedObjects,
+}
+
+/// Objects of one interpreter to watch while another one runs, and the uses observed so far.
+#[derive(Clone, Default)]
+pub(super) struct WatchedObjects {
+    keepers: Vec<RetainingPointer>,
+    /// The interpreter whose arenas are watched.
+    interpreter: Option<i64>,
+    used: Arc<Mutex<(Vec<RetainingPointer>, Vec<ArenaAccess>)>>,
+}
+
+impl WatchedObjects {
+    /// The objects of this interpreter that the pointers refer to, and its arenas. Empty if a module has its
+    /// own threads, which may use its objects at any time.
+    fn objects_of(owner: &TrialInterpreter, keepers: &[RetainingPointer], is_quiet: bool) -> Self {
+        if !is_quiet {
+            return Self::default();
+        }
+        // SAFETY: a job runs with its interpreter's GIL held.
+        let interpreter = owner.call_observer(|_| Ok(unsafe { arenas::current_interpreter_id() }));
+        let interpreter = Some(interpreter).filter(|number| arenas::has_arenas(*number));
+        Self { keepers: keepers.to_vec(), interpreter, used: Arc::default() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.keepers.is_empty() && self.interpreter.is_none()
+    }
+
+    /// Runs a closure while watching the objects.
+    pub(super) fn run_watched<R>(self, work: impl FnOnce() -> R) -> R {
+        if self.is_empty() {
+            return work();
+        }
+        let watch = PageWatch::start_watch(self.keepers, self.interpreter);
+        let result = work();
+        let (keepers, uses) = watch.stop_watch();
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.0.extend(keepers);
+        used.1.extend(uses);
+        result
+    }
+
+    /// Returns and resets the uses observed so far: of objects that static data retains, or if there are
+    /// none, of other objects.
+    fn take_used_objects(&self, owner: &TrialInterpreter) -> Vec<protocol::RetainedObject> {
+        let (keepers, uses) = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        if !keepers.is_empty() || uses.is_empty() {
+            return keepers.iter().map(to_retained_object).collect();
+        }
+        // SAFETY: a job runs with its interpreter's GIL held.
+        owner.call_observer(move |_| unsafe { arena_accesses::attribute_accesses(&uses) })
+    }
+}
+
+impl RetainedState {
+    /// Scans for retained objects of this interpreter, which has just imported the subjects.
+    pub(super) fn scan_interpreter(life: &TrialInterpreter, before: &Arc<Baseline>) -> Self {
+        let statics = scan_statics(life, before, None);
+        let watched = WatchedObjects::objects_of(life, &statics.keepers, before.has_no_extra_threads(1));
+        Self { statics, watched }
+    }
+
+    /// Records the uses of the first interpreter's objects so far. Returns whether there are any.
+    fn record_if_used(&self, a: &TrialInterpreter) -> bool {
+        record_used(&self.watched.take_used_objects(a))
+    }
+
+    /// The same without the arenas: in the scenario with arbitrary calls, only objects retained by static
+    /// data are watched.
+    fn without_arenas(mut self) -> Self {
+        self.watched.interpreter = None;
+        self
+    }
+
+    /// The objects to watch while the other interpreter runs.
+    pub(super) fn watched_objects(&self) -> WatchedObjects {
+        self.watched.clone()
+    }
+
+    /// Uses the imports in both interpreters and checks whether one uses retained objects of the other.
+    /// Records retained objects. Returns whether one was used, which ends the trial.
+    pub(super) fn exercise_and_check(
+        &self,
+        a: &TrialInterpreter,
+        b: &TrialInterpreter,
+        order: &Arc<TrialOrder>,
+        before: &Arc<Baseline>,
+    ) -> bool {
+        if self.record_if_used(a) {
+            return true;
+        }
+        let of_a = self.statics.unchanged_pointers();
+        let statics = scan_statics(b, before, Some(&self.statics));
+        let is_quiet = before.has_no_extra_threads(2);
+        let (in_b, in_a) = (
+            WatchedObjects::objects_of(a, &of_a, is_quiet),
+            WatchedObjects::objects_of(b, &statics.keepers, is_quiet),
+        );
+        use_subjects_watched(b, order, &in_b);
+        use_subjects_watched(a, order, &in_a);
+        if record_used(&[in_b.take_used_objects(a), in_a.take_used_objects(b)].concat()) {
+            return true;
+        }
+        let kept = [of_a, statics.unchanged_pointers()].concat();
+        if !kept.is_empty() {
+            record_retained(false, &kept.iter().map(to_retained_object).collect::<Vec<_>>());
+        }
+        false
+    }
+}
+
+/// Runs the exercises once more in both interpreters.
+///
+/// Returns whether they succeeded without using the other interpreter's objects. What can be repeated now but
+/// fails after the other interpreter has ended, fails because of that end.
+pub(super) fn repeat_exercises(
+    a: &TrialInterpreter,
+    b: &TrialInterpreter,
+    order: &Arc<TrialOrder>,
+    before: Option<&Arc<Baseline>>,
+) -> bool {
+    let is_quiet = before.is_some_and(|before| before.has_no_extra_threads(2));
+    let (in_b, in_a) =
+        (WatchedObjects::objects_of(a, &[], is_quiet), WatchedObjects::objects_of(b, &[], is_quiet));
+    let went_well = a.repeat_exercises(order, &in_a) && b.repeat_exercises(order, &in_b);
+    !record_used(&[in_b.take_used_objects(a), in_a.take_used_objects(b)].concat()) && went_well
+}
+
+/// Records the retained objects of an interpreter in which an import has failed.
+pub(super) fn record_after_failed_import(life: &TrialInterpreter, before: &Arc<Baseline>) {
+    let kept = scan_statics(life, before, None).unchanged_pointers();
+    if !kept.is_empty() {
+        record_retained(false, &kept.iter().map(to_retained_object).collect::<Vec<_>>());
+    }
+}
+
+/// The scenario with arbitrary calls: calls the functions of loaded modules in A, then in B, and checks
+/// whether B uses retained objects of A. Other failures do not count, since the arguments are arbitrary.
+pub(super) fn run_call_scenario(
+    order: &Arc<TrialOrder>,
+    config: PyInterpreterConfig,
+    before: &Arc<Baseline>,
+    turns: &SubjectSequence,
+) -> bool {
+    let a = TrialInterpreter::start_interpreter("A", config);
+    if a.import_subjects(order, turns, None).is_none() {
+        return false;
+    }
+    call_until_used(&a, &a, &WatchedObjects::default());
+    let kept = RetainedState::scan_interpreter(&a, before).without_arenas();
+    let b = TrialInterpreter::start_interpreter("B", config);
+    if b.import_subjects(order, turns, Some(&kept)).is_none() {
+        return false;
+    }
+    if kept.record_if_used(&a) {
+        return false;
+    }
+    !record_used(&call_until_used(&b, &a, &kept.watched_objects()))
+}
+
+/// Calls one function after the other until an object of the other interpreter is used. Returns the objects
+/// used.
+fn call_until_used(
+    life: &TrialInterpreter,
+    other: &TrialInterpreter,
+    watched: &WatchedObjects,
+) -> Vec<protocol::RetainedObject> {
+    record_phase(life.name, ProtocolPhase::Compare);
+    loop {
+        let watching = watched.clone();
+        // SAFETY: a job runs with its interpreter's GIL held.
+        let is_one = life.call_observer(move |observer| {
+            watching.run_watched(|| unsafe { observer.call_function(c"call_next", "") })
+        });
+        let used = watched.take_used_objects(other);
+        if !is_one || !used.is_empty() {
+            return used;
+        }
+    }
+}
+
+/// Inspects the imports in an interpreter; also runs the exercises if retained objects of the other one are
+/// known.
+fn use_subjects_watched(life: &TrialInterpreter, order: &Arc<TrialOrder>, watched: &WatchedObjects) {
+    if watched.is_empty() {
+        return;
+    }
+    record_phase(life.name, ProtocolPhase::Compare);
+    let function = if watched.keepers.is_empty() { c"look_at" } else { c"touch" };
+    let (order, watched) = (Arc::clone(order), watched.clone());
+    // SAFETY: a job runs with its interpreter's GIL held.
+    life.call_observer(move |observer| {
+        watched.run_watched(|| unsafe { observer.call_function(function, &join_subjects(&order)) })
+    });
+}
+
+fn scan_statics(
+    life: &TrialInterpreter,
+    before: &Arc<Baseline>,
+    earlier: Option<&Arc<StaticsScan>>,
+) -> Arc<StaticsScan> {
+    let (before, earlier) = (Arc::clone(before), earlier.map(Arc::clone));
+    // SAFETY: with the main interpreter's GIL held.
+    let mains =
+        with_main_interpreter(|| unsafe { tracked_addresses() }).unwrap_or_else(|error| abort_probe(&error));
+    life.call_observer(move |_| {
+        let Baseline { heap, images, memory, .. } = &*before;
+        // SAFETY: a job runs with its interpreter's GIL held, and no other interpreter runs code.
+        let statics = unsafe {
+            StaticsScan::scan_data(&ScanExclusions { images, heap, memory, mains }, earlier.as_deref())
+        };
+        statics.map(Arc::new)
+    })
+}
+
+/// Records the objects used, if any. Returns whether there are any.
+fn record_used(used: &[protocol::RetainedObject]) -> bool {
+    if !used.is_empty() {
+        record_retained(true, used);
+    }
+    !used.is_empty()
+}
+
+fn record_retained(used: bool, kept: &[protocol::RetainedObject]) {
+    let objects = kept.iter().take(MAX_DESCRIBED).cloned().collect();
+    record::write_event(&TrialEvent::Kept { used, count: kept.len(), objects });
+}
+
+fn to_retained_object(keeper: &RetainingPointer) -> protocol::RetainedObject {
+    protocol::RetainedObject {
+        kind: keeper.kind.clone(),
+        is_type: keeper.is_type,
+        file: keeper.file.clone(),
+        offset: keeper.offset as u64,
+        is_on_heap: false,
+    }
+}

@@ -1,0 +1,239 @@
+//! Findings about mounts, and about directives that serve nothing. Each rule has a page in `src/rules/pages`.
+
+use std::collections::BTreeSet;
+
+use super::findings::PythonBuild;
+use super::mod_wsgi_version::ModWsgiVersion;
+use super::sections::MergeStage;
+use super::site::ApacheSite;
+use crate::model::{ConfigLocation, DeploymentFinding, Mode, ScriptMount};
+
+/// Returns every mount, and an extra one for each mode that a client can choose through the application
+/// group's name.
+pub(super) fn list_mounts(site: &ApacheSite, build: &PythonBuild) -> Vec<ScriptMount> {
+    let mut all = Vec::new();
+    for placement in &site.placed.all {
+        let landing = placement.to_mount(site, build);
+        let mut modes = BTreeSet::from([landing.mode]);
+        for other in landing.other_groups.clone() {
+            let mode = site.interpreter_mode(&landing.process_group, &other, build);
+            if modes.insert(mode) {
+                all.push(ScriptMount {
+                    application_group: other,
+                    mode,
+                    other_groups: Vec::new(),
+                    ..landing.clone()
+                });
+            }
+        }
+        all.push(landing);
+    }
+    all
+}
+
+/// Returns the findings.
+pub(super) fn collect_findings(
+    site: &ApacheSite,
+    build: &PythonBuild,
+    landings: &[ScriptMount],
+    is_incomplete: bool,
+) -> Vec<DeploymentFinding> {
+    let mut found = find_refusals(site, build);
+    found.extend(find_client_chosen_groups(site, landings));
+    found.extend(check_linked_python(site, build));
+    found.extend(find_version_issues(site, landings));
+    if !is_incomplete {
+        found.extend(find_unused_lines(site, landings));
+    }
+    found
+}
+
+/// Assigns the mode of the first mount to findings that belong to no mount, so that they do not introduce a
+/// mode that no mount uses.
+pub(super) fn assign_default_mode(found: &mut [DeploymentFinding], landings: &[ScriptMount]) {
+    let modes: BTreeSet<Mode> = landings.iter().map(|landing| landing.mode).collect();
+    let Some(usual) = landings.first().map(|landing| landing.mode) else { return };
+    for finding in found.iter_mut().filter(|finding| OF_NO_LANDING.contains(&finding.rule)) {
+        if !modes.contains(&finding.mode) {
+            finding.mode = usual;
+        }
+    }
+}
+
+/// Rules whose findings belong to no mount.
+const OF_NO_LANDING: [&str; 13] = [
+    "apache-access-denied",
+    "apache-alias-broken",
+    "apache-alias-unused",
+    "apache-bodies-cut-off",
+    "apache-daemon-unused",
+    "apache-group-by-client",
+    "apache-group-for-each-url",
+    "apache-htaccess-refused",
+    "apache-module-not-loaded",
+    "apache-options-unused",
+    "apache-other-python",
+    "apache-request-timeout",
+    "apache-section-unused",
+];
+
+fn finding_at(place: &ConfigLocation, rule: &'static str, mode: Mode, text: String) -> DeploymentFinding {
+    DeploymentFinding { place: place.clone(), rule, mode, text, application: None }
+}
+
+/// Finds requests that are answered with an error, and directives that no request reaches.
+fn find_refusals(site: &ApacheSite, build: &PythonBuild) -> Vec<DeploymentFinding> {
+    let of_mod_wsgi = site.placed.all.iter().filter_map(|placement| {
+        let refusal = placement.served.refusal.as_ref()?;
+        Some(finding_at(
+            &refusal.place,
+            refusal.rule,
+            placement.to_mount(site, build).mode,
+            refusal.text.clone(),
+        ))
+    });
+    let of_apache = site.placed.refused.iter();
+    let of_apache =
+        of_apache.map(|refusal| finding_at(&refusal.place, refusal.rule, Mode::Main, refusal.text.clone()));
+    let shadowed = site.placed.shadowed.iter();
+    let shadowed =
+        shadowed.map(|(place, text)| finding_at(place, "apache-alias-unused", Mode::Main, text.clone()));
+    of_mod_wsgi.chain(of_apache).chain(shadowed).collect()
+}
+
+/// Finds groups whose names depend on the client.
+fn find_client_chosen_groups(site: &ApacheSite, landings: &[ScriptMount]) -> Vec<DeploymentFinding> {
+    let mut found = Vec::new();
+    for placement in site.placed.all.iter().filter(|placement| placement.is_one_for_each_url) {
+        let text = format!(
+            "the application group is named after the URL, and {} matches many URLs: each gets its own \
+             interpreter (set application-group=)",
+            placement.url
+        );
+        found.push(finding_at(&placement.served.place, "apache-group-for-each-url", Mode::SharedGil, text));
+    }
+    for placement in site.placed.all.iter().filter(|placement| !placement.served.process.others.is_empty()) {
+        let process = &placement.served.process;
+        let text = format!(
+            "the process group {} takes part of its name from the Host: header that a client sends, and can \
+             be {} too: requests get 500 where there is no WSGIDaemonProcess of that name (WSGI0151)",
+            process.usual,
+            process.others.join(" or ")
+        );
+        found.push(finding_at(&placement.served.place, "apache-group-by-client", Mode::Main, text));
+    }
+    for landing in landings.iter().filter(|landing| !landing.other_groups.is_empty()) {
+        let text = format!(
+            "the application group {} of {} takes part of its name from the Host: header that a client \
+             sends, and can be {} too: each name gets an interpreter of its own",
+            landing.application_group,
+            landing.url,
+            landing.other_groups.join(" or ")
+        );
+        found.push(finding_at(&landing.place, "apache-group-by-client", landing.mode, text));
+    }
+    found
+}
+
+/// Compares the Python that the module is linked with to that of the environment.
+fn check_linked_python(site: &ApacheSite, build: &PythonBuild) -> Vec<DeploymentFinding> {
+    let Some(file) = &site.module.file else {
+        let first = site.servers.iter().flat_map(|server| &server.scripts).map(|script| &script.place).min();
+        let newest = ModWsgiVersion::NEWEST;
+        let text = format!(
+            "the configuration has no LoadModule: assumed to be part of one that loads mod_wsgi {newest}"
+        );
+        return first
+            .map(|place| finding_at(place, "apache-module-not-loaded", Mode::Main, text))
+            .into_iter()
+            .collect();
+    };
+    let Some(python) = site.module.python.as_ref().filter(|_| !build.release.is_empty()) else {
+        return Vec::new();
+    };
+    let version: Vec<&str> = build.release.split('.').take(2).collect();
+    let is_same = version.join(".") == python.version
+        && python.is_free_threaded.is_none_or(|is_free| is_free == build.is_free_threaded);
+    if is_same {
+        return Vec::new();
+    }
+    let kind = |is_free: bool| if is_free { " (free-threaded)" } else { "" };
+    let text = format!(
+        "{} is built for Python {}{}, but the environment has Python {}{}: mod_wsgi does not find its \
+         modules",
+        file.value.display(),
+        python.version,
+        kind(python.is_free_threaded == Some(true)),
+        build.release.trim_end_matches('t'),
+        kind(build.is_free_threaded)
+    );
+    vec![finding_at(&file.place, "apache-other-python", Mode::Main, text)]
+}
+
+/// Finds defects of particular mod_wsgi versions.
+fn find_version_issues(site: &ApacheSite, landings: &[ScriptMount]) -> Vec<DeploymentFinding> {
+    let mut found = Vec::new();
+    let release = site.module.release.unwrap_or(ModWsgiVersion::NEWEST);
+    let is_cutting = (ModWsgiVersion(6, 0, 0)..ModWsgiVersion(6, 0, 5)).contains(&release);
+    for placement in site.placed.all.iter().filter(|placement| is_cutting && !placement.served.reloads) {
+        let served = &placement.served;
+        let Some(daemon) = site.daemons.get(&served.process.usual) else { continue };
+        if daemon.queue_timeout == 0 {
+            let text = format!(
+                "mod_wsgi {release} cuts off the bodies of requests to {} where WSGIScriptReloading is Off \
+                 and {} has no queue-timeout= (fixed in 6.0.5)",
+                placement.url, served.process.usual
+            );
+            found.push(finding_at(&served.place, "apache-bodies-cut-off", Mode::Main, text));
+        }
+    }
+    for (name, daemon) in &site.daemons {
+        let is_used = landings.iter().any(|landing| landing.process_group == *name);
+        if daemon.request_timeout == 0 || daemon.threads < 2 || !is_used {
+            continue;
+        }
+        let timeout = daemon.request_timeout;
+        let text = match release >= ModWsgiVersion(6, 0, 0) {
+            true => {
+                let seconds = f64::from(timeout) * (1.0 + f64::from(daemon.threads).ln());
+                format!(
+                    "request-timeout={timeout} of {name} lets a request run for {seconds:.0} seconds: \
+                     mod_wsgi {release} multiplies it by 1 + ln(threads), here {}",
+                    daemon.threads
+                )
+            }
+            false => format!(
+                "request-timeout={timeout} of {name} is the mean over its {} threads: in mod_wsgi {release} \
+                 one request may run for {} seconds where no other does",
+                daemon.threads,
+                u64::from(timeout) * u64::from(daemon.threads)
+            ),
+        };
+        found.push(finding_at(&daemon.place, "apache-request-timeout", Mode::Main, text));
+    }
+    found
+}
+
+/// Finds directives that no application uses.
+fn find_unused_lines(site: &ApacheSite, landings: &[ScriptMount]) -> Vec<DeploymentFinding> {
+    let mut found = Vec::new();
+    let is_open = landings.iter().any(|landing| landing.process_group.contains("%{"));
+    for (name, daemon) in site.daemons.iter().filter(|_| !is_open) {
+        let is_used = landings.iter().any(|landing| landing.process_group == *name)
+            || site.imports.iter().any(|import| import.process == *name);
+        if !is_used {
+            let text = format!("no application runs in {name}");
+            found.push(finding_at(&daemon.place, "apache-daemon-unused", Mode::Main, text));
+        }
+    }
+    for section in site.servers.iter().flat_map(|server| &server.sections) {
+        let is_asked = !site.placed.sections.contains(&section.place);
+        let is_if = section.conditions.iter().any(|condition| condition.stage == MergeStage::If);
+        if section.settings.has_groups() && is_asked && !is_if {
+            let text =
+                "no application's script or URL is in it: the groups that it sets have no effect".to_owned();
+            found.push(finding_at(&section.place, "apache-section-unused", Mode::Main, text));
+        }
+    }
+    found
+}

@@ -1,0 +1,497 @@
+//! Traces a request (httpd 2.4, `server/request.c`; mod_wsgi 6.1.1, `wsgi_hook_handler`,
+//! `wsgi_execute_remote`): the sections that apply to it, access control, the handler and the groups.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::access::AllowedClients;
+use super::configuration_source::ConfigurationSource;
+use super::name_resolution::{NameResolver, ResolvedName};
+use super::reader::{ReaderState, read_htaccess};
+use super::request_settings::{HtaccessOverrides, RequestSettings};
+use super::rewrite::{RewriteContext, RewriteResult};
+use super::sections::{Applicability, MergeStage, Section, SectionCondition};
+use super::site::ApacheSite;
+use super::site_builder::SiteBuilder;
+use super::url_mappings::MappingMatch;
+use super::url_translation::{LocatedFile, PathKind, UrlTranslation, WSGI_SCRIPT};
+use super::values::LocatedValue;
+use super::{dispatch_script, reader};
+use crate::model::ConfigLocation;
+
+/// How a request ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum RequestEnd {
+    /// mod_wsgi handles it.
+    Served(Box<ServedRequest>),
+    /// Something else answers; the line that maps the request.
+    Elsewhere(Option<ConfigLocation>),
+    /// Apache rejects it before mod_wsgi handles it.
+    Refused { refusal: RequestRefusal, taker: Option<ConfigLocation> },
+}
+
+/// A request that mod_wsgi handles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ServedRequest {
+    pub(super) script: PathBuf,
+    pub(super) process: ResolvedName,
+    pub(super) application: ResolvedName,
+    pub(super) callable: ResolvedName,
+    pub(super) script_name: String,
+    /// Whether the application group is named by the default, `%{RESOURCE}`.
+    pub(super) is_by_url: bool,
+    pub(super) reloads: bool,
+    /// The line that restricts access to some clients.
+    pub(super) limited: Option<ConfigLocation>,
+    /// The line that serves the request.
+    pub(super) place: ConfigLocation,
+    /// The error if mod_wsgi rejects it.
+    pub(super) refusal: Option<RequestRefusal>,
+}
+
+/// A request that is answered with an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RequestRefusal {
+    pub(super) status: u16,
+    pub(super) rule: &'static str,
+    pub(super) place: ConfigLocation,
+    pub(super) text: String,
+}
+
+/// The trace of a request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RequestTrace {
+    /// The possible ends; exactly one if it is decided.
+    pub(super) ends: Vec<RequestEnd>,
+    /// Sections that apply, or may apply.
+    pub(super) sections: BTreeSet<ConfigLocation>,
+    /// What could not be decided, with locations.
+    pub(super) not_told: Vec<(ConfigLocation, String)>,
+}
+
+/// Internal redirects of one request that Apache allows (`LimitInternalRecursion`).
+const REDIRECTS: usize = 10;
+
+/// Largest number of setting combinations that are followed for one request.
+const WAYS: usize = 64;
+
+/// Traces requests to one server.
+pub(super) struct RequestTracer<'a> {
+    pub(super) site: &'a ApacheSite,
+    pub(super) index: usize,
+    pub(super) known: &'a ReaderState,
+    pub(super) source: &'a dyn ConfigurationSource,
+}
+
+impl RequestTracer<'_> {
+    /// Traces a GET request for a URL.
+    pub(super) fn trace_get_request(&self, url: &str) -> RequestTrace {
+        self.trace_url(url, 0)
+    }
+
+    fn trace_url(&self, url: &str, redirects: usize) -> RequestTrace {
+        let mut traced = RequestTrace::default();
+        let located = match self.site.translate_url(self.index, url, self.source) {
+            UrlTranslation::File(located) => located,
+            UrlTranslation::Elsewhere(place) => {
+                traced.ends.push(RequestEnd::Elsewhere(place));
+                return traced;
+            }
+            UrlTranslation::NotTold(place, what) => {
+                traced.not_told.push((place, what));
+                return traced;
+            }
+        };
+        let settings = self.collect_settings(&located, &mut traced);
+        for way in settings {
+            let end = self.decide_end(&located, &way, redirects, &mut traced);
+            if !traced.ends.contains(&end) {
+                traced.ends.push(end);
+            }
+        }
+        if traced.ends.len() == 1 {
+            // All combinations lead to the same end, so the undecided sections do not matter.
+            traced.not_told.retain(|(_, what)| !what.starts_with(WHETHER));
+        }
+        traced
+    }
+
+    /// Returns the merged settings: one entry for each combination of sections that may apply.
+    fn collect_settings(&self, located: &LocatedFile, traced: &mut RequestTrace) -> Vec<RequestSettings> {
+        let (main, server) = (&self.site.servers[0], &self.site.servers[self.index]);
+        let base = if self.index == 0 {
+            main.settings.clone()
+        } else {
+            server.settings.clone().merge_over(&main.settings)
+        };
+        let htaccess = self.read_htaccess_sections(located, &base);
+        let of_main = if self.index == 0 { [].iter() } else { main.sections.iter() };
+        // Sections of the main server come first among those of equal rank; a `.htaccess` comes after the
+        // section of its folder.
+        let mut sections: Vec<(&Section, usize)> =
+            of_main.chain(&server.sections).map(|section| (section, 0)).collect();
+        sections.extend(htaccess.iter().map(|section| (section, 1)));
+        sections.sort_by_key(|(section, after)| {
+            let (stage, depth) = section.merge_rank();
+            (stage, depth + after)
+        });
+        let mut ways = vec![base];
+        let mut chains = BTreeSet::new();
+        for (section, _) in &sections {
+            let held = section.matches_request(&located.file, &located.url);
+            if held == Applicability::No {
+                continue;
+            }
+            traced.sections.insert(section.place.clone());
+            let with = |way: &RequestSettings, section: &Section| section.settings.clone().merge_over(way);
+            if held == Applicability::Yes {
+                ways = ways.iter().map(|way| with(way, section)).collect();
+                continue;
+            }
+            traced
+                .not_told
+                .push((section.place.clone(), format!("{WHETHER}{} could not be determined", located.url)));
+            let chain: Vec<&Section> = match section.branch {
+                Some(branch) if !chains.insert(branch.chain) => continue,
+                Some(branch) => {
+                    let all = sections.iter().map(|(section, _)| *section);
+                    let is_of =
+                        |other: &&Section| other.branch.is_some_and(|other| other.chain == branch.chain);
+                    all.filter(is_of)
+                        .filter(|other| {
+                            other.matches_request(&located.file, &located.url) != Applicability::No
+                        })
+                        .collect()
+                }
+                None => vec![section],
+            };
+            let is_one_taken =
+                chain.iter().any(|section| section.branch.is_some_and(|branch| branch.is_else));
+            let mut all = if is_one_taken { Vec::new() } else { ways.clone() };
+            all.extend(ways.iter().flat_map(|way| chain.iter().map(|section| with(way, section))));
+            all.dedup();
+            if all.len() > WAYS {
+                traced
+                    .not_told
+                    .push((section.place.clone(), "too many sections depend on the request".to_owned()));
+                break;
+            }
+            ways = all;
+        }
+        ways
+    }
+
+    /// Reads the `.htaccess` files in the folders above a file.
+    fn read_htaccess_sections(&self, located: &LocatedFile, base: &RequestSettings) -> Vec<Section> {
+        let mut found = Vec::new();
+        let folders: Vec<&Path> = located.file.ancestors().skip(1).collect();
+        for folder in folders.into_iter().rev() {
+            let overrides = self.resolve_overrides(folder, base);
+            if !overrides.allows_any() {
+                continue;
+            }
+            for name in &self.site.access_files {
+                let path = folder.join(name);
+                if !self.source.exists(&path) || self.source.is_folder(&path) {
+                    continue;
+                }
+                let here = SectionCondition::for_folder(folder);
+                let sections = read_htaccess(&path, self.known, self.source).and_then(|directives| {
+                    let tree = reader::ConfigurationTree {
+                        known: self.known.clone(),
+                        ..reader::ConfigurationTree::default()
+                    };
+                    SiteBuilder::for_htaccess(&tree, self.site).build_htaccess_sections(
+                        &directives,
+                        here.clone(),
+                        overrides,
+                    )
+                });
+                found.extend(sections.unwrap_or_else(|problem| {
+                    let refused = Some(LocatedValue { value: problem.what, place: problem.place.clone() });
+                    let settings = RequestSettings { refused, ..RequestSettings::default() };
+                    vec![Section { conditions: vec![here], settings, place: problem.place, branch: None }]
+                }));
+                break;
+            }
+        }
+        found
+    }
+
+    /// Returns the effective `AllowOverride` of a folder.
+    fn resolve_overrides(&self, folder: &Path, base: &RequestSettings) -> HtaccessOverrides {
+        let servers = [0, self.index];
+        let indices = if self.index == 0 { &servers[..1] } else { &servers[..] };
+        let all = indices.iter().flat_map(|index| &self.site.servers[*index].sections);
+        let mut sections: Vec<&Section> = all.filter(|section| section.is_plain_directory()).collect();
+        sections.sort_by_key(|section| section.merge_rank());
+        let is_for =
+            |section: &&Section| section.matches_request(&folder.join("x"), "/") == Applicability::Yes;
+        let set =
+            sections.into_iter().filter(is_for).filter_map(|section| section.settings.overrides).next_back();
+        set.or(base.overrides).unwrap_or_default()
+    }
+
+    fn decide_end(
+        &self,
+        located: &LocatedFile,
+        way: &RequestSettings,
+        redirects: usize,
+        traced: &mut RequestTrace,
+    ) -> RequestEnd {
+        let mut way = way.clone();
+        for (name, value) in &located.variables {
+            way.variables.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        let taker = located.place.clone();
+        let refused = |status, rule, place: &ConfigLocation, text: String| RequestEnd::Refused {
+            refusal: RequestRefusal { status, rule, place: place.clone(), text },
+            taker: taker.clone(),
+        };
+        if let Some(set) = &way.refused {
+            let text = format!("Apache answers with 500: {}", set.value);
+            return refused(500, "apache-htaccess-refused", &set.place, text);
+        }
+        let denies = [&way.access, &way.old_access]
+            .into_iter()
+            .flatten()
+            .find(|access| access.allows == AllowedClients::None);
+        if let Some(access) = denies {
+            let text = format!("access to {} is denied to all clients: Apache answers with 403", located.url);
+            return refused(403, "apache-access-denied", &access.place, text);
+        }
+        for redirect in &way.redirects {
+            match redirect.match_url(&located.url) {
+                MappingMatch::No => {}
+                MappingMatch::Perhaps => traced.not_told.push(redirect.describe_undecided(&located.url)),
+                MappingMatch::Yes { .. } => return RequestEnd::Elsewhere(Some(redirect.place.clone())),
+            }
+        }
+        let rewritten = match self.apply_rewrite_rules(located, &way) {
+            RewriteResult::Goes { url, .. } if url != located.url && redirects < REDIRECTS => {
+                let redirected = self.trace_url(&url, redirects + 1);
+                traced.sections.extend(redirected.sections);
+                traced.not_told.extend(redirected.not_told);
+                return redirected.ends.into_iter().next().unwrap_or(RequestEnd::Elsewhere(taker));
+            }
+            RewriteResult::Goes { handler, variables, .. } => {
+                for (name, value) in variables {
+                    way.variables.insert(name, value);
+                }
+                handler
+            }
+            RewriteResult::Answer(_) | RewriteResult::Proxy => return RequestEnd::Elsewhere(None),
+            RewriteResult::NotTold(place) => {
+                let what =
+                    format!("what this rule does with requests to {} could not be determined", located.url);
+                traced.not_told.push((place, what));
+                None
+            }
+        };
+        let (handler, place) = select_handler(located, &way, rewritten);
+        let Some(handler) = handler else { return RequestEnd::Elsewhere(taker) };
+        let place = taker.clone().filter(|_| located.is_script_alias()).or(place).or_else(|| taker.clone());
+        if let Some(named) = way.handlers.get(&handler).cloned() {
+            way.process = named.process.or(way.process);
+            way.application = named.application.or(way.application);
+            way.callable =
+                Some(LocatedValue { value: "handle_request".to_owned(), place: named.place.clone() });
+            let mut script = PathBuf::from(named.script);
+            match super::express_handler::find_express_application(&script, self.source) {
+                None => {}
+                Some(Ok((file, callable))) => {
+                    way.callable = Some(LocatedValue { value: callable, place: named.place.clone() });
+                    script = file;
+                }
+                Some(Err(what)) => traced.not_told.push((named.place.clone(), what)),
+            }
+            return RequestEnd::Served(Box::new(self.build_served_request(
+                located,
+                &way,
+                script,
+                named.place,
+                traced,
+            )));
+        }
+        if handler != WSGI_SCRIPT && handler != "application/x-httpd-wsgi" {
+            return RequestEnd::Elsewhere(taker);
+        }
+        let Some(place) = place else { return RequestEnd::Elsewhere(taker) };
+        match located.kind {
+            PathKind::Missing if located.is_script_alias() => {
+                let file = located.file.display();
+                let text = format!("requests to {} get 404: there is no {file} (WSGI0135)", located.url);
+                return refused(404, "apache-alias-broken", &place, text);
+            }
+            PathKind::Missing | PathKind::Folder => return RequestEnd::Elsewhere(taker),
+            PathKind::File => {}
+        }
+        if !located.is_script_alias() && way.runs_scripts != Some(true) {
+            let text = format!(
+                "requests to {} get 403: Options ExecCGI is off for {} (WSGI0134)",
+                located.url,
+                located.file.display()
+            );
+            return refused(403, "apache-access-denied", &place, text);
+        }
+        if way.takes_path_info == Some(false) && !located.path_info.is_empty() {
+            let text = format!("requests to {} get 404: AcceptPathInfo is Off (WSGI0137)", located.url);
+            return refused(404, "apache-alias-broken", &place, text);
+        }
+        if let Some((_, options)) = located.forced.as_ref().filter(|_| located.is_script_alias()) {
+            way = options.clone().merge_over(&way);
+        }
+        RequestEnd::Served(Box::new(self.build_served_request(
+            located,
+            &way,
+            located.file.clone(),
+            place,
+            traced,
+        )))
+    }
+
+    /// Applies the rewrite rules of sections.
+    fn apply_rewrite_rules(&self, located: &LocatedFile, way: &RequestSettings) -> RewriteResult {
+        let goes = || RewriteResult::Goes { url: located.url.clone(), handler: None, variables: Vec::new() };
+        let Some(rewriting) = &way.rewriting else { return goes() };
+        let folder = located.file.parent().unwrap_or(Path::new("/"));
+        let name = located.file.strip_prefix(folder).unwrap_or(&located.file);
+        let subject = format!("{}{}", name.display(), located.path_info);
+        let place = RewriteContext { root: None, file: &located.file, is_section: true };
+        rewriting.apply_rules(&located.url, &subject, place, self.source)
+    }
+
+    fn build_served_request(
+        &self,
+        located: &LocatedFile,
+        way: &RequestSettings,
+        script: PathBuf,
+        place: ConfigLocation,
+        traced: &mut RequestTrace,
+    ) -> ServedRequest {
+        let mut way = way.clone();
+        if let Some(set) = way.dispatch.clone() {
+            match dispatch_script::read_dispatch_script(Path::new(&set.value), self.source) {
+                Ok(said) => said.apply_to(&mut way, &set.place),
+                Err(what) => traced.not_told.push((set.place, what)),
+            }
+        }
+        let (main, server) = (&self.site.servers[0], &self.site.servers[self.index]);
+        let mut script_name = located.script_name();
+        if self.site.ignores_case {
+            script_name = script_name.to_ascii_lowercase();
+        }
+        let asked = NameResolver { server, main, script_name: &script_name, settings: &way };
+        let value = |set: &Option<LocatedValue<String>>| set.as_ref().map(|set| set.value.clone());
+        let (process, application) = (value(&way.process), value(&way.application));
+        let named = application.as_deref().is_none_or(|name| name == "%{RESOURCE}");
+        let served = ServedRequest {
+            script,
+            process: asked.resolve_process_group(process.as_deref()),
+            application: asked.resolve_application_group(application.as_deref()),
+            callable: asked.resolve_callable(value(&way.callable).as_deref()),
+            is_by_url: named || process.as_deref() == Some("%{RESOURCE}"),
+            script_name: script_name.clone(),
+            limited: find_access_limit(&way),
+            reloads: way.reloading.as_ref().is_none_or(|set| set.value),
+            place,
+            refusal: None,
+        };
+        for name in [&served.process, &served.application, &served.callable] {
+            let what = name.not_told.iter().map(|what| (served.place.clone(), what.clone()));
+            traced.not_told.extend(what);
+        }
+        let refusal = self.find_refusal(&served, &way);
+        ServedRequest { refusal, ..served }
+    }
+
+    /// Returns the refusal if mod_wsgi answers with status 500.
+    fn find_refusal(&self, served: &ServedRequest, way: &RequestSettings) -> Option<RequestRefusal> {
+        if served.process.not_told.is_some() {
+            return None;
+        }
+        let process = served.process.usual.as_str();
+        let refuse = |rule, place: &ConfigLocation, text: String| {
+            Some(RequestRefusal { status: 500, rule, place: place.clone(), text })
+        };
+        let named = if process.is_empty() { "%{GLOBAL}" } else { process };
+        let is_allowed = |allowed: &LocatedValue<Vec<String>>| {
+            allowed.value.iter().any(|name| name.eq_ignore_ascii_case(process))
+        };
+        if let Some(allowed) = way.allowed.as_ref().filter(|allowed| !is_allowed(allowed)) {
+            let text = format!(
+                "WSGIRestrictProcess ({}) does not allow {named}: requests get 500 (WSGI0149)",
+                allowed.place
+            );
+            return refuse("apache-process-not-allowed", &served.place, text);
+        }
+        if process.is_empty() {
+            let restricted = self.site.restrict_embedded.as_ref().filter(|set| set.value)?;
+            let text = format!(
+                "it would run in Apache's own processes, which WSGIRestrictEmbedded On ({}) forbids: \
+                 requests get 500 (WSGI0143)",
+                restricted.place
+            );
+            return refuse("apache-embedded-not-allowed", &served.place, text);
+        }
+        let Some(daemon) = self.site.daemons.get(process) else {
+            let text = format!("there is no WSGIDaemonProcess {process}: its requests fail (WSGI0151)");
+            return refuse("apache-no-process-group", &served.place, text);
+        };
+        let main = &self.site.servers[0];
+        let host = |index: usize| self.site.servers[index].host_name(main);
+        let is_mine =
+            daemon.server == 0 || daemon.server == self.index || host(daemon.server) == host(self.index);
+        if is_mine {
+            return None;
+        }
+        let text = format!(
+            "WSGIDaemonProcess {process} ({}) belongs to the virtual host {}: requests get 500 (WSGI0152)",
+            daemon.place,
+            host(daemon.server)
+        );
+        refuse("apache-process-of-other-host", &served.place, text)
+    }
+}
+
+/// Prefix of the note that a section may apply to a request.
+const WHETHER: &str = "whether this section applies to requests to ";
+
+impl LocatedFile {
+    fn is_script_alias(&self) -> bool {
+        self.forced.as_ref().is_some_and(|(handler, _)| *handler == WSGI_SCRIPT) && self.place.is_some()
+    }
+}
+
+/// Returns the handler, and the line that sets it unless that is the mapping.
+fn select_handler(
+    located: &LocatedFile,
+    way: &RequestSettings,
+    rewritten: Option<String>,
+) -> (Option<String>, Option<ConfigLocation>) {
+    let mut handler = located.forced.as_ref().map(|(handler, _)| (*handler).to_owned());
+    let mut place = None;
+    let name = located.file.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    // mod_mime: each extension may set a handler; the last one wins.
+    for extension in name.split('.').skip(1) {
+        if let Some(set) = way.by_extension.get(extension).filter(|set| !set.value.is_empty()) {
+            (handler, place) = (Some(set.value.clone()), Some(set.place.clone()));
+        }
+    }
+    if let Some(set) = way.handler.as_ref().filter(|set| !set.value.eq_ignore_ascii_case("none")) {
+        (handler, place) = (Some(set.value.clone()), Some(set.place.clone()));
+    }
+    (rewritten.or(handler), place)
+}
+
+/// Returns the line that restricts access to some clients.
+fn find_access_limit(way: &RequestSettings) -> Option<ConfigLocation> {
+    let all = [&way.access, &way.old_access].into_iter().flatten();
+    all.filter(|access| access.allows == AllowedClients::Some).map(|access| access.place.clone()).next()
+}
+
+impl Section {
+    fn is_plain_directory(&self) -> bool {
+        self.conditions.iter().all(|each| each.stage == MergeStage::Directory && each.expression.is_none())
+    }
+}

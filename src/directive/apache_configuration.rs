@@ -1,0 +1,223 @@
+//! Renders lines for Apache's configuration: daemon processes, aliases and `<WSGIInterpreterOptions>` blocks,
+//! with the reasons as comments. Pure functions.
+
+use std::fmt::Write;
+
+use super::apache_syntax::{
+    escape_comment, format_option, format_word, quote_word, render_interpreter_block,
+};
+use super::application_mounts::{
+    ApplicationMount, GeneratedConfiguration, ResolvedMount, callable_name, can_have_own_gil, check_callable,
+    explain_verdict, find_objection, group_name, render_header, render_verdict_line, resolve_mounts,
+    thread_pool_directive,
+};
+use super::process_options::ProcessOptions;
+use crate::model::{Mode, Verdict};
+use crate::report::Document;
+use crate::report::v1::Application;
+
+/// Renders the lines for these applications, or for the whole environment if there are none.
+///
+/// Each block names its process group: without one, it would also apply to applications that were not
+/// audited. An application that must stay in the main interpreter gets its own process, because in a process
+/// shared with other groups `%{GLOBAL}` is served by the wrong interpreter (measured with mod_wsgi 6.1.1).
+///
+/// # Errors
+/// A message if an application is not in the report, or mod_wsgi cannot serve its callable.
+pub fn render_apache_configuration(
+    report: &Document,
+    mounts: &[ApplicationMount],
+) -> Result<GeneratedConfiguration, String> {
+    let parts = resolve_mounts(report, mounts)?;
+    parts.iter().try_for_each(|(_, each)| check_callable(each))?;
+    if let Some(objection) = find_objection(report) {
+        return Ok(GeneratedConfiguration::Nothing(objection));
+    }
+    if parts.is_empty() {
+        return Ok(render_environment(report));
+    }
+    let (fit, unfit): (Vec<_>, Vec<_>) =
+        parts.into_iter().partition(|(_, each)| can_have_own_gil(report, each));
+    if fit.is_empty() {
+        let lines = unfit.iter().map(|(_, each)| format!("{}\n", explain_verdict(report, each)));
+        return Ok(GeneratedConfiguration::Nothing(lines.collect()));
+    }
+    Ok(GeneratedConfiguration::Lines(render_header(report) + &render_applications(report, &fit, &unfit)))
+}
+
+/// Renders the lines for an environment that was audited without an application.
+fn render_environment(report: &Document) -> GeneratedConfiguration {
+    let Some(answer) = report.compute_answer(Mode::OwnGil) else {
+        return GeneratedConfiguration::Nothing("the report has no trials with an own GIL\n".to_owned());
+    };
+    let lines = |wanted: &dyn Fn(Verdict) -> bool| -> String {
+        let deciders = answer.deciders.iter().filter(|each| wanted(each.judged.verdict));
+        deciders
+            .map(|each| render_verdict_line(each.name.unwrap_or("(no distribution)"), each.judged))
+            .collect()
+    };
+    let reasons = match answer.verdict() {
+        Verdict::Ready => "# Everything in the environment is ready.\n".to_owned(),
+        Verdict::Degraded => {
+            let lost = lines(&|verdict| verdict == Verdict::Degraded);
+            lost.lines().map(|line| format!("# {line}\n")).collect()
+        }
+        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::NotApplicable => {
+            let bad = lines(&|verdict| verdict <= Verdict::Unknown);
+            return GeneratedConfiguration::Nothing(if bad.is_empty() {
+                "the report has no trials of the environment\n".to_owned()
+            } else {
+                bad
+            });
+        }
+    };
+    let process = ProcessOptions::for_environment(report).render_directive(OWN_GIL);
+    GeneratedConfiguration::Lines(format!(
+        "{}{reasons}# No application was audited. Serve one here with process-group={OWN_GIL} and an application-group that is\n\
+         # not %{{GLOBAL}}: that is the main interpreter, and it keeps the process's GIL.\n\
+         {process}<WSGIInterpreterOptions process-group={OWN_GIL}>\n    WSGIPerInterpreterGIL On\n\
+         </WSGIInterpreterOptions>\n",
+        render_header(report)
+    ))
+}
+
+/// The process group whose interpreters have their own GIL.
+pub(super) const OWN_GIL: &str = "own-gil";
+/// The process group of applications that stay in the main interpreter.
+pub(super) const MAIN: &str = "main-interpreter";
+
+/// The process group and application group assigned to an application.
+struct InterpreterAssignment<'a> {
+    part: ResolvedMount<'a>,
+    process: String,
+    application: String,
+    options: ProcessOptions,
+}
+
+fn render_applications(report: &Document, fit: &[ResolvedMount<'_>], unfit: &[ResolvedMount<'_>]) -> String {
+    let mut text = String::new();
+    for (mount, each) in fit {
+        let _ = writeln!(text, "# {}: {}", escape_comment(&mount.prefix), explain_verdict(report, each));
+    }
+    for (mount, each) in unfit {
+        let (prefix, why) = (escape_comment(&mount.prefix), explain_verdict(report, each));
+        let _ = writeln!(
+            text,
+            "# {prefix}: {why}: it stays in the main interpreter (%{{GLOBAL}}), in its\n\
+             # own process group: next to other groups, mod_wsgi 6.1.1 serves %{{GLOBAL}} by the wrong interpreter."
+        );
+    }
+    let own = assign_own_gil(report, fit);
+    let main = assign_main_interpreter(report, unfit);
+    let mut written = Vec::new();
+    for target in own.iter().chain(&main) {
+        if !written.contains(&&target.process) {
+            text.push_str(&target.options.render_directive(&target.process));
+            written.push(&target.process);
+        }
+    }
+    let mut aliases: Vec<_> = own.iter().chain(&main).collect();
+    // Apache uses the first alias that matches: the longest prefix comes first.
+    aliases.sort_by_key(|target| (std::cmp::Reverse(target.part.0.prefix.len()), &target.part.0.prefix));
+    aliases.iter().for_each(|target| text.push_str(&render_script_alias(target)));
+    text.push_str(thread_pool_directive(fit.iter().map(|(_, each)| *each)));
+    let mut blocks: Vec<String> = Vec::new();
+    for target in &own {
+        let block = render_interpreter_block(&target.process, &target.application, true);
+        if !blocks.contains(&block) {
+            blocks.push(block);
+        }
+    }
+    text + &blocks.concat()
+}
+
+/// Assigns one process to all applications with the same process options: their interpreters run in parallel
+/// there.
+fn assign_own_gil<'a>(report: &Document, fit: &[ResolvedMount<'a>]) -> Vec<InterpreterAssignment<'a>> {
+    let mut all: Vec<InterpreterAssignment<'a>> = Vec::new();
+    for part in fit {
+        let options = ProcessOptions::for_application(report, part.1);
+        let shared = all.iter().find(|other| other.options == options).map(|other| other.process.clone());
+        let process = shared.unwrap_or_else(|| choose_process_name(OWN_GIL, part.1, &all));
+        // Two mounts of one application share an interpreter; two applications whose groups have the same
+        // name do not.
+        let same = all.iter().find(|other| other.part.1.name == part.1.name && other.process == process);
+        let application = same.map(|other| other.application.clone()).unwrap_or_else(|| {
+            let taken: Vec<&str> = all.iter().map(|other| other.application.as_str()).collect();
+            unused_name(&group_name(part.1), &taken)
+        });
+        all.push(InterpreterAssignment { part: *part, process, application, options });
+    }
+    all
+}
+
+/// Assigns each application its own process: applications must not share a main interpreter.
+fn assign_main_interpreter<'a>(
+    report: &Document,
+    unfit: &[ResolvedMount<'a>],
+) -> Vec<InterpreterAssignment<'a>> {
+    let mut all: Vec<InterpreterAssignment<'a>> = Vec::new();
+    for part in unfit {
+        let same =
+            all.iter().find(|other| other.part.1.name == part.1.name).map(|other| other.process.clone());
+        let process = same.unwrap_or_else(|| choose_process_name(MAIN, part.1, &all));
+        let options = ProcessOptions::for_application(report, part.1);
+        all.push(InterpreterAssignment {
+            part: *part,
+            process,
+            application: "%{GLOBAL}".to_owned(),
+            options,
+        });
+    }
+    all
+}
+
+/// Returns a process group name that no other assignment uses.
+fn choose_process_name(
+    plain: &str,
+    application: &Application,
+    others: &[InterpreterAssignment<'_>],
+) -> String {
+    let taken: Vec<&str> = others.iter().map(|other| other.process.as_str()).collect();
+    unused_process_name(plain, application, &taken)
+}
+
+/// Returns an unused process group name: the plain one, or one with the application's name appended.
+pub(super) fn unused_process_name(plain: &str, application: &Application, taken: &[&str]) -> String {
+    match taken.contains(&plain) {
+        false => plain.to_owned(),
+        true => unused_name(&format!("{plain}-{}", group_name(application)), taken),
+    }
+}
+
+/// Returns an unused name: `shop`, else `shop-2` and so on.
+pub(super) fn unused_name(name: &str, taken: &[&str]) -> String {
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let mut all = std::iter::once(name.to_owned()).chain(numbered);
+    all.find(|name| !taken.contains(&name.as_str())).unwrap_or_default()
+}
+
+fn render_script_alias(target: &InterpreterAssignment<'_>) -> String {
+    let (mount, application) = target.part;
+    let callable = match callable_name(application) {
+        "application" => String::new(),
+        callable => format!(" callable-object={callable}"),
+    };
+    let groups = (
+        format_option("process-group", &target.process),
+        format_option("application-group", &target.application),
+    );
+    let (prefix, file) = (format_word(&mount.prefix), quote_word(&application.file));
+    format!("WSGIScriptAlias {prefix} {file} {} {}{callable}\n", groups.0, groups.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_is_numbered() {
+        assert_eq!(unused_name("shop", &[]), "shop");
+        assert_eq!(unused_name("shop", &["shop", "shop-2"]), "shop-3");
+    }
+}

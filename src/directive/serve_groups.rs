@@ -1,0 +1,42 @@
+//! Renders groups for `wsgiaudit serve --config`. Pure functions.
+
+use std::fmt::Write;
+
+use super::application_mounts::{
+    ApplicationMount, GeneratedConfiguration, can_have_own_gil, explain_verdict, find_objection, group_name,
+    render_header, resolve_mounts,
+};
+use crate::model::Mode;
+use crate::report::Document;
+
+/// Renders a group for each application: in an interpreter with its own GIL if it can have one, else in the
+/// main interpreter. The main interpreter costs only parallelism, so there is always a result.
+///
+/// # Errors
+/// A message if an application is not in the report, or none is named.
+pub fn render_serve_groups(
+    report: &Document,
+    mounts: &[ApplicationMount],
+) -> Result<GeneratedConfiguration, String> {
+    let parts = resolve_mounts(report, mounts)?;
+    if parts.is_empty() {
+        return Err("the report contains no applications to make groups for: audit with --app".to_owned());
+    }
+    let mut text = render_header(report);
+    let objection = find_objection(report);
+    for why in objection.iter().flat_map(|why| why.lines()) {
+        let _ = writeln!(text, "# {why}");
+    }
+    for (mount, each) in parts {
+        let mode =
+            if objection.is_none() && can_have_own_gil(report, each) { Mode::OwnGil } else { Mode::Main };
+        let _ = writeln!(text, "\n# {}", explain_verdict(report, each));
+        let quote = |text: &str| serde_json::Value::from(text).to_string();
+        let (name, application) = (quote(&group_name(each)), quote(&each.name));
+        let _ = writeln!(text, "[[group]]\nname = {name}\nmode = \"{mode}\"\napplication = {application}");
+        if mount.prefix != "/" {
+            let _ = writeln!(text, "routes = [{}]", quote(&mount.prefix));
+        }
+    }
+    Ok(GeneratedConfiguration::Lines(text))
+}

@@ -1,0 +1,32 @@
+//! Finds the free-threaded build of a Python, or has uv install it.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::installer::find_on_path;
+
+/// Finds the free-threaded Python of this version on PATH or through uv; uv installs it if necessary.
+pub(super) fn find_free_threaded_python((major, minor): (u8, u8)) -> Result<PathBuf, String> {
+    let version = format!("{major}.{minor}t");
+    if let Some(python) = find_on_path(&format!("python{version}")) {
+        return Ok(python);
+    }
+    let from_uv =
+        || run_uv(&["python", "find", "--quiet", "--no-project", "--no-python-downloads", &version]);
+    let provided = || {
+        run_uv(&["python", "install", "--quiet", &version])?;
+        from_uv()
+    };
+    from_uv().or_else(provided).map(PathBuf::from).ok_or_else(|| {
+        format!(
+            "no Python {version} on PATH, and none that uv finds or provides\n\
+             hint: name one: --free-threaded path/to/python{version}"
+        )
+    })
+}
+
+fn run_uv(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("uv").args(arguments).stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    output.status.success().then_some(text)
+}

@@ -1,0 +1,171 @@
+//! The table: a row for each distribution.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Mode, Verdict};
+use crate::render::table;
+use crate::report::v1::{Distribution, Document, Module};
+
+use super::rule_pages::{RulePage, RulePages};
+use super::subject::SubjectView;
+use super::text::{ElementIds, truncate_text};
+use super::verdict_cell::VerdictCell;
+use crate::render::answer::ORDER;
+
+/// A distribution.
+#[derive(Debug)]
+pub(super) struct DistributionView {
+    /// What links lead to.
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) modules: usize,
+    pub(super) declaration: String,
+    pub(super) cells: Vec<VerdictCell>,
+    pub(super) reason: String,
+    /// Why, in each mode that is not simply ready.
+    pub(super) verdicts: Vec<VerdictReason>,
+    pub(super) ways: Vec<RulePage>,
+    /// What newer versions of it declare, a mode and a sentence each, where that was asked.
+    pub(super) upgrades: Vec<(&'static str, String)>,
+    /// Something is in the way, and no rule's page tells the way out.
+    pub(super) needs_words: bool,
+    /// What it has: names that are no extension modules, and those.
+    pub(super) subjects: Vec<SubjectView>,
+}
+
+/// The reason in modes that share it.
+#[derive(Debug)]
+pub(super) struct VerdictReason {
+    pub(super) modes: String,
+    pub(super) cell: VerdictCell,
+    pub(super) reason: String,
+    pub(super) rule: Option<&'static str>,
+    pub(super) chain: Vec<String>,
+    pub(super) lost: Vec<String>,
+}
+
+/// The modes that have a column.
+pub(super) fn column_modes(document: &Document) -> Vec<Mode> {
+    let is_there = |mode: &Mode| {
+        document.modes.contains(mode) || document.distributions.iter().any(|row| row.modes.contains_key(mode))
+    };
+    ORDER.into_iter().filter(is_there).collect()
+}
+
+/// The ids of the rows, in the document's order.
+pub(super) fn assign_row_ids(document: &Document) -> Vec<String> {
+    let mut ids = ElementIds::default();
+    document
+        .distributions
+        .iter()
+        .map(|row| ids.assign_id(row.name.as_deref().unwrap_or("no-distribution")))
+        .collect()
+}
+
+/// The rows, in the document's order.
+pub(super) fn build_rows(
+    document: &Document,
+    modes: &[Mode],
+    ids: &[String],
+    ways: &RulePages,
+) -> Vec<DistributionView> {
+    let mut modules: BTreeMap<Option<&str>, Vec<&Module>> = BTreeMap::new();
+    for module in &document.modules {
+        modules.entry(module.distribution.as_deref()).or_default().push(module);
+    }
+    let rows = document.distributions.iter().zip(ids);
+    rows.map(|(distribution, id)| {
+        let own = modules.get(&distribution.name.as_deref()).map(Vec::as_slice).unwrap_or_default();
+        DistributionView {
+            upgrades: describe_upgrades(document, distribution),
+            ..build_row(distribution, id, modes, own, ways)
+        }
+    })
+    .collect()
+}
+
+fn build_row(
+    row: &Distribution,
+    id: &str,
+    modes: &[Mode],
+    modules: &[&Module],
+    ways: &RulePages,
+) -> DistributionView {
+    let cells: Vec<VerdictCell> =
+        modes.iter().map(|mode| VerdictCell::from_judged(*mode, row.modes.get(mode))).collect();
+    let of_modules = modules.iter().flat_map(|module| module.modes.values()).map(|tried| &tried.judged);
+    let ways = ways.advice_for(row.modes.values().chain(of_modules));
+    let is_module = |name: &str| modules.iter().any(|module| module.name == name);
+    let names = row.top_level.iter().filter(|name| !is_module(&name.name));
+    let is_held_up = row.modes.values().any(|judged| match judged.verdict {
+        Verdict::Unsafe | Verdict::Blocked | Verdict::Degraded => true,
+        Verdict::Unknown | Verdict::Ready | Verdict::NotApplicable => false,
+    });
+    DistributionView {
+        id: id.to_owned(),
+        name: truncate_text(row.name.as_deref().unwrap_or("(no distribution)"), 120),
+        version: truncate_text(&row.version, 40),
+        modules: row.extension_modules,
+        declaration: truncate_text(&row.declaration, 160),
+        reason: describe_reason(row),
+        verdicts: group_verdicts(row),
+        needs_words: is_held_up && ways.is_empty(),
+        ways,
+        upgrades: Vec::new(),
+        subjects: modules
+            .iter()
+            .map(|module| SubjectView::from_module(module, modes))
+            .chain(names.map(|name| SubjectView::from_name(name, modes)))
+            .collect(),
+        cells,
+    }
+}
+
+fn describe_upgrades(document: &Document, row: &Distribution) -> Vec<(&'static str, String)> {
+    let of = |mode: Mode| {
+        let blockers = document.blockers.get(&mode)?;
+        let own = blockers.iter().find(|blocker| blocker.distribution == row.name)?;
+        Some((mode.name(), truncate_text(&own.upgrade.as_ref()?.words, 300)))
+    };
+    ORDER.into_iter().filter_map(of).collect()
+}
+
+/// As the terminal says it; some words where there is nothing to say.
+fn describe_reason(row: &Distribution) -> String {
+    match table::summarize_reasons(|mode| row.modes.get(&mode)) {
+        reason if !reason.is_empty() => truncate_text(&reason, 500),
+        _ if row.extension_modules == 0 => "no extension modules".to_owned(),
+        _ => "nothing found".to_owned(),
+    }
+}
+
+fn group_verdicts(row: &Distribution) -> Vec<VerdictReason> {
+    let mut all: Vec<(Vec<Mode>, VerdictReason)> = Vec::new();
+    for mode in ORDER {
+        let Some(judged) = row.modes.get(&mode).filter(|judged| !judged.reason.is_empty()) else { continue };
+        let cause = judged.cause.as_ref();
+        let names =
+            |all: &[String]| all.iter().take(40).map(|name| truncate_text(name, 200)).collect::<Vec<_>>();
+        let why = VerdictReason {
+            modes: mode.name().to_owned(),
+            cell: VerdictCell::from_judged(mode, Some(judged)),
+            reason: truncate_text(&judged.reason, 600),
+            rule: cause.and_then(|cause| crate::rules::Rule::find_by_id(&cause.rule)).map(|rule| rule.id),
+            chain: cause.map(|cause| names(&cause.chain)).unwrap_or_default(),
+            lost: names(&judged.lost),
+        };
+        let same = all.iter_mut().find(|(_, other)| {
+            (&other.reason, other.cell.class, &other.chain, &other.lost)
+                == (&why.reason, why.cell.class, &why.chain, &why.lost)
+        });
+        match same {
+            Some((modes, other)) => {
+                modes.push(mode);
+                other.modes = modes.iter().map(|mode| mode.name()).collect::<Vec<_>>().join(", ");
+            }
+            None => all.push((vec![mode], why)),
+        }
+    }
+    all.into_iter().map(|(_, why)| why).collect()
+}

@@ -1,0 +1,103 @@
+//! What it means: the arguments made definite. Read anew at each SIGHUP.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::listening_socket::ListeningSocket;
+use super::protocol::{
+    GroupConfig, GuardConfig, HostConfig, InterpreterMode, RequestLimits, WsgiApplication,
+};
+use super::{mod_wsgi_rules, serve_settings};
+use crate::cli::{ServeArgs, ServeMode};
+use crate::venv::{choose_environment, locate_environment};
+
+/// The environment's python.
+///
+/// # Errors
+/// When there is no environment, or it has no python.
+pub(super) fn find_python(args: &ServeArgs) -> Result<PathBuf> {
+    let environment = choose_environment(args.environment.as_deref()).context(
+        "no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\nhint: --environment PATH",
+    )?;
+    let located = locate_environment(&environment)?;
+    located.python.map_err(anyhow::Error::msg)
+}
+
+/// The host's configuration but for its `ready`, and what the operator should know of it.
+///
+/// # Errors
+/// When the arguments contradict each other.
+pub(super) fn build_host_config(
+    args: &ServeArgs,
+    bound: &[ListeningSocket],
+    metrics: &[ListeningSocket],
+    guard: Option<GuardConfig>,
+    is_free_threaded: bool,
+) -> Result<(HostConfig, Vec<String>)> {
+    let mut groups = match &args.config {
+        Some(file) => serve_settings::read_groups(file, &args.application, args.queue)?,
+        None => vec![default_group(args)?],
+    };
+    let notes = mod_wsgi_rules::apply_mod_wsgi_rules(&mut groups, is_free_threaded)?;
+    let folders = match args.path.is_empty() {
+        true => vec![PathBuf::from(".")],
+        false => args.path.clone(),
+    };
+    let path = folders
+        .iter()
+        .map(|folder| Ok(std::path::absolute(folder)?.to_string_lossy().into_owned()))
+        .collect::<Result<_>>()?;
+    let config = HostConfig {
+        listeners: bound.iter().map(ListeningSocket::to_listener).collect(),
+        metrics: metrics.iter().map(ListeningSocket::to_listener).collect(),
+        proxies: args.proxy.clone(),
+        access_log: args.access_log.as_deref().map(absolute_path).transpose()?,
+        ready: -1,
+        path,
+        groups,
+        limits: RequestLimits {
+            drain: args.drain,
+            head: args.head_timeout,
+            stall: args.stall_timeout,
+            request: args.request_timeout,
+            requests: args.max_requests,
+            head_size: 64 << 10,
+            body_size: args.max_body,
+        },
+        guard,
+        http_threads: args.http_threads.get(),
+    };
+    Ok((config, notes))
+}
+
+/// `-` stays.
+fn absolute_path(file: &Path) -> Result<String> {
+    Ok(match file.as_os_str() == "-" {
+        true => "-".to_owned(),
+        false => std::path::absolute(file)?.to_string_lossy().into_owned(),
+    })
+}
+
+/// The group of a command line without `--config`.
+fn default_group(args: &ServeArgs) -> Result<GroupConfig> {
+    let interpreters = args.interpreters.get();
+    let mode = match args.mode {
+        Some(ServeMode::Main) => InterpreterMode::Main,
+        Some(ServeMode::SharedGil) => InterpreterMode::SharedGil,
+        Some(ServeMode::OwnGil) => InterpreterMode::OwnGil,
+        Some(ServeMode::FreeThreaded) => InterpreterMode::FreeThreaded,
+        None if interpreters > 1 => InterpreterMode::OwnGil,
+        None => InterpreterMode::Main,
+    };
+    Ok(GroupConfig {
+        name: "default".to_owned(),
+        mode,
+        interpreters,
+        threads: args.threads.get(),
+        queue: args.queue,
+        application: WsgiApplication::parse(&args.application)?,
+        routes: vec![String::new()],
+        switch_interval: None,
+    })
+}

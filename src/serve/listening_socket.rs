@@ -1,0 +1,96 @@
+//! Sockets that listen: bound here, inherited by each host in turn, so that no connection is refused between
+//! two of them.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use super::protocol::ListenerConfig;
+
+/// Connections that may wait for being accepted.
+const BACKLOG: i32 = 2048;
+
+/// A bound socket.
+#[derive(Debug)]
+pub(super) struct ListeningSocket {
+    socket: OwnedFd,
+    /// How to reach it, for the operator.
+    pub(super) address: String,
+    name: String,
+    port: String,
+    /// The file of a Unix socket, which goes away with it.
+    path: Option<PathBuf>,
+}
+
+impl Drop for ListeningSocket {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            drop(fs::remove_file(path));
+        }
+    }
+}
+
+impl ListeningSocket {
+    /// `HOST:PORT`, or `unix:PATH`.
+    ///
+    /// # Errors
+    /// When it cannot be bound.
+    pub(super) fn new(address: &str) -> Result<Self> {
+        let bound = match address.strip_prefix("unix:") {
+            Some(path) => bind_unix(Path::new(path))?,
+            None => bind_tcp(address)?,
+        };
+        rustix::net::listen(&bound.socket, BACKLOG).with_context(|| format!("cannot listen on {address}"))?;
+        // The hosts inherit it; nothing else is started by this process.
+        fcntl_setfd(&bound.socket, FdFlags::empty())?;
+        Ok(bound)
+    }
+
+    pub(super) fn to_listener(&self) -> ListenerConfig {
+        ListenerConfig {
+            descriptor: self.socket.as_fd().as_raw_fd(),
+            name: self.name.clone(),
+            port: self.port.clone(),
+            is_unix: self.path.is_some(),
+        }
+    }
+}
+
+fn bind_tcp(address: &str) -> Result<ListeningSocket> {
+    let socket = TcpListener::bind(address)
+        .with_context(|| format!("cannot bind {address}\nhint: HOST:PORT, or unix:PATH"))?;
+    let port = socket.local_addr()?.port().to_string();
+    let name = address.rsplit_once(':').map_or(address, |(host, _)| host).to_owned();
+    Ok(ListeningSocket {
+        address: format!("http://{name}:{port}"),
+        socket: socket.into(),
+        name,
+        port,
+        path: None,
+    })
+}
+
+/// A socket that was left by another process and that nobody serves is replaced.
+fn bind_unix(path: &Path) -> Result<ListeningSocket> {
+    if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
+        if UnixStream::connect(path).is_ok() {
+            bail!("{} is served by another process", path.display());
+        }
+        fs::remove_file(path).with_context(|| format!("cannot replace {}", path.display()))?;
+    }
+    let socket = UnixListener::bind(path).with_context(|| format!("cannot bind {}", path.display()))?;
+    let (name, port) = ("localhost".to_owned(), "80".to_owned());
+    Ok(ListeningSocket {
+        address: format!("unix:{}", path.display()),
+        socket: socket.into(),
+        name,
+        port,
+        path: Some(path.to_owned()),
+    })
+}

@@ -1,0 +1,85 @@
+//! `serve.toml`, as it is written.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::protocol::{GroupConfig, InterpreterMode, WsgiApplication};
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ServeSettings {
+    group: Vec<GroupSettings>,
+}
+
+/// One `[[group]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct GroupSettings {
+    name: String,
+    mode: InterpreterMode,
+    #[serde(default = "one")]
+    interpreters: NonZeroUsize,
+    #[serde(default = "one")]
+    threads: NonZeroUsize,
+    queue: Option<usize>,
+    /// Default: what the command line names.
+    application: Option<String>,
+    /// Default: every path that no other group has.
+    #[serde(default)]
+    routes: Vec<String>,
+    switch_interval: Option<f64>,
+}
+
+fn one() -> NonZeroUsize {
+    NonZeroUsize::MIN
+}
+
+/// The groups of a file.
+///
+/// # Errors
+/// When it cannot be read, or contradicts itself.
+pub(super) fn read_groups(path: &Path, application: &str, queue: usize) -> Result<Vec<GroupConfig>> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let settings: ServeSettings = toml::from_str(&text).with_context(|| format!("{shown} cannot be used"))?;
+    let mut groups = Vec::new();
+    for written in settings.group {
+        let name = &written.name;
+        if let Some(bad) = written.routes.iter().find(|route| !route.starts_with('/')) {
+            bail!("{shown}: group {name}: route {bad:?} does not begin with /");
+        }
+        let routes = match written.routes.is_empty() {
+            true => vec![String::new()],
+            false => written.routes.clone(),
+        };
+        groups.push(GroupConfig {
+            mode: written.mode,
+            interpreters: written.interpreters.get(),
+            threads: written.threads.get(),
+            queue: written.queue.unwrap_or(queue),
+            application: WsgiApplication::parse(written.application.as_deref().unwrap_or(application))?,
+            routes,
+            switch_interval: written.switch_interval,
+            name: written.name,
+        });
+    }
+    for (index, group) in groups.iter().enumerate() {
+        for other in groups.iter().skip(index + 1) {
+            if group.name == other.name {
+                bail!("{shown}: two groups are named {}", group.name);
+            }
+            if let Some(route) = group.routes.iter().find(|route| other.routes.contains(route)) {
+                let what = if route.is_empty() { "every path" } else { route };
+                bail!("{shown}: groups {} and {} both have {what}", group.name, other.name);
+            }
+        }
+    }
+    match groups.is_empty() {
+        true => bail!("{shown} has no [[group]]"),
+        false => Ok(groups),
+    }
+}

@@ -1,0 +1,304 @@
+//! Batches: many subjects tried in one child, one after the other in the same interpreters.
+//!
+//! Most of an import's cost are its dependencies, and many subjects share these.
+//!
+//! A batch accepts only names whose extension modules are CPython's or have passed alone. Its result counts
+//! only if a subject passes: everything that the control loaded is loaded, and the child exits normally. All
+//! other subjects are tried alone.
+//!
+//! Extension modules are always tried alone: dangling C pointers may do no harm where other subjects have
+//! filled the memory, so a pass in a batch would prove nothing (observed with orjson).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::interpret::{TrialEvidence, TrialResult, interpret_evidence};
+use super::protocol::{ProcessExit, RetainedObject, Scenario, TrialEvent};
+use super::schedule::{TrialSubject, Trials};
+use super::session::TrialSession;
+use super::worker::Attempt;
+use crate::model::{Mode, ModuleLoad, TrialOutcome};
+
+/// A subject that may join a batch: a name that the control imported, whose extension modules are all
+/// allowed.
+#[derive(Clone, Debug)]
+pub(super) struct BatchCandidate<'c> {
+    pub(super) name: &'c str,
+    /// Extension modules that the control loaded.
+    loads: BTreeSet<&'c str>,
+    /// Those of them that are not CPython's.
+    passed: BTreeSet<&'c str>,
+    /// Paths that the control read from disk.
+    touched: &'c [String],
+}
+
+impl<'c> BatchCandidate<'c> {
+    /// Returns a candidate if the subject is eligible, given the control and the trials that passed in this
+    /// mode.
+    pub(super) fn new(subject: &'c TrialSubject, known: &'c Trials, mode: Mode) -> Option<Self> {
+        let trial = known.get(&subject.name, Mode::Main)?;
+        let has_passed = |load: &ModuleLoad| {
+            let own = known.get(&load.name, mode).filter(|own| own.outcome == TrialOutcome::Imported);
+            own.is_some_and(|own| {
+                own.successful_loads().any(|other| other.name == load.name && other.path == load.path)
+            })
+        };
+        let is_one = trial.outcome == TrialOutcome::Imported
+            && trial.after.is_none()
+            && trial.through.is_none()
+            && subject.file.is_none()
+            && !subject.is_exercise
+            && trial.loads.iter().all(|load| is_cpython_module(load) || has_passed(load));
+        let touched = known.paths_read(&subject.name).filter(|_| is_one)?;
+        let passed = trial.loads.iter().filter(|load| !is_cpython_module(load));
+        Some(Self {
+            name: &subject.name,
+            loads: trial.successful_loads().map(|load| load.name.as_str()).collect(),
+            passed: passed.map(|load| load.name.as_str()).collect(),
+            touched,
+        })
+    }
+
+    fn may_load(&self, load: &ModuleLoad) -> bool {
+        is_cpython_module(load) || self.passed.contains(load.name.as_str())
+    }
+}
+
+/// Whether this is one of CPython's extension modules: its makefile installs them into `lib-dynload`.
+fn is_cpython_module(load: &ModuleLoad) -> bool {
+    Path::new(&load.path).parent().is_some_and(|folder| folder.ends_with("lib-dynload"))
+}
+
+/// What a batch shows about one subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum BatchResult {
+    /// It passed: its events, as if it had been tried alone.
+    Plain(Vec<TrialEvent>),
+    /// It must be tried alone.
+    Odd,
+    /// Inconclusive: another subject may have caused the failure.
+    Unknown,
+}
+
+/// Maximum number of batch attempts for a subject whose result is inconclusive.
+const AGAIN: usize = 4;
+
+/// Minimum batch size.
+const FEW: usize = 2;
+
+/// Tries candidates in batches. Returns the attempts of those that passed, by subject.
+pub(super) fn try_in_batches(
+    desk: &mut TrialSession<'_>,
+    mode: Mode,
+    place: Scenario,
+    candidates: Vec<BatchCandidate<'_>>,
+) -> BTreeMap<String, Attempt> {
+    let mut found = BTreeMap::new();
+    if candidates.len() < FEW {
+        return found;
+    }
+    let mut open = Vec::new();
+    for candidate in candidates {
+        match desk.find_batch_result(place, candidate.name) {
+            Some(attempt) => found.extend(attempt.map(|attempt| (candidate.name.to_owned(), attempt))),
+            None => open.push(candidate),
+        }
+    }
+    let mut waiting = vec![(open, AGAIN)];
+    while let Some((candidates, again)) = waiting.pop() {
+        if candidates.len() < FEW || again == 0 {
+            for BatchCandidate { name, touched, .. } in candidates {
+                desk.store_batch_result(place, name, touched, &None);
+            }
+            continue;
+        }
+        let names: Vec<&str> = candidates.iter().map(|candidate| candidate.name).collect();
+        let Ok(attempt) = desk.run_batch(place, &names) else { continue };
+        let company = Batch::new(mode, &attempt);
+        let mut unknown = Vec::new();
+        for candidate in candidates {
+            let plain = match company.result_of_candidate(&candidate) {
+                BatchResult::Plain(events) => Some(Attempt::from_batch_events(events)),
+                BatchResult::Odd => None,
+                BatchResult::Unknown => {
+                    unknown.push(candidate);
+                    continue;
+                }
+            };
+            let touched = candidate.touched.iter().chain(company.paths_read_by(candidate.name));
+            desk.store_batch_result(place, candidate.name, touched, &plain);
+            found.extend(plain.map(|plain| (candidate.name.to_owned(), plain)));
+        }
+        waiting.extend(company.split_for_retry(unknown).into_iter().map(|unknown| (unknown, again - 1)));
+    }
+    found
+}
+
+/// The attempt of a batch.
+struct Batch<'a> {
+    mode: Mode,
+    attempt: &'a Attempt,
+    /// The subject whose turn it was at each event.
+    owners: Vec<Option<&'a str>>,
+    /// Whether the child ended normally and no event invalidates the batch. Single imports may have failed.
+    is_clean: bool,
+}
+
+impl<'a> Batch<'a> {
+    fn new(mode: Mode, attempt: &'a Attempt) -> Self {
+        let events = &attempt.evidence.events;
+        let owners: Vec<Option<&str>> = subject_of_each_event(events);
+        let mut owned = events.iter().zip(&owners);
+        let is_clean = attempt.evidence.end == Some(ProcessExit::Exit(0))
+            && events.contains(&TrialEvent::Done)
+            && !owned.any(|(event, owner)| match owner {
+                None => {
+                    matches!(event, TrialEvent::LeftInMain(_) | TrialEvent::NativeThreads(_))
+                        || invalidates_batch(event)
+                }
+                Some(_) => invalidates_batch(event),
+            });
+        Self { mode, attempt, owners, is_clean }
+    }
+
+    fn result_of_candidate(&self, candidate: &BatchCandidate<'_>) -> BatchResult {
+        let mut owned = self.attempt.evidence.events.iter().zip(&self.owners);
+        if owned
+            .any(|(event, owner)| *owner == Some(candidate.name) && matches!(event, TrialEvent::Error { .. }))
+        {
+            return BatchResult::Odd;
+        }
+        if !self.is_clean {
+            return BatchResult::Unknown;
+        }
+        let evidence =
+            TrialEvidence { events: self.events_of_candidate(candidate), end: Some(ProcessExit::Exit(0)) };
+        let in_control = candidate.loads.iter().map(|&name| name.to_owned()).collect();
+        let reading = interpret_evidence(self.mode, &evidence, &in_control);
+        if self.is_isolated(candidate, &reading) {
+            BatchResult::Plain(evidence.events)
+        } else {
+            BatchResult::Odd
+        }
+    }
+
+    /// Whether the subject passed in every interpreter, and each interpreter loaded what the control loaded
+    /// and nothing that a batch does not allow.
+    fn is_isolated(&self, candidate: &BatchCandidate<'_>, reading: &TrialResult) -> bool {
+        let is_loaded = |interpreter: &str, name: &str| {
+            reading.loads.iter().any(|load| load.interpreter == interpreter && load.name == name)
+        };
+        let keeps = |event: &TrialEvent| {
+            let is_its_own =
+                |object: &RetainedObject| reading.loads.iter().any(|load| load.path == object.file);
+            matches!(event, TrialEvent::Kept { count, objects, .. }
+                if *count > objects.len() || objects.iter().any(is_its_own))
+        };
+        let is_its_turn =
+            |event: &&TrialEvent| matches!(event, TrialEvent::Turn(name) if name == candidate.name);
+        reading.outcome == TrialOutcome::Imported
+            && self.attempt.evidence.events.iter().filter(is_its_turn).count()
+                == self.mode.interpreters().len()
+            && reading.left_in_main.is_empty()
+            && reading.native_threads.is_empty()
+            && reading.loads.iter().all(|load| load.result == Some(Ok(())) && candidate.may_load(load))
+            && self
+                .mode
+                .interpreters()
+                .iter()
+                .all(|each| candidate.loads.iter().all(|name| is_loaded(each, name)))
+            && !self.attempt.evidence.events.iter().any(keeps)
+    }
+
+    /// The record as if this subject had been tried alone: its own events, the loads of its dependencies in
+    /// other subjects' turns, and the events that belong to no subject.
+    fn events_of_candidate(&self, candidate: &BatchCandidate<'_>) -> Vec<TrialEvent> {
+        let events = &self.attempt.evidence.events;
+        let loaded: BTreeSet<(&str, &str)> = events.iter().filter_map(module_of_loaded_event).collect();
+        let is_needed = |event: &TrialEvent| {
+            module_of_load_event(event).is_some_and(|(interpreter, name)| {
+                candidate.loads.contains(name) && loaded.contains(&(interpreter, name))
+            })
+        };
+        let is_shared = |event: &TrialEvent| {
+            matches!(event, TrialEvent::Step(..) | TrialEvent::Confined | TrialEvent::Done)
+        };
+        let is_in = |(event, owner): &(&TrialEvent, &Option<&str>)| match owner {
+            Some(owner) if *owner == candidate.name => true,
+            Some(_) => is_needed(event),
+            None => is_shared(event),
+        };
+        events.iter().zip(&self.owners).filter(is_in).map(|(event, _)| event.clone()).collect()
+    }
+
+    /// Paths read from disk during this subject's turns.
+    fn paths_read_by(&self, name: &str) -> impl Iterator<Item = &String> {
+        let owner = |after: usize| after.checked_sub(1).and_then(|last| *self.owners.get(last)?);
+        self.attempt
+            .touched
+            .iter()
+            .filter(move |(after, _)| owner(*after) == Some(name))
+            .map(|(_, path)| path)
+    }
+
+    /// Splits inconclusive candidates into new batches.
+    ///
+    /// The subject in whose turn the child died is separated from the others; if that is unknown, the batch
+    /// is halved. A batch that hit its deadline is not tried again.
+    fn split_for_retry<'c>(&self, mut unknown: Vec<BatchCandidate<'c>>) -> Vec<Vec<BatchCandidate<'c>>> {
+        if matches!(self.attempt.evidence.end, Some(ProcessExit::Deadline | ProcessExit::Overfull)) {
+            return Vec::new();
+        }
+        let died = self.attempt.evidence.end != Some(ProcessExit::Exit(0));
+        if let Some(name) = self.owners.last().copied().flatten().filter(|_| died) {
+            let (itself, others) = unknown.into_iter().partition(|candidate| candidate.name == name);
+            return vec![itself, others];
+        }
+        let half = unknown.split_off(unknown.len() / 2);
+        vec![unknown, half]
+    }
+}
+
+/// Whether this event concerns the whole batch, and ends it.
+fn invalidates_batch(event: &TrialEvent) -> bool {
+    matches!(
+        event,
+        TrialEvent::Shared { .. }
+            | TrialEvent::Kept { used: true, .. }
+            | TrialEvent::DescriptorsLost(_)
+            | TrialEvent::ThreadsLeft(_)
+            | TrialEvent::Broken(_)
+    )
+}
+
+/// The subject whose turn it is at each event; `None` outside of turns.
+fn subject_of_each_event(events: &[TrialEvent]) -> Vec<Option<&str>> {
+    let turns = events.iter().scan(None, |owner, event| {
+        if let TrialEvent::Turn(name) = event {
+            *owner = Some(name.as_str());
+        } else if let TrialEvent::Step(..) | TrialEvent::Done = event {
+            *owner = None;
+        }
+        Some(*owner)
+    });
+    turns.collect()
+}
+
+/// Interpreter and module of an event that belongs to a load.
+fn module_of_load_event(event: &TrialEvent) -> Option<(&str, &str)> {
+    if let TrialEvent::Loading { interpreter, name, .. }
+    | TrialEvent::Declared { interpreter, name, .. }
+    | TrialEvent::GilEnabled { interpreter, name }
+    | TrialEvent::Failed { interpreter, name, .. }
+    | TrialEvent::Loaded { interpreter, name } = event
+    {
+        Some((interpreter, name))
+    } else {
+        None
+    }
+}
+
+/// Interpreter and module of a successful load.
+fn module_of_loaded_event(event: &TrialEvent) -> Option<(&str, &str)> {
+    module_of_load_event(event).filter(|_| matches!(event, TrialEvent::Loaded { .. }))
+}

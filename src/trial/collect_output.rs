@@ -1,0 +1,70 @@
+//! Collects what a child left behind, and normalizes what varies between runs.
+
+use std::path::Path;
+
+use super::crash::read_crash;
+use super::interpret::TrialEvidence;
+use super::normalize::{self, RunInfo};
+use super::protocol::{Exception, ProcessExit, ProtocolPhase, TrialEvent};
+use super::record;
+use super::worker::{Attempt, ChildOutput};
+
+/// Maximum characters of an exception's text. The probe's limit (`observe.py`) is higher, since numbers of
+/// different lengths would move the cut.
+const TEXT: usize = 2000;
+
+/// Maximum bytes kept of the output, and bytes read to find its last lines.
+const PRINTED: usize = 4096;
+const PRINTED_READ: u64 = 16 << 10;
+
+/// Maximum bytes kept of a stack.
+const STACK: usize = 8192;
+
+/// Reads all files in a child's folder. `end` is how the child ended, if it has.
+pub(super) fn collect_attempt(folder: &Path, end: Option<ProcessExit>, run: &RunInfo) -> Attempt {
+    let (events, touched) = record::read_events(folder);
+    let is_storm = events.iter().any(|event| matches!(event, TrialEvent::Step(_, ProtocolPhase::Storm)));
+    let events = events.into_iter().map(|event| normalize_event(event, run)).collect();
+    let printed = run.normalize_text(&record::read_output(folder, PRINTED_READ));
+    let printed = if is_storm { normalize::sort_unique_lines(&printed) } else { printed };
+    let mut crash = read_crash(folder, end);
+    if let Some(crash) = &mut crash {
+        // In a stress test, another thread may end the process while this one writes its stack. The
+        // instruction that crashed is recorded before that.
+        let stack = if is_storm { String::new() } else { run.normalize_text(&crash.stack) };
+        crash.stack = truncate_text(&stack, STACK).to_owned();
+    }
+    let left = ChildOutput { printed: normalize::last_lines(&printed, PRINTED), crash };
+    Attempt { evidence: TrialEvidence { events, end }, left, touched }
+}
+
+/// Normalizes the texts in an event.
+fn normalize_event(event: TrialEvent, run: &RunInfo) -> TrialEvent {
+    let all = |names: Vec<String>| names.iter().map(|name| run.normalize_text(name)).collect();
+    if let TrialEvent::Failed { interpreter, name, error } = event {
+        TrialEvent::Failed { interpreter, name, error: normalize_exception(error, run) }
+    } else if let TrialEvent::Error { denied, error } = event {
+        TrialEvent::Error {
+            denied: denied.map(|what| run.normalize_text(&what)),
+            error: normalize_exception(error, run),
+        }
+    } else if let TrialEvent::Uncaught(error) = event {
+        TrialEvent::Uncaught(normalize_exception(error, run))
+    } else if let TrialEvent::NativeThreads(names) = event {
+        TrialEvent::NativeThreads(all(names))
+    } else if let TrialEvent::ThreadsLeft(names) = event {
+        TrialEvent::ThreadsLeft(all(names))
+    } else {
+        event
+    }
+}
+
+fn normalize_exception(error: Exception, run: &RunInfo) -> Exception {
+    let text = run.normalize_text(&error.text);
+    let end = text.char_indices().nth(TEXT).map_or(text.len(), |(end, _)| end);
+    Exception { text: text[..end].to_owned(), ..error }
+}
+
+fn truncate_text(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}

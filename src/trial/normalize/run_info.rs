@@ -1,0 +1,76 @@
+//! Values that belong to one run.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{addresses, ids, temporary_names, times};
+
+/// The time of two clocks, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::trial) struct ClockReading {
+    /// Since 1970-01-01.
+    pub(super) epoch: f64,
+    /// Since the machine started, as in Python's `time.monotonic`.
+    pub(super) uptime: f64,
+}
+
+impl ClockReading {
+    /// Reads both clocks.
+    pub(in crate::trial) fn now() -> Self {
+        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let uptime = clock_gettime(ClockId::Monotonic);
+        #[expect(clippy::cast_precision_loss, reason = "a second's part is exact enough")]
+        let uptime = uptime.tv_sec as f64 + uptime.tv_nsec as f64 / 1e9;
+        Self { epoch, uptime }
+    }
+}
+
+/// Values of one run that differ in every other run.
+#[derive(Clone, Debug)]
+pub(in crate::trial) struct RunInfo {
+    /// Spellings of the audit's scratch folder, with and without symbolic links.
+    pub(super) scratch: Vec<String>,
+    /// Spellings of the environment's path. It is not hidden, because the report has a placeholder for it.
+    pub(super) environment: Vec<String>,
+    /// Ids of its processes and threads.
+    pub(super) ids: BTreeSet<u64>,
+    /// Start and end of the run.
+    pub(super) time: [ClockReading; 2],
+}
+
+impl RunInfo {
+    /// A run that has just ended, in the environment of this Python.
+    pub(in crate::trial) fn new(
+        scratch: &Path,
+        python: &Path,
+        ids: BTreeSet<u64>,
+        began: ClockReading,
+    ) -> Self {
+        let environment = python.parent().and_then(Path::parent).map(path_spellings).unwrap_or_default();
+        Self { scratch: path_spellings(scratch), environment, ids, time: [began, ClockReading::now()] }
+    }
+
+    /// Hides everything in a text that varies between runs.
+    pub(in crate::trial) fn normalize_text(&self, text: &str) -> String {
+        let found = self.environment.iter().find_map(|path| Some((path, text.split_once(path.as_str())?)));
+        if let Some((path, (before, after))) = found {
+            return self.normalize_text(before) + path + &self.normalize_text(after);
+        }
+        let text = temporary_names::hide_temporary_names(self, text);
+        let text = times::hide_times(self, text);
+        addresses::hide_addresses(&ids::hide_ids(self, text))
+    }
+}
+
+/// The path of a folder as given and with symbolic links resolved, longest first. Empty for the root folder.
+fn path_spellings(folder: &Path) -> Vec<String> {
+    let all = [Some(folder.to_owned()), folder.canonicalize().ok()].into_iter().flatten();
+    let mut all: Vec<String> = all.map(|path| path.to_string_lossy().into_owned()).collect();
+    all.retain(|path| path.len() > 1);
+    all.sort_by_key(|path| std::cmp::Reverse(path.len()));
+    all.dedup();
+    all
+}

@@ -1,0 +1,166 @@
+//! Checks one distribution: its newest version, and the first version whose modules have the required
+//! declaration.
+
+use std::fs;
+use std::path::Path;
+
+use super::wheel_declarations::{self, ModuleDeclarations};
+use crate::installer::{Installer, Resolution};
+use crate::model::{AvailableUpgrade, Mode, TargetPython};
+
+/// Installer, target Python and folders for upgrade checks.
+#[derive(Clone, Copy, Debug)]
+pub struct UpgradeContext<'a> {
+    /// uv or pip.
+    pub installer: Installer<'a>,
+    /// An environment of the Python that wheels must fit.
+    pub environment: &'a Path,
+    /// The same Python as a target for reading modules.
+    pub target: TargetPython,
+    /// Its suffixes of extension modules.
+    pub suffixes: &'a [String],
+    /// Name of its ABI.
+    pub abi: &'a str,
+    /// The audit's scratch folder.
+    pub scratch: &'a Path,
+    /// wsgiaudit's folder in the user's cache.
+    pub cache: &'a Path,
+    /// Whether to use only the cache.
+    pub is_offline: bool,
+}
+
+/// The distribution to check.
+#[derive(Clone, Debug)]
+pub struct UpgradeQuery<'a> {
+    /// Name of the distribution that blocks a mode.
+    pub name: &'a str,
+    /// Its installed version.
+    pub version: &'a str,
+    /// Its modules that are the root cause.
+    pub roots: Vec<&'a str>,
+    /// The blocked mode.
+    pub mode: Mode,
+}
+
+/// Checks whether a newer version has the required declaration.
+///
+/// Fetches the newest version. If that one declares it, a binary search finds the first version that does.
+pub fn check_upgrade(asking: &UpgradeContext<'_>, question: &UpgradeQuery<'_>) -> AvailableUpgrade {
+    let newest = match find_newest_version(asking, question) {
+        Ok(newest) => newest,
+        Err(why) => {
+            let words = format!("whether a newer version declares it is not known: {why}");
+            return AvailableUpgrade { newest: None, since: None, words };
+        }
+    };
+    let answer = |since: Option<String>, words: String| AvailableUpgrade {
+        newest: Some(newest.clone()),
+        since,
+        words,
+    };
+    if newest == question.version {
+        return answer(None, format!("{newest} is the newest version"));
+    }
+    match check_declarations(asking, question, &newest) {
+        DeclarationCheck::Yes => {
+            let since = find_first_declaring_version(asking, question, &newest);
+            let first = since.clone().unwrap_or_else(|| format!("{newest}, the newest,"));
+            let what = wanted_declaration(question.mode);
+            answer(
+                since.or_else(|| Some(newest.clone())),
+                format!("{first} declares {what}: upgrade, and audit again"),
+            )
+        }
+        DeclarationCheck::No(words) => {
+            answer(None, format!("{newest}, the newest, does not either: {words}"))
+        }
+        DeclarationCheck::Gone(module) => {
+            answer(None, format!("{newest}, the newest, has no {module}: audit it"))
+        }
+        DeclarationCheck::Unknown(why) => {
+            answer(None, format!("{newest} is the newest, which was not read: {why}"))
+        }
+    }
+}
+
+fn wanted_declaration(mode: Mode) -> &'static str {
+    if mode.is_free_threaded() { "slot 4 = 1" } else { "slot 3 = 2" }
+}
+
+/// The newest version with a wheel: from the index, or from the cache if offline.
+fn find_newest_version(asking: &UpgradeContext<'_>, question: &UpgradeQuery<'_>) -> Result<String, String> {
+    let file = wheel_declarations::cache_file(asking, question.name, "newest.json");
+    if asking.is_offline {
+        let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        return known.ok_or_else(|| "it is not in the cache, and --offline asks nobody".to_owned());
+    }
+    match asking.installer.resolve_version(asking.environment, question.name) {
+        Resolution::Version(version) => {
+            drop(wheel_declarations::write_cache_file(&file, &version));
+            Ok(version)
+        }
+        Resolution::Nothing => Err("the index has no wheel for this Python".to_owned()),
+        Resolution::NoProject => Err("the index has no project of this name".to_owned()),
+        Resolution::NoAnswer(why) => Err(why),
+    }
+}
+
+/// The first version after the installed one with the declaration; `None` if versions cannot be listed.
+fn find_first_declaring_version(
+    asking: &UpgradeContext<'_>,
+    question: &UpgradeQuery<'_>,
+    newest: &str,
+) -> Option<String> {
+    let listed = if asking.is_offline {
+        None
+    } else {
+        asking.installer.list_versions(asking.environment, question.name)
+    };
+    let listed = listed?;
+    // Versions newer than the installed one, newest first. The newest is known to have the declaration.
+    let newer: Vec<&String> = listed
+        .iter()
+        .skip_while(|each| *each != newest)
+        .take_while(|each| *each != question.version)
+        .collect();
+    let (mut yes, mut no) = (0, newer.len());
+    while no - yes > 1 {
+        let middle = usize::midpoint(yes, no);
+        match check_declarations(asking, question, newer.get(middle)?) {
+            DeclarationCheck::Yes => yes = middle,
+            DeclarationCheck::No(_) | DeclarationCheck::Gone(_) | DeclarationCheck::Unknown(_) => no = middle,
+        }
+    }
+    newer.get(yes).map(|version| (*version).clone())
+}
+
+enum DeclarationCheck {
+    Yes,
+    No(String),
+    Gone(String),
+    Unknown(String),
+}
+
+/// Whether every root module of this version has the required declaration.
+fn check_declarations(
+    asking: &UpgradeContext<'_>,
+    question: &UpgradeQuery<'_>,
+    version: &str,
+) -> DeclarationCheck {
+    let wheel = match wheel_declarations::read_wheel(asking, question.name, version) {
+        Ok(wheel) => wheel,
+        Err(why) => return DeclarationCheck::Unknown(why),
+    };
+    for root in &question.roots {
+        let Some(says) = wheel.get(*root) else { return DeclarationCheck::Gone((*root).to_owned()) };
+        let ModuleDeclarations { own_gil, no_gil, words: [of_slot_3, of_slot_4] } = says;
+        let (is_declared, words) =
+            if question.mode.is_free_threaded() { (no_gil, of_slot_4) } else { (own_gil, of_slot_3) };
+        match is_declared {
+            Some(true) => {}
+            Some(false) => return DeclarationCheck::No(words.clone()),
+            None => return DeclarationCheck::Unknown(format!("{root}: {words}")),
+        }
+    }
+    DeclarationCheck::Yes
+}

@@ -1,0 +1,102 @@
+//! Declarations of the modules in one version's wheel. They are cached, since a released wheel does not
+//! change.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::UpgradeContext;
+use crate::image;
+use crate::model::{BinaryFacts, InitKind, SlotDeclaration};
+use crate::rules;
+use crate::venv::ModuleName;
+
+/// The declarations of one module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ModuleDeclarations {
+    /// Whether slot 3 is 2; `None` if it could not be read.
+    pub(super) own_gil: Option<bool>,
+    /// Whether slot 4 is 1; `None` if it could not be read, or is declared by a function call.
+    pub(super) no_gil: Option<bool>,
+    /// Descriptions of slot 3 and slot 4.
+    pub(super) words: [String; 2],
+}
+
+/// The extension modules of a version, by dotted name.
+pub(super) type WheelDeclarations = BTreeMap<String, ModuleDeclarations>;
+
+/// Reads the declarations of a version, from the cache or from the index.
+pub(super) fn read_wheel(
+    asking: &UpgradeContext<'_>,
+    name: &str,
+    version: &str,
+) -> Result<WheelDeclarations, String> {
+    let file = cache_file(asking, name, &format!("{version}.json"));
+    let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    if let Some(wheel) = known {
+        return Ok(wheel);
+    }
+    if asking.is_offline {
+        return Err("it is not in the cache, and --offline asks nobody".to_owned());
+    }
+    let broken = |error: std::io::Error| error.to_string();
+    let folder = tempfile::Builder::new().prefix("upgrade-").tempdir_in(asking.scratch).map_err(broken)?;
+    asking.installer.fetch_wheel(asking.environment, &format!("{name}=={version}"), folder.path())?;
+    let wheel = read_modules(asking, folder.path());
+    // If the cache cannot be written, the wheel is fetched again next time.
+    drop(write_cache_file(&file, &wheel));
+    Ok(wheel)
+}
+
+/// Path of a cache file for this distribution and this build of Python.
+pub(super) fn cache_file(asking: &UpgradeContext<'_>, name: &str, file: &str) -> PathBuf {
+    asking.cache.join("upgrades").join(asking.abi).join(name).join(file)
+}
+
+/// Writes a cache file atomically.
+pub(super) fn write_cache_file(file: &Path, what: &impl Serialize) -> std::io::Result<()> {
+    let folder = file.parent().unwrap_or(file);
+    fs::create_dir_all(folder)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&mut temporary, what)?;
+    temporary.persist(file)?;
+    Ok(())
+}
+
+fn read_modules(asking: &UpgradeContext<'_>, folder: &Path) -> WheelDeclarations {
+    let mut files: Vec<(String, BinaryFacts)> = Vec::new();
+    let wheels = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let wheel = wheels.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "whl"));
+    match wheel {
+        Some(wheel) => files.extend(image::inspect_path(&wheel, Some(asking.target))),
+        None => {
+            let below = |(file, facts): (String, BinaryFacts)| {
+                let file = Path::new(&file).strip_prefix(folder).ok()?.to_string_lossy().into_owned();
+                Some((file, facts))
+            };
+            files.extend(image::inspect_path(folder, Some(asking.target)).into_iter().filter_map(below));
+        }
+    }
+    let named = files.into_iter().filter_map(|(file, facts)| {
+        let name = ModuleName::from_file(&file, asking.suffixes)?;
+        let is_module = name.is_for_this_python && facts.initialisation != InitKind::None;
+        is_module.then(|| (name.dotted, declarations_of_module(&facts)))
+    });
+    named.collect()
+}
+
+fn declarations_of_module(facts: &BinaryFacts) -> ModuleDeclarations {
+    let is = |declared: SlotDeclaration, wanted: u64| match declared {
+        SlotDeclaration::Undetermined => None,
+        SlotDeclaration::Absent => Some(false),
+        SlotDeclaration::Value(value) => Some(value == wanted),
+    };
+    let is_single = facts.initialisation == InitKind::SinglePhase;
+    ModuleDeclarations {
+        own_gil: is(facts.multiple_interpreters_slot(), 2),
+        no_gil: if is_single { None } else { is(facts.gil_slot(), 1) },
+        words: [rules::describe_slot_declaration(facts), rules::describe_gil_declaration(facts)],
+    }
+}

@@ -1,0 +1,191 @@
+//! Queries an interpreter about itself and its import hooks, by scripts that it runs in isolated mode.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::model::{EDITABLE_VARIABLES, Interpreter};
+
+const SCRIPT: &str = include_str!("ask.py");
+const HOOKS: &str = include_str!("hooks.py");
+
+/// Time limit for a script. A working Python needs much less.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why an interpreter could not be queried.
+#[derive(Debug, thiserror::Error)]
+pub enum InterpreterQueryError {
+    /// The Python could not be run.
+    #[error("{} cannot be run: {error}", python.display())]
+    NotRun {
+        /// Path of the Python.
+        python: PathBuf,
+        /// The error.
+        error: io::Error,
+    },
+    /// The Python ran and gave no answer.
+    #[error("{} did not say what it is ({status}){}", python.display(), format_last_line(printed))]
+    NoAnswer {
+        /// Path of the Python.
+        python: PathBuf,
+        /// Exit status, or that it timed out.
+        status: String,
+        /// Its output on both streams.
+        printed: String,
+    },
+}
+
+/// Queries an interpreter's version, paths and features. `scratch` is a folder of the audit.
+///
+/// # Errors
+/// When the Python does not run, or does not answer within 30 seconds.
+pub fn query_interpreter(python: &Path, scratch: &Path) -> Result<Interpreter, InterpreterQueryError> {
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    query_with_script::<InterpreterAnswer>(python, SCRIPT, scratch, Some(&home))
+        .map(|answer| answer.into_interpreter(python))
+}
+
+/// Modules served by import hooks other than CPython's.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct HookedModules {
+    /// Packages and source files: dotted name, and folder or file.
+    pub packages: Vec<(String, PathBuf)>,
+    /// Extension modules: dotted name and file.
+    pub files: Vec<(String, PathBuf)>,
+    /// Sentences about hooks that do not list their modules, or fail.
+    pub trouble: Vec<String>,
+}
+
+/// Queries the modules that an interpreter's import hooks serve.
+///
+/// This runs third-party code. The caller must sandbox the calling thread, and so the Python.
+///
+/// # Errors
+/// As for `query_interpreter`.
+pub fn query_import_hooks(python: &Path, scratch: &Path) -> Result<HookedModules, InterpreterQueryError> {
+    query_with_script(python, HOOKS, scratch, None)
+}
+
+fn query_with_script<T: DeserializeOwned>(
+    python: &Path,
+    script: &str,
+    scratch: &Path,
+    argument: Option<&OsStr>,
+) -> Result<T, InterpreterQueryError> {
+    let answer = scratch.join("answer.json");
+    let printed = scratch.join("printed");
+    drop(fs::remove_file(&answer));
+    let status = run_script(python, script, &answer, argument, &printed, scratch)
+        .map_err(|error| InterpreterQueryError::NotRun { python: python.to_owned(), error })?;
+    let text = fs::read_to_string(&answer).unwrap_or_default();
+    match serde_json::from_str::<T>(&text) {
+        Ok(answer) if status.is_some_and(|status| status.success()) => Ok(answer),
+        Ok(_) | Err(_) => Err(InterpreterQueryError::NoAnswer {
+            python: python.to_owned(),
+            status: status.map_or_else(|| "no answer in 30 s".to_owned(), |status| status.to_string()),
+            printed: fs::read_to_string(&printed).unwrap_or_default(),
+        }),
+    }
+}
+
+fn run_script(
+    python: &Path,
+    script: &str,
+    answer: &Path,
+    argument: Option<&OsStr>,
+    printed: &Path,
+    scratch: &Path,
+) -> io::Result<Option<ExitStatus>> {
+    let output = File::create(printed)?;
+    let mut child = Command::new(python)
+        .args(["-I", "-B", "-c", script])
+        .arg(answer)
+        .args(argument)
+        .env_clear()
+        .envs(
+            ["PATH", "LD_LIBRARY_PATH"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
+        .envs(EDITABLE_VARIABLES)
+        .env("HOME", scratch)
+        .current_dir(scratch)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .spawn()?;
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // Kill its child processes too, as far as they are in its process group.
+    let _ = rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL);
+    child.kill()?;
+    child.wait()?;
+    Ok(None)
+}
+
+fn format_last_line(printed: &str) -> String {
+    match printed.trim() {
+        "" => String::new(),
+        text => format!(": {}", text.lines().last().unwrap_or_default()),
+    }
+}
+
+/// Answer that `ask.py` writes.
+#[derive(Deserialize)]
+struct InterpreterAnswer {
+    implementation: String,
+    version: (u8, u8, u8),
+    release: String,
+    free_threaded: bool,
+    abi: String,
+    suffixes: Vec<String>,
+    platform: String,
+    base_prefix: PathBuf,
+    site: Vec<PathBuf>,
+    files: Vec<(String, PathBuf)>,
+    archives: Vec<PathBuf>,
+    user_site: Option<PathBuf>,
+    has_hooks: bool,
+    no_trials: Option<String>,
+}
+
+impl InterpreterAnswer {
+    fn into_interpreter(self, python: &Path) -> Interpreter {
+        let no_trials = match self.implementation.as_str() {
+            "cpython" => self.no_trials,
+            other => {
+                Some(format!("it is {other}, and only CPython has sub-interpreters with extension modules"))
+            }
+        };
+        Interpreter {
+            executable: python.to_owned(),
+            implementation: self.implementation,
+            version: self.version,
+            release: self.release,
+            free_threaded: self.free_threaded,
+            abi: self.abi,
+            suffixes: self.suffixes,
+            platform: self.platform,
+            base_prefix: Some(self.base_prefix),
+            site: self.site,
+            editable: Vec::new(),
+            files: self.files,
+            archives: self.archives,
+            user_site: self.user_site,
+            has_hooks: self.has_hooks,
+            no_trials,
+        }
+    }
+}

@@ -1,8 +1,8 @@
-//! The auditor's build script: builds the probes' library, so that `src/trial` can carry it inside the
-//! binary (`include_bytes!`) and one file can be copied to a server. As aya builds its eBPF program:
-//! <https://docs.rs/aya-build>.
+//! Build script of the auditor. It builds the probes' library, which `src/trial` embeds into the binary
+//! (`include_bytes!`), so that only one file needs to be copied to a server. aya builds its eBPF programs in
+//! the same way: <https://docs.rs/aya-build>.
 
-#![expect(clippy::print_stdout, reason = "a build script speaks to cargo on stdout")]
+#![expect(clippy::print_stdout, reason = "a build script passes instructions to cargo on stdout")]
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", manifest.join(input).display());
     }
 
-    // A target folder of its own: cargo holds a lock on the one in use.
+    // A separate target folder, since the outer cargo holds a lock on its own.
     let target = Path::new(&required_variable("OUT_DIR")).join("probes");
     let triple = required_variable("TARGET");
     let status = Command::new(required_variable("CARGO"))
@@ -22,7 +22,7 @@ fn main() {
         .arg(&target)
         .current_dir(&manifest)
         .env("PYO3_NO_PYTHON", "1")
-        // Set by clippy, coverage tools and fuzzers for the outer build; the inner one is a plain build.
+        // Clippy, coverage tools and fuzzers set these for the outer build; the inner one is a plain build.
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -30,8 +30,8 @@ fn main() {
         .status();
     match status {
         Ok(status) if status.success() => {}
-        Ok(status) => exit_with_error(&format!("building wsgiaudit-probes ended with {status}")),
-        Err(error) => exit_with_error(&format!("cargo could not be run to build wsgiaudit-probes: {error}")),
+        Ok(status) => exit_with_error(&format!("building wsgiaudit-probes failed: {status}")),
+        Err(error) => exit_with_error(&format!("cannot run cargo to build wsgiaudit-probes: {error}")),
     }
 
     let suffix = if triple.contains("apple") { "dylib" } else { "so" };

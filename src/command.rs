@@ -109,8 +109,8 @@ fn run_plan(
 /// Returns a message on the trials that were answered from the cache, if any.
 fn describe_cached_trials(document: &Document) -> Option<String> {
     let Remembered { all, remembered } = document.header.as_ref()?.trials?;
-    let said = format!("{remembered} of {all} trials were answered from the cache of earlier audits");
-    (remembered > 0).then(|| said + " (--no-cache runs them again)")
+    let message = format!("{remembered} of {all} trials were answered from the cache of earlier audits");
+    (remembered > 0).then(|| message + " (--no-cache runs them again)")
 }
 
 /// Hosts an application until SIGTERM.
@@ -158,8 +158,9 @@ impl GateOptions {
             true => ProjectSettings::default(),
             false => settings::find_settings(args.config.as_deref(), &std::env::current_dir()?)?,
         };
-        let named: Vec<Mode> = args.require.iter().map(|required| required.mode()).collect();
-        let required = if named.is_empty() { settings.require.unwrap_or_default() } else { named };
+        let from_arguments: Vec<Mode> = args.require.iter().map(|required| required.mode()).collect();
+        let required =
+            if from_arguments.is_empty() { settings.require.unwrap_or_default() } else { from_arguments };
         Ok(Self {
             required: if required.is_empty() { vec![Mode::OwnGil] } else { required },
             is_strict: args.strict || settings.strict,
@@ -191,7 +192,7 @@ impl GateOptions {
 /// Prints the directives that a report supports on standard output, or the reason for none on standard error.
 fn print_directives(args: &DirectiveArgs) -> Result<Exit> {
     let report = read_report(&args.report)?.with_real_paths()?;
-    let said = match (&args.apache_config, args.server) {
+    let configuration = match (&args.apache_config, args.server) {
         (Some(named), TargetServer::ModWsgi) => {
             let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
             let change = ConfigurationChange {
@@ -207,15 +208,15 @@ fn print_directives(args: &DirectiveArgs) -> Result<Exit> {
         }
         (None, server) => {
             let mounts = parse_mounts(&report, &args.app)?;
-            let of = match server {
+            let render = match server {
                 TargetServer::ModWsgi => directive::render_apache_configuration,
                 TargetServer::Express => directive::render_express_options,
                 TargetServer::Serve => directive::render_serve_groups,
             };
-            of(&report, &mounts).map_err(anyhow::Error::msg)?
+            render(&report, &mounts).map_err(anyhow::Error::msg)?
         }
     };
-    match said {
+    match configuration {
         GeneratedConfiguration::Lines(text) => print_bytes(text.as_bytes()).map(|()| Exit::Ready),
         GeneratedConfiguration::Nothing(why) => {
             write_output(&mut io::stderr(), why.as_bytes()).map(|()| Exit::InTheWay)

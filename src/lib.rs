@@ -1,35 +1,90 @@
-//! `wsgiaudit` tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL
-//! (`WSGIPerInterpreterGIL` in mod_wsgi 6): it reads what each declares, tries each under the very
-//! interpreter configurations that mod_wsgi uses, and judges by that evidence.
+//! Audits the C extension modules of a Python environment for mod_wsgi: do they work in sub-interpreters,
+//! with a per-interpreter GIL (`WSGIPerInterpreterGIL` in mod_wsgi 6), and with free threading?
 //!
-//! In reading order, which is a module's way from file to verdict:
+//! The audit reads what each module declares, runs it in the interpreter configurations that mod_wsgi uses,
+//! and decides by that evidence.
 //!
-//! - [`model`]: the nouns. No I/O.
-//! - [`venv`]: an environment on disk: its python, distributions, candidates for extension modules.
-//! - [`image`]: a file's bytes to its declaration ([`model::Facts`]), without running it.
-//! - [`app`]: an application's sources: what it imports and when, and hazards in them.
-//! - [`apache`]: a web server's configuration: where it puts applications, and what of it does not do what it says.
-//! - [`shadow`]: the same distributions once more, for the free-threaded build of the environment's Python.
-//! - [`digest`]: files by their SHA-256.
-//! - [`regular_file`]: reads files from outside.
-//! - [`installer`]: uv or pip, for what an index has.
-//! - [`upgrades`]: what newer versions of what stands in the way declare.
-//! - [`cache`]: answers of earlier audits, for as long as what led to them is the same.
-//! - [`trial`]: each module in children of a zygote, in each [`model::Mode`]: [`model::Trial`]s.
-//! - [`rules`]: evidence to [`model::Judgement`]s. Pure.
-//! - [`report`]: the sorted result, and its JSON document.
-//! - [`diff`]: what changed between two documents.
-//! - [`gate`]: the report to an exit status: what is required, accepted, and was so before; [`settings`] finds
-//!   what a project says of that.
-//! - [`render`]: the report as text.
-//! - [`directive`]: what a report supports, as configuration: for Apache, mod_wsgi-express or `serve`.
-//! - [`audit`]: the run that strings these together; [`plan`], [`cli`] and [`exit`] around it.
-//! - [`serve`]: the other way round: hosts an application in the environment's own python.
-//! - [`manual`]: shell completions and manual pages, from [`cli`].
+//! # Modules
 //!
-//! Dependencies point one way, and peers (`venv`, `image`, `trial`) do not use each other; `tests/house.rs`
-//! checks both. Absent on purpose: libpython (the audited environment's own python runs the probes, built
-//! from the workspace member `probes`), and `unsafe`.
+//! In reading order, which follows an extension module from its file to its verdict:
+//!
+//! - [`model`]: the data types of the domain. No I/O.
+//! - [`venv`]: an environment on disk: its interpreter, distributions, and files that may be extension
+//!   modules.
+//! - [`image`]: static analysis of a shared object: what its module declares ([`model::BinaryFacts`]).
+//!   Nothing is run.
+//! - [`app`]: static analysis of an application's Python sources: what it imports, and hazards.
+//! - [`apache`]: Apache's configuration: where it mounts applications, and directives that do not work as
+//!   intended.
+//! - [`free_threaded_env`]: makes an environment with the same distributions for a free-threaded Python.
+//! - [`digest`]: SHA-256 digests.
+//! - [`regular_file`]: safe reading of files from untrusted paths.
+//! - [`installer`]: installs and downloads packages with uv or pip.
+//! - [`upgrades`]: what newer versions of blocking distributions declare.
+//! - [`cache`]: results of earlier audits, valid as long as their inputs are unchanged.
+//! - [`trial`]: runs each module in child processes of a zygote, in each [`model::Mode`].
+//! - [`rules`]: decides verdicts from evidence. No I/O.
+//! - [`report`]: the sorted results, and their JSON document.
+//! - [`diff`]: compares two documents.
+//! - [`gate`]: decides the exit status from a report; [`settings`] finds a project's settings for that.
+//! - [`render`]: formats a report for terminals, browsers and other tools.
+//! - [`directive`]: generates configuration that a report supports, for Apache, mod_wsgi-express or `serve`.
+//! - [`audit`]: runs an audit from start to end.
+//! - [`command`], [`cli`], [`plan`] and [`exit`]: subcommands, command line, resolved arguments and exit
+//!   statuses.
+//! - [`serve`]: hosts a WSGI application in the environment's own Python.
+//! - [`manual`]: shell completions and manual pages, generated from [`cli`].
+//!
+//! Dependencies point in one direction, and the peers `venv`, `image` and `trial` do not use each other;
+//! `tests/house.rs` checks both. The program does not link libpython: the audited environment's own Python
+//! runs the probes, a library built from the workspace member `probes`. There is no `unsafe` code in this
+//! crate.
+//!
+//! # Glossary
+//!
+//! Terms of an audit, in the order in which they occur:
+//!
+//! - *Extension module*: a Python module in a shared object ([`model::ExtensionFile`]). Its *declaration* is
+//!   what it states about sub-interpreters and the GIL, in its slots ([`model::SlotDeclaration`]) and flags.
+//! - *Mode* ([`model::Mode`]): a kind of interpreter that mod_wsgi can run an application in: `shared-gil`,
+//!   `own-gil`, `free-threaded`, `free-threaded-group`, or `main`, the control.
+//! - *Subject* ([`trial::TrialSubject`]): what a trial imports and uses: an extension module, a top-level
+//!   name of a distribution, an application, or an *exercise* (a script that uses installed packages as a
+//!   request would).
+//! - *Trial* ([`model::Trial`]): one run of a subject in a child process. Its *scenario* says which
+//!   interpreters are created; each step of its protocol is a *phase* ([`model::TrialPhase`]).
+//! - *Control*: the trial in the main interpreter. What fails there too says nothing about a mode.
+//! - *Probes*: the library that runs inside Python in a trial ([`trial::ProbeLibrary`]).
+//! - *Zygote*: a process with Python initialized, from which the children of trials are forked.
+//! - *Worker*: a zygote and the connection to it. A *session* is one thread's worker, with its cached results
+//!   and its retries (`trial::session`).
+//! - *Batch*: several subjects tried in one child, to share the cost of common imports (`trial::batch`).
+//! - *Stress test* ([`trial::StressTest`]): a trial that imports and uses a subject in several threads or
+//!   interpreters at the same time.
+//! - *Record*: the events that a trial's process writes while it runs, which survive a crash.
+//! - *Retained objects*: objects of an interpreter that something still refers to after that interpreter
+//!   ended.
+//! - *Outcome* ([`model::TrialOutcome`]): what a trial showed. *Evidence* ([`report::AuditEvidence`]) is
+//!   everything that verdicts are decided from: outcomes, declarations, and what trials loaded.
+//! - *Rule* ([`rules::Rule`]): a documented reason for a verdict or a finding, with an id.
+//! - *Verdict* ([`model::Verdict`]): how a module, distribution or application fares in one mode: `unsafe`,
+//!   `blocked`, `unknown`, `degraded`, `ready` or `not-applicable`. With its reason it is a
+//!   [`model::Judgement`]; a failure has a *root cause* ([`model::RootCause`]).
+//! - *Finding* ([`model::ModuleFinding`], [`model::DeploymentFinding`]): a rule, a location and a message. It
+//!   does not change a verdict.
+//! - *Hazard* ([`model::SourceHazard`]): a pattern in Python source code that fails or misbehaves in some
+//!   modes. A [`model::BinaryHazard`] is a property of a shared object that matters beside its declaration.
+//! - *Mount* ([`model::ScriptMount`]): where Apache serves a WSGI script: URL, process group and application
+//!   group, and so the mode. A whole configuration is a [`model::Deployment`].
+//! - *Report* ([`report::Report`]): the sorted results of an audit. The [`report::Document`] is its stored
+//!   JSON form.
+//! - *Blocker* ([`report::BlockerRow`]): a distribution whose modules are the root cause of failures, with
+//!   the distributions that it blocks.
+//! - *Gate* ([`gate::Gate`]): the conditions that decide the exit status ([`exit::Exit`]). An *acceptance*
+//!   ([`gate::Acceptance`]) tolerates a verdict until an expiry date; a *baseline* is an older report,
+//!   compared with which only verdicts that got worse fail ([`diff::Comparison`]).
+//! - *Workaround*: what to do about a verdict: an upgrade ([`model::AvailableUpgrade`]), another mode, or a
+//!   directive.
 #![forbid(unsafe_code)]
 
 pub mod apache;

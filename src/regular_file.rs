@@ -26,7 +26,7 @@ pub fn open_checked(path: &Path) -> io::Result<File> {
 /// Reads a regular file of at most `most` bytes.
 ///
 /// # Errors
-/// As [`open`], and when the file is larger.
+/// As [`open_checked`], and when the file is larger.
 pub fn read_limited(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_checked(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;

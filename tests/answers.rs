@@ -6,13 +6,13 @@ use jiff::civil::date;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use wsgiaudit::directive::{Directive, Mount, directives};
+use wsgiaudit::directive::{ApplicationMount, GeneratedConfiguration, render_apache_configuration};
 use wsgiaudit::exit::Exit;
 use wsgiaudit::gate::{Gate, decide};
 use wsgiaudit::model::{Mode, Verdict};
-use wsgiaudit::render::table::Style;
+use wsgiaudit::render::table::TableOptions;
 use wsgiaudit::render::{html, json as document_json, junit, markdown, sarif, table};
-use wsgiaudit::report::{DeciderKind, Document};
+use wsgiaudit::report::{DecidingItemKind, Document};
 
 use crate::support::command::Wsgiaudit;
 use crate::support::venv::Venv;
@@ -220,14 +220,14 @@ fn exit(document: &Document, mode: Mode) -> Exit {
 
 fn agree(parts: &Parts) {
     let document = parts.document();
-    let style = Style { width: 200, colour: false, modules: false };
+    let style = TableOptions { width: 200, colour: false, modules: false };
     let sarif: Value = serde_json::from_str(&sarif::render(&document).unwrap()).unwrap();
     let stored: Value = serde_json::from_str(&document_json::render(&document).unwrap()).unwrap();
     let page = html::render(&document).unwrap();
     let junit = junit::render(&document, false).unwrap();
     for mode in MODES {
         let terminal = table::render(&document, &[mode], style);
-        let Some(answer) = document.answer(mode) else {
+        let Some(answer) = document.compute_answer(mode) else {
             assert_ne!(closing(&terminal, mode).as_deref(), Some("yes"), "{terminal}");
             continue;
         };
@@ -252,7 +252,7 @@ fn agree(parts: &Parts) {
         assert!(!said.starts_with("yes") || (bad == 0 && !answer.deciders.is_empty() && !parts.has_trouble));
     }
     if document.apache.is_some() {
-        let worst = document.asked().map(|answer| word(answer.verdict()));
+        let worst = document.compute_answers().map(|answer| word(answer.verdict()));
         let all: Vec<&str> = worst.collect();
         let expected = match () {
             () if all.contains(&"no") => Exit::InTheWay,
@@ -266,17 +266,19 @@ fn agree(parts: &Parts) {
 
 /// The block is printed where the answer is yes; else for those applications alone that are fit by themselves.
 fn directive_agrees(document: &Document) {
-    let mounts = document
-        .applications
-        .iter()
-        .enumerate()
-        .map(|(index, each)| Mount { application: each.name.clone(), prefix: format!("/{index}") });
-    let mounts: Vec<Mount> = mounts.collect();
-    let switches_on = |mounts: &[Mount]| match directives(document, mounts).unwrap() {
-        Directive::Lines(text) => text.contains("WSGIPerInterpreterGIL On"),
-        Directive::Nothing(_) => false,
+    let mounts = document.applications.iter().enumerate().map(|(index, each)| ApplicationMount {
+        application: each.name.clone(),
+        prefix: format!("/{index}"),
+    });
+    let mounts: Vec<ApplicationMount> = mounts.collect();
+    let switches_on =
+        |mounts: &[ApplicationMount]| match render_apache_configuration(document, mounts).unwrap() {
+            GeneratedConfiguration::Lines(text) => text.contains("WSGIPerInterpreterGIL On"),
+            GeneratedConfiguration::Nothing(_) => false,
+        };
+    let Some(answer) = document.compute_answer(Mode::OwnGil).filter(|_| document.apache.is_none()) else {
+        return;
     };
-    let Some(answer) = document.answer(Mode::OwnGil).filter(|_| document.apache.is_none()) else { return };
     let is_yes = word(answer.verdict()).starts_with("yes");
     match mounts.is_empty() {
         true if document.decided_by() == wsgiaudit::report::DecidedBy::Modules => {
@@ -286,10 +288,10 @@ fn directive_agrees(document: &Document) {
         false if is_yes => assert!(switches_on(&mounts)),
         false => {
             for mount in mounts {
-                let own = document.application(&mount.application, Mode::OwnGil);
+                let own = document.application_verdict(&mount.application, Mode::OwnGil);
                 let is_fit = own.is_some_and(|own| matches!(own.verdict, Verdict::Ready | Verdict::Degraded));
-                let fails = |each: &&wsgiaudit::report::Decider<'_>| {
-                    each.kind == DeciderKind::Exercise && each.judged.verdict <= Verdict::Unknown
+                let fails = |each: &&wsgiaudit::report::DecidingItem<'_>| {
+                    each.kind == DecidingItemKind::Exercise && each.judged.verdict <= Verdict::Unknown
                 };
                 let on = switches_on(std::slice::from_ref(&mount));
                 assert!(!on || is_fit, "{mount:?}");

@@ -131,7 +131,7 @@ fn an_interpreter_of_its_own_gets_its_gil_where_it_is() {
     );
     assert!(
         change.contains("# /: ")
-            && change.contains("good.wsgi:application: ready: gets an own GIL where it is"),
+            && change.contains("good.wsgi:application: ready: gets its own GIL in the present interpreter"),
         "{change}"
     );
     assert!(change.contains("stays in application group old of process group d"), "{change}");

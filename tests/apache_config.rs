@@ -6,7 +6,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use wsgiaudit::apache::{Applied, Build, Definitions, Problem, Site, Source, findings, read};
+use wsgiaudit::apache::{
+    ApacheSite, AuditedApplication, ConfigurationError, ConfigurationSource, Definitions, PythonBuild,
+    analyze_deployment, read_configuration,
+};
 use wsgiaudit::model::{Deployment, Judgement, Mode, Verdict};
 use wsgiaudit::rules::RULES;
 
@@ -16,16 +19,16 @@ use crate::support::venv::Venv;
 /// Files that are nowhere.
 struct Files(BTreeMap<PathBuf, String>);
 
-impl Source for Files {
-    fn read(&self, path: &Path) -> io::Result<String> {
+impl ConfigurationSource for Files {
+    fn read_text(&self, path: &Path) -> io::Result<String> {
         self.0.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.read(path).map(String::into_bytes)
+    fn read_bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read_text(path).map(String::into_bytes)
     }
 
-    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+    fn list_folder(&self, folder: &Path) -> io::Result<Vec<String>> {
         let below = self.0.keys().filter_map(|path| path.strip_prefix(folder).ok()?.iter().next());
         Ok(below.map(|name| name.to_str().unwrap().to_owned()).collect())
     }
@@ -38,7 +41,7 @@ impl Source for Files {
         self.0.keys().any(|file| file.starts_with(path))
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
+    fn environment_variable(&self, name: &str) -> Option<String> {
         (name == "SITE").then(|| "/srv".to_owned())
     }
 }
@@ -47,8 +50,11 @@ fn files(all: &[(&str, &str)]) -> Files {
     Files(all.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect())
 }
 
-fn site(source: &Files) -> Result<Site, Problem> {
-    Site::new(&read(Path::new("/etc/apache/httpd.conf"), &Definitions::default(), source)?, source)
+fn site(source: &Files) -> Result<ApacheSite, ConfigurationError> {
+    ApacheSite::new(
+        &read_configuration(Path::new("/etc/apache/httpd.conf"), &Definitions::default(), source)?,
+        source,
+    )
 }
 
 /// What would be said of a configuration, with an application of each kind. Its first line tells the environment's Python, and
@@ -71,13 +77,13 @@ fn deployment(text: &str) -> Deployment {
     ];
     all.extend(more.split("#== ").filter_map(|part| part.split_once('\n')));
     let source = files(&all);
-    let build = Build {
+    let build = PythonBuild {
         release: release.to_owned(),
         is_free_threaded: release.ends_with('t'),
         has_own_gil: !release.starts_with("3.11"),
     };
-    let judged = |verdict| Judgement::found(verdict, None, "as tried");
-    let applied = |name: &str, own, pool: Option<&str>| Applied {
+    let judged = |verdict| Judgement::from_evidence(verdict, None, "as tried");
+    let applied = |name: &str, own, pool: Option<&str>| AuditedApplication {
         name: name.to_owned(),
         file: Path::new("/srv").join(name),
         callable: "application".to_owned(),
@@ -90,7 +96,7 @@ fn deployment(text: &str) -> Deployment {
         applied("blocked.wsgi", Verdict::Blocked, None),
         applied("pool.wsgi", Verdict::Ready, Some("/srv/pool.wsgi:3")),
     ];
-    findings("/etc/apache/httpd.conf".into(), &site(&source).unwrap(), &build, &applications)
+    analyze_deployment("/etc/apache/httpd.conf".into(), &site(&source).unwrap(), &build, &applications)
 }
 
 fn described(deployment: &Deployment) -> String {
@@ -144,10 +150,10 @@ fn what_apache_would_not_start_with_is_told_with_its_line() {
     };
     for (text, said) in [
         ("\nInclude absent.conf\n", ":2: cannot read /etc/apache/absent.conf: "),
-        ("Include conf.d/*.conf\n", ":1: nothing matches /etc/apache/conf.d/*.conf"),
+        ("Include conf.d/*.conf\n", ":1: no file matches /etc/apache/conf.d/*.conf"),
         ("<VirtualHost *:80>\nServerName x\n", ":1: <virtualhost> is not closed in this file"),
-        ("<Directory />\n</Location>\n", ":2: </Location> where <directory> of line 1 is to be closed"),
-        ("</IfModule>\n", ":1: </IfModule> closes nothing"),
+        ("<Directory />\n</Location>\n", ":2: </Location> does not close <directory> of line 1"),
+        ("</IfModule>\n", ":1: </IfModule> has no opening tag"),
         ("<IfModule x\n</IfModule>\n", ":1: <ifmodule lacks its closing '>'"),
         (
             "<VirtualHost *>\nWSGIPerInterpreterGIL On\n</VirtualHost>\n",
@@ -160,7 +166,7 @@ fn what_apache_would_not_start_with_is_told_with_its_line() {
             ":1: there is no WSGIDaemonProcess d above",
         ),
         ("WSGIScriptAlias / x group\n", ":1: \"group\" is no option"),
-        ("WSGIDaemonProcess d\nWSGIDaemonProcess d\n", ":2: a second WSGIDaemonProcess d"),
+        ("WSGIDaemonProcess d\nWSGIDaemonProcess d\n", ":2: WSGIDaemonProcess d is defined twice"),
         (
             "<WSGIInterpreterOptions d>\n</WSGIInterpreterOptions>\n",
             ":1: <WSGIInterpreterOptions>: \"d\" is not key=value",
@@ -193,8 +199,8 @@ fn includes_are_followed_as_apache_follows_them() {
         ("/opt/folder/1/x", "WSGIScriptAlias /c /srv/c\n"),
     ]);
     let site = site(&source).unwrap();
-    let build = Build { release: "3.14.7".to_owned(), is_free_threaded: false, has_own_gil: true };
-    let landings = findings("x".into(), &site, &build, &[]).landings;
+    let build = PythonBuild { release: "3.14.7".to_owned(), is_free_threaded: false, has_own_gil: true };
+    let landings = analyze_deployment("x".into(), &site, &build, &[]).landings;
     let scripts: Vec<String> = landings.iter().map(|each| each.script.display().to_string()).collect();
     assert_eq!(scripts, ["/srv/a", "/srv/b", "/srv/c", "/srv/later"]);
     assert_eq!(landings[0].place.to_string(), "/opt/conf.d/a.conf:1");
@@ -208,9 +214,9 @@ fn what_cannot_be_told_is_said() {
     ));
     for said in [
         "case.conf:2: not told: the variable UNSET is not defined here",
-        "case.conf:3: not told: whether this section is for requests to / is not told",
+        "case.conf:3: not told: whether this section applies to requests to / could not be determined",
         "case.conf:6: not told: wsgi-script by handler",
-        "case.conf:7: not told: <ifversion >= 2.4.60> was not decided",
+        "case.conf:7: not told: <ifversion >= 2.4.60> could not be evaluated",
     ] {
         assert!(told.contains(said), "{said}\n{told}");
     }
@@ -227,8 +233,8 @@ fn what_apache_is_started_with_is_read_beside_its_configuration() {
         ("/etc/apache/envvars", "export APACHE_RUN_USER=www-data\nexport SITES=/etc/apache/sites-enabled\n"),
         ("/etc/apache/sites-enabled/a.conf", "WSGIScriptAlias / /srv/a\n"),
     ]);
-    let build = Build { release: "3.14.7".to_owned(), is_free_threaded: false, has_own_gil: true };
-    let said = findings("x".into(), &site(&debian).unwrap(), &build, &[]);
+    let build = PythonBuild { release: "3.14.7".to_owned(), is_free_threaded: false, has_own_gil: true };
+    let said = analyze_deployment("x".into(), &site(&debian).unwrap(), &build, &[]);
     assert_eq!(said.landings[0].script, Path::new("/srv/a"));
     // What is not known of a user or a socket touches no landing.
     assert_eq!(said.not_told, []);
@@ -239,7 +245,7 @@ fn what_apache_is_started_with_is_read_beside_its_configuration() {
         ),
         ("/etc/apache/apachectl", "HTTPD_ARGS=\"-f /etc/apache/httpd.conf -DIN_DAEMON -DOTHER\"\n"),
     ]);
-    let said = findings("x".into(), &site(&express).unwrap(), &build, &[]);
+    let said = analyze_deployment("x".into(), &site(&express).unwrap(), &build, &[]);
     assert_eq!(said.landings[0].process_group, "d");
 }
 
@@ -250,10 +256,10 @@ fn directives_are_known_by_the_version_that_is_loaded() {
         let module = format!("mod_wsgi/%s\0{version}\0");
         let source = files(&[("/etc/apache/httpd.conf", &config), ("/etc/apache/mod_wsgi.so", &module)]);
         site(&source).map(|site| {
-            findings(
+            analyze_deployment(
                 "x".into(),
                 &site,
-                &Build { release: String::new(), is_free_threaded: false, has_own_gil: true },
+                &PythonBuild { release: String::new(), is_free_threaded: false, has_own_gil: true },
                 &[],
             )
             .not_told
@@ -312,7 +318,7 @@ fn the_exit_status_follows_where_applications_land() {
     let said = audit(&serves("bad.wsgi", "%{GLOBAL}").replace("GIL On", "GIL Off"), 0).out;
     assert!(said.contains("/ -> process group d, %{GLOBAL}: main: ready ("), "{said}");
     let said = audit(&serves("absent.wsgi", "own"), 3).out;
-    assert!(said.contains("it was not audited: it is no file here"), "{said}");
+    assert!(said.contains("it was not audited: the file does not exist here"), "{said}");
     let said = audit(&("WSGIRestrictProcess e\n".to_owned() + &serves("good.wsgi", "own")), 1).out;
     assert!(said.contains("own-gil: answered with 500 ("), "{said}");
     assert!(said.contains("apache-process-not-allowed: "), "{said}");

@@ -7,8 +7,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use wsgiaudit::apache::{Build, Definitions, Disk, Site, findings, read};
-use wsgiaudit::model::{Deployment, Landing, Mode};
+use wsgiaudit::apache::{
+    ApacheSite, Definitions, FileSystem, PythonBuild, analyze_deployment, read_configuration,
+};
+use wsgiaudit::model::{Deployment, Mode, ScriptMount};
 
 use crate::support::apache::{Apache, Response, modwsgi};
 
@@ -62,20 +64,21 @@ fn serve(name: &str) -> Served {
     let text: String = text.lines().map(with_home).collect();
     let around = format!("Define SITE {here}\n<Directory {here}>\nRequire all granted\n</Directory>\n{text}");
     let apache = Apache::start(&modwsgi(if is_free_threaded { "3.14t" } else { "3.14" }), &around);
-    let tree = read(&apache.config(), &Definitions::default(), &Disk).unwrap();
-    let build = Build { release: "3.14.7".to_owned(), is_free_threaded, has_own_gil: true };
-    let deployment = findings(apache.config(), &Site::new(&tree, &Disk).unwrap(), &build, &[]);
+    let tree = read_configuration(&apache.config(), &Definitions::default(), &FileSystem).unwrap();
+    let build = PythonBuild { release: "3.14.7".to_owned(), is_free_threaded, has_own_gil: true };
+    let deployment =
+        analyze_deployment(apache.config(), &ApacheSite::new(&tree, &FileSystem).unwrap(), &build, &[]);
     Served { apache, deployment, _site: site }
 }
 
 impl Served {
-    fn response(&self, landing: &Landing) -> Response {
+    fn response(&self, landing: &ScriptMount) -> Response {
         let host = landing.host.split(':').next().filter(|host| !host.is_empty()).unwrap_or("localhost");
         self.apache.get_from(host, &landing.url)
     }
 
     #[track_caller]
-    fn told(&self, landing: &Landing) -> Told {
+    fn told(&self, landing: &ScriptMount) -> Told {
         let response = self.response(landing);
         assert_eq!(response.status, 200, "{}: {}\n{}", landing.url, response.body, self.apache.log());
         let facts = response.body.lines().filter_map(|line| line.split_once('\t'));
@@ -84,7 +87,7 @@ impl Served {
 
     /// Panics unless requests are served as is said.
     #[track_caller]
-    fn lands(&self, landing: &Landing) -> Told {
+    fn lands(&self, landing: &ScriptMount) -> Told {
         let told = self.told(landing);
         let script = landing.script.file_name().unwrap().to_str().unwrap();
         assert_eq!(told["script"], script, "{landing:?}");
@@ -99,7 +102,7 @@ impl Served {
         self.deployment.landings.iter().map(|landing| self.lands(landing)).collect()
     }
 
-    fn first(&self) -> &Landing {
+    fn first(&self) -> &ScriptMount {
         &self.deployment.landings[0]
     }
 }
@@ -199,7 +202,7 @@ fn options_for_nobody_have_no_effect() {
 fn an_earlier_alias_takes_the_requests() {
     let served = serve("apache-alias-unused");
     served.all_land();
-    let reports = Landing { url: "/reports".to_owned(), ..served.first().clone() };
+    let reports = ScriptMount { url: "/reports".to_owned(), ..served.first().clone() };
     assert_eq!(served.told(&reports)["script"], "app.wsgi");
 }
 

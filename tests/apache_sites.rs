@@ -16,8 +16,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use tempfile::TempDir;
-use wsgiaudit::apache::{Build, Definitions, Disk, Site, findings, read};
-use wsgiaudit::model::{Deployment, Landing, Mode};
+use wsgiaudit::apache::{
+    ApacheSite, Definitions, FileSystem, PythonBuild, analyze_deployment, read_configuration,
+};
+use wsgiaudit::model::{Deployment, Mode, ScriptMount};
 
 use crate::support::apache::{Apache, Response, modwsgi};
 
@@ -114,10 +116,11 @@ impl Case {
 
 /// What is said of a configuration.
 fn said_of(config: &Path) -> Result<Deployment, String> {
-    let tree = read(config, &Definitions::default(), &Disk).map_err(|problem| problem.to_string())?;
-    let site = Site::new(&tree, &Disk).map_err(|problem| problem.to_string())?;
-    let build = Build { release: "3.14.7".to_owned(), is_free_threaded: false, has_own_gil: true };
-    Ok(findings(config.to_owned(), &site, &build, &[]))
+    let tree = read_configuration(config, &Definitions::default(), &FileSystem)
+        .map_err(|problem| problem.to_string())?;
+    let site = ApacheSite::new(&tree, &FileSystem).map_err(|problem| problem.to_string())?;
+    let build = PythonBuild { release: "3.14.7".to_owned(), is_free_threaded: false, has_own_gil: true };
+    Ok(analyze_deployment(config.to_owned(), &site, &build, &[]))
 }
 
 enum Judged {
@@ -148,7 +151,7 @@ fn compare(said: &Deployment, host: &str, path: &str, response: &Response) -> Re
         });
         return expect(landings.is_empty() || (refused && is_said), "an application is said to answer");
     }
-    let fits = |landing: &&Landing| {
+    let fits = |landing: &&ScriptMount| {
         let names = std::iter::once(&landing.application_group).chain(&landing.other_groups);
         let group = told["application_group"];
         let is_named = names.into_iter().any(|name| is_name(name, group));
@@ -182,17 +185,17 @@ fn mode(told: &BTreeMap<&str, &str>) -> Mode {
 }
 
 /// What is said of requests to a URL: of the longest prefix, or of an expression.
-fn landings<'d>(said: &'d Deployment, host: &str, path: &str) -> Vec<&'d Landing> {
+fn landings<'d>(said: &'d Deployment, host: &str, path: &str) -> Vec<&'d ScriptMount> {
     let host = host.split(':').next().unwrap();
-    let of_host = |landing: &&Landing| {
+    let of_host = |landing: &&ScriptMount| {
         landing.host.split(':').next().is_some_and(|name| name.eq_ignore_ascii_case(host))
     };
     // Of the main server, where no virtual host has the name.
     let is_any = said.landings.iter().any(|landing| of_host(&landing));
-    let of_main = |landing: &&Landing| !is_any && landing.host.is_empty() && host == "localhost";
-    let mut all: Vec<&Landing> =
+    let of_main = |landing: &&ScriptMount| !is_any && landing.host.is_empty() && host == "localhost";
+    let mut all: Vec<&ScriptMount> =
         said.landings.iter().filter(|landing| of_host(landing) || of_main(landing)).collect();
-    let fits = |landing: &&Landing| {
+    let fits = |landing: &&ScriptMount| {
         let url = landing.url.as_str();
         match url.starts_with('/') {
             true => path

@@ -170,7 +170,7 @@ fn what_does_not_import_in_the_control_is_unknown_and_computed_names_are_told() 
     let computed = "import importlib\ndef load(name):\n    return importlib.import_module(name)\n";
     let computed = small(Venv::new().with("well-behaved"), computed, 0);
     assert!(
-        computed.contains("site.wsgi:3 in load(): importlib.import_module() of a name that is computed"),
+        computed.contains("site.wsgi:3 in load(): importlib.import_module() with a computed name"),
         "{computed}"
     );
 }

@@ -145,7 +145,7 @@ fn the_longest_route_decides_the_group() {
     // A group that does not start says why, and takes no other down.
     assert_eq!(server.get("/broken/x").0, 503);
     assert!(
-        server.log().contains("group broken does not start: own-gil") && server.log().contains("no licence")
+        server.log().contains("group broken failed to start: own-gil") && server.log().contains("no licence")
     );
     assert_eq!(server.stop().0, 0);
 }
@@ -197,7 +197,7 @@ fn mod_wsgis_rules_hold_with_its_ids() {
     assert!(server.log().contains("own-gil has no effect there"), "{}", server.log());
     assert!(server.get("/x").1.starts_with("%{GLOBAL} main "));
     for (groups, expected) in [
-        (group("a", "mode = \"main\"\ninterpreters = 2"), "want an own GIL each"),
+        (group("a", "mode = \"main\"\ninterpreters = 2"), "need the mode own-gil"),
         (group("a", "mode = \"main\"\nthread = 2"), "unknown field `thread`"),
         (group("a", "mode = \"main\"\nroutes = [\"x\"]"), "does not begin with /"),
         (group("a", "mode = \"main\"") + &group("b", "mode = \"own-gil\""), "both have every path"),
@@ -225,7 +225,7 @@ fn a_process_is_replaced_after_so_many_requests_and_when_a_request_hangs() {
     while server.get("/process").1 == first {
         assert!(started.elapsed() < Duration::from_secs(30), "{}", server.log());
     }
-    assert!(server.log().contains("20 requests: another process takes over"));
+    assert!(server.log().contains("20 requests: asking for a replacement process"));
 
     let server = Server::start(APPLICATION, &["--request-timeout", "0.5", "--drain", "2"]);
     let first = server.get("/process").1;

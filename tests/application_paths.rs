@@ -194,7 +194,10 @@ fn what_a_web_server_is_told_of_the_path() {
     let said = project.serve(&config).args(["--format", "json"]).run().ended_with(3);
     let own = &application(&said)["modes"]["own-gil"];
     assert_eq!(own["verdict"], "unknown", "{own}");
-    assert!(own["reason"].as_str().unwrap().contains("shop.wsgi:2 imports shop, which is not here"), "{own}");
+    assert!(
+        own["reason"].as_str().unwrap().contains("shop.wsgi:2 imports shop, which was not found"),
+        "{own}"
+    );
 }
 
 #[test]
@@ -241,7 +244,7 @@ const ANSWERS: &str =
 fn what_lies_in_its_folder_and_is_not_reached_is_listed() {
     let said = unreached(ANSWERS, 0);
     assert!(said.out.contains("  own-gil: ready\n"), "{}", said.out);
-    let listed = "in its own folders, and not reached as far as its source tells:\n    shop.no_slot: shared-gil ready, own-gil blocked\n";
+    let listed = "in its own folders, but not reached according to its source:\n    shop.no_slot: shared-gil ready, own-gil blocked\n";
     assert!(said.out.contains(listed), "{}", said.out);
     // An import by a computed name may load it.
     let computed = "import importlib\ndef load(name):\n    return importlib.import_module(name)\n";
@@ -257,28 +260,28 @@ fn what_lies_in_its_folder_and_is_not_reached_is_listed() {
 #[test]
 fn where_it_looks_for_modules_is_never_guessed() {
     for (script, told) in [
-        ("import sys\nsys.path.append('/srv/nowhere')\n", "/srv/nowhere is on its sys.path and is not here"),
         (
-            "import sys\nsys.path.append('lib')\n",
-            "its sys.path holds the folder that the server works in (lib)",
+            "import sys\nsys.path.append('/srv/nowhere')\n",
+            "/srv/nowhere is on its sys.path but does not exist here",
         ),
+        ("import sys\nsys.path.append('lib')\n", "its sys.path holds the server's working directory (lib)"),
         (
             "import os, sys\nsys.path.append(os.getcwd())\n",
-            "its sys.path holds the folder that the server works in",
+            "its sys.path holds the server's working directory",
         ),
         (
             "import sys\ndef later(folder):\n    sys.path.insert(0, folder)\n",
-            "shop.wsgi:3 changes sys.path (sys.path.insert), and did not run at import",
+            "shop.wsgi:3 changes sys.path (sys.path.insert), but did not run at import",
         ),
         (
             "import os, sys\nif os.environ.get('SHOP_LIB'):\n    sys.path += [os.environ['SHOP_LIB']]\n",
-            "shop.wsgi:3 changes sys.path (sys.path = ...), and did not run",
+            "shop.wsgi:3 changes sys.path (sys.path = ...), but did not run",
         ),
         (
             "import sys\nclass Finder:\n    @staticmethod\n    def find_spec(name, path=None, target=None):\n        return None\nsys.meta_path.append(Finder)\n",
-            "shop.wsgi:6 changes where modules are looked for (sys.meta_path.append): what that adds is not known",
+            "shop.wsgi:6 changes where Python looks for modules (sys.meta_path.append): its effect is not known",
         ),
-        ("def later():\n    import absent\n", "shop.wsgi:2 imports absent, which is not here"),
+        ("def later():\n    import absent\n", "shop.wsgi:2 imports absent, which was not found"),
     ] {
         let said = unreached(&format!("{script}{ANSWERS}"), 3);
         let unknown =
@@ -384,7 +387,7 @@ fn a_script_that_hides_what_it_wants_to_use_is_told_to_take_another_name() {
     let said = audit("no_slot.py", 1);
     let told = "  own-gil: unknown: it was not run: the script is named like no_slot, which is installed (";
     assert!(said.contains(told), "{said}");
-    assert!(said.contains("rename the script, as to use_no_slot.py"), "{said}");
+    assert!(said.contains("rename the script, e.g. to use_no_slot.py"), "{said}");
     // The file is still there, beside another script.
     let said = audit("use.py", 1);
     assert!(said.contains("its no_slot is imported instead of what is installed under that name"), "{said}");

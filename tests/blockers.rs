@@ -29,8 +29,8 @@ fn a_root_is_named_once_with_what_it_blocks_and_what_else_does() {
 
     for line in [
         "In the way of own-gil: 2 root causes block 4 distributions",
-        "    also blocks needs_both: needs_both -> no_slot (so does corpus-single-phase)",
-        "    also blocks needs_one: needs_one -> no_slot (nothing else known is)",
+        "    also blocks needs_both: needs_both -> no_slot (also blocked by corpus-single-phase)",
+        "    also blocks needs_one: needs_one -> no_slot (no other obstacle known)",
     ] {
         assert!(said.out.lines().any(|each| each == line), "{line}\n{}", said.out);
     }

@@ -69,7 +69,8 @@ fn the_same_files_are_not_tried_again_and_the_report_is_the_same() {
     let again = cache.audit(&venv, &[]);
     assert_eq!(again.report, first.report);
     assert_eq!(again.remembered, again.all);
-    let told = format!("wsgiaudit: {0} of {0} trials had been run by an earlier audit", again.all);
+    let told =
+        format!("wsgiaudit: {0} of {0} trials were answered from the cache of earlier audits", again.all);
     assert!(again.said.err.starts_with(&told), "{}", again.said.err);
     assert_eq!(again.said.status, first.said.status);
     // Where they are not wanted, and where a trial could have forged them.

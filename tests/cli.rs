@@ -104,7 +104,7 @@ fn an_environment_whose_python_is_gone_is_read_and_is_incomplete() {
     }
     symlink("/absent/python", venv.path().join("bin/python")).unwrap();
     let said = Wsgiaudit::new().arg(venv.path()).run().ended_with(3);
-    assert!(said.out.contains("a link to /absent/python, which is not there"), "{}", said.out);
+    assert!(said.out.contains("a link to /absent/python, which does not exist"), "{}", said.out);
     assert!(said.out.contains("slot 3 = 2"), "{}", said.out);
 }
 

@@ -11,7 +11,7 @@ use std::{env, fs};
 
 use serde_json::Value;
 use wsgiaudit::image::inspect_file;
-use wsgiaudit::model::{Facts, Initialisation, Target};
+use wsgiaudit::model::{BinaryFacts, InitKind, TargetPython};
 
 /// Share of modules that must be decided: all, but for those that truly depend on something outside.
 const LEAST_DECIDED: f64 = 0.995;
@@ -34,7 +34,7 @@ fn compare(environment: &Path) {
         panic!("{} did not tell about itself: {about}", python.display())
     };
     let version = (major.parse().unwrap(), minor.parse().unwrap());
-    let target = Target { version, free_threaded: free_threaded == "1" };
+    let target = TargetPython { version, free_threaded: free_threaded == "1" };
     let folder = Path::new(folder);
 
     let (mut wrong, mut open, mut known, mut untold) = (Vec::new(), Vec::new(), 0, 0);
@@ -74,14 +74,14 @@ pub(crate) enum Judgement {
 }
 
 /// What a static answer is worth, beside the answer of the running module.
-pub(crate) fn judge(facts: &Facts, kind: &str, truth: &Value) -> Judgement {
+pub(crate) fn judge(facts: &BinaryFacts, kind: &str, truth: &Value) -> Judgement {
     let equal = match facts.initialisation {
-        Initialisation::Undetermined => return Judgement::Open,
-        Initialisation::SinglePhase => kind == "single" && size_agrees(facts, truth),
-        Initialisation::None => kind == "none",
-        Initialisation::MultiPhase if kind != "multi" => false,
-        Initialisation::ModExport if kind != "export" => false,
-        Initialisation::MultiPhase | Initialisation::ModExport => {
+        InitKind::Undetermined => return Judgement::Open,
+        InitKind::SinglePhase => kind == "single" && size_agrees(facts, truth),
+        InitKind::None => kind == "none",
+        InitKind::MultiPhase if kind != "multi" => false,
+        InitKind::ModExport if kind != "export" => false,
+        InitKind::MultiPhase | InitKind::ModExport => {
             let Some(slots) = &facts.slots else { return Judgement::Open };
             let expected = truth["slots"].as_array().unwrap();
             let same = expected.iter().zip(slots).all(|(expected, slot)| {
@@ -95,7 +95,7 @@ pub(crate) fn judge(facts: &Facts, kind: &str, truth: &Value) -> Judgement {
 }
 
 /// A single-phase module's size is not always there to be read, in the file or in the running module.
-fn size_agrees(facts: &Facts, truth: &Value) -> bool {
+fn size_agrees(facts: &BinaryFacts, truth: &Value) -> bool {
     match (facts.m_size, truth.get("m_size").and_then(Value::as_i64)) {
         (Some(read), Some(told)) => read == told,
         (_, _) => true,

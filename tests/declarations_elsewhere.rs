@@ -9,10 +9,10 @@ use std::path::Path;
 use std::{env, fs};
 
 use serde_json::Value;
-use wsgiaudit::image::survey;
-use wsgiaudit::model::{Facts, Initialisation, Target};
+use wsgiaudit::image::inspect_path;
+use wsgiaudit::model::{BinaryFacts, InitKind, TargetPython};
 
-const TARGET: Target = Target { version: (3, 14), free_threaded: false };
+const TARGET: TargetPython = TargetPython { version: (3, 14), free_threaded: false };
 /// Share of modules that must be decided.
 const LEAST_DECIDED: f64 = 0.985;
 /// Windows' linker wants an init function of every library, and pycryptodome gives it one that returns nothing:
@@ -52,7 +52,7 @@ fn compare(machine: &Path, truth: &BTreeMap<String, Value>) {
     let mut wheels: Vec<_> = fs::read_dir(machine).unwrap().map(|entry| entry.unwrap().path()).collect();
     wheels.sort();
     for wheel in wheels {
-        for (name, facts) in survey(&wheel, Some(TARGET)) {
+        for (name, facts) in inspect_path(&wheel, Some(TARGET)) {
             let Some(expected) = truth.get(&module(&name)) else { continue };
             let line = format!(
                 "{}: {name}: {:?} {:?} {:?} {:?}, on Linux {expected}",
@@ -78,19 +78,17 @@ fn compare(machine: &Path, truth: &BTreeMap<String, Value>) {
     assert!((all - open.len()) as f64 >= LEAST_DECIDED * all as f64);
 }
 
-fn agree(facts: &Facts, truth: &Value) -> Option<bool> {
+fn agree(facts: &BinaryFacts, truth: &Value) -> Option<bool> {
     let kind = truth["kind"].as_str().unwrap();
     Some(match (facts.initialisation, kind) {
-        (Initialisation::Undetermined, "none")
-            if facts.doubts.iter().any(|doubt| doubt.0 == RETURNS_NOTHING) =>
-        {
+        (InitKind::Undetermined, "none") if facts.doubts.iter().any(|doubt| doubt.0 == RETURNS_NOTHING) => {
             return Some(true);
         }
-        (Initialisation::Undetermined, _) => return None,
+        (InitKind::Undetermined, _) => return None,
         (_, "died" | "null" | "raised") => return Some(true),
-        (Initialisation::SinglePhase, kind) => kind == "single",
-        (Initialisation::None, kind) => kind == "none",
-        (Initialisation::MultiPhase | Initialisation::ModExport, "multi") => {
+        (InitKind::SinglePhase, kind) => kind == "single",
+        (InitKind::None, kind) => kind == "none",
+        (InitKind::MultiPhase | InitKind::ModExport, "multi") => {
             let slots = facts.slots.as_ref()?;
             let numbers = |slots: &mut dyn Iterator<Item = (u64, Option<u64>)>| {
                 let mut slots: Vec<_> = slots.collect();
@@ -105,6 +103,6 @@ fn agree(facts: &Facts, truth: &Value) -> Option<bool> {
             let ran = truth["slots"].as_array().unwrap();
             read == numbers(&mut ran.iter().map(|slot| (slot[0].as_u64().unwrap(), slot[1].as_u64())))
         }
-        (Initialisation::MultiPhase | Initialisation::ModExport, _) => false,
+        (InitKind::MultiPhase | InitKind::ModExport, _) => false,
     })
 }

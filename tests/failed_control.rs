@@ -288,7 +288,7 @@ fn a_module_that_its_distribution_does_without_everywhere_is_no_obstacle() {
             declared,
             "not-applicable",
             "done-without",
-            "does without it in the main interpreter too",
+            "works without it in the main interpreter too",
         ),
         ("single.c", refused, "blocked", "", "refused: single-phase initialisation"),
     ] {

@@ -64,7 +64,7 @@ fn the_stored_report_has_every_verdict() {
     for verdict in [Verdict::Unsafe, Verdict::Blocked, Verdict::Ready, Verdict::NotApplicable] {
         assert!(found.contains(&verdict), "{verdict}");
     }
-    assert!(report.count(Mode::OwnGil, Verdict::Degraded) > 0);
+    assert!(report.count_distributions(Mode::OwnGil, Verdict::Degraded) > 0);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn one_report_answers_both_questions_and_says_which_road_is_nearer() {
         "    also blocks corpus-gil-behind: gil_behind -> gil_undeclared",
         "WSGIPerInterpreterGIL On: no. 1 distribution is in the way (1 blocked, 3 ready).",
         "WSGIFreeThreading On: no. 2 distributions are in the way (2 blocked, 2 ready).",
-        "In the way: own GIL: 1 distribution; free threading: 2: an own GIL is nearer.",
+        "In the way: own GIL: 1 distribution; free threading: 2: an own GIL is closer.",
     ] {
         assert!(said.out.contains(words), "{words}\n{}", said.out);
     }

@@ -67,7 +67,7 @@ fn what_is_accepted_does_not_count_until_it_expires() {
     let said = with(&format!("{ACCEPT}expires = '2020-01-31'\n"), &["corpus-no-slot"]).ended_with(1);
     assert_eq!(
         said.err,
-        "wsgiaudit: no longer accepted since 2020-01-31: corpus-no-slot in own-gil: kept in main\n"
+        "wsgiaudit: acceptance expired on 2020-01-31: corpus-no-slot in own-gil: kept in main\n"
     );
     // It accepts no other, and says when it is unused.
     with(&format!("{ACCEPT}expires = 2999-12-31\n"), &["corpus-no-slot", "needs_it"]).ended_with(1);
@@ -123,7 +123,7 @@ fn with_a_baseline_only_what_got_worse_counts() {
     };
     let against = |older: &Path| render(&report, folder.path()).arg("--baseline").arg(older).run();
     let said = against(&judged("blocked")).ended_with(0);
-    assert_eq!(said.err, "wsgiaudit: 1 in the way as in the baseline, and left out of account\n");
+    assert_eq!(said.err, "wsgiaudit: 1 failing as in the baseline, and ignored\n");
     against(&judged("unsafe")).ended_with(0);
     against(&judged("ready")).ended_with(1);
     against(&only(&tempfile::tempdir().unwrap().keep(), &["corpus-lost-accelerator"])).ended_with(1);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use serde_json::Value;
-use wsgiaudit::image::{inspect_file, stem};
-use wsgiaudit::model::Target;
+use wsgiaudit::image::{inspect_file, module_stem};
+use wsgiaudit::model::TargetPython;
 
 use crate::declarations::{Judgement, judge};
 use crate::support::c_compiler;
@@ -70,7 +70,7 @@ fn compare(python: &Python, folder: &Path, expected: &BTreeMap<String, String>) 
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let version = python.version.trim_end_matches('t').split_once('.').unwrap();
     let version = (version.0.parse().unwrap(), version.1.parse().unwrap());
-    let target = Target { version, free_threaded: python.is_free_threaded() };
+    let target = TargetPython { version, free_threaded: python.is_free_threaded() };
     let mut complaints = Vec::new();
     let lines: Vec<Value> = String::from_utf8(run.stdout)
         .unwrap()
@@ -80,7 +80,7 @@ fn compare(python: &Python, folder: &Path, expected: &BTreeMap<String, String>) 
     assert_eq!(lines.len(), expected.len() * OPTIMISATIONS.len(), "some case was not asked");
     for truth in lines {
         let path = truth["path"].as_str().unwrap();
-        let name = stem(Path::new(path)).unwrap();
+        let name = module_stem(Path::new(path)).unwrap();
         let kind = truth["kind"].as_str().unwrap();
         assert!(matches!(kind, "multi" | "single" | "export"), "{path} did not tell: {truth}");
         let facts = inspect_file(&folder.join(path), name, Some(target));

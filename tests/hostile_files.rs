@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
-use wsgiaudit::image::{Alone, inspect, survey};
-use wsgiaudit::model::{Declared, Facts, Initialisation};
+use wsgiaudit::image::{NoDependencies, inspect_path, inspect_source};
+use wsgiaudit::model::{BinaryFacts, InitKind, SlotDeclaration};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -47,9 +47,9 @@ fn processor_time() -> Duration {
 }
 
 /// Reads a damaged file. That there is an answer is the test; what it says depends on the damage.
-fn bounded(what: &str, bytes: Vec<u8>) -> Facts {
+fn bounded(what: &str, bytes: Vec<u8>) -> BinaryFacts {
     let start = processor_time();
-    let facts = inspect(Rc::new(bytes), "seed", None, &Alone);
+    let facts = inspect_source(Rc::new(bytes), "seed", None, &NoDependencies);
     let took = processor_time() - start;
     assert!(took < LONGEST, "{what} took {took:?}");
     facts
@@ -71,9 +71,9 @@ impl Dice {
 fn undamaged_every_format_is_read() {
     for (name, bytes) in seeds() {
         let facts = bounded(&name, bytes);
-        assert_eq!(facts.initialisation, Initialisation::MultiPhase, "{name}: {:?}", facts.doubts);
-        assert_eq!(facts.multiple_interpreters(), Declared::Value(2), "{name}");
-        assert_eq!(facts.gil(), Declared::Value(1), "{name}");
+        assert_eq!(facts.initialisation, InitKind::MultiPhase, "{name}: {:?}", facts.doubts);
+        assert_eq!(facts.multiple_interpreters_slot(), SlotDeclaration::Value(2), "{name}");
+        assert_eq!(facts.gil_slot(), SlotDeclaration::Value(1), "{name}");
     }
 }
 
@@ -246,7 +246,7 @@ fn bombs_in_wheels_are_not_unpacked() {
     // 400 MB of zeros; then as much that begins as an ELF file does; then what passes for small.
     let zeros = vec![0; 400 << 20];
     let found = within_bounds(&[&wheel(folder.path(), "zeros", &[(&module, &zeros)])]);
-    assert!(doubts(&found[0]).contains("bytes are more than is unpacked"), "{found:?}");
+    assert!(doubts(&found[0]).contains("bytes exceed the limit of"), "{found:?}");
     let mut large = elf_seed();
     large.resize(150 << 20, 0);
     let path = wheel(folder.path(), "large", &[(&module, &large)]);
@@ -275,7 +275,7 @@ fn damaged_wheels_are_said_to_be() {
         }
         fs::write(&path, damaged).unwrap();
         let start = processor_time();
-        survey(&path, None);
+        inspect_path(&path, None);
         assert!(processor_time() - start < LONGEST, "damage {round}");
     }
 }

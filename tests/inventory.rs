@@ -268,7 +268,7 @@ fn a_finder_that_does_not_tell_what_it_serves() {
     let venv =
         venv.with_file("hook.py", &FINDER.replace("SERVED", &served)).with_file("hook.pth", "import hook\n");
     let said = audit(&venv).ended_with(3);
-    assert!(said.out.contains("the import hook Finder of hook does not tell what it serves"), "{}", said.out);
+    assert!(said.out.contains("the import hook Finder of hook does not show which modules it serves"), "{}", said.out);
     assert!(said.out.contains("WSGIPerInterpreterGIL On: not known."), "{}", said.out);
 }
 
@@ -375,7 +375,7 @@ fn what_lies_behind_another_file_is_decided() {
     assert_eq!(doors.len(), 2);
     assert!(doors.contains(&"blocked") && doors.contains(&"not-applicable"), "{doors:?}");
     let said = audit(&venv);
-    assert!(said.out.contains("2 behind another file of the same name"), "{}", said.out);
+    assert!(said.out.contains("2 shadowed by another file of the same name"), "{}", said.out);
 }
 
 #[test]

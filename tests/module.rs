@@ -103,7 +103,7 @@ fn a_wheel_without_a_module_for_this_python_is_no_success() {
     let path = wheel(&Venv::new().with("other-abi"), folder.path(), &[]);
     let said = module(&path, &empty).run().ended_with(3);
     assert!(
-        said.out.contains("nothing here is an extension module that this Python could load"),
+        said.out.contains("none of the files is an extension module that this Python can load"),
         "{}",
         said.out
     );

@@ -64,7 +64,7 @@ fn is_found(python: Python, imports: &str, module: &str, mended: &str) {
     assert_eq!((&finding["rule"], &finding["verdict"]), (&"python-defect".into(), &"unsafe".into()));
     assert_eq!(finding["mended"], mended, "{finding}");
     let text = finding["text"].as_str().unwrap();
-    assert!(text.contains(&format!("mended in {mended} (gh-")), "{text}");
+    assert!(text.contains(&format!("fixed in {mended} (gh-")), "{text}");
     assert_eq!(report["answers"]["own-gil"], "unsafe");
     for row in report["distributions"].as_array().unwrap() {
         let own = &row["modes"]["own-gil"];
@@ -80,11 +80,11 @@ fn is_found(python: Python, imports: &str, module: &str, mended: &str) {
     }
     let said = audit(&venv, "table").ended_with(1);
     assert_eq!(
-        said.out.matches("has a fault of its own").count(),
+        said.out.matches("has a defect").count(),
         report["python_findings"].as_array().unwrap().len()
     );
     let words: String = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains(&format!("mended in {mended} (gh-")), "{}", said.out);
+    assert!(words.contains(&format!("fixed in {mended} (gh-")), "{}", said.out);
     assert!(said.out.contains("wsgiaudit explain python-defect"), "{}", said.out);
     let last = said.out.trim_end().lines().last().unwrap();
     assert!(last.starts_with("WSGIPerInterpreterGIL On: no. "), "{last}");

@@ -121,7 +121,7 @@ fn a_token_that_was_not_taken_is_not_believed() {
     assert!(said.out.contains(told), "{}", said.out);
     let wrong = LOGS_IN.replace("([^\"]+)", "([^\"+");
     let said = ask(SHOP, &wrong, &[], &[]).ended_with(3);
-    assert!(said.out.contains("line 7: no regular expression of Python's"), "{}", said.out);
+    assert!(said.out.contains("line 7: not a regular expression for Python"), "{}", said.out);
 }
 
 /// Answers with what it was sent.
@@ -176,7 +176,8 @@ EXPECTED = {
     assert!(!said.out.contains("SHOP_KEY=key"), "{}", said.out);
     let said = ask(&application, requests, &files, &[]).ended_with(2);
     assert!(
-        said.err.contains("shop.http: line 10: trials have no variable SHOP_KEY: --env SHOP_KEY"),
+        said.err
+            .contains("shop.http: line 10: trials have no variable SHOP_KEY: pass it on with --env SHOP_KEY"),
         "{}",
         said.err
     );
@@ -190,5 +191,5 @@ fn what_a_client_would_run_is_named_and_not_run() {
     let said = ask(&format!("EXPECTED = {{}}\n{ECHO}"), requests, &[], &[]).ended_with(0);
     assert!(said.out.contains("note: shop.http: line 3: the script is not run"), "{}", said.out);
     let said = ask("", "GET /{{a}}\n", &[], &[]).ended_with(2);
-    assert!(said.err.contains("line 1: {{a}} is not known: a line @a = value gives it one"), "{}", said.err);
+    assert!(said.err.contains("line 1: {{a}} is unknown: define it in a line @a = value"), "{}", said.err);
 }

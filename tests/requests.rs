@@ -62,8 +62,7 @@ fn another_answer_than_in_the_main_interpreter_is_told() {
 #[test]
 fn an_answer_that_is_never_the_same_is_compared_by_its_status_and_that_is_told() {
     let said = ask(&Venv::new(), &answering("object()"), "GET /\n").ended_with(0);
-    let told =
-        "shop.http of shop.py:application: 1 of 1 answers are never the same twice: their status alone was";
+    let told = "shop.http of shop.py:application: 1 of 1 responses differ every time: only their status was";
     assert!(said.out.contains(told), "{}", said.out);
 }
 
@@ -71,7 +70,7 @@ fn an_answer_that_is_never_the_same_is_compared_by_its_status_and_that_is_told()
 fn what_depends_on_the_requests_before_is_compared_in_a_new_interpreter_alone() {
     let application = format!("SEEN = []\n\n\n{}", answering("SEEN.append(0) or len(SEEN)"));
     let said = ask(&Venv::new(), &application, "GET /\n###\nGET /\n").ended_with(0);
-    assert!(!said.out.contains("never the same"), "{}", said.out);
+    assert!(!said.out.contains("differs each time"), "{}", said.out);
 }
 
 #[test]
@@ -156,7 +155,7 @@ fn each_request_is_told_with_its_status_digest_and_time() {
     );
     assert!(line.contains(" ms"), "{line}");
     let other = said.out.lines().find(|line| line.contains("POST /other")).unwrap();
-    assert!(other.contains("body never the same"), "{other}");
+    assert!(other.contains("body differs each time"), "{other}");
 
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("shop.py"), &application).unwrap();
@@ -186,7 +185,7 @@ fn each_request_is_told_with_its_status_digest_and_time() {
     fs::write(folder.path().join("report.json"), &said.out).unwrap();
     let page =
         Wsgiaudit::new().args(["render", "report.json", "--format", "html"]).within(folder.path()).run();
-    for text in ["GET /same?item=7", "SHA-256 ba7816bf8f01", " ms, ", "body never the same"] {
+    for text in ["GET /same?item=7", "SHA-256 ba7816bf8f01", " ms, ", "body differs each time"] {
         assert!(page.out.contains(text), "{text}");
     }
 }
@@ -208,7 +207,7 @@ fn a_list_that_nothing_answers_with_success_is_no_evidence() {
 fn requests_that_cannot_be_read_are_an_error() {
     let said = ask(&Venv::new(), &answering("1"), "GET /a\nGET /b\n").ended_with(2);
     assert!(
-        said.err.contains("shop.http: line 2: no header (### goes between two requests)"),
+        said.err.contains("shop.http: line 2: not a header (separate requests with ###)"),
         "{}",
         said.err
     );

@@ -161,7 +161,8 @@ fn what_most_packages_do_is_allowed() {
     let report = audit(&Venv::new().with_python("does", does), &[]);
     assert_eq!(judged(&report, "does", "main"), ("ready".to_owned(), String::new()));
     let notes = report["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap());
-    let others: Vec<&str> = notes.filter(|note| !note.starts_with("free threading was not asked")).collect();
+    let others: Vec<&str> =
+        notes.filter(|note| !note.starts_with("free threading was not audited")).collect();
     assert_eq!(others, [""; 0], "this machine cannot enforce the sandbox");
     let starts = "import subprocess\n\
         child = subprocess.Popen(['sleep', '100'], stdout=subprocess.DEVNULL)\n\

@@ -248,7 +248,7 @@ fn applications_are_found_by_module_file_and_factory() {
 fn what_cannot_be_served_is_said() {
     for (source, expected) in [
         ("raise RuntimeError('no database')", "RuntimeError: no database"),
-        ("application = 3", "is no application but int"),
+        ("application = 3", "is not callable: it is of type int"),
         ("", "has no attribute 'application'"),
         ("import absent_module", "No module named 'absent_module'"),
     ] {
@@ -259,7 +259,7 @@ fn what_cannot_be_served_is_said() {
         }
     }
     let (status, log) = fails("", &["--mode", "main", "--interpreters", "2"]);
-    assert!(status == Some(2) && log.contains("want an own GIL each"), "{log}");
+    assert!(status == Some(2) && log.contains("need the mode own-gil"), "{log}");
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn sighup_starts_anew_and_loses_no_request() {
     // What does not start does not end what runs.
     std::fs::write(server.folder().join("app.py"), "raise ValueError('broken by an edit')").unwrap();
     server.signal("HUP");
-    server.wait_for("the old one goes on");
+    server.wait_for("the old one continues");
     assert_eq!(server.get("/hello").0, 200);
     assert!(server.log().contains("broken by an edit"));
 }

@@ -155,7 +155,7 @@ fn a_variable_is_one_row_worst_first_and_caches_are_apart() {
         table.contains("carts (dict): changes with environ: each interpreter has its own; also lines 32, 33"),
         "{table}"
     );
-    assert!(table.contains("  filled once, by each interpreter for itself: catalog, patterns\n"), "{table}");
+    assert!(table.contains("  filled once in each interpreter: catalog, patterns\n"), "{table}");
     assert!(table.contains("  environment variables that are set at start: SHOP_SETTINGS\n"), "{table}");
     let position = |text: &str| table.find(text).unwrap();
     assert!(position("state") < position("mode (variable)"), "{table}");

@@ -72,7 +72,7 @@ def test_signal():
 ";
     let said = audit(&venv("", tests), &[]).ended_with(0);
     assert!(said.out.contains("\n  own-gil: ready\n"), "{}", said.out);
-    let told = "note: tests of shop-kit: 2 want what no sub-interpreter has (own-gil): shop/tests/test_shop.py::test_fork: fork not supported";
+    let told = "note: tests of shop-kit: 2 need what sub-interpreters do not support (own-gil): shop/tests/test_shop.py::test_fork: fork not supported";
     assert!(said.out.contains(told), "{}", said.out);
 }
 
@@ -93,7 +93,7 @@ fn where_no_test_passes_nothing_is_known() {
 fn what_cannot_be_run_is_an_error_that_says_what_to_do() {
     let bare = Venv::new().with("no-slot").with_python("shop_kit", "");
     for (venv, told) in [
-        (&bare, "--exercise-tests runs tests with pytest, which the environment has not\nhint: "),
+        (&bare, "--exercise-tests runs tests with pytest, which is not installed in the environment\nhint: "),
         (&Venv::new(), "Shop_Kit is not installed in the environment"),
     ] {
         let said = audit(venv, &[]).ended_with(2);
@@ -101,7 +101,7 @@ fn what_cannot_be_run_is_an_error_that_says_what_to_do() {
     }
     let without = bare.with_distribution(&applications_environment(), "pytest");
     let said = audit(&without, &[]).ended_with(2);
-    assert!(said.err.contains("Shop_Kit brings no tests along"), "{}", said.err);
+    assert!(said.err.contains("Shop_Kit contains no tests"), "{}", said.err);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn a_newest_version_that_does_not_declare_it_is_no_way_out() {
     let (wheels, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     wheel(wheels.path(), "1.4", false);
     let report = audit(&venv, wheels.path(), cache.path()).run().ended_with(1).body();
-    assert_eq!(upgrade(&report)["words"], "1.4, the newest, does not either: no slot 3");
+    assert_eq!(upgrade(&report)["words"], "1.4, the newest version, does not either: no slot 3");
     assert_eq!(upgrade(&report)["since"], Value::Null);
 }
 
@@ -98,7 +98,7 @@ fn what_cannot_be_asked_is_not_known() {
     let words = upgrade(&report)["words"].as_str().unwrap().to_owned();
     assert_eq!(
         words,
-        "whether a newer version declares it is not known: the index has no wheel for this Python"
+        "newer versions could not be checked: the index has no wheel for this Python"
     );
     let report = audit(&venv, wheels.path(), cache.path()).arg("--offline").run().ended_with(1).body();
     assert!(upgrade(&report)["words"].as_str().unwrap().contains("not in the cache"), "{report}");

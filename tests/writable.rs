@@ -66,7 +66,7 @@ fn an_application_with_a_database_writes_to_a_copy() {
     // Each trial counts from nothing; its interpreters write to the same database.
     let line = said.out.lines().find(|line| line.trim_start().starts_with("GET /b")).unwrap();
     assert!(line.contains("SHA-256 d4735e3a265e"), "that of 2: {line}");
-    assert!(said.out.contains("2 of 2 answers depend on what was asked before"), "{}", said.out);
+    assert!(said.out.contains("2 of 2 responses depend on earlier requests"), "{}", said.out);
     assert!(said.out.contains("trials were given --writable data"), "{}", said.out);
     assert_eq!(content(folder.path()), before);
     ask(&venv, folder.path(), &["--writable", "data", "--no-sandbox"]).ended_with(0);
@@ -140,14 +140,14 @@ fn what_cannot_be_copied_is_an_error() {
     let folder = shop(&venv, COUNTER);
     for (named, told) in [
         ("absent", "cannot read absent (--writable)"),
-        ("shop.py", "--writable shop.py: it is no folder"),
-        ("/", "the audit's own folders lie in it"),
+        ("shop.py", "--writable shop.py: not a folder"),
+        ("/", "it contains the audit's own folders"),
     ] {
         let said = ask(&venv, folder.path(), &["--writable", named]).ended_with(2);
         assert!(said.err.contains(told), "{}", said.err);
     }
     let said = ask(&venv, folder.path(), &["--writable", ".", "--writable", "data"]).ended_with(2);
-    assert!(said.err.contains("one lies in the other"), "{}", said.err);
+    assert!(said.err.contains("one contains the other"), "{}", said.err);
     fs::File::create(folder.path().join("data/large")).unwrap().set_len(65 << 20).unwrap();
     let said = ask(&venv, folder.path(), &["--writable", "data"]).ended_with(2);
     assert!(said.err.contains("a copy of at most 64 MiB in 2000 files"), "{}", said.err);

@@ -60,7 +60,7 @@ pub(super) fn module_of_directive(directive: &str) -> Option<&'static str> {
 }
 
 /// The assumed Apache version.
-const VERSION: (u32, u32) = (2, 4);
+const APACHE_VERSION: (u32, u32) = (2, 4);
 
 /// Evaluates `<IfVersion [[!]OPERATOR] VERSION>` (mod_version). Returns `None` if the result depends on the
 /// patch level, which is unknown, or on a regular expression.
@@ -77,8 +77,8 @@ pub(super) fn evaluate_version(words: &[String]) -> Option<bool> {
     let numbers: Result<Vec<u32>, _> = wanted.split('.').map(str::parse).collect();
     let numbers = numbers.ok()?;
     let wanted = (*numbers.first()?, numbers.get(1).copied().unwrap_or(0));
-    let is_exact = wanted == VERSION;
-    let is_newer = VERSION > wanted;
+    let is_exact = wanted == APACHE_VERSION;
+    let is_newer = APACHE_VERSION > wanted;
     let has_patch = numbers.len() > 2 && numbers.get(2) != Some(&0);
     let held = match operator {
         "=" | "==" if is_exact => None,

@@ -87,23 +87,24 @@ impl DirectiveSpec {
     }
 }
 
-const GONE: &str = "delete it";
-const NEW_RELIC: &str = "delete it: the agent is started by the script itself, or by newrelic-admin";
+const DELETE_IT: &str = "delete it";
+const REMOVE_NEW_RELIC: &str = "delete it: the agent is started by the script itself, or by newrelic-admin";
 const MUTEXES: &[&str] = &["default", "flock", "fcntl", "sysvsem", "posixsem", "pthread"];
-const NO_MORE: i64 = i64::MAX;
+const NO_LIMIT: i64 = i64::MAX;
 
 /// The directives that `httpd -L` lists, and the section `<WSGIInterpreterOptions>`.
 pub(super) const DIRECTIVES: &[DirectiveSpec] = &[
-    define_directive("WSGIScriptAlias", DirectiveScope::Server, ArgumentSpec::Options(2, OF_ALIASES)),
-    define_directive("WSGIScriptAliasMatch", DirectiveScope::Server, ArgumentSpec::Options(2, OF_ALIASES)),
-    define_directive("WSGIDaemonProcess", DirectiveScope::Server, ArgumentSpec::Options(1, OF_DAEMONS)),
+    define_directive("WSGIScriptAlias", DirectiveScope::Server, ArgumentSpec::Options(2, ALIAS_OPTIONS)),
+    define_directive("WSGIScriptAliasMatch", DirectiveScope::Server, ArgumentSpec::Options(2, ALIAS_OPTIONS)),
+    define_directive("WSGIDaemonProcess", DirectiveScope::Server, ArgumentSpec::Options(1, DAEMON_OPTIONS)),
     define_directive("WSGISocketPrefix", DirectiveScope::Global, ArgumentSpec::Word),
     define_directive("WSGISocketRotation", DirectiveScope::Global, ArgumentSpec::Flag).since(4, 6, 0),
     define_directive("WSGIAcceptMutex", DirectiveScope::Global, ArgumentSpec::OneOf(MUTEXES)),
     define_directive("WSGILazyInitialization", DirectiveScope::Global, ArgumentSpec::Flag)
-        .until(6, 0, 0, GONE),
+        .until(6, 0, 0, DELETE_IT),
     define_directive("WSGIVerboseDebugging", DirectiveScope::Global, ArgumentSpec::Flag),
-    define_directive("WSGIPy3kWarningFlag", DirectiveScope::Global, ArgumentSpec::Flag).until(6, 0, 0, GONE),
+    define_directive("WSGIPy3kWarningFlag", DirectiveScope::Global, ArgumentSpec::Flag)
+        .until(6, 0, 0, DELETE_IT),
     define_directive("WSGIDontWriteBytecode", DirectiveScope::Global, ArgumentSpec::Flag),
     define_directive("WSGIPythonWarnings", DirectiveScope::Global, ArgumentSpec::Word),
     define_directive("WSGIPythonOptimize", DirectiveScope::Global, ArgumentSpec::Word),
@@ -125,8 +126,8 @@ pub(super) const DIRECTIVES: &[DirectiveSpec] = &[
     define_directive("WSGIProcessGroup", DirectiveScope::Section, ArgumentSpec::Word),
     define_directive("WSGIApplicationGroup", DirectiveScope::Section, ArgumentSpec::Word),
     define_directive("WSGICallableObject", DirectiveScope::FileInfo, ArgumentSpec::Word),
-    define_directive("WSGIImportScript", DirectiveScope::Server, ArgumentSpec::Options(1, OF_IMPORTS)),
-    define_directive("WSGIDispatchScript", DirectiveScope::Section, ArgumentSpec::Options(1, OF_SCRIPTS)),
+    define_directive("WSGIImportScript", DirectiveScope::Server, ArgumentSpec::Options(1, IMPORT_OPTIONS)),
+    define_directive("WSGIDispatchScript", DirectiveScope::Section, ArgumentSpec::Options(1, SCRIPT_OPTIONS)),
     define_directive("WSGIPassApacheRequest", DirectiveScope::Section, ArgumentSpec::Flag),
     define_directive("WSGIPassAuthorization", DirectiveScope::FileInfo, ArgumentSpec::Flag),
     define_directive("WSGIScriptReloading", DirectiveScope::FileInfo, ArgumentSpec::Flag),
@@ -141,46 +142,66 @@ pub(super) const DIRECTIVES: &[DirectiveSpec] = &[
     define_directive("WSGITrustedProxyHeaders", DirectiveScope::FileInfo, ArgumentSpec::Words),
     define_directive("WSGITrustedProxies", DirectiveScope::FileInfo, ArgumentSpec::Addresses),
     define_directive("WSGIEnableSendfile", DirectiveScope::FileInfo, ArgumentSpec::Flag),
-    define_directive("WSGIAccessScript", DirectiveScope::AuthConfig, ArgumentSpec::Options(1, OF_SCRIPTS)),
-    define_directive("WSGIAuthUserScript", DirectiveScope::AuthConfig, ArgumentSpec::Options(1, OF_SCRIPTS)),
-    define_directive("WSGIAuthGroupScript", DirectiveScope::AuthConfig, ArgumentSpec::Options(1, OF_SCRIPTS)),
+    define_directive(
+        "WSGIAccessScript",
+        DirectiveScope::AuthConfig,
+        ArgumentSpec::Options(1, SCRIPT_OPTIONS),
+    ),
+    define_directive(
+        "WSGIAuthUserScript",
+        DirectiveScope::AuthConfig,
+        ArgumentSpec::Options(1, SCRIPT_OPTIONS),
+    ),
+    define_directive(
+        "WSGIAuthGroupScript",
+        DirectiveScope::AuthConfig,
+        ArgumentSpec::Options(1, SCRIPT_OPTIONS),
+    ),
     define_directive("WSGIUserAuthoritative", DirectiveScope::AuthConfig, ArgumentSpec::Flag)
-        .until(6, 0, 0, GONE),
+        .until(6, 0, 0, DELETE_IT),
     define_directive("WSGIGroupAuthoritative", DirectiveScope::AuthConfig, ArgumentSpec::Flag),
-    define_directive("WSGIHandlerScript", DirectiveScope::Section, ArgumentSpec::Options(2, OF_HANDLERS)),
+    define_directive("WSGIHandlerScript", DirectiveScope::Section, ArgumentSpec::Options(2, HANDLER_OPTIONS)),
     define_directive("WSGIServerMetrics", DirectiveScope::Global, ArgumentSpec::Flag),
-    define_directive("WSGINewRelicConfigFile", DirectiveScope::Global, ArgumentSpec::Word)
-        .until(6, 0, 0, NEW_RELIC),
-    define_directive("WSGINewRelicEnvironment", DirectiveScope::Global, ArgumentSpec::Word)
-        .until(6, 0, 0, NEW_RELIC),
+    define_directive("WSGINewRelicConfigFile", DirectiveScope::Global, ArgumentSpec::Word).until(
+        6,
+        0,
+        0,
+        REMOVE_NEW_RELIC,
+    ),
+    define_directive("WSGINewRelicEnvironment", DirectiveScope::Global, ArgumentSpec::Word).until(
+        6,
+        0,
+        0,
+        REMOVE_NEW_RELIC,
+    ),
     define_directive("WSGITelemetryService", DirectiveScope::Global, ArgumentSpec::Telemetry).since(6, 0, 0),
     define_directive("WSGISlowRequests", DirectiveScope::Global, ArgumentSpec::Threshold).since(6, 0, 0),
     define_directive("WSGITelemetryOptions", DirectiveScope::Global, ArgumentSpec::TelemetryFlags)
         .since(6, 0, 0),
 ];
 
-const OF_ALIASES: &[DirectiveSpec] = &[
+const ALIAS_OPTIONS: &[DirectiveSpec] = &[
     define_option("process-group", ArgumentSpec::Word),
     define_option("application-group", ArgumentSpec::Word),
     define_option("callable-object", ArgumentSpec::Word),
     define_option("pass-authorization", ArgumentSpec::Flag),
 ];
 
-const OF_IMPORTS: &[DirectiveSpec] = &[
+const IMPORT_OPTIONS: &[DirectiveSpec] = &[
     define_option("process-group", ArgumentSpec::Word),
     define_option("application-group", ArgumentSpec::Word),
 ];
 
-const OF_SCRIPTS: &[DirectiveSpec] = &[define_option("application-group", ArgumentSpec::Word)];
+const SCRIPT_OPTIONS: &[DirectiveSpec] = &[define_option("application-group", ArgumentSpec::Word)];
 
-const OF_HANDLERS: &[DirectiveSpec] = &[
+const HANDLER_OPTIONS: &[DirectiveSpec] = &[
     define_option("process-group", ArgumentSpec::Word),
     define_option("application-group", ArgumentSpec::Word),
     define_option("pass-authorization", ArgumentSpec::Flag),
 ];
 
 /// Options that accept an empty value.
-pub(super) const MAY_BE_EMPTY: [&str; 9] = [
+pub(super) const EMPTY_VALUE_OPTIONS: [&str; 9] = [
     "supplementary-groups",
     "lang",
     "locale",
@@ -194,14 +215,14 @@ pub(super) const MAY_BE_EMPTY: [&str; 9] = [
 
 /// Options of `WSGIDaemonProcess` that affect the result. An undefined variable in any other option does not
 /// matter.
-pub(super) const DECIDING: [&str; 7] =
+pub(super) const RELEVANT_DAEMON_OPTIONS: [&str; 7] =
     ["python-home", "python-path", "home", "switch-interval", "queue-timeout", "request-timeout", "threads"];
 
-const OF_DAEMONS: &[DirectiveSpec] = &[
+const DAEMON_OPTIONS: &[DirectiveSpec] = &[
     define_option("user", ArgumentSpec::Word),
     define_option("group", ArgumentSpec::Word),
     define_option("supplementary-groups", ArgumentSpec::Word),
-    define_option("processes", ArgumentSpec::Number(1, NO_MORE)),
+    define_option("processes", ArgumentSpec::Number(1, NO_LIMIT)),
     define_option("threads", ArgumentSpec::Number(0, 0xfffe)),
     define_option("umask", ArgumentSpec::Octal),
     define_option("chroot", ArgumentSpec::Absolute),
@@ -212,41 +233,41 @@ const OF_DAEMONS: &[DirectiveSpec] = &[
     define_option("python-path", ArgumentSpec::Word),
     define_option("python-eggs", ArgumentSpec::Word),
     define_option("switch-interval", ArgumentSpec::Seconds).since(6, 0, 0),
-    define_option("stack-size", ArgumentSpec::Number(1, NO_MORE)),
-    define_option("maximum-requests", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("startup-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("shutdown-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("deadlock-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("inactivity-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("request-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("interrupt-timeout", ArgumentSpec::Number(0, NO_MORE)).since(6, 0, 0),
-    define_option("graceful-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("eviction-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("restart-interval", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("connect-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("socket-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("queue-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("listen-backlog", ArgumentSpec::Number(0, NO_MORE)),
+    define_option("stack-size", ArgumentSpec::Number(1, NO_LIMIT)),
+    define_option("maximum-requests", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("startup-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("shutdown-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("deadlock-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("inactivity-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("request-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("interrupt-timeout", ArgumentSpec::Number(0, NO_LIMIT)).since(6, 0, 0),
+    define_option("graceful-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("eviction-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("restart-interval", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("connect-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("socket-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("queue-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("listen-backlog", ArgumentSpec::Number(0, NO_LIMIT)),
     define_option("display-name", ArgumentSpec::Word),
     define_option("send-buffer-size", ArgumentSpec::Bytes(512)),
     define_option("receive-buffer-size", ArgumentSpec::Bytes(512)),
     define_option("header-buffer-size", ArgumentSpec::Bytes(8192)),
     define_option("response-buffer-size", ArgumentSpec::Bytes(65536)),
-    define_option("response-socket-timeout", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("response-flush-delay", ArgumentSpec::Number(0, NO_MORE)).since(6, 0, 2),
+    define_option("response-socket-timeout", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("response-flush-delay", ArgumentSpec::Number(0, NO_LIMIT)).since(6, 0, 2),
     define_option("socket-user", ArgumentSpec::Word),
     define_option("script-user", ArgumentSpec::Word),
     define_option("script-group", ArgumentSpec::Word),
-    define_option("cpu-time-limit", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("cpu-priority", ArgumentSpec::Number(i64::MIN, NO_MORE)),
-    define_option("memory-limit", ArgumentSpec::Number(0, NO_MORE)),
-    define_option("virtual-memory-limit", ArgumentSpec::Number(0, NO_MORE)),
+    define_option("cpu-time-limit", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("cpu-priority", ArgumentSpec::Number(i64::MIN, NO_LIMIT)),
+    define_option("memory-limit", ArgumentSpec::Number(0, NO_LIMIT)),
+    define_option("virtual-memory-limit", ArgumentSpec::Number(0, NO_LIMIT)),
     define_option("server-metrics", ArgumentSpec::Flag),
-    define_option("newrelic-config-file", ArgumentSpec::Word).until(6, 0, 0, NEW_RELIC),
-    define_option("newrelic-environment", ArgumentSpec::Word).until(6, 0, 0, NEW_RELIC),
+    define_option("newrelic-config-file", ArgumentSpec::Word).until(6, 0, 0, REMOVE_NEW_RELIC),
+    define_option("newrelic-environment", ArgumentSpec::Word).until(6, 0, 0, REMOVE_NEW_RELIC),
 ];
 
 /// Returns the directive with this name, ignoring case.
 pub(super) fn find_directive(name: &str) -> Option<&'static DirectiveSpec> {
-    DIRECTIVES.iter().find(|known| known.name.eq_ignore_ascii_case(name))
+    DIRECTIVES.iter().find(|spec| spec.name.eq_ignore_ascii_case(name))
 }

@@ -2,7 +2,7 @@
 //! and the arguments are valid. Apache does not start with a directive that its module rejects.
 
 use super::directive_table::{
-    ArgumentSpec, DIRECTIVES, DirectiveScope, DirectiveSpec, MAY_BE_EMPTY, find_directive,
+    ArgumentSpec, DIRECTIVES, DirectiveScope, DirectiveSpec, EMPTY_VALUE_OPTIONS, find_directive,
 };
 use super::lexer::{split_word, split_words};
 use super::mod_wsgi_version::ModWsgiVersion;
@@ -36,13 +36,13 @@ pub(super) enum DirectiveRejection {
 }
 
 /// Largest edit distance at which a similar name is suggested.
-const FAR: usize = 3;
+const MAX_EDIT_DISTANCE: usize = 3;
 
 /// Whether the name is a mod_wsgi directive, or close enough to one to be a misspelling.
 pub(super) fn is_wsgi_directive(name: &str) -> bool {
-    let is_near = |known: &DirectiveSpec| {
-        let known = known.name.to_ascii_lowercase();
-        known.len() > 8 && strsim::damerau_levenshtein(&known, name) <= 2
+    let is_near = |spec: &DirectiveSpec| {
+        let spec = spec.name.to_ascii_lowercase();
+        spec.len() > 8 && strsim::damerau_levenshtein(&spec, name) <= 2
     };
     name.trim_start_matches('<').starts_with("wsgi") || DIRECTIVES.iter().any(is_near)
 }
@@ -50,18 +50,18 @@ pub(super) fn is_wsgi_directive(name: &str) -> bool {
 /// Returns an error if mod_wsgi would reject the directive.
 pub(super) fn validate_directive(
     found: &Directive,
-    spot: DirectiveContext,
+    context: DirectiveContext,
     module: &WsgiModuleFile,
 ) -> Result<(), DirectiveRejection> {
-    let Some(known) = find_directive(&found.name) else {
+    let Some(spec) = find_directive(&found.name) else {
         let text = format!("mod_wsgi has no directive {}", found.name.trim_start_matches('<'));
         let nearest = find_nearest_name(&found.name, DIRECTIVES);
         return Err(reject_unknown_name(text, nearest, module));
     };
-    let name = known.name.trim_start_matches('<');
-    check_version(name, known, module)?;
-    check_context(name, known.scope, spot).map_err(DirectiveRejection::Certainly)?;
-    check_arguments(name, known, &found.args, module)
+    let name = spec.name.trim_start_matches('<');
+    check_version(name, spec, module)?;
+    check_context(name, spec.scope, context).map_err(DirectiveRejection::Certainly)?;
+    check_arguments(name, spec, &found.args, module)
 }
 
 impl DirectiveRejection {
@@ -104,27 +104,27 @@ fn reject_unknown_name(text: String, nearest: Option<&str>, module: &WsgiModuleF
 fn find_nearest_name(name: &str, all: &[DirectiveSpec]) -> Option<&'static str> {
     let lower = name.to_ascii_lowercase();
     let distance =
-        |known: &DirectiveSpec| strsim::damerau_levenshtein(&known.name.to_ascii_lowercase(), &lower);
-    let found = all.iter().map(|known| (distance(known), known.name)).min();
-    found.filter(|(distance, _)| *distance <= FAR).map(|(_, name)| name)
+        |spec: &DirectiveSpec| strsim::damerau_levenshtein(&spec.name.to_ascii_lowercase(), &lower);
+    let found = all.iter().map(|spec| (distance(spec), spec.name)).min();
+    found.filter(|(distance, _)| *distance <= MAX_EDIT_DISTANCE).map(|(_, name)| name)
 }
 
 /// Checks that the loaded version has the directive or option.
 fn check_version(
     name: &str,
-    known: &DirectiveSpec,
+    spec: &DirectiveSpec,
     module: &WsgiModuleFile,
 ) -> Result<(), DirectiveRejection> {
     let release = module.release.unwrap_or(ModWsgiVersion::NEWEST);
-    if release < known.since {
-        let since = known.since;
+    if release < spec.since {
+        let since = spec.since;
         return Err(DirectiveRejection::Certainly(format!(
             "{name} is new in mod_wsgi {since}, and {} is {release}: load a later one (pip install mod_wsgi, \
              mod_wsgi-express module-config), or delete it",
             module.display_name()
         )));
     }
-    if let Some((until, instead)) = known.until.filter(|(until, _)| release >= *until) {
+    if let Some((until, instead)) = spec.until.filter(|(until, _)| release >= *until) {
         return Err(match module.release {
             Some(release) => DirectiveRejection::Certainly(format!(
                 "mod_wsgi {until} has removed {name}, and {} is {release}: {instead}",
@@ -138,8 +138,8 @@ fn check_version(
     Ok(())
 }
 
-fn check_context(name: &str, scope: DirectiveScope, spot: DirectiveContext) -> Result<(), String> {
-    let is_taken = match (scope, spot) {
+fn check_context(name: &str, scope: DirectiveScope, context: DirectiveContext) -> Result<(), String> {
+    let is_taken = match (scope, context) {
         (
             DirectiveScope::AuthConfig,
             DirectiveContext::Main | DirectiveContext::Host | DirectiveContext::Block,
@@ -167,11 +167,11 @@ fn check_context(name: &str, scope: DirectiveScope, spot: DirectiveContext) -> R
             DirectiveContext::Htaccess(_),
         ) => false,
     };
-    let place = match spot {
+    let place = match context {
         DirectiveContext::Main => "at the top level",
         DirectiveContext::Htaccess(_) => "in this .htaccess",
         DirectiveContext::Host | DirectiveContext::Block | DirectiveContext::Section => {
-            "inside of <VirtualHost>, <Directory> and the like"
+            "inside <VirtualHost>, <Directory> and the like"
         }
     };
     if is_taken { Ok(()) } else { Err(format!("{name} is not allowed {place}")) }
@@ -180,13 +180,13 @@ fn check_context(name: &str, scope: DirectiveScope, spot: DirectiveContext) -> R
 /// Checks the arguments of a directive.
 fn check_arguments(
     name: &str,
-    known: &DirectiveSpec,
+    spec: &DirectiveSpec,
     args: &str,
     module: &WsgiModuleFile,
 ) -> Result<(), DirectiveRejection> {
     let certainly = |what: String| Err(DirectiveRejection::Certainly(what));
     let given = split_words(args);
-    match known.takes {
+    match spec.takes {
         ArgumentSpec::Words => Ok(()),
         ArgumentSpec::Options(count, table) => {
             let mut rest = args;
@@ -225,7 +225,7 @@ fn check_arguments(
         | ArgumentSpec::HashSeed
         | ArgumentSpec::Threshold => match &given[..] {
             [value] if !value.is_empty() => {
-                check_value(name, known.takes, value).map_err(DirectiveRejection::Certainly)
+                check_value(name, spec.takes, value).map_err(DirectiveRejection::Certainly)
             }
             [_] => certainly(format!("{name} takes one argument, and has an empty one")),
             others => certainly(format!("{name} takes one argument, and has {}", others.len())),
@@ -240,19 +240,19 @@ fn check_options(
     module: &WsgiModuleFile,
 ) -> Result<(), DirectiveRejection> {
     for (option, value) in parse_options(text).map_err(DirectiveRejection::Certainly)? {
-        let Some(known) = table.iter().find(|known| known.name == option) else {
+        let Some(spec) = table.iter().find(|spec| spec.name == option) else {
             let text = format!("{option}= is not an option of {name}");
             return Err(reject_unknown_name(text, find_nearest_name(&option, table), module));
         };
-        check_version(&format!("{option}="), known, module)?;
+        check_version(&format!("{option}="), spec, module)?;
         // The value is an environment variable that only the running Apache knows.
         if value.contains("${") {
             continue;
         }
-        if value.is_empty() && !MAY_BE_EMPTY.contains(&known.name) {
+        if value.is_empty() && !EMPTY_VALUE_OPTIONS.contains(&spec.name) {
             return Err(DirectiveRejection::Certainly(format!("{name}: {option}= has no value")));
         }
-        check_value(&format!("{name}: {option}="), known.takes, &value)
+        check_value(&format!("{name}: {option}="), spec.takes, &value)
             .map_err(DirectiveRejection::Certainly)?;
     }
     Ok(())
@@ -346,7 +346,7 @@ fn check_telemetry_flags(name: &str, given: &[String]) -> Result<(), String> {
     }
     let is_signed = |word: &String| word.starts_with(['+', '-']);
     if given.iter().any(is_signed) && !given.iter().all(is_signed) {
-        return Err(format!("{name}: flags with + or - and flags without do not mix"));
+        return Err(format!("{name}: flags with + or - cannot be mixed with flags without"));
     }
     let is_known = |word: &String| {
         let plain = word.trim_start_matches(['+', '-']);

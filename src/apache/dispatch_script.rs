@@ -27,16 +27,16 @@ pub(super) fn read_dispatch_script(
     script: &Path,
     source: &dyn ConfigurationSource,
 ) -> Result<DispatchedNames, String> {
-    let named = script.display();
+    let path = script.display();
     let text = source
         .read_text(script)
-        .map_err(|error| format!("the dispatch script {named} cannot be read: {error}"))?;
-    let parsed = parse_module(&text).map_err(|error| format!("the dispatch script {named}: {error}"))?;
-    let mut said = DispatchedNames::default();
+        .map_err(|error| format!("the dispatch script {path} cannot be read: {error}"))?;
+    let parsed = parse_module(&text).map_err(|error| format!("the dispatch script {path}: {error}"))?;
+    let mut dispatched = DispatchedNames::default();
     for statement in &parsed.syntax().body {
         let defines = |name: &str| match name {
             "process_group" | "application_group" | "callable_object" => Err(format!(
-                "the dispatch script {named} decides for each request: {name} does not return a constant"
+                "the dispatch script {path} decides for each request: {name} does not return a constant"
             )),
             _ => Ok(()),
         };
@@ -45,9 +45,9 @@ pub(super) fn read_dispatch_script(
         if let Stmt::FunctionDef(function) = statement {
             let name = function.name.as_str();
             let into = match name {
-                "process_group" => &mut said.process,
-                "application_group" => &mut said.application,
-                "callable_object" => &mut said.callable,
+                "process_group" => &mut dispatched.process,
+                "application_group" => &mut dispatched.application,
+                "callable_object" => &mut dispatched.callable,
                 _ => continue,
             };
             match (find_returned_constant(&function.body), function.decorator_list.is_empty()) {
@@ -63,14 +63,14 @@ pub(super) fn read_dispatch_script(
                 let name = alias.asname.as_ref().unwrap_or(&alias.name);
                 defines(name.as_str())?;
                 if name.as_str() == "*" {
-                    return Err(format!("the dispatch script {named} imports unknown names (import *)"));
+                    return Err(format!("the dispatch script {path} imports unknown names (import *)"));
                 }
             }
         } else if !is_harmless {
-            return Err(format!("the dispatch script {named} contains more than function definitions"));
+            return Err(format!("the dispatch script {path} contains more than function definitions"));
         }
     }
-    Ok(said)
+    Ok(dispatched)
 }
 
 /// Returns the constant that a function body returns (`Some(None)` for Python's `None`), or `None` if the

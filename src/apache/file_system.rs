@@ -12,7 +12,7 @@ use crate::regular_file;
 pub struct FileSystem;
 
 /// Size limit: far above any configuration file or mod_wsgi module.
-const LARGEST: u64 = 64 << 20;
+const MAX_FILE_SIZE: u64 = 64 << 20;
 
 impl ConfigurationSource for FileSystem {
     fn read_text(&self, path: &Path) -> io::Result<String> {
@@ -20,7 +20,7 @@ impl ConfigurationSource for FileSystem {
     }
 
     fn read_bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
-        regular_file::read_limited(path, LARGEST)
+        regular_file::read_limited(path, MAX_FILE_SIZE)
     }
 
     fn list_folder(&self, folder: &Path) -> io::Result<Vec<String>> {

@@ -48,25 +48,25 @@ pub fn analyze_deployment(
     build: &PythonBuild,
     applications: &[AuditedApplication],
 ) -> Deployment {
-    let mut landings = mount_findings::list_mounts(site, build);
+    let mut mounts = mount_findings::list_mounts(site, build);
     let mut not_told: Vec<(ConfigLocation, String)> =
         site.placed.not_told.iter().chain(&site.not_told).cloned().collect();
     not_told.sort();
     not_told.dedup();
-    for landing in &mut landings {
-        let path = site.module_path(&landing.process_group, &landing.application_group);
+    for mount in &mut mounts {
+        let path = site.module_path(&mount.process_group, &mount.application_group);
         let is_it = |each: &&AuditedApplication| {
-            each.file == landing.script
-                && each.callable == landing.callable
+            each.file == mount.script
+                && each.callable == mount.callable
                 && each.path.as_ref().is_none_or(|applied| *applied == path)
         };
         let found = applications.iter().find(is_it);
-        landing.application = found.map(|each| each.name.clone());
+        mount.application = found.map(|each| each.name.clone());
     }
-    let check = DeploymentCheck { site, build, landings: &landings, applications };
+    let check = DeploymentCheck { site, build, mounts: &mounts, applications };
     let mut found = check.collect_findings(!not_told.is_empty());
-    found.extend(mount_findings::collect_findings(site, build, &landings, !not_told.is_empty()));
-    mount_findings::assign_default_mode(&mut found, &landings);
+    found.extend(mount_findings::collect_findings(site, build, &mounts, !not_told.is_empty()));
+    mount_findings::assign_default_mode(&mut found, &mounts);
     found.sort();
     found.dedup();
     let daemons = site.daemons.iter().map(|(name, daemon)| DaemonProcess {
@@ -78,7 +78,7 @@ pub fn analyze_deployment(
         file,
         daemons: daemons.collect(),
         python_path: site.python_path.clone(),
-        landings,
+        landings: mounts,
         findings: found,
         not_told,
     }
@@ -87,7 +87,7 @@ pub fn analyze_deployment(
 struct DeploymentCheck<'a> {
     site: &'a ApacheSite,
     build: &'a PythonBuild,
-    landings: &'a [ScriptMount],
+    mounts: &'a [ScriptMount],
     applications: &'a [AuditedApplication],
 }
 
@@ -120,10 +120,10 @@ impl DeploymentCheck<'_> {
     /// Returns every interpreter that serves requests or imports a script, as (process group, application
     /// group).
     fn list_interpreters(&self) -> BTreeSet<(&str, &str)> {
-        let landings = self.landings.iter();
-        let landings = landings.map(|each| (each.process_group.as_str(), each.application_group.as_str()));
+        let mounts = self.mounts.iter();
+        let mounts = mounts.map(|each| (each.process_group.as_str(), each.application_group.as_str()));
         let imports = self.site.imports.iter();
-        landings.chain(imports.map(|each| (each.process.as_str(), each.application.as_str()))).collect()
+        mounts.chain(imports.map(|each| (each.process.as_str(), each.application.as_str()))).collect()
     }
 
     /// Finds options that have no effect in this Python build or at their location.
@@ -244,7 +244,7 @@ impl DeploymentCheck<'_> {
             }
         }
         if let Some(set) = self.site.options.switch_interval.as_ref().filter(|_| is_free(""))
-            && self.landings.iter().any(|landing| landing.process_group.is_empty())
+            && self.mounts.iter().any(|mount| mount.process_group.is_empty())
         {
             let text = "skipped in Apache's own processes: WSGIFreeThreading is On (WSGI0203)".to_owned();
             found.push(finding_for(set, rule, Mode::FreeThreaded, text));
@@ -255,24 +255,24 @@ impl DeploymentCheck<'_> {
     /// Finds main interpreters that share their process with other application groups.
     fn check_shared_processes(&self) -> Vec<DeploymentFinding> {
         let mut found = Vec::new();
-        for landing in self.landings {
-            let process = landing.process_group.as_str();
-            if !landing.application_group.is_empty() {
+        for mount in self.mounts {
+            let process = mount.process_group.as_str();
+            if !mount.application_group.is_empty() {
                 continue;
             }
             let beside = |other: &&ScriptMount| {
-                other.process_group == landing.process_group && !other.application_group.is_empty()
+                other.process_group == mount.process_group && !other.application_group.is_empty()
             };
-            if let Some(other) = self.landings.iter().find(beside) {
+            if let Some(other) = self.mounts.iter().find(beside) {
                 let text = format!(
                     "{} in the main interpreter shares {} with application group {} ({}): each request is \
                      served by the interpreter that its thread used last",
-                    landing.url,
+                    mount.url,
                     describe_process(process),
                     other.application_group,
                     other.place,
                 );
-                found.push(finding_at(&landing.place, "apache-main-beside-groups", landing.mode, text));
+                found.push(finding_at(&mount.place, "apache-main-beside-groups", mount.mode, text));
             }
         }
         found
@@ -282,39 +282,39 @@ impl DeploymentCheck<'_> {
     fn check_applications(&self) -> Vec<DeploymentFinding> {
         let mut found = Vec::new();
         let is_destroyed = self.site.destroy_interpreter.as_ref().is_none_or(|set| set.value);
-        for landing in self.landings {
-            let named_so = |each: &&AuditedApplication| Some(&each.name) == landing.application.as_ref();
+        for mount in self.mounts {
+            let named_so = |each: &&AuditedApplication| Some(&each.name) == mount.application.as_ref();
             let Some(application) = self.applications.iter().find(named_so) else { continue };
             let verdict = |mode: Mode| application.judgements.get(&mode);
-            let mode = landing.mode;
+            let mode = mount.mode;
             if let Some(judgement) = verdict(mode).filter(|judged| judged.verdict <= Verdict::Blocked) {
                 let text = format!(
                     "{} is {} in {mode}, where it is served ({}): {}",
                     application.name,
                     judgement.verdict,
-                    describe_interpreter(&landing.process_group, &landing.application_group),
+                    describe_interpreter(&mount.process_group, &mount.application_group),
                     judgement.reason
                 );
-                let application = landing.application.clone();
-                let unfit = finding_at(&landing.place, "apache-unfit-interpreter", mode, text);
+                let application = mount.application.clone();
+                let unfit = finding_at(&mount.place, "apache-unfit-interpreter", mode, text);
                 found.push(DeploymentFinding { application, ..unfit });
             }
             if let Some(pool) = application.pool.as_ref().filter(|_| is_destroyed)
-                && !landing.application_group.is_empty()
+                && !mount.application_group.is_empty()
             {
                 let text = format!(
                     "{} creates a thread pool ({pool}): if the pool is alive when {} is destroyed, the \
                      process crashes",
                     application.name,
-                    describe_interpreter(&landing.process_group, &landing.application_group)
+                    describe_interpreter(&mount.process_group, &mount.application_group)
                 );
-                found.push(finding_at(&landing.place, "apache-pool-destroyed", mode, text));
+                found.push(finding_at(&mount.place, "apache-pool-destroyed", mode, text));
             }
             let could = matches!(mode, Mode::SharedGil | Mode::Main) && self.build.has_own_gil;
             let is_ready = verdict(Mode::OwnGil).is_some_and(|judged| judged.verdict == Verdict::Ready);
             if could && is_ready && !self.build.is_free_threaded {
                 let text = format!("{} is ready for its own GIL, but is served in {mode}", application.name);
-                found.push(finding_at(&landing.place, "apache-own-gil-unused", Mode::OwnGil, text));
+                found.push(finding_at(&mount.place, "apache-own-gil-unused", Mode::OwnGil, text));
             }
         }
         found
@@ -322,7 +322,7 @@ impl DeploymentCheck<'_> {
 
     /// Finds `<WSGIInterpreterOptions>` blocks that select no interpreter in use.
     fn find_unused_blocks(&self) -> Vec<DeploymentFinding> {
-        let is_open = self.landings.iter().any(|landing| landing.application_group.contains("%{"));
+        let is_open = self.mounts.iter().any(|mount| mount.application_group.contains("%{"));
         let unused = self.site.blocks.iter().filter(|block| {
             let is_for_any = self
                 .list_interpreters()

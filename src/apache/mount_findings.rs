@@ -12,21 +12,21 @@ use crate::model::{ConfigLocation, DeploymentFinding, Mode, ScriptMount};
 /// group's name.
 pub(super) fn list_mounts(site: &ApacheSite, build: &PythonBuild) -> Vec<ScriptMount> {
     let mut all = Vec::new();
-    for placement in &site.placed.all {
-        let landing = placement.to_mount(site, build);
-        let mut modes = BTreeSet::from([landing.mode]);
-        for other in landing.other_groups.clone() {
-            let mode = site.interpreter_mode(&landing.process_group, &other, build);
+    for mount_point in &site.placed.all {
+        let mount = mount_point.to_mount(site, build);
+        let mut modes = BTreeSet::from([mount.mode]);
+        for other in mount.other_groups.clone() {
+            let mode = site.interpreter_mode(&mount.process_group, &other, build);
             if modes.insert(mode) {
                 all.push(ScriptMount {
                     application_group: other,
                     mode,
                     other_groups: Vec::new(),
-                    ..landing.clone()
+                    ..mount.clone()
                 });
             }
         }
-        all.push(landing);
+        all.push(mount);
     }
     all
 }
@@ -35,25 +35,25 @@ pub(super) fn list_mounts(site: &ApacheSite, build: &PythonBuild) -> Vec<ScriptM
 pub(super) fn collect_findings(
     site: &ApacheSite,
     build: &PythonBuild,
-    landings: &[ScriptMount],
+    mounts: &[ScriptMount],
     is_incomplete: bool,
 ) -> Vec<DeploymentFinding> {
     let mut found = find_refusals(site, build);
-    found.extend(find_client_chosen_groups(site, landings));
+    found.extend(find_client_chosen_groups(site, mounts));
     found.extend(check_linked_python(site, build));
-    found.extend(find_version_issues(site, landings));
+    found.extend(find_version_issues(site, mounts));
     if !is_incomplete {
-        found.extend(find_unused_lines(site, landings));
+        found.extend(find_unused_lines(site, mounts));
     }
     found
 }
 
 /// Assigns the mode of the first mount to findings that belong to no mount, so that they do not introduce a
 /// mode that no mount uses.
-pub(super) fn assign_default_mode(found: &mut [DeploymentFinding], landings: &[ScriptMount]) {
-    let modes: BTreeSet<Mode> = landings.iter().map(|landing| landing.mode).collect();
-    let Some(usual) = landings.first().map(|landing| landing.mode) else { return };
-    for finding in found.iter_mut().filter(|finding| OF_NO_LANDING.contains(&finding.rule)) {
+pub(super) fn assign_default_mode(found: &mut [DeploymentFinding], mounts: &[ScriptMount]) {
+    let modes: BTreeSet<Mode> = mounts.iter().map(|mount| mount.mode).collect();
+    let Some(usual) = mounts.first().map(|mount| mount.mode) else { return };
+    for finding in found.iter_mut().filter(|finding| RULES_WITHOUT_MOUNT.contains(&finding.rule)) {
         if !modes.contains(&finding.mode) {
             finding.mode = usual;
         }
@@ -61,7 +61,7 @@ pub(super) fn assign_default_mode(found: &mut [DeploymentFinding], landings: &[S
 }
 
 /// Rules whose findings belong to no mount.
-const OF_NO_LANDING: [&str; 13] = [
+const RULES_WITHOUT_MOUNT: [&str; 13] = [
     "apache-access-denied",
     "apache-alias-broken",
     "apache-alias-unused",
@@ -83,12 +83,12 @@ fn finding_at(place: &ConfigLocation, rule: &'static str, mode: Mode, text: Stri
 
 /// Finds requests that are answered with an error, and directives that no request reaches.
 fn find_refusals(site: &ApacheSite, build: &PythonBuild) -> Vec<DeploymentFinding> {
-    let of_mod_wsgi = site.placed.all.iter().filter_map(|placement| {
-        let refusal = placement.served.refusal.as_ref()?;
+    let of_mod_wsgi = site.placed.all.iter().filter_map(|mount_point| {
+        let refusal = mount_point.served.refusal.as_ref()?;
         Some(finding_at(
             &refusal.place,
             refusal.rule,
-            placement.to_mount(site, build).mode,
+            mount_point.to_mount(site, build).mode,
             refusal.text.clone(),
         ))
     });
@@ -102,35 +102,37 @@ fn find_refusals(site: &ApacheSite, build: &PythonBuild) -> Vec<DeploymentFindin
 }
 
 /// Finds groups whose names depend on the client.
-fn find_client_chosen_groups(site: &ApacheSite, landings: &[ScriptMount]) -> Vec<DeploymentFinding> {
+fn find_client_chosen_groups(site: &ApacheSite, mounts: &[ScriptMount]) -> Vec<DeploymentFinding> {
     let mut found = Vec::new();
-    for placement in site.placed.all.iter().filter(|placement| placement.is_one_for_each_url) {
+    for mount_point in site.placed.all.iter().filter(|mount_point| mount_point.is_one_for_each_url) {
         let text = format!(
             "the application group is named after the URL, and {} matches many URLs: each gets its own \
              interpreter (set application-group=)",
-            placement.url
+            mount_point.url
         );
-        found.push(finding_at(&placement.served.place, "apache-group-for-each-url", Mode::SharedGil, text));
+        found.push(finding_at(&mount_point.served.place, "apache-group-for-each-url", Mode::SharedGil, text));
     }
-    for placement in site.placed.all.iter().filter(|placement| !placement.served.process.others.is_empty()) {
-        let process = &placement.served.process;
+    for mount_point in
+        site.placed.all.iter().filter(|mount_point| !mount_point.served.process.others.is_empty())
+    {
+        let process = &mount_point.served.process;
         let text = format!(
             "the process group {} takes part of its name from the Host: header that a client sends, and can \
              be {} too: requests get 500 where there is no WSGIDaemonProcess of that name (WSGI0151)",
             process.usual,
             process.others.join(" or ")
         );
-        found.push(finding_at(&placement.served.place, "apache-group-by-client", Mode::Main, text));
+        found.push(finding_at(&mount_point.served.place, "apache-group-by-client", Mode::Main, text));
     }
-    for landing in landings.iter().filter(|landing| !landing.other_groups.is_empty()) {
+    for mount in mounts.iter().filter(|mount| !mount.other_groups.is_empty()) {
         let text = format!(
             "the application group {} of {} takes part of its name from the Host: header that a client \
              sends, and can be {} too: each name gets an interpreter of its own",
-            landing.application_group,
-            landing.url,
-            landing.other_groups.join(" or ")
+            mount.application_group,
+            mount.url,
+            mount.other_groups.join(" or ")
         );
-        found.push(finding_at(&landing.place, "apache-group-by-client", landing.mode, text));
+        found.push(finding_at(&mount.place, "apache-group-by-client", mount.mode, text));
     }
     found
 }
@@ -171,24 +173,25 @@ fn check_linked_python(site: &ApacheSite, build: &PythonBuild) -> Vec<Deployment
 }
 
 /// Finds defects of particular mod_wsgi versions.
-fn find_version_issues(site: &ApacheSite, landings: &[ScriptMount]) -> Vec<DeploymentFinding> {
+fn find_version_issues(site: &ApacheSite, mounts: &[ScriptMount]) -> Vec<DeploymentFinding> {
     let mut found = Vec::new();
     let release = site.module.release.unwrap_or(ModWsgiVersion::NEWEST);
     let is_cutting = (ModWsgiVersion(6, 0, 0)..ModWsgiVersion(6, 0, 5)).contains(&release);
-    for placement in site.placed.all.iter().filter(|placement| is_cutting && !placement.served.reloads) {
-        let served = &placement.served;
+    for mount_point in site.placed.all.iter().filter(|mount_point| is_cutting && !mount_point.served.reloads)
+    {
+        let served = &mount_point.served;
         let Some(daemon) = site.daemons.get(&served.process.usual) else { continue };
         if daemon.queue_timeout == 0 {
             let text = format!(
                 "mod_wsgi {release} cuts off the bodies of requests to {} where WSGIScriptReloading is Off \
                  and {} has no queue-timeout= (fixed in 6.0.5)",
-                placement.url, served.process.usual
+                mount_point.url, served.process.usual
             );
             found.push(finding_at(&served.place, "apache-bodies-cut-off", Mode::Main, text));
         }
     }
     for (name, daemon) in &site.daemons {
-        let is_used = landings.iter().any(|landing| landing.process_group == *name);
+        let is_used = mounts.iter().any(|mount| mount.process_group == *name);
         if daemon.request_timeout == 0 || daemon.threads < 2 || !is_used {
             continue;
         }
@@ -215,11 +218,11 @@ fn find_version_issues(site: &ApacheSite, landings: &[ScriptMount]) -> Vec<Deplo
 }
 
 /// Finds directives that no application uses.
-fn find_unused_lines(site: &ApacheSite, landings: &[ScriptMount]) -> Vec<DeploymentFinding> {
+fn find_unused_lines(site: &ApacheSite, mounts: &[ScriptMount]) -> Vec<DeploymentFinding> {
     let mut found = Vec::new();
-    let is_open = landings.iter().any(|landing| landing.process_group.contains("%{"));
+    let is_open = mounts.iter().any(|mount| mount.process_group.contains("%{"));
     for (name, daemon) in site.daemons.iter().filter(|_| !is_open) {
-        let is_used = landings.iter().any(|landing| landing.process_group == *name)
+        let is_used = mounts.iter().any(|mount| mount.process_group == *name)
             || site.imports.iter().any(|import| import.process == *name);
         if !is_used {
             let text = format!("no application runs in {name}");

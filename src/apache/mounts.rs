@@ -11,7 +11,7 @@ use super::regular_expression::extract_groups;
 use super::request_trace::{RequestEnd, RequestRefusal, RequestTrace, RequestTracer, ServedRequest};
 use super::sections::{MergeStage, is_url_below};
 use super::site::{ApacheSite, Server};
-use super::url_mappings::{MappingAction, SAMPLE, UrlMapping, UrlPattern, join_url, with_leading_slash};
+use super::url_mappings::{MappingAction, SAMPLE_NAME, UrlMapping, UrlPattern, join_url, with_leading_slash};
 use crate::model::{ConfigLocation, Mode, ScriptMount};
 
 /// The mounts of a configuration, and what could not be determined.
@@ -40,9 +40,9 @@ pub(super) struct MountPoint {
 }
 
 /// Largest number of files listed below a directory.
-const FILES: usize = 1000;
+const MAX_FILES: usize = 1000;
 /// Largest depth of that listing.
-const DEPTH: usize = 5;
+const MAX_DEPTH: usize = 5;
 
 impl ApacheSite {
     /// Probes each server that requests can reach.
@@ -127,10 +127,10 @@ impl MountFinder<'_, '_> {
         self.requests.site
     }
 
-    fn inherited_mappings(&self, of: fn(&Server) -> &Vec<UrlMapping>) -> Vec<UrlMapping> {
+    fn inherited_mappings(&self, field: fn(&Server) -> &Vec<UrlMapping>) -> Vec<UrlMapping> {
         let servers = &self.site().servers;
-        let base: &[UrlMapping] = if self.requests.index == 0 { &[] } else { of(&servers[0]) };
-        of(&servers[self.requests.index]).iter().chain(base).cloned().collect()
+        let base: &[UrlMapping] = if self.requests.index == 0 { &[] } else { field(&servers[0]) };
+        field(&servers[self.requests.index]).iter().chain(base).cloned().collect()
     }
 
     fn find_server_mounts(&mut self) {
@@ -142,28 +142,28 @@ impl MountFinder<'_, '_> {
 
     /// Traces a request and records the sections that apply to it.
     fn trace_request(&mut self, url: &str) -> RequestTrace {
-        let traced = self.requests.trace_get_request(url);
-        self.placed.sections.extend(traced.sections.iter().cloned());
-        traced
+        let trace = self.requests.trace_get_request(url);
+        self.placed.sections.extend(trace.sections.iter().cloned());
+        trace
     }
 
     /// Finds the mounts of a `WSGIScriptAlias`, including the sections below its URL.
     fn find_script_mounts(&mut self, mapping: &UrlMapping) {
         let MappingAction::Script { target, .. } = &mapping.takes else { return };
-        let mut asked = self.sample_script_urls(mapping, target);
-        let own = asked.len();
-        asked.extend(self.sample_urls_below(mapping));
+        let mut samples = self.sample_script_urls(mapping, target);
+        let own = samples.len();
+        samples.extend(self.sample_urls_below(mapping));
         let (mut seen, mut taker, mut is_taken): (Vec<(String, ServedRequest)>, Option<String>, bool) =
             (Vec::new(), None, false);
         let mut except = Vec::new();
-        for (number, (label, url)) in asked.iter().enumerate() {
-            let traced = self.trace_request(url);
+        for (number, (label, url)) in samples.iter().enumerate() {
+            let trace = self.trace_request(url);
             let is_its_own = number < own;
-            let end = traced.ends.first().cloned();
+            let end = trace.ends.first().cloned();
             if end.is_none()
                 || matches!(&end, Some(RequestEnd::Served(served)) if served.place == mapping.place)
             {
-                self.placed.not_told.extend(traced.not_told);
+                self.placed.not_told.extend(trace.not_told);
             }
             match end {
                 Some(RequestEnd::Served(served)) if served.place == mapping.place => {
@@ -191,8 +191,9 @@ impl MountFinder<'_, '_> {
                     taker.get_or_insert(other.place.to_string());
                 }
                 Some(RequestEnd::Elsewhere(other) | RequestEnd::Refused { taker: other, .. }) => {
-                    let named = other.map_or_else(|| "something else".to_owned(), |place| place.to_string());
-                    taker.get_or_insert(named);
+                    let other_taker =
+                        other.map_or_else(|| "something else".to_owned(), |place| place.to_string());
+                    taker.get_or_insert(other_taker);
                 }
                 None => is_taken = true,
             }
@@ -203,7 +204,7 @@ impl MountFinder<'_, '_> {
                 let text = format!("{taker} takes all of its requests: the first match wins");
                 self.placed.shadowed.push((mapping.place.clone(), text));
             }
-            None if asked.is_empty()
+            None if samples.is_empty()
                 && !mapping.has_expression()
                 && !mapping.pattern_text().starts_with('/') =>
             {
@@ -211,7 +212,7 @@ impl MountFinder<'_, '_> {
                     format!("no URL begins with {}: write it with a leading slash", mapping.pattern_text());
                 self.placed.shadowed.push((mapping.place.clone(), text));
             }
-            None if asked.is_empty() && mapping.has_expression() => {
+            None if samples.is_empty() && mapping.has_expression() => {
                 let what = format!("which URLs {} matches could not be determined", mapping.pattern_text());
                 self.placed.not_told.push((mapping.place.clone(), what));
             }
@@ -221,13 +222,13 @@ impl MountFinder<'_, '_> {
 
     /// Records the URLs below a mount that something else answers.
     fn add_exceptions(&mut self, place: &ConfigLocation, except: &[String]) {
-        for placement in self.placed.all.iter_mut().filter(|placement| placement.served.place == *place) {
+        for mount in self.placed.all.iter_mut().filter(|mount| mount.served.place == *place) {
             let is_below = |url: &&String| {
-                !url.starts_with('/') || (is_url_below(url, &placement.url) && **url != placement.url)
+                !url.starts_with('/') || (is_url_below(url, &mount.url) && **url != mount.url)
             };
-            placement.except.extend(except.iter().filter(is_below).cloned());
-            placement.except.sort();
-            placement.except.dedup();
+            mount.except.extend(except.iter().filter(is_below).cloned());
+            mount.except.sort();
+            mount.except.dedup();
         }
     }
 
@@ -288,8 +289,8 @@ impl MountFinder<'_, '_> {
         }
         let lists: [fn(&Server) -> &Vec<UrlMapping>; 3] =
             [|server| &server.aliases, |server| &server.redirects, |server| &server.proxies];
-        for of in lists {
-            for other in self.inherited_mappings(of) {
+        for field in lists {
+            for other in self.inherited_mappings(field) {
                 let samples = other.sample_urls();
                 let label = other.pattern_text().to_owned();
                 found.extend(samples.iter().map(|sample| (label.clone(), sample.clone())));
@@ -337,12 +338,12 @@ impl MountFinder<'_, '_> {
         if !self.has_wsgi_handlers() {
             return;
         }
-        let mut asked: Vec<(String, String)> = Vec::new();
+        let mut samples: Vec<(String, String)> = Vec::new();
         for mapping in self.inherited_mappings(|server| &server.aliases) {
             let MappingAction::Files(target) = &mapping.takes else { continue };
             match mapping.has_expression() {
-                true => asked.extend(self.sample_script_urls(&mapping, target)),
-                false => asked.extend(self.sample_file_urls(mapping.pattern_text(), Path::new(target))),
+                true => samples.extend(self.sample_script_urls(&mapping, target)),
+                false => samples.extend(self.sample_file_urls(mapping.pattern_text(), Path::new(target))),
             }
         }
         let servers = &self.site().servers;
@@ -350,24 +351,24 @@ impl MountFinder<'_, '_> {
         self.note_missing_document_root(root.as_deref());
         let servers = &self.site().servers;
         if let Some(root) = root {
-            asked.extend(self.sample_file_urls("/", &root));
-            asked.push(("/".to_owned(), join_url("/", SAMPLE)));
+            samples.extend(self.sample_file_urls("/", &root));
+            samples.push(("/".to_owned(), join_url("/", SAMPLE_NAME)));
         }
         let indices = BTreeSet::from([0, self.requests.index]);
         let sections = indices.into_iter().flat_map(|index| &servers[index].sections);
         let locations = sections.flat_map(|section| &section.conditions);
         let locations = locations.filter(|condition| condition.stage == MergeStage::Location);
         let locations = locations.flat_map(super::sections::SectionCondition::sample_urls);
-        asked.extend(locations.map(|url| (url.clone(), url)));
+        samples.extend(locations.map(|url| (url.clone(), url)));
         let of_scripts: BTreeSet<ConfigLocation> = self
             .inherited_mappings(|server| &server.scripts)
             .into_iter()
             .map(|mapping| mapping.place)
             .collect();
         let (mut seen, mut except): (Vec<(String, ServedRequest)>, Vec<String>) = (Vec::new(), Vec::new());
-        for (label, url) in asked {
-            let traced = self.trace_request(&url);
-            match traced.ends.first() {
+        for (label, url) in samples {
+            let trace = self.trace_request(&url);
+            match trace.ends.first() {
                 Some(RequestEnd::Served(served)) if !of_scripts.contains(&served.place) => {
                     let is_known = |(other, known): &(String, ServedRequest)| {
                         is_url_below(&label, other) && is_same_mount(known, served)
@@ -376,7 +377,7 @@ impl MountFinder<'_, '_> {
                         self.add_mount(&label, served, false);
                         seen.push((label, ServedRequest::clone(served)));
                     }
-                    self.placed.not_told.extend(traced.not_told);
+                    self.placed.not_told.extend(trace.not_told);
                 }
                 Some(RequestEnd::Refused { refusal, taker })
                     if taker.as_ref().is_none_or(|taker| !of_scripts.contains(taker)) =>
@@ -387,7 +388,7 @@ impl MountFinder<'_, '_> {
                 }
                 Some(RequestEnd::Elsewhere(_)) => except.push(label),
                 Some(RequestEnd::Served(_) | RequestEnd::Refused { .. }) => {}
-                None => self.placed.not_told.extend(traced.not_told),
+                None => self.placed.not_told.extend(trace.not_told),
             }
         }
         for place in seen.into_iter().map(|(_, served)| served.place).collect::<BTreeSet<_>>() {
@@ -455,7 +456,7 @@ impl MountFinder<'_, '_> {
         let source = self.requests.source;
         let (mut found, mut left) = (Vec::new(), vec![(folder.to_owned(), 0)]);
         while let Some((path, depth)) = left.pop() {
-            if found.len() >= FILES || depth > DEPTH {
+            if found.len() >= MAX_FILES || depth > MAX_DEPTH {
                 break;
             }
             let mut names = source.list_folder(&path).unwrap_or_default();

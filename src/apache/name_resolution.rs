@@ -140,6 +140,6 @@ fn explain_request_variable(name: &str) -> String {
 
 fn explain_unset_variable(name: &str) -> String {
     format!(
-        "%{{ENV:{name}}} is known only when a request is served: no SetEnv {name} sets it for all of them"
+        "%{{ENV:{name}}} is known only when a request is served: no SetEnv {name} sets it for all requests"
     )
 }

@@ -57,11 +57,11 @@ pub(super) struct ReaderState {
 pub struct Definitions(pub Vec<String>);
 
 /// `AP_MAX_INCLUDE_DEPTH` of httpd 2.4.
-const DEPTH: usize = 128;
+const MAX_DEPTH: usize = 128;
 
 /// Limit on the total number of lines. No real configuration reaches it; files that include each other
 /// repeatedly do.
-const LINES: usize = 2_000_000;
+const MAX_LINES: usize = 2_000_000;
 
 /// Reads a configuration. Without `ServerRoot`, paths are relative to the file's folder, which is Debian's
 /// layout. Definitions and variables also come from files beside it: Debian's `envvars`, the `apachectl` of
@@ -134,8 +134,9 @@ impl ConfigurationReader<'_> {
         from: &ConfigLocation,
         depth: usize,
     ) -> Result<Vec<Directive>, ConfigurationError> {
-        if depth > DEPTH {
-            let what = format!("more than {DEPTH} files include each other: {} is a cycle", path.display());
+        if depth > MAX_DEPTH {
+            let what =
+                format!("more than {MAX_DEPTH} files include each other: {} is a cycle", path.display());
             return Err(ConfigurationError::new(from, what));
         }
         let text = self.source.read_text(path);
@@ -162,10 +163,10 @@ impl ConfigurationReader<'_> {
         let mut kept: Vec<(ConfigLocation, String)> = Vec::new();
         for (place, line) in lines {
             self.lines += 1;
-            if self.lines > LINES {
+            if self.lines > MAX_LINES {
                 return Err(ConfigurationError::new(
                     &place,
-                    format!("the configuration has more than {LINES} lines"),
+                    format!("the configuration has more than {MAX_LINES} lines"),
                 ));
             }
             if line.is_empty() || line.starts_with('#') {
@@ -286,8 +287,8 @@ impl ConfigurationReader<'_> {
         let Some((name, arguments)) = arguments.split_first() else {
             return wrong("Use takes the name of a macro".to_owned());
         };
-        if depth > DEPTH {
-            return wrong(format!("more than {DEPTH} macros use each other: {name} is a cycle"));
+        if depth > MAX_DEPTH {
+            return wrong(format!("more than {MAX_DEPTH} macros use each other: {name} is a cycle"));
         }
         let Some(found) = self.known.macros.get(&name.to_ascii_lowercase()) else {
             return wrong(format!("there is no macro {name} above this line"));
@@ -346,7 +347,8 @@ impl ConfigurationReader<'_> {
                 continue;
             }
             let names = self.source.list_folder(&path).map_err(|error| error.to_string());
-            let names = if depth > DEPTH { Err("folders are nested too deeply".to_owned()) } else { names };
+            let names =
+                if depth > MAX_DEPTH { Err("folders are nested too deeply".to_owned()) } else { names };
             let mut names = names.map_err(|error| {
                 ConfigurationError::new(place, format!("cannot read {}: {error}", path.display()))
             })?;
@@ -441,7 +443,7 @@ fn close_section(
         let (opened, line) = (&last.directive.name, last.directive.place.line);
         return Err(ConfigurationError::new(
             place,
-            format!("</{name}> where {opened}> of line {line} is to be closed"),
+            format!("</{name}> does not close {opened}> of line {line}"),
         ));
     }
     if !line.ends_with('>') {

@@ -22,7 +22,7 @@ impl PartialEq for RegularExpression {
 }
 
 /// Largest number of sample texts for one expression; enough for every alternative of common patterns.
-const SAMPLES: usize = 16;
+const MAX_SAMPLES: usize = 16;
 
 impl RegularExpression {
     pub(super) fn new(text: &str) -> Self {
@@ -147,11 +147,11 @@ fn sample_hir(hir: &Hir, groups: &BTreeMap<u32, String>) -> Vec<Vec<u8>> {
             let after = sample_hir(part, groups);
             let joined =
                 before.iter().flat_map(|start| after.iter().map(|end| [&start[..], &end[..]].concat()));
-            joined.take(SAMPLES).collect()
+            joined.take(MAX_SAMPLES).collect()
         }),
         HirKind::Alternation(parts) => parts.iter().flat_map(|part| sample_hir(part, groups)).collect(),
     };
-    found.truncate(SAMPLES);
+    found.truncate(MAX_SAMPLES);
     found
 }
 

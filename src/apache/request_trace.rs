@@ -70,10 +70,10 @@ pub(super) struct RequestTrace {
 }
 
 /// Internal redirects of one request that Apache allows (`LimitInternalRecursion`).
-const REDIRECTS: usize = 10;
+const MAX_REDIRECTS: usize = 10;
 
 /// Largest number of setting combinations that are followed for one request.
-const WAYS: usize = 64;
+const MAX_COMBINATIONS: usize = 64;
 
 /// Traces requests to one server.
 pub(super) struct RequestTracer<'a> {
@@ -90,34 +90,33 @@ impl RequestTracer<'_> {
     }
 
     fn trace_url(&self, url: &str, redirects: usize) -> RequestTrace {
-        let mut traced = RequestTrace::default();
+        let mut trace = RequestTrace::default();
         let located = match self.site.translate_url(self.index, url, self.source) {
             UrlTranslation::File(located) => located,
             UrlTranslation::Elsewhere(place) => {
-                traced.ends.push(RequestEnd::Elsewhere(place));
-                return traced;
+                trace.ends.push(RequestEnd::Elsewhere(place));
+                return trace;
             }
             UrlTranslation::NotTold(place, what) => {
-                traced.not_told.push((place, what));
-                return traced;
+                trace.not_told.push((place, what));
+                return trace;
             }
         };
-        let settings = self.collect_settings(&located, &mut traced);
-        for way in settings {
-            let end = self.decide_end(&located, &way, redirects, &mut traced);
-            if !traced.ends.contains(&end) {
-                traced.ends.push(end);
+        for settings in self.collect_settings(&located, &mut trace) {
+            let end = self.decide_end(&located, &settings, redirects, &mut trace);
+            if !trace.ends.contains(&end) {
+                trace.ends.push(end);
             }
         }
-        if traced.ends.len() == 1 {
+        if trace.ends.len() == 1 {
             // All combinations lead to the same end, so the undecided sections do not matter.
-            traced.not_told.retain(|(_, what)| !what.starts_with(WHETHER));
+            trace.not_told.retain(|(_, what)| !what.starts_with(UNDECIDED_SECTION));
         }
-        traced
+        trace
     }
 
     /// Returns the merged settings: one entry for each combination of sections that may apply.
-    fn collect_settings(&self, located: &LocatedFile, traced: &mut RequestTrace) -> Vec<RequestSettings> {
+    fn collect_settings(&self, located: &LocatedFile, trace: &mut RequestTrace) -> Vec<RequestSettings> {
         let (main, server) = (&self.site.servers[0], &self.site.servers[self.index]);
         let base = if self.index == 0 {
             main.settings.clone()
@@ -135,22 +134,24 @@ impl RequestTracer<'_> {
             let (stage, depth) = section.merge_rank();
             (stage, depth + after)
         });
-        let mut ways = vec![base];
+        let mut combinations = vec![base];
         let mut chains = BTreeSet::new();
         for (section, _) in &sections {
-            let held = section.matches_request(&located.file, &located.url);
-            if held == Applicability::No {
+            let applicability = section.matches_request(&located.file, &located.url);
+            if applicability == Applicability::No {
                 continue;
             }
-            traced.sections.insert(section.place.clone());
-            let with = |way: &RequestSettings, section: &Section| section.settings.clone().merge_over(way);
-            if held == Applicability::Yes {
-                ways = ways.iter().map(|way| with(way, section)).collect();
+            trace.sections.insert(section.place.clone());
+            let with =
+                |outer: &RequestSettings, section: &Section| section.settings.clone().merge_over(outer);
+            if applicability == Applicability::Yes {
+                combinations = combinations.iter().map(|outer| with(outer, section)).collect();
                 continue;
             }
-            traced
-                .not_told
-                .push((section.place.clone(), format!("{WHETHER}{} could not be determined", located.url)));
+            trace.not_told.push((
+                section.place.clone(),
+                format!("{UNDECIDED_SECTION}{} could not be determined", located.url),
+            ));
             let chain: Vec<&Section> = match section.branch {
                 Some(branch) if !chains.insert(branch.chain) => continue,
                 Some(branch) => {
@@ -167,18 +168,20 @@ impl RequestTracer<'_> {
             };
             let is_one_taken =
                 chain.iter().any(|section| section.branch.is_some_and(|branch| branch.is_else));
-            let mut all = if is_one_taken { Vec::new() } else { ways.clone() };
-            all.extend(ways.iter().flat_map(|way| chain.iter().map(|section| with(way, section))));
+            let mut all = if is_one_taken { Vec::new() } else { combinations.clone() };
+            all.extend(
+                combinations.iter().flat_map(|outer| chain.iter().map(|section| with(outer, section))),
+            );
             all.dedup();
-            if all.len() > WAYS {
-                traced
+            if all.len() > MAX_COMBINATIONS {
+                trace
                     .not_told
                     .push((section.place.clone(), "too many sections depend on the request".to_owned()));
                 break;
             }
-            ways = all;
+            combinations = all;
         }
-        ways
+        combinations
     }
 
     /// Reads the `.htaccess` files in the folders above a file.
@@ -235,24 +238,24 @@ impl RequestTracer<'_> {
     fn decide_end(
         &self,
         located: &LocatedFile,
-        way: &RequestSettings,
+        settings: &RequestSettings,
         redirects: usize,
-        traced: &mut RequestTrace,
+        trace: &mut RequestTrace,
     ) -> RequestEnd {
-        let mut way = way.clone();
+        let mut settings = settings.clone();
         for (name, value) in &located.variables {
-            way.variables.entry(name.clone()).or_insert_with(|| value.clone());
+            settings.variables.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let taker = located.place.clone();
         let refused = |status, rule, place: &ConfigLocation, text: String| RequestEnd::Refused {
             refusal: RequestRefusal { status, rule, place: place.clone(), text },
             taker: taker.clone(),
         };
-        if let Some(set) = &way.refused {
+        if let Some(set) = &settings.refused {
             let text = format!("Apache answers with 500: {}", set.value);
             return refused(500, "apache-htaccess-refused", &set.place, text);
         }
-        let denies = [&way.access, &way.old_access]
+        let denies = [&settings.access, &settings.old_access]
             .into_iter()
             .flatten()
             .find(|access| access.allows == AllowedClients::None);
@@ -260,23 +263,23 @@ impl RequestTracer<'_> {
             let text = format!("access to {} is denied to all clients: Apache answers with 403", located.url);
             return refused(403, "apache-access-denied", &access.place, text);
         }
-        for redirect in &way.redirects {
+        for redirect in &settings.redirects {
             match redirect.match_url(&located.url) {
                 MappingMatch::No => {}
-                MappingMatch::Perhaps => traced.not_told.push(redirect.describe_undecided(&located.url)),
+                MappingMatch::Perhaps => trace.not_told.push(redirect.describe_undecided(&located.url)),
                 MappingMatch::Yes { .. } => return RequestEnd::Elsewhere(Some(redirect.place.clone())),
             }
         }
-        let rewritten = match self.apply_rewrite_rules(located, &way) {
-            RewriteResult::Goes { url, .. } if url != located.url && redirects < REDIRECTS => {
+        let rewritten = match self.apply_rewrite_rules(located, &settings) {
+            RewriteResult::Goes { url, .. } if url != located.url && redirects < MAX_REDIRECTS => {
                 let redirected = self.trace_url(&url, redirects + 1);
-                traced.sections.extend(redirected.sections);
-                traced.not_told.extend(redirected.not_told);
+                trace.sections.extend(redirected.sections);
+                trace.not_told.extend(redirected.not_told);
                 return redirected.ends.into_iter().next().unwrap_or(RequestEnd::Elsewhere(taker));
             }
             RewriteResult::Goes { handler, variables, .. } => {
                 for (name, value) in variables {
-                    way.variables.insert(name, value);
+                    settings.variables.insert(name, value);
                 }
                 handler
             }
@@ -284,33 +287,33 @@ impl RequestTracer<'_> {
             RewriteResult::NotTold(place) => {
                 let what =
                     format!("what this rule does with requests to {} could not be determined", located.url);
-                traced.not_told.push((place, what));
+                trace.not_told.push((place, what));
                 None
             }
         };
-        let (handler, place) = select_handler(located, &way, rewritten);
+        let (handler, place) = select_handler(located, &settings, rewritten);
         let Some(handler) = handler else { return RequestEnd::Elsewhere(taker) };
         let place = taker.clone().filter(|_| located.is_script_alias()).or(place).or_else(|| taker.clone());
-        if let Some(named) = way.handlers.get(&handler).cloned() {
-            way.process = named.process.or(way.process);
-            way.application = named.application.or(way.application);
-            way.callable =
+        if let Some(named) = settings.handlers.get(&handler).cloned() {
+            settings.process = named.process.or(settings.process);
+            settings.application = named.application.or(settings.application);
+            settings.callable =
                 Some(LocatedValue { value: "handle_request".to_owned(), place: named.place.clone() });
             let mut script = PathBuf::from(named.script);
             match super::express_handler::find_express_application(&script, self.source) {
                 None => {}
                 Some(Ok((file, callable))) => {
-                    way.callable = Some(LocatedValue { value: callable, place: named.place.clone() });
+                    settings.callable = Some(LocatedValue { value: callable, place: named.place.clone() });
                     script = file;
                 }
-                Some(Err(what)) => traced.not_told.push((named.place.clone(), what)),
+                Some(Err(what)) => trace.not_told.push((named.place.clone(), what)),
             }
             return RequestEnd::Served(Box::new(self.build_served_request(
                 located,
-                &way,
+                &settings,
                 script,
                 named.place,
-                traced,
+                trace,
             )));
         }
         if handler != WSGI_SCRIPT && handler != "application/x-httpd-wsgi" {
@@ -326,7 +329,7 @@ impl RequestTracer<'_> {
             PathKind::Missing | PathKind::Folder => return RequestEnd::Elsewhere(taker),
             PathKind::File => {}
         }
-        if !located.is_script_alias() && way.runs_scripts != Some(true) {
+        if !located.is_script_alias() && settings.runs_scripts != Some(true) {
             let text = format!(
                 "requests to {} get 403: Options ExecCGI is off for {} (WSGI0134)",
                 located.url,
@@ -334,46 +337,46 @@ impl RequestTracer<'_> {
             );
             return refused(403, "apache-access-denied", &place, text);
         }
-        if way.takes_path_info == Some(false) && !located.path_info.is_empty() {
+        if settings.takes_path_info == Some(false) && !located.path_info.is_empty() {
             let text = format!("requests to {} get 404: AcceptPathInfo is Off (WSGI0137)", located.url);
             return refused(404, "apache-alias-broken", &place, text);
         }
         if let Some((_, options)) = located.forced.as_ref().filter(|_| located.is_script_alias()) {
-            way = options.clone().merge_over(&way);
+            settings = options.clone().merge_over(&settings);
         }
         RequestEnd::Served(Box::new(self.build_served_request(
             located,
-            &way,
+            &settings,
             located.file.clone(),
             place,
-            traced,
+            trace,
         )))
     }
 
     /// Applies the rewrite rules of sections.
-    fn apply_rewrite_rules(&self, located: &LocatedFile, way: &RequestSettings) -> RewriteResult {
+    fn apply_rewrite_rules(&self, located: &LocatedFile, settings: &RequestSettings) -> RewriteResult {
         let goes = || RewriteResult::Goes { url: located.url.clone(), handler: None, variables: Vec::new() };
-        let Some(rewriting) = &way.rewriting else { return goes() };
+        let Some(rewriting) = &settings.rewriting else { return goes() };
         let folder = located.file.parent().unwrap_or(Path::new("/"));
         let name = located.file.strip_prefix(folder).unwrap_or(&located.file);
         let subject = format!("{}{}", name.display(), located.path_info);
-        let place = RewriteContext { root: None, file: &located.file, is_section: true };
-        rewriting.apply_rules(&located.url, &subject, place, self.source)
+        let context = RewriteContext { root: None, file: &located.file, is_section: true };
+        rewriting.apply_rules(&located.url, &subject, context, self.source)
     }
 
     fn build_served_request(
         &self,
         located: &LocatedFile,
-        way: &RequestSettings,
+        settings: &RequestSettings,
         script: PathBuf,
         place: ConfigLocation,
-        traced: &mut RequestTrace,
+        trace: &mut RequestTrace,
     ) -> ServedRequest {
-        let mut way = way.clone();
-        if let Some(set) = way.dispatch.clone() {
+        let mut settings = settings.clone();
+        if let Some(set) = settings.dispatch.clone() {
             match dispatch_script::read_dispatch_script(Path::new(&set.value), self.source) {
-                Ok(said) => said.apply_to(&mut way, &set.place),
-                Err(what) => traced.not_told.push((set.place, what)),
+                Ok(names) => names.apply_to(&mut settings, &set.place),
+                Err(what) => trace.not_told.push((set.place, what)),
             }
         }
         let (main, server) = (&self.site.servers[0], &self.site.servers[self.index]);
@@ -381,32 +384,32 @@ impl RequestTracer<'_> {
         if self.site.ignores_case {
             script_name = script_name.to_ascii_lowercase();
         }
-        let asked = NameResolver { server, main, script_name: &script_name, settings: &way };
+        let resolver = NameResolver { server, main, script_name: &script_name, settings: &settings };
         let value = |set: &Option<LocatedValue<String>>| set.as_ref().map(|set| set.value.clone());
-        let (process, application) = (value(&way.process), value(&way.application));
+        let (process, application) = (value(&settings.process), value(&settings.application));
         let named = application.as_deref().is_none_or(|name| name == "%{RESOURCE}");
         let served = ServedRequest {
             script,
-            process: asked.resolve_process_group(process.as_deref()),
-            application: asked.resolve_application_group(application.as_deref()),
-            callable: asked.resolve_callable(value(&way.callable).as_deref()),
+            process: resolver.resolve_process_group(process.as_deref()),
+            application: resolver.resolve_application_group(application.as_deref()),
+            callable: resolver.resolve_callable(value(&settings.callable).as_deref()),
             is_by_url: named || process.as_deref() == Some("%{RESOURCE}"),
             script_name: script_name.clone(),
-            limited: find_access_limit(&way),
-            reloads: way.reloading.as_ref().is_none_or(|set| set.value),
+            limited: find_access_limit(&settings),
+            reloads: settings.reloading.as_ref().is_none_or(|set| set.value),
             place,
             refusal: None,
         };
         for name in [&served.process, &served.application, &served.callable] {
             let what = name.not_told.iter().map(|what| (served.place.clone(), what.clone()));
-            traced.not_told.extend(what);
+            trace.not_told.extend(what);
         }
-        let refusal = self.find_refusal(&served, &way);
+        let refusal = self.find_refusal(&served, &settings);
         ServedRequest { refusal, ..served }
     }
 
     /// Returns the refusal if mod_wsgi answers with status 500.
-    fn find_refusal(&self, served: &ServedRequest, way: &RequestSettings) -> Option<RequestRefusal> {
+    fn find_refusal(&self, served: &ServedRequest, settings: &RequestSettings) -> Option<RequestRefusal> {
         if served.process.not_told.is_some() {
             return None;
         }
@@ -418,7 +421,7 @@ impl RequestTracer<'_> {
         let is_allowed = |allowed: &LocatedValue<Vec<String>>| {
             allowed.value.iter().any(|name| name.eq_ignore_ascii_case(process))
         };
-        if let Some(allowed) = way.allowed.as_ref().filter(|allowed| !is_allowed(allowed)) {
+        if let Some(allowed) = settings.allowed.as_ref().filter(|allowed| !is_allowed(allowed)) {
             let text = format!(
                 "WSGIRestrictProcess ({}) does not allow {named}: requests get 500 (WSGI0149)",
                 allowed.place
@@ -428,8 +431,8 @@ impl RequestTracer<'_> {
         if process.is_empty() {
             let restricted = self.site.restrict_embedded.as_ref().filter(|set| set.value)?;
             let text = format!(
-                "it would run in Apache's own processes, which WSGIRestrictEmbedded On ({}) forbids: \
-                 requests get 500 (WSGI0143)",
+                "requests would be served in Apache's own processes, which WSGIRestrictEmbedded On ({}) forbids: \
+                 they get 500 (WSGI0143)",
                 restricted.place
             );
             return refuse("apache-embedded-not-allowed", &served.place, text);
@@ -455,7 +458,7 @@ impl RequestTracer<'_> {
 }
 
 /// Prefix of the note that a section may apply to a request.
-const WHETHER: &str = "whether this section applies to requests to ";
+const UNDECIDED_SECTION: &str = "whether this section applies to requests to ";
 
 impl LocatedFile {
     fn is_script_alias(&self) -> bool {
@@ -466,7 +469,7 @@ impl LocatedFile {
 /// Returns the handler, and the line that sets it unless that is the mapping.
 fn select_handler(
     located: &LocatedFile,
-    way: &RequestSettings,
+    settings: &RequestSettings,
     rewritten: Option<String>,
 ) -> (Option<String>, Option<ConfigLocation>) {
     let mut handler = located.forced.as_ref().map(|(handler, _)| (*handler).to_owned());
@@ -474,19 +477,19 @@ fn select_handler(
     let name = located.file.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     // mod_mime: each extension may set a handler; the last one wins.
     for extension in name.split('.').skip(1) {
-        if let Some(set) = way.by_extension.get(extension).filter(|set| !set.value.is_empty()) {
+        if let Some(set) = settings.by_extension.get(extension).filter(|set| !set.value.is_empty()) {
             (handler, place) = (Some(set.value.clone()), Some(set.place.clone()));
         }
     }
-    if let Some(set) = way.handler.as_ref().filter(|set| !set.value.eq_ignore_ascii_case("none")) {
+    if let Some(set) = settings.handler.as_ref().filter(|set| !set.value.eq_ignore_ascii_case("none")) {
         (handler, place) = (Some(set.value.clone()), Some(set.place.clone()));
     }
     (rewritten.or(handler), place)
 }
 
 /// Returns the line that restricts access to some clients.
-fn find_access_limit(way: &RequestSettings) -> Option<ConfigLocation> {
-    let all = [&way.access, &way.old_access].into_iter().flatten();
+fn find_access_limit(settings: &RequestSettings) -> Option<ConfigLocation> {
+    let all = [&settings.access, &settings.old_access].into_iter().flatten();
     all.filter(|access| access.allows == AllowedClients::Some).map(|access| access.place.clone()).next()
 }
 

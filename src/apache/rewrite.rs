@@ -129,7 +129,7 @@ impl RewriteConfiguration {
         &self,
         url: &str,
         subject: &str,
-        place: RewriteContext<'_>,
+        context: RewriteContext<'_>,
         source: &dyn ConfigurationSource,
     ) -> RewriteResult {
         let (mut url, mut subject) = (url.to_owned(), subject.to_owned());
@@ -143,8 +143,8 @@ impl RewriteConfiguration {
             if captures.is_some() == rule.is_negated {
                 continue;
             }
-            let held = evaluate_conditions(&rule.conditions, &url, place, source);
-            if held == Some(false) {
+            let satisfied = evaluate_conditions(&rule.conditions, &url, context, source);
+            if satisfied == Some(false) {
                 continue;
             }
             let has = |short: &str, long: &str| {
@@ -165,14 +165,14 @@ impl RewriteConfiguration {
                 }
                 () => None,
             };
-            match (answer, held) {
+            match (answer, satisfied) {
                 // Requests that the rule does not redirect or reject stay unchanged: continue with those.
                 (Some(_), None) => continue,
                 (Some(answer), Some(_)) => return RewriteResult::Answer(answer),
                 (None, _) => {}
             }
             if has("p", "proxy") {
-                return if held == Some(true) { RewriteResult::Proxy } else { not_told() };
+                return if satisfied == Some(true) { RewriteResult::Proxy } else { not_told() };
             }
             let is_last = has("l", "last") || has("end", "end");
             let sets = rule.flags.iter().filter_map(|flag| {
@@ -181,18 +181,18 @@ impl RewriteConfiguration {
             });
             for set in sets {
                 let (name, value) = set.split_once(':').unwrap_or((set, ""));
-                let is_plain = held == Some(true) && !value.contains(['$', '%']);
+                let is_plain = satisfied == Some(true) && !value.contains(['$', '%']);
                 variables.push((name.to_owned(), is_plain.then(|| value.to_owned())));
             }
             if rule.substitution == "-" {
                 let sets = value("h", "handler");
                 let jumps = has("c", "chain") || has("s", "skip") || has("n", "next");
-                match held {
+                match satisfied {
                     Some(_) if !jumps => handler = sets.or(handler),
                     None if !jumps && sets.is_none() => {}
                     Some(_) | None => return not_told(),
                 }
-                if is_last && held == Some(true) {
+                if is_last && satisfied == Some(true) {
                     break;
                 }
                 if is_last && self.rules.iter().any(|other| other.substitution != "-") {
@@ -200,8 +200,8 @@ impl RewriteConfiguration {
                 }
                 continue;
             }
-            let Some(captures) = captures.filter(|_| held == Some(true)) else { return not_told() };
-            let is_url = match place.is_section {
+            let Some(captures) = captures.filter(|_| satisfied == Some(true)) else { return not_told() };
+            let is_url = match context.is_section {
                 true => rule.substitution.starts_with('/'),
                 false => has("pt", "passthrough"),
             };
@@ -240,12 +240,12 @@ fn is_absolute_url(text: &str) -> bool {
 fn evaluate_conditions(
     conditions: &[RewriteCondition],
     url: &str,
-    place: RewriteContext<'_>,
+    context: RewriteContext<'_>,
     source: &dyn ConfigurationSource,
 ) -> Option<bool> {
     let (mut all, mut any): (Option<bool>, Option<Option<bool>>) = (Some(true), None);
     for condition in conditions {
-        let held = condition.evaluate_condition(url, place, source);
+        let held = condition.evaluate_condition(url, context, source);
         let either = match (any.take(), held) {
             (Some(Some(true)), _) | (_, Some(true)) => Some(true),
             (Some(None), _) | (_, None) => None,
@@ -268,7 +268,7 @@ impl RewriteCondition {
     fn evaluate_condition(
         &self,
         url: &str,
-        place: RewriteContext<'_>,
+        context: RewriteContext<'_>,
         source: &dyn ConfigurationSource,
     ) -> Option<bool> {
         let (is_negated, pattern) = match self.pattern.strip_prefix('!') {
@@ -277,7 +277,7 @@ impl RewriteCondition {
         };
         let held = match (self.test.as_str(), pattern) {
             (test, "-f" | "-d") => {
-                let file = place.find_tested_file(test, url)?;
+                let file = context.find_tested_file(test, url)?;
                 match pattern {
                     "-d" => source.is_folder(&file),
                     _ => source.exists(&file) && !source.is_folder(&file),

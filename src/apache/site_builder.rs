@@ -101,8 +101,8 @@ impl<'a> SiteBuilder<'a> {
             place,
             branch: None,
         });
-        let context = EnclosingSections { around, section: Some(0), ..EnclosingSections::default() };
-        self.walk_directives(directives, &context)?;
+        let enclosing = EnclosingSections { around, section: Some(0), ..EnclosingSections::default() };
+        self.walk_directives(directives, &enclosing)?;
         Ok(std::mem::take(&mut self.site.servers[0].sections))
     }
 
@@ -162,7 +162,7 @@ impl<'a> SiteBuilder<'a> {
     fn walk_directives(
         &mut self,
         directives: &[Directive],
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) -> Result<(), ConfigurationError> {
         let mut before = "";
         for directive in directives {
@@ -171,9 +171,9 @@ impl<'a> SiteBuilder<'a> {
                     let what = format!("<{kind}> without an <If> before it: Apache would not start");
                     return Err(ConfigurationError::new(&directive.place, what));
                 }
-                self.add_section(kind, directive, context)?;
+                self.add_section(kind, directive, enclosing)?;
             } else {
-                self.apply_directive(directive, context)?;
+                self.apply_directive(directive, enclosing)?;
             }
             before = &directive.name;
         }
@@ -184,18 +184,19 @@ impl<'a> SiteBuilder<'a> {
         &mut self,
         kind: &str,
         section: &Directive,
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) -> Result<(), ConfigurationError> {
-        let mut inside = context.clone();
-        let refuse =
-            || Err(ConfigurationError::new(&section.place, format!("<{kind}> inside of another section")));
+        let mut inside = enclosing.clone();
+        let refuse = || {
+            Err(ConfigurationError::new(&section.place, format!("<{kind}> cannot be inside another section")))
+        };
         self.note_undefined_variable(section);
         match kind {
             "virtualhost" => {
-                if context.server != 0 || context.section.is_some() || context.block.is_some() {
+                if enclosing.server != 0 || enclosing.section.is_some() || enclosing.block.is_some() {
                     return Err(ConfigurationError::new(
                         &section.place,
-                        "<VirtualHost> inside of another section",
+                        "<VirtualHost> cannot be inside another section",
                     ));
                 }
                 inside.server = self.site.servers.len();
@@ -208,13 +209,13 @@ impl<'a> SiteBuilder<'a> {
                 self.site.servers.push(server);
             }
             "wsgiinterpreteroptions" => {
-                self.check_wsgi_directive(section, context)?;
+                self.check_wsgi_directive(section, enclosing)?;
                 inside.block = Some(self.site.blocks.len());
                 let block = super::wsgi_directives::parse_options_block(section)?;
                 self.site.blocks.push(block);
             }
             "limit" | "limitexcept" => {
-                if context.section.is_none() {
+                if enclosing.section.is_none() {
                     return Err(ConfigurationError::new(
                         &section.place,
                         format!("<{kind}> is not allowed here"),
@@ -225,19 +226,19 @@ impl<'a> SiteBuilder<'a> {
                 inside.is_not_for_get |= is_named != (kind == "limit");
             }
             "requireall" | "requireany" | "requirenone" => {
-                if !context.is_not_for_get {
+                if !enclosing.is_not_for_get {
                     let access = parse_require_section(kind, section);
-                    self.settings_mut(context).access = Some(access);
+                    self.settings_mut(enclosing).access = Some(access);
                 }
                 return Ok(());
             }
-            "directory" | "directorymatch" | "location" | "locationmatch" if context.section.is_some() => {
+            "directory" | "directorymatch" | "location" | "locationmatch" if enclosing.section.is_some() => {
                 return refuse();
             }
-            "files" | "filesmatch" if context.around.last().is_some_and(SectionCondition::is_location) => {
+            "files" | "filesmatch" if enclosing.around.last().is_some_and(SectionCondition::is_location) => {
                 return refuse();
             }
-            _ if is_wsgi_directive(&section.name) => self.check_wsgi_directive(section, context)?,
+            _ if is_wsgi_directive(&section.name) => self.check_wsgi_directive(section, enclosing)?,
             _ => {
                 if let Some(place) = SectionCondition::new(kind, &section.args) {
                     if let Some(trouble) = place.expression.as_ref().and_then(RegularExpression::syntax_error)
@@ -250,7 +251,7 @@ impl<'a> SiteBuilder<'a> {
                         self.chains += usize::from(kind == "if");
                         IfChainBranch { chain: self.chains, is_else: kind == "else" }
                     });
-                    let server = &mut self.site.servers[context.server];
+                    let server = &mut self.site.servers[enclosing.server];
                     inside.section = Some(server.sections.len());
                     server.sections.push(Section {
                         conditions: inside.around.clone(),
@@ -273,9 +274,9 @@ impl<'a> SiteBuilder<'a> {
     }
 
     /// Returns the settings that directives change here.
-    pub(super) fn settings_mut(&mut self, context: &EnclosingSections) -> &mut RequestSettings {
-        let server = &mut self.site.servers[context.server];
-        let section = context.section.and_then(|index| server.sections.get_mut(index));
+    pub(super) fn settings_mut(&mut self, enclosing: &EnclosingSections) -> &mut RequestSettings {
+        let server = &mut self.site.servers[enclosing.server];
+        let section = enclosing.section.and_then(|index| server.sections.get_mut(index));
         section.map_or(&mut server.settings, |section| &mut section.settings)
     }
 
@@ -283,9 +284,9 @@ impl<'a> SiteBuilder<'a> {
     fn check_wsgi_directive(
         &mut self,
         directive: &Directive,
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) -> Result<(), ConfigurationError> {
-        let spot = match (context.block, context.section, context.server) {
+        let context = match (enclosing.block, enclosing.section, enclosing.server) {
             (Some(_), ..) => DirectiveContext::Block,
             (None, Some(_), _) => DirectiveContext::Section,
             (None, None, 0) => DirectiveContext::Main,
@@ -296,7 +297,7 @@ impl<'a> SiteBuilder<'a> {
                         start (on Debian: a2enmod wsgi)";
             return Err(ConfigurationError::new(&directive.place, what));
         }
-        match validate_directive(directive, spot, &self.site.module) {
+        match validate_directive(directive, context, &self.site.module) {
             Ok(()) => Ok(()),
             Err(refused) => {
                 let what = refused.into_error(directive)?;
@@ -309,7 +310,7 @@ impl<'a> SiteBuilder<'a> {
     fn apply_directive(
         &mut self,
         directive: &Directive,
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) -> Result<(), ConfigurationError> {
         let Directive { name, args, place, undefined, .. } = directive;
         let is_wsgi = is_wsgi_directive(name);
@@ -317,25 +318,25 @@ impl<'a> SiteBuilder<'a> {
             self.note_undefined_variable(directive);
         }
         if is_wsgi {
-            self.check_wsgi_directive(directive, context)?;
-            return self.apply_wsgi_directive(directive, context);
+            self.check_wsgi_directive(directive, enclosing)?;
+            return self.apply_wsgi_directive(directive, enclosing);
         }
-        self.check_httpd_directive(directive, context)?;
+        self.check_httpd_directive(directive, enclosing)?;
         let given = split_words(args);
         let first = given.first().cloned().unwrap_or_default();
         let second = given.get(1).cloned().unwrap_or_default();
         let root = self.root.clone();
-        let server = &mut self.site.servers[context.server];
+        let server = &mut self.site.servers[enclosing.server];
         match name.as_str() {
-            "servername" if context.section.is_none() => server.set_name(&first),
-            "serveralias" if context.section.is_none() => server.aliases_of_host.extend(given),
-            "documentroot" if context.section.is_none() => server.root = Some(resolve_path(&root, &first)),
+            "servername" if enclosing.section.is_none() => server.set_name(&first),
+            "serveralias" if enclosing.section.is_none() => server.aliases_of_host.extend(given),
+            "documentroot" if enclosing.section.is_none() => server.root = Some(resolve_path(&root, &first)),
             "listen" => {
                 let port = first.rsplit(':').next().and_then(|port| port.parse().ok());
                 self.site.ports.extend::<Option<u16>>(port);
             }
             "accessfilename" => self.site.access_files = given,
-            "alias" | "aliasmatch" | "scriptalias" | "scriptaliasmatch" if context.section.is_none() => {
+            "alias" | "aliasmatch" | "scriptalias" | "scriptaliasmatch" if enclosing.section.is_none() => {
                 let target = resolve_path(&root, &second).to_string_lossy().into_owned();
                 let target =
                     if second.ends_with('/') { format!("{}/", target.trim_end_matches('/')) } else { target };
@@ -348,18 +349,18 @@ impl<'a> SiteBuilder<'a> {
                 server.aliases.push(UrlMapping { pattern, takes, place: place.clone() });
             }
             "alias" | "scriptalias" => {
-                let what = format!("{name} in a section is not followed");
+                let what = format!("wsgiaudit does not analyze {name} in a section");
                 self.site.not_told.push((place.clone(), what));
             }
             "redirect" | "redirectmatch" | "redirectpermanent" | "redirecttemp" => {
-                let redirect = parse_redirect(name, &given, context, place);
-                match context.section {
+                let redirect = parse_redirect(name, &given, enclosing, place);
+                match enclosing.section {
                     None => server.redirects.extend(redirect),
-                    Some(_) => self.settings_mut(context).redirects.extend(redirect),
+                    Some(_) => self.settings_mut(enclosing).redirects.extend(redirect),
                 }
             }
             "proxypass" | "proxypassmatch" => {
-                let (path, address) = match context.around.last() {
+                let (path, address) = match enclosing.around.last() {
                     Some(around) => (around.argument.clone(), first),
                     None => (first, second),
                 };
@@ -370,10 +371,10 @@ impl<'a> SiteBuilder<'a> {
                     place: place.clone(),
                 });
             }
-            name if name.starts_with("rewrite") => match context.section {
+            name if name.starts_with("rewrite") => match enclosing.section {
                 None => server.rewriting.add_directive(name, args, place),
                 Some(_) => {
-                    self.settings_mut(context)
+                    self.settings_mut(enclosing)
                         .rewriting
                         .get_or_insert_with(RewriteConfiguration::default)
                         .add_directive(name, args, place);
@@ -384,7 +385,7 @@ impl<'a> SiteBuilder<'a> {
             {
                 server.root = None;
             }
-            _ => self.apply_httpd_directive(directive, &given, context),
+            _ => self.apply_httpd_directive(directive, &given, enclosing),
         }
         Ok(())
     }
@@ -393,12 +394,12 @@ impl<'a> SiteBuilder<'a> {
     fn check_httpd_directive(
         &mut self,
         directive: &Directive,
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) -> Result<(), ConfigurationError> {
         let name = directive.name.as_str();
         let is_of_sections =
             matches!(name, "require" | "order" | "allow" | "deny" | "satisfy" | "authtype" | "allowoverride");
-        if is_of_sections && context.section.is_none() {
+        if is_of_sections && enclosing.section.is_none() {
             let what =
                 format!("{name} is not allowed outside of <Directory> and the like: Apache would not start");
             return Err(ConfigurationError::new(&directive.place, what));
@@ -420,20 +421,20 @@ impl<'a> SiteBuilder<'a> {
         &mut self,
         directive: &Directive,
         given: &[String],
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) {
         let Directive { name, args, place, .. } = directive;
         let first = given.first().cloned().unwrap_or_default();
         let has = |wanted: &str| given.iter().any(|word| word.eq_ignore_ascii_case(wanted));
         if matches!(name.as_str(), "order" | "allow" | "deny") {
-            if !context.is_not_for_get {
-                let access = self.old_access.entry((context.server, context.section)).or_default();
+            if !enclosing.is_not_for_get {
+                let access = self.old_access.entry((enclosing.server, enclosing.section)).or_default();
                 access.add_directive(name, args, place);
             }
             return;
         }
-        let is_folder = context.around.last().is_some_and(SectionCondition::is_directory);
-        let settings = self.settings_mut(context);
+        let is_folder = enclosing.around.last().is_some_and(SectionCondition::is_directory);
+        let settings = self.settings_mut(enclosing);
         match name.as_str() {
             "sethandler" => settings.handler = Some(LocatedValue { value: first, place: place.clone() }),
             "addhandler" | "addtype" => {
@@ -483,7 +484,7 @@ impl<'a> SiteBuilder<'a> {
                 };
                 settings.runs_scripts = value.or(settings.runs_scripts);
             }
-            "require" if !context.is_not_for_get => {
+            "require" if !enclosing.is_not_for_get => {
                 settings.access = Some(AccessControl::add_require(settings.access.take(), args, place));
             }
             "authmerging" if first.eq_ignore_ascii_case("and") || first.eq_ignore_ascii_case("or") => {
@@ -518,7 +519,8 @@ fn affects_result(directive: &Directive) -> bool {
         "wsgidaemonprocess" => {
             let (name, rest) = split_word(&directive.args);
             let is_open = |(option, value): &(String, String)| {
-                super::directive_table::DECIDING.contains(&option.as_str()) && value.contains("${")
+                super::directive_table::RELEVANT_DAEMON_OPTIONS.contains(&option.as_str())
+                    && value.contains("${")
             };
             name.contains("${") || parse_options(rest).map_or(true, |all| all.iter().any(is_open))
         }
@@ -562,7 +564,7 @@ pub(super) fn build_url_pattern(name: &str, text: &str) -> UrlPattern {
 fn parse_redirect(
     name: &str,
     given: &[String],
-    context: &EnclosingSections,
+    enclosing: &EnclosingSections,
     place: &ConfigLocation,
 ) -> Option<UrlMapping> {
     let first = given.first()?;
@@ -571,7 +573,7 @@ fn parse_redirect(
         ("redirectpermanent", _) => (301, given),
         (_, _) => (302, given),
     };
-    let around = context.around.last().map(|around| around.argument.clone());
+    let around = enclosing.around.last().map(|around| around.argument.clone());
     let url = match rest {
         [] => around?,
         [only] if answer < 400 => around.filter(|_| !only.is_empty())?,

@@ -106,7 +106,7 @@ impl UrlMapping {
         match &self.pattern {
             // URLs begin with a slash.
             UrlPattern::Prefix(prefix) if !prefix.starts_with('/') => Vec::new(),
-            UrlPattern::Prefix(prefix) => vec![prefix.clone(), join_url(prefix, SAMPLE)],
+            UrlPattern::Prefix(prefix) => vec![prefix.clone(), join_url(prefix, SAMPLE_NAME)],
             UrlPattern::Match(expression) => {
                 expression.sample_matches().iter().map(|text| with_leading_slash(text)).collect()
             }
@@ -115,7 +115,7 @@ impl UrlMapping {
 }
 
 /// A name that no real file or URL has.
-pub(super) const SAMPLE: &str = "wsgiaudit-sample";
+pub(super) const SAMPLE_NAME: &str = "wsgiaudit-sample";
 
 /// Joins a name to a URL.
 pub(super) fn join_url(url: &str, name: &str) -> String {

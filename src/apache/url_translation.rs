@@ -57,15 +57,15 @@ impl ApacheSite {
         source: &dyn ConfigurationSource,
     ) -> UrlTranslation {
         let (main, server) = (&self.servers[0], &self.servers[index]);
-        let inherited = |of: fn(&Server) -> &Vec<UrlMapping>| {
-            let base: &[UrlMapping] = if index == 0 { &[] } else { of(main) };
-            of(server).iter().chain(base)
+        let inherited = |field: fn(&Server) -> &Vec<UrlMapping>| {
+            let base: &[UrlMapping] = if index == 0 { &[] } else { field(main) };
+            field(server).iter().chain(base)
         };
         let root = server.root.as_ref().or(main.root.as_ref());
         let below_root = |url: &str| root.map(|root| format!("{}{url}", root.display()));
-        let place =
+        let context =
             RewriteContext { root: root.map(PathBuf::as_path), file: Path::new(""), is_section: false };
-        let (url, handled, variables) = match server.rewriting.apply_rules(url, url, place, source) {
+        let (url, handled, variables) = match server.rewriting.apply_rules(url, url, context, source) {
             RewriteResult::Goes { url, handler, variables } => (url, handler, variables),
             RewriteResult::Answer(_) | RewriteResult::Proxy => return UrlTranslation::Elsewhere(None),
             RewriteResult::NotTold(place) => {

@@ -17,14 +17,14 @@ impl SiteBuilder<'_> {
     pub(super) fn apply_wsgi_directive(
         &mut self,
         directive: &Directive,
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) -> Result<(), ConfigurationError> {
         let Directive { name, args, place, .. } = directive;
         let given = split_words(args);
         let first = given.first().cloned().unwrap_or_default();
         let set = |value: &str| Some(LocatedValue { value: value.to_owned(), place: place.clone() });
         let site = &mut self.site;
-        let block = context.block.and_then(|index| site.blocks.get_mut(index));
+        let block = enclosing.block.and_then(|index| site.blocks.get_mut(index));
         let (options, python_path) = match block {
             Some(block) => (&mut block.options, &mut block.python_path),
             None => (&mut site.options, &mut site.python_path),
@@ -52,21 +52,21 @@ impl SiteBuilder<'_> {
             "wsgipythonhome" => {
                 site.home = Some(LocatedValue { value: PathBuf::from(first), place: place.clone() });
             }
-            "wsgidaemonprocess" => self.add_daemon(directive, context)?,
-            "wsgiscriptalias" | "wsgiscriptaliasmatch" => self.add_script_alias(directive, context)?,
-            "wsgiimportscript" => self.add_script_import(directive, context)?,
-            "wsgihandlerscript" => self.add_handler_script(directive, context)?,
-            "wsgiprocessgroup" => self.settings_mut(context).process = set(&first),
-            "wsgiapplicationgroup" => self.settings_mut(context).application = set(&first),
-            "wsgicallableobject" => self.settings_mut(context).callable = set(&first),
-            "wsgidispatchscript" => self.settings_mut(context).dispatch = set(&first),
+            "wsgidaemonprocess" => self.add_daemon(directive, enclosing)?,
+            "wsgiscriptalias" | "wsgiscriptaliasmatch" => self.add_script_alias(directive, enclosing)?,
+            "wsgiimportscript" => self.add_script_import(directive, enclosing)?,
+            "wsgihandlerscript" => self.add_handler_script(directive, enclosing)?,
+            "wsgiprocessgroup" => self.settings_mut(enclosing).process = set(&first),
+            "wsgiapplicationgroup" => self.settings_mut(enclosing).application = set(&first),
+            "wsgicallableobject" => self.settings_mut(enclosing).callable = set(&first),
+            "wsgidispatchscript" => self.settings_mut(enclosing).dispatch = set(&first),
             "wsgiscriptreloading" => {
-                self.settings_mut(context).reloading =
+                self.settings_mut(enclosing).reloading =
                     Some(parse_flag("WSGIScriptReloading", &first, place)?);
             }
             "wsgirestrictprocess" => {
                 let value = given.iter().map(|name| normalize_group(name)).collect();
-                self.settings_mut(context).allowed = Some(LocatedValue { value, place: place.clone() });
+                self.settings_mut(enclosing).allowed = Some(LocatedValue { value, place: place.clone() });
             }
             _ => {}
         }
@@ -76,7 +76,7 @@ impl SiteBuilder<'_> {
     fn add_daemon(
         &mut self,
         directive: &Directive,
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) -> Result<(), ConfigurationError> {
         let place = &directive.place;
         let (name, rest) = split_word(&directive.args);
@@ -89,7 +89,7 @@ impl SiteBuilder<'_> {
             threads: 15,
             request_timeout: 0,
             queue_timeout: 0,
-            server: context.server,
+            server: enclosing.server,
             place: place.clone(),
         };
         let given = parse_options(rest).map_err(|what| ConfigurationError::new(place, what))?;
@@ -116,7 +116,7 @@ impl SiteBuilder<'_> {
             }
         }
         if self.site.daemons.contains_key(&name) {
-            return Err(ConfigurationError::new(place, format!("a second WSGIDaemonProcess {name}")));
+            return Err(ConfigurationError::new(place, format!("WSGIDaemonProcess {name} is defined twice")));
         }
         self.site.daemons.insert(name, daemon);
         Ok(())
@@ -125,7 +125,7 @@ impl SiteBuilder<'_> {
     fn add_script_alias(
         &mut self,
         directive: &Directive,
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) -> Result<(), ConfigurationError> {
         let place = &directive.place;
         let (url, rest) = split_word(&directive.args);
@@ -146,7 +146,7 @@ impl SiteBuilder<'_> {
             let (process, application) =
                 (normalize_group(&process.value), normalize_group(&application.value));
             if is_fixed && !process.contains("%{") && !application.contains("%{") {
-                self.check_daemon_defined(&process, context, place)?;
+                self.check_daemon_defined(&process, enclosing, place)?;
                 let script = target.clone();
                 self.site.imports.push(ScriptImport { script, process, application, place: place.clone() });
             }
@@ -162,14 +162,14 @@ impl SiteBuilder<'_> {
         }
         let takes = MappingAction::Script { target, options: Box::new(set) };
         let mapping = UrlMapping { pattern, takes, place: place.clone() };
-        self.site.servers[context.server].scripts.push(mapping);
+        self.site.servers[enclosing.server].scripts.push(mapping);
         Ok(())
     }
 
     fn add_handler_script(
         &mut self,
         directive: &Directive,
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) -> Result<(), ConfigurationError> {
         let place = &directive.place;
         let (name, rest) = split_word(&directive.args);
@@ -183,14 +183,14 @@ impl SiteBuilder<'_> {
                 _ => {}
             }
         }
-        self.settings_mut(context).handlers.insert(name, handler);
+        self.settings_mut(enclosing).handlers.insert(name, handler);
         Ok(())
     }
 
     fn add_script_import(
         &mut self,
         directive: &Directive,
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
     ) -> Result<(), ConfigurationError> {
         let place = &directive.place;
         let (script, rest) = split_word(&directive.args);
@@ -207,7 +207,7 @@ impl SiteBuilder<'_> {
                 "WSGIImportScript needs process-group= and application-group=",
             ));
         };
-        self.check_daemon_defined(&process, context, place)?;
+        self.check_daemon_defined(&process, enclosing, place)?;
         self.site.imports.push(ScriptImport { script, process, application, place: place.clone() });
         Ok(())
     }
@@ -217,7 +217,7 @@ impl SiteBuilder<'_> {
     fn check_daemon_defined(
         &self,
         process: &str,
-        context: &EnclosingSections,
+        enclosing: &EnclosingSections,
         place: &ConfigLocation,
     ) -> Result<(), ConfigurationError> {
         if process.is_empty() {
@@ -228,7 +228,7 @@ impl SiteBuilder<'_> {
             return Err(ConfigurationError::new(place, what));
         };
         let name = |server: usize| self.site.servers[server].name.as_deref();
-        if daemon.server != 0 && name(daemon.server) != name(context.server) {
+        if daemon.server != 0 && name(daemon.server) != name(enclosing.server) {
             let what = format!(
                 "WSGIDaemonProcess {process} ({}) belongs to another virtual host: Apache would not start \
                  (move it to the top level)",

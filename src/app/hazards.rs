@@ -68,9 +68,9 @@ pub(super) fn check_call(scanner: &mut Scanner<'_>, call: &ExprCall) {
             "thread-in-request",
             "starts a thread that the interpreter's end waits for".to_owned(),
         );
-    } else if let Some(of) = function.strip_suffix(".setDaemon") {
+    } else if let Some(object) = function.strip_suffix(".setDaemon") {
         let is_set = call.arguments.args.first().is_some_and(is_true_literal);
-        let is_refused = is_set && scanner.threads.contains(of);
+        let is_refused = is_set && scanner.threads.contains(object);
         report_daemon_thread(scanner, at, format!("{function}()"), is_refused);
     }
     for HazardousCalls { rule, names, does } in CALLS {
@@ -94,9 +94,9 @@ pub(super) fn check_call(scanner: &mut Scanner<'_>, call: &ExprCall) {
 fn check_atexit_callback(scanner: &mut Scanner<'_>, at: TextSize, callback: &Expr) {
     let Some(name) = scanner.names.resolve_name(callback) else { return };
     let ends = |called: &str| {
-        let (of, last) = called.rsplit_once('.')?;
-        let is_end = ["join", "stop", "shutdown", "cancel", "terminate"].contains(&last);
-        (is_end && !of.ends_with("path")).then(|| called.to_owned())
+        let (object, method) = called.rsplit_once('.')?;
+        let is_end = ["join", "stop", "shutdown", "cancel", "terminate"].contains(&method);
+        (is_end && !object.ends_with("path")).then(|| called.to_owned())
     };
     let last = name.rsplit('.').next().unwrap_or(&name);
     let inside = scanner.called.calls.get(last);
@@ -117,8 +117,8 @@ pub(super) fn check_statement(scanner: &mut Scanner<'_>, stmt: &Stmt) {
                     Expr::Attribute(attribute)
                         if attribute.attr.as_str() == "daemon" && is_true_literal(&assign.value) =>
                     {
-                        let of = scanner.names.resolve_name(&attribute.value);
-                        let is_refused = of.is_some_and(|of| scanner.threads.contains(&of));
+                        let object = scanner.names.resolve_name(&attribute.value);
+                        let is_refused = object.is_some_and(|object| scanner.threads.contains(&object));
                         report_daemon_thread(
                             scanner,
                             assign.start(),
@@ -161,8 +161,9 @@ fn report_daemon_thread(scanner: &mut Scanner<'_>, at: TextSize, text: String, i
 
 /// Updates the names that hold a thread, after an assignment of `value` to `targets`.
 fn track_thread_names(scanner: &mut Scanner<'_>, targets: &[Expr], value: &Expr) {
-    let made = if let Expr::Call(call) = value { scanner.names.resolve_name(&call.func) } else { None };
-    let is_thread = made.is_some_and(|made| is_threading_class(&made));
+    let constructor =
+        if let Expr::Call(call) = value { scanner.names.resolve_name(&call.func) } else { None };
+    let is_thread = constructor.is_some_and(|constructor| is_threading_class(&constructor));
     for name in targets.iter().filter_map(|target| scanner.names.resolve_name(target)) {
         match is_thread {
             true => scanner.threads.insert(name),
@@ -177,6 +178,7 @@ fn is_threading_class(function: &str) -> bool {
     ["threading.Thread", "threading.Timer"].contains(&function)
 }
 
+/// Whether the name of a called function suggests a class of threads.
 fn looks_like_thread(function: &str) -> bool {
     let last = function.rsplit('.').next().unwrap_or(function);
     last.ends_with("Thread") || last == "Timer" || last == "__init__"

@@ -35,13 +35,18 @@ pub fn trace_application(finder: &ModuleFinder, application: &str, known: &Known
     graph.out
 }
 
+/// How a module is reached.
 #[derive(Clone, Debug)]
 struct ImportStep {
+    /// The kind of the whole chain of imports.
     way: ImportKind,
+    /// The importing module; `None` for the application itself.
     from: Option<String>,
+    /// The import that determined the kind.
     through: Option<SourceLocation>,
 }
 
+/// The traversal of an application's imports.
 struct ImportGraph<'a> {
     finder: &'a ModuleFinder,
     known: &'a KnownImports,
@@ -109,11 +114,13 @@ impl ImportGraph<'_> {
     ) -> Vec<(String, ImportStep)> {
         // Report the import that determined the kind. A later one of the same kind replaces it only if it is
         // in a function and the first is not: a location in a function says more than a name in a string.
-        let through = |spot: &SourceLocation, way: ImportKind| match &step.through {
-            Some(kept) if way == step.way && (!kept.function.is_empty() || spot.function.is_empty()) => {
-                Some(kept.clone())
+        let through = |location: &SourceLocation, way: ImportKind| match &step.through {
+            Some(previous)
+                if way == step.way && (!previous.function.is_empty() || location.function.is_empty()) =>
+            {
+                Some(previous.clone())
             }
-            Some(_) | None => Some(spot.clone()),
+            Some(_) | None => Some(location.clone()),
         };
         match found {
             ModuleResolution::Nothing | ModuleResolution::Library | ModuleResolution::Namespace => Vec::new(),
@@ -136,17 +143,17 @@ impl ImportGraph<'_> {
                 };
                 let mut next = Vec::new();
                 for import in self.scan_file(file, package) {
-                    let spot = SourceLocation {
+                    let location = SourceLocation {
                         file: file.clone(),
                         line: import.line,
                         function: import.function.clone(),
                     };
-                    for target in self.import_targets(&import, &spot) {
+                    for target in self.import_targets(&import, &location) {
                         let way = step.way.followed_by(import.way);
                         let through = if way == ImportKind::AtImport {
-                            Some(spot.clone())
+                            Some(location.clone())
                         } else {
-                            through(&spot, way)
+                            through(&location, way)
                         };
                         next.push((target, ImportStep { way, from: Some(name.to_owned()), through }));
                     }
@@ -158,9 +165,9 @@ impl ImportGraph<'_> {
 
     /// Returns every module that an import loads: the parent packages and the module itself. A missing module
     /// is recorded, unless the import may fail.
-    fn import_targets(&mut self, import: &Import, spot: &SourceLocation) -> Vec<String> {
+    fn import_targets(&mut self, import: &Import, location: &SourceLocation) -> Vec<String> {
         let mut targets = Vec::new();
-        let ends = import.name.match_indices('.').map(|(at, _)| at).chain([import.name.len()]);
+        let ends = import.name.match_indices('.').map(|(index, _)| index).chain([import.name.len()]);
         for end in ends {
             let name = &import.name[..end];
             match self.finder.find_module(name) {
@@ -173,7 +180,7 @@ impl ImportGraph<'_> {
                         && !import.is_conditional
                         && !import.is_named;
                     if is_needed && !import.is_from {
-                        self.record_not_followed(spot, format!("{name}{NOT_THERE}"));
+                        self.record_not_followed(location, format!("{name}{NOT_THERE}"));
                     }
                     break;
                 }
@@ -212,26 +219,28 @@ impl ImportGraph<'_> {
         all
     }
 
+    /// Scans a file, once, and returns its imports.
     fn scan_file(&mut self, file: &Path, package: &str) -> Vec<Import> {
         if let Some(imports) = self.files.get(file) {
             return imports.clone();
         }
         let is_own = self.finder.is_own(file);
-        let around = FileContext { package, is_own, has_lazy_modules: self.known.has_lazy_modules };
+        let context = FileContext { package, is_own, has_lazy_modules: self.known.has_lazy_modules };
         let text = std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let scanned = text.map_err(|error| error.to_string()).and_then(|text| scan_source(&text, around));
+        let scanned = text.map_err(|error| error.to_string()).and_then(|text| scan_source(&text, context));
         let FileScan { imports, hazards, not_followed, path_changes } = scanned.unwrap_or_else(|why| {
             FileScan { not_followed: vec![(1, String::new(), why)], ..FileScan::default() }
         });
-        let spot = |line: usize, function: String| SourceLocation { file: file.to_owned(), line, function };
+        let location =
+            |line: usize, function: String| SourceLocation { file: file.to_owned(), line, function };
         let hazards = hazards.into_iter().map(|hazard| SourceHazard {
-            spot: spot(hazard.line, hazard.function),
+            spot: location(hazard.line, hazard.function),
             weight: hazard.weight,
             rule: hazard.rule,
             text: hazard.text,
             name: hazard.name,
             used: hazard.used,
-            others: hazard.others.into_iter().map(|(line, function)| spot(line, function)).collect(),
+            others: hazard.others.into_iter().map(|(line, function)| location(line, function)).collect(),
             refused: hazard.refused,
         });
         if is_own {
@@ -240,34 +249,35 @@ impl ImportGraph<'_> {
             self.out.elsewhere.extend(hazards)
         }
         self.out.path_changes.extend(path_changes.into_iter().map(|change| PathChange {
-            spot: spot(change.line, change.function),
+            spot: location(change.line, change.function),
             text: change.text,
             lines: change.lines,
         }));
         for (line, function, what) in not_followed {
-            self.record_not_followed(&spot(line, function), what);
+            self.record_not_followed(&location(line, function), what);
         }
         self.files.insert(file.to_owned(), imports.clone());
         imports
     }
 
-    fn record_not_followed(&mut self, spot: &SourceLocation, what: String) {
-        let all = match self.finder.is_own(&spot.file) {
+    fn record_not_followed(&mut self, location: &SourceLocation, what: String) {
+        let all = match self.finder.is_own(&location.file) {
             true => &mut self.out.not_followed,
             false => &mut self.out.not_followed_elsewhere,
         };
-        let entry = (spot.clone(), what);
+        let entry = (location.clone(), what);
         if !all.contains(&entry) {
             all.push(entry);
         }
     }
 
+    /// Returns the chain of imports from the application to a module.
     fn import_chain(&self, name: &str) -> Vec<String> {
         let mut chain = vec![name.to_owned()];
-        let mut at = name;
-        while let Some(from) = self.seen.get(at).and_then(|step| step.from.as_deref()) {
+        let mut current = name;
+        while let Some(from) = self.seen.get(current).and_then(|step| step.from.as_deref()) {
             chain.push(from.to_owned());
-            at = from;
+            current = from;
         }
         chain.reverse();
         chain

@@ -69,6 +69,7 @@ impl ModuleFinder {
         })
     }
 
+    /// Resolves a dotted name: on `sys.path`, in editable installs, in the standard library.
     pub(super) fn find_module(&self, name: &str) -> ModuleResolution {
         let relative = name.replace('.', "/");
         let mut namespace = false;
@@ -149,6 +150,7 @@ impl ModuleFinder {
         if path.is_dir() { ModuleResolution::Namespace } else { ModuleResolution::Nothing }
     }
 
+    /// Whether the cached listing of a folder satisfies a condition.
     fn listing_matches(&self, folder: &Path, ask: impl FnOnce(&BTreeSet<String>) -> bool) -> bool {
         if !self.listings.borrow().contains_key(folder) {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

@@ -51,14 +51,14 @@ pub(super) fn scan_statement(scanner: &mut Scanner<'_>, stmt: &Stmt) {
 /// Once it has run, `sys.path` has the folder, whether the body ran or not. Returns the condition remembered
 /// before.
 pub(super) fn enter_test(scanner: &mut Scanner<'_>, test: &Expr) -> Option<(usize, usize)> {
-    let around = scanner.path_test;
+    let outer_test = scanner.path_test;
     if let Expr::Compare(compare) = test
         && matches!(&*compare.ops, [CmpOp::NotIn])
         && compare.comparators.iter().any(|of| scanner.names.resolve_name(of).as_deref() == Some("sys.path"))
     {
         scanner.path_test = Some(line_range(scanner, test.range()));
     }
-    around
+    outer_test
 }
 
 fn is_search_path(object: &str) -> bool {

@@ -45,7 +45,7 @@ pub(super) struct FileContext<'p> {
 ///
 /// # Errors
 /// A message, if the text is too large or not valid Python.
-pub(super) fn scan_source(text: &str, around: FileContext<'_>) -> Result<FileScan, String> {
+pub(super) fn scan_source(text: &str, context: FileContext<'_>) -> Result<FileScan, String> {
     if text.len() > LARGEST {
         return Err(format!("it is too large and was not read: {} bytes", text.len()));
     }
@@ -53,15 +53,15 @@ pub(super) fn scan_source(text: &str, around: FileContext<'_>) -> Result<FileSca
     let body: &[Stmt] = &parsed.syntax().body;
     let names = ImportAliases::from_body(body);
     let called = FunctionCalls::from_body(body, &names);
-    let variables = find_variable_hazards(body, &names, around.is_own);
+    let variables = find_variable_hazards(body, &names, context.is_own);
     let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1));
     let mut scanner = Scanner {
         lines: lines.collect(),
         names,
         called,
-        package: around.package,
-        is_own: around.is_own,
-        lazy_modules: if around.has_lazy_modules { lazy_modules(body) } else { Vec::new() },
+        package: context.package,
+        is_own: context.is_own,
+        lazy_modules: if context.has_lazy_modules { lazy_modules(body) } else { Vec::new() },
         functions: Vec::new(),
         depth: 0,
         optional: 0,
@@ -72,13 +72,14 @@ pub(super) fn scan_source(text: &str, around: FileContext<'_>) -> Result<FileSca
         found: FileScan::default(),
     };
     body.iter().for_each(|stmt| scanner.visit_stmt(stmt));
-    variables.into_iter().for_each(|row| scanner.report_grouped_hazard(row));
+    variables.into_iter().for_each(|hazard| scanner.report_grouped_hazard(hazard));
     let mut found = scanner.found;
     found.hazards.sort();
     found.hazards.dedup();
     Ok(found)
 }
 
+/// The visitor that scans a file.
 pub(super) struct Scanner<'p> {
     /// Byte offsets of the beginnings of lines.
     lines: Vec<usize>,
@@ -92,7 +93,9 @@ pub(super) struct Scanner<'p> {
     functions: Vec<String>,
     /// How many of these are functions.
     depth: usize,
+    /// How many enclosing `try` statements catch `ImportError`.
     optional: usize,
+    /// How many enclosing conditions, loops and exception handlers there are.
     conditional: usize,
     /// How many enclosing `try` statements catch `RuntimeError`.
     tolerant: usize,
@@ -104,6 +107,7 @@ pub(super) struct Scanner<'p> {
 }
 
 impl Scanner<'_> {
+    /// Returns the line number of an offset, from 1.
     pub(super) fn line_at(&self, at: TextSize) -> usize {
         self.lines.partition_point(|begin| *begin <= at.to_usize())
     }
@@ -138,11 +142,11 @@ impl Scanner<'_> {
         self.found.hazards.push(hazard);
     }
 
-    fn report_grouped_hazard(&mut self, row: GroupedHazard) {
-        let GroupedHazard { rule, name, text, weight, used, places } = row;
-        let mut places = places.into_iter().map(|(at, function)| (self.line_at(at), function));
-        let Some((line, function)) = places.next() else { return };
-        let mut others: Vec<_> = places.filter(|place| *place != (line, function.clone())).collect();
+    fn report_grouped_hazard(&mut self, hazard: GroupedHazard) {
+        let GroupedHazard { rule, name, text, weight, used, places } = hazard;
+        let mut locations = places.into_iter().map(|(at, function)| (self.line_at(at), function));
+        let Some((line, function)) = locations.next() else { return };
+        let mut others: Vec<_> = locations.filter(|other| *other != (line, function.clone())).collect();
         others.dedup();
         let name = Some(name);
         let hazard = FileHazard { weight, line, function, rule, text, name, used, others, refused: None };
@@ -154,6 +158,7 @@ impl Scanner<'_> {
         self.found.not_followed.push((line, function, what));
     }
 
+    /// Returns the kind of an import at the current position.
     fn import_kind(&self) -> ImportKind {
         match (self.depth > 0, self.optional > 0, self.conditional > 0) {
             (true, true, _) => ImportKind::LazyOptional,
@@ -207,14 +212,14 @@ impl Scanner<'_> {
         self.functions.push(name.to_owned());
         self.depth += usize::from(is_function);
         // Conditions and `try` statements around a definition do not apply to its calls.
-        let kept = (self.optional, self.conditional, self.tolerant);
+        let outer = (self.optional, self.conditional, self.tolerant);
         if is_function {
             (self.optional, self.conditional, self.tolerant) = (0, 0, 0);
         }
         let threads = std::mem::take(&mut self.threads);
         self.visit_statements(body);
         self.threads = threads;
-        (self.optional, self.conditional, self.tolerant) = kept;
+        (self.optional, self.conditional, self.tolerant) = outer;
         self.depth -= usize::from(is_function);
         self.functions.pop();
     }
@@ -293,9 +298,9 @@ impl<'a> Visitor<'a> for Scanner<'_> {
                 self.visit_definition(class.name.as_str(), false, &class.body);
             }
             Stmt::If(branch) => {
-                let around = path_changes::enter_test(self, &branch.test);
+                let outer_test = path_changes::enter_test(self, &branch.test);
                 self.visit_branches(branch);
-                self.path_test = around;
+                self.path_test = outer_test;
             }
             Stmt::Try(block) => {
                 let guarded = usize::from(catches_any(block, &["ImportError", "ModuleNotFoundError"]));

@@ -101,32 +101,32 @@ impl ResolvedApplication {
 /// # Errors
 /// When one of them cannot be found.
 pub(super) fn add_applications(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     first: &AuditedEnvironment,
     scripts: &[ServedScript],
-    places: &mut PathPlaceholders,
+    placeholders: &mut PathPlaceholders,
     report: &mut Report,
 ) -> Result<()> {
-    if running.plan.apps.is_empty() && scripts.is_empty() {
+    if context.plan.apps.is_empty() && scripts.is_empty() {
         return Ok(());
     }
     let environment = &first.environment;
     let Some(interpreter) = environment.interpreter.as_ref() else {
         bail!("an application needs an environment with a Python that can be run")
     };
-    let applications = find_applications(running, interpreter, scripts)?;
+    let applications = find_applications(context, interpreter, scripts)?;
     for (index, each) in applications.iter().enumerate() {
         let name = if index == 0 { "application".to_owned() } else { format!("application {}", index + 1) };
         let is_apart =
             |folder: &Path| !environment.root.starts_with(folder) && !folder.starts_with(&environment.root);
         if is_apart(&each.root) {
-            places.add_folder(&name, &each.root);
+            placeholders.add_folder(&name, &each.root);
         }
-        let (row, folders) = audit_application(running, first, interpreter, each, index, report)?;
+        let (row, folders) = audit_application(context, first, interpreter, each, index, report)?;
         let others = folders.iter().filter(|folder| **folder != each.root && is_apart(folder));
-        others
-            .enumerate()
-            .for_each(|(number, folder)| places.add_folder(&format!("{name} path {}", number + 1), folder));
+        others.enumerate().for_each(|(number, folder)| {
+            placeholders.add_folder(&format!("{name} path {}", number + 1), folder)
+        });
         report.applications.push(row);
     }
     Ok(())
@@ -142,12 +142,12 @@ pub(super) fn downgrade_for_open_imports(report: &mut Report) {
 /// Finds the applications that the plan names, in its order, and then the other scripts that Apache serves.
 /// The search path of a served application is that of its configuration.
 pub(super) fn find_applications(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     interpreter: &Interpreter,
     scripts: &[ServedScript],
 ) -> Result<Vec<ResolvedApplication>> {
-    let python_path = running.plan.python_path.as_slice();
-    let named = running.plan.apps.iter().map(|spec| find_application(spec, interpreter, python_path));
+    let python_path = context.plan.python_path.as_slice();
+    let named = context.plan.apps.iter().map(|spec| find_application(spec, interpreter, python_path));
     let mut applications: Vec<ResolvedApplication> = named.collect::<Result<_>>()?;
     for ServedScript { file, callable, path } in scripts {
         let spec = format!("{}:{callable}", file.display());
@@ -177,7 +177,7 @@ pub(super) fn find_applications(
 
 /// Imports an application in every mode. Returns its row, and its own folders.
 fn audit_application(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     first: &AuditedEnvironment,
     interpreter: &Interpreter,
     application: &ResolvedApplication,
@@ -185,13 +185,13 @@ fn audit_application(
     report: &mut Report,
 ) -> Result<(ApplicationRow, Vec<PathBuf>)> {
     let modes = first.possible_modes();
-    let drivers = running.scratch.create_folder(&format!("application-{index}"))?;
+    let drivers = context.scratch.create_folder(&format!("application-{index}"))?;
     let path = application.prepare_search_path(&drivers)?;
-    let mut own = ApplicationFolders::observe_import(running, interpreter, application, &path, &drivers)?;
+    let mut own = ApplicationFolders::observe_import(context, interpreter, application, &path, &drivers)?;
     let mut sources = analyze_sources(first, interpreter, application, &own);
     let reached = sources.reached.iter().filter_map(|each| each.name.split('.').next());
     let reached: BTreeSet<String> = reached.map(str::to_owned).collect();
-    own.audit_extension_modules(running, first, interpreter, &path, &reached);
+    own.audit_extension_modules(context, first, interpreter, &path, &reached);
     if let Some(audited) = &own.audited {
         // Their control shows what their C code imports.
         sources = analyze_sources(audited, interpreter, application, &own);
@@ -200,11 +200,11 @@ fn audit_application(
     let mut all = audited.trials.clone();
     if interpreter.no_trials.is_none() {
         let subject = TrialSubject::from_name(application.module.clone());
-        all.extend(running.try_subjects(interpreter, &path, &[subject], &modes));
+        all.extend(context.try_subjects(interpreter, &path, &[subject], &modes));
     }
     let mut facts = first.facts_by_module();
     facts.extend(audited.facts_by_module());
-    let case = first.verdict_input(&all, &facts);
+    let verdict_input = first.verdict_input(&all, &facts);
     let name = application.module.as_str();
     let (doubts, notes) = collect_doubts(&own, &sources, interpreter);
     let is_open = |(spot, what): &&(SourceLocation, String)| {
@@ -227,7 +227,7 @@ fn audit_application(
         served: application.served.clone(),
         sources,
         trials: modes.iter().filter_map(|mode| Some((*mode, all.get(name, *mode)?.clone()))).collect(),
-        judgements: first.modes.iter().map(|mode| (*mode, case.judge_name(name, *mode))).collect(),
+        judgements: first.modes.iter().map(|mode| (*mode, verdict_input.judge_name(name, *mode))).collect(),
         own: found.as_ref().map(|found| found.modules.as_slice()).unwrap_or_default(),
         doubts,
         open_imports,
@@ -238,7 +238,7 @@ fn audit_application(
 }
 
 /// Modules that a server provides in its interpreters: mod_wsgi's, and those of `wsgiaudit serve`.
-const OF_SERVERS: [&str; 3] = ["apache", "mod_wsgi", "wsgiaudit"];
+const SERVER_MODULES: [&str; 3] = ["apache", "mod_wsgi", "wsgiaudit"];
 
 /// Returns what keeps the application from being `ready`, and notes for the reader.
 fn collect_doubts(
@@ -264,14 +264,14 @@ fn collect_doubts(
     for (spot, what) in sources.not_followed.iter().filter(|(spot, _)| !is_installed(spot)) {
         let Some(name) = what
             .strip_suffix(NOT_THERE)
-            .filter(|name| !own.imported.contains(*name) && !OF_SERVERS.contains(name))
+            .filter(|name| !own.imported.contains(*name) && !SERVER_MODULES.contains(name))
         else {
             continue;
         };
-        doubts.push(format!("{}:{} imports {name}, which is not installed", spot.file.display(), spot.line));
+        doubts.push(format!("{}:{} imports {name}, which was not found", spot.file.display(), spot.line));
     }
     let computed = sources.not_followed.iter().find(|(_, what)| !what.ends_with(NOT_THERE));
-    for folder in &own.partly {
+    for folder in &own.partly_scanned {
         let folder = folder.display();
         match computed {
             Some((spot, what)) => doubts.push(format!(
@@ -280,7 +280,8 @@ fn collect_doubts(
                 spot.line
             )),
             None => notes.push(format!(
-                "{folder} holds much besides the application: only modules that it imports were inspected there"
+                "{folder} holds much besides the application: only modules that it imports were \
+                 inspected there"
             )),
         }
     }

@@ -56,7 +56,7 @@ pub(super) struct ApplicationFolders {
     /// The audit of its extension modules; `None` if there are none.
     pub(super) audited: Option<AuditedEnvironment>,
     /// Folders in which only modules were inspected that the application imports.
-    pub(super) partly: Vec<PathBuf>,
+    pub(super) partly_scanned: Vec<PathBuf>,
     /// Messages about what is not known of its modules.
     pub(super) doubts: Vec<String>,
 }
@@ -64,7 +64,7 @@ pub(super) struct ApplicationFolders {
 impl ApplicationFolders {
     /// Imports the application once in the control, and records where it looks for modules.
     pub(super) fn observe_import(
-        running: &AuditContext<'_>,
+        context: &AuditContext<'_>,
         interpreter: &Interpreter,
         application: &ResolvedApplication,
         path: &SearchPath,
@@ -78,7 +78,7 @@ impl ApplicationFolders {
         );
         fs::write(drivers.join(format!("{name}.py")), text).context("cannot write a driver")?;
         let subject = TrialSubject::from_name(name.clone());
-        let trials = running.try_subjects(interpreter, path, &[subject], &[Mode::Main]);
+        let trials = context.try_subjects(interpreter, path, &[subject], &[Mode::Main]);
         let answers = trials.get(&name, Mode::Main).map(|trial| trial.answers.clone()).unwrap_or_default();
         let mut own = Self::default();
         for answer in &answers {
@@ -100,7 +100,7 @@ impl ApplicationFolders {
             own.doubts.push("what its import adds to sys.path could not be observed".to_owned());
         }
         own.path.retain(|entry| entry != drivers);
-        own.choose_folders(running, interpreter, application);
+        own.choose_folders(context, interpreter, application);
         Ok(own)
     }
 
@@ -108,7 +108,7 @@ impl ApplicationFolders {
     /// cannot be inspected.
     fn choose_folders(
         &mut self,
-        running: &AuditContext<'_>,
+        context: &AuditContext<'_>,
         interpreter: &Interpreter,
         application: &ResolvedApplication,
     ) {
@@ -118,7 +118,7 @@ impl ApplicationFolders {
                 .iter()
                 .any(|site| site == entry || canonicalize_or_keep(site) == canonicalize_or_keep(entry))
         };
-        let scratch = canonicalize_or_keep(running.scratch.path());
+        let scratch = canonicalize_or_keep(context.scratch.path());
         if !application.is_script {
             // The application was named relative to the working directory of this command.
             let absolute = |entry: &PathBuf| std::path::absolute(entry).unwrap_or_else(|_| entry.clone());
@@ -160,7 +160,7 @@ impl ApplicationFolders {
     /// imports.
     pub(super) fn audit_extension_modules(
         &mut self,
-        running: &AuditContext<'_>,
+        context: &AuditContext<'_>,
         first: &AuditedEnvironment,
         interpreter: &Interpreter,
         path: &SearchPath,
@@ -198,7 +198,7 @@ impl ApplicationFolders {
         };
         // The folders that the application's import adds come first, before anything of it is imported.
         let path = SearchPath { first: self.folders.clone(), ..path.clone() };
-        self.audited = Some(running.audit_application_modules(first, environment, &path));
+        self.audited = Some(context.audit_application_modules(first, environment, &path));
     }
 
     fn find_candidates(
@@ -208,13 +208,13 @@ impl ApplicationFolders {
         reached: &BTreeSet<String>,
     ) -> Vec<Candidate> {
         let apart: Vec<PathBuf> = self.folders.iter().chain(&interpreter.site).cloned().collect();
-        let look = |only| find_importable_modules(folder, &apart, only, &interpreter.suffixes);
-        let mut found = if is_broad_folder(folder) { look(Some(reached)) } else { look(None) };
+        let scan = |only| find_importable_modules(folder, &apart, only, &interpreter.suffixes);
+        let mut found = if is_broad_folder(folder) { scan(Some(reached)) } else { scan(None) };
         if is_broad_folder(folder) || !found.is_complete {
-            self.partly.push(folder.to_owned());
+            self.partly_scanned.push(folder.to_owned());
         }
         if !found.is_complete {
-            found = look(Some(reached));
+            found = scan(Some(reached));
         }
         if !found.is_complete {
             self.doubts.push(format!("{} holds too much to be inspected", folder.display()));

@@ -13,54 +13,56 @@ use crate::venv::InstalledDistributions;
 
 /// Opens the cache about an environment's files. Returns `None` if no cache is wanted, and if trials may
 /// write outside of their own folders: such a trial could forge entries.
-pub(super) fn open_memory(
-    running: &AuditContext<'_>,
+pub(super) fn open_file_cache(
+    context: &AuditContext<'_>,
     interpreter: Option<&Interpreter>,
 ) -> Option<FileCache> {
-    let folder = running.plan.cache.as_deref()?;
+    let folder = context.plan.cache.as_deref()?;
     let is_confined =
-        running.plan.limits.sandbox && trial::find_unenforced_limits(running.scratch.path()).is_empty();
+        context.plan.limits.sandbox && trial::find_unenforced_limits(context.scratch.path()).is_empty();
     FileCache::open(folder, &interpreter.filter(|_| is_confined)?.executable)
 }
 
 /// Opens the cache of trials in an environment.
-pub(super) fn open_cache(
-    running: &AuditContext<'_>,
-    memory: FileCache,
+pub(super) fn open_trial_cache(
+    context: &AuditContext<'_>,
+    file_cache: FileCache,
     environment: &Environment,
     installed: &InstalledDistributions,
 ) -> Option<TrialCache> {
     let interpreter = environment.interpreter.as_ref()?;
     let folders = import_roots(interpreter);
     TrialCache::open(CacheOptions {
-        memory,
+        memory: file_cache,
         python: &interpreter.executable,
         prefix: interpreter.base_prefix.as_deref(),
         kin: installed.co_installed_entries(&folders),
         folders,
-        scratch: running.scratch.path(),
+        scratch: context.scratch.path(),
         besides: format!("{} {interpreter:?} {}", trial::probes_digest(), digest_of_system()),
     })
 }
 
 /// Inspects files, except for those whose result an earlier audit has cached.
 pub(super) struct CachedInspector<'m> {
-    memory: Option<&'m FileCache>,
+    file_cache: Option<&'m FileCache>,
     /// Identifies this version of the program.
     program: String,
 }
 
 impl<'m> CachedInspector<'m> {
-    pub(super) fn new(memory: Option<&'m FileCache>) -> Self {
-        let program =
-            std::env::current_exe().ok().zip(memory).and_then(|(path, memory)| memory.digest_of_file(&path));
-        Self { memory: memory.filter(|_| program.is_some()), program: program.unwrap_or_default() }
+    pub(super) fn new(file_cache: Option<&'m FileCache>) -> Self {
+        let program = std::env::current_exe()
+            .ok()
+            .zip(file_cache)
+            .and_then(|(path, file_cache)| file_cache.digest_of_file(&path));
+        Self { file_cache: file_cache.filter(|_| program.is_some()), program: program.unwrap_or_default() }
     }
 
     /// Returns the digest of a file; `None` if it cannot be read.
     pub(super) fn sha256_of_file(&self, path: &Path) -> Option<String> {
-        match self.memory {
-            Some(memory) => memory.digest_of_file(path),
+        match self.file_cache {
+            Some(file_cache) => file_cache.digest_of_file(path),
             None => digest::of_file(path).ok(),
         }
     }
@@ -73,9 +75,9 @@ impl<'m> CachedInspector<'m> {
         target: Option<TargetPython>,
     ) -> BinaryFacts {
         let inspect = || image::inspect_file_with_inputs(path, stem, target);
-        match self.memory {
-            Some(memory) => {
-                memory.get_or_compute(&format!("{} {stem} {target:?}", self.program), path, inspect)
+        match self.file_cache {
+            Some(file_cache) => {
+                file_cache.get_or_compute(&format!("{} {stem} {target:?}", self.program), path, inspect)
             }
             None => inspect().0,
         }

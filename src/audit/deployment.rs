@@ -47,10 +47,10 @@ impl ApacheConfiguration {
             analyze_deployment(self.file.clone(), &self.site, &describe_python_build(None), &[]).landings;
         let scripts: BTreeSet<ServedScript> = landings
             .into_iter()
-            .map(|landing| ServedScript {
-                path: self.site.module_path(&landing.process_group, &landing.application_group),
-                file: landing.script,
-                callable: landing.callable,
+            .map(|mount| ServedScript {
+                path: self.site.module_path(&mount.process_group, &mount.application_group),
+                file: mount.script,
+                callable: mount.callable,
             })
             .collect();
         scripts.into_iter().filter(|script| script.file.is_file()).collect()
@@ -60,31 +60,33 @@ impl ApacheConfiguration {
     pub(super) fn add_to_report(
         &self,
         first: &AuditedEnvironment,
-        places: &mut PathPlaceholders,
+        placeholders: &mut PathPlaceholders,
         report: &mut Report,
     ) {
         if let Some(folder) = self.file.parent() {
-            places.add_folder("configuration", folder);
+            placeholders.add_folder("configuration", folder);
         }
         let applications = report.applications.iter();
         let applied: Vec<AuditedApplication> =
             applications.flat_map(|row| self.match_application(row)).collect();
         let build = describe_python_build(Some(&first.environment));
         let mut deployment = analyze_deployment(self.file.clone(), &self.site, &build, &applied);
-        for landing in &mut deployment.landings {
-            let why = match self.find_other_environment(&landing.process_group, &first.environment) {
+        for mount in &mut deployment.landings {
+            let why = match self.find_other_environment(&mount.process_group, &first.environment) {
                 Some(home) => format!("it is served by {}, not by this environment", home.display()),
-                None if landing.application.is_none() => "it was not audited: the file does not exist here".to_owned(),
+                None if mount.application.is_none() => {
+                    "it was not audited: the file does not exist here".to_owned()
+                }
                 None => continue,
             };
-            landing.application = None;
-            let what = format!("{} ({}): {why}", landing.url, landing.script.display());
-            deployment.not_told.push((landing.place.clone(), what));
+            mount.application = None;
+            let what = format!("{} ({}): {why}", mount.url, mount.script.display());
+            deployment.not_told.push((mount.place.clone(), what));
         }
         deployment.not_told.sort();
         deployment.not_told.dedup();
-        let told = |(place, what): &(ConfigLocation, String)| format!("{place}: {what}");
-        report.trouble.extend(deployment.not_told.iter().map(told));
+        let describe = |(place, what): &(ConfigLocation, String)| format!("{place}: {what}");
+        report.trouble.extend(deployment.not_told.iter().map(describe));
         report.deployment = Some(deployment);
     }
 

@@ -13,35 +13,35 @@ use crate::venv::{
     self, Candidate, CandidateOrigin, CandidateScan, InstalledDistributions, LocatedEnvironment,
 };
 
-/// Scans an environment: everything that the import system of its Python can reach, or the part in `only`.
+/// Scans an environment: everything that the import system of its Python can reach, or the part in `scope`.
 pub(super) fn scan_environment(
     located: &LocatedEnvironment,
     interpreter: Option<Interpreter>,
-    only: Option<&AuditScope>,
-    memory: Option<&FileCache>,
+    scope: Option<&AuditScope>,
+    file_cache: Option<&FileCache>,
 ) -> (Environment, InstalledDistributions) {
     let python = interpreter.as_ref();
     let suffixes = python.map(|python| python.suffixes.clone()).unwrap_or_default();
     let editable =
-        python.filter(|_| only.is_none()).map(|python| python.editable.clone()).unwrap_or_default();
-    let site = match (only, python) {
-        (Some(only), _) => only.roots.clone(),
+        python.filter(|_| scope.is_none()).map(|python| python.editable.clone()).unwrap_or_default();
+    let site = match (scope, python) {
+        (Some(scope), _) => scope.roots.clone(),
         (None, Some(python)) => python.site.clone(),
         (None, None) => venv::find_site_packages(&located.root),
     };
-    let installed = || match only {
-        Some(only) => venv::find_distributions(&only.wheel_folders(), &[]),
+    let installed = || match scope {
+        Some(scope) => venv::find_distributions(&scope.wheel_folders(), &[]),
         None => venv::find_distributions(&site, &editable),
     };
-    let (installed, mut found) = rayon::join(installed, || match (only, python) {
+    let (installed, mut found) = rayon::join(installed, || match (scope, python) {
         (None, Some(python)) => find_all_candidates(python),
         (Some(_), _) | (None, None) => venv::find_candidates(&site, &suffixes),
     });
-    found.candidates.retain(|candidate| only.is_none_or(|only| only.contains_file(&candidate.path)));
-    let wanted = load_target_of(python);
-    let look = CachedInspector::new(memory);
+    found.candidates.retain(|candidate| scope.is_none_or(|scope| scope.contains_file(&candidate.path)));
+    let target = load_target_of(python);
+    let inspector = CachedInspector::new(file_cache);
     let modules =
-        modules::read_modules(found.candidates, wanted, &look, |path| installed.owner_of_file(path));
+        modules::read_modules(found.candidates, target, &inspector, |path| installed.owner_of_file(path));
     let trouble = installed.trouble.iter().chain(&found.trouble).cloned().collect();
     let distributions = installed.all.iter().map(|each| each.distribution.clone()).collect();
     (Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }, installed)
@@ -64,16 +64,16 @@ fn find_all_candidates(python: &Interpreter) -> CandidateScan {
     let mut all =
         CandidateScan { candidates: venv::candidates_from_files(&python.files), trouble: Vec::new() };
     let user_site = python.user_site.as_slice();
-    let mut apart = venv::find_candidates(user_site, suffixes);
-    apart.candidates.iter_mut().for_each(|candidate| candidate.place = CandidateOrigin::UserSite);
-    for walk in [
+    let mut from_user_site = venv::find_candidates(user_site, suffixes);
+    from_user_site.candidates.iter_mut().for_each(|candidate| candidate.place = CandidateOrigin::UserSite);
+    for scan in [
         venv::find_candidates(&python.site, suffixes),
         venv::find_served_modules(&python.editable, suffixes),
         venv::find_archived_modules(&python.archives, suffixes),
-        apart,
+        from_user_site,
     ] {
-        all.candidates.extend(walk.candidates);
-        all.trouble.extend(walk.trouble);
+        all.candidates.extend(scan.candidates);
+        all.trouble.extend(scan.trouble);
     }
     // The same file under the same name counts once.
     let is_same =

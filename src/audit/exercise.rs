@@ -17,17 +17,17 @@ use crate::trial::{SearchPath, TrialSubject, Trials};
 /// # Errors
 /// When a script cannot be read.
 pub(super) fn add_exercises(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     environments: &[&AuditedEnvironment],
     report: &mut Report,
 ) -> Result<()> {
-    for (index, named) in running.plan.exercises.iter().enumerate() {
+    for (index, named) in context.plan.exercises.iter().enumerate() {
         let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
         fs::File::open(&file).with_context(|| format!("cannot read {}", named.display()))?;
         let mut row = ExerciseRow::new(&named.to_string_lossy());
         for (number, audited) in environments.iter().enumerate() {
-            let drivers = running.scratch.create_folder(&format!("exercise-{index}-{number}"))?;
-            run_exercise(running, audited, &file, &drivers, &mut row)?;
+            let drivers = context.scratch.create_folder(&format!("exercise-{index}-{number}"))?;
+            run_exercise(context, audited, &file, &drivers, &mut row)?;
             let interpreter = audited.environment.interpreter.as_ref();
             if let Some((folder, interpreter)) = file.parent().zip(interpreter) {
                 shadowed_modules::describe_shadowing(folder, interpreter)
@@ -41,7 +41,7 @@ pub(super) fn add_exercises(
 }
 
 fn run_exercise(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     audited: &AuditedEnvironment,
     file: &Path,
     drivers: &Path,
@@ -51,7 +51,7 @@ fn run_exercise(
     let name = runner_module_name(file);
     let path = SearchPath {
         first: file.parent().map(Path::to_owned).into_iter().collect(),
-        plain: running.plan.python_path.clone(),
+        plain: context.plan.python_path.clone(),
         last: vec![drivers.to_owned()],
         ..SearchPath::NONE
     };
@@ -74,7 +74,7 @@ fn run_exercise(
     let mut trials = audited.trials.clone();
     if interpreter.no_trials.is_none() {
         let subject = TrialSubject { is_exercise: true, ..TrialSubject::from_name(name.clone()) };
-        trials.extend(running.try_subjects(interpreter, &path, &[subject], &modes));
+        trials.extend(context.try_subjects(interpreter, &path, &[subject], &modes));
     }
     add_judgements(audited, &modes, &trials, &name, row);
     Ok(())
@@ -82,7 +82,7 @@ fn run_exercise(
 
 /// Tries a subject twice in the main interpreter, in two processes, and returns the answers of each.
 pub(super) fn run_control_twice(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     interpreter: &Interpreter,
     path: &SearchPath,
     subject: &TrialSubject,
@@ -90,7 +90,7 @@ pub(super) fn run_control_twice(
 ) -> [Vec<String>; 2] {
     [(); 2].map(|()| {
         let subject_alone = std::slice::from_ref(subject);
-        let control = running.try_subjects(interpreter, path, subject_alone, &[Mode::Main]);
+        let control = context.try_subjects(interpreter, path, subject_alone, &[Mode::Main]);
         let trial = control.get(&subject.name, Mode::Main);
         let answers = trial.map(|trial| trial.answers.clone()).unwrap_or_default();
         trials.extend(control);
@@ -107,9 +107,9 @@ pub(super) fn add_judgements(
     row: &mut ExerciseRow,
 ) {
     let facts = audited.facts_by_module();
-    let case = audited.verdict_input(trials, &facts);
+    let verdict_input = audited.verdict_input(trials, &facts);
     for &mode in modes {
-        let judgement = judge_exercise(case.judge_name(name, mode), trials.get(name, Mode::Main));
+        let judgement = judge_exercise(verdict_input.judge_name(name, mode), trials.get(name, Mode::Main));
         row.add_mode(mode, trials.get(name, mode).cloned(), judgement);
     }
 }

@@ -18,7 +18,7 @@ use crate::venv::{self, LocatedEnvironment};
 #[derive(Debug)]
 pub(super) struct FreeThreadedAudit {
     pub(super) audited: AuditedEnvironment,
-    pub(super) beside: ReferenceEnvironment,
+    pub(super) reference: ReferenceEnvironment,
     /// The judgements of the distributions that it lacks, by normalized name.
     pub(super) absent: BTreeMap<String, Judgement>,
 }
@@ -26,32 +26,32 @@ pub(super) struct FreeThreadedAudit {
 /// Audits the free-threaded environment, if one is asked for and can be made. Otherwise adds the reason to
 /// the first audit's messages.
 pub(super) fn audit_free_threaded(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     first: &mut AuditedEnvironment,
 ) -> Option<FreeThreadedAudit> {
     let is_free_threaded =
         first.environment.interpreter.as_ref().is_some_and(|interpreter| interpreter.free_threaded);
-    let asked = running.plan.free_threaded.as_ref();
+    let source = context.plan.free_threaded.as_ref();
     if is_free_threaded {
         first.notes.extend(
-            asked.map(|_| "the environment is itself free-threaded: no second one was needed".to_owned()),
+            source.map(|_| "the environment is itself free-threaded: no second one was needed".to_owned()),
         );
         return None;
     }
-    let is_required = running.plan.require.iter().any(|mode| mode.is_free_threaded());
-    let Some(asked) = asked else {
-        if running.plan.only.is_some() {
+    let is_required = context.plan.require.iter().any(|mode| mode.is_free_threaded());
+    let Some(source) = source else {
+        if context.plan.only.is_some() {
             let how = "pass a free-threaded Python with --python";
             first.trouble.extend(is_required.then(|| format!("free threading was not tried: {how}")));
         } else if is_required {
-            first.trouble.push(format!("free threading was not tried: {HOW}"));
+            first.trouble.push(format!("free threading was not tried: {FREE_THREADED_HINT}"));
         } else {
-            first.notes.push(format!("free threading was not audited: {HOW}"));
+            first.notes.push(format!("free threading was not audited: {FREE_THREADED_HINT}"));
         }
         return None;
     };
-    match find_or_make_environment(running, first, asked) {
-        Ok((located, shadowed)) => Some(audit_located(running, first, &located, &shadowed)),
+    match find_or_make_environment(context, first, source) {
+        Ok((located, absent)) => Some(audit_located(context, first, &located, &absent)),
         Err(why) => {
             first.trouble.push(format!("free threading was not tried: {why}"));
             None
@@ -60,25 +60,25 @@ pub(super) fn audit_free_threaded(
 }
 
 /// What a plain audit can do about free threading.
-const HOW: &str = "a free-threaded Python cannot load this environment's files; --free-threaded auto makes an \
-                   environment of the same distributions for one and tries that too";
+const FREE_THREADED_HINT: &str = "a free-threaded Python cannot load this environment's files; \
+     --free-threaded auto makes an environment of the same distributions for one and tries that too";
 
 type AbsentDistributions = BTreeMap<usize, AbsenceReason>;
 
 /// Returns the environment to audit: the one named, if it has any of the distributions, or else one made with
 /// the Python that was named or found.
 fn find_or_make_environment(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     first: &AuditedEnvironment,
-    asked: &FreeThreadedSource,
+    source: &FreeThreadedSource,
 ) -> Result<(LocatedEnvironment, AbsentDistributions), String> {
-    let python = match asked {
+    let python = match source {
         FreeThreadedSource::Auto => None,
         FreeThreadedSource::Named(path) => {
             let located = venv::locate_environment(path).map_err(|error| error.to_string())?;
             let python = located.python.as_ref().map_err(Clone::clone)?;
             let interpreter =
-                venv::query_interpreter(python, running.scratch.path()).map_err(|error| error.to_string())?;
+                venv::query_interpreter(python, context.scratch.path()).map_err(|error| error.to_string())?;
             if !interpreter.free_threaded {
                 return Err(format!("{} is not a free-threaded Python", python.display()));
             }
@@ -88,7 +88,7 @@ fn find_or_make_environment(
             Some(python.clone())
         }
     };
-    make_environment(running, first, python.as_deref())
+    make_environment(context, first, python.as_deref())
 }
 
 fn is_usable_environment(
@@ -108,7 +108,7 @@ fn is_usable_environment(
 }
 
 fn make_environment(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     first: &AuditedEnvironment,
     python: Option<&Path>,
 ) -> Result<(LocatedEnvironment, AbsentDistributions), String> {
@@ -117,14 +117,14 @@ fn make_environment(
         python,
         version: interpreter.target().version,
         distributions: &first.environment.distributions,
-        options: &running.plan.index,
+        options: &context.plan.index,
     })?;
     let python: PathBuf = made.root.join("bin/python");
     Ok((LocatedEnvironment { root: made.root, python: Ok(python) }, made.absent))
 }
 
 fn audit_located(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     first: &AuditedEnvironment,
     located: &LocatedEnvironment,
     missing: &AbsentDistributions,
@@ -148,7 +148,7 @@ fn audit_located(
                 trial.successful_loads().map(|load| &load.name).filter(|name| own.contains(name.as_str()));
             (trial.subject.clone(), loaded.cloned().collect())
         });
-    let beside = ReferenceEnvironment {
+    let reference = ReferenceEnvironment {
         loads: loads.collect(),
         imports: imported.cloned().collect(),
         absent: lacking()
@@ -159,8 +159,8 @@ fn audit_located(
     };
     let absent = lacking().map(|(each, judgement)| (normalize_name(&each.name), judgement.clone())).collect();
     FreeThreadedAudit {
-        audited: running.audit_environment(located, None, ModeSelection::FreeThreading),
-        beside,
+        audited: context.audit_environment(located, None, ModeSelection::FreeThreading),
+        reference,
         absent,
     }
 }

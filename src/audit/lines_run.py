@@ -1,5 +1,5 @@
 # Records which lines of an application's own code run, of those that mention a path or an import. The script that follows
-# this text starts and stops the trace.
+# starts and stops the trace.
 import os
 import sys
 
@@ -21,7 +21,7 @@ def is_installed(file):
     return "site-packages" in parts or "dist-packages" in parts or file.startswith(LIBRARY + os.sep)
 
 
-def is_of_interest(file, line):
+def mentions_path_or_import(file, line):
     if file not in texts:
         try:
             with open(file, "rb") as source:
@@ -36,13 +36,13 @@ def trace(frame, event, argument):
     file = frame.f_code.co_filename
     if not is_own(file):
         return None
-    if event == "line" and is_of_interest(file, frame.f_lineno):
+    if event == "line" and mentions_path_or_import(file, frame.f_lineno):
         ran.add((file, frame.f_lineno))
     return trace
 
 
-def lines_run():
-    """Return what has run so far, as answers of a trial."""
+def executed_lines():
+    """Return the lines that have run so far, as answers of a trial."""
     return ["ran\t%d\t%s" % (line, file) for file, line in sorted(ran)]
 
 

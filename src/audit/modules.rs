@@ -27,12 +27,14 @@ pub(super) struct LoadTarget<'a> {
 /// of several with one name, the first is the module, and the others are never imported.
 pub(super) fn read_modules(
     candidates: Vec<Candidate>,
-    wanted: LoadTarget<'_>,
-    look: &CachedInspector<'_>,
+    target: LoadTarget<'_>,
+    inspector: &CachedInspector<'_>,
     owner: impl Fn(&Path) -> Option<usize> + Sync,
 ) -> Vec<ExtensionFile> {
-    let mut modules: Vec<ExtensionFile> =
-        candidates.into_par_iter().map(|candidate| read_module(candidate, wanted, look, &owner)).collect();
+    let mut modules: Vec<ExtensionFile> = candidates
+        .into_par_iter()
+        .map(|candidate| read_module(candidate, target, inspector, &owner))
+        .collect();
     let mut found: Option<(String, String)> = None;
     for module in modules.iter_mut().filter(|module| module.is_trial_subject()) {
         match &found {
@@ -48,17 +50,17 @@ pub(super) fn read_modules(
 
 fn read_module(
     candidate: Candidate,
-    wanted: LoadTarget<'_>,
-    look: &CachedInspector<'_>,
+    target: LoadTarget<'_>,
+    inspector: &CachedInspector<'_>,
     owner: impl Fn(&Path) -> Option<usize>,
 ) -> ExtensionFile {
-    let (kind, facts) = classify_candidate(&candidate, wanted, look);
+    let (kind, facts) = classify_candidate(&candidate, target, inspector);
     ExtensionFile {
         distribution: owner(&candidate.path),
         name: candidate.name.dotted,
         file: candidate.file,
         sha256: if kind == ExtensionFileKind::ExtensionModule {
-            look.sha256_of_file(&candidate.path)
+            inspector.sha256_of_file(&candidate.path)
         } else {
             None
         },
@@ -70,8 +72,8 @@ fn read_module(
 
 fn classify_candidate(
     candidate: &Candidate,
-    wanted: LoadTarget<'_>,
-    look: &CachedInspector<'_>,
+    target: LoadTarget<'_>,
+    inspector: &CachedInspector<'_>,
 ) -> (ExtensionFileKind, BinaryFacts) {
     let is_what = |kind: ExtensionFileKind, why: &str| (kind, BinaryFacts::undetermined(why));
     if let CandidateOrigin::Archive { has_stub } = candidate.place {
@@ -99,7 +101,7 @@ fn classify_candidate(
     if !candidate.name.is_for_this_python {
         return is_what(ExtensionFileKind::OtherAbi, "for another Python");
     }
-    if wanted.kind.is_some_and(|wanted| wanted != kind) {
+    if target.kind.is_some_and(|expected| expected != kind) {
         return (
             ExtensionFileKind::OtherArchitecture(kind.to_string()),
             BinaryFacts::undetermined("for another machine"),
@@ -109,7 +111,7 @@ fn classify_candidate(
         return is_what(ExtensionFileKind::PlainLibrary, "a wheel's own library");
     }
     let stem = candidate.name.dotted.rsplit('.').next().unwrap_or_default();
-    let facts = look.inspect_module(&candidate.path, stem, wanted.target);
+    let facts = inspector.inspect_module(&candidate.path, stem, target.target);
     let others = match facts.initialisation {
         InitKind::None => image::read_init_functions(&candidate.path),
         InitKind::SinglePhase | InitKind::MultiPhase | InitKind::ModExport | InitKind::Undetermined => {
@@ -122,7 +124,7 @@ fn classify_candidate(
         InitKind::None => ExtensionFileKind::PlainLibrary,
         _ if candidate.place == CandidateOrigin::UserSite => ExtensionFileKind::UserSite,
         InitKind::SinglePhase | InitKind::MultiPhase | InitKind::ModExport | InitKind::Undetermined => {
-            match venv::find_shadowing_file(candidate, wanted.site, wanted.suffixes) {
+            match venv::find_shadowing_file(candidate, target.site, target.suffixes) {
                 Some(by) => ExtensionFileKind::Shadowed(by),
                 None => ExtensionFileKind::ExtensionModule,
             }

@@ -153,28 +153,28 @@ pub(super) fn prepare_scoped_audit(
 ) -> Result<(LocatedEnvironment, AuditScope)> {
     let python = python.python.as_ref().map_err(|why| anyhow!("{why}"))?;
     let interpreter = venv::query_interpreter(python, scratch.path())?;
-    let mut only = AuditScope::default();
+    let mut scope = AuditScope::default();
     let mut unpacking = WheelUnpacker::new(scratch.path().join("wheels"));
     for file in &named.files {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match file.extension().and_then(|extension| extension.to_str()) {
             Some("whl") => match venv::why_wheel_does_not_fit(&name, &interpreter) {
-                Some(why) => only.notes.push(format!("{name} {why}: it was not tried")),
+                Some(why) => scope.notes.push(format!("{name} {why}: it was not tried")),
                 None => match unpacking.unpack_wheel(file)? {
-                    Ok(unpacked) => only.unpacked.push(unpacked),
-                    Err(why) => only.trouble.push(format!("{name} was not tried: {why}")),
+                    Ok(unpacked) => scope.unpacked.push(unpacked),
+                    Err(why) => scope.trouble.push(format!("{name} was not tried: {why}")),
                 },
             },
-            Some("so" | "pyd") if file.is_file() => only.add_file(file)?,
+            Some("so" | "pyd") if file.is_file() => scope.add_file(file)?,
             Some(_) | None => bail!("{} is neither an extension module nor a wheel", file.display()),
         }
     }
-    if !only.unpacked.is_empty() {
-        only.wheels = Some(unpacking.folder().to_owned());
-        only.roots.insert(0, unpacking.folder().to_owned());
+    if !scope.unpacked.is_empty() {
+        scope.wheels = Some(unpacking.folder().to_owned());
+        scope.roots.insert(0, unpacking.folder().to_owned());
     }
-    let located = create_scoped_venv(&only, named, &interpreter, python, scratch)?;
-    Ok((located, only))
+    let located = create_scoped_venv(&scope, named, &interpreter, python, scratch)?;
+    Ok((located, scope))
 }
 
 impl AuditScope {
@@ -192,13 +192,13 @@ impl AuditScope {
 /// Creates a virtualenv whose search path has the named files first, then `--with`, then the packages of the
 /// named Python.
 fn create_scoped_venv(
-    only: &AuditScope,
+    scope: &AuditScope,
     named: &SelectedModules,
     interpreter: &Interpreter,
     python: &Path,
     scratch: &ScratchFolder,
 ) -> Result<LocatedEnvironment> {
-    let mut folders = only.roots.clone();
+    let mut folders = scope.roots.clone();
     if !named.with.is_empty() {
         let root = scratch.path().join("with");
         folders.push(create_virtualenv(python, &root)?);

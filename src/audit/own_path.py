@@ -1,11 +1,11 @@
-# Imports an application in the main interpreter, and tells where it looks for modules afterwards, which are there, which
-# lines of its own code that speak of a path or of an import have run, and what its framework loads when it is first
-# asked. What stands above this was written by the audit: MODULE, and lines_run.py.
+# Imports an application in the main interpreter. Reports where it looks for modules afterwards, which modules are loaded,
+# which lines of its own code that mention a path or an import have run, and what its framework loads at the first request.
+# The audit writes MODULE and lines_run.py above this text.
 import importlib
 
 
-def ask_django():
-    """Make Django load what it loads at a first request: the URL configurations, middleware, engines and backends that
+def load_django():
+    """Make Django load what it loads at its first request: the URL configurations, middleware, engines and backends that
     the settings and the installed applications name."""
     django = sys.modules.get("django.conf")
     if django is None or not django.settings.configured:
@@ -62,7 +62,7 @@ sys.settrace(trace)
 try:
     importlib.import_module(MODULE)
 except BaseException:
-    pass  # The application's own trial tells.
+    pass  # The trial of the application itself reports the error.
 sys.settrace(None)
 
 import sysconfig
@@ -73,13 +73,13 @@ library |= {os.path.join(folder, "lib-dynload") for folder in list(library)}
 library.add(os.path.join(os.path.dirname(LIBRARY), "python%d%d.zip" % sys.version_info[:2]))
 entries = [entry for entry in sys.path if isinstance(entry, str) and os.path.realpath(entry) not in library]
 __answers__ = ["path\t" + entry for entry in entries]
-# What a lazy import may find beside what is there: Python's own modules, of every platform.
+# A lazy import may also find modules of the standard library, on every platform.
 known = {*sys.modules, *sys.builtin_module_names, *getattr(sys, "stdlib_module_names", ())}
 __answers__ += ["module\t" + name for name in sorted(name for name in known if isinstance(name, str))]
-__answers__ += lines_run()
-there = set(sys.modules)
+__answers__ += executed_lines()
+loaded = set(sys.modules)
 try:
-    ask_django()
+    load_django()
 except BaseException:
-    pass  # Its own trial, and requests, tell.
-__answers__ += ["framework\t" + name for name in sorted(set(sys.modules) - there)]
+    pass  # The trial of the application and the requests report the error.
+__answers__ += ["framework\t" + name for name in sorted(set(sys.modules) - loaded)]

@@ -18,8 +18,8 @@ const DRIVER: &str =
     concat!(include_str!("lines_run.py"), include_str!("round.py"), include_str!("requests.py"));
 
 /// Limits in bytes: of a list, and of all files together that its bodies name.
-const LARGEST_LIST: u64 = 4 << 20;
-const LARGEST_FILES: u64 = 16 << 20;
+const MAX_LIST_SIZE: u64 = 4 << 20;
+const MAX_BODY_FILES_SIZE: u64 = 16 << 20;
 
 /// An `.http` file, and the files that its bodies name.
 #[derive(Clone, Debug)]
@@ -39,12 +39,12 @@ impl RequestList {
     /// # Errors
     /// When a file cannot be read, or the list is invalid.
     pub(super) fn from_file(named: &Path, environment: &[String]) -> Result<Self> {
-        let bytes = regular_file::read_limited(named, LARGEST_LIST)
+        let bytes = regular_file::read_limited(named, MAX_LIST_SIZE)
             .with_context(|| format!("cannot read {}", named.display()))?;
         let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", named.display()))?;
         let ParsedRequests { all, notes } =
             parse_requests(&text, environment).map_err(|why| anyhow!("{}: {why}", named.display()))?;
-        let (mut files, mut left) = (Vec::new(), LARGEST_FILES);
+        let (mut files, mut left) = (Vec::new(), MAX_BODY_FILES_SIZE);
         for part in all.iter().flat_map(|request| &request.body) {
             let BodyPart::File { path, line } = part else { continue };
             if files.iter().any(|(known, _)| known == path) {

@@ -1,6 +1,5 @@
-# Asks a WSGI application (PEP 3333) each request of REQUESTS, and compares its answers with EXPECTED, where that is known.
-# What stands above this was written by the audit: MODULE, CALLABLE, REQUESTS, NEEDED, EXPECTED,
-# lines_run.py and round.py.
+# Sends each request of REQUESTS to a WSGI application (PEP 3333), and compares the replies with EXPECTED, if that is not
+# None. The audit writes MODULE, CALLABLE, REQUESTS, NEEDED, EXPECTED, lines_run.py and round.py above this text.
 import importlib
 import io
 import sys
@@ -9,7 +8,7 @@ import time
 import urllib.parse
 
 try:
-    # Of hashlib's this alone: who imports more than the application does may hide what the application fails at.
+    # Not hashlib: importing more than the application does may hide what the application fails at.
     from _sha2 import sha256
 except ImportError:
     from hashlib import sha256
@@ -48,14 +47,14 @@ def environ_of(method, scheme, target, headers, body):
     return environ
 
 
-def ask(application, environ):
-    """Status, headers and body."""
-    began, written = [], []
+def call_application(application, environ):
+    """Return status, headers and body."""
+    started, written = [], []
 
     def start_response(status, headers, exc_info=None):
         if exc_info and written:
             raise exc_info[1]
-        began[:] = [str(status), list(headers)]
+        started[:] = [str(status), list(headers)]
         return written.append
 
     answer = application(environ, start_response)
@@ -64,20 +63,20 @@ def ask(application, environ):
             written.append(part)
     finally:
         getattr(answer, "close", bool)()
-    if not began:
+    if not started:
         raise RuntimeError("the application has not called start_response()")
-    return began[0], began[1], b"".join(written)
+    return started[0], started[1], b"".join(written)
 
 
-def told(status, body):
-    """An answer in a few words."""
+def describe_reply(status, body):
+    """Describe a reply in a few words."""
     return "%s, %d bytes: %s" % (status, len(body), ascii(body[:300].decode("latin-1")))
 
 
-def failure_of(request, status, body, digest, expected):
-    """How an answer ended, and the exception that says so where it is none that was expected."""
+def check_reply(request, status, body, digest, expected):
+    """Return the kind of a reply, and an exception if it is not the expected one."""
     code = status[:3]
-    words = "%s answers %s" % (request[0], told(status, body))
+    words = "%s answers %s" % (request[0], describe_reply(status, body))
     if expected is not None:
         wanted_codes, wanted_digest, wanted = expected
         if code not in wanted_codes or wanted_digest not in (None, digest):
@@ -87,16 +86,16 @@ def failure_of(request, status, body, digest, expected):
     return "answered", None
 
 
-def asked(application, number, expected=None):
-    """Ask each request once, and go on after what fails, as a server does. Return a line for each; where it is known what is
-    expected, how long each took, in one line. The first failure is raised when all have been asked, and has the lines, then
-    of failures alone: the record of a trial with many interpreters is bounded."""
-    here, lines, times, first = Round(), [], [], None
+def send_requests(application, number, expected=None):
+    """Send each request once, and go on after a failure, as a server does. Return a line for each reply, or one line with
+    all times if the expected replies are known. In that case the first failure is raised at the end, with the lines of failed
+    requests only: the record of a trial with many interpreters is bounded."""
+    this_round, lines, times, first = Round(), [], [], None
     for index, request in enumerate(REQUESTS):
         status, digest, begins, body, failure = "", "", "", b"", None
         began = time.perf_counter()
         try:
-            status, body = here.ask(application, request)
+            status, body = this_round.send(application, request)
         except NothingCaptured as error:
             end, failure = "nothing-captured", error
         except Exception as error:
@@ -105,9 +104,9 @@ def asked(application, number, expected=None):
         times.append("%.3f" % took)
         if failure is None:
             digest, begins = sha256(body).hexdigest(), ascii(body[:300].decode("latin-1"))
-            end, failure = failure_of(request, status, body, digest, expected and expected[index])
+            end, failure = check_reply(request, status, body, digest, expected and expected[index])
             try:
-                here.capture(index, request)
+                this_round.capture(index, request)
             except NothingCaptured as error:
                 if failure is None:
                     end, failure = "nothing-captured", error
@@ -120,7 +119,7 @@ def asked(application, number, expected=None):
         try:
             first.__answers__ = lines
         except Exception:
-            pass  # An exception of the application's own making: then which request it was is not told.
+            pass  # An exception type of the application: then the failed request is not reported.
         raise first
     return lines if expected is None else ["took\t" + ",".join(times)]
 
@@ -134,13 +133,13 @@ for part in CALLABLE.removesuffix("()").split("."):
 if CALLABLE.endswith("()"):
     APPLICATION = APPLICATION()
 if EXPECTED is None:
-    __answers__ = asked(APPLICATION, 0) + asked(APPLICATION, 1)
+    __answers__ = send_requests(APPLICATION, 0) + send_requests(APPLICATION, 1)
     sys.settrace(None)
     threading.settrace(None)
-    __answers__ += lines_run()
+    __answers__ += executed_lines()
 else:
-    __answers__ = asked(APPLICATION, 0, EXPECTED[0])
+    __answers__ = send_requests(APPLICATION, 0, EXPECTED[0])
 
 
 def __exercise__():
-    asked(APPLICATION, 1, EXPECTED[1])
+    send_requests(APPLICATION, 1, EXPECTED[1])

@@ -23,16 +23,16 @@ use crate::trial::{TrialSubject, Trials};
 /// # Errors
 /// When the requests cannot be read, or an application cannot be found.
 pub(super) fn add_requests(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     environments: &[&AuditedEnvironment],
     scripts: &[ServedScript],
     report: &mut Report,
 ) -> Result<()> {
-    let Some(list) = &running.requests else { return Ok(()) };
+    let Some(list) = &context.requests else { return Ok(()) };
     for note in &list.notes {
         report.add_note(format!("{}: {note}", list.named.display()));
     }
-    for (index, spec) in running.plan.apps.iter().enumerate() {
+    for (index, spec) in context.plan.apps.iter().enumerate() {
         let requests = list.requests.iter().map(|request| RequestRow {
             method: request.method.clone(),
             target: request.target.to_string(),
@@ -46,30 +46,30 @@ pub(super) fn add_requests(
         };
         let mut ran = ExecutedLines::default();
         for (number, audited) in environments.iter().enumerate() {
-            let drivers = running.scratch.create_folder(&format!("requests-{index}-{number}"))?;
+            let drivers = context.scratch.create_folder(&format!("requests-{index}-{number}"))?;
             let Some(interpreter) = audited.environment.interpreter.as_ref() else { continue };
-            let applications = find_applications(running, interpreter, scripts)?;
+            let applications = find_applications(context, interpreter, scripts)?;
             let Some(application) = applications.get(index) else { continue };
-            let asking = RequestRun { application, list, drivers: &drivers };
-            let asked = run_requests(running, audited, interpreter, &asking, &mut row)?;
+            let run = RequestRun { application, list, drivers: &drivers };
+            let result = run_requests(context, audited, interpreter, &run, &mut row)?;
             if number > 0 {
                 continue;
             }
             let (file, count) = (row.file.clone(), list.requests.len());
-            if asked.never > 0 {
+            if result.nondeterministic > 0 {
                 report.notes.push(format!(
                     "{file}: {} of {count} responses differ every time: only their status was compared",
-                    asked.never
+                    result.nondeterministic
                 ));
             }
-            if asked.by_what_was_before > 0 {
+            if result.order_dependent > 0 {
                 report.notes.push(format!(
-                    "{file}: {} of {count} responses depend on earlier requests, and the interpreters of a trial \
-                     write to the same folder (--writable): only their status was compared",
-                    asked.by_what_was_before
+                    "{file}: {} of {count} responses depend on earlier requests, and the interpreters of a \
+                     trial write to the same folder (--writable): only their status was compared",
+                    result.order_dependent
                 ));
             }
-            ran = asked.ran;
+            ran = result.ran;
         }
         let Report { applications, modules, .. } = &mut *report;
         if let Some(application) = applications.get_mut(index) {
@@ -93,51 +93,51 @@ struct RequestRun<'a> {
 #[derive(Default)]
 struct RequestRunResult {
     /// The number of replies that differ every time.
-    never: usize,
+    nondeterministic: usize,
     /// The number of other replies that depend on earlier requests, whose effects all interpreters share in a
     /// folder.
-    by_what_was_before: usize,
+    order_dependent: usize,
     /// Lines that the control has run.
     ran: ExecutedLines,
 }
 
 /// Sends the requests to an application in one environment, and adds the judged results to the row.
 fn run_requests(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     audited: &AuditedEnvironment,
     interpreter: &Interpreter,
-    asking: &RequestRun<'_>,
+    run: &RequestRun<'_>,
     row: &mut ExerciseRow,
 ) -> Result<RequestRunResult> {
-    let path = asking.application.prepare_search_path(asking.drivers)?;
-    let name = format!("requests_of_{}", asking.application.module.replace('.', "_"));
-    let file = asking.drivers.join(format!("{name}.py"));
-    asking.list.write_body_files(asking.drivers)?;
+    let path = run.application.prepare_search_path(run.drivers)?;
+    let name = format!("requests_of_{}", run.application.module.replace('.', "_"));
+    let file = run.drivers.join(format!("{name}.py"));
+    run.list.write_body_files(run.drivers)?;
     let modes = audited.possible_modes();
     let subject = TrialSubject { is_exercise: true, ..TrialSubject::from_name(name.clone()) };
     let mut trials = audited.trials.clone();
-    let mut asked = RequestRunResult::default();
+    let mut result = RequestRunResult::default();
     if interpreter.no_trials.is_none() {
-        let package = asking.application.source_root(interpreter);
+        let package = run.application.source_root(interpreter);
         let write = |expected: Option<&[Vec<ExpectedReply>; 2]>| {
-            let text = request_driver_source(asking.application, &package, asking.list, expected);
+            let text = request_driver_source(run.application, &package, run.list, expected);
             fs::write(&file, text).context("cannot write the requests")
         };
         write(None)?;
-        let [first, again] = run_control_twice(running, interpreter, &path, &subject, &mut trials);
-        asked.ran = ExecutedLines::from_answers(&first);
+        let [first, again] = run_control_twice(context, interpreter, &path, &subject, &mut trials);
+        result.ran = ExecutedLines::from_answers(&first);
         let replies =
             |lines: &[String]| lines.iter().filter_map(|line| Reply::parse_line(line)).collect::<Vec<_>>();
         let (first, again) = (replies(&first), replies(&again));
         row.add_control_replies(&first, &again);
-        if let Some(mut expected) = expected_replies(asking.list.requests.len(), &first, &again) {
+        if let Some(mut expected) = expected_replies(run.list.requests.len(), &first, &again) {
             let [first, later] = &mut expected;
-            asked.never = first.iter().filter(|each| each.sha256.is_none()).count();
-            if running.has_writable_folders() {
+            result.nondeterministic = first.iter().filter(|each| each.sha256.is_none()).count();
+            if context.has_writable_folders() {
                 // An interpreter may find what another one has written.
                 for (first, later) in first.iter_mut().zip(later) {
                     if first.sha256.is_some() && later.sha256.is_none() {
-                        asked.by_what_was_before += 1;
+                        result.order_dependent += 1;
                     }
                     if later.sha256.is_none() {
                         (*first, *later) = (first.status_of_either(later), later.status_of_either(first));
@@ -145,11 +145,11 @@ fn run_requests(
                 }
             }
             write(Some(&expected))?;
-            trials.extend(running.try_subjects(interpreter, &path, &[subject], &modes));
+            trials.extend(context.try_subjects(interpreter, &path, &[subject], &modes));
         }
     }
     add_request_judgements(audited, &modes, &trials, &name, row);
-    Ok(asked)
+    Ok(result)
 }
 
 /// Judges the trials of a subject in these modes, and adds them to the row.
@@ -161,15 +161,16 @@ fn add_request_judgements(
     row: &mut ExerciseRow,
 ) {
     let facts = audited.facts_by_module();
-    let case = audited.verdict_input(trials, &facts);
+    let verdict_input = audited.verdict_input(trials, &facts);
     let control = trials.get(name, Mode::Main);
-    let asked = row.requests.iter().map(|request| RequestSummary {
+    let summaries = row.requests.iter().map(|request| RequestSummary {
         shown: format!("{} {}", request.method, request.target),
         status: request.main.as_ref().map(|main| main.status.clone()),
     });
-    let asked: Vec<RequestSummary> = asked.collect();
+    let summaries: Vec<RequestSummary> = summaries.collect();
     for &mode in modes {
-        let judgement = judge_request_list(case.judge_requests(name, mode, &asked), control, &row.requests);
+        let judgement =
+            judge_request_list(verdict_input.judge_requests(name, mode, &summaries), control, &row.requests);
         row.add_mode(mode, trials.get(name, mode).cloned(), judgement);
     }
 }

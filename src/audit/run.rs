@@ -41,9 +41,9 @@ use crate::venv::{self, InstalledDistributions, LocatedEnvironment};
 /// environment are part of the report.
 pub fn run_audit(plan: &AuditPlan, listener: &dyn ProgressListener, stop: &StopFlag) -> Result<Document> {
     let (started, clock) = (jiff::Timestamp::now(), Instant::now());
-    let configured = plan.apache.as_ref();
-    let configured =
-        configured.map(|(file, names)| ApacheConfiguration::from_file(file, names)).transpose()?;
+    let configuration = plan.apache.as_ref();
+    let configuration =
+        configuration.map(|(file, names)| ApacheConfiguration::from_file(file, names)).transpose()?;
     let scratch = ScratchFolder::new()?;
     let library = ProbeLibrary::install(scratch.path()).context("cannot write the probes' library")?;
     let given =
@@ -51,64 +51,67 @@ pub fn run_audit(plan: &AuditPlan, listener: &dyn ProgressListener, stop: &StopF
     // Errors in it are reported now, not after hours of trials.
     let names: Vec<String> = given.variable_names().map(str::to_owned).collect();
     let requests = plan.requests.as_deref().map(|file| RequestList::from_file(file, &names)).transpose()?;
-    let running =
+    let context =
         AuditContext { plan, scratch: &scratch, library: &library, given, requests, listener, stop };
     let mut located = venv::locate_environment(&plan.environment)?;
-    let mut only = None;
+    let mut scope = None;
     if let Some(named) = &plan.only {
         let (around, part) = named_files::prepare_scoped_audit(named, &located, &scratch)?;
-        (located, only) = (around, Some(part));
+        (located, scope) = (around, Some(part));
     }
-    let mut first = running.audit_environment(&located, only.as_ref(), ModeSelection::AllModes);
-    if let Some(only) = &only {
-        only.add_to_audit(&mut first);
+    let mut first = context.audit_environment(&located, scope.as_ref(), ModeSelection::AllModes);
+    if let Some(scope) = &scope {
+        scope.add_to_audit(&mut first);
     }
-    first.notes.extend(running.given.describe_for_report());
-    let second = free_threaded::audit_free_threaded(&running, &mut first);
+    first.notes.extend(context.given.describe_for_report());
+    let second = free_threaded::audit_free_threaded(&context, &mut first);
     if stop.is_set() {
         first.trouble.push("interrupted: what was not tried by then is unknown".to_owned());
     }
-    let mut places = PathPlaceholders::default();
-    places.add_folder(trial::SCRATCH.trim_matches(['{', '}']), scratch.path());
-    first.add_placeholders(&mut places, ["environment", "python"]);
+    let mut placeholders = PathPlaceholders::default();
+    placeholders.add_folder(trial::SCRATCH.trim_matches(['{', '}']), scratch.path());
+    first.add_placeholders(&mut placeholders, ["environment", "python"]);
     if let Some(second) = &second {
-        second.audited.add_placeholders(&mut places, ["free-threaded environment", "free-threaded python"]);
+        second
+            .audited
+            .add_placeholders(&mut placeholders, ["free-threaded environment", "free-threaded python"]);
     }
     let report = first.build_report(None);
     let mut report = match &second {
         Some(second) => {
-            join_free_threaded(report, second.audited.build_report(Some(&second.beside)), &second.absent)
+            join_free_threaded(report, second.audited.build_report(Some(&second.reference)), &second.absent)
         }
         None => report,
     };
-    if only.is_some() {
+    if scope.is_some() {
         AuditScope::mark_not_applicable_as_unknown(&mut report);
     }
     let environments: Vec<&AuditedEnvironment> =
         [Some(&first), second.as_ref().map(|second| &second.audited)].into_iter().flatten().collect();
     if plan.upgrades && !stop.is_set() {
-        upgrade_advice::add_upgrade_advice(&running, &environments, &mut report);
+        upgrade_advice::add_upgrade_advice(&context, &environments, &mut report);
     }
-    let scripts = configured.as_ref().map(ApacheConfiguration::served_scripts).unwrap_or_default();
-    application::add_applications(&running, &first, &scripts, &mut places, &mut report)?;
-    exercise::add_exercises(&running, &environments, &mut report)?;
-    requests::add_requests(&running, &environments, &scripts, &mut report)?;
+    let scripts = configuration.as_ref().map(ApacheConfiguration::served_scripts).unwrap_or_default();
+    application::add_applications(&context, &first, &scripts, &mut placeholders, &mut report)?;
+    exercise::add_exercises(&context, &environments, &mut report)?;
+    requests::add_requests(&context, &environments, &scripts, &mut report)?;
     application::downgrade_for_open_imports(&mut report);
-    test_suites::add_test_suites(&running, &first, &mut report)?;
-    if let Some(configured) = &configured {
-        configured.add_to_report(&first, &mut places, &mut report);
+    test_suites::add_test_suites(&context, &first, &mut report)?;
+    if let Some(configuration) = &configuration {
+        configuration.add_to_report(&first, &mut placeholders, &mut report);
     }
-    let document = places.redact_document(&Document::from(&report)).context("cannot write the report")?;
+    let document =
+        placeholders.redact_document(&Document::from(&report)).context("cannot write the report")?;
     let started = started.round(jiff::Unit::Second).unwrap_or(started).to_string();
     let (remembered, all) = environments.iter().fold((0, 0), |(remembered, all), audited| {
-        let (found, asked) = audited.cache.as_ref().map_or((0, 0), TrialCache::hit_count);
-        (remembered + found, all + asked)
+        let (hits, asked) = audited.cache.as_ref().map_or((0, 0), TrialCache::hit_count);
+        (remembered + hits, all + asked)
     });
     let trials = (all > 0).then_some(v1::Remembered { all, remembered });
     let header = Header {
         started,
         seconds: clock.elapsed().as_secs_f64(),
-        places: places.folders_by_name(),
+        places: placeholders.folders_by_name(),
         trials,
         requests: v1::RequestTimes::from_report(&report),
     };
@@ -143,7 +146,7 @@ pub(super) struct AuditedEnvironment {
     decided_by: DecidedBy,
     pub(super) modes: &'static [Mode],
     pub(super) trials: Trials,
-    once_more: DiagnosticRuns,
+    diagnostic_runs: DiagnosticRuns,
     pub(super) no_trials: BTreeMap<Mode, Judgement>,
     pub(super) notes: Vec<String>,
     pub(super) trouble: Vec<String>,
@@ -153,11 +156,11 @@ pub(super) struct AuditedEnvironment {
 impl AuditedEnvironment {
     /// Adds placeholders for the folders whose paths do not belong in the report: the environment's, and its
     /// base Python's.
-    fn add_placeholders(&self, places: &mut PathPlaceholders, [environment, python]: [&str; 2]) {
-        places.add_folder(environment, &self.environment.root);
+    fn add_placeholders(&self, placeholders: &mut PathPlaceholders, [environment, python]: [&str; 2]) {
+        placeholders.add_folder(environment, &self.environment.root);
         let interpreter = self.environment.interpreter.as_ref();
         if let Some(prefix) = interpreter.and_then(|interpreter| interpreter.base_prefix.as_deref()) {
-            places.add_folder(python, prefix);
+            placeholders.add_folder(python, prefix);
         }
     }
 
@@ -192,8 +195,8 @@ impl AuditedEnvironment {
             modes: self.modes,
             beside,
             trials: &self.trials,
-            unchecked: &self.once_more.unchecked,
-            alone: &self.once_more.alone,
+            unchecked: &self.diagnostic_runs.unchecked,
+            alone: &self.diagnostic_runs.alone,
             no_trials: self.no_trials.clone(),
             notes: self.notes.clone(),
             trouble: self.trouble.clone(),
@@ -211,50 +214,54 @@ impl AuditContext<'_> {
     pub(super) fn audit_environment(
         &self,
         located: &LocatedEnvironment,
-        only: Option<&AuditScope>,
-        question: ModeSelection,
+        scope: Option<&AuditScope>,
+        selection: ModeSelection,
     ) -> AuditedEnvironment {
         let mut trouble = Vec::new();
         let interpreter = self.query_interpreter(located, &mut trouble);
-        let memory =
-            if only.is_none() { cached_inspection::open_memory(self, interpreter.as_ref()) } else { None };
+        let file_cache = if scope.is_none() {
+            cached_inspection::open_file_cache(self, interpreter.as_ref())
+        } else {
+            None
+        };
         let (environment, installed) =
-            environment_scan::scan_environment(located, interpreter, only, memory.as_ref());
+            environment_scan::scan_environment(located, interpreter, scope, file_cache.as_ref());
         trouble.extend(environment.trouble.iter().cloned());
-        let modes = match (question, environment.interpreter.as_ref()) {
+        let modes = match (selection, environment.interpreter.as_ref()) {
             (ModeSelection::FreeThreading, _) => &Mode::WITHOUT_GIL,
             (ModeSelection::AllModes, Some(interpreter)) => interpreter.modes(),
             (ModeSelection::AllModes, None) => &Mode::WITH_GIL,
         };
         let (no_trials, mut notes) = find_untriable_modes(environment.interpreter.as_ref());
-        let cache =
-            memory.and_then(|memory| cached_inspection::open_cache(self, memory, &environment, &installed));
-        let (trials, once_more) = match &environment.interpreter {
+        let cache = file_cache.and_then(|file_cache| {
+            cached_inspection::open_trial_cache(self, file_cache, &environment, &installed)
+        });
+        let (trials, diagnostic_runs) = match &environment.interpreter {
             Some(interpreter) if interpreter.no_trials.is_none() => {
-                if question == ModeSelection::AllModes {
+                if selection == ModeSelection::AllModes {
                     notes.extend(describe_sandbox_gaps(self.plan.limits.sandbox, self.scratch.path()));
                 }
                 let possible = modes.iter().copied().filter(|mode| !no_trials.contains_key(mode));
-                let trying =
+                let config =
                     TrialConfig { cache: cache.as_ref(), ..self.trial_config(&interpreter.executable) };
-                self.try_environment(&trying, &environment, interpreter, &possible.collect::<Vec<_>>())
+                self.try_environment(&config, &environment, interpreter, &possible.collect::<Vec<_>>())
             }
             Some(_) | None => (Trials::default(), DiagnosticRuns::default()),
         };
-        if trials.without_shared_memory() && question == ModeSelection::AllModes {
+        if trials.without_shared_memory() && selection == ModeSelection::AllModes {
             notes.push(NO_SHARED_MEMORY.to_owned());
         }
         if let Some(cache) = &cache {
             cache.close();
         }
-        let decided_by = if only.is_some() { DecidedBy::Modules } else { DecidedBy::Distributions };
+        let decided_by = if scope.is_some() { DecidedBy::Modules } else { DecidedBy::Distributions };
         AuditedEnvironment {
             environment,
             installed,
             decided_by,
             modes,
             trials,
-            once_more,
+            diagnostic_runs,
             no_trials,
             notes,
             trouble,
@@ -269,12 +276,12 @@ impl AuditContext<'_> {
         trouble: &mut Vec<String>,
     ) -> Option<Interpreter> {
         let scratch = self.scratch.path();
-        let asked = match &located.python {
+        let answer = match &located.python {
             Ok(python) => venv::query_interpreter(python, scratch).map_err(|error| error.to_string()),
             Err(missing) => Err(missing.clone()),
         };
         let interpreter =
-            asked.map_err(|why| trouble.push(format!("nothing was tried, only read: {why}"))).ok()?;
+            answer.map_err(|why| trouble.push(format!("nothing was tried, only read: {why}"))).ok()?;
         Some(if interpreter.has_hooks { self.add_import_hooks(interpreter, trouble) } else { interpreter })
     }
 
@@ -294,7 +301,7 @@ impl AuditContext<'_> {
                 return interpreter;
             }
         };
-        trouble.extend(hooked.trouble.into_iter().map(|what| format!("{what}; {HOOKS}")));
+        trouble.extend(hooked.trouble.into_iter().map(|what| format!("{what}; {HOOKS_HINT}")));
         hooked.files.extend(interpreter.files);
         Interpreter { editable: hooked.packages, files: hooked.files, ..interpreter }
     }
@@ -308,7 +315,7 @@ impl AuditContext<'_> {
             given: &self.given,
             jobs: self.plan.jobs,
             options: &[],
-            path: &NO_MORE,
+            path: &NO_EXTRA_PATH,
             stop: self.stop,
             cache: None,
         }
@@ -322,23 +329,24 @@ impl AuditContext<'_> {
         subjects: &[TrialSubject],
         modes: &[Mode],
     ) -> Trials {
-        let trying = TrialConfig { path, ..self.trial_config(&interpreter.executable) };
-        self.run_trials(&trying, subjects, modes, DiagnosticMode::Never).0
+        let config = TrialConfig { path, ..self.trial_config(&interpreter.executable) };
+        self.run_trials(&config, subjects, modes, DiagnosticMode::Never).0
     }
 
     fn run_trials(
         &self,
-        trying: &TrialConfig<'_>,
+        config: &TrialConfig<'_>,
         subjects: &[TrialSubject],
         modes: &[Mode],
-        again: DiagnosticMode,
+        diagnostic_mode: DiagnosticMode,
     ) -> (Trials, DiagnosticRuns) {
-        let (mut trials, once_more) = trial::run_trials(trying, subjects, modes, again, self.listener);
+        let (mut trials, diagnostic_runs) =
+            trial::run_trials(config, subjects, modes, diagnostic_mode, self.listener);
         if modes.contains(&Mode::FreeThreaded) {
-            let without_gil = trial::run_free_threaded(trying, subjects, &trials, self.listener);
+            let without_gil = trial::run_free_threaded(config, subjects, &trials, self.listener);
             trials.extend(without_gil);
         }
-        (trials, once_more)
+        (trials, diagnostic_runs)
     }
 
     /// Tries an application's own extension modules in its environment, with its additions to `sys.path`.
@@ -349,14 +357,14 @@ impl AuditContext<'_> {
         path: &SearchPath,
     ) -> AuditedEnvironment {
         let mut trials = first.trials.clone();
-        let mut once_more = DiagnosticRuns::default();
+        let mut diagnostic_runs = DiagnosticRuns::default();
         if let Some(interpreter) =
             environment.interpreter.as_ref().filter(|python| python.no_trials.is_none())
         {
-            let trying = TrialConfig { path, ..self.trial_config(&interpreter.executable) };
+            let config = TrialConfig { path, ..self.trial_config(&interpreter.executable) };
             let tried;
-            (tried, once_more) =
-                self.try_environment(&trying, &environment, interpreter, &first.possible_modes());
+            (tried, diagnostic_runs) =
+                self.try_environment(&config, &environment, interpreter, &first.possible_modes());
             trials.extend(tried);
         }
         AuditedEnvironment {
@@ -365,7 +373,7 @@ impl AuditContext<'_> {
             decided_by: first.decided_by,
             modes: first.modes,
             trials,
-            once_more,
+            diagnostic_runs,
             no_trials: first.no_trials.clone(),
             notes: Vec::new(),
             trouble: Vec::new(),
@@ -375,26 +383,28 @@ impl AuditContext<'_> {
 
     fn try_environment(
         &self,
-        trying: &TrialConfig<'_>,
+        config: &TrialConfig<'_>,
         environment: &Environment,
         interpreter: &Interpreter,
         modes: &[Mode],
     ) -> (Trials, DiagnosticRuns) {
         // A free-threaded build does not allow overriding the check (measured on 3.14 and 3.15).
-        let again = if interpreter.free_threaded { DiagnosticMode::Alone } else { DiagnosticMode::Unchecked };
-        self.run_trials(trying, &collect_subjects(environment), modes, again)
+        let diagnostic_mode =
+            if interpreter.free_threaded { DiagnosticMode::Alone } else { DiagnosticMode::Unchecked };
+        self.run_trials(config, &collect_subjects(environment), modes, diagnostic_mode)
     }
 }
 
 /// The consequence of a hook that fails, or does not list its modules, and the workaround.
-const HOOKS: &str = "modules that only this hook finds were not tried (it runs without write access: build a package that \
-                     rebuilds at import beforehand)";
+const HOOKS_HINT: &str = "modules that only this hook finds were not tried (it runs without write access: \
+     build a package that rebuilds at import beforehand)";
+
 /// Adds nothing to `sys.path`.
-static NO_MORE: SearchPath = SearchPath::NONE;
+static NO_EXTRA_PATH: SearchPath = SearchPath::NONE;
 
 /// A private /dev/shm needs mount namespaces, which containers and some distributions forbid.
-const NO_SHARED_MEMORY: &str = "this system does not allow a private /dev/shm, so trials had no shared memory and no \
-     semaphores: a package that uses them may behave differently elsewhere";
+const NO_SHARED_MEMORY: &str = "this system does not allow a private /dev/shm, so trials had no shared \
+     memory and no semaphores: a package that uses them may behave differently elsewhere";
 
 /// Returns a note about what the sandbox does not prevent on this system.
 fn describe_sandbox_gaps(sandbox: bool, folder: &Path) -> Option<String> {
@@ -459,7 +469,8 @@ fn find_untriable_modes(interpreter: Option<&Interpreter>) -> (BTreeMap<Mode, Ju
     let cause = RootCause { rule: "python-too-old", chain: vec![module.clone()], module, what: what.clone() };
     let too_old = Judgement::from_evidence(Verdict::Blocked, Some(cause), what);
     let why = format!(
-        "was not tried: wsgiaudit needs Python {major}.{minor} or later for sub-interpreters, and this is {release}"
+        "was not tried: wsgiaudit needs Python {major}.{minor} or later for sub-interpreters, and this is \
+         {release}"
     );
     let not_tried = Judgement::from_reason_id(ReasonId::NoTrials, why);
     (BTreeMap::from([(Mode::SharedGil, not_tried), (Mode::OwnGil, too_old)]), vec![note])

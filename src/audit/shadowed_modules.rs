@@ -30,7 +30,8 @@ pub(super) fn describe_shadowing(folder: &Path, interpreter: &Interpreter) -> Ve
         let them = if names.len() == 1 { "it" } else { "them" };
         let (folder, names) = (folder.display(), names.join(", "));
         format!(
-            "{folder} comes first on sys.path: its {names} is imported instead of {what}; rename {them} unless that is intended"
+            "{folder} comes first on sys.path: its {names} is imported instead of {what}; rename \
+             {them} unless that is intended"
         )
     };
     let texts = [

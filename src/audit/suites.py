@@ -1,16 +1,16 @@
-# Runs tests of a distribution with pytest, as they are installed. What stands above this was written by the audit: ROOT,
-# the folder that it is installed in, FILES, EXPECTED (the names of the tests to run, or None for as many as BUDGET allows)
-# and BUDGET, in seconds.
+# Runs the installed tests of a distribution with pytest. The audit writes above this text: ROOT (the folder that the
+# distribution is installed in), FILES, EXPECTED (the names of the tests to run, or None for as many as BUDGET allows), and
+# BUDGET in seconds.
 import importlib
 import sys
 import time
 
-# pytest imports it if it can, which CPython refuses in other interpreters: not the tests' doing.
+# pytest imports readline if it can, which CPython refuses in sub-interpreters. That is not a failure of the tests.
 sys.modules.setdefault("readline", None)
 
 import pytest
 
-# What no sub-interpreter has, in CPython's words: a test that wants it says nothing about a module.
+# CPython's error messages for features that sub-interpreters lack: a test that needs one says nothing about a module.
 ABSENT = (
     "not supported for isolated subinterpreters",
     "not supported within subinterpreters",
@@ -23,8 +23,8 @@ class TestsFail(Exception):
     pass
 
 
-class Watch:
-    """A plugin of pytest: runs the tests wanted, and sees what comes of them."""
+class Recorder:
+    """A pytest plugin that selects the wanted tests and records their results."""
 
     def __init__(self, wanted, end):
         self.wanted, self.end = wanted, end
@@ -53,24 +53,27 @@ class Watch:
 
 
 def run(files, wanted=None, end=None):
-    watch = Watch(wanted, end)
+    recorder = Recorder(wanted, end)
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--import-mode=importlib"]
-    pytest.main([*options, "--rootdir", ROOT, *files], plugins=[watch])
-    return watch
+    pytest.main([*options, "--rootdir", ROOT, *files], plugins=[recorder])
+    return recorder
 
 
-def passing():
-    """The names of tests that pass, and do so again."""
+def find_passing():
+    """Return the names of the tests that pass twice."""
     end, found = time.monotonic() + BUDGET, []
     for file in FILES:
         if time.monotonic() > end:
             break
         found.append(run([file], end=end))
     names = [
-        name for watch in found for name in watch.passed if name not in watch.failed and name not in watch.absent
+        name
+        for recorder in found
+        for name in recorder.passed
+        if name not in recorder.failed and name not in recorder.absent
     ]
     if not names:
-        errors = [error for watch in found for error in (*watch.failed.values(), *watch.errors)]
+        errors = [error for recorder in found for error in (*recorder.failed.values(), *recorder.errors)]
         raise TestsFail("no test passes") from next(iter(errors), None)
     again = run(files_of(names), set(names))
     return [name for name in names if name in again.passed and name not in again.failed]
@@ -82,26 +85,27 @@ def files_of(names):
 
 
 def compare():
-    """Runs the tests that pass in the main interpreter. Returns those that want what this interpreter has not."""
-    watch = run(files_of(EXPECTED), set(EXPECTED))
-    failing = [name for name in EXPECTED if (name in watch.failed or name not in watch.passed) and name not in watch.absent]
+    """Run the tests that pass in the main interpreter. Return those that need a feature that this interpreter lacks."""
+    recorder = run(files_of(EXPECTED), set(EXPECTED))
+    ran = [name for name in EXPECTED if name not in recorder.absent]
+    failing = [name for name in ran if name in recorder.failed or name not in recorder.passed]
     if failing:
-        # A test that did not run at all: its file could not be imported.
-        error = watch.failed.get(failing[0]) or next(iter(watch.errors), None)
+        # A test that did not run: its file could not be imported.
+        error = recorder.failed.get(failing[0]) or next(iter(recorder.errors), None)
         said = "%s: %s" % (type(error).__name__, str(error).partition("\n")[0]) if error else "it did not run"
         said = "%d of %d tests that pass in the main interpreter fail: %s: %s" % (
             len(failing), len(EXPECTED), failing[0], said,
         )
         print(said, file=sys.stderr, flush=True)
         raise TestsFail(said) from error
-    return ["%s: %s" % (name, str(error).partition("\n")[0]) for name, error in watch.absent.items()]
+    return ["%s: %s" % (name, str(error).partition("\n")[0]) for name, error in recorder.absent.items()]
 
 
-# Before pytest does, which keeps the exception to itself.
+# Import the packages before pytest does, which would swallow the exception.
 for package in sorted({file.removeprefix(ROOT).strip("/").partition("/")[0] for file in FILES}):
     if package.isidentifier():
         importlib.import_module(package)
-__answers__ = passing() if EXPECTED is None else compare()
+__answers__ = find_passing() if EXPECTED is None else compare()
 
 
 def __exercise__():

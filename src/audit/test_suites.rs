@@ -18,23 +18,23 @@ const DRIVER: &str = include_str!("suites.py");
 
 /// The share of a trial's time limit in which passing tests are looked for: several interpreters then run
 /// them at the same time, each several times.
-const SHARE: u32 = 30;
+const TIME_SHARE: u32 = 30;
 
 /// Adds a row for each distribution that the plan names.
 ///
 /// # Errors
 /// When one is not installed or contains no tests, or pytest is missing.
 pub(super) fn add_test_suites(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     audited: &AuditedEnvironment,
     report: &mut Report,
 ) -> Result<()> {
     let Some(interpreter) = audited.environment.interpreter.as_ref() else { return Ok(()) };
-    for (index, named) in running.plan.suites.iter().enumerate() {
+    for (index, named) in context.plan.suites.iter().enumerate() {
         let suite = DistributionTests::find_in_environment(named, interpreter, &audited.installed)?;
-        let drivers = running.scratch.create_folder(&format!("suite-{index}"))?;
+        let drivers = context.scratch.create_folder(&format!("suite-{index}"))?;
         let mut row = ExerciseRow::new(&format!("tests of {}", suite.name));
-        report.notes.extend(suite.run_tests(running, audited, &drivers, &mut row)?);
+        report.notes.extend(suite.run_tests(context, audited, &drivers, &mut row)?);
         report.exercises.push(row);
     }
     Ok(())
@@ -60,7 +60,8 @@ impl<'a> DistributionTests<'a> {
         };
         let Some(found) = of(named) else {
             bail!(
-                "{named} is not installed in the environment: --exercise-tests takes the name of a distribution"
+                "{named} is not installed in the environment: --exercise-tests takes the name of \
+                 a distribution"
             );
         };
         if of("pytest").is_none() {
@@ -84,20 +85,20 @@ impl<'a> DistributionTests<'a> {
     /// Runs the tests, adds the results to the row, and returns notes for the reader.
     fn run_tests(
         &self,
-        running: &AuditContext<'_>,
+        context: &AuditContext<'_>,
         audited: &AuditedEnvironment,
         drivers: &Path,
         row: &mut ExerciseRow,
     ) -> Result<Vec<String>> {
         let path = SearchPath {
-            plain: running.plan.python_path.clone(),
+            plain: context.plan.python_path.clone(),
             last: vec![drivers.to_owned()],
             ..SearchPath::NONE
         };
         let name = format!("tests_of_{}", normalize_name(&self.name).replace('-', "_"));
         let file = drivers.join(format!("{name}.py"));
         let write = |expected: Option<&[String]>| {
-            fs::write(&file, self.driver_source(expected, running)).context("cannot write a driver of tests")
+            fs::write(&file, self.driver_source(expected, context)).context("cannot write a driver of tests")
         };
         let subject = TrialSubject { is_exercise: true, ..TrialSubject::from_name(name.clone()) };
         let (without_gil, modes): (Vec<Mode>, _) =
@@ -106,18 +107,19 @@ impl<'a> DistributionTests<'a> {
         let mut notes = Vec::new();
         if !without_gil.is_empty() {
             notes.push(format!(
-                "{}: not run in free-threaded modes, which need several threads in one interpreter: pytest cannot do that",
+                "{}: not run in free-threaded modes, which need several threads in one interpreter: \
+                 pytest cannot do that",
                 row.file
             ));
         }
         if self.interpreter.no_trials.is_none() {
             write(None)?;
             let [mut passing, again] =
-                run_control_twice(running, self.interpreter, &path, &subject, &mut trials);
+                run_control_twice(context, self.interpreter, &path, &subject, &mut trials);
             passing.retain(|name| again.contains(name));
             if !passing.is_empty() {
                 write(Some(&passing))?;
-                trials.extend(running.try_subjects(self.interpreter, &path, &[subject], &modes));
+                trials.extend(context.try_subjects(self.interpreter, &path, &[subject], &modes));
                 notes.push(format!(
                     "{}: {} that pass in the main interpreter were run",
                     row.file,
@@ -136,7 +138,7 @@ impl<'a> DistributionTests<'a> {
         Ok(notes)
     }
 
-    fn driver_source(&self, expected: Option<&[String]>, running: &AuditContext<'_>) -> String {
+    fn driver_source(&self, expected: Option<&[String]>, context: &AuditContext<'_>) -> String {
         let list =
             |texts: &mut dyn Iterator<Item = String>| texts.map(|text| text + ", ").collect::<String>();
         let files = list(&mut self.files.iter().map(|file| python_literal(&file.to_string_lossy())));
@@ -144,7 +146,7 @@ impl<'a> DistributionTests<'a> {
             || "None".to_owned(),
             |names| format!("[{}]", list(&mut names.iter().map(|name| python_literal(name)))),
         );
-        let budget = running.plan.limits.timeout / SHARE;
+        let budget = context.plan.limits.timeout / TIME_SHARE;
         format!(
             "ROOT = {}\nFILES = [{files}]\nEXPECTED = {expected}\nBUDGET = {}\n\n{DRIVER}",
             python_literal(&self.root.to_string_lossy()),

@@ -9,7 +9,7 @@ use crate::upgrades::{UpgradeContext, UpgradeQuery, check_upgrade};
 /// Adds what newer versions declare to every blocker under an own GIL and under free threading. Only
 /// distributions that block others are looked up.
 pub(super) fn add_upgrade_advice(
-    running: &AuditContext<'_>,
+    context: &AuditContext<'_>,
     environments: &[&AuditedEnvironment],
     report: &mut Report,
 ) {
@@ -32,14 +32,14 @@ pub(super) fn add_upgrade_advice(
         let Some(interpreter) = audited.environment.interpreter.as_ref() else { continue };
         let base = base_python(interpreter);
         let asking = UpgradeContext {
-            installer: Installer { has_uv, python: &base, options: &running.plan.index },
+            installer: Installer { has_uv, python: &base, options: &context.plan.index },
             environment: &audited.environment.root,
             target: interpreter.target(),
             suffixes: &interpreter.suffixes,
             abi: &interpreter.abi,
-            scratch: running.scratch.path(),
+            scratch: context.scratch.path(),
             cache: &cache,
-            is_offline: running.plan.is_offline,
+            is_offline: context.plan.is_offline,
         };
         for blocker in report.blockers.get_mut(&mode).into_iter().flatten() {
             let Some(name) = blocker.distribution.as_deref() else { continue };

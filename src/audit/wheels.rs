@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use zip::ZipArchive;
 
 /// The limit for the unpacked size of a wheel in bytes: larger than any known wheel.
-const LARGEST: u64 = 8 << 30;
+const MAX_UNPACKED_SIZE: u64 = 8 << 30;
 
 /// An unpacked wheel.
 #[derive(Clone, Debug)]
@@ -57,8 +57,11 @@ impl WheelUnpacker {
                 files.insert(file, entry.crc32());
             }
         }
-        if size > LARGEST {
-            bail!("{} would unpack to {size} bytes, which is over the limit: nothing was unpacked", wheel.display());
+        if size > MAX_UNPACKED_SIZE {
+            bail!(
+                "{} would unpack to {size} bytes, which is over the limit: nothing was unpacked",
+                wheel.display()
+            );
         }
         let differs = files.iter().find_map(|(file, checksum)| {
             self.there.get(file).filter(|(other, _)| other != checksum).map(|(_, by)| (file, by))

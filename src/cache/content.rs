@@ -57,6 +57,7 @@ impl ContentDigests {
         cell.get_or_init(|| self.compute_digest(Path::new(name))).clone()
     }
 
+    /// Digest of a path. Paths in a `.dist-info` folder are looked up in every version of it.
     fn compute_digest(&self, path: &Path) -> Option<String> {
         if !path.is_absolute() {
             return None;
@@ -77,6 +78,7 @@ impl ContentDigests {
         self.compute_path_digest(path)
     }
 
+    /// Digest of a path on disk: of all co-installed entries, a folder's names, or a file's content.
     fn compute_path_digest(&self, path: &Path) -> Option<String> {
         let is_entry = path.parent().is_some_and(|parent| self.folders.iter().any(|folder| folder == parent));
         if is_entry {
@@ -96,6 +98,7 @@ impl ContentDigests {
         }
     }
 
+    /// Digest of the names and contents of files, saved by their states.
     fn digest_of_files(&self, files: &[(PathBuf, String)]) -> Option<String> {
         let lines = |second: &dyn Fn(&(PathBuf, String)) -> Option<String>| {
             let each = files.iter().map(|file| Some(format!("{} {}\n", file.0.display(), second(file)?)));

@@ -11,7 +11,7 @@ use super::{content, dist_info_paths, file_cache};
 use crate::digest;
 
 /// Databases of the system's package managers, and configuration of the dynamic linker.
-const SYSTEM: [&str; 6] = [
+const SYSTEM_FILES: [&str; 6] = [
     "/etc/ld.so.cache",
     "/etc/ld.so.preload",
     "/var/lib/dpkg/status",
@@ -27,7 +27,7 @@ const VARIABLES: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 pub fn digest_of_system() -> String {
     let system = rustix::system::uname();
     let mut text = format!("{system:?}\n");
-    for file in SYSTEM {
+    for file in SYSTEM_FILES {
         text += &format!("{file} {}\n", state_of_path(Path::new(file)));
     }
     for name in VARIABLES {

@@ -15,7 +15,7 @@ use crate::digest;
 
 /// A file that changed within this time before the audit, or later, could change again with the same
 /// timestamp.
-const FRESH: Duration = Duration::from_millis(20);
+const RECENT: Duration = Duration::from_millis(20);
 
 /// Name of the file with the saved values.
 const FILE: &str = "content.json";
@@ -123,10 +123,11 @@ impl FileCache {
         }
     }
 
+    /// Whether a file changed so recently that it could change again with the same timestamp.
     pub(super) fn is_recently_changed(&self, metadata: &fs::Metadata) -> bool {
         let seconds = metadata.ctime().try_into().unwrap_or(0);
         let changed = Duration::new(seconds, metadata.ctime_nsec().try_into().unwrap_or(0));
-        SystemTime::UNIX_EPOCH + changed + FRESH > self.began
+        SystemTime::UNIX_EPOCH + changed + RECENT > self.began
     }
 
     /// Saves the values for the next audit. Errors, such as a full disk, are ignored.
@@ -170,7 +171,7 @@ mod tests {
     impl Making<'_> {
         fn text(&self) -> String {
             // A file that changed too recently is not cached.
-            std::thread::sleep(2 * FRESH);
+            std::thread::sleep(2 * RECENT);
             let memory = FileCache::open(&self.folder.join("cache"), Path::new("python")).unwrap();
             let path = self.folder.join("file");
             let make = || {

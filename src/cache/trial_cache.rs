@@ -17,13 +17,13 @@ use super::file_cache::FileCache;
 use crate::digest;
 
 /// Results of an environment are deleted after this time without an audit.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Placeholder for the audit's scratch folder in stored results.
 const SCRATCH: &str = "{wsgiaudit-scratch}";
 
 /// File with the path of the Python. Its modification time is the time of the last audit.
-const PYTHON: &str = "python";
+const PYTHON_FILE: &str = "python";
 
 /// How to open the cache of an environment.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ impl TrialCache {
     /// Opens the cache of an environment, and deletes the results of environments that are gone or outdated.
     ///
     /// Returns `None` if the folder is not writable.
-    pub fn open(opening: CacheOptions<'_>) -> Option<Self> {
-        let CacheOptions { memory, python, prefix, folders, kin, scratch, besides } = opening;
+    pub fn open(options: CacheOptions<'_>) -> Option<Self> {
+        let CacheOptions { memory, python, prefix, folders, kin, scratch, besides } = options;
         let folder = memory.folder.clone();
         let content = ContentDigests::new(folders, kin, memory);
         let mut base = format!("{besides}\n{}\n", environment_digest::digest_of_python(python, prefix));
@@ -88,7 +88,7 @@ impl TrialCache {
             asked: AtomicUsize::new(0),
             folder,
         };
-        write_atomically(&cache.folder.join(PYTHON), python.as_os_str().as_encoded_bytes())?;
+        write_atomically(&cache.folder.join(PYTHON_FILE), python.as_os_str().as_encoded_bytes())?;
         cache.folder.parent().into_iter().for_each(remove_stale_environments);
         Some(cache)
     }
@@ -105,9 +105,9 @@ impl TrialCache {
     }
 
     /// Returns the stored answer for a key and the paths that it depends on, if all of them are unchanged.
-    pub fn find_answer<T: DeserializeOwned>(&self, question: &impl Serialize) -> Option<(T, Vec<String>)> {
+    pub fn find_answer<T: DeserializeOwned>(&self, key: &impl Serialize) -> Option<(T, Vec<String>)> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let name = entry_file_name(question)?;
+        let name = entry_file_name(key)?;
         if self.own.lock().ok()?.contains(&name) {
             return None;
         }
@@ -126,12 +126,12 @@ impl TrialCache {
     /// Stores an answer with the digests of the paths that it depends on.
     pub fn store_answer<'t, T: Serialize>(
         &self,
-        question: &impl Serialize,
+        key: &impl Serialize,
         touched: impl IntoIterator<Item = &'t String>,
         answer: &T,
     ) {
         let kept = || {
-            let name = entry_file_name(question)?;
+            let name = entry_file_name(key)?;
             self.own.lock().ok()?.insert(name.clone());
             let touched = touched.into_iter().map(|path| self.content.version_free_name(path));
             let touched = touched.map(|name| Some((name.clone(), self.content.digest_of_name(&name)?)));
@@ -167,8 +167,9 @@ pub(super) fn write_atomically(file: &Path, bytes: &[u8]) -> Option<()> {
     beside.persist(file).ok().map(drop)
 }
 
-fn entry_file_name(question: &impl Serialize) -> Option<String> {
-    Some(format!("{}.json", digest::of_text(&serde_json::to_string(question).ok()?)))
+/// Name of the file with the result for a key.
+fn entry_file_name(key: &impl Serialize) -> Option<String> {
+    Some(format!("{}.json", digest::of_text(&serde_json::to_string(key).ok()?)))
 }
 
 /// A path as it is written inside a JSON string.
@@ -181,11 +182,11 @@ fn path_in_json(path: &Path) -> String {
 fn remove_stale_environments(all: &Path) {
     let Ok(folders) = fs::read_dir(all) else { return };
     for folder in folders.flatten().map(|entry| entry.path()) {
-        let file = folder.join(PYTHON);
+        let file = folder.join(PYTHON_FILE);
         let Ok(python) = fs::read_to_string(&file) else { continue };
         let used = fs::metadata(file).and_then(|state| state.modified());
         let is_old =
-            used.is_ok_and(|used| SystemTime::now().duration_since(used).is_ok_and(|age| age > KEPT));
+            used.is_ok_and(|used| SystemTime::now().duration_since(used).is_ok_and(|age| age > MAX_AGE));
         if is_old || !Path::new(&python).exists() {
             drop(fs::remove_dir_all(folder));
         }

@@ -122,8 +122,10 @@ impl SubjectChange {
 }
 
 impl Comparison {
-    /// Whether what decides the later report's exit status ([`crate::report::Decider`]) is worse than before
-    /// in this mode. In a mode that the earlier report did not ask about, all of it is.
+    /// Whether the verdict of `name` got worse in a mode.
+    ///
+    /// `name` belongs to a [`crate::report::DecidingItem`] of the later report. In a mode that the earlier
+    /// report did not try, every verdict counts as worse.
     pub fn is_worse(&self, new: &Document, name: Option<&str>, mode: Mode) -> bool {
         let changes = match new.decided_by() {
             DecidedBy::Distributions => &self.distributions,
@@ -136,8 +138,8 @@ impl Comparison {
         };
         let is_same = |change: &&SubjectChange| change.name.as_deref().map(key) == name.map(key);
         let change = changes.iter().chain(&self.exercises).find(is_same);
-        let step = change.and_then(|change| change.modes.get(&mode));
+        let verdict_change = change.and_then(|change| change.modes.get(&mode));
         self.modes.get(&mode).is_none_or(|sum| sum.from.is_none())
-            || step.is_some_and(|step| step.direction == Direction::Worse)
+            || verdict_change.is_some_and(|step| step.direction == Direction::Worse)
     }
 }

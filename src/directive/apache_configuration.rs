@@ -71,20 +71,20 @@ fn render_environment(report: &Document) -> GeneratedConfiguration {
             });
         }
     };
-    let process = ProcessOptions::for_environment(report).render_directive(OWN_GIL);
+    let process = ProcessOptions::for_environment(report).render_directive(OWN_GIL_GROUP);
     GeneratedConfiguration::Lines(format!(
-        "{}{reasons}# No application was audited. Serve one here with process-group={OWN_GIL} and an application-group that is\n\
-         # not %{{GLOBAL}}: that is the main interpreter, and it keeps the process's GIL.\n\
-         {process}<WSGIInterpreterOptions process-group={OWN_GIL}>\n    WSGIPerInterpreterGIL On\n\
+        "{}{reasons}# No application was audited. To serve one here, set process-group={OWN_GIL_GROUP} and any\n\
+         # application-group except %{{GLOBAL}}, which is the main interpreter and uses the process's GIL.\n\
+         {process}<WSGIInterpreterOptions process-group={OWN_GIL_GROUP}>\n    WSGIPerInterpreterGIL On\n\
          </WSGIInterpreterOptions>\n",
         render_header(report)
     ))
 }
 
 /// The process group whose interpreters have their own GIL.
-pub(super) const OWN_GIL: &str = "own-gil";
+pub(super) const OWN_GIL_GROUP: &str = "own-gil";
 /// The process group of applications that stay in the main interpreter.
-pub(super) const MAIN: &str = "main-interpreter";
+pub(super) const MAIN_INTERPRETER_GROUP: &str = "main-interpreter";
 
 /// The process group and application group assigned to an application.
 struct InterpreterAssignment<'a> {
@@ -104,7 +104,8 @@ fn render_applications(report: &Document, fit: &[ResolvedMount<'_>], unfit: &[Re
         let _ = writeln!(
             text,
             "# {prefix}: {why}: it stays in the main interpreter (%{{GLOBAL}}), in its\n\
-             # own process group: next to other groups, mod_wsgi 6.1.1 serves %{{GLOBAL}} by the wrong interpreter."
+             # own process group: next to other groups, mod_wsgi 6.1.1 serves %{{GLOBAL}} in the \
+             wrong interpreter."
         );
     }
     let own = assign_own_gil(report, fit);
@@ -138,7 +139,7 @@ fn assign_own_gil<'a>(report: &Document, fit: &[ResolvedMount<'a>]) -> Vec<Inter
     for part in fit {
         let options = ProcessOptions::for_application(report, part.1);
         let shared = all.iter().find(|other| other.options == options).map(|other| other.process.clone());
-        let process = shared.unwrap_or_else(|| choose_process_name(OWN_GIL, part.1, &all));
+        let process = shared.unwrap_or_else(|| choose_process_name(OWN_GIL_GROUP, part.1, &all));
         // Two mounts of one application share an interpreter; two applications whose groups have the same
         // name do not.
         let same = all.iter().find(|other| other.part.1.name == part.1.name && other.process == process);
@@ -160,7 +161,7 @@ fn assign_main_interpreter<'a>(
     for part in unfit {
         let same =
             all.iter().find(|other| other.part.1.name == part.1.name).map(|other| other.process.clone());
-        let process = same.unwrap_or_else(|| choose_process_name(MAIN, part.1, &all));
+        let process = same.unwrap_or_else(|| choose_process_name(MAIN_INTERPRETER_GROUP, part.1, &all));
         let options = ProcessOptions::for_application(report, part.1);
         all.push(InterpreterAssignment {
             part: *part,

@@ -22,9 +22,9 @@ impl ApplicationMount {
     /// mounts it, or `/` without one.
     pub fn all_in_report(report: &Document) -> Vec<Self> {
         let at = |application: &Application| {
-            let landings = report.apache.iter().flat_map(|apache| &apache.landings);
-            let its = landings.filter(|landing| landing.application.as_ref() == Some(&application.name));
-            let mut prefixes: Vec<String> = its.map(|landing| landing.url.clone()).collect();
+            let mounts = report.apache.iter().flat_map(|apache| &apache.landings);
+            let its = mounts.filter(|mount| mount.application.as_ref() == Some(&application.name));
+            let mut prefixes: Vec<String> = its.map(|mount| mount.url.clone()).collect();
             if prefixes.is_empty() {
                 prefixes.push("/".to_owned());
             }
@@ -167,7 +167,8 @@ pub(super) fn thread_pool_directive<'a>(
         |application: &Application| application.hazards.iter().any(|hazard| hazard.rule == "thread-pool");
     match applications.any(has_pool) {
         true => {
-            "# mod_wsgi 6.1.1 crashes when it destroys a sub-interpreter with a live thread pool. This is for all of Apache.\n\
+            "# mod_wsgi 6.1.1 crashes when it destroys a sub-interpreter with a live thread pool. This setting\n\
+             # applies to all of Apache.\n\
              WSGIDestroyInterpreter Off\n"
         }
         false => "",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::apache_configuration::{MAIN, OWN_GIL, unused_name, unused_process_name};
+use super::apache_configuration::{MAIN_INTERPRETER_GROUP, OWN_GIL_GROUP, unused_name, unused_process_name};
 use super::application_mounts::{can_have_own_gil, group_name, passes_in_mode};
 use crate::model::{Mode, ScriptMount};
 use crate::report::Document;
@@ -11,7 +11,7 @@ use crate::report::v1::Application;
 /// A mount and the audited application behind it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AuditedMount<'a> {
-    pub(super) landing: &'a ScriptMount,
+    pub(super) mount: &'a ScriptMount,
     /// `None` if it was not audited, or in another environment.
     pub(super) application: Option<&'a Application>,
 }
@@ -65,20 +65,20 @@ struct ChangePlan<'a> {
 
 impl ChangePlan<'_> {
     fn plan_step(&mut self, each: &AuditedMount<'_>) -> ChangeStep {
-        let Some(application) = each.application.filter(|_| each.landing.status.is_none()) else {
+        let Some(application) = each.application.filter(|_| each.mount.status.is_none()) else {
             return ChangeStep::Keep;
         };
-        match (can_have_own_gil(self.report, application), each.landing.mode) {
+        match (can_have_own_gil(self.report, application), each.mount.mode) {
             (true, Mode::Main | Mode::SharedGil) => match self.has_exclusive_interpreter(each) {
                 true => ChangeStep::Switch { own_gil: true },
-                false => ChangeStep::Move(self.assign_own_gil(each.landing, application)),
+                false => ChangeStep::Move(self.assign_own_gil(each.mount, application)),
             },
             (false, Mode::OwnGil) => {
                 let is_shared_with_fit =
-                    self.served_by_same_interpreter(each.landing).any(|other| self.can_have_own_gil(other));
+                    self.served_by_same_interpreter(each.mount).any(|other| self.can_have_own_gil(other));
                 match passes_in_mode(self.report, application, Mode::SharedGil) && !is_shared_with_fit {
                     true => ChangeStep::Switch { own_gil: false },
-                    false => ChangeStep::Move(self.assign_main_interpreter(each.landing, application)),
+                    false => ChangeStep::Move(self.assign_main_interpreter(each.mount, application)),
                 }
             }
             (true, Mode::OwnGil)
@@ -93,11 +93,11 @@ impl ChangePlan<'_> {
 
     fn served_by_same_interpreter<'b>(
         &'b self,
-        landing: &'b ScriptMount,
+        mount: &'b ScriptMount,
     ) -> impl Iterator<Item = &'b AuditedMount<'b>> {
         self.served.iter().filter(|other| {
-            other.landing.process_group == landing.process_group
-                && other.landing.application_group == landing.application_group
+            other.mount.process_group == mount.process_group
+                && other.mount.application_group == mount.application_group
         })
     }
 
@@ -105,39 +105,39 @@ impl ChangePlan<'_> {
     /// process without mounts in the main interpreter, that serves only applications that can have their own
     /// GIL.
     fn has_exclusive_interpreter(&self, each: &AuditedMount<'_>) -> bool {
-        let landing = each.landing;
-        has_fixed_interpreter(landing)
-            && !landing.process_group.is_empty()
-            && self.served_by_same_interpreter(landing).all(|other| self.can_have_own_gil(other))
-            && !self.uses_main_interpreter(&landing.process_group)
+        let mount = each.mount;
+        has_fixed_interpreter(mount)
+            && !mount.process_group.is_empty()
+            && self.served_by_same_interpreter(mount).all(|other| self.can_have_own_gil(other))
+            && !self.uses_main_interpreter(&mount.process_group)
     }
 
     /// Whether a mount uses the main interpreter of a process, which other groups must not share.
     fn uses_main_interpreter(&self, process: &str) -> bool {
         self.served
             .iter()
-            .any(|other| other.landing.process_group == process && other.landing.application_group.is_empty())
+            .any(|other| other.mount.process_group == process && other.mount.application_group.is_empty())
     }
 
-    fn assign_own_gil(&mut self, landing: &ScriptMount, application: &Application) -> TargetInterpreter {
-        let before = &landing.process_group;
-        let key = (application.name.clone(), before.clone(), landing.application_group.clone());
+    fn assign_own_gil(&mut self, mount: &ScriptMount, application: &Application) -> TargetInterpreter {
+        let before = &mount.process_group;
+        let key = (application.name.clone(), before.clone(), mount.application_group.clone());
         if let Some(known) = self.moved.get(&key) {
             return known.clone();
         }
         let keeps_process =
-            !before.is_empty() && !before.contains("%{") && self.leaves_main_interpreter_empty(landing);
+            !before.is_empty() && !before.contains("%{") && self.leaves_main_interpreter_empty(mount);
         let process = match (keeps_process, self.own.get(before)) {
             (true, _) => before.clone(),
             (false, Some(process)) => process.clone(),
             (false, None) => {
-                let process = self.add_process(OWN_GIL, application);
+                let process = self.add_process(OWN_GIL_GROUP, application);
                 self.own.insert(before.clone(), process.clone());
                 process
             }
         };
-        let there = self.served.iter().filter(|other| other.landing.process_group == process);
-        let there = there.map(|other| other.landing.application_group.as_str());
+        let there = self.served.iter().filter(|other| other.mount.process_group == process);
+        let there = there.map(|other| other.mount.application_group.as_str());
         let moved = self.moved.values().filter(|to| to.process == process).map(|to| to.application.as_str());
         let taken: Vec<&str> = there.chain(moved).collect();
         let application = unused_name(&group_name(application), &taken);
@@ -147,28 +147,26 @@ impl ChangePlan<'_> {
     }
 
     /// Whether the main interpreter of the process serves nothing else, so that it is unused after the move.
-    fn leaves_main_interpreter_empty(&self, landing: &ScriptMount) -> bool {
-        let in_process =
-            self.served.iter().filter(|other| other.landing.process_group == landing.process_group);
-        let mut in_main = in_process.filter(|other| other.landing.application_group.is_empty());
+    fn leaves_main_interpreter_empty(&self, mount: &ScriptMount) -> bool {
+        let in_process = self.served.iter().filter(|other| other.mount.process_group == mount.process_group);
+        let mut in_main = in_process.filter(|other| other.mount.application_group.is_empty());
         in_main.all(|other| {
-            landing.application_group.is_empty()
-                && other.landing.script == landing.script
-                && other.landing.callable == landing.callable
+            mount.application_group.is_empty()
+                && other.mount.script == mount.script
+                && other.mount.callable == mount.callable
         })
     }
 
     fn assign_main_interpreter(
         &mut self,
-        landing: &ScriptMount,
+        mount: &ScriptMount,
         application: &Application,
     ) -> TargetInterpreter {
-        let key =
-            (application.name.clone(), landing.process_group.clone(), landing.application_group.clone());
+        let key = (application.name.clone(), mount.process_group.clone(), mount.application_group.clone());
         if let Some(known) = self.moved.get(&key) {
             return known.clone();
         }
-        let process = self.add_process(MAIN, application);
+        let process = self.add_process(MAIN_INTERPRETER_GROUP, application);
         let to = TargetInterpreter { process, application: String::new(), is_new_process: true };
         self.moved.insert(key, to.clone());
         to
@@ -183,10 +181,10 @@ impl ChangePlan<'_> {
 }
 
 /// Whether the mount uses a sub-interpreter whose name does not depend on the request.
-fn has_fixed_interpreter(landing: &ScriptMount) -> bool {
+fn has_fixed_interpreter(mount: &ScriptMount) -> bool {
     let is_fixed = |name: &str| !name.contains("%{");
-    !landing.application_group.is_empty()
-        && landing.other_groups.is_empty()
-        && is_fixed(&landing.application_group)
-        && is_fixed(&landing.process_group)
+    !mount.application_group.is_empty()
+        && mount.other_groups.is_empty()
+        && is_fixed(&mount.application_group)
+        && is_fixed(&mount.process_group)
 }

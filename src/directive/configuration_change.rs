@@ -81,7 +81,7 @@ impl ConfigurationChange<'_> {
     /// Returns the change as a unified diff, with the reasons as comments before it.
     ///
     /// # Errors
-    /// See [`Unchanged`].
+    /// See [`ChangeError`].
     pub fn render_change(&self) -> Result<GeneratedConfiguration, ChangeError> {
         if let Some(objection) = find_objection(self.report) {
             return Ok(GeneratedConfiguration::Nothing(objection));
@@ -91,10 +91,7 @@ impl ConfigurationChange<'_> {
             .deployment
             .landings
             .iter()
-            .map(|landing| AuditedMount {
-                landing,
-                application: self.find_application(landing, &before.site),
-            })
+            .map(|mount| AuditedMount { mount, application: self.find_application(mount, &before.site) })
             .collect();
         let audited = served.iter().filter_map(|each| each.application);
         if !audited.clone().any(|each| can_have_own_gil(self.report, each)) {
@@ -142,25 +139,23 @@ impl ConfigurationChange<'_> {
     }
 
     /// Returns the report's application that a mount serves, if it uses the audited environment.
-    fn find_application(&self, landing: &ScriptMount, site: &ApacheSite) -> Option<&Application> {
+    fn find_application(&self, mount: &ScriptMount, site: &ApacheSite) -> Option<&Application> {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let is_other = |home: &Path| {
             audited_environment(self.report).is_some_and(|root| real(home) != real(Path::new(root)))
         };
-        if site.python_home_of(&landing.process_group).is_some_and(is_other) {
+        if site.python_home_of(&mount.process_group).is_some_and(is_other) {
             return None;
         }
-        let landings = self.report.apache.iter().flat_map(|apache| &apache.landings);
-        let mut same = landings.filter(|other| {
-            other.host == landing.host
-                && other.url == landing.url
-                && Path::new(&other.script) == landing.script
+        let mounts = self.report.apache.iter().flat_map(|apache| &apache.landings);
+        let mut same = mounts.filter(|other| {
+            other.host == mount.host && other.url == mount.url && Path::new(&other.script) == mount.script
         });
         let named = same.find_map(|other| other.application.as_ref());
-        let file = real(&landing.script);
+        let file = real(&mount.script);
         let is_it = |each: &&Application| {
             Path::new(&each.file) == file
-                && super::application_mounts::callable_name(each) == landing.callable
+                && super::application_mounts::callable_name(each) == mount.callable
                 && named.is_none_or(|name| *name == each.name)
         };
         self.report.applications.iter().find(is_it)
@@ -173,13 +168,11 @@ impl ConfigurationChange<'_> {
         let mut by_hand = BTreeMap::new();
         // Several virtual hosts may serve the same application.
         let mut written = BTreeSet::new();
-        for (index, (landing, step)) in before.landings.iter().zip(steps.iter_mut()).enumerate() {
-            let place = &landing.place;
+        for (index, (mount, step)) in before.landings.iter().zip(steps.iter_mut()).enumerate() {
+            let place = &mount.place;
             let (process, application, own_gil) = match &*step {
                 ChangeStep::Keep => continue,
-                ChangeStep::Switch { own_gil } => {
-                    (&landing.process_group, &landing.application_group, *own_gil)
-                }
+                ChangeStep::Switch { own_gil } => (&mount.process_group, &mount.application_group, *own_gil),
                 ChangeStep::Move(to) => (&to.process, &to.application, !to.application.is_empty()),
             };
             if !edits.contains_key(&place.file) {
@@ -201,7 +194,7 @@ impl ConfigurationChange<'_> {
                     *step = ChangeStep::Keep;
                     continue;
                 }
-                let line = self.process_options(before, landing).render_directive(process);
+                let line = self.process_options(before, mount).render_directive(process);
                 if to.is_new_process && written.insert(process.clone()) {
                     edit.insert_before(*around.start(), line);
                 }
@@ -224,8 +217,8 @@ impl ConfigurationChange<'_> {
     }
 
     /// Returns the options of a new process for a mount: those of its present process.
-    fn process_options(&self, before: &Deployment, landing: &ScriptMount) -> ProcessOptions {
-        let is_it = |daemon: &&DaemonProcess| daemon.name == landing.process_group;
+    fn process_options(&self, before: &Deployment, mount: &ScriptMount) -> ProcessOptions {
+        let is_it = |daemon: &&DaemonProcess| daemon.name == mount.process_group;
         let present = before.daemons.iter().find(is_it).map(|daemon| daemon.options.clone());
         let options = present.unwrap_or_else(|| {
             let path = before.python_path.iter().map(|folder| folder.to_string_lossy());
@@ -288,18 +281,18 @@ impl ConfigurationChange<'_> {
         }
         let mut lines = Vec::new();
         for (index, (each, step)) in served.iter().zip(steps).enumerate() {
-            let landing = each.landing;
-            let host = if landing.host.is_empty() { String::new() } else { format!("{} ", landing.host) };
+            let mount = each.mount;
+            let host = if mount.host.is_empty() { String::new() } else { format!("{} ", mount.host) };
             let why = match each.application {
                 Some(application) => explain_verdict(self.report, application),
-                None => format!("{}: not in the report", landing.script.display()),
+                None => format!("{}: not in the report", mount.script.display()),
             };
             let becomes = match (changed.by_hand.get(&index), step) {
-                (Some(why), _) => format!("{}: {why}", landing.place),
+                (Some(why), _) => format!("{}: {why}", mount.place),
                 (None, ChangeStep::Keep) => {
                     format!(
                         "stays in {}",
-                        describe_interpreter(&landing.process_group, &landing.application_group)
+                        describe_interpreter(&mount.process_group, &mount.application_group)
                     )
                 }
                 (None, ChangeStep::Switch { own_gil: true }) => {
@@ -313,7 +306,7 @@ impl ConfigurationChange<'_> {
             lines.push(format!(
                 "# {}{}: {}: {}",
                 escape_comment(&host),
-                escape_comment(&landing.url),
+                escape_comment(&mount.url),
                 escape_comment(&why),
                 escape_comment(&becomes)
             ));

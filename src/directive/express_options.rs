@@ -1,6 +1,6 @@
 //! Renders options and an include file for mod_wsgi-express (6.1.1, `express/options.py`). Pure functions.
 
-use super::apache_configuration::OWN_GIL;
+use super::apache_configuration::OWN_GIL_GROUP;
 use super::apache_syntax::render_interpreter_block;
 use super::application_mounts::{
     ApplicationMount, GeneratedConfiguration, callable_name, can_have_own_gil, check_callable,
@@ -37,7 +37,7 @@ pub fn render_express_options(
     let mut command = format!("mod_wsgi-express start-server {}", quote_shell_word(&application.file));
     let mut add =
         |name: &str, value: &str| command.push_str(&format!(" --{name} {}", quote_shell_word(value)));
-    add("process-group", OWN_GIL);
+    add("process-group", OWN_GIL_GROUP);
     add("application-group", &group);
     if let Some(folder) = module_folder(report, application) {
         add("python-path", &folder);
@@ -51,10 +51,12 @@ pub fn render_express_options(
     add("include-file", "own-gil.conf");
     let pool = thread_pool_directive(std::iter::once(application));
     Ok(GeneratedConfiguration::Lines(format!(
-        "{}# {why}\n# Save this as own-gil.conf, and run with the environment's own mod_wsgi-express:\n# {command}\n\
-         # Without --application-group it serves %{{GLOBAL}}: the main interpreter, which keeps the process's GIL.\n{pool}{}",
+        "{}# {why}\n# Save this as own-gil.conf, and run with the environment's own mod_wsgi-express:\n\
+         # {command}\n\
+         # Without --application-group it uses %{{GLOBAL}}: the main interpreter, which uses the process's GIL.\n\
+         {pool}{}",
         render_header(report),
-        render_interpreter_block(OWN_GIL, &group, true)
+        render_interpreter_block(OWN_GIL_GROUP, &group, true)
     )))
 }
 

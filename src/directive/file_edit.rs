@@ -15,7 +15,7 @@ pub(super) struct FileEdit {
 }
 
 /// Directives with options for process group and application group.
-const WITH_GROUPS: [&str; 3] = ["wsgiscriptalias", "wsgiscriptaliasmatch", "wsgihandlerscript"];
+const DIRECTIVES_WITH_GROUPS: [&str; 3] = ["wsgiscriptalias", "wsgiscriptaliasmatch", "wsgihandlerscript"];
 
 impl FileEdit {
     pub(super) fn new(text: &str) -> Self {
@@ -54,7 +54,7 @@ impl FileEdit {
             return Err("the directive spans several lines".to_owned());
         };
         let name = line.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-        if !WITH_GROUPS.contains(&name.as_str()) {
+        if !DIRECTIVES_WITH_GROUPS.contains(&name.as_str()) {
             return Err("the directive that serves it takes no groups".to_owned());
         }
         for (name, value) in options {

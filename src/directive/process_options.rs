@@ -17,10 +17,9 @@ impl ProcessOptions {
     /// UTF-8 locale for file names, and mod_wsgi's default number of threads.
     pub(super) fn for_application(report: &Document, application: &Application) -> Self {
         let apache = report.apache.as_ref();
-        let landings = apache.iter().flat_map(|apache| &apache.landings);
-        let mut its = landings.filter(|landing| landing.application.as_ref() == Some(&application.name));
-        let process =
-            its.find(|landing| !landing.process_group.is_empty()).map(|landing| &landing.process_group);
+        let mounts = apache.iter().flat_map(|apache| &apache.landings);
+        let mut its = mounts.filter(|mount| mount.application.as_ref() == Some(&application.name));
+        let process = its.find(|mount| !mount.process_group.is_empty()).map(|mount| &mount.process_group);
         let present = process
             .and_then(|process| apache?.daemons.iter().find(|daemon| daemon.name == *process))
             .map(|daemon| daemon.options.clone().into_iter().collect());

@@ -50,17 +50,15 @@ pub enum AbsenceReason {
 /// # Errors
 /// Returns a message if there is no free-threaded Python, or its virtualenv cannot be created. Distributions
 /// that cannot be installed are not an error.
-pub fn create_environment(
-    wanted: &FreeThreadedEnvironmentSpec<'_>,
-) -> Result<FreeThreadedEnvironment, String> {
-    let python = match wanted.python {
+pub fn create_environment(spec: &FreeThreadedEnvironmentSpec<'_>) -> Result<FreeThreadedEnvironment, String> {
+    let python = match spec.python {
         Some(python) => python.to_owned(),
-        None => find_python::find_free_threaded_python(wanted.version)?,
+        None => find_python::find_free_threaded_python(spec.version)?,
     };
     let has_uv = find_on_path("uv").is_some();
-    let installer = Installer { has_uv, python: &python, options: wanted.options };
-    let pins: Vec<Option<String>> = wanted.distributions.iter().map(pin_of_distribution).collect();
-    let folder = environment_folder(&python, &pins, wanted.options)?;
+    let installer = Installer { has_uv, python: &python, options: spec.options };
+    let pins: Vec<Option<String>> = spec.distributions.iter().map(pin_of_distribution).collect();
+    let folder = environment_folder(&python, &pins, spec.options)?;
     let broken = |error: std::io::Error| format!("cannot use {}: {error}", folder.display());
     fs::create_dir_all(&folder).map_err(broken)?;
     let lock = File::create(folder.join("lock")).map_err(broken)?;
@@ -74,7 +72,7 @@ pub fn create_environment(
         }
         installer
             .create_virtualenv(&root)
-            .map_err(|said| format!("{} makes no virtualenv: {said}", python.display()))?;
+            .map_err(|said| format!("{} failed to create a virtualenv: {said}", python.display()))?;
     }
     let before: BTreeSet<String> =
         fs::read_to_string(&complete).unwrap_or_default().lines().map(str::to_owned).collect();
@@ -83,12 +81,12 @@ pub fn create_environment(
     let all: Vec<String> = before.into_iter().chain(installed).collect();
     fs::write(&complete, all.join("\n")).map_err(broken)?;
 
-    let absent = wanted.distributions.iter().zip(&pins).enumerate().filter_map(|(index, (each, pin))| {
+    let absent = spec.distributions.iter().zip(&pins).enumerate().filter_map(|(index, (each, pin))| {
         let why = match pin {
             None if each.editable => {
-                AbsenceReason::Unknown("it is an editable install, and nothing is built".to_owned())
+                AbsenceReason::Unknown("it is an editable install, and only wheels are installed".to_owned())
             }
-            None => AbsenceReason::Unknown("its version is a local one, which no index has".to_owned()),
+            None => AbsenceReason::Unknown("it has a local version, which no index provides".to_owned()),
             Some(pin) => failed.get(pin)?.clone(),
         };
         Some((index, why))
@@ -110,9 +108,9 @@ fn install_available(
     if open.is_empty() || installer.install(root, &pins(open)).is_ok() {
         return (pins(open), BTreeMap::new());
     }
-    let silent = OnceLock::new();
+    let index_error = OnceLock::new();
     let asked: Vec<(&String, Resolution)> =
-        open.par_iter().map(|&pin| (pin, query_index(installer, root, pin, &silent))).collect();
+        open.par_iter().map(|&pin| (pin, query_index(installer, root, pin, &index_error))).collect();
     let is_known = is_known
         || asked.iter().any(|(_, found)| matches!(found, Resolution::Version(_) | Resolution::Nothing));
     let mut there: Vec<&String> = Vec::new();
@@ -143,19 +141,24 @@ fn install_available(
 }
 
 /// After a failed query that took longer than this, the index is not queried again.
-const PATIENCE: Duration = Duration::from_secs(20);
+const SLOW_QUERY: Duration = Duration::from_secs(20);
 
 /// Queries the index for a pin. `silent` holds the error once the index has timed out.
-fn query_index(installer: Installer<'_>, root: &Path, pin: &str, silent: &OnceLock<String>) -> Resolution {
-    if let Some(why) = silent.get() {
+fn query_index(
+    installer: Installer<'_>,
+    root: &Path,
+    pin: &str,
+    index_error: &OnceLock<String>,
+) -> Resolution {
+    if let Some(why) = index_error.get() {
         return Resolution::NoAnswer(why.clone());
     }
     let begun = Instant::now();
     let found = installer.resolve_version(root, pin);
     if let Resolution::NoAnswer(why) = &found
-        && begun.elapsed() > PATIENCE
+        && begun.elapsed() > SLOW_QUERY
     {
-        silent.get_or_init(|| format!("the index did not answer in time: {why}"));
+        index_error.get_or_init(|| format!("the index did not answer in time: {why}"));
     }
     found
 }
@@ -174,7 +177,7 @@ fn absence_reason(
         Resolution::NoAnswer(why) => AbsenceReason::Unknown(why),
         Resolution::NoProject if is_known => AbsenceReason::NoWheel(None),
         Resolution::NoProject => AbsenceReason::Unknown(
-            "the index has no project of this name, nor any other of this environment: is its address right?"
+            "the index has neither this project nor any other of this environment: is its address correct?"
                 .to_owned(),
         ),
         Resolution::Nothing => match installer.resolve_version(root, name) {

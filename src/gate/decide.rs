@@ -38,28 +38,29 @@ pub struct Decision {
 /// Decides the exit status. It is [`Exit::Incomplete`] if a required mode was not tried, or if the audit left
 /// something out.
 pub fn decide(document: &Document, gate: &Gate<'_>) -> Decision {
-    let mut account =
+    let mut builder =
         DecisionBuilder { gate, document, sentences: Vec::new(), used: BTreeSet::new(), known: 0 };
     let trouble = gate.since.map_or(&document.trouble, |since| &since.new_trouble);
     let mut worst = Exit::Ready;
     for answer in relevant_answers(document, gate) {
         let exit = match answer {
-            Some(answer) => account.exit_of_answer(&answer, !trouble.is_empty()),
+            Some(answer) => builder.exit_of_answer(&answer, !trouble.is_empty()),
             None => Exit::Incomplete,
         };
         worst = worst_of(worst, exit);
     }
-    Decision { exit: worst, sentences: account.into_sentences() }
+    Decision { exit: worst, sentences: builder.into_sentences() }
 }
 
 /// Returns the answers that count; `None` stands for a required mode that was not tried. For a report on a
 /// web server's configuration, of the modes tried only those of its mounts count.
 fn relevant_answers<'a>(document: &'a Document, gate: &Gate<'_>) -> Vec<Option<Answer<'a>>> {
-    let landed: Vec<_> = document.apache.iter().flat_map(|_| document.compute_answers()).map(Some).collect();
-    let is_settled = |mode: &&Mode| !landed.is_empty() && document.modes.contains(mode);
+    let mount_answers: Vec<_> =
+        document.apache.iter().flat_map(|_| document.compute_answers()).map(Some).collect();
+    let is_settled = |mode: &&Mode| !mount_answers.is_empty() && document.modes.contains(mode);
     let required = gate.required.iter().filter(|mode| !is_settled(mode));
     let required: Vec<_> = required.map(|mode| document.compute_answer(*mode)).collect();
-    landed.into_iter().chain(required).collect()
+    mount_answers.into_iter().chain(required).collect()
 }
 
 fn worst_of(one: Exit, other: Exit) -> Exit {
@@ -86,14 +87,14 @@ struct DecisionBuilder<'g> {
 impl DecisionBuilder<'_> {
     /// Returns the exit status for one answer.
     fn exit_of_answer(&mut self, answer: &Answer<'_>, has_trouble: bool) -> Exit {
-        let left_out: Vec<bool> =
+        let waived: Vec<bool> =
             answer.deciders.iter().map(|decider| self.is_waived(decider, answer.mode)).collect();
-        let kept = answer.deciders.iter().zip(left_out).filter(|(_, is_left_out)| !is_left_out);
-        let kept: Vec<Verdict> = kept.map(|(decider, _)| decider.judged.verdict).collect();
-        match answer.verdict_from(&kept, has_trouble) {
+        let counted = answer.deciders.iter().zip(waived).filter(|(_, is_waived)| !is_waived);
+        let counted: Vec<Verdict> = counted.map(|(decider, _)| decider.judged.verdict).collect();
+        match answer.verdict_from(&counted, has_trouble) {
             Verdict::Unsafe | Verdict::Blocked => Exit::InTheWay,
             // With --strict a degraded verdict fails, which takes precedence over an unknown one.
-            _ if self.gate.is_strict && kept.contains(&Verdict::Degraded) => Exit::InTheWay,
+            _ if self.gate.is_strict && counted.contains(&Verdict::Degraded) => Exit::InTheWay,
             Verdict::Unknown => Exit::Incomplete,
             Verdict::Degraded | Verdict::Ready | Verdict::NotApplicable => Exit::Ready,
         }

@@ -297,10 +297,13 @@ impl FormatTables for ElfTables {
         let entry = self.relocations(image).find_at(image, address)?;
         let symbolic = |addend| self.resolve_symbol(image, entry.symbol, addend);
         match (self.architecture, entry.kind) {
+            // R_X86_64_RELATIVE, R_AARCH64_RELATIVE
             (Architecture::X86_64, 8) | (Architecture::Aarch64, 1027) => {
                 Some(LoadedPointer::Address(entry.addend.cast_unsigned()))
             }
+            // R_X86_64_64, R_AARCH64_ABS64
             (Architecture::X86_64, 1) | (Architecture::Aarch64, 257) => symbolic(entry.addend),
+            // GLOB_DAT and JUMP_SLOT
             (Architecture::X86_64, 6 | 7) | (Architecture::Aarch64, 1025 | 1026) => symbolic(entry.addend),
             (Architecture::X86_64 | Architecture::Aarch64 | Architecture::Other(_), _) => {
                 Some(LoadedPointer::Opaque)
@@ -320,7 +323,7 @@ impl FormatTables for ElfTables {
         })
     }
 
-    fn for_each_pointer_into(&self, image: &Image, range: std::ops::Range<u64>, found: &mut dyn FnMut(u64)) {
+    fn for_each_pointer_into(&self, image: &Image, range: std::ops::Range<u64>, visit: &mut dyn FnMut(u64)) {
         self.relocations(image).for_each(image, &mut |entry| {
             let target = match entry.symbol {
                 0 => entry.addend.cast_unsigned(),
@@ -330,7 +333,7 @@ impl FormatTables for ElfTables {
                 },
             };
             if range.contains(&target) {
-                found(entry.address);
+                visit(entry.address);
             }
         });
     }

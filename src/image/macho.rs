@@ -315,9 +315,9 @@ impl FormatTables for MachTables {
         self.exports.get(name).copied()
     }
 
-    fn for_each_pointer_into(&self, _: &Image, range: std::ops::Range<u64>, found: &mut dyn FnMut(u64)) {
+    fn for_each_pointer_into(&self, _: &Image, range: std::ops::Range<u64>, visit: &mut dyn FnMut(u64)) {
         let inside =
             |link: &LoadedPointer| matches!(link, LoadedPointer::Address(target) if range.contains(target));
-        self.links.iter().filter(|(_, link)| inside(link)).for_each(|(address, _)| found(*address));
+        self.links.iter().filter(|(_, link)| inside(link)).for_each(|(address, _)| visit(*address));
     }
 }

@@ -53,8 +53,8 @@ pub(super) trait FormatTables {
     /// The address of an exported symbol.
     fn find_export(&self, image: &Image, name: &str) -> Option<u64>;
 
-    /// Calls `found` with the address of every pointer that points into the range.
-    fn for_each_pointer_into(&self, image: &Image, range: std::ops::Range<u64>, found: &mut dyn FnMut(u64));
+    /// Calls `visit` with the address of every pointer that points into the range.
+    fn for_each_pointer_into(&self, image: &Image, range: std::ops::Range<u64>, visit: &mut dyn FnMut(u64));
 }
 
 /// One shared object.

@@ -1,9 +1,8 @@
 //! Determines what an extension module declares from the bytes of its shared object, without running it.
 //!
-//! `object formats` (ELF, Mach-O, PE) are loaded into one `memory` layout, `eval` interprets the init
-//! function on every path, `module_definition` reads the `PyModuleDef` and its slots, and `safety` checks
-//! that no code that was not interpreted can change them. The result is
-//! [`BinaryFacts`](crate::model::BinaryFacts).
+//! `elf`, `macho` and `pe` load a file into one memory layout (`memory`). `eval` interprets the init function
+//! on every path, `module_definition` reads the `PyModuleDef` and its slots, and `safety` checks that no code
+//! that was not interpreted can change them. The result is [`BinaryFacts`](crate::model::BinaryFacts).
 
 #![expect(
     clippy::wildcard_enum_match_arm,

@@ -39,6 +39,7 @@ const STATE_SIZE: u16 = 102;
 /// Slots whose value is needed; those of other slots are addresses of functions.
 const SLOTS_WITH_VALUES: [u16; 6] = [3, 4, 86, 87, STATE_SIZE, SUBSLOTS];
 
+/// Reads the memory of a path.
 struct DefinitionReader<'a> {
     evaluator: &'a Evaluator<'a>,
     state: &'a MachineState,

@@ -160,7 +160,7 @@ impl FormatTables for PeTables {
         None
     }
 
-    fn for_each_pointer_into(&self, image: &Image, range: Range<u64>, found: &mut dyn FnMut(u64)) {
+    fn for_each_pointer_into(&self, image: &Image, range: Range<u64>, visit: &mut dyn FnMut(u64)) {
         let (start, size) = self.relocations;
         let Some(table) = image.read_table(start, size) else { return };
         let mut at = 0;
@@ -173,7 +173,7 @@ impl FormatTables for PeTables {
                 let address = self.base.wrapping_add(page.into()).wrapping_add((entry & 0xfff).into());
                 if entry >> 12 == 10 && image.read_u64(address).is_some_and(|target| range.contains(&target))
                 {
-                    found(address);
+                    visit(address);
                 }
             }
             at += length;

@@ -36,6 +36,7 @@ pub(super) struct Relocations {
     tables: Vec<RelocationTable>,
     /// Addresses patched by RELR, sorted. The value stored there is read on demand.
     relative: Vec<u64>,
+    /// Number of the relative relocation type (`R_X86_64_RELATIVE`, `R_AARCH64_RELATIVE`).
     relative_kind: u32,
     /// The range of all patched addresses. Most lookups are for code and strings, which lie outside.
     span: Range<u64>,
@@ -85,12 +86,12 @@ impl Relocations {
         })
     }
 
-    /// Calls `found` with every relocation in the order of the file.
-    pub(super) fn for_each(&self, image: &Image, found: &mut dyn FnMut(Relocation)) {
+    /// Calls `visit` with every relocation in the order of the file.
+    pub(super) fn for_each(&self, image: &Image, visit: &mut dyn FnMut(Relocation)) {
         for table in &self.tables {
-            table.for_each(image, found);
+            table.for_each(image, visit);
         }
-        self.relative.iter().filter_map(|address| self.read_relr_entry(image, *address)).for_each(found);
+        self.relative.iter().filter_map(|address| self.read_relr_entry(image, *address)).for_each(visit);
     }
 
     fn read_relr_entry(&self, image: &Image, address: u64) -> Option<Relocation> {
@@ -134,21 +135,21 @@ impl RelocationTable {
         Relocation::parse(&self.read_raw_entry(image, index)?)
     }
 
-    /// Calls `found` with every entry in order, reading the sorted ones in chunks.
-    fn for_each(&self, image: &Image, found: &mut dyn FnMut(Relocation)) {
+    /// Calls `visit` with every entry in order, reading the sorted ones in chunks.
+    fn for_each(&self, image: &Image, visit: &mut dyn FnMut(Relocation)) {
         for first in (0..self.sorted).step_by(CHUNK as usize) {
             let count = CHUNK.min(self.sorted - first);
             match image.read_table(self.address.wrapping_add(first * ENTRY), count * ENTRY) {
                 Some(chunk) => {
-                    chunk.chunks_exact(ENTRY as usize).filter_map(Relocation::parse).for_each(&mut *found)
+                    chunk.chunks_exact(ENTRY as usize).filter_map(Relocation::parse).for_each(&mut *visit)
                 }
                 None => {
                     let entries = (first..first + count).filter_map(|index| self.read_entry(image, index));
-                    entries.for_each(&mut *found);
+                    entries.for_each(&mut *visit);
                 }
             }
         }
-        self.bytes.chunks_exact(ENTRY as usize).filter_map(Relocation::parse).for_each(found);
+        self.bytes.chunks_exact(ENTRY as usize).filter_map(Relocation::parse).for_each(visit);
     }
 
     fn find_at(&self, image: &Image, address: u64) -> Option<Relocation> {

@@ -101,6 +101,7 @@ enum WatchedPart {
     Word,
 }
 
+/// The writable memory that a result depends on.
 struct WatchedMemory {
     definition: Option<Range<u64>>,
     fields: Vec<Range<u64>>,

@@ -75,6 +75,8 @@ impl Installer<'_> {
         found.unwrap_or_else(Resolution::NoAnswer)
     }
 
+    /// Resolves with `uv pip compile`. If that finds nothing, repeats it with an empty cache and a log as
+    /// evidence.
     fn resolve_with_uv(self, python: &Path, requirement: &str) -> Result<Resolution, String> {
         let compile = || {
             let arguments = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python"];
@@ -100,10 +102,11 @@ impl Installer<'_> {
             Some(1) => {
                 to_resolution(index_evidence::evidence_from_uv(scratch.path(), &ended.said, self.options))
             }
-            Some(_) | None => Err("uv was answered differently a second time".to_owned()),
+            Some(_) | None => Err("uv got a different answer when it asked again".to_owned()),
         }
     }
 
+    /// Resolves with `pip install --dry-run`, which `pip.py` runs and records.
     fn resolve_with_pip(self, python: &Path, requirement: &str) -> Result<Resolution, String> {
         let broken = |error: std::io::Error| error.to_string();
         let scratch = tempfile::tempdir().map_err(broken)?;
@@ -192,6 +195,7 @@ struct CommandOutput {
     said: String,
 }
 
+/// Runs a command with this standard input.
 fn run_command(command: &mut Command, input: Option<&str>) -> Result<CommandOutput, String> {
     let mut begin = || -> std::io::Result<std::process::Output> {
         let mut child = command
@@ -229,7 +233,7 @@ fn to_resolution(seen: IndexEvidence) -> Result<Resolution, String> {
 }
 
 fn unparsed_answer_message() -> String {
-    "the installer's answer was not understood".to_owned()
+    "the installer's output could not be parsed".to_owned()
 }
 
 /// Parses the version in `name==version`, as `uv pip compile` prints it.
@@ -245,10 +249,14 @@ fn parse_reported_version(text: &str) -> Option<String> {
     Some(report.pointer("/install/0/metadata/version")?.as_str()?.to_owned())
 }
 
+/// The first line that contains "error", else the last line.
 fn summarize_error(said: &str) -> String {
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let error = lines.iter().find(|line| line.to_lowercase().contains("error")).or(lines.last());
-    error.map_or_else(|| "the installer said nothing".to_owned(), |line| line.chars().take(200).collect())
+    error.map_or_else(
+        || "the installer printed no error message".to_owned(),
+        |line| line.chars().take(200).collect(),
+    )
 }
 
 #[cfg(test)]

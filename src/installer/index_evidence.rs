@@ -37,7 +37,7 @@ struct IndexPage {
 /// Evaluates the record of `pip.py`.
 pub(super) fn evidence_from_pip(record: &str, options: &[String]) -> IndexEvidence {
     let Ok(PipRecord { pages, failed, warned }) = serde_json::from_str(record) else {
-        return IndexEvidence::NoAnswer("how the index answered pip is not known".to_owned());
+        return IndexEvidence::NoAnswer("the index's answer to pip is unknown".to_owned());
     };
     if let Some(why) = failed.into_iter().chain(warned).next() {
         return IndexEvidence::NoAnswer(why);
@@ -49,7 +49,7 @@ pub(super) fn evidence_from_pip(record: &str, options: &[String]) -> IndexEviden
         return IndexEvidence::NoAnswer(format!("{}: status {}", page.place, page.status));
     }
     match find_missing_folder(options) {
-        Some(folder) => IndexEvidence::NoAnswer(format!("there is no {folder}")),
+        Some(folder) => IndexEvidence::NoAnswer(format!("the folder {folder} does not exist")),
         None if pages.is_empty() || pages.iter().any(|page| page.files > 0) => IndexEvidence::NoneFits,
         None => IndexEvidence::NoProject,
     }
@@ -62,7 +62,7 @@ pub(super) fn evidence_from_uv(cache: &Path, log: &str, options: &[String]) -> I
         return IndexEvidence::NoAnswer(line.trim().to_owned());
     }
     if let Some(folder) = find_missing_folder(options) {
-        return IndexEvidence::NoAnswer(format!("there is no {folder}"));
+        return IndexEvidence::NoAnswer(format!("the folder {folder} does not exist"));
     }
     let listings = read_listings(cache);
     let lists_files = listings.iter().any(|listing| lists_distribution_file(listing));
@@ -73,7 +73,7 @@ pub(super) fn evidence_from_uv(cache: &Path, log: &str, options: &[String]) -> I
         (false, false) if lists_files => IndexEvidence::NoneFits,
         (false, false) => IndexEvidence::NoProject,
         (true, false) if statuses.iter().any(|(_, status)| *status != 200) => IndexEvidence::NoProject,
-        (true, false) => IndexEvidence::NoAnswer("how the index answered uv is not known".to_owned()),
+        (true, false) => IndexEvidence::NoAnswer("the index's answer to uv is unknown".to_owned()),
     }
 }
 
@@ -97,6 +97,7 @@ fn read_listings(cache: &Path) -> Vec<Vec<u8>> {
     listed.filter_map(|file| fs::read(file.path()).ok()).collect()
 }
 
+/// Whether a project page in uv's cache contains the name of a wheel or an archive.
 fn lists_distribution_file(listing: &[u8]) -> bool {
     [&b".whl"[..], b".tar.gz", b".zip"].iter().any(|end| memchr::memmem::find(listing, end).is_some())
 }

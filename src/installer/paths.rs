@@ -20,5 +20,5 @@ fn is_executable(file: &Path) -> bool {
 pub fn find_cache_folder() -> Result<PathBuf, String> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    Ok(cache.ok_or("there is no cache to use\nhint: set HOME or XDG_CACHE_HOME")?.join("wsgiaudit"))
+    Ok(cache.ok_or("there is no cache folder\nhint: set HOME or XDG_CACHE_HOME")?.join("wsgiaudit"))
 }

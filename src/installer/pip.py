@@ -1,9 +1,9 @@
-"""Runs pip for another Python, and writes down how each of its requests to an index was answered.
+"""Runs pip for another Python, and records the HTTP status of each request to an index.
 
     base-python -I pip.py TARGET-PYTHON RECORD pip's arguments...
 
-pip reads its own configuration and credentials. Its exit status is the same for an index that has nothing and for one
-that cannot be asked, so the HTTP statuses are recorded where pip's own session receives them.
+pip's own configuration and credentials apply. Its exit status does not distinguish an index without the project from
+one that cannot be reached. So the statuses are recorded where pip's session receives them.
 """
 
 import json
@@ -28,7 +28,7 @@ def main():
     folder, record, *rest = rest
     sys.meta_path.insert(0, Pip(folder))
     sys.argv[:] = ["pip", *rest]
-    pages, failed, warned = watch()
+    pages, failed, warned = record_requests()
     try:
         runpy.run_module("pip", run_name="__main__", alter_sys=True)
     finally:
@@ -37,7 +37,7 @@ def main():
 
 
 class Pip:
-    """Finds pip, and nothing else, in the folder of another Python: as `pip --python` does."""
+    """A finder for pip alone, in the folder of another Python, as `pip --python` does it."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -46,7 +46,7 @@ class Pip:
         return PathFinder.find_spec(name, [self.folder], target) if name == "pip" else None
 
 
-def watch():
+def record_requests():
     from pip._vendor.requests import Session
 
     pages, failed, warned = [], [], []
@@ -62,13 +62,14 @@ def watch():
             raise
         if is_page:
             is_file = place.startswith("file:")
-            pages.append({"place": place, "status": answer.status_code, "is_file": is_file, "files": files(answer)})
+            count = count_files(answer)
+            pages.append({"place": place, "status": answer.status_code, "is_file": is_file, "files": count})
         elif answer.status_code >= 400:
             failed.append(f"{place}: status {answer.status_code}")
         return answer
 
     def watched_warning(self, message, *args, **kwargs):
-        # An index or a link that pip passes over.
+        # pip skips an index or a link with a warning.
         if self.name.startswith(("pip._internal.index", "pip._internal.resolution")):
             warned.append(str(message) % args if args else str(message))
         return warning(self, message, *args, **kwargs)
@@ -77,8 +78,8 @@ def watch():
     return pages, failed, warned
 
 
-def files(answer):
-    """How many files a project's page lists."""
+def count_files(answer):
+    """Number of files that a project's page lists."""
     if answer.status_code != 200:
         return 0
     if "json" in answer.headers.get("Content-Type", ""):

@@ -128,7 +128,7 @@ impl fmt::Display for Doubt {
 pub struct BinaryFacts {
     /// The init function's name, e.g. `PyInit__speedups`; `None` where the file exports none.
     pub init_function: Option<String>,
-    /// How the module is initialised.
+    /// How the module is initialized.
     pub initialisation: InitKind,
     /// `PyModuleDef.m_size`, bytes of module state; `None` if undetermined or not applicable.
     pub m_size: Option<i64>,

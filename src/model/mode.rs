@@ -15,7 +15,7 @@ pub enum Mode {
     SharedGil,
     /// A sub-interpreter with its own GIL. mod_wsgi: `WSGIPerInterpreterGIL On`.
     OwnGil,
-    /// The main interpreter of a free-threaded build with the GIL forced off. mod_wsgi: `WSGIFreeThreading
+    /// The main interpreter of a free-threaded build with the GIL forced off. In mod_wsgi: `WSGIFreeThreading
     /// On`.
     FreeThreaded,
     /// A sub-interpreter of a free-threaded build, with CPython's check of declarations on. mod_wsgi: an
@@ -24,7 +24,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The interpreters that import the subject of a trial, in order (`probes/src/trial/steps.rs`).
+    /// The interpreters that import the subject of a trial, in order (`probes/src/trial/scenarios.rs`).
     pub fn interpreters(self) -> &'static [&'static str] {
         match self {
             Self::Main | Self::FreeThreaded => &["main"],

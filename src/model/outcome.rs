@@ -207,7 +207,7 @@ pub struct LoadedModuleDef {
     /// `PyModuleDef.m_size`, bytes of module state.
     pub m_size: i64,
     /// The number of each slot, in order, and the value of those that hold a number. Empty for single-phase
-    /// initialisation.
+    /// initialization.
     pub slots: Vec<(u16, Option<u64>)>,
 }
 
@@ -378,7 +378,7 @@ impl fmt::Display for AbnormalExit {
             Self::Signal(8) => f.write_str("SIGFPE"),
             Self::Signal(9) => f.write_str("SIGKILL"),
             Self::Signal(11) => f.write_str("SIGSEGV"),
-            // What the sandbox does to it: no kernel sends this signal otherwise.
+            // The sandbox's seccomp filter sends this signal.
             Self::Signal(31) => f.write_str("SIGSYS: it signals its parent or its process group"),
             Self::Signal(15) => f.write_str("SIGTERM"),
             Self::Signal(number) => write!(f, "signal {number}"),

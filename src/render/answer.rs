@@ -1,4 +1,4 @@
-//! The answer in words, and where the way out is explained: the lines that several renderings share.
+//! Texts that several renderers share: the answer for each mode, and the command that explains rules.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -8,16 +8,17 @@ use crate::model::{Mode, Verdict};
 use crate::report::{Answer, DecidedBy, DecidingItemKind, Document};
 use crate::rules::RULES;
 
-/// A line for each question that was asked, and which road is nearer where both were. A required mode always has its
-/// line; so has each in which a web server's configuration puts something.
+/// Renders a line for each mode that was asked about, and a comparison if own GIL and free threading were
+/// both asked about. Required modes always have a line, and so have all modes that Apache's configuration
+/// uses.
 pub(super) fn render_answers(document: &Document, required: &[Mode]) -> String {
-    let is_told = |mode: &Mode| match mode {
+    let is_shown = |mode: &Mode| match mode {
         _ if document.apache.is_some() || required.contains(mode) => true,
         Mode::OwnGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => true,
         Mode::Main | Mode::SharedGil => false,
     };
-    let told = ORDER.into_iter().filter(is_told);
-    let mut lines: Vec<String> = told
+    let shown = ORDER.into_iter().filter(is_shown);
+    let mut lines: Vec<String> = shown
         .filter_map(|mode| match document.compute_answer(mode) {
             Some(answer) => Some(render_answer(document, &answer)),
             None if required.contains(&mode) && document.apache.is_none() => {
@@ -27,17 +28,17 @@ pub(super) fn render_answers(document: &Document, required: &[Mode]) -> String {
         })
         .collect();
     if lines.is_empty() {
-        lines.push("Not known. Nothing was asked about that could be tried.".to_owned());
+        lines.push("Not known. No mode that was asked about could be tried.".to_owned());
     }
     lines.extend(compare_own_gil_and_free_threading(document));
     lines.join("\n") + "\n"
 }
 
-/// The question first, the control last.
+/// The order in which modes are shown: the most important first, the control last.
 pub(super) const ORDER: [Mode; 5] =
     [Mode::OwnGil, Mode::SharedGil, Mode::FreeThreaded, Mode::FreeThreadedGroup, Mode::Main];
 
-/// What mod_wsgi's configuration calls it.
+/// Returns the name of a mode in mod_wsgi's configuration.
 pub(super) fn directive_of_mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Main => "WSGIApplicationGroup %{GLOBAL}",
@@ -48,19 +49,19 @@ pub(super) fn directive_of_mode(mode: Mode) -> &'static str {
     }
 }
 
-/// The closing line of one question.
+/// Renders the answer for one mode as a line.
 fn render_answer(document: &Document, answer: &Answer<'_>) -> String {
-    let told = AnswerText::new(answer);
+    let text = AnswerText::new(answer);
     let about = describe_scope(document, answer);
-    let sentence = if told.sentence.is_empty() { String::new() } else { format!(". {}", told.sentence) };
-    let counts = if told.counts.is_empty() { String::new() } else { format!(" {}", told.counts) };
-    format!("{}{about}: {}{sentence}{counts}.", directive_of_mode(answer.mode), told.headline.to_lowercase())
+    let sentence = if text.sentence.is_empty() { String::new() } else { format!(". {}", text.sentence) };
+    let counts = if text.counts.is_empty() { String::new() } else { format!(" {}", text.counts) };
+    format!("{}{about}: {}{sentence}{counts}.", directive_of_mode(answer.mode), text.headline.to_lowercase())
 }
 
-/// What the answer is about, where that is not the whole environment.
+/// Names the scope of the answer: `, as configured in FILE`, ` for NAME`. Empty for the whole environment.
 fn describe_scope(document: &Document, answer: &Answer<'_>) -> String {
     if let Some(apache) = &document.apache {
-        return format!(", as {} has it", escape(&apache.file));
+        return format!(", as configured in {}", escape(&apache.file));
     }
     let of = |kind| answer.deciders.iter().filter(move |each| each.kind == kind);
     let (kind, several) = match document.decided_by() {
@@ -75,17 +76,18 @@ fn describe_scope(document: &Document, answer: &Answer<'_>) -> String {
     }
 }
 
-/// An answer in words.
+/// The text of an answer.
 pub(super) struct AnswerText {
     /// `No`, `Yes`, `Yes, with accelerators lost`, `Not known`.
     pub(super) headline: &'static str,
-    /// What the answer rests on; empty where the counts say it.
+    /// Why; empty if the counts show it.
     pub(super) sentence: String,
-    /// `(15 blocked, 1 unknown)`; empty where nothing was judged.
+    /// `(15 blocked, 1 unknown)`; empty if nothing was judged.
     pub(super) counts: String,
 }
 
 impl AnswerText {
+    /// Describes an answer.
     pub(super) fn new(answer: &Answer<'_>) -> Self {
         let (headline, sentence) = match answer.verdict() {
             Verdict::Unsafe | Verdict::Blocked => {
@@ -103,16 +105,18 @@ impl AnswerText {
     }
 }
 
+/// Explains why the answer is not known.
 fn explain_unknown(answer: &Answer<'_>) -> String {
     match answer.count_with_verdict(Verdict::Unknown) {
         _ if answer.deciders.is_empty() => "Nothing here was tried".to_owned(),
         0 if answer.has_trouble => "The audit is incomplete".to_owned(),
         0 => "Not everything was tried".to_owned(),
-        _ => "Nothing bad was found, and not all was judged".to_owned(),
+        _ => "No problem was found, but not everything was judged".to_owned(),
     }
 }
 
-/// The command that explains these rules, in the catalog's order; `None` without any that is known.
+/// Returns the command that explains these rules, in the catalog's order. `None` if none of them is in the
+/// catalog.
 pub(super) fn format_explain_command<'a>(rules: impl Iterator<Item = &'a str>) -> Option<String> {
     let named: BTreeSet<&str> = rules.collect();
     let known: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| named.contains(id)).collect();
@@ -124,7 +128,7 @@ pub(super) fn format_distribution_count(count: usize) -> String {
     if count == 1 { "1 distribution".to_owned() } else { format!("{count} distributions") }
 }
 
-/// `1 distribution is`, `2 distributions and 1 exercise are`: what is in the way.
+/// Counts the obstacles, with a verb: `1 distribution is`, `2 distributions and 1 exercise are`.
 fn describe_obstacles(answer: &Answer<'_>) -> String {
     let kinds = [
         (DecidingItemKind::Distribution, "distribution"),
@@ -145,7 +149,7 @@ fn describe_obstacles(answer: &Answer<'_>) -> String {
     format!("{} {}", nouns.join(" and "), if is_one { "is" } else { "are" })
 }
 
-/// Which of the two roads has less in its way; `None` where only one was asked about.
+/// Compares own GIL and free threading by the number of obstacles. `None` unless both were asked about.
 pub(super) fn compare_own_gil_and_free_threading(document: &Document) -> Option<String> {
     let (own, free) = (document.compute_answer(Mode::OwnGil)?, document.compute_answer(Mode::FreeThreaded)?);
     let count = |answer: &Answer<'_>| {
@@ -154,10 +158,10 @@ pub(super) fn compare_own_gil_and_free_threading(document: &Document) -> Option<
     let (in_own, in_free) = (count(&own), count(&free));
     let unknown = free.count_with_verdict(Verdict::Unknown);
     let nearer = match in_own.cmp(&in_free) {
-        Ordering::Less => "an own GIL is nearer",
-        Ordering::Greater if in_free + unknown < in_own => "free threading is nearer",
-        Ordering::Greater => "which is nearer is not known",
-        Ordering::Equal => "both are as near",
+        Ordering::Less => "an own GIL is closer",
+        Ordering::Greater if in_free + unknown < in_own => "free threading is closer",
+        Ordering::Greater => "it is not known which is closer",
+        Ordering::Equal => "both are equally close",
     };
     let unknown = if unknown > 0 { format!(" ({unknown} unknown)") } else { String::new() };
     let what = match document.decided_by() {

@@ -1,4 +1,4 @@
-//! What a report says of Apache's configuration, for a terminal.
+//! Renders the report's section about Apache's configuration, for a terminal.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use super::escape::{escape, escape_and_truncate};
 use crate::model::Verdict;
 use crate::report::v1::{ApacheFinding, ConfigLine, Document, Landing};
 
-/// A section; nothing where there was no configuration.
+/// Renders the section. Empty if no configuration was audited.
 pub(super) fn render_apache(document: &Document) -> String {
     let Some(apache) = &document.apache else { return String::new() };
     let mut text = format!("\nApache {}\n", escape(&apache.file));
@@ -27,7 +27,8 @@ pub(super) fn render_apache(document: &Document) -> String {
     text
 }
 
-/// `example.org/shop -> d, shop: own-gil: ready (shop.wsgi)`.
+/// Describes where a script is mounted, and its verdict there:
+/// `example.org/shop -> process group d, application group shop: own-gil: ready (shop.wsgi)`.
 fn describe_mount(document: &Document, landing: &Landing) -> String {
     let process = match landing.process_group.as_str() {
         "" => "Apache's own processes".to_owned(),
@@ -57,7 +58,7 @@ fn describe_mount(document: &Document, landing: &Landing) -> String {
     format!("{host}{url}{except}{limited} -> {process}, {application}: {}: {answer} ({script})", landing.mode)
 }
 
-/// `apache-own-gil-main: ignored ...`.
+/// Describes a finding: `apache-own-gil-main: ignored ...`.
 fn describe_finding(finding: &ApacheFinding) -> String {
     format!("{}: {}", escape(finding.rule_id()), escape_and_truncate(&finding.judged.reason, 400))
 }

@@ -1,4 +1,4 @@
-//! What a report says of applications and exercises, for a terminal.
+//! Renders the report's sections about applications and exercises, for a terminal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -9,15 +9,15 @@ use super::requests;
 use crate::model::{InstalledDistribution, Mode, Verdict};
 use crate::report::v1::{Application, Document, Exercise, SourceFinding, SourcePlace, Tried, UsedModule};
 
-/// How many lines of one kind are shown before the rest is counted.
-const MOST: usize = 20;
+/// Maximum number of lines in a list. The rest is counted.
+const MAX_LINES: usize = 20;
 
-/// A section for each.
+/// Renders a section for each application.
 pub(super) fn render_applications(document: &Document) -> String {
     document.applications.iter().map(|application| render_application(document, application)).collect()
 }
 
-/// A section for each script that was run.
+/// Renders a section for each exercise: a script that was run, or a list of requests.
 pub(super) fn render_exercises(document: &Document) -> String {
     let each = |(index, exercise): (usize, &Exercise)| {
         let head = format!("\nExercise {}\n{}", escape(&exercise.file), render_verdicts(&exercise.modes));
@@ -26,7 +26,7 @@ pub(super) fn render_exercises(document: &Document) -> String {
     document.exercises.iter().enumerate().map(each).collect()
 }
 
-/// A line for each mode but the control.
+/// Renders a line for each mode except the control.
 fn render_verdicts(modes: &BTreeMap<Mode, Tried>) -> String {
     let mut text = String::new();
     for (mode, tried) in modes.iter().filter(|(mode, _)| **mode != Mode::Main) {
@@ -64,7 +64,7 @@ fn render_application(document: &Document, application: &Application) -> String 
     text.push_str(&render_failing_lazy_imports(document, &lazy));
     push_list(
         &mut text,
-        "in its own folders, and not reached as far as its source tells",
+        "in its own folders, but not reached according to its source",
         describe_unreached_modules(document, &not),
     );
     push_list(
@@ -92,7 +92,7 @@ fn render_application(document: &Document, application: &Application) -> String 
     text
 }
 
-/// One hazard, with the lines of its other places.
+/// Describes a hazard, with the lines of its other locations.
 fn describe_hazard(hazard: &SourceFinding) -> String {
     let lines: Vec<String> = hazard.places.iter().take(5).map(|place| place.line.to_string()).collect();
     let more = match hazard.places.len() {
@@ -111,11 +111,11 @@ fn describe_hazard(hazard: &SourceFinding) -> String {
     )
 }
 
-/// A line for each rule of what is no hazard by itself: the names alone.
+/// Renders a line for each rule of minor hazards, with names only.
 fn render_minor_hazards(application: &Application) -> String {
     let mut text = String::new();
     for (rule, title) in [
-        ("per-interpreter-cache", "filled once, by each interpreter for itself"),
+        ("per-interpreter-cache", "filled once in each interpreter"),
         ("environment-variable", "environment variables that are set at start"),
     ] {
         let of_rule = application.minor_hazards.iter().filter(|hazard| hazard.rule == rule);
@@ -132,7 +132,7 @@ fn render_minor_hazards(application: &Application) -> String {
     text
 }
 
-/// Imports inside functions whose module does not load: each import once.
+/// Renders the imports inside functions that fail with an own GIL, each import once.
 fn render_failing_lazy_imports(document: &Document, lazy: &[&UsedModule]) -> String {
     let mut seen = BTreeSet::new();
     let fails = |used: &&&UsedModule| {
@@ -151,36 +151,37 @@ fn render_failing_lazy_imports(document: &Document, lazy: &[&UsedModule]) -> Str
     let all = failing.iter().map(|(used, through)| {
         format!("{}: {}", format_location(through), escape_and_truncate(&used.chain.join(" -> "), 200))
     });
-    push_list(&mut text, "the first request through here fails with an own GIL", all);
+    push_list(&mut text, "the first request that runs this import fails with an own GIL", all);
     text
 }
 
-/// Its own extension modules that it does not reach, each with its verdicts in the modes that an application runs in.
+/// Describes the application's own extension modules that it does not reach, each with its verdicts.
 fn describe_unreached_modules(document: &Document, not: &[&UsedModule]) -> std::vec::IntoIter<String> {
     let own = document.modules.iter().filter(|row| {
         row.distribution.as_deref() == Some(InstalledDistribution::THE_APPLICATION)
             && not.iter().any(|used| used.name == row.name)
     });
-    let told = own.map(|row| {
+    let shown = own.map(|row| {
         let modes = row.modes.iter().filter(|(mode, _)| **mode != Mode::Main);
         let verdicts: Vec<String> =
             modes.map(|(mode, tried)| format!("{mode} {}", tried.judged.verdict)).collect();
         format!("{}: {}", escape(&row.name), verdicts.join(", "))
     });
-    told.collect::<Vec<_>>().into_iter()
+    shown.collect::<Vec<_>>().into_iter()
 }
 
+/// Appends a list with a title. Appends nothing if the list is empty.
 fn push_list(text: &mut String, title: &str, all: impl ExactSizeIterator<Item = String>) {
     let count = all.len();
     if count == 0 {
         return;
     }
     let _ = writeln!(text, "  {title}:");
-    for line in all.take(MOST) {
+    for line in all.take(MAX_LINES) {
         let _ = writeln!(text, "    {line}");
     }
-    if count > MOST {
-        let _ = writeln!(text, "    and {} more: see --format json", count - MOST);
+    if count > MAX_LINES {
+        let _ = writeln!(text, "    and {} more: see --format json", count - MAX_LINES);
     }
 }
 

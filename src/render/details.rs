@@ -1,4 +1,4 @@
-//! Everything about each extension module, for its maintainer.
+//! Renders all evidence about each extension module, for its maintainer.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use crate::model::{Mode, Verdict};
 use crate::report::v1::{Declaration, Document, Module, Outcome, SlotValue, Tried};
 use crate::rules::Rule;
 
-/// Renders every module, and the answer. The modes required always have their line.
+/// Renders every module, and the answers. Required modes always have a line.
 pub fn render(document: &Document, required: &[Mode]) -> String {
     let mut text = String::new();
     if let Some(python) = &document.environment {
@@ -30,6 +30,7 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
     text + "\n" + &answer::render_answers(document, required)
 }
 
+/// Renders a module: declaration, verdicts, evidence, findings and advice.
 fn render_module(module: &Module) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "\n{}", escape(&module.name));
@@ -82,6 +83,7 @@ fn render_declaration(declaration: &Declaration) -> String {
     text
 }
 
+/// Renders the evidence for a verdict.
 fn render_evidence(tried: &Tried) -> String {
     let mut text = String::new();
     if let Some(outcome) = &tried.outcome {
@@ -96,6 +98,7 @@ fn render_evidence(tried: &Tried) -> String {
     text
 }
 
+/// Renders the outcome of a trial.
 fn render_outcome(outcome: &Outcome) -> String {
     let mut text = String::new();
     let place = outcome.place.as_deref().map(|place| format!(" ({place})")).unwrap_or_default();
@@ -146,7 +149,7 @@ fn render_outcome(outcome: &Outcome) -> String {
     text
 }
 
-/// The way out of each rule that stands in the way, once.
+/// Renders the advice of each rule that explains a verdict, once.
 fn render_advice(module: &Module) -> String {
     let mut ids: Vec<&str> = Vec::new();
     for tried in module.modes.values().filter(|tried| tried.judged.verdict != Verdict::NotApplicable) {
@@ -164,7 +167,7 @@ fn render_advice(module: &Module) -> String {
     text
 }
 
-/// `name value`, indented; further lines of the value below it.
+/// Appends `name value`, indented. Further lines of the value are indented below it.
 fn push_field(text: &mut String, depth: usize, name: &str, value: &str) {
     let indent = "  ".repeat(depth);
     let mut lines = value.trim_end().lines();

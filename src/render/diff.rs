@@ -1,4 +1,4 @@
-//! A comparison of two reports, in words.
+//! Renders a comparison of two reports.
 
 use std::fmt::Write;
 
@@ -9,22 +9,22 @@ use crate::diff::{Comparison, Direction, ModeComparison, RootCauseChange, Subjec
 use crate::model::{Mode, Verdict};
 use crate::report::v1::Python;
 
-/// How many lines a section has before the rest is counted.
-const MOST: usize = 100;
+/// Maximum number of lines in a section. The rest is counted.
+const MAX_LINES: usize = 100;
 
-/// For a terminal.
+/// Renders a comparison for a terminal.
 pub fn render_text(comparison: &Comparison) -> String {
     ComparisonFormat { heading: "", after_heading: ":", after_answer: "", string: escape_and_truncate }
         .render_comparison(comparison)
 }
 
-/// For a comment on a pull request.
+/// Renders a comparison as Markdown, for a comment on a pull request.
 pub fn render_markdown(comparison: &Comparison) -> String {
     ComparisonFormat { heading: "### ", after_heading: "\n", after_answer: "\n", string: encode_as_code }
         .render_comparison(comparison)
 }
 
-/// How headings and strings from strangers are written.
+/// How headings and untrusted strings are written in an output format.
 struct ComparisonFormat {
     heading: &'static str,
     after_heading: &'static str,
@@ -69,14 +69,14 @@ impl ComparisonFormat {
             return String::new();
         }
         let mut text = format!("{}{title}{}\n", self.heading, self.after_heading);
-        text.extend(lines.iter().take(MOST).map(String::as_str));
-        if lines.len() > MOST {
-            let _ = writeln!(text, "- and {} more: --format json has all", lines.len() - MOST);
+        text.extend(lines.iter().take(MAX_LINES).map(String::as_str));
+        if lines.len() > MAX_LINES {
+            let _ = writeln!(text, "- and {} more: --format json has all", lines.len() - MAX_LINES);
         }
         text + "\n"
     }
 
-    /// `- numpy 2.4.0 -> 2.5.5`, and below it a line for each mode.
+    /// Renders `- numpy 2.4.0 -> 2.5.5`, and below it a line for each mode.
     fn render_change(&self, change: &SubjectChange) -> String {
         let version = |version: &String| (self.string)(version, 40);
         let versions = match (&change.from, &change.to) {
@@ -97,7 +97,7 @@ impl ComparisonFormat {
         text
     }
 
-    /// `ready -> blocked: needs ...`
+    /// Describes the change in a mode: `ready -> blocked: needs ...`.
     fn describe_step(&self, step: &VerdictChange) -> String {
         let name = |verdict: Option<Verdict>| verdict.map_or("not tried", Verdict::name);
         let verdicts = match (step.from, step.to) {
@@ -105,18 +105,18 @@ impl ComparisonFormat {
             (None, to) => name(to).to_owned(),
             (from, to) => format!("{} -> {}", name(from), name(to)),
         };
-        let told = |reason: &str| (self.string)(reason, 300);
+        let shown = |reason: &str| (self.string)(reason, 300);
         let reasons = match (step.from_reason.as_str(), step.to_reason.as_str()) {
             ("", "") => String::new(),
-            (was, "") => format!(" (was: {})", told(was)),
+            (was, "") => format!(" (was: {})", shown(was)),
             (was, is) if was != is && !was.is_empty() && step.from == step.to => {
-                format!(": {} (was: {})", told(is), told(was))
+                format!(": {} (was: {})", shown(is), shown(was))
             }
-            (_, is) => format!(": {}", told(is)),
+            (_, is) => format!(": {}", shown(is)),
         };
         let modules = match step.worse_modules.as_slice() {
             [] => String::new(),
-            modules => format!("; worse in it: {}", told(&modules.join(", "))),
+            modules => format!("; worse in it: {}", shown(&modules.join(", "))),
         };
         verdicts + &reasons + &modules
     }
@@ -133,7 +133,7 @@ impl ComparisonFormat {
     }
 }
 
-/// What it comes to in one mode.
+/// Summarizes the changes in one mode.
 fn describe_totals(mode: Mode, sum: &ModeComparison) -> String {
     let now = format_distribution_count(sum.in_the_way_now);
     if sum.from.is_none() {

@@ -1,9 +1,9 @@
-//! Names and messages come from strangers: what could steer a terminal is shown, not obeyed.
+//! Escapes untrusted names and messages, so that they cannot control a terminal.
 
 use std::borrow::Cow;
 
-/// The text with control characters, and the marks that reorder or hide text (Unicode's `Bidi_Control`,
-/// zero width, tags), written as `\u{..}`.
+/// Writes control characters, and characters that reorder or hide text (Unicode's `Bidi_Control`, zero width,
+/// tags), as `\u{..}`.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);
@@ -19,16 +19,16 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// JSON with the same characters written as `\uXXXX`: the same document, and safe to look at. The line ends
-/// between its values stay.
+/// Writes the same characters in a JSON document as `\uXXXX`, which does not change its meaning. Line ends
+/// between values are kept.
 pub fn escape_json(json: &str) -> Cow<'_, str> {
-    let is_obeyed = |letter: char| letter != '\n' && is_harmful(letter);
-    if !json.chars().any(is_obeyed) {
+    let is_unescaped = |letter: char| letter != '\n' && is_harmful(letter);
+    if !json.chars().any(is_unescaped) {
         return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len());
     for letter in json.chars() {
-        if is_obeyed(letter) {
+        if is_unescaped(letter) {
             let units = letter
                 .encode_utf16(&mut [0; 2])
                 .iter()
@@ -42,15 +42,16 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// The escaped text, cut to so many characters.
-pub fn escape_and_truncate(text: &str, most: usize) -> String {
+/// Escapes a text and truncates the result to `limit` characters.
+pub fn escape_and_truncate(text: &str, limit: usize) -> String {
     let escaped = escape(text);
-    match escaped.char_indices().nth(most) {
+    match escaped.char_indices().nth(limit) {
         None => escaped.into_owned(),
-        Some(_) => escaped.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+        Some(_) => escaped.chars().take(limit.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
+/// Whether a character can control a terminal, or reorder or hide text.
 fn is_harmful(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,

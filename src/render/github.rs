@@ -1,4 +1,4 @@
-//! Workflow commands of GitHub Actions: an annotation for each root cause.
+//! Renders workflow commands of GitHub Actions: an annotation for each root cause.
 
 use std::fmt::Write;
 
@@ -7,16 +7,17 @@ use crate::model::{Mode, Verdict};
 use crate::report::v1::Document;
 use crate::report::{DecidedBy, DecidingItem, DecidingItemKind};
 
-/// GitHub shows ten of each kind for a step.
-const MOST: usize = 10;
+/// Maximum number of annotations: GitHub shows ten of each kind for a step.
+const MAX_ANNOTATIONS: usize = 10;
 
-/// Errors for what decides and is in the way of the required modes, notices for the rest, warnings for what is lost.
+/// Renders errors for obstacles that decide a required mode, notices for other obstacles, and warnings for
+/// lost accelerators.
 pub fn render(document: &Document, required: &[Mode]) -> String {
     let mut text = String::new();
     for (mode, blockers) in &document.blockers {
         let decides = required.contains(mode) && document.decided_by() == DecidedBy::Distributions;
         let kind = if decides { "error" } else { "notice" };
-        for blocker in blockers.iter().take(MOST) {
+        for blocker in blockers.iter().take(MAX_ANNOTATIONS) {
             for root in blocker.roots.iter().take(1) {
                 let title = format!("wsgiaudit {}: {}", root.rule, root.module);
                 let blocks: Vec<&str> =
@@ -31,10 +32,10 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
         }
     }
     for answer in required.iter().filter_map(|mode| document.compute_answer(*mode)) {
-        let is_told = |decider: &&DecidingItem<'_>| {
+        let is_failed = |decider: &&DecidingItem<'_>| {
             decider.kind != DecidingItemKind::Distribution && decider.judged.verdict <= Verdict::Unknown
         };
-        for decider in answer.deciders.iter().filter(is_told).take(MOST) {
+        for decider in answer.deciders.iter().filter(is_failed).take(MAX_ANNOTATIONS) {
             let title =
                 format!("wsgiaudit: {} is {}", decider.name.unwrap_or_default(), decider.judged.verdict);
             push_annotation(
@@ -57,12 +58,13 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
             );
         }
     }
-    for trouble in document.trouble.iter().take(MOST) {
+    for trouble in document.trouble.iter().take(MAX_ANNOTATIONS) {
         push_annotation(&mut text, "error", "wsgiaudit incomplete", trouble);
     }
     text
 }
 
+/// Appends a workflow command, with its properties and data encoded.
 fn push_annotation(text: &mut String, kind: &str, title: &str, message: &str) {
     let data = |value: &str| escape(value).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |value: &str| data(value).replace(':', "%3A").replace(',', "%2C");

@@ -1,4 +1,4 @@
-//! The versioned JSON document.
+//! Renders JSON documents.
 
 use super::escape::escape_json;
 use crate::diff::Comparison;
@@ -6,34 +6,34 @@ use crate::model::BinaryFacts;
 use crate::report::{Declarations, Document};
 use crate::rules::{RULES, Rule};
 
-/// The document, indented, with a newline at the end.
+/// Renders the report, indented, with a newline at the end.
 ///
 /// # Errors
-/// None that can happen with a document's types; passed on all the same.
+/// If serialization fails, which does not happen with these types.
 pub fn render(document: &Document) -> serde_json::Result<String> {
     serialize_escaped(document)
 }
 
-/// What changed between two reports.
+/// Renders a comparison of two reports.
 ///
 /// # Errors
-/// As above.
+/// As [`render`].
 pub fn render_comparison(comparison: &Comparison) -> serde_json::Result<String> {
     serialize_escaped(comparison)
 }
 
-/// What files declare, by name: the same fields as in the document.
+/// Renders the declarations of files, by name, with the same fields as in a report.
 ///
 /// # Errors
-/// As above.
+/// As [`render`].
 pub fn render_declarations(all: &[(String, BinaryFacts)]) -> serde_json::Result<String> {
     serialize_escaped(&Declarations::new(all))
 }
 
-/// The rules, by id.
+/// Renders the catalog of rules.
 ///
 /// # Errors
-/// As above.
+/// As [`render`].
 pub fn render_rules() -> serde_json::Result<String> {
     #[derive(serde::Serialize)]
     struct ListedRule {
@@ -44,6 +44,7 @@ pub fn render_rules() -> serde_json::Result<String> {
     serialize_escaped(&RULES.iter().map(|rule| ListedRule { rule, title: rule.title() }).collect::<Vec<_>>())
 }
 
+/// Serializes a document, with unsafe characters escaped.
 fn serialize_escaped(document: &impl serde::Serialize) -> serde_json::Result<String> {
     Ok(escape_json(&serde_json::to_string_pretty(document)?).into_owned() + "\n")
 }

@@ -1,5 +1,7 @@
-//! JUnit XML, for CI dashboards: a suite for each mode, a case for each thing that decides in it. The suite fails, or has
-//! an error, exactly where the answer is not yes.
+//! Renders JUnit XML, for CI dashboards.
+//!
+//! There is a suite for each mode, with a case for each item that decides its answer. A suite has a failure
+//! or an error if and only if the answer is not "yes".
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -8,10 +10,10 @@ use crate::model::{Mode, Verdict};
 use crate::report::v1::{Document, Judged};
 use crate::report::{Answer, DecidingItemKind};
 
-/// The document. What is degraded passes, unless `is_strict`.
+/// Renders the document. A degraded item passes, unless `is_strict`.
 ///
 /// # Errors
-/// When it cannot be written, which does not happen in memory.
+/// If it cannot be written, which does not happen in memory.
 pub fn render(document: &Document, is_strict: bool) -> Result<String, quick_junit::SerializeError> {
     let mut report = Report::new("wsgiaudit");
     for answer in document.compute_answers() {
@@ -19,12 +21,13 @@ pub fn render(document: &Document, is_strict: bool) -> Result<String, quick_juni
     }
     if document.compute_answers().next().is_none() {
         let mut suite = TestSuite::new("audit");
-        suite.add_test_case(incomplete_case("audit", "nothing was asked about that could be tried"));
+        suite.add_test_case(incomplete_case("audit", "no mode that was asked about could be tried"));
         report.add_test_suite(suite);
     }
     report.to_string()
 }
 
+/// Builds the suite of a mode.
 fn build_suite(document: &Document, answer: &Answer<'_>, is_strict: bool) -> TestSuite {
     let mut suite = TestSuite::new(answer.mode.name());
     for decider in &answer.deciders {
@@ -56,7 +59,7 @@ fn distribution_version(document: &Document, name: Option<&str>) -> String {
     row.map(|row| row.version.clone()).unwrap_or_default()
 }
 
-/// What keeps the audit from a full answer.
+/// Builds an error case for a reason why the audit is incomplete.
 fn incomplete_case(class: &str, why: &str) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     status.set_type("incomplete").set_message(escape(why).into_owned());
@@ -65,6 +68,7 @@ fn incomplete_case(class: &str, why: &str) -> TestCase {
     case
 }
 
+/// Builds the case of an item that decides the answer.
 fn build_case(name: &str, mode: Mode, judged: &Judged, is_strict: bool) -> TestCase {
     let status = match judged.verdict {
         Verdict::Unsafe | Verdict::Blocked => non_success_status(NonSuccessKind::Failure, judged),
@@ -81,6 +85,7 @@ fn build_case(name: &str, mode: Mode, judged: &Judged, is_strict: bool) -> TestC
     case
 }
 
+/// Builds a failure or an error, with the rule as its type.
 fn non_success_status(kind: NonSuccessKind, judged: &Judged) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     let rule = judged.explanation_id().unwrap_or("unknown");

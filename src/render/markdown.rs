@@ -1,5 +1,8 @@
-//! Markdown for a comment on a pull request: the answers, what stands in the way, the rest folded. Every string
-//! from a report stands in `<code>`, encoded, so that it can be neither markup nor a mention.
+//! Renders Markdown for a comment on a pull request: answers, root causes, and a folded table of
+//! distributions.
+//!
+//! Every string from a report is encoded and put into `<code>`, so that it cannot act as markup or as a
+//! mention.
 
 use std::fmt::Write;
 
@@ -8,10 +11,10 @@ use super::{answer, untried_files};
 use crate::model::{Mode, Verdict};
 use crate::report::v1::{Blocker, Document, Judged};
 
-/// How many rows a table has before the rest is counted: comments have a limit of 65,536 characters.
-const ROWS: usize = 50;
+/// Maximum number of rows in a table: GitHub limits comments to 65,536 characters. The rest is counted.
+const MAX_ROWS: usize = 50;
 
-/// Renders it. The modes required always have their answer.
+/// Renders a report. Required modes always have an answer.
 pub fn render(document: &Document, required: &[Mode]) -> String {
     let mut text = String::from("## wsgiaudit\n\n");
     for line in answer::render_answers(document, required).lines() {
@@ -36,25 +39,26 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
     text
 }
 
-/// Applications and exercises.
+/// Renders applications and exercises.
 fn render_applications(document: &Document) -> String {
     let applications = document.applications.iter().map(|each| (&each.name, &each.modes));
     let exercises = document.exercises.iter().map(|each| (&each.file, &each.modes));
     let mut text = String::new();
-    for (name, modes) in applications.chain(exercises).take(ROWS) {
+    for (name, modes) in applications.chain(exercises).take(MAX_ROWS) {
         let _ = writeln!(text, "\n{}\n", encode_as_code(name, 200));
         for (mode, tried) in modes.iter().filter(|(mode, _)| **mode != Mode::Main) {
             let reason = encode_as_code(&tried.judged.reason, 300);
             let _ = writeln!(text, "- {mode}: {} {reason}", tried.judged.verdict);
         }
     }
-    if text.is_empty() { text } else { format!("\n### What uses them\n{text}") }
+    if text.is_empty() { text } else { format!("\n### Applications and exercises\n{text}") }
 }
 
+/// Renders the root causes of a mode as a table.
 fn render_blockers(blockers: &[Blocker]) -> String {
     let mut text =
-        String::from("| Distribution | Root cause | Also blocks | Way out |\n| --- | --- | --- | --- |\n");
-    for blocker in blockers.iter().take(ROWS) {
+        String::from("| Distribution | Root cause | Also blocks | What to do |\n| --- | --- | --- | --- |\n");
+    for blocker in blockers.iter().take(MAX_ROWS) {
         let Some(root) = blocker.roots.first() else { continue };
         let more = match blocker.roots.len() {
             1 => String::new(),
@@ -83,7 +87,7 @@ fn render_blockers(blockers: &[Blocker]) -> String {
     text + &overflow_note(blockers.len())
 }
 
-/// Everything that is not plainly ready, folded.
+/// Renders the distributions that are not ready in every mode, in a folded section.
 fn render_distributions(document: &Document) -> String {
     let modes: Vec<Mode> = document.modes.iter().copied().filter(|mode| *mode != Mode::Main).collect();
     let is_shown = |judged: &Judged| !matches!(judged.verdict, Verdict::Ready | Verdict::NotApplicable);
@@ -92,7 +96,7 @@ fn render_distributions(document: &Document) -> String {
     let names: Vec<&str> = modes.iter().map(|mode| mode.name()).collect();
     let _ = writeln!(text, "| Distribution | Version | {} |", names.join(" | "));
     let _ = writeln!(text, "| --- | --- |{}", " --- |".repeat(modes.len()));
-    for row in shown().take(ROWS) {
+    for row in shown().take(MAX_ROWS) {
         let cells = modes.iter().map(|mode| row.modes.get(mode).map_or("-", |judged| judged.verdict.name()));
         let name =
             row.name.as_deref().map_or("(no distribution)".to_owned(), |name| encode_as_code(name, 60));
@@ -113,18 +117,19 @@ fn render_distributions(document: &Document) -> String {
     text
 }
 
+/// Counts the rows that a table omits. Empty if it omits none.
 fn overflow_note(count: usize) -> String {
-    if count > ROWS { format!("\nAnd {} more.\n", count - ROWS) } else { String::new() }
+    if count > MAX_ROWS { format!("\nAnd {} more.\n", count - MAX_ROWS) } else { String::new() }
 }
 
-/// Text that is shown as it is: what Markdown, HTML or the forge would act on is encoded, and forges look for
-/// mentions and references outside of `<code>` only.
-pub(super) fn encode_as_code(text: &str, most: usize) -> String {
+/// Encodes text so that it is shown literally. Characters with a meaning in Markdown or HTML are encoded, and
+/// `<code>` keeps GitHub from recognizing mentions and references.
+pub(super) fn encode_as_code(text: &str, limit: usize) -> String {
     if text.is_empty() {
         return String::new();
     }
     let mut encoded = String::from("<code>");
-    for letter in escape_and_truncate(text, most).chars() {
+    for letter in escape_and_truncate(text, limit).chars() {
         match letter {
             'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | '.' | ',' | ';' | '/' => encoded.push(letter),
             _ if letter.is_ascii() => encoded.push_str(&format!("&#{};", u32::from(letter))),

@@ -1,4 +1,4 @@
-//! A report as people and machines read it. Functions from a report to text.
+//! Renders a report in each output format. Every renderer is a function from a report to text.
 
 mod answer;
 mod apache;

@@ -8,12 +8,12 @@ use super::escape::escape_and_truncate;
 use crate::model::Mode;
 use crate::trial::ProgressListener;
 
-/// A bar that shows the module on trial. Silent where standard error is no terminal.
+/// A progress bar that shows the module on trial. Hidden if standard error is not a terminal.
 #[derive(Debug)]
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar; a quiet one shows nothing.
+    /// Creates the bar. `quiet` hides it.
     pub fn new(quiet: bool) -> Self {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
@@ -24,7 +24,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.0.finish_and_clear();
     }

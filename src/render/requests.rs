@@ -1,4 +1,4 @@
-//! The requests of a list, each with what it was answered.
+//! Renders the requests of an exercise with their answers.
 
 use std::fmt::Write as _;
 
@@ -6,31 +6,31 @@ use super::escape::escape_and_truncate;
 use crate::model::Mode;
 use crate::report::v1::{Document, Exercise, Request};
 
-/// How many are shown before the rest is counted.
-const MOST: usize = 20;
+/// Maximum number of requests shown. The rest is counted.
+const MAX_REQUESTS: usize = 20;
 
-/// Characters of a SHA-256 that tell two answers apart.
-const DIGEST: usize = 12;
+/// Number of hexadecimal digits of a SHA-256 that are shown.
+const DIGEST_LENGTH: usize = 12;
 
-/// A request as a line of a table.
+/// A request and its answer in the main interpreter, as texts for a row of a table.
 #[derive(Debug)]
 pub(super) struct RequestView {
     /// `GET /path`.
     pub(super) request: String,
     /// `200 OK`.
     pub(super) status: String,
-    /// `1234 bytes`; empty where that is not known.
+    /// `1234 bytes`; empty if it is not known.
     pub(super) size: String,
-    /// `3.2 ms`; empty where that is not known.
+    /// `3.2 ms`; empty if it is not known.
     pub(super) time: String,
-    /// `SHA-256 0123456789ab`, or that it is never the same; empty where there was no answer.
+    /// `SHA-256 0123456789ab`, or a note that the body differs each time. Empty if there was no answer.
     pub(super) digest: String,
-    /// What is not as in the main interpreter, by mode.
+    /// Differences in other modes.
     pub(super) others: String,
 }
 
 impl RequestView {
-    /// Of each request of an exercise, which is the one of this number.
+    /// Describes each request of the exercise with this index.
     pub(super) fn for_exercise(document: &Document, index: usize, exercise: &Exercise) -> Vec<Self> {
         let times = document.header.as_ref().map(|header| header.requests.as_slice()).unwrap_or_default();
         let times = times.iter().find(|times| times.exercise == index);
@@ -39,7 +39,7 @@ impl RequestView {
         lines.map(|(number, request)| Self::new(request, time(number))).collect()
     }
 
-    /// Size, time and digest, as far as they are known.
+    /// Size, time and digest, as far as they are known, in one text.
     pub(super) fn details(&self) -> String {
         let all = [self.size.as_str(), self.time.as_str(), self.digest.as_str()];
         all.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
@@ -47,8 +47,10 @@ impl RequestView {
 
     fn new(request: &Request, milliseconds: Option<f64>) -> Self {
         let digest = match (&request.sha256, &request.status) {
-            (Some(digest), _) => format!("SHA-256 {}", digest.chars().take(DIGEST).collect::<String>()),
-            (None, Some(_)) => "body never the same".to_owned(),
+            (Some(digest), _) => {
+                format!("SHA-256 {}", digest.chars().take(DIGEST_LENGTH).collect::<String>())
+            }
+            (None, Some(_)) => "body differs each time".to_owned(),
             (None, None) => String::new(),
         };
         let differ =
@@ -73,7 +75,7 @@ impl RequestView {
     }
 }
 
-/// For a terminal.
+/// Renders the requests of an exercise for a terminal.
 pub(super) fn render_requests(document: &Document, index: usize, exercise: &Exercise) -> String {
     let all = RequestView::for_exercise(document, index, exercise);
     if all.is_empty() {
@@ -81,11 +83,11 @@ pub(super) fn render_requests(document: &Document, index: usize, exercise: &Exer
     }
     let mut text = "  answers in the main interpreter, and what differs elsewhere:\n".to_owned();
     let width = |of: fn(&RequestView) -> &str| {
-        all.iter().take(MOST).map(|line| of(line).chars().count()).max().unwrap_or(0)
+        all.iter().take(MAX_REQUESTS).map(|line| of(line).chars().count()).max().unwrap_or(0)
     };
     let (request, status) = (width(|line| &line.request), width(|line| &line.status));
     let (size, time) = (width(|line| &line.size), width(|line| &line.time));
-    for line in all.iter().take(MOST) {
+    for line in all.iter().take(MAX_REQUESTS) {
         let row = format!(
             "    {:request$}  {:status$}  {:>size$}  {:>time$}  {}",
             line.request, line.status, line.size, line.time, line.digest
@@ -95,8 +97,8 @@ pub(super) fn render_requests(document: &Document, index: usize, exercise: &Exer
             let _ = writeln!(text, "      {}", line.others);
         }
     }
-    if all.len() > MOST {
-        let _ = writeln!(text, "    and {} more: see --format json", all.len() - MOST);
+    if all.len() > MAX_REQUESTS {
+        let _ = writeln!(text, "    and {} more: see --format json", all.len() - MAX_REQUESTS);
     }
     text
 }

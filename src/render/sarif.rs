@@ -1,6 +1,8 @@
-//! SARIF 2.1.0 (OASIS), for code scanning: a result for each root cause in each mode, for each accelerator that is
-//! lost, for each finding, and for each hazard in an application's source. What a root cause blocks is told in its message,
-//! not as results of their own.
+//! Renders SARIF 2.1.0 (OASIS), for code scanning.
+//!
+//! There is a result for each root cause in each mode, for each lost accelerator, for each finding, and for
+//! each hazard in an application's source. The message of a root cause names the distributions that it
+//! blocks; these are no separate results.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +16,10 @@ use crate::report::v1::{Application, Blocker, Document, Module, Root, SourcePlac
 use crate::report::{DecidingItem, DecidingItemKind};
 use crate::rules::{Confidence, RULES, Rule, Severity};
 
-/// The log, indented, with a newline at the end.
+/// Renders the log, indented, with a newline at the end.
 ///
 /// # Errors
-/// None that can happen with these types; passed on all the same.
+/// If serialization fails, which does not happen with these types.
 pub fn render(document: &Document) -> serde_json::Result<String> {
     let log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -37,6 +39,7 @@ pub fn render(document: &Document) -> serde_json::Result<String> {
     Ok(escape_json(&serde_json::to_string_pretty(&log)?).into_owned() + "\n")
 }
 
+/// Builds the `reportingDescriptor` of a rule.
 fn build_rule(rule: &Rule) -> Value {
     json!({
         "id": rule.id,
@@ -51,7 +54,7 @@ fn build_rule(rule: &Rule) -> Value {
     })
 }
 
-/// What can be found: reasons why something was not judged are no results.
+/// The rules that can have results: all except reasons of `unknown` and `not-applicable`.
 fn reported_rules() -> impl Iterator<Item = &'static Rule> {
     RULES.iter().filter(|rule| !rule.is_reason())
 }
@@ -65,6 +68,7 @@ fn sarif_level(severity: Severity) -> &'static str {
     }
 }
 
+/// Builds the `invocation`: notes and reasons why the audit is incomplete, as notifications.
 fn build_invocation(document: &Document) -> Value {
     let notification = |level: &str, text: &String| json!({"level": level, "message": {"text": text}});
     let notes = document.notes.iter().map(|text| notification("note", text));
@@ -75,7 +79,7 @@ fn build_invocation(document: &Document) -> Value {
     })
 }
 
-/// `no`, `yes`, `yes, with accelerators lost` or `not known` in each mode asked about.
+/// Returns `no`, `yes`, `yes, with accelerators lost` or `not known` for each mode that was asked about.
 fn answers_by_mode(document: &Document) -> Value {
     let answers = document.compute_answers();
     answers
@@ -83,7 +87,7 @@ fn answers_by_mode(document: &Document) -> Value {
         .collect()
 }
 
-/// What relative paths begin at.
+/// Builds `originalUriBaseIds`: the folders that relative paths start from.
 fn build_uri_bases(document: &Document) -> Value {
     let hazards = document.applications.iter().flat_map(|application| &application.hazards);
     let places = hazards.flat_map(|hazard| [&hazard.place].into_iter().chain(&hazard.places));
@@ -98,13 +102,14 @@ fn build_uri_bases(document: &Document) -> Value {
     json!(bases)
 }
 
-/// The base of a path that begins with a place of the report, the place, and the rest: of `{application 2}/shop.py` these
-/// are `APPLICATION_2`, `application 2` and `shop.py`.
+/// Splits a path that starts with a placeholder of the report into the base's id, the placeholder and the
+/// rest: `{application 2}/shop.py` gives `APPLICATION_2`, `application 2` and `shop.py`.
 fn split_uri_base(place: &SourcePlace) -> Option<(String, &str, &str)> {
     let (name, rest) = place.file.strip_prefix('{')?.split_once("}/")?;
     Some((name.to_uppercase().replace(' ', "_"), name, rest))
 }
 
+/// Builds all results.
 fn build_results(document: &Document) -> Vec<Value> {
     let mut results = Vec::new();
     for (mode, blockers) in &document.blockers {
@@ -113,9 +118,9 @@ fn build_results(document: &Document) -> Vec<Value> {
                 .extend(blocker.roots.iter().map(|root| root_cause_result(document, *mode, blocker, root)));
         }
     }
-    let is_reported_already = |decider: &&DecidingItem<'_>| decider.kind == DecidingItemKind::Distribution;
+    let has_result = |decider: &&DecidingItem<'_>| decider.kind == DecidingItemKind::Distribution;
     for answer in document.compute_answers() {
-        for decider in answer.deciders.iter().filter(|decider| !is_reported_already(decider)) {
+        for decider in answer.deciders.iter().filter(|decider| !has_result(decider)) {
             results.extend(decider_result(document, answer.mode, decider));
         }
     }
@@ -141,12 +146,12 @@ fn build_results(document: &Document) -> Vec<Value> {
     results
 }
 
-/// The hazards in an application's source, each at its line, with the lines of its other places.
+/// Builds a result for each hazard in an application's source, with its other locations as related locations.
 fn hazard_results(document: &Document, application: &Application) -> Vec<Value> {
     let mut seen: BTreeMap<[&str; 4], usize> = BTreeMap::new();
     let each = application.hazards.iter().map(|hazard| {
         let SourcePlace { file, function, .. } = &hazard.place;
-        // The line is no part of the fingerprint: it changes with what stands above.
+        // The fingerprint does not include the line number, which changes when code above it changes.
         let what = hazard.name.as_deref().unwrap_or(&hazard.text);
         let count = seen.entry([hazard.rule.as_str(), file, function, what]).or_default();
         *count += 1;
@@ -164,7 +169,7 @@ fn hazard_results(document: &Document, application: &Application) -> Vec<Value> 
     each.collect()
 }
 
-/// A line of an application's source.
+/// Builds the location of a line in an application's source.
 fn source_location(place: &SourcePlace) -> Value {
     let artifact = match split_uri_base(place) {
         Some((id, _, path)) => json!({"uri": encode_uri(path), "uriBaseId": id}),
@@ -173,7 +178,7 @@ fn source_location(place: &SourcePlace) -> Value {
     json!({"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": place.line.max(1)}}})
 }
 
-/// What decides and is not plainly ready: an application, an exercise, a line of the configuration.
+/// Builds the result for an application, an exercise or a line of the configuration that is not ready.
 fn decider_result(document: &Document, mode: Mode, decider: &DecidingItem<'_>) -> Option<Value> {
     let (name, judged) = (decider.name.unwrap_or("(no name)"), decider.judged);
     let cause = judged.cause.as_ref().filter(|_| judged.verdict < Verdict::Ready)?;
@@ -181,6 +186,7 @@ fn decider_result(document: &Document, mode: Mode, decider: &DecidingItem<'_>) -
     Some(build_result(document, &cause.rule, &cause.module, &text, &[mode.name(), name]))
 }
 
+/// Builds the result for a root cause.
 fn root_cause_result(document: &Document, mode: Mode, blocker: &Blocker, root: &Root) -> Value {
     let blocked: Vec<&str> = blocker.blocks.iter().map(|blocked| blocked.distribution.as_str()).collect();
     let mut text = format!("{mode}: {} {}", root.module, root.what);
@@ -193,8 +199,8 @@ fn root_cause_result(document: &Document, mode: Mode, blocker: &Blocker, root: &
     build_result(document, &root.rule, &root.module, &text, &[mode.name()])
 }
 
-/// A result at the file of a module, where it has one. The fingerprint is the same as long as rule, module and
-/// these `parts` are.
+/// Builds a result, located at the module's file if it has one. The fingerprint depends on the rule, the
+/// module and `parts` only.
 fn build_result(document: &Document, rule: &str, module: &str, text: &str, parts: &[&str]) -> Value {
     let found = document.modules.iter().find(|each| each.name == module);
     let fingerprint = [&[rule, module], parts].concat().join("\n");
@@ -213,6 +219,7 @@ fn build_result(document: &Document, rule: &str, module: &str, text: &str, parts
     result
 }
 
+/// Builds the location of a module: its name, and its file if it lies in the environment.
 fn module_location(module: Option<&Module>, name: &str) -> Value {
     let mut location = json!({"logicalLocations": [{"fullyQualifiedName": name, "kind": "module"}]});
     let folder = module.and_then(|module| module.folder.strip_prefix("{environment}"));
@@ -224,7 +231,8 @@ fn module_location(module: Option<&Module>, name: &str) -> Value {
     location
 }
 
-/// A relative URI reference (RFC 3986): all but unreserved letters and `/` is percent-encoded.
+/// Encodes a path as a relative URI reference (RFC 3986). All characters except unreserved ones and `/` are
+/// percent-encoded.
 fn encode_uri(path: &str) -> String {
     let mut uri = String::with_capacity(path.len());
     for byte in path.trim_start_matches('/').bytes() {

@@ -1,4 +1,5 @@
-//! The report for a terminal: distributions worst first, what stands in the way, and the answer.
+//! Renders the report for a terminal: distributions, worst first, then root causes and answers. Also renders
+//! tables of declarations and rules.
 
 use std::fmt::Write;
 
@@ -12,22 +13,22 @@ use crate::model::{BinaryFacts, Mode, SlotDeclaration, Verdict};
 use crate::report::v1::{Blocked, Blocker, Distribution, Document, Judged, Module};
 use crate::rules::{RULES, Rule};
 
-/// How to draw it.
+/// How to draw a table.
 #[derive(Clone, Copy, Debug)]
 pub struct TableOptions {
-    /// Columns of text, 80 to 200.
+    /// Width in characters, limited to 80 to 200.
     pub width: u16,
-    /// ANSI colours. The words say the same without.
+    /// Whether to use ANSI colors.
     pub colour: bool,
-    /// A row for each module.
+    /// Whether to show a row for each module instead of each distribution.
     pub modules: bool,
 }
 
-/// How many blockers are named before the rest is counted.
-const BLOCKERS: usize = 20;
+/// Maximum number of root causes that are listed. The rest is counted.
+const MAX_BLOCKERS: usize = 20;
 
-/// Renders the whole report. The modes required always have a closing line.
-pub fn render(report: &Document, required: &[Mode], style: TableOptions) -> String {
+/// Renders the whole report. Required modes always have an answer.
+pub fn render(report: &Document, required: &[Mode], options: TableOptions) -> String {
     let mut text = String::new();
     if let Some(python) = &report.environment {
         let build = if python.free_threaded { ", free-threaded" } else { "" };
@@ -37,10 +38,10 @@ pub fn render(report: &Document, required: &[Mode], style: TableOptions) -> Stri
         let (release, platform) = (escape(&python.python), escape(&python.platform));
         let _ = writeln!(text, "Python {release}{build}, {platform}{beside}");
     }
-    if style.modules {
-        text.push_str(&render_modules(report, style));
+    if options.modules {
+        text.push_str(&render_modules(report, options));
     } else {
-        text.push_str(&render_distributions(report, style));
+        text.push_str(&render_distributions(report, options));
     }
     for mode in [Mode::OwnGil, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
         text.push_str(&render_blockers(report, mode));
@@ -67,7 +68,7 @@ pub fn render(report: &Document, required: &[Mode], style: TableOptions) -> Stri
     text
 }
 
-/// Where the reasons are explained why something could not be judged.
+/// Renders a hint to the rules that explain unknown verdicts. Empty if there are none.
 fn render_unknown_hint(report: &Document) -> String {
     let distributions = report.distributions.iter().flat_map(|row| &row.modes);
     let tried = report.applications.iter().map(|each| &each.modes);
@@ -80,7 +81,8 @@ fn render_unknown_hint(report: &Document) -> String {
     }
 }
 
-fn render_distributions(report: &Document, style: TableOptions) -> String {
+/// Renders the table of distributions. Those without extension modules and obstacles are only counted.
+fn render_distributions(report: &Document, options: TableOptions) -> String {
     let modes = column_modes(report);
     let header =
         [["Distribution", "Version", "Modules", "Declaration"].as_slice(), &mode_names(&modes), &["Reason"]];
@@ -92,9 +94,9 @@ fn render_distributions(report: &Document, style: TableOptions) -> String {
         row.extension_modules > 0 || !row.modes.values().all(is_fine)
     });
     let mut text = draw_table(
-        style,
+        options,
         &header.concat(),
-        shown.into_iter().map(|row| distribution_row(row, &modes, style)),
+        shown.into_iter().map(|row| distribution_row(row, &modes, options)),
     );
     if !plain.is_empty() {
         let _ = writeln!(
@@ -106,8 +108,8 @@ fn render_distributions(report: &Document, style: TableOptions) -> String {
     text
 }
 
-/// The modes that have a column. Application groups of a free-threaded build are in the JSON document, and below
-/// where they differ.
+/// Returns the modes that have a column. Application groups of a free-threaded build have none: the list of
+/// root causes shows where they differ.
 fn column_modes(report: &Document) -> Vec<Mode> {
     let has_column = |mode: &Mode| match mode {
         Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded => true,
@@ -120,8 +122,8 @@ fn mode_names(modes: &[Mode]) -> Vec<&'static str> {
     modes.iter().map(|mode| mode.name()).collect()
 }
 
-fn distribution_row(row: &Distribution, modes: &[Mode], style: TableOptions) -> Vec<Cell> {
-    let verdicts = modes.iter().map(|mode| verdict_cell(row.modes.get(mode), style));
+fn distribution_row(row: &Distribution, modes: &[Mode], options: TableOptions) -> Vec<Cell> {
+    let verdicts = modes.iter().map(|mode| verdict_cell(row.modes.get(mode), options));
     let mut cells = vec![
         text_cell(row.name.as_deref().unwrap_or("(no distribution)"), 32),
         text_cell(&row.version, 16),
@@ -137,7 +139,7 @@ fn distribution_row(row: &Distribution, modes: &[Mode], style: TableOptions) -> 
     cells
 }
 
-/// What files declare: a row each.
+/// Renders the declarations of files, a row each.
 pub fn render_declarations(all: &[(String, BinaryFacts)], width: u16) -> String {
     let header = ["File", "Initialisation", "Slot 3", "Slot 4", "m_size", "Hazards and doubts"];
     let row = |(file, facts): &(String, BinaryFacts)| {
@@ -156,7 +158,7 @@ pub fn render_declarations(all: &[(String, BinaryFacts)], width: u16) -> String 
     draw_table(TableOptions { width, colour: false, modules: true }, &header, all.iter().map(row))
 }
 
-/// The rules: a row each.
+/// Renders the catalog of rules, a row each.
 pub fn render_rules(width: u16) -> String {
     let row = |rule: &Rule| {
         vec![
@@ -178,14 +180,15 @@ fn slot_cell(declared: SlotDeclaration) -> Cell {
     })
 }
 
-fn render_modules(report: &Document, style: TableOptions) -> String {
+/// Renders the table of extension modules.
+fn render_modules(report: &Document, options: TableOptions) -> String {
     let modes = column_modes(report);
     let header =
         [["Module", "Distribution", "Declaration"].as_slice(), &mode_names(&modes), &["Reason"]].concat();
-    draw_table(style, &header, report.modules.iter().map(|row| module_row(row, &modes, style)))
+    draw_table(options, &header, report.modules.iter().map(|row| module_row(row, &modes, options)))
 }
 
-fn module_row(row: &Module, modes: &[Mode], style: TableOptions) -> Vec<Cell> {
+fn module_row(row: &Module, modes: &[Mode], options: TableOptions) -> Vec<Cell> {
     let declaration = row.declaration.as_ref().filter(|_| row.kind == "extension-module");
     let is_module = declaration.is_some();
     let declares = declaration.map_or_else(|| row.kind.replace('-', " "), |each| each.summary.clone());
@@ -194,8 +197,9 @@ fn module_row(row: &Module, modes: &[Mode], style: TableOptions) -> Vec<Cell> {
         text_cell(row.distribution.as_deref().unwrap_or("(none)"), 32),
         text_cell(&declares, 40),
     ];
-    cells
-        .extend(modes.iter().map(|mode| verdict_cell(row.modes.get(mode).map(|tried| &tried.judged), style)));
+    cells.extend(
+        modes.iter().map(|mode| verdict_cell(row.modes.get(mode).map(|tried| &tried.judged), options)),
+    );
     cells.push(text_cell(&reason_and_findings(row), 300));
     cells
 }
@@ -206,7 +210,8 @@ fn reason_and_findings(row: &Module) -> String {
     [reason].into_iter().filter(|reason| !reason.is_empty()).chain(findings).collect::<Vec<_>>().join("; ")
 }
 
-/// The reason for own-gil; where that is fine, the one for shared-gil. Then the one for free-threaded.
+/// Joins the reasons of the modes: that of own-gil, or of shared-gil if own-gil has none, then that of
+/// free-threaded.
 pub(super) fn summarize_reasons<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>) -> String {
     let own = judged(Mode::OwnGil).filter(|own| !own.reason.is_empty());
     let other = |mode| judged(mode).filter(|other| !other.reason.is_empty());
@@ -221,17 +226,18 @@ pub(super) fn summarize_reasons<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>)
     first.into_iter().chain(second).collect::<Vec<_>>().join("; ")
 }
 
-fn draw_table(style: TableOptions, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> String {
+/// Draws a table with a header.
+fn draw_table(options: TableOptions, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> String {
     let mut table = Table::new();
     table
         .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')))
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(style.width.clamp(80, 200))
+        .set_width(options.width.clamp(80, 200))
         .set_header(header.iter().map(Cell::new));
     for row in rows {
         table.add_row(row);
     }
-    // Verdicts never wrap: they are what the eye looks for.
+    // Verdict columns are wide enough not to wrap.
     for (column, title) in table.column_iter_mut().zip(header) {
         let is_of_a_mode = Mode::ALL.iter().any(|mode| mode.name() == *title);
         if is_of_a_mode {
@@ -239,20 +245,20 @@ fn draw_table(style: TableOptions, header: &[&str], rows: impl Iterator<Item = V
             column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
         }
     }
-    if style.colour {
+    if options.colour {
         table.enforce_styling();
     }
     format!("{table}\n")
 }
 
-fn text_cell(text: &str, most: usize) -> Cell {
-    Cell::new(escape_and_truncate(text, most))
+fn text_cell(text: &str, limit: usize) -> Cell {
+    Cell::new(escape_and_truncate(text, limit))
 }
 
-fn verdict_cell(judgement: Option<&Judged>, style: TableOptions) -> Cell {
+fn verdict_cell(judgement: Option<&Judged>, options: TableOptions) -> Cell {
     let Some(judgement) = judgement else { return Cell::new("-") };
     let cell = Cell::new(judgement.verdict.short_name());
-    if !style.colour {
+    if !options.colour {
         return cell;
     }
     match judgement.verdict {
@@ -265,21 +271,21 @@ fn verdict_cell(judgement: Option<&Judged>, style: TableOptions) -> Cell {
     }
 }
 
-/// What the declarations in the table mean.
+/// Explains the declarations in the table.
 const LEGEND: &str = "Slot 3 is Py_mod_multiple_interpreters: 2 allows an own GIL, 1 a shared one, 0 no sub-interpreter. Without it, and \
      with single-phase initialisation, CPython refuses the module in an own-GIL interpreter.";
 
-/// What the verdicts in the column free-threaded rest on.
+/// Explains the verdicts in the column free-threaded.
 const LEGEND_OF_SLOT_4: &str = "Slot 4 is Py_mod_gil: 1 needs no GIL. Without it, and with single-phase initialisation that does not call \
      PyUnstable_Module_SetGIL, a free-threaded CPython switches the GIL on; under mod_wsgi, which forces it off, \
      the module runs without what it relies on.";
 
-/// What stands in the way of a mode, each root once. Of application groups on a free-threaded build, what does not
-/// stand in the main interpreter's way too.
+/// Renders the root causes that block a mode, each once. For application groups on a free-threaded build,
+/// only those that do not block the main interpreter, too.
 fn render_blockers(report: &Document, mode: Mode) -> String {
     let of = |mode| report.blockers.get(&mode).map(Vec::as_slice).unwrap_or_default();
-    let told = if mode == Mode::FreeThreadedGroup { of(Mode::FreeThreaded) } else { &[] };
-    let is_new = |blocker: &&Blocker| !told.iter().any(|other| other.distribution == blocker.distribution);
+    let listed = if mode == Mode::FreeThreadedGroup { of(Mode::FreeThreaded) } else { &[] };
+    let is_new = |blocker: &&Blocker| !listed.iter().any(|other| other.distribution == blocker.distribution);
     let blockers: Vec<&Blocker> = of(mode).iter().filter(is_new).collect();
     let mut text = String::new();
     if blockers.is_empty() {
@@ -291,7 +297,7 @@ fn render_blockers(report: &Document, mode: Mode) -> String {
             writeln!(text, "\nIn the way of {mode}: {}", summarize_root_causes(report, mode, blockers.len()))
         }
     };
-    for blocker in blockers.iter().take(BLOCKERS) {
+    for blocker in blockers.iter().take(MAX_BLOCKERS) {
         let owner = blocker.distribution.as_deref().unwrap_or("the standard library, or no distribution");
         let _ = writeln!(text, "  {}: {}", escape(owner), describe_roots(blocker));
         if let Some(upgrade) = &blocker.upgrade {
@@ -307,8 +313,8 @@ fn render_blockers(report: &Document, mode: Mode) -> String {
             );
         }
     }
-    if blockers.len() > BLOCKERS {
-        let _ = writeln!(text, "  and {} more: see --format json", blockers.len() - BLOCKERS);
+    if blockers.len() > MAX_BLOCKERS {
+        let _ = writeln!(text, "  and {} more: see --format json", blockers.len() - MAX_BLOCKERS);
     }
     let rules = blockers.iter().flat_map(|blocker| &blocker.roots).map(|root| root.rule.as_str());
     if let Some(command) = answer::format_explain_command(rules) {
@@ -317,7 +323,7 @@ fn render_blockers(report: &Document, mode: Mode) -> String {
     text
 }
 
-/// `3 root causes block 14 distributions`.
+/// Counts root causes and the distributions that they block: `3 root causes block 14 distributions`.
 pub(super) fn summarize_root_causes(report: &Document, mode: Mode, roots: usize) -> String {
     let blocked = report.count_distributions(mode, Verdict::Unsafe)
         + report.count_distributions(mode, Verdict::Blocked);
@@ -328,20 +334,21 @@ pub(super) fn summarize_root_causes(report: &Document, mode: Mode, roots: usize)
     format!("{roots} {verb} {}", answer::format_distribution_count(blocked))
 }
 
-/// What would still be in the way of a distribution if the root above it were gone.
+/// Describes the other obstacles of a blocked distribution, which remain when the root cause is removed.
 pub(super) fn describe_other_obstacles(blocked: &Blocked) -> String {
     let is_own = |name: &&String| **name == blocked.distribution;
     let own = blocked.also_needs.iter().any(|name| is_own(&name));
     let others: Vec<&str> =
         blocked.also_needs.iter().filter(|name| !is_own(name)).map(String::as_str).collect();
     match (own, others.as_slice()) {
-        (false, []) => " (nothing else known is)".to_owned(),
-        (true, []) => " (so do modules of its own)".to_owned(),
-        (false, others) => format!(" (so does {})", others.join(", ")),
-        (true, others) => format!(" (so do modules of its own, and {})", others.join(", ")),
+        (false, []) => " (no other obstacle known)".to_owned(),
+        (true, []) => " (also blocked by its own modules)".to_owned(),
+        (false, others) => format!(" (also blocked by {})", others.join(", ")),
+        (true, others) => format!(" (also blocked by its own modules and {})", others.join(", ")),
     }
 }
 
+/// Describes the first root cause of a distribution, and counts the others.
 fn describe_roots(blocker: &Blocker) -> String {
     let Some(root) = blocker.roots.first() else { return String::new() };
     let more = match blocker.roots.len() {
@@ -351,7 +358,8 @@ fn describe_roots(blocker: &Blocker) -> String {
     format!("{}: {}{more}", escape(&root.module), escape_and_truncate(&root.what, 200))
 }
 
-/// `pandas -> numpy -> numpy._core._multiarray_umath`: one step a top-level package, and the root.
+/// Shortens an import chain to one step per top-level package, and the root module:
+/// `pandas -> numpy -> numpy._core._multiarray_umath`.
 fn shorten_chain(chain: &[String]) -> String {
     let mut steps: Vec<&str> = Vec::new();
     for name in chain {

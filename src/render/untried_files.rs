@@ -1,11 +1,11 @@
-//! What was found on the disk and not tried: one line, with the reasons summed up.
+//! Summarizes the files that were found but not tried.
 
 use std::collections::BTreeMap;
 
 use crate::model::Verdict;
 use crate::report::v1::{Document, Module};
 
-/// The line; `None` where everything that was found was tried.
+/// Returns a line with the number of files for each reason. `None` if every file that was found was tried.
 pub(super) fn summarize_untried_files(document: &Document) -> Option<String> {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for module in document.modules.iter().filter(|module| !is_tried(module)) {
@@ -19,21 +19,22 @@ pub(super) fn summarize_untried_files(document: &Document) -> Option<String> {
     (count > 0).then(|| format!("Found and not tried: {files} ({}).", reasons.join(", ")))
 }
 
-/// Whether it was tried by its name, or by another one that it was seen to be loaded under.
+/// Whether the file was tried under its own name, or under other names that it was loaded as.
 fn is_tried(module: &Module) -> bool {
     let is_judged = || module.modes.values().all(|tried| tried.judged.verdict != Verdict::Unknown);
     module.modes.values().any(|tried| tried.outcome.is_some())
         || (module.kind == "other-names" && is_judged())
 }
 
+/// Describes why files of this kind are not tried.
 fn describe_kind(kind: &str) -> &'static str {
     match kind {
         "plain-library" => "without an init function",
         "other-abi" => "for another Python",
         "other-architecture" => "for another machine",
-        "broken-link" => "linked to nothing",
+        "broken-link" => "with a broken link",
         "unimportable-name" => "with a name that cannot be imported",
-        "shadowed" => "behind another file of the same name",
+        "shadowed" => "shadowed by another file of the same name",
         "unreadable" => "not readable",
         "other-names" => "with init functions for other names only",
         "archived" => "in zip files",

@@ -51,24 +51,31 @@ pub fn assemble_report(evidence: AuditEvidence<'_>) -> Report {
         .filter(|module| module.kind == ExtensionFileKind::ExtensionModule)
         .map(|module| (module.name.as_str(), &module.facts))
         .collect();
-    let case = VerdictInput {
+    let input = VerdictInput {
         trials: evidence.trials,
         facts: &facts,
         no_trials: &evidence.no_trials,
         is_free_threaded: environment.interpreter.as_ref().is_some_and(|python| python.free_threaded),
         beside: evidence.beside,
     };
-    let unchecked = VerdictInput { trials: evidence.unchecked, beside: None, ..case };
-    let alone = VerdictInput { trials: evidence.alone, beside: None, ..case };
-    let without = collect_optional_modules(&case, environment);
+    let unchecked = VerdictInput { trials: evidence.unchecked, beside: None, ..input };
+    let alone = VerdictInput { trials: evidence.alone, beside: None, ..input };
+    let optional_modules = collect_optional_modules(&input, environment);
     let modules: Vec<ModuleRow> = environment
         .modules
         .iter()
         .map(|module| {
-            build_module_row([&case, &unchecked, &alone], evidence.modes, environment, module, &without)
+            build_module_row(
+                [&input, &unchecked, &alone],
+                evidence.modes,
+                environment,
+                module,
+                &optional_modules,
+            )
         })
         .collect();
-    let mut distributions = build_distribution_rows(&case, evidence.modes, environment, &modules, &without);
+    let mut distributions =
+        build_distribution_rows(&input, evidence.modes, environment, &modules, &optional_modules);
     sort_distributions(&mut distributions);
     let asked = || evidence.modes.iter().copied().filter(|mode| *mode != Mode::Main);
     let python_findings = find_python_defects(&evidence);
@@ -101,10 +108,10 @@ pub fn assemble_report(evidence: AuditEvidence<'_>) -> Report {
 /// The modules without which each distribution works in the control, by the distribution's index.
 type OptionalModules = BTreeMap<usize, BTreeSet<String>>;
 
-fn collect_optional_modules(case: &VerdictInput<'_>, environment: &Environment) -> OptionalModules {
+fn collect_optional_modules(input: &VerdictInput<'_>, environment: &Environment) -> OptionalModules {
     let of = |(index, distribution): (usize, &InstalledDistribution)| {
         let own = environment.modules.iter().filter(|module| module.distribution == Some(index));
-        (index, find_optional_modules(case, &distribution.top_level, &own.collect::<Vec<_>>()))
+        (index, find_optional_modules(input, &distribution.top_level, &own.collect::<Vec<_>>()))
     };
     environment.distributions.iter().enumerate().map(of).collect()
 }
@@ -125,13 +132,13 @@ fn find_python_defects(evidence: &AuditEvidence<'_>) -> Vec<PythonDefect> {
 }
 
 fn build_module_row(
-    [case, unchecked, alone]: [&VerdictInput<'_>; 3],
+    [input, unchecked, alone]: [&VerdictInput<'_>; 3],
     modes: &[Mode],
     environment: &Environment,
     subject: &ExtensionFile,
-    without: &OptionalModules,
+    optional_modules: &OptionalModules,
 ) -> ModuleRow {
-    let done_without = subject.distribution.and_then(|index| without.get(&index));
+    let optional = subject.distribution.and_then(|index| optional_modules.get(&index));
     let distribution = subject.distribution.and_then(|index| environment.distributions.get(index));
     ModuleRow {
         name: subject.name.clone(),
@@ -142,20 +149,20 @@ fn build_module_row(
         kind: subject.kind.clone(),
         facts: subject.facts.clone(),
         trials: if subject.is_trial_subject() {
-            collect_trials(case, &subject.name)
+            collect_trials(input, &subject.name)
         } else {
             BTreeMap::new()
         },
-        judgements: judge_each_mode(modes, |mode| judge_module(case, subject, done_without, mode)),
+        judgements: judge_each_mode(modes, |mode| judge_module(input, subject, optional, mode)),
         other_build: None,
         findings: [
             check_slot_declaration(unchecked, &subject.name),
-            check_behind_package(case, alone, &subject.name),
-            check_gil_declaration(case, &subject.name),
-            check_main_interpreter_changes(case, &subject.name),
-            check_dangling_statics(case, &subject.name),
-            check_native_threads(case, &subject.name),
-            check_misread_declaration(case, subject),
+            check_behind_package(input, alone, &subject.name),
+            check_gil_declaration(input, &subject.name),
+            check_main_interpreter_changes(input, &subject.name),
+            check_dangling_statics(input, &subject.name),
+            check_native_threads(input, &subject.name),
+            check_misread_declaration(input, subject),
         ]
         .into_iter()
         .flatten()
@@ -164,8 +171,8 @@ fn build_module_row(
     }
 }
 
-fn collect_trials(case: &VerdictInput<'_>, name: &str) -> BTreeMap<Mode, Trial> {
-    Mode::ALL.into_iter().filter_map(|mode| Some((mode, case.trials.get(name, mode)?.clone()))).collect()
+fn collect_trials(input: &VerdictInput<'_>, name: &str) -> BTreeMap<Mode, Trial> {
+    Mode::ALL.into_iter().filter_map(|mode| Some((mode, input.trials.get(name, mode)?.clone()))).collect()
 }
 
 fn judge_each_mode(modes: &[Mode], judge: impl Fn(Mode) -> Judgement) -> BTreeMap<Mode, Judgement> {
@@ -173,11 +180,11 @@ fn judge_each_mode(modes: &[Mode], judge: impl Fn(Mode) -> Judgement) -> BTreeMa
 }
 
 fn build_distribution_rows(
-    case: &VerdictInput<'_>,
+    input: &VerdictInput<'_>,
     modes: &[Mode],
     environment: &Environment,
     modules: &[ModuleRow],
-    without: &OptionalModules,
+    optional_modules: &OptionalModules,
 ) -> Vec<DistributionRow> {
     let mut own: BTreeMap<Option<usize>, Vec<&ModuleRow>> = BTreeMap::new();
     for (module, row) in environment.modules.iter().zip(modules) {
@@ -187,18 +194,18 @@ fn build_distribution_rows(
         let own = own.get(&Some(index)).map(Vec::as_slice).unwrap_or_default();
         let names = distribution.top_level.iter().map(|name| NameRow {
             name: name.clone(),
-            trials: collect_trials(case, name),
+            trials: collect_trials(input, name),
             judgements: judge_each_mode(modes, |mode| {
                 let file = own.iter().find(|row| row.name == *name).and_then(|row| row.judgements.get(&mode));
-                case.judge_name_of_file(name, file, mode)
+                input.judge_name_of_file(name, file, mode)
             }),
         });
-        let done_without = without.get(&index).cloned().unwrap_or_default();
-        let judged = DistributionModules { modes, own, done_without };
+        let optional = optional_modules.get(&index).cloned().unwrap_or_default();
+        let judged = DistributionModules { modes, own, optional };
         judged.into_row(Some(distribution.name.clone()), distribution.version.clone(), names.collect())
     });
     let unclaimed = own.get(&None).map(|own| {
-        DistributionModules { modes, own, done_without: BTreeSet::new() }.into_row(
+        DistributionModules { modes, own, optional: BTreeSet::new() }.into_row(
             None,
             String::new(),
             Vec::new(),
@@ -211,7 +218,7 @@ fn build_distribution_rows(
 struct DistributionModules<'a> {
     modes: &'a [Mode],
     own: &'a [&'a ModuleRow],
-    done_without: BTreeSet<String>,
+    optional: BTreeSet<String>,
 }
 
 impl DistributionModules<'_> {
@@ -226,7 +233,7 @@ impl DistributionModules<'_> {
             judge_distribution(&DistributionParts {
                 names: top_level.iter().filter_map(|row| of(&row.name, &row.judgements)).collect(),
                 modules: own.iter().filter_map(|row| of(&row.name, &row.judgements)).collect(),
-                done_without: self.done_without.clone(),
+                done_without: self.optional.clone(),
             })
         });
         DistributionRow {

@@ -208,7 +208,8 @@ pub fn judge_request_list(own: Judgement, control: Option<&Trial>, requests: &[R
                 counts.iter().map(|(status, count)| format!("{count} x {status}")).collect();
             let why = format!(
                 "no request was answered with success (2xx) in the main interpreter ({}), which \
-                 shows nothing about other modes: request pages that it serves, and log in first if it requires that",
+                 shows nothing about other modes: request pages that it serves, and log in first if it \
+                 requires that",
                 counts.join(", ")
             );
             Judgement::from_reason_id(ReasonId::NoSuccess, why)

@@ -8,7 +8,7 @@ use super::{DistributionRow, ModuleRow, NameRow, OtherBuild, Report};
 use crate::model::{Judgement, Mode, ReasonId, RootCause, Trial, Verdict};
 
 /// The modes taken from the free-threaded report.
-const MODES: [Mode; 2] = [Mode::FreeThreaded, Mode::FreeThreadedGroup];
+const FREE_THREADED_MODES: [Mode; 2] = [Mode::FreeThreaded, Mode::FreeThreadedGroup];
 
 /// Adds the results of the free-threaded report to the first one. `absent` has the judgements of
 /// distributions that the free-threaded environment lacks, by normalized name.
@@ -42,7 +42,7 @@ pub fn join_free_threaded(
     let known = |row: &ModuleRow| report.distributions.iter().any(|each| each.name == row.distribution);
     report.modules.extend(second.modules.into_iter().filter(known).map(keep_free_threaded));
     report.modules.sort_by(|a, b| a.file.cmp(&b.file));
-    for mode in MODES {
+    for mode in FREE_THREADED_MODES {
         let blockers = find_blockers(mode, &report.distributions, &report.modules);
         report.blockers.insert(mode, blockers);
         report.modes.push(mode);
@@ -105,7 +105,7 @@ fn join_name(judgements: &mut BTreeMap<Mode, Judgement>, trials: &mut BTreeMap<M
 }
 
 fn only_free_threaded<T>(all: BTreeMap<Mode, T>) -> impl Iterator<Item = (Mode, T)> {
-    all.into_iter().filter(|(mode, _)| MODES.contains(mode))
+    all.into_iter().filter(|(mode, _)| FREE_THREADED_MODES.contains(mode))
 }
 
 fn judge_absent_distribution(row: &mut DistributionRow, absent: &BTreeMap<String, Judgement>) {
@@ -117,7 +117,7 @@ fn judge_absent_distribution(row: &mut DistributionRow, absent: &BTreeMap<String
             "is not in the free-threaded environment",
         ),
     };
-    for mode in MODES {
+    for mode in FREE_THREADED_MODES {
         row.judgements.insert(mode, judgement.clone());
         for name in &mut row.top_level {
             let module = name.name.clone();
@@ -143,7 +143,7 @@ fn join_module(row: &mut ModuleRow, other: ModuleRow) {
 /// Judges a module that the free-threaded environment lacks: by its distribution, if that is absent as a
 /// whole.
 fn judge_absent_module(row: &mut ModuleRow, owner: Option<&DistributionRow>) {
-    for mode in MODES {
+    for mode in FREE_THREADED_MODES {
         let whole = owner.filter(|owner| owner.top_level.iter().all(|name| !name.trials.contains_key(&mode)));
         let judgement = whole.and_then(|owner| owner.judgements.get(&mode)).cloned();
         row.judgements.insert(

@@ -1,4 +1,4 @@
-//! The sorted result of an audit: everything that a person or a machine is shown is rendered from it.
+//! The report: the sorted result of an audit, from which all output is rendered.
 
 mod answer;
 mod application;

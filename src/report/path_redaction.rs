@@ -62,7 +62,7 @@ impl Document {
     /// Returns the document with the folders in place of their placeholders, for display.
     ///
     /// # Errors
-    /// As [`Places::hide`].
+    /// As [`PathPlaceholders::redact_document`].
     pub fn with_real_paths(&self) -> serde_json::Result<Self> {
         let Some(header) = &self.header else { return Ok(self.clone()) };
         let body = Self { header: None, ..self.clone() };

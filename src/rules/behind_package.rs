@@ -1,25 +1,27 @@
-//! `behind`: what a module does by itself that a package above it keeps from being imported.
+//! Rule `behind`: the behavior of a module whose parent package fails to import.
 
 use super::failure_trace::trace_failure;
 use super::{VerdictInput, messages};
 use crate::model::{Mode, ModuleFinding, NotRunReason, TrialOutcome};
 
-/// What would come next if what stands in its way were gone. `alone` holds the trials without the packages around a
-/// module. `None` where there was none, since nothing stands in its way or its declaration says enough, and where it
-/// does not import without what its packages do.
+/// Reports what a module would do if its parent package did not fail. `alone` holds the trials without the
+/// real parent packages.
+///
+/// Returns `None` if there was no such trial, because no package fails or the module's declaration decides
+/// already, and if the module does not import without its packages.
 pub fn check_behind_package(
-    case: &VerdictInput<'_>,
+    input: &VerdictInput<'_>,
     alone: &VerdictInput<'_>,
     name: &str,
 ) -> Option<ModuleFinding> {
-    let TrialOutcome::NotRun(NotRunReason::Behind(_)) = case.trials.get(name, Mode::OwnGil)?.outcome else {
+    let TrialOutcome::NotRun(NotRunReason::Behind(_)) = input.trials.get(name, Mode::OwnGil)?.outcome else {
         return None;
     };
     let does = if alone.trials.get(name, Mode::OwnGil)?.outcome == TrialOutcome::Imported {
-        "is imported by each interpreter, and nothing was found".to_owned()
+        "is imported by each interpreter, and no problem was found".to_owned()
     } else {
         let cause = trace_failure(alone, name, Mode::OwnGil)?.cause;
-        // Without its packages it lacks what they do: an exception is no wonder.
+        // The module may need something that its packages provide. An exception without them shows nothing.
         if cause.rule == "raises" {
             return None;
         }

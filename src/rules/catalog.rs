@@ -1,33 +1,34 @@
-//! Every rule, and every reason of `unknown` and `not-applicable`: what a cause, a finding or a `reason_id` in a report
-//! refers to by its id. Each has a page in `pages/`.
+//! The catalog of rules, including the reasons of `unknown` and `not-applicable`.
+//!
+//! Causes, findings and `reason_id`s in a report refer to a rule by its id. Each rule has a page in `pages/`.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// A rule.
+/// A rule of the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Rule {
     /// Its id, which never changes: `refused`.
     pub id: &'static str,
-    /// How much what it finds matters.
+    /// How serious its findings are.
     pub severity: Severity,
-    /// How sure the evidence makes.
+    /// The kind of evidence.
     pub confidence: Confidence,
     /// Its page, Markdown.
     #[serde(skip)]
     pub page: &'static str,
 }
 
-/// How much a finding matters.
+/// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Stands in the way of a mode.
+    /// Blocks a mode.
     Error,
-    /// Works with a loss.
+    /// Works with reduced performance or function.
     Warning,
-    /// Good to know; changes no verdict.
+    /// Information that changes no verdict.
     Note,
     /// A reason why something could not be judged.
     Unknown,
@@ -35,13 +36,13 @@ pub enum Severity {
     NotApplicable,
 }
 
-/// How sure the evidence makes.
+/// The kind of evidence that a rule rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confidence {
     /// It happened in a trial.
     Tried,
-    /// It was read in a file, and nothing was run.
+    /// It was read in a file, and no code was run.
     Read,
 }
 
@@ -77,9 +78,11 @@ macro_rules! rules {
     };
 }
 
-/// All of them: what stands in the way, what is lost, what maintainers want to know, hazards in files,
-/// hazards in an application's Python source, Apache's configuration; the Python; and the reasons of `unknown` and
-/// `not-applicable`, as in [`ReasonId::ALL`](crate::model::ReasonId::ALL).
+/// All rules.
+///
+/// In this order: failures, losses, findings for maintainers, hazards in extension modules, hazards in an
+/// application's Python source, Apache's configuration, the version of Python, and the reasons of `unknown`
+/// and `not-applicable` in the order of [`ReasonId::ALL`](crate::model::ReasonId::ALL).
 pub const RULES: &[Rule] = rules! {
     "refused" Error Tried,
     "refuses-by-itself" Error Tried,
@@ -198,22 +201,22 @@ pub const RULES: &[Rule] = rules! {
 };
 
 impl Rule {
-    /// The rule with this id.
+    /// Returns the rule with this id.
     pub fn find_by_id(id: &str) -> Option<&'static Self> {
         RULES.iter().find(|rule| rule.id == id)
     }
 
-    /// Whether it is a reason of `unknown` or `not-applicable`, and nothing that is found.
+    /// Whether it is a reason of `unknown` or `not-applicable`, not a finding.
     pub fn is_reason(&self) -> bool {
         matches!(self.severity, Severity::Unknown | Severity::NotApplicable)
     }
 
-    /// What it says, in one sentence: the page's first.
+    /// The first sentence of its page.
     pub fn title(&self) -> &'static str {
         self.page.lines().skip(1).find(|line| !line.is_empty()).unwrap_or_default()
     }
 
-    /// The text below a heading of its page, e.g. `What to do`; empty where there is none.
+    /// The text below a heading of its page, e.g. `What to do`. Empty if there is no such heading.
     pub fn section(&self, heading: &str) -> &'static str {
         let mut sections = self.page.split("\n## ").skip(1);
         let found = sections.find_map(|section| section.strip_prefix(heading)?.strip_prefix('\n'));

@@ -1,13 +1,14 @@
-//! A control that failed: what it lacked, and what to do, so that another audit can tell.
+//! Judges subjects whose control failed: what the trial was missing, and what to change before the next
+//! audit.
 
 use super::failure_trace::trace_failure;
 use super::missing_requirement::MissingRequirement;
 use super::{VerdictInput, module_verdict};
 use crate::model::{Judgement, Mode, NotRunReason, ReasonId, RootCause, Trial, TrialOutcome};
 
-/// The judgement of what the control did not import. `None` where it did.
+/// Judges a subject that the control could not import. Returns `None` if the control imported it.
 pub(super) fn judge_failed_control(
-    case: &VerdictInput<'_>,
+    input: &VerdictInput<'_>,
     control: &Trial,
     mode: Mode,
 ) -> Option<Judgement> {
@@ -24,28 +25,29 @@ pub(super) fn judge_failed_control(
         | TrialOutcome::LosesDescriptors { .. }
         | TrialOutcome::LeftThreads { .. }
         | TrialOutcome::Shares { .. }
-        | TrialOutcome::TimedOut { .. } => judge_by_root_cause(case, control, mode),
+        | TrialOutcome::TimedOut { .. } => judge_by_root_cause(input, control, mode),
     })
 }
 
-fn judge_by_root_cause(case: &VerdictInput<'_>, control: &Trial, mode: Mode) -> Judgement {
-    let Some(root) = trace_failure(case, &control.subject, Mode::Main) else {
-        return module_verdict::judge_untried(case, control);
+/// Judges by the root cause of the control's failure.
+fn judge_by_root_cause(input: &VerdictInput<'_>, control: &Trial, mode: Mode) -> Judgement {
+    let Some(root) = trace_failure(input, &control.subject, Mode::Main) else {
+        return module_verdict::judge_untried(input, control);
     };
-    let (id, way_out) = diagnose_outcome(&root.trial.outcome);
+    let (id, advice) = diagnose_outcome(&root.trial.outcome);
     let what = truncate_description(describe_control_failure(&root.cause, &control.subject));
     let reason = match mode {
-        Mode::Main => format!("{what}{way_out}"),
+        Mode::Main => format!("{what}{advice}"),
         Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => {
-            format!("fails in the main interpreter too: {what}{way_out}")
+            format!("fails in the main interpreter too: {what}{advice}")
         }
     };
     let cause = match root.trial.outcome {
-        // What is wrong everywhere keeps its rule.
+        // These are defects in every interpreter: the rule's page applies here too.
         TrialOutcome::LosesDescriptors { .. }
         | TrialOutcome::LeftThreads { .. }
         | TrialOutcome::Shares { .. } => root.cause,
-        // The page that helps is the reason's: those of these rules speak of what the control can do.
+        // The pages of these rules assume that the control passes. The page of the reason helps more.
         TrialOutcome::Imported
         | TrialOutcome::Refused { .. }
         | TrialOutcome::Raised { .. }
@@ -56,7 +58,7 @@ fn judge_by_root_cause(case: &VerdictInput<'_>, control: &Trial, mode: Mode) -> 
     Judgement { cause: Some(cause), ..Judgement::from_reason_id(id, reason) }
 }
 
-/// What the control did, with the name of what did it where that is not the subject.
+/// Describes what the control did, with the name of the module that did it unless that is the subject.
 pub(super) fn describe_control_failure(cause: &RootCause, subject: &str) -> String {
     match cause.module == subject {
         true => cause.what.clone(),
@@ -64,30 +66,30 @@ pub(super) fn describe_control_failure(cause: &RootCause, subject: &str) -> Stri
     }
 }
 
-/// As much of it as leaves what to do in sight.
+/// Shortens a description so that the advice that follows it in the reason stays visible.
 pub(super) fn truncate_description(text: String) -> String {
-    match text.char_indices().nth(LONGEST) {
+    match text.char_indices().nth(MAX_DESCRIPTION) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }
 }
 
-/// Characters of what the control did, in a reason.
-const LONGEST: usize = 200;
+/// Maximum number of characters of a description in a reason.
+const MAX_DESCRIPTION: usize = 200;
 
-/// What to do about a damaged file.
+/// Advice for a damaged file.
 pub(super) const INSTALL_AGAIN: &str = "; install it again";
 
-/// In glibc's words.
+/// Whether an error message of glibc's dynamic linker reports a damaged file.
 fn is_damaged_file_error(text: &str) -> bool {
-    ["file too short", "invalid ELF header", "ELF load command"].iter().any(|words| text.contains(words))
+    ["file too short", "invalid ELF header", "ELF load command"].iter().any(|phrase| text.contains(phrase))
 }
 
-/// What to do about a control that says nothing of what it lacks.
+/// Advice for a control whose failure does not show what is missing.
 pub(super) const GIVE: &str =
     "give it what it needs: --env NAME=VALUE, --file PATH, --writable DIR, --no-sandbox";
 
-/// Which reason that is, and what to do about it.
+/// Returns the reason's id for the outcome of a control, and the advice.
 fn diagnose_outcome(outcome: &TrialOutcome) -> (ReasonId, String) {
     match outcome {
         TrialOutcome::Raised { error, .. } | TrialOutcome::Refused { error, .. } => {

@@ -1,16 +1,20 @@
-//! `declare-slot`: a module that CPython refuses for what it does not declare, and what it does where the
-//! check is overridden, or is not made. Whether it is fit for an own GIL is its maintainer's to say: passing the trials proves
-//! that nothing was found, and the declaration promises that there is nothing.
+//! Rule `declare-slot`: the behavior, without CPython's check, of a module that CPython refuses for its
+//! declaration.
+//!
+//! Only its maintainer can decide whether the module supports an own GIL. Passing the trials shows that no
+//! problem was found, whereas the declaration promises that there is none.
 
 use super::failure_trace::trace_failure;
 use super::{VerdictInput, messages};
 use crate::model::{AbnormalExit, Mode, ModuleFinding, Refuser, RootCause, Trial, TrialOutcome};
 
-/// The lines that declare it (CPython documentation, `Py_mod_multiple_interpreters`).
+/// The slot to add (CPython documentation, `Py_mod_multiple_interpreters`).
 const DECLARATION: &[&str] = &["{Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},"];
 
-/// What the trial of this module with the check overridden tells, or with a shared GIL, where CPython does not check.
-/// `unchecked` holds those trials; `None` where there was none, or no answer.
+/// Reports the trial of a module without CPython's check: with the check overridden, or with a shared GIL,
+/// where CPython does not check. `unchecked` holds those trials.
+///
+/// Returns `None` if there was no such trial, or if it gave no result.
 pub fn check_slot_declaration(unchecked: &VerdictInput<'_>, name: &str) -> Option<ModuleFinding> {
     let trial =
         [Mode::OwnGil, Mode::SharedGil].into_iter().find_map(|mode| unchecked.trials.get(name, mode))?;
@@ -19,15 +23,15 @@ pub fn check_slot_declaration(unchecked: &VerdictInput<'_>, name: &str) -> Optio
         return Some(ModuleFinding {
             rule: "declare-slot",
             text: format!(
-                "passes with CPython's check overridden: where nothing that it keeps in C is shared between \
-                 interpreters, all that it lacks is the declaration (now: {})",
+                "passes with CPython's check overridden: if none of its C data is shared between interpreters, \
+                 only the declaration is missing (now: {})",
                 messages::describe_slot_declaration(facts)
             ),
             add: DECLARATION,
         });
     }
     let root = trace_failure(unchecked, name, trial.mode)?;
-    // Refused all the same: the check was not overridden, and nothing was learnt.
+    // The override had no effect, so the trial shows nothing new.
     if matches!(root.trial.outcome, TrialOutcome::Refused { by: Refuser::CPython, .. }) {
         return None;
     }
@@ -45,10 +49,13 @@ pub fn check_slot_declaration(unchecked: &VerdictInput<'_>, name: &str) -> Optio
     Some(ModuleFinding { rule: "declare-slot", text: format!("{how}: {what}"), add: &[] })
 }
 
-/// A crash in which interpreters with a GIL each use what only one GIL guarded, or what only one of them has allocated:
-/// where the damage is noticed, and by whom, is chance. So it is told without the signal and the place of the instruction.
+/// Describes a crash with own GILs without the signal and the address.
+///
+/// Interpreters with their own GIL corrupt the heap if they share data that only one GIL protected, or use
+/// memory that another interpreter allocated. It is chance where the process crashes then, and with which
+/// signal. The text must not change from run to run.
 fn describe_heap_corruption(trial: &Trial) -> Option<String> {
-    // SIGILL, SIGTRAP, SIGABRT, SIGBUS and SIGSEGV. Whatever else ends a process is somebody's intention.
+    // SIGILL, SIGTRAP, SIGABRT, SIGBUS and SIGSEGV. Other signals are sent on purpose.
     let TrialOutcome::Crashed { how: AbnormalExit::Signal(4..=7 | 11), place, .. } = &trial.outcome else {
         return None;
     };

@@ -1,33 +1,35 @@
-//! What CPython refuses for a module's declaration alone. It needs no trial: the check reads the declaration, and what
-//! keeps the module from being imported elsewhere does not change it.
+//! Judges untried modules by their declaration.
+//!
+//! CPython's check reads nothing but the declaration, so a refusal needs no trial. A module that the control
+//! could not import is refused all the same.
 
 use super::failure_trace::trace_failure;
 use super::free_threading::{GilActivation, gil_activation};
 use super::{VerdictInput, messages};
 use crate::model::{Judgement, Mode, ModuleLoad, PythonError, RootCause, Trial, TrialOutcome, Verdict};
 
-/// The judgement of a name that could not be tried: refused itself, or stopped in the control by a module that is.
-/// `None` where its declaration settles nothing.
-pub(super) fn judge_declared_refusal(case: &VerdictInput<'_>, name: &str, mode: Mode) -> Option<Judgement> {
+/// Judges a name that could not be tried as blocked, if CPython refuses it by its declaration, or refuses the
+/// module whose failure ended its import in the control. Returns `None` if no declaration decides.
+pub(super) fn judge_declared_refusal(input: &VerdictInput<'_>, name: &str, mode: Mode) -> Option<Judgement> {
     let cause =
-        refusal_of_module(case, name, mode).or_else(|| refusal_of_required_module(case, name, mode))?;
+        refusal_of_module(input, name, mode).or_else(|| refusal_of_required_module(input, name, mode))?;
     let reason = messages::describe_cause(&cause, name);
     Some(Judgement::from_evidence(Verdict::Blocked, Some(cause), reason))
 }
 
-/// Of the module with this name.
-fn refusal_of_module(case: &VerdictInput<'_>, name: &str, mode: Mode) -> Option<RootCause> {
-    let facts = case.facts.get(name)?;
+/// Returns the refusal of this module by its declaration.
+fn refusal_of_module(input: &VerdictInput<'_>, name: &str, mode: Mode) -> Option<RootCause> {
+    let facts = input.facts.get(name)?;
     let is_refused = match mode {
         Mode::Main | Mode::FreeThreaded => false,
         Mode::OwnGil => messages::is_refused_by_declaration(facts),
         Mode::SharedGil | Mode::FreeThreadedGroup => {
-            case.is_free_threaded && messages::is_refused_in_free_threaded_group(facts)
+            input.is_free_threaded && messages::is_refused_in_free_threaded_group(facts)
         }
     };
     let (rule, what) = if is_refused {
         ("refused", messages::describe_refusal(Some(facts)))
-    } else if mode.is_free_threaded() && gil_activation(case, name) == GilActivation::Yes {
+    } else if mode.is_free_threaded() && gil_activation(input, name) == GilActivation::Yes {
         ("switches-gil-on", messages::describe_gil_activation(Some(facts)))
     } else {
         return None;
@@ -35,12 +37,12 @@ fn refusal_of_module(case: &VerdictInput<'_>, name: &str, mode: Mode) -> Option<
     Some(RootCause { rule, module: name.to_owned(), chain: vec![name.to_owned()], what })
 }
 
-/// Of the module whose failed load ended the control's import of this name. What let one `ImportError` through lets
-/// CPython's through as well.
-fn refusal_of_required_module(case: &VerdictInput<'_>, name: &str, mode: Mode) -> Option<RootCause> {
-    let root = trace_failure(case, name, Mode::Main)?;
+/// Returns the refusal of the module whose failed load ended the import of `name` in the control. Code that
+/// did not catch that `ImportError` does not catch CPython's either.
+fn refusal_of_required_module(input: &VerdictInput<'_>, name: &str, mode: Mode) -> Option<RootCause> {
+    let root = trace_failure(input, name, Mode::Main)?;
     let loads = find_fatal_loads(root.trial)?;
-    let found = loads.into_iter().find_map(|load| Some((load, refusal_of_module(case, &load.name, mode)?)));
+    let found = loads.into_iter().find_map(|load| Some((load, refusal_of_module(input, &load.name, mode)?)));
     let (load, cause) = found?;
     let mut chain: Vec<String> = Vec::new();
     for each in root.cause.chain.iter().chain(&load.chain).chain([&load.name]) {
@@ -50,15 +52,15 @@ fn refusal_of_required_module(case: &VerdictInput<'_>, name: &str, mode: Mode) -
     Some(RootCause { chain, ..cause })
 }
 
-/// The loads whose failure is the very `ImportError` that ended the import.
+/// Returns the failed loads whose `ImportError` is the one that ended the import.
 fn find_fatal_loads(trial: &Trial) -> Option<Vec<&ModuleLoad>> {
     let TrialOutcome::Raised { error, .. } = &trial.outcome else { return None };
-    let is_it = |other: &PythonError| other.kind == error.kind && other.text == error.text;
-    let is_its = |load: &&ModuleLoad| matches!(&load.result, Some(Err(other)) if is_it(other));
-    is_import_error(error).then(|| trial.loads.iter().rev().filter(is_its).collect())
+    let is_same = |other: &PythonError| other.kind == error.kind && other.text == error.text;
+    let is_fatal = |load: &&ModuleLoad| matches!(&load.result, Some(Err(other)) if is_same(other));
+    is_import_error(error).then(|| trial.loads.iter().rev().filter(is_fatal).collect())
 }
 
-/// Whether `except ImportError` catches it.
+/// Whether `except ImportError` catches this exception.
 pub(super) fn is_import_error(error: &PythonError) -> bool {
     ["ImportError", "ModuleNotFoundError"].contains(&error.kind.as_str())
 }

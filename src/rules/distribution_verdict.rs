@@ -1,24 +1,26 @@
-//! A distribution in one mode: the worst of what it is made of, with one exception. An extension module that
-//! the distribution itself does without is no obstacle: the distribution is degraded, or, where it does without it in
-//! the control too, as good as its other parts.
+//! Judges a distribution in one mode: it gets the worst verdict of its parts, with one exception.
+//!
+//! An extension module that the distribution works without does not block it. The distribution is degraded
+//! then, or, if it works without the module in the control too, gets the verdict of its other parts.
 
 use std::collections::BTreeSet;
 
 use crate::model::{Judgement, ReasonId, RootCause, Verdict};
 
-/// What a distribution is made of, already judged in one mode.
+/// The parts of a distribution, already judged in one mode.
 #[derive(Debug)]
 pub struct DistributionParts {
     /// Its top-level names.
     pub names: Vec<(String, Judgement)>,
     /// Its extension modules.
     pub modules: Vec<(String, Judgement)>,
-    /// Those of them that the control cannot import, and its names do without.
+    /// Names of modules that the control cannot import, and that the top-level names work without.
     pub done_without: BTreeSet<String>,
 }
 
-/// Extension modules of CPython's that it may have been built without (its documentation lists them as optional) and that it
-/// refuses in sub-interpreters. A distribution cannot count on them anywhere.
+/// Extension modules of the standard library that CPython may have been built without (its documentation
+/// lists them as optional) and that it refuses in sub-interpreters. A distribution cannot rely on them
+/// anywhere.
 const OPTIONAL: [&str; 6] = ["_curses", "_curses_panel", "_dbm", "_gdbm", "_tkinter", "readline"];
 
 /// Judges a distribution.
@@ -32,12 +34,12 @@ pub fn judge_distribution(parts: &DistributionParts) -> Judgement {
         .collect();
     let is_done_without = |name: &str, judgement: &Judgement, is_module: bool| {
         let is_lost = || judgement.cause.as_ref().is_some_and(|cause| lost.contains(&cause.module));
-        // It raises because of what it lacks, as its public names lack it.
-        let lacks_the_same = || judgement.lost.iter().any(|name| lost.contains(name));
+        // It raises because a module is missing that its public names work without.
+        let misses_lost_module = || judgement.lost.iter().any(|name| lost.contains(name));
         let is_in_control_too = parts.done_without.contains(name) && judgement.verdict != Verdict::Unsafe;
         (is_module || !is_public(name))
             && (is_in_control_too
-                || (judgement.verdict == Verdict::Blocked && (is_lost() || lacks_the_same())))
+                || (judgement.verdict == Verdict::Blocked && (is_lost() || misses_lost_module())))
     };
     let is_imported = parts.names.iter().any(|(name, judgement)| {
         is_public(name) && matches!(judgement.verdict, Verdict::Ready | Verdict::Degraded)
@@ -62,19 +64,19 @@ pub fn judge_distribution(parts: &DistributionParts) -> Judgement {
             Judgement { verdict: Verdict::Degraded, reason, lost: vec![name.clone()], ..judgement.clone() }
         }
         (Some(worst), _) => worst,
-        (None, _) => Judgement::from_reason_id(ReasonId::NoPythonCode, "holds no Python code"),
+        (None, _) => Judgement::from_reason_id(ReasonId::NoPythonCode, "contains no Python code"),
     }
 }
 
-/// The judgement of a part as its distribution's: the reason must say which part it speaks of.
+/// Turns the judgement of a part into that of its distribution: the reason must name the part.
 fn name_part_in_reason(name: &str, judgement: &Judgement) -> Judgement {
-    let names_it = judgement.reason.is_empty()
+    let has_name = judgement.reason.is_empty()
         || judgement.verdict == Verdict::Degraded
         || judgement
             .cause
             .as_ref()
             .is_some_and(|cause| cause.module != name && judgement.verdict != Verdict::NotApplicable);
-    let reason = match names_it {
+    let reason = match has_name {
         true => judgement.reason.clone(),
         false => format!("{name}: {}", judgement.reason),
     };
@@ -116,7 +118,7 @@ mod tests {
             let till = judgement(Verdict::Blocked, Some(root));
             assert_eq!(judged(judgement(Verdict::Ready, None), till).verdict, Verdict::Blocked, "{root}");
         }
-        // Nothing of it can be imported: it does not do without anything.
+        // No name of the distribution can be imported, so it does not work without the module.
         let blocked = || judgement(Verdict::Blocked, Some("_tkinter"));
         assert_eq!(judged(blocked(), blocked()).verdict, Verdict::Blocked);
         assert_eq!(

@@ -1,38 +1,39 @@
-//! Follows a failure to its root: the module that did it, and the imports that lead there.
+//! Traces a failure to its root cause: the module that failed, and the chain of imports that leads to it.
 
 use std::path::Path;
 
 use super::{VerdictInput, messages};
 use crate::model::{Mode, ModuleLoad, NotRunReason, Refuser, RootCause, Trial, TrialOutcome, TrialPhase};
 
-/// A failure, followed to its root.
+/// A failure and its root cause.
 pub(super) struct TracedFailure<'a> {
-    /// The trial that shows it.
+    /// The trial in which it happened.
     pub(super) trial: &'a Trial,
-    /// Where it comes from.
+    /// Its root cause.
     pub(super) cause: RootCause,
 }
 
-/// Follows the trial of this name. `None` where there is no failure, or none to follow.
+/// Traces the failure of a subject in a mode. Returns `None` if it did not fail, or if the cause cannot be
+/// traced.
 pub(super) fn trace_failure<'a>(
-    case: &'a VerdictInput<'_>,
+    input: &'a VerdictInput<'_>,
     name: &str,
     mode: Mode,
 ) -> Option<TracedFailure<'a>> {
-    let mut way = vec![name.to_owned()];
-    let mut trial = case.trials.get(name, mode)?;
+    let mut imports = vec![name.to_owned()];
+    let mut trial = input.trials.get(name, mode)?;
     while let TrialOutcome::NotRun(NotRunReason::Behind(other)) = &trial.outcome {
-        if way.contains(other) {
+        if imports.contains(other) {
             return None;
         }
-        way.push(other.clone());
-        trial = case.trials.get(other, mode)?;
+        imports.push(other.clone());
+        trial = input.trials.get(other, mode)?;
     }
     if let Some(fault) = &trial.python {
-        way.push(trial.subject.clone());
-        way.push(fault.subject.clone());
+        imports.push(trial.subject.clone());
+        imports.push(fault.subject.clone());
         let what = messages::describe_python_fault(fault);
-        let (module, chain) = (fault.subject.clone(), keep_last_occurrences(way));
+        let (module, chain) = (fault.subject.clone(), keep_last_occurrences(imports));
         return Some(TracedFailure {
             trial,
             cause: RootCause { rule: "python-defect", module, chain, what },
@@ -57,14 +58,17 @@ pub(super) fn trace_failure<'a>(
         TrialOutcome::LeftThreads { .. } => (trial.subject.clone(), Vec::new()),
         TrialOutcome::Imported | TrialOutcome::NotRun(_) => return None,
     };
-    way.extend(chain);
-    way.push(module.clone());
-    let what = messages::describe_failure(trial, case.facts.get(module.as_str()).copied());
+    imports.extend(chain);
+    imports.push(module.clone());
+    let what = messages::describe_failure(trial, input.facts.get(module.as_str()).copied());
     let rule = rule_of_outcome(&trial.outcome)?;
-    Some(TracedFailure { trial, cause: RootCause { rule, module, chain: keep_last_occurrences(way), what } })
+    Some(TracedFailure {
+        trial,
+        cause: RootCause { rule, module, chain: keep_last_occurrences(imports), what },
+    })
 }
 
-/// The id of the rule that such an outcome breaks.
+/// Returns the id of the rule that reports an outcome. `None` for outcomes that are no failure.
 fn rule_of_outcome(outcome: &TrialOutcome) -> Option<&'static str> {
     Some(match outcome {
         TrialOutcome::Refused { by: Refuser::CPython, .. } => "refused",
@@ -79,7 +83,7 @@ fn rule_of_outcome(outcome: &TrialOutcome) -> Option<&'static str> {
     })
 }
 
-/// The extension module that holds the instruction which crashed.
+/// Returns the extension module whose file contains the faulting instruction.
 fn module_at_crash_site(trial: &Trial) -> Option<&String> {
     let object = &trial.crash.as_ref()?.site.as_ref()?.object;
     let is_it =
@@ -87,10 +91,11 @@ fn module_at_crash_site(trial: &Trial) -> Option<&String> {
     trial.loads.iter().find(is_it).map(|load| &load.name)
 }
 
-/// What was being loaded when it happened; else the subject.
-fn find_culprit(trial: &Trial, place: TrialPhase, loading: Option<&String>) -> String {
-    match place {
-        // Each thread loads something: what crashed is what the instruction lies in, where that is known.
+/// Returns the module that a crash or a timeout is attributed to: the one that was being loaded, otherwise
+/// the subject.
+fn find_culprit(trial: &Trial, phase: TrialPhase, loading: Option<&String>) -> String {
+    match phase {
+        // Several threads load modules at the same time. The faulting instruction is better evidence.
         TrialPhase::Storm => module_at_crash_site(trial).or(loading),
         TrialPhase::Import
         | TrialPhase::SecondInterpreter
@@ -102,9 +107,10 @@ fn find_culprit(trial: &Trial, place: TrialPhase, loading: Option<&String>) -> S
     .clone()
 }
 
-fn keep_last_occurrences(way: Vec<String>) -> Vec<String> {
-    let mut seen = Vec::with_capacity(way.len());
-    for name in way {
+/// Removes repeated names from a chain of imports and keeps the last occurrence of each.
+fn keep_last_occurrences(chain: Vec<String>) -> Vec<String> {
+    let mut seen = Vec::with_capacity(chain.len());
+    for name in chain {
         seen.retain(|each| *each != name);
         seen.push(name);
     }

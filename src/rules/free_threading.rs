@@ -1,4 +1,4 @@
-//! Which of the modules that an import loads switch the GIL on in a free-threaded build.
+//! Finds the modules that switch the GIL on in a free-threaded build, and judges the imports that load them.
 
 use std::collections::BTreeSet;
 
@@ -8,28 +8,29 @@ use crate::model::{
     InitKind, Judgement, Mode, ModuleLoad, ReasonId, RootCause, SlotDeclaration, Trial, TrialOutcome, Verdict,
 };
 
-/// The judgement of an import that passes with the GIL forced off, where CPython itself would not have left it
-/// off. `None` where it would.
-pub(super) fn judge_gil_activation(case: &VerdictInput<'_>, trial: &Trial) -> Option<Judgement> {
+/// Judges an import that passes with the GIL forced off, although CPython would have switched the GIL on.
+/// Returns `None` if CPython would have left it off.
+pub(super) fn judge_gil_activation(input: &VerdictInput<'_>, trial: &Trial) -> Option<Judgement> {
     let loads =
         || trial.successful_loads().filter(|load| load.interpreter == "main" || load.interpreter == "A");
     let own = loads()
-        .find(|load| load.name == trial.subject && gil_activation(case, &load.name) == GilActivation::Yes);
+        .find(|load| load.name == trial.subject && gil_activation(input, &load.name) == GilActivation::Yes);
     if let Some(load) =
-        own.or_else(|| loads().find(|load| gil_activation(case, &load.name) == GilActivation::Yes))
+        own.or_else(|| loads().find(|load| gil_activation(input, &load.name) == GilActivation::Yes))
     {
-        return Some(judge_gil_activating_load(case, trial, load));
+        return Some(judge_gil_activating_load(input, trial, load));
     }
-    let open = loads().find(|load| gil_activation(case, &load.name) == GilActivation::Unknown)?;
-    let reason = format!("could not be told whether {} switches the GIL on", open.name);
+    let unknown = loads().find(|load| gil_activation(input, &load.name) == GilActivation::Unknown)?;
+    let reason = format!("could not determine whether {} switches the GIL on", unknown.name);
     Some(Judgement::from_reason_id(ReasonId::GilNotTold, reason))
 }
 
-/// The judgement of a name that the free-threaded build's own control does not import, though the other build's
-/// does. `None` where that one does not either, or is not there.
-pub(super) fn judge_free_threaded_only_failure(case: &VerdictInput<'_>, name: &str) -> Option<Judgement> {
-    let beside = case.beside.filter(|beside| beside.imports.contains(name))?;
-    let root = trace_failure(case, name, Mode::Main)?;
+/// Judges a name that the control of the free-threaded build cannot import, although that of the ordinary
+/// build can. Returns `None` if the ordinary build's cannot either, or if there is no ordinary environment to
+/// compare with.
+pub(super) fn judge_free_threaded_only_failure(input: &VerdictInput<'_>, name: &str) -> Option<Judgement> {
+    let beside = input.beside.filter(|beside| beside.imports.contains(name))?;
+    let root = trace_failure(input, name, Mode::Main)?;
     let verdict = match &root.trial.outcome {
         TrialOutcome::Crashed { .. }
         | TrialOutcome::TimedOut { .. }
@@ -55,18 +56,18 @@ pub(super) fn judge_free_threaded_only_failure(case: &VerdictInput<'_>, name: &s
         }
         TrialOutcome::Imported | TrialOutcome::Refused { .. } | TrialOutcome::NotRun(_) => Verdict::Blocked,
     };
-    let judgement = module_verdict::judge_failure(case, name, Mode::Main, verdict);
+    let judgement = module_verdict::judge_failure(input, name, Mode::Main, verdict);
     Some(Judgement { reason: format!("on the free-threaded build, {}", judgement.reason), ..judgement })
 }
 
-/// The judgement of an import that passes here without extension modules that it loads on the other build: their
-/// wheel is missing, or has none. `None` where it loads them all.
+/// Judges an import that passes without extension modules that it loads on the ordinary build, because the
+/// free-threaded environment does not have them. Returns `None` if it loads all of them.
 pub(super) fn judge_missing_accelerators(
-    case: &VerdictInput<'_>,
+    input: &VerdictInput<'_>,
     trial: &Trial,
     control: &Trial,
 ) -> Option<Judgement> {
-    let beside = case.beside.filter(|_| control.through.is_none())?;
+    let beside = input.beside.filter(|_| control.through.is_none())?;
     let there = beside.loads.get(&trial.subject)?;
     let here: BTreeSet<&str> = control.successful_loads().map(|load| load.name.as_str()).collect();
     let lost: Vec<String> = there.iter().filter(|name| !here.contains(name.as_str())).cloned().collect();
@@ -93,13 +94,13 @@ pub(super) enum GilActivation {
     Unknown,
 }
 
-/// By trial; where none told, by what its file for this very build declares. A module of the standard library is
-/// no subject: it does not.
-pub(super) fn gil_activation(case: &VerdictInput<'_>, module: &str) -> GilActivation {
-    if let Some(enables) = case.trials.enables_gil(module) {
+/// Determines whether a module switches the GIL on: by a trial, otherwise by the declaration in its file for
+/// this build. Modules of the standard library are not audited, and do not switch it on.
+pub(super) fn gil_activation(input: &VerdictInput<'_>, module: &str) -> GilActivation {
+    if let Some(enables) = input.trials.enables_gil(module) {
         return if enables { GilActivation::Yes } else { GilActivation::No };
     }
-    let Some(facts) = case.facts.get(module) else { return GilActivation::No };
+    let Some(facts) = input.facts.get(module) else { return GilActivation::No };
     match (facts.initialisation, facts.gil_slot()) {
         (InitKind::MultiPhase | InitKind::ModExport, SlotDeclaration::Value(1)) => GilActivation::No,
         (InitKind::MultiPhase | InitKind::ModExport, SlotDeclaration::Absent | SlotDeclaration::Value(_)) => {
@@ -110,8 +111,9 @@ pub(super) fn gil_activation(case: &VerdictInput<'_>, module: &str) -> GilActiva
     }
 }
 
-fn judge_gil_activating_load(case: &VerdictInput<'_>, trial: &Trial, load: &ModuleLoad) -> Judgement {
-    let what = messages::describe_gil_activation(case.facts.get(load.name.as_str()).copied());
+/// Judges an import as blocked because of a load that switches the GIL on.
+fn judge_gil_activating_load(input: &VerdictInput<'_>, trial: &Trial, load: &ModuleLoad) -> Judgement {
+    let what = messages::describe_gil_activation(input.facts.get(load.name.as_str()).copied());
     let mut chain = vec![trial.subject.clone()];
     for name in load.chain.iter().chain([&load.name]) {
         chain.retain(|each| each != name);

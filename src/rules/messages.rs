@@ -1,11 +1,11 @@
-//! The words that reasons are made of.
+//! Texts for the reasons of judgements, and the predicates on declarations that they share.
 
 use crate::model::{
     BinaryFacts, InitKind, Mode, PythonError, Refuser, RootCause, SharedPythonObject, SlotDeclaration, Trial,
     TrialOutcome, TrialPhase,
 };
 
-/// What a module declares of interpreters with their own GIL, in a few words.
+/// Describes what a module declares about interpreters with their own GIL.
 pub fn describe_slot_declaration(facts: &BinaryFacts) -> String {
     match (facts.initialisation, facts.multiple_interpreters_slot()) {
         (InitKind::SinglePhase, _) => "single-phase".to_owned(),
@@ -18,8 +18,8 @@ pub fn describe_slot_declaration(facts: &BinaryFacts) -> String {
     }
 }
 
-/// Whether CPython's check refuses what this module declares in an interpreter that owns its GIL. What could
-/// not be read says nothing.
+/// Whether CPython's check refuses this declaration in an interpreter that owns its GIL. `false` if the
+/// declaration could not be read.
 pub fn is_refused_by_declaration(facts: &BinaryFacts) -> bool {
     match facts.initialisation {
         InitKind::SinglePhase => true,
@@ -31,8 +31,11 @@ pub fn is_refused_by_declaration(facts: &BinaryFacts) -> bool {
     }
 }
 
-/// Whether CPython's check refuses it in a sub-interpreter of a free-threaded build, on whatever GIL: there the check is
-/// always on, and single-phase initialisation is for the main interpreter alone (`Python/import.c`).
+/// Whether CPython's check refuses this declaration in a sub-interpreter of a free-threaded build, with any
+/// GIL.
+///
+/// There the check is always on, and single-phase initialisation is allowed in the main interpreter only
+/// (`Python/import.c`).
 pub(super) fn is_refused_in_free_threaded_group(facts: &BinaryFacts) -> bool {
     match facts.initialisation {
         InitKind::SinglePhase => true,
@@ -43,8 +46,8 @@ pub(super) fn is_refused_in_free_threaded_group(facts: &BinaryFacts) -> bool {
     }
 }
 
-/// What a module declares of free-threaded builds, in a few words. A module with single-phase initialisation
-/// declares by a call (`PyUnstable_Module_SetGIL`), which its file does not tell.
+/// Describes what a module declares about free-threaded builds. A module with single-phase initialisation
+/// declares by a call (`PyUnstable_Module_SetGIL`), which cannot be read from its file.
 pub fn describe_gil_declaration(facts: &BinaryFacts) -> String {
     match (facts.initialisation, facts.gil_slot()) {
         (InitKind::SinglePhase, _) => "single-phase initialisation".to_owned(),
@@ -57,7 +60,7 @@ pub fn describe_gil_declaration(facts: &BinaryFacts) -> String {
     }
 }
 
-/// Why CPython's check refuses what a module declares.
+/// Describes why CPython's check refuses a module.
 pub(super) fn describe_refusal(facts: Option<&BinaryFacts>) -> String {
     let Some(facts) = facts else { return "refused by CPython".to_owned() };
     match (facts.initialisation, facts.multiple_interpreters_slot()) {
@@ -66,18 +69,18 @@ pub(super) fn describe_refusal(facts: Option<&BinaryFacts>) -> String {
         (_, SlotDeclaration::Value(0)) => "refused: slot 3 = 0".to_owned(),
         (_, SlotDeclaration::Value(1)) => "refused: slot 3 = 1".to_owned(),
         (_, SlotDeclaration::Undetermined | SlotDeclaration::Value(_)) => {
-            "refused: its declaration (not read here)".to_owned()
+            "refused: its declaration (could not be read)".to_owned()
         }
     }
 }
 
-/// Why CPython switches the GIL on for what a module declares.
+/// Describes why CPython switches the GIL on for a module.
 pub(super) fn describe_gil_activation(facts: Option<&BinaryFacts>) -> String {
     let declares = facts.map_or_else(|| "its declaration was not read".to_owned(), describe_gil_declaration);
     format!("switches the GIL on: {declares}")
 }
 
-/// What a trial without success showed, in one line, without naming the culprit.
+/// Describes a failed trial in one line, without the name of the module that failed.
 pub(super) fn describe_failure(trial: &Trial, facts: Option<&BinaryFacts>) -> String {
     match &trial.outcome {
         TrialOutcome::Imported => String::new(),
@@ -96,7 +99,7 @@ pub(super) fn describe_failure(trial: &Trial, facts: Option<&BinaryFacts>) -> St
             format!("{what}: {}", first_nonempty_line(&error.text))
         }
         TrialOutcome::Raised { place, error, suspect } => {
-            // The control has nobody else to blame.
+            // In the control there is nothing but the subject to attribute the failure to.
             let is_known = suspect.is_some() || trial.mode == Mode::Main;
             let cause = if is_known { "" } else { "; cause not known" };
             format!("raises {} {}{cause}", format_exception(error), place.phrase())
@@ -125,12 +128,12 @@ pub(super) fn describe_failure(trial: &Trial, facts: Option<&BinaryFacts>) -> St
     }
 }
 
-/// What a module of the standard library does by itself, as what befalls those that import it.
+/// Describes a defect of a standard library module as the cause for subjects that import the module.
 pub(super) fn describe_python_fault(fault: &Trial) -> String {
-    format!("a fault of this Python: {}", describe_failure(fault, None))
+    format!("a defect of this Python: {}", describe_failure(fault, None))
 }
 
-/// A cause as the reason of what it befell: this name, or something that needs it.
+/// Describes a cause as the reason of `name`, which failed itself or needs the module that failed.
 pub(super) fn describe_cause(cause: &RootCause, name: &str) -> String {
     match cause.module == name {
         true => cause.what.clone(),
@@ -138,19 +141,19 @@ pub(super) fn describe_cause(cause: &RootCause, name: &str) -> String {
     }
 }
 
-/// What is kept though nobody was seen to use it.
+/// Describes retained objects, of which no use was observed.
 pub(super) fn describe_retained_objects(object: &SharedPythonObject, count: usize) -> String {
     let more = match count {
         0 | 1 => String::new(),
         more => format!(" and {} more", more - 1),
     };
     format!(
-        "keeps {}{more} of one interpreter for all: not seen to be used by another",
+        "keeps {}{more} of one interpreter for all: no use by another was observed",
         describe_shared_object(object)
     )
 }
 
-/// A shared object, with the way to it.
+/// Describes a shared object, with the reference path to it.
 fn describe_shared_object(object: &SharedPythonObject) -> String {
     let what = match (object.is_type, object.is_static) {
         (true, true) => "the static type",
@@ -160,7 +163,7 @@ fn describe_shared_object(object: &SharedPythonObject) -> String {
     format!("{what} {} ({})", object.kind, object.ways[1])
 }
 
-/// Why an extension module was lost.
+/// Describes why an extension module could not be loaded.
 pub(super) fn describe_failed_load(error: &PythonError, facts: Option<&BinaryFacts>) -> String {
     match error.is_cpython_refusal() {
         true => describe_refusal(facts),
@@ -168,7 +171,7 @@ pub(super) fn describe_failed_load(error: &PythonError, facts: Option<&BinaryFac
     }
 }
 
-/// `ImportError: text`, one line.
+/// Formats an exception as one line: `ImportError: text`.
 pub(super) fn format_exception(error: &PythonError) -> String {
     match first_nonempty_line(&error.text) {
         "" => error.kind.clone(),
@@ -176,7 +179,7 @@ pub(super) fn format_exception(error: &PythonError) -> String {
     }
 }
 
-/// The first line with words in it: numpy's message, for one, begins with an empty line.
+/// Returns the first line that is not blank. numpy's error message, for example, begins with an empty line.
 fn first_nonempty_line(text: &str) -> &str {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
 }

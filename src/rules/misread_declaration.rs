@@ -1,32 +1,37 @@
-//! `misread-declaration`: the file was read in one way, and what runs declares another. A finding against
-//! wsgiaudit; the verdict is the trial's, as ever.
+//! Rule `misread-declaration`: the declaration read from a file differs from the one that the running module
+//! makes.
+//!
+//! This is most likely a defect of wsgiaudit. The verdict is not affected, since it comes from the trials.
 
 use super::VerdictInput;
 use crate::model::{BinaryFacts, ExtensionFile, InitKind, LoadedModuleDef, Mode, ModuleFinding, slot};
 
-/// Compares what was read in a module's file with the definition that the control saw. `None` where they agree,
-/// or one of them is not known.
-pub fn check_misread_declaration(case: &VerdictInput<'_>, module: &ExtensionFile) -> Option<ModuleFinding> {
-    let running = find_running_definition(case, &module.name, Some(&module.file))?;
+/// Compares the declaration in a module's file with the definition that the control recorded.
+///
+/// Returns `None` if they agree, or if one of them is not known.
+pub fn check_misread_declaration(input: &VerdictInput<'_>, module: &ExtensionFile) -> Option<ModuleFinding> {
+    let running = find_running_definition(input, &module.name, Some(&module.file))?;
     let text = describe_disagreement(&module.facts, running)?;
     Some(ModuleFinding { rule: "misread-declaration", text, add: &[] })
 }
 
-/// The definition that the main interpreter saw of this module, if it came from this file.
+/// Returns the definition of this module that the control recorded; with a `file`, only if it came from
+/// there.
 pub(super) fn find_running_definition<'a>(
-    case: &VerdictInput<'a>,
+    input: &VerdictInput<'a>,
     name: &str,
     file: Option<&str>,
 ) -> Option<&'a LoadedModuleDef> {
-    let loads = case.trials.get(name, Mode::Main)?.loads.iter();
+    let loads = input.trials.get(name, Mode::Main)?.loads.iter();
     let mut same =
         loads.filter(|load| load.name == name && file.is_none_or(|file| load.path.ends_with(file)));
     same.find_map(|load| load.declared.as_ref())
 }
 
+/// Describes how the two differ. Returns `None` if they do not.
 fn describe_disagreement(facts: &BinaryFacts, running: &LoadedModuleDef) -> Option<String> {
     let read: Vec<(u16, Option<u64>)> = match facts.initialisation {
-        // Not read, or not through a definition.
+        // The declaration was not read, or the module has no `PyModuleDef`.
         InitKind::Undetermined | InitKind::None | InitKind::ModExport => return None,
         InitKind::SinglePhase => Vec::new(),
         InitKind::MultiPhase => {
@@ -38,14 +43,16 @@ fn describe_disagreement(facts: &BinaryFacts, running: &LoadedModuleDef) -> Opti
     if read == running.slots && size.is_none() {
         return None;
     }
-    let told = |slots: &[(u16, Option<u64>)], size: i64| format!("{}, m_size {size}", format_slots(slots));
+    let describe =
+        |slots: &[(u16, Option<u64>)], size: i64| format!("{}, m_size {size}", format_slots(slots));
     Some(format!(
-        "its file was read as {}, and running it declares {}: report this to wsgiaudit",
-        told(&read, size.unwrap_or(running.m_size)),
-        told(&running.slots, running.m_size)
+        "its file was read as {}, but at run time it declares {}: report this to wsgiaudit",
+        describe(&read, size.unwrap_or(running.m_size)),
+        describe(&running.slots, running.m_size)
     ))
 }
 
+/// Whether the slot's value is a number. Other slots hold an address, which differs from run to run.
 fn has_numeric_value(id: u16) -> bool {
     slot::MULTIPLE_INTERPRETERS.contains(&id) || slot::GIL.contains(&id)
 }
@@ -81,7 +88,7 @@ mod tests {
         assert_eq!(
             other.as_deref(),
             Some(
-                "its file was read as slot 2, slot 3 = 2, m_size 8, and running it declares slot 2, slot 3 = 1, \
+                "its file was read as slot 2, slot 3 = 2, m_size 8, but at run time it declares slot 2, slot 3 = 1, \
                  m_size 8: report this to wsgiaudit"
             )
         );

@@ -1,27 +1,29 @@
-//! What an exception says is missing: a library, a module, a file, a service, a variable. By its type and its words, since
-//! that is all there is; where they say nothing, so does this.
+//! Recognizes the missing requirement that an exception reports: a library, module, file, service or
+//! variable.
+//!
+//! The only evidence is the type and the text of the exception.
 
 use crate::model::{PythonError, ReasonId};
 
-/// What the control needs and does not have.
+/// A requirement that the control did not find.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MissingRequirement {
-    /// A shared library, as the dynamic linker or the module names it.
+    /// A shared library, by the name that the dynamic linker or the module uses.
     Library(String),
-    /// A newer version of one.
+    /// A newer version of a shared library.
     NewerLibrary(String),
     /// A Python module.
     Module(String),
-    /// A file; `None` where its name is not told.
+    /// A file; `None` if the exception does not name it.
     File(Option<String>),
-    /// Something that would answer on the network.
+    /// A network service.
     Service,
-    /// An environment variable; `None` where its name is not told.
+    /// An environment variable; `None` if the exception does not name it.
     Variable(Option<String>),
 }
 
 impl MissingRequirement {
-    /// What this exception says. `None` where that is nothing of the kind.
+    /// Returns the requirement that an exception reports as missing. `None` if it reports none.
     pub(super) fn from_error(error: &PythonError) -> Option<Self> {
         let text = error.text.as_str();
         find_missing_library(error)
@@ -31,6 +33,7 @@ impl MissingRequirement {
             .or_else(|| find_missing_variable(error))
     }
 
+    /// The reason's id for this requirement.
     pub(super) fn reason_id(&self) -> ReasonId {
         match self {
             Self::Library(_) | Self::NewerLibrary(_) => ReasonId::MissingLibrary,
@@ -41,30 +44,31 @@ impl MissingRequirement {
         }
     }
 
-    /// What to do about it.
+    /// Returns advice on how to provide it.
     pub(super) fn describe_remedy(&self) -> String {
         match self {
             Self::Library(name) => format!("install the library {name}"),
             Self::NewerLibrary(name) => format!("install a newer version of the library {name}"),
             Self::Module(name) => format!("install what provides the module {name}"),
             Self::File(Some(name)) => match strip_trial_home(name) {
-                Some(name) => format!("hand it over: --file PATH={name}"),
+                Some(name) => format!("provide a copy: --file PATH={name}"),
                 None if name.starts_with('/') => format!("provide {name}"),
-                None => format!("hand it over: --file PATH={name}"),
+                None => format!("provide a copy: --file PATH={name}"),
             },
-            Self::File(None) => "hand it over: --file PATH".to_owned(),
+            Self::File(None) => "provide a copy: --file PATH".to_owned(),
             Self::Service => {
-                "have the service run that it needs, and use --no-sandbox: trials have no network".to_owned()
+                "run the service that it needs, and use --no-sandbox: trials have no network".to_owned()
             }
-            Self::Variable(Some(name)) => format!("give it to the trials: --env {name}=VALUE"),
-            Self::Variable(None) => "give it to the trials: --env NAME=VALUE".to_owned(),
+            Self::Variable(Some(name)) => format!("pass it to the trials: --env {name}=VALUE"),
+            Self::Variable(None) => "pass it to the trials: --env NAME=VALUE".to_owned(),
         }
     }
 }
 
+/// Recognizes a missing or outdated shared library.
 fn find_missing_library(error: &PythonError) -> Option<MissingRequirement> {
     let text = error.text.as_str();
-    // glibc's words, then musl's.
+    // Error messages of glibc's dynamic linker, then of musl's.
     if let Some((name, _)) = text.split_once(": cannot open shared object file: No such file or directory") {
         return Some(MissingRequirement::Library(last_word(name)?));
     }
@@ -87,11 +91,13 @@ fn find_missing_library(error: &PythonError) -> Option<MissingRequirement> {
     (is_library_error && contains_any(text, &phrases)).then(|| MissingRequirement::Library(name.to_owned()))
 }
 
+/// Recognizes a missing Python module.
 fn find_missing_module(text: &str) -> Option<MissingRequirement> {
     let name = text.strip_prefix("No module named ")?;
     Some(MissingRequirement::Module(name.split(['\'', ';']).find(|part| !part.trim().is_empty())?.to_owned()))
 }
 
+/// Recognizes a missing file, by the type of the exception or its text.
 fn find_missing_file(error: &PythonError) -> Option<MissingRequirement> {
     let text = error.text.as_str();
     let is_missing = ["FileNotFoundError", "NotADirectoryError"].contains(&error.kind.as_str())
@@ -103,12 +109,13 @@ fn find_missing_file(error: &PythonError) -> Option<MissingRequirement> {
     is_missing.then(|| MissingRequirement::File(quoted()))
 }
 
-/// The name of a file in a trial's home.
+/// Returns the path of a file below a trial's home folder. `None` for other paths.
 fn strip_trial_home(path: &str) -> Option<&str> {
     let (_, inside) = path.split_once("/trial-")?;
     inside.split_once("/home/").map(|(_, name)| name).filter(|name| !name.is_empty())
 }
 
+/// Whether the exception reports that a network service does not respond.
 fn is_service_error(error: &PythonError) -> bool {
     let kinds =
         ["ConnectionRefusedError", "ConnectionError", "ConnectionResetError", "TimeoutError", "gaierror"];
@@ -125,6 +132,8 @@ fn is_service_error(error: &PythonError) -> bool {
     kinds.contains(&error.kind.as_str()) || contains_any(&error.text, &phrases)
 }
 
+/// Recognizes a missing environment variable: a `KeyError` with a name in capitals, or a text about a
+/// variable.
 fn find_missing_variable(error: &PythonError) -> Option<MissingRequirement> {
     let text = error.text.as_str();
     if error.kind == "KeyError" {
@@ -147,13 +156,14 @@ fn find_missing_variable(error: &PythonError) -> Option<MissingRequirement> {
     named().filter(|_| is_wanted).map(|name| MissingRequirement::Variable(Some(name.to_owned())))
 }
 
-/// Whether it is written as variables are.
+/// Whether the word is spelled like an environment variable.
 fn is_variable_name(word: &str) -> bool {
     word.len() > 2
         && word.starts_with(|letter: char| letter.is_ascii_uppercase())
         && word.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
 }
 
+/// Splits a text into words, without punctuation at their ends.
 fn split_words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|letter: char| !(letter.is_alphanumeric() || "_.-+".contains(letter)))
         .map(|word| word.trim_end_matches(['.', '-']))
@@ -164,6 +174,7 @@ fn last_word(text: &str) -> Option<String> {
     text.split_whitespace().next_back().map(str::to_owned)
 }
 
+/// Whether the text contains one of the phrases, which are in lower case.
 fn contains_any(text: &str, phrases: &[&str]) -> bool {
     let text = text.to_lowercase();
     phrases.iter().any(|phrase| text.contains(phrase))
@@ -216,10 +227,10 @@ mod tests {
     fn a_file_a_module_and_a_service_are_told_apart() {
         let file = missing("FileNotFoundError", "[Errno 2] No such file or directory: 'shop.ini'");
         assert_eq!(file, Some(MissingRequirement::File(Some("shop.ini".to_owned()))));
-        assert_eq!(file.unwrap().describe_remedy(), "hand it over: --file PATH=shop.ini");
+        assert_eq!(file.unwrap().describe_remedy(), "provide a copy: --file PATH=shop.ini");
         let home =
             MissingRequirement::File(Some("/tmp/wsgiaudit-x/worker-1/trial-7/home/.shop/key".to_owned()));
-        assert_eq!(home.describe_remedy(), "hand it over: --file PATH=.shop/key");
+        assert_eq!(home.describe_remedy(), "provide a copy: --file PATH=.shop/key");
         let module = missing("ModuleNotFoundError", "No module named 'shop.till'");
         assert_eq!(module, Some(MissingRequirement::Module("shop.till".to_owned())));
         let refused = missing("OperationalError", "could not connect to server: Connection refused");

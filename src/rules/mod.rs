@@ -1,4 +1,7 @@
-//! From evidence to verdicts. Pure: everything here depends on its arguments only.
+//! Rules and verdicts: turns the evidence of trials and files into judgements and findings.
+//!
+//! Every function here is pure: its result depends on its arguments only. [`VerdictInput`] bundles them. The
+//! catalog ([`RULES`]) lists all rules; each has a page in `pages/`.
 
 mod behind_package;
 mod catalog;

@@ -1,4 +1,4 @@
-//! One module, or one top-level name, in one mode.
+//! Judges an extension module, or a top-level name, in one mode.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use crate::model::{
     RootCause, SlotDeclaration, Trial, TrialOutcome, TrialPhase, Verdict,
 };
 
-/// Judges a file that looks like an extension module. `done_without` names those that their distribution does without
-/// in the control.
+/// Judges a file that looks like an extension module. `done_without` are the modules that their distribution
+/// works without in the control.
 pub fn judge_module(
-    case: &VerdictInput<'_>,
+    input: &VerdictInput<'_>,
     module: &ExtensionFile,
     done_without: Option<&BTreeSet<String>>,
     mode: Mode,
@@ -25,29 +25,30 @@ pub fn judge_module(
     };
     match &module.kind {
         ExtensionFileKind::ExtensionModule => {
-            let judgement = judge_name(case, &module.name, mode);
+            let judgement = judge_name(input, &module.name, mode);
             match done_without.is_some_and(|names| names.contains(&module.name)) {
                 true => judge_optional_module(judgement, &module.name),
                 false => judgement,
             }
         }
-        ExtensionFileKind::Corrupt(how) => judge_damaged_file(judge_name(case, &module.name, mode), how),
-        ExtensionFileKind::PlainLibrary => {
-            Judgement::from_reason_id(PlainLibrary, "a library without an init function, no extension module")
-        }
+        ExtensionFileKind::Corrupt(how) => judge_damaged_file(judge_name(input, &module.name, mode), how),
+        ExtensionFileKind::PlainLibrary => Judgement::from_reason_id(
+            PlainLibrary,
+            "a library without an init function, not an extension module",
+        ),
         ExtensionFileKind::OtherAbi => {
-            Judgement::from_reason_id(OtherAbi, "its suffix is another Python's: never imported here")
+            Judgement::from_reason_id(OtherAbi, "its suffix is for another Python: never imported here")
         }
         ExtensionFileKind::OtherArchitecture(which) => {
             Judgement::from_reason_id(OtherPlatform, format!("built for {which}: cannot be loaded here"))
         }
-        ExtensionFileKind::BrokenLink => Judgement::from_reason_id(
-            BrokenLink,
-            "a symbolic link to nothing: what it should lead to is missing",
-        ),
-        ExtensionFileKind::UnimportableName => {
-            Judgement::from_reason_id(UnimportableName, "its name is no identifier: it cannot be imported")
+        ExtensionFileKind::BrokenLink => {
+            Judgement::from_reason_id(BrokenLink, "a broken symbolic link: its target does not exist")
         }
+        ExtensionFileKind::UnimportableName => Judgement::from_reason_id(
+            UnimportableName,
+            "its name is not an identifier: it cannot be imported",
+        ),
         ExtensionFileKind::Shadowed(by) => {
             Judgement::from_reason_id(Shadowed, format!("never imported: {by} is found first"))
         }
@@ -55,28 +56,29 @@ pub fn judge_module(
             Judgement::from_reason_id(Unreadable, format!("cannot be read: {why}"))
         }
         ExtensionFileKind::OtherNames(functions) => {
-            indirect_files::judge_file_with_other_names(case, module, functions, mode)
+            indirect_files::judge_file_with_other_names(input, module, functions, mode)
         }
         ExtensionFileKind::Archived { has_stub: false } => Judgement::from_reason_id(
             InZipFile,
             "in a zip file, from which no extension module can be imported",
         ),
         ExtensionFileKind::Archived { has_stub: true } => {
-            indirect_files::judge_file_behind_stub(case, module, mode)
+            indirect_files::judge_file_behind_stub(input, module, mode)
         }
         ExtensionFileKind::UserSite => Judgement::from_reason_id(
             UserSite,
-            "in this account's own site-packages, which trials leave out: a server's account has another",
+            "in the user site-packages of this account, which trials ignore: a server runs under another account",
         ),
     }
 }
 
-/// Of a module that the control cannot import and its distribution does without: what is refused stays refused.
+/// Turns the judgement of a module that the control cannot import and its distribution works without. A
+/// refusal by declaration is kept.
 fn judge_optional_module(judgement: Judgement, name: &str) -> Judgement {
     match (judgement.verdict, &judgement.cause) {
         (Verdict::Unknown, Some(cause)) => {
             let what = control_failure::describe_control_failure(cause, name);
-            let reason = format!("its distribution does without it in the main interpreter too: {what}");
+            let reason = format!("its distribution works without it in the main interpreter too: {what}");
             let cause = RootCause { rule: ReasonId::DoneWithout.id(), ..cause.clone() };
             Judgement { cause: Some(cause), ..Judgement::from_reason_id(ReasonId::DoneWithout, reason) }
         }
@@ -92,7 +94,7 @@ fn judge_optional_module(judgement: Judgement, name: &str) -> Judgement {
     }
 }
 
-/// Of a damaged file: what the control could not do with it says nothing of the file that was meant.
+/// Turns the judgement of a damaged file: a failure of the control says nothing about the intact module.
 fn judge_damaged_file(judgement: Judgement, how: &str) -> Judgement {
     let Some(cause) = judgement.cause.as_ref().filter(|_| judgement.verdict == Verdict::Unknown) else {
         return judgement;
@@ -102,106 +104,111 @@ fn judge_damaged_file(judgement: Judgement, how: &str) -> Judgement {
     Judgement { cause: Some(cause), ..Judgement::from_reason_id(ReasonId::DamagedFile, reason) }
 }
 
-/// Judges what importing a name did. Where no trial tells, what CPython refuses by declaration is refused all the same.
-pub(super) fn judge_name(case: &VerdictInput<'_>, name: &str, mode: Mode) -> Judgement {
-    let judgement = judge_by_trials(case, name, mode);
-    let refusal = || declared_refusal::judge_declared_refusal(case, name, mode);
-    if is_undecided(case, name, mode, &judgement) { refusal().unwrap_or(judgement) } else { judgement }
+/// Judges the import of a name: by its trials, otherwise by the declaration, if CPython refuses that.
+pub(super) fn judge_name(input: &VerdictInput<'_>, name: &str, mode: Mode) -> Judgement {
+    let judgement = judge_by_trials(input, name, mode);
+    let refusal = || declared_refusal::judge_declared_refusal(input, name, mode);
+    if is_undecided(input, name, mode, &judgement) { refusal().unwrap_or(judgement) } else { judgement }
 }
 
-/// Whether no trial has told anything of this name in this mode.
-fn is_undecided(case: &VerdictInput<'_>, name: &str, mode: Mode, judgement: &Judgement) -> bool {
+/// Whether no trial shows anything about this name in this mode.
+fn is_undecided(input: &VerdictInput<'_>, name: &str, mode: Mode, judgement: &Judgement) -> bool {
     let is_about_another =
         matches!(judgement.reason_id, Some(ReasonId::LoadsAnotherFile | ReasonId::NotCPython));
-    let tells = case.trials.get(name, mode).is_some_and(|trial| trial.outcome.was_tried());
-    judgement.verdict == Verdict::Unknown && !is_about_another && !tells
+    let was_tried = input.trials.get(name, mode).is_some_and(|trial| trial.outcome.was_tried());
+    judgement.verdict == Verdict::Unknown && !is_about_another && !was_tried
 }
 
-fn judge_by_trials(case: &VerdictInput<'_>, name: &str, mode: Mode) -> Judgement {
-    if let Some(judgement) = case.no_trials.get(&mode) {
+/// Judges the import of a name by its trials alone.
+fn judge_by_trials(input: &VerdictInput<'_>, name: &str, mode: Mode) -> Judgement {
+    if let Some(judgement) = input.no_trials.get(&mode) {
         return judgement.clone();
     }
-    let Some(control) = case.trials.get(name, Mode::Main) else {
+    let Some(control) = input.trials.get(name, Mode::Main) else {
         return Judgement::from_reason_id(ReasonId::NotTried, "was not tried");
     };
-    if let Some(sibling) = find_required_sibling(case, name, mode) {
+    if let Some(sibling) = find_required_sibling(input, name, mode) {
         return Judgement::ready(format!("needs {sibling} imported first"));
     }
-    let trial = case.trials.get(name, mode);
-    // A free-threaded build's control has no GIL either. What it fails at and could do with one is told here.
+    let trial = input.trials.get(name, mode);
+    // On a free-threaded build the control runs without the GIL, too. A failure that only happens without the
+    // GIL is judged by the trial in this mode.
     let fails_without_gil = mode.is_free_threaded()
         && trial.is_some_and(|trial| trial.outcome.was_tried() && trial.outcome != TrialOutcome::Imported);
     if let Some(judgement) =
-        control_failure::judge_failed_control(case, control, mode).filter(|_| !fails_without_gil)
+        control_failure::judge_failed_control(input, control, mode).filter(|_| !fails_without_gil)
     {
-        return free_threading::judge_free_threaded_only_failure(case, name).unwrap_or(judgement);
+        return free_threading::judge_free_threaded_only_failure(input, name).unwrap_or(judgement);
     }
     let Some(trial) = trial else {
         return Judgement::from_reason_id(ReasonId::NotTried, "was not tried");
     };
     match &trial.outcome {
-        TrialOutcome::Imported => judge_import(case, trial, control),
+        TrialOutcome::Imported => judge_import(input, trial, control),
         TrialOutcome::Raised { place: TrialPhase::AfterAnotherEnded, .. } => {
-            judge_failure(case, name, mode, Verdict::Unsafe)
+            judge_failure(input, name, mode, Verdict::Unsafe)
         }
         TrialOutcome::Refused { .. } | TrialOutcome::Raised { .. } => {
-            judge_failure(case, name, mode, Verdict::Blocked)
+            judge_failure(input, name, mode, Verdict::Blocked)
         }
         TrialOutcome::Crashed { .. }
         | TrialOutcome::TimedOut { .. }
         | TrialOutcome::LosesDescriptors { .. }
         | TrialOutcome::LeftThreads { .. }
-        | TrialOutcome::Shares { .. } => judge_failure(case, name, mode, Verdict::Unsafe),
+        | TrialOutcome::Shares { .. } => judge_failure(input, name, mode, Verdict::Unsafe),
         TrialOutcome::NotRun(NotRunReason::Behind(_)) => {
-            let is_raised = trace_failure(case, name, mode).is_none_or(|root| {
+            let is_raised = trace_failure(input, name, mode).is_none_or(|root| {
                 matches!(root.trial.outcome, TrialOutcome::Refused { .. } | TrialOutcome::Raised { .. })
             });
-            judge_failure(case, name, mode, if is_raised { Verdict::Blocked } else { Verdict::Unsafe })
+            judge_failure(input, name, mode, if is_raised { Verdict::Blocked } else { Verdict::Unsafe })
         }
         TrialOutcome::NotRun(NotRunReason::Shadowed(other)) => judge_shadowed(other.as_deref()),
         TrialOutcome::NotRun(NotRunReason::Because(id, why)) => Judgement::from_reason_id(*id, why),
     }
 }
 
-/// The module that must be imported first for this package to import. A trial that imported it first and then a module of the
-/// package passed, and importing that module also imports the package. `None` if there was no such trial, if the control of
-/// the package did not raise, or if its own trial in this mode tells how its import ends.
-fn find_required_sibling<'a>(case: &'a VerdictInput<'_>, name: &str, mode: Mode) -> Option<&'a str> {
-    let control = &case.trials.get(name, Mode::Main)?.outcome;
+/// Returns the module that must be imported first for this package to import.
+///
+/// A trial passed that imported it first and then a module of the package, which also imports the package.
+/// Returns `None` if there was no such trial, if the control of the package did not raise, or if the
+/// package's own trial in this mode shows how its import ends.
+fn find_required_sibling<'a>(input: &'a VerdictInput<'_>, name: &str, mode: Mode) -> Option<&'a str> {
+    let control = &input.trials.get(name, Mode::Main)?.outcome;
     let raises = matches!(control, TrialOutcome::Raised { .. });
-    let own = case.trials.get(name, mode).filter(|_| mode != Mode::Main).map(|trial| &trial.outcome);
-    // Its import has ended in what it needs.
+    let own = input.trials.get(name, mode).filter(|_| mode != Mode::Main).map(|trial| &trial.outcome);
+    // Its import ended in the failure of another module.
     let failed_at_another = matches!(own, Some(TrialOutcome::NotRun(NotRunReason::Behind(_))));
-    let own_tells = failed_at_another || own.is_some_and(TrialOutcome::was_tried);
+    let own_is_known = failed_at_another || own.is_some_and(TrialOutcome::was_tried);
     let is_within = |trial: &&Trial| {
         trial.outcome == TrialOutcome::Imported
             && trial.subject.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
     };
-    let mut passing = case.trials.trials_in_mode(mode).filter(is_within);
-    passing.find_map(|trial| trial.after.as_deref()).filter(|_| raises && !own_tells)
+    let mut passing = input.trials.trials_in_mode(mode).filter(is_within);
+    passing.find_map(|trial| trial.after.as_deref()).filter(|_| raises && !own_is_known)
 }
 
-fn judge_import(case: &VerdictInput<'_>, trial: &Trial, control: &Trial) -> Judgement {
+/// Judges an import that passed in this mode.
+fn judge_import(input: &VerdictInput<'_>, trial: &Trial, control: &Trial) -> Judgement {
     let contradicts = |facts: &&BinaryFacts| {
         let declares = matches!(
             facts.multiple_interpreters_slot(),
             SlotDeclaration::Value(2) | SlotDeclaration::Undetermined
         );
-        let running = find_running_definition(case, &trial.subject, None);
+        let running = find_running_definition(input, &trial.subject, None);
         let is_running =
             running.is_some_and(|running| running.slots.iter().any(|slot| matches!(slot, (3 | 86, Some(2)))));
         trial.mode == Mode::OwnGil
             && facts.initialisation != InitKind::Undetermined
             && !(declares || is_running)
     };
-    if let Some(facts) = case.facts.get(trial.subject.as_str()).filter(|facts| contradicts(facts)) {
+    if let Some(facts) = input.facts.get(trial.subject.as_str()).filter(|facts| contradicts(facts)) {
         let reason = format!(
             "CPython accepted it although its file says {}: report this to wsgiaudit",
             messages::describe_slot_declaration(facts)
         );
         return Judgement::from_reason_id(ReasonId::DeclarationContradicted, reason);
     }
-    if let Some(judgement) = judge_gil_activation(case, trial).filter(|_| trial.mode.is_free_threaded()) {
+    if let Some(judgement) = judge_gil_activation(input, trial).filter(|_| trial.mode.is_free_threaded()) {
         return judgement;
     }
     if let Some(object) = trial.kept.first() {
@@ -210,19 +217,19 @@ fn judge_import(case: &VerdictInput<'_>, trial: &Trial, control: &Trial) -> Judg
             messages::describe_retained_objects(object, trial.kept.len()),
         );
     }
-    let lost = find_lost_modules(case, trial, control);
+    let lost = find_lost_modules(input, trial, control);
     let refused = trial.loads.iter().find_map(|load| {
         let error = load.result.as_ref()?.as_ref().err()?;
         lost.contains(&load.name).then_some((&load.name, error))
     });
     let Some(first) = refused.map(|(name, _)| name).or(lost.first()) else {
         let ready = || Judgement::ready(describe_import_order(trial));
-        return free_threading::judge_missing_accelerators(case, trial, control).unwrap_or_else(ready);
+        return free_threading::judge_missing_accelerators(input, trial, control).unwrap_or_else(ready);
     };
     let what = match refused {
-        Some((_, error)) => messages::describe_failed_load(error, case.facts.get(first.as_str()).copied()),
+        Some((_, error)) => messages::describe_failed_load(error, input.facts.get(first.as_str()).copied()),
         None if is_loaded_by_first_interpreter(trial, first) => {
-            "loaded by the first interpreter alone".to_owned()
+            "loaded by the first interpreter only".to_owned()
         }
         None => "not loaded".to_owned(),
     };
@@ -240,11 +247,13 @@ fn judge_import(case: &VerdictInput<'_>, trial: &Trial, control: &Trial) -> Judg
     Judgement { lost, ..Judgement::from_evidence(Verdict::Degraded, Some(cause), reason) }
 }
 
-/// Extension modules that the control loaded and some interpreter of the trial did not. Both must have
-/// imported the same: where another subject answered for the control alone, only failed loads count.
-fn find_lost_modules(case: &VerdictInput<'_>, trial: &Trial, control: &Trial) -> Vec<String> {
+/// Returns the extension modules that the control loaded and some interpreter of the trial did not.
+///
+/// The comparison needs a control that imported the same subject. If another subject covers the control only,
+/// failed loads count alone.
+fn find_lost_modules(input: &VerdictInput<'_>, trial: &Trial, control: &Trial) -> Vec<String> {
     let same = match &trial.through {
-        Some(through) => case.trials.get(through, Mode::Main).unwrap_or(control),
+        Some(through) => input.trials.get(through, Mode::Main).unwrap_or(control),
         None => control,
     };
     let is_same =
@@ -255,8 +264,9 @@ fn find_lost_modules(case: &VerdictInput<'_>, trial: &Trial, control: &Trial) ->
         .filter(|load| matches!(load.result, Some(Err(_))))
         .map(|load| load.name.as_str())
         .collect();
-    // What a single-phase module's init function imports is loaded in the main interpreter alone, where it runs (3.13). It
-    // is not lost where it can be imported here, and everything that holds something of it in the control does so here.
+    // CPython 3.13 runs the init function of a single-phase module in the main interpreter. Modules that it
+    // imports are loaded there only. Such a module is not lost if it can be imported in the sub-interpreter
+    // and every module that refers to it in the control refers to it there, too.
     let is_usable = |name: &str| {
         let is_loaded_in_main =
             trial.successful_loads().any(|load| load.interpreter == "main" && load.name == name);
@@ -272,28 +282,30 @@ fn find_lost_modules(case: &VerdictInput<'_>, trial: &Trial, control: &Trial) ->
         .collect()
 }
 
-/// Whether the first of the trial's interpreters has loaded this, or the main one for it.
+/// Whether the first interpreter of the trial loaded this module, or the main interpreter on its behalf.
 fn is_loaded_by_first_interpreter(trial: &Trial, name: &str) -> bool {
     trial
         .successful_loads()
         .any(|load| load.name == name && ["main", "A"].contains(&load.interpreter.as_str()))
 }
 
-pub(super) fn judge_failure(case: &VerdictInput<'_>, name: &str, mode: Mode, verdict: Verdict) -> Judgement {
-    let Some(root) = trace_failure(case, name, mode) else {
-        return case.trials.get(name, mode).map_or_else(
+/// Judges a failed import by its root cause, with the given verdict.
+pub(super) fn judge_failure(input: &VerdictInput<'_>, name: &str, mode: Mode, verdict: Verdict) -> Judgement {
+    let Some(root) = trace_failure(input, name, mode) else {
+        return input.trials.get(name, mode).map_or_else(
             || Judgement::from_reason_id(ReasonId::NotTried, "was not tried"),
-            |trial| judge_untried(case, trial),
+            |trial| judge_untried(input, trial),
         );
     };
     let reason = messages::describe_cause(&root.cause, name);
-    let lost = find_failed_loads(case, root.trial);
+    let lost = find_failed_loads(input, root.trial);
     Judgement { lost, ..Judgement::from_evidence(verdict, Some(root.cause), reason) }
 }
 
-/// The extension modules that could not be loaded before Python code raised, though the control loads them.
-fn find_failed_loads(case: &VerdictInput<'_>, trial: &Trial) -> Vec<String> {
-    let control = case.trials.get(&trial.subject, Mode::Main);
+/// Returns the extension modules that failed to load before Python code raised, although the control loads
+/// them.
+fn find_failed_loads(input: &VerdictInput<'_>, trial: &Trial) -> Vec<String> {
+    let control = input.trials.get(&trial.subject, Mode::Main);
     let Some(control) = control.filter(|_| matches!(trial.outcome, TrialOutcome::Raised { .. })) else {
         return Vec::new();
     };
@@ -304,13 +316,13 @@ fn find_failed_loads(case: &VerdictInput<'_>, trial: &Trial) -> Vec<String> {
     missed.into_iter().cloned().collect()
 }
 
-/// Behind something that has no answer: with its reason.
-pub(super) fn judge_untried(case: &VerdictInput<'_>, trial: &Trial) -> Judgement {
+/// Judges a subject that was not tried, with the reason of the module that prevented the trial.
+pub(super) fn judge_untried(input: &VerdictInput<'_>, trial: &Trial) -> Judgement {
     match &trial.outcome {
         TrialOutcome::NotRun(NotRunReason::Behind(other)) => {
-            let reason = match case.trials.get(other, trial.mode).map(|trial| &trial.outcome) {
+            let reason = match input.trials.get(other, trial.mode).map(|trial| &trial.outcome) {
                 Some(TrialOutcome::NotRun(NotRunReason::Because(_, why))) => {
-                    format!("needs {other}, which has no answer: {why}")
+                    format!("needs {other}, which could not be judged: {why}")
                 }
                 Some(_) | None => format!("needs {other}, which was not tried"),
             };
@@ -328,6 +340,7 @@ pub(super) fn judge_untried(case: &VerdictInput<'_>, trial: &Trial) -> Judgement
     }
 }
 
+/// Judges a file whose name loads another file.
 pub(super) fn judge_shadowed(other: Option<&str>) -> Judgement {
     let reason = match other {
         Some(other) => format!("importing its name loads {other} instead"),
@@ -336,6 +349,7 @@ pub(super) fn judge_shadowed(other: Option<&str>) -> Judgement {
     Judgement::from_reason_id(ReasonId::LoadsAnotherFile, reason)
 }
 
+/// Names the module that had to be imported first. Empty if there is none.
 fn describe_import_order(trial: &Trial) -> String {
     trial.after.as_ref().map(|sibling| format!("needs {sibling} imported first")).unwrap_or_default()
 }
@@ -353,8 +367,8 @@ mod tests {
         Trial { outcome, after: after.map(str::to_owned), ..Trial::not_run(subject, mode, because) }
     }
 
-    /// The verdict of a package that raises in the control and has a module which imports after `lamp`, when its own trial
-    /// without a GIL ended so.
+    /// Returns the verdict of a package that raises in the control and has a module that imports after
+    /// `lamp`. `own` is the outcome of the package's own trial without the GIL.
     fn verdict(own: Option<TrialOutcome>) -> Verdict {
         let mode = Mode::FreeThreaded;
         let error = PythonError { kind: "ImportError".to_owned(), text: String::new(), chain: Vec::new() };
@@ -367,14 +381,14 @@ mod tests {
             TrialOutcome::Crashed { how: AbnormalExit::Signal(11), place: TrialPhase::Import, loading: None };
         trials.add_trial(trial("till", mode, crashed, None));
         let (facts, no_trials) = (BTreeMap::new(), BTreeMap::new());
-        let case = VerdictInput {
+        let input = VerdictInput {
             trials: &trials,
             facts: &facts,
             no_trials: &no_trials,
             is_free_threaded: true,
             beside: None,
         };
-        judge_name(&case, "shop", mode).verdict
+        judge_name(&input, "shop", mode).verdict
     }
 
     #[test]

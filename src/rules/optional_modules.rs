@@ -1,5 +1,8 @@
-//! Extension modules that a distribution demonstrably does without in the control: importing its names tried to load
-//! them, that raised, and the import went on. A module that nothing tried to load shows nothing: it may be imported later.
+//! Finds the extension modules that a distribution works without in the control.
+//!
+//! The evidence is a failed load: importing one of the distribution's names tried to load the module, the
+//! load raised an exception, and the import went on. A module that no import tried to load is not included,
+//! because it may be imported later.
 
 use std::collections::BTreeSet;
 
@@ -7,31 +10,32 @@ use super::declared_refusal::is_import_error;
 use super::{VerdictInput, messages};
 use crate::model::{ExtensionFile, ExtensionFileKind, Mode, NotRunReason, Trial, TrialOutcome};
 
-/// Those of these modules, by name; `names` are the distribution's top-level names.
+/// Returns the names of those `modules` that the distribution works without. `names` are its top-level names.
 pub fn find_optional_modules(
-    case: &VerdictInput<'_>,
+    input: &VerdictInput<'_>,
     names: &[String],
     modules: &[&ExtensionFile],
 ) -> BTreeSet<String> {
     let public = names.iter().filter(|name| !name.starts_with('_'));
-    let controls: Option<Vec<&Trial>> = public.map(|name| find_imported_control(case, name)).collect();
+    let controls: Option<Vec<&Trial>> = public.map(|name| find_imported_control(input, name)).collect();
     let controls = controls.unwrap_or_default();
-    let is_lost = |module: &&&ExtensionFile| {
+    let is_optional = |module: &&&ExtensionFile| {
         module.kind == ExtensionFileKind::ExtensionModule
-            && fails_in_control(case, &module.name)
+            && fails_in_control(input, &module.name)
             && !controls.iter().any(|control| control.successful_loads().any(|load| load.name == module.name))
-            && controls.iter().any(|control| survives_failed_load(case, control, &module.name))
+            && controls.iter().any(|control| survives_failed_load(input, control, &module.name))
     };
-    modules.iter().filter(is_lost).map(|module| module.name.clone()).collect()
+    modules.iter().filter(is_optional).map(|module| module.name.clone()).collect()
 }
 
-fn find_imported_control<'a>(case: &'a VerdictInput<'_>, name: &str) -> Option<&'a Trial> {
-    case.trials.get(name, Mode::Main).filter(|trial| trial.outcome == TrialOutcome::Imported)
+/// Returns the control of a name, if it imported the name.
+fn find_imported_control<'a>(input: &'a VerdictInput<'_>, name: &str) -> Option<&'a Trial> {
+    input.trials.get(name, Mode::Main).filter(|trial| trial.outcome == TrialOutcome::Imported)
 }
 
-/// Whether the control failed at it: what the sandbox denied, or nobody tried, shows nothing.
-fn fails_in_control(case: &VerdictInput<'_>, name: &str) -> bool {
-    case.trials.get(name, Mode::Main).is_some_and(|trial| match trial.outcome {
+/// Whether the control of a module failed. A trial that did not take place is no failure.
+fn fails_in_control(input: &VerdictInput<'_>, name: &str) -> bool {
+    input.trials.get(name, Mode::Main).is_some_and(|trial| match trial.outcome {
         TrialOutcome::Imported
         | TrialOutcome::NotRun(NotRunReason::Because(..) | NotRunReason::Shadowed(_)) => false,
         TrialOutcome::Refused { .. }
@@ -45,10 +49,12 @@ fn fails_in_control(case: &VerdictInput<'_>, name: &str) -> bool {
     })
 }
 
-/// Whether this import went on after it had failed to load the module. Who catches another exception may not catch the
-/// `ImportError` of a refusal.
-fn survives_failed_load(case: &VerdictInput<'_>, control: &Trial, module: &str) -> bool {
-    let is_refused = case.facts.get(module).is_some_and(|facts| messages::is_refused_by_declaration(facts));
+/// Whether this import went on after it had failed to load the module.
+///
+/// For a module that CPython refuses, only an `ImportError` counts: code that catches another exception may
+/// not catch the `ImportError` of the refusal.
+fn survives_failed_load(input: &VerdictInput<'_>, control: &Trial, module: &str) -> bool {
+    let is_refused = input.facts.get(module).is_some_and(|facts| messages::is_refused_by_declaration(facts));
     control.loads.iter().filter(|load| load.name == module).any(|load| match &load.result {
         Some(Err(error)) => !is_refused || is_import_error(error),
         Some(Ok(())) | None => false,

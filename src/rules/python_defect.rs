@@ -1,20 +1,21 @@
-//! `python-defect`: the Python itself crashes.
+//! Rule `python-defect`: a module of the standard library fails on its own.
 
 use super::messages;
 use crate::model::{Mode, PythonDefect, Trial, TrialOutcome, TrialPhase};
 
-/// A fault that is known, and the first release without it.
+/// A known defect of CPython, and the first release without it.
 struct KnownDefect {
-    /// Modules that show it; none for any.
+    /// Modules that show it; empty for any.
     modules: &'static [&'static str],
-    /// Where alone it shows itself, if so.
+    /// The only phase in which it shows, if there is one.
     place: Option<TrialPhase>,
-    /// The first release with it, and the first without.
+    /// The first release with the defect, and the first without it.
     releases: [(u8, u8, u8); 2],
     issue: &'static str,
 }
 
-/// Each was measured on a release that has it; what mended it is told by CPython's changelog. The first that fits counts.
+/// Known defects; the first that matches applies. Each was reproduced on a release that has it, and the fixed
+/// release is taken from CPython's changelog.
 const KNOWN: [KnownDefect; 4] = [
     KnownDefect {
         modules: &["_datetime", "datetime"],
@@ -22,7 +23,7 @@ const KNOWN: [KnownDefect; 4] = [
         releases: [(3, 13, 0), (3, 14, 0)],
         issue: "gh-136421",
     },
-    // Its init function is the fault of 3.12, and what became of it that of 3.13.
+    // On 3.12 its init function has the defect of gh-117953; from 3.13 on it has that of gh-136421.
     KnownDefect {
         modules: &["_datetime", "datetime"],
         place: None,
@@ -43,7 +44,7 @@ const KNOWN: [KnownDefect; 4] = [
     },
 ];
 
-/// What this trial of a module of the standard library alone says of its Python.
+/// Describes the defect of Python that the trial of a standard library module shows.
 pub fn describe_python_defect(fault: &Trial, version: (u8, u8, u8), release: &str) -> PythonDefect {
     let known = find_known_defect(fault, version);
     let mended =
@@ -54,15 +55,15 @@ pub fn describe_python_defect(fault: &Trial, version: (u8, u8, u8), release: &st
         Mode::Main | Mode::SharedGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => "sub-interpreters",
     };
     let what = messages::describe_failure(fault, None);
-    let way_out = match (&mended, issue) {
+    let advice = match (&mended, issue) {
         (Some(mended), Some(issue)) => {
-            format!("mended in {mended} ({issue}): use that release or a later one")
+            format!("fixed in {mended} ({issue}): use that release or a later one")
         }
-        _ => "no release that mends it is known here: try the newest".to_owned(),
+        _ => "no release with a fix is known here: try the newest".to_owned(),
     };
     let text = format!(
-        "this Python, CPython {release}, has a fault of its own: {} of the standard library, in {interpreters} and with \
-         nothing else, {what}; {way_out}",
+        "this Python, CPython {release}, has a defect: {} of the standard library, in {interpreters} and with \
+         nothing else imported, {what}; {advice}",
         fault.subject
     );
     PythonDefect {
@@ -76,6 +77,7 @@ pub fn describe_python_defect(fault: &Trial, version: (u8, u8, u8), release: &st
     }
 }
 
+/// Returns the known defect that matches this trial and version of Python.
 fn find_known_defect(fault: &Trial, version: (u8, u8, u8)) -> Option<&'static KnownDefect> {
     let place = if let TrialOutcome::Crashed { place, .. } = fault.outcome { Some(place) } else { None };
     KNOWN.iter().find(|known| {
@@ -107,7 +109,7 @@ mod tests {
         ] {
             let finding = found(module, place, version);
             assert_eq!((finding.mended.as_deref(), finding.issue.as_deref()), (Some(mended), Some(issue)));
-            assert!(finding.text.contains(&format!("mended in {mended} ({issue})")), "{}", finding.text);
+            assert!(finding.text.contains(&format!("fixed in {mended} ({issue})")), "{}", finding.text);
         }
     }
 
@@ -121,7 +123,7 @@ mod tests {
             let finding = found(module, place, version);
             assert_eq!((finding.mended, finding.issue), (None, None));
             assert!(
-                finding.text.ends_with("no release that mends it is known here: try the newest"),
+                finding.text.ends_with("no release with a fix is known here: try the newest"),
                 "{}",
                 finding.text
             );

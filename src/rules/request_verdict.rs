@@ -1,5 +1,7 @@
-//! A list of requests in one mode, in the words of requests: which of them failed, what it was answered, and how the main
-//! interpreter answers it. What failed before the first of them, the application's import, keeps the words of imports.
+//! Judges a list of requests in one mode.
+//!
+//! The reason names the request that failed, its result, and the answer in the main interpreter. If the
+//! application's import fails before the first request, the reason is that of the import.
 
 use super::missing_requirement::MissingRequirement;
 use super::{VerdictInput, control_failure, messages};
@@ -9,34 +11,34 @@ use crate::model::{
 };
 use crate::trial::suggest_writable_option;
 
-/// A request of the list.
+/// A request of the list, as reasons mention it.
 #[derive(Clone, Debug)]
 pub struct RequestSummary {
-    /// As people read it: `GET /path`.
+    /// Its display form: `GET /path`.
     pub shown: String,
-    /// The status line in the main interpreter; `None` where it gave no answer.
+    /// The status line in the main interpreter, e.g. `200 OK`. `None` if there was no answer.
     pub status: Option<String>,
 }
 
-/// Judges it.
+/// Judges the list of requests `name` in a mode.
 pub(super) fn judge_requests(
-    case: &VerdictInput<'_>,
+    input: &VerdictInput<'_>,
     name: &str,
     mode: Mode,
     asked: &[RequestSummary],
 ) -> Judgement {
-    let own = case.judge_name(name, mode);
-    let Some(control) = case.trials.get(name, Mode::Main) else { return own };
+    let own = input.judge_name(name, mode);
+    let Some(control) = input.trials.get(name, Mode::Main) else { return own };
     if control.outcome != TrialOutcome::Imported {
         return judge_failed_control(own, control, mode, asked);
     }
-    match case.trials.get(name, mode).filter(|trial| trial.outcome != TrialOutcome::Imported) {
-        Some(trial) => judge_failed_trial(case, own, (trial, control), asked),
+    match input.trials.get(name, mode).filter(|trial| trial.outcome != TrialOutcome::Imported) {
+        Some(trial) => judge_failed_trial(input, own, (trial, control), asked),
         None => own,
     }
 }
 
-/// The first request that failed.
+/// Returns the reply of the first request that failed.
 fn find_first_failed_reply(trial: &Trial) -> Option<Reply> {
     trial
         .parse_replies()
@@ -44,20 +46,23 @@ fn find_first_failed_reply(trial: &Trial) -> Option<Reply> {
         .min_by_key(|reply| (reply.round, reply.index))
 }
 
-/// The first request that failed with this exception, where one is known to have: several interpreters may fail at the same
-/// time, each at something else.
+/// Returns the reply of the first request that failed with this exception, otherwise of the first that
+/// failed.
+///
+/// Several interpreters may fail at the same time, each with a different exception.
 fn find_failed_reply(trial: &Trial, error: &PythonError) -> Option<Reply> {
-    let is_it = |reply: &Reply| match reply.end {
+    let has_failed_with_it = |reply: &Reply| match reply.end {
         ReplyKind::Answered => false,
         ReplyKind::Raised => reply.begins == error.kind,
         ReplyKind::Differs | ReplyKind::Failed => error.kind == "DifferentAnswer",
         ReplyKind::NothingCaptured => error.kind == "NothingCaptured",
     };
-    let found = trial.parse_replies().filter(is_it).min_by_key(|reply| (reply.round, reply.index));
+    let found =
+        trial.parse_replies().filter(has_failed_with_it).min_by_key(|reply| (reply.round, reply.index));
     found.or_else(|| find_first_failed_reply(trial))
 }
 
-/// What the main interpreter fails at.
+/// Judges requests that fail in the control.
 fn judge_failed_control(own: Judgement, control: &Trial, mode: Mode, asked: &[RequestSummary]) -> Judgement {
     let Some(reply) = find_first_failed_reply(control) else { return own };
     let request = request_label(&reply, asked);
@@ -65,19 +70,19 @@ fn judge_failed_control(own: Judgement, control: &Trial, mode: Mode, asked: &[Re
         return Judgement { cause: own.cause, ..Judgement::from_reason_id(*id, format!("{request}: {why}")) };
     }
     let TrialOutcome::Raised { error, .. } = &control.outcome else { return own };
-    let (what, is_of_the_list) = match reply.end {
+    let (what, is_list_at_fault) = match reply.end {
         ReplyKind::Raised => (format!("{request} raises {}", messages::format_exception(error)), false),
         ReplyKind::NothingCaptured => (error.text.clone(), true),
         ReplyKind::Answered | ReplyKind::Differs | ReplyKind::Failed => (error.text.clone(), false),
     };
     let denied = suggest_writable_option(&error.text).or_else(|| suggest_writable_option(&control.printed));
     let id = if denied.is_some() { ReasonId::Sandbox } else { ReasonId::RequestFails };
-    let way_out = match (denied, reply.end) {
-        (Some(way), _) => {
-            format!("give trials a copy of the folder that it writes to: {way}; else try --no-sandbox")
+    let advice = match (denied, reply.end) {
+        (Some(option), _) => {
+            format!("give trials a copy of the folder that it writes to: {option}; else try --no-sandbox")
         }
-        (None, ReplyKind::Differs) => "leave it out: its answer is not the same each time".to_owned(),
-        (None, _) if is_of_the_list => "correct the list of requests".to_owned(),
+        (None, ReplyKind::Differs) => "remove the request: its answer differs each time".to_owned(),
+        (None, _) if is_list_at_fault => "correct the list of requests".to_owned(),
         (None, _) => match MissingRequirement::from_error(error).filter(|_| reply.end == ReplyKind::Raised) {
             Some(missing) => missing.describe_remedy(),
             None => control_failure::GIVE.to_owned(),
@@ -85,18 +90,18 @@ fn judge_failed_control(own: Judgement, control: &Trial, mode: Mode, asked: &[Re
     };
     let what = control_failure::truncate_description(what);
     let reason = match mode {
-        Mode::Main => format!("{what}; {way_out}"),
+        Mode::Main => format!("{what}; {advice}"),
         Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => {
-            format!("in the main interpreter too, {what}; {way_out}")
+            format!("in the main interpreter too, {what}; {advice}")
         }
     };
     let cause = own.cause.map(|cause| RootCause { rule: id.id(), what, ..cause });
     Judgement { cause, ..Judgement::from_reason_id(id, reason) }
 }
 
-/// What fails elsewhere alone.
+/// Judges requests that fail in this mode and not in the control.
 fn judge_failed_trial(
-    case: &VerdictInput<'_>,
+    input: &VerdictInput<'_>,
     own: Judgement,
     (trial, control): (&Trial, &Trial),
     asked: &[RequestSummary],
@@ -143,29 +148,34 @@ fn judge_failed_trial(
         true => RootCause { what: what.clone(), ..cause },
         false => cause,
     });
-    Judgement { cause, reason: format!("{what}{}", describe_lost_modules(case, trial, control)), ..own }
+    Judgement { cause, reason: format!("{what}{}", describe_lost_modules(input, trial, control)), ..own }
 }
 
-/// What failed before a request did, or without saying which one it was.
+/// Judges a failure that belongs to no known request: at import, or in a trial that did not say which request
+/// it was serving.
 fn judge_failure_before_requests(own: Judgement, trial: &Trial) -> Judgement {
-    let is_ended = matches!(
+    let has_process_failed = matches!(
         trial.outcome,
         TrialOutcome::Crashed { place: TrialPhase::Import, .. }
             | TrialOutcome::TimedOut { place: TrialPhase::Import, .. }
             | TrialOutcome::LosesDescriptors { place: TrialPhase::Import, .. }
     );
-    match is_ended {
+    match has_process_failed {
         true => {
-            let reason = own.reason.replace(TrialPhase::Import.phrase(), "when it is imported and asked");
+            let reason =
+                own.reason.replace(TrialPhase::Import.phrase(), "when it is imported and serves requests");
             Judgement { reason, ..own }
         }
         false => own,
     }
 }
 
-/// What the control loaded and this trial could not, in words; empty where there is nothing. A framework answers 500 where a
-/// view does not import what it needs, and tells nobody; whether it was that, or an accelerator that nobody misses, is not known.
-fn describe_lost_modules(case: &VerdictInput<'_>, trial: &Trial, control: &Trial) -> String {
+/// Names the extension modules that the control loaded and this trial could not: `; without NAME (REASON)`.
+/// Empty if there are none.
+///
+/// A framework may answer 500 because a view could not import such a module, without reporting the exception.
+/// The module may also be an optional accelerator: the trial does not show which.
+fn describe_lost_modules(input: &VerdictInput<'_>, trial: &Trial, control: &Trial) -> String {
     let failed = trial.loads.iter().filter_map(|load| Some((load, load.result.as_ref()?.as_ref().err()?)));
     let failed = failed.filter(|(load, _)| control.successful_loads().any(|each| each.name == load.name));
     let mut names: Vec<(&str, &PythonError)> = Vec::new();
@@ -174,25 +184,26 @@ fn describe_lost_modules(case: &VerdictInput<'_>, trial: &Trial, control: &Trial
             names.push((&load.name, error));
         }
     }
-    let told = names.iter().take(NAMED).map(|(name, error)| {
-        format!("{name} ({})", messages::describe_failed_load(error, case.facts.get(name).copied()))
+    let shown = names.iter().take(MAX_NAMES).map(|(name, error)| {
+        format!("{name} ({})", messages::describe_failed_load(error, input.facts.get(name).copied()))
     });
-    let told: Vec<String> = told.collect();
-    let more = match names.len().saturating_sub(NAMED) {
+    let shown: Vec<String> = shown.collect();
+    let more = match names.len().saturating_sub(MAX_NAMES) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    if told.is_empty() { String::new() } else { format!("; without {}{more}", told.join(", ")) }
+    if shown.is_empty() { String::new() } else { format!("; without {}{more}", shown.join(", ")) }
 }
 
-/// How many modules are named that were not loaded.
-const NAMED: usize = 4;
+/// Maximum number of modules that a reason names.
+const MAX_NAMES: usize = 4;
 
+/// Returns the display form of the request that a reply belongs to.
 fn request_label(reply: &Reply, asked: &[RequestSummary]) -> String {
     asked.get(reply.index).map_or_else(|| "a request".to_owned(), |request| request.shown.clone())
 }
 
-/// `needs no_slot, refused: no slot 3`.
+/// Completes "GET /path ..." for a refused import: `needs no_slot, refused: no slot 3`.
 fn describe_refused_request(own: &Judgement) -> String {
     match own.reason.strip_prefix("needs ") {
         Some(rest) => format!("needs {rest}"),
@@ -200,15 +211,15 @@ fn describe_refused_request(own: &Judgement) -> String {
     }
 }
 
-/// In which of a trial's interpreters, or when; empty for the first of them.
-fn describe_phase(place: TrialPhase) -> String {
-    match place {
+/// Names the phase as a clause that ends a sentence. Empty for the trial's first interpreter.
+fn describe_phase(phase: TrialPhase) -> String {
+    match phase {
         TrialPhase::Startup | TrialPhase::Import => String::new(),
-        TrialPhase::Storm => ", when several are asked at the same time".to_owned(),
+        TrialPhase::Storm => ", when several requests are served at the same time".to_owned(),
         TrialPhase::SecondInterpreter
         | TrialPhase::UseAfterEnd
         | TrialPhase::AfterAnotherEnded
         | TrialPhase::Teardown
-        | TrialPhase::Exit => format!(", {}", place.phrase()),
+        | TrialPhase::Exit => format!(", {}", phase.phrase()),
     }
 }

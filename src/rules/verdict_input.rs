@@ -1,4 +1,4 @@
-//! All that a judgement may look at.
+//! The evidence that a judgement may use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,29 +6,30 @@ use super::{RequestSummary, module_verdict, request_verdict};
 use crate::model::{BinaryFacts, Judgement, Mode, ReasonId, Trial, TrialOutcome, Verdict};
 use crate::trial::Trials;
 
-/// All that a judgement may look at.
+/// The evidence that a judgement may use.
 #[derive(Clone, Copy, Debug)]
 pub struct VerdictInput<'a> {
     /// Every trial.
     pub trials: &'a Trials,
-    /// What each extension module declares, by dotted name.
+    /// The declaration of each extension module, by dotted name.
     pub facts: &'a BTreeMap<&'a str, &'a BinaryFacts>,
-    /// The judgement of everything in a mode that could not be tried at all.
+    /// For each mode in which no trial was possible: the judgement of everything in that mode.
     pub no_trials: &'a BTreeMap<Mode, Judgement>,
     /// Whether the Python is built with `--disable-gil`.
     pub is_free_threaded: bool,
-    /// The environment that this one, a free-threaded one, is held beside.
+    /// The environment of the ordinary build that this one, a free-threaded one, is compared with.
     pub beside: Option<&'a ReferenceEnvironment>,
 }
 
-/// What is known of an environment for another build of the same Python.
+/// The evidence from an environment for another build of the same Python.
 #[derive(Clone, Debug, Default)]
 pub struct ReferenceEnvironment {
-    /// Names that its main interpreter imports.
+    /// Names that its main interpreter can import.
     pub imports: BTreeSet<String>,
-    /// Extension modules of its distributions that importing one of them loads there.
+    /// For each name: the extension modules of its distributions that importing the name loads.
     pub loads: BTreeMap<String, BTreeSet<String>>,
-    /// Top-level names of its distributions that are not here, each with the reason.
+    /// Top-level names of its distributions that are missing in the environment under audit, each with the
+    /// reason.
     pub absent: BTreeMap<String, String>,
 }
 
@@ -38,16 +39,16 @@ impl VerdictInput<'_> {
         module_verdict::judge_name(self, name, mode)
     }
 
-    /// The same for a list of requests.
+    /// Judges a list of requests.
     pub fn judge_requests(&self, name: &str, mode: Mode, asked: &[RequestSummary]) -> Judgement {
         request_verdict::judge_requests(self, name, mode, asked)
     }
 
-    /// The same, for a name that a file of the distribution has: where the import fails for what is wrong with the
-    /// file, the file's judgement is the name's.
+    /// Judges a top-level name that is also the name of a file of the distribution. If the import fails
+    /// because of a defect of the file, the name gets the file's judgement.
     pub fn judge_name_of_file(&self, name: &str, file: Option<&Judgement>, mode: Mode) -> Judgement {
         let judgement = self.judge_name(name, mode);
-        let is_of_the_file = |file: &&Judgement| match file.reason_id {
+        let is_file_defect = |file: &&Judgement| match file.reason_id {
             Some(
                 ReasonId::PlainLibrary
                 | ReasonId::OtherAbi
@@ -60,16 +61,16 @@ impl VerdictInput<'_> {
             ) => true,
             Some(_) | None => false,
         };
-        let fails_at_it =
+        let is_not_loaded =
             || self.trials.get(name, Mode::Main).is_some_and(|control| is_own_file_not_loaded(control, name));
-        match file.filter(is_of_the_file) {
-            Some(file) if judgement.verdict == Verdict::Unknown && fails_at_it() => file.clone(),
+        match file.filter(is_file_defect) {
+            Some(file) if judgement.verdict == Verdict::Unknown && is_not_loaded() => file.clone(),
             Some(_) | None => judgement,
         }
     }
 }
 
-/// Whether the control found no other file under this name: none at all, or this one, which did not load.
+/// Whether the control found no file under this name, or only this one, which did not load.
 fn is_own_file_not_loaded(control: &Trial, name: &str) -> bool {
     let is_not_found = match &control.outcome {
         TrialOutcome::Raised { error, .. } => error.text == format!("No module named '{name}'"),

@@ -1,4 +1,4 @@
-//! What to serve, as it was typed.
+//! Parses the name of the application on the command line.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use super::protocol::WsgiApplication;
 const DEFAULT: &str = "application";
 
 impl WsgiApplication {
-    /// `module:callable`, `folder/file.py:callable`, `module:create_app()`.
+    /// Parses `module:callable`, `folder/file.py:callable`, or a factory: `module:create_app()`.
     ///
     /// # Errors
-    /// When it is none of these, or the file is not there.
+    /// If the text has none of these forms, or the file does not exist.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let (source, attribute) = match text.rsplit_once(':') {
             Some((source, attribute)) => (source, attribute),
@@ -30,20 +30,20 @@ impl WsgiApplication {
             })
         };
         if !is_name(attribute) {
-            bail!("{attribute:?} in {text:?} is no name of a callable\nhint: module:callable");
+            bail!("{attribute:?} in {text:?} is not the name of a callable\nhint: module:callable");
         }
         let is_file = source.contains('/') || Path::new(source).is_file();
         if is_file {
             let path = std::path::absolute(source)?;
             if !path.is_file() {
-                bail!("{} is not there", path.display());
+                bail!("{} does not exist", path.display());
             }
             let source = path.to_string_lossy().into_owned();
             return Ok(Self { source, is_file, attribute: attribute.to_owned(), is_factory });
         }
         if !is_name(source) {
             bail!(
-                "{source:?} is neither a file nor a module's name\nhint: module:callable, or ./file.py:callable"
+                "{source:?} is neither a file nor the name of a module\nhint: module:callable, or ./file.py:callable"
             );
         }
         Ok(Self { source: source.to_owned(), is_file, attribute: attribute.to_owned(), is_factory })

@@ -1,4 +1,5 @@
-//! The report, as the host's guard needs it; and whether it still fits the environment.
+//! Builds the import guard's configuration from a report, and checks that the report still matches the
+//! environment.
 
 use std::fs;
 use std::path::Path;
@@ -11,13 +12,14 @@ use crate::digest;
 use crate::model::Interpreter;
 use crate::report::Document;
 
-/// Differences that are told one by one.
-const TOLD: usize = 5;
+/// Maximum number of differences that the error message lists.
+const MAX_CHANGES: usize = 5;
 
-/// Reads the report; `None` without one.
+/// Builds the guard's configuration from the report that the command line names. `None` if it names none.
 ///
 /// # Errors
-/// When it cannot be read, or is stale: of another Python, or of files that have changed or gone since.
+/// If the report cannot be read, or is stale: made with another Python, or with files that changed or were
+/// removed since.
 pub(super) fn build_guard(
     args: &ServeArgs,
     python: &Interpreter,
@@ -36,13 +38,13 @@ pub(super) fn build_guard(
         changes.insert(0, format!("the Python was {then} and is {} ({})", now.0, now.1));
     }
     if !changes.is_empty() {
-        let more = changes.len().saturating_sub(TOLD);
-        changes.truncate(TOLD);
+        let more = changes.len().saturating_sub(MAX_CHANGES);
+        changes.truncate(MAX_CHANGES);
         if more > 0 {
             changes.push(format!("and {more} more"));
         }
         bail!(
-            "{shown} no longer fits the environment:\n  {}\nhint: audit again: wsgiaudit {} --json {shown}",
+            "{shown} does not match the environment any more:\n  {}\nhint: audit again: wsgiaudit {} --json {shown}",
             changes.join("\n  "),
             python.executable.display()
         );
@@ -57,7 +59,7 @@ pub(super) fn build_guard(
     }))
 }
 
-/// What the report says of each file with a digest, and what is no longer so.
+/// Returns the report's verdicts for each unchanged file, and a message for each file that changed.
 fn vet_modules(document: &Document) -> (Vec<VettedModule>, Vec<String>) {
     let (mut vetted, mut changes) = (Vec::new(), Vec::new());
     for module in &document.modules {
@@ -76,7 +78,7 @@ fn vet_modules(document: &Document) -> (Vec<VettedModule>, Vec<String>) {
             }
         }
         let (Ok(path), Ok(folder)) = (path.canonicalize(), folder.canonicalize()) else { continue };
-        // A link out of the folder: its copy then has nothing beside it but what is beside the file.
+        // A symbolic link may lead out of the folder. The folder of its target is used then.
         let folder = match path.starts_with(&folder) {
             true => folder,
             false => path.parent().unwrap_or(&path).to_owned(),

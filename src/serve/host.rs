@@ -1,4 +1,4 @@
-//! One host process: the environment's python with the probes' library in it.
+//! Starts and signals a host process: the environment's python, which loads the probes' library.
 
 use std::io::{BufRead, BufReader, pipe};
 use std::os::fd::AsRawFd;
@@ -15,37 +15,38 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::protocol::{HostConfig, HostReady, InterpreterMode};
 use crate::trial::ProbeLibrary;
 
-/// What the python runs. The application is not to see our arguments.
+/// The Python code that the host process runs. It removes the supervisor's arguments from `sys.argv`, which
+/// the application can see.
 const BOOTSTRAP: &str = "import ctypes, sys\n\
     library, config = sys.argv[1:]\n\
     sys.argv[:] = ['wsgiaudit']\n\
     sys.exit(ctypes.PyDLL(library).wsgiaudit_serve(config.encode()))";
 
-/// What happens to a host, or to the supervisor.
+/// An event that the supervisor handles.
 #[derive(Debug)]
 pub(super) enum SupervisorEvent {
-    /// The supervisor got this signal.
+    /// The supervisor received this signal.
     Signal(i32),
-    /// A host says so; `None` where it ended without.
+    /// A host (process id) reported that it started. `None` if it ended without a report.
     Ready(u32, Option<HostReady>),
-    /// A host ended.
+    /// A host (process id) ended.
     Ended(u32, ExitStatus),
 }
 
-/// A running host.
+/// A running host process.
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) pid: u32,
     pub(super) started: Instant,
-    /// Whether it said that it serves.
+    /// Whether it reported that it serves requests.
     pub(super) serves: bool,
 }
 
 impl Host {
-    /// Starts one. What becomes of it goes to `events`.
+    /// Starts a host process. Its events are sent to `events`.
     ///
     /// # Errors
-    /// When the python cannot be run.
+    /// If the python cannot be run.
     pub(super) fn start(
         python: &Path,
         library: &ProbeLibrary,
@@ -61,15 +62,16 @@ impl Host {
         let is_free = config.groups.iter().any(|group| group.mode == InterpreterMode::FreeThreaded);
         let mut child = Command::new(python)
             .args(["-P"])
-            // With a guard, `.pth` files and `sitecustomize` run behind it (`glue.py`).
+            // With a guard, `glue.py` imports `site` after the guard is installed, so that it covers `.pth`
+            // files and `sitecustomize`, too.
             .args(config.guard.is_some().then_some("-S"))
             .args(["-c", BOOTSTRAP])
             .arg(library.path())
             .arg(&file)
-            // As mod_wsgi does: no undeclared module turns the GIL on again.
+            // Modules that do not declare free threading must not switch the GIL on, as under mod_wsgi.
             .envs(is_free.then_some(("PYTHON_GIL", "0")))
             .stdin(Stdio::null())
-            // Of its own: Ctrl-C is for the supervisor, which passes it on as SIGTERM.
+            // A process group of its own: only the supervisor gets Ctrl-C, and sends SIGTERM to the host.
             .process_group(0)
             .spawn()
             .with_context(|| format!("{} cannot be run", python.display()))?;
@@ -85,24 +87,25 @@ impl Host {
         Ok(Self { pid, started: Instant::now(), serves: false })
     }
 
-    /// Asks it to end in order.
+    /// Requests an orderly shutdown.
     pub(super) fn stop(&self) {
         self.send_signal(Signal::TERM);
     }
 
-    /// The same, when another one accepts from the same sockets.
+    /// Requests an orderly shutdown while another host accepts connections from the same sockets.
     pub(super) fn retire(&self) {
         self.send_signal(Signal::HUP);
     }
 
     fn send_signal(&self, signal: Signal) {
         if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
-            // One that has ended already needs no signal.
+            // An error means that the process has ended already.
             let _ = kill_process(pid, signal);
         }
     }
 }
 
+/// Waits until the process has ended.
 fn wait_for_exit(child: &mut Child) -> ExitStatus {
     loop {
         if let Ok(status) = child.wait() {

@@ -1,4 +1,5 @@
-//! What it means: the arguments made definite. Read anew at each SIGHUP.
+//! Builds the host's configuration from the command line and `serve.toml`. Both are evaluated again at each
+//! SIGHUP.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +13,10 @@ use super::{mod_wsgi_rules, serve_settings};
 use crate::cli::{ServeArgs, ServeMode};
 use crate::venv::{choose_environment, locate_environment};
 
-/// The environment's python.
+/// Returns the path of the environment's python.
 ///
 /// # Errors
-/// When there is no environment, or it has no python.
+/// If there is no environment, or it has no python.
 pub(super) fn find_python(args: &ServeArgs) -> Result<PathBuf> {
     let environment = choose_environment(args.environment.as_deref()).context(
         "no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\nhint: --environment PATH",
@@ -24,10 +25,10 @@ pub(super) fn find_python(args: &ServeArgs) -> Result<PathBuf> {
     located.python.map_err(anyhow::Error::msg)
 }
 
-/// The host's configuration but for its `ready`, and what the operator should know of it.
+/// Returns the host's configuration, without the descriptor `ready`, and notes for the operator.
 ///
 /// # Errors
-/// When the arguments contradict each other.
+/// If the arguments contradict each other.
 pub(super) fn build_host_config(
     args: &ServeArgs,
     bound: &[ListeningSocket],
@@ -71,7 +72,7 @@ pub(super) fn build_host_config(
     Ok((config, notes))
 }
 
-/// `-` stays.
+/// Makes a path absolute, except for `-`, which stands for standard output.
 fn absolute_path(file: &Path) -> Result<String> {
     Ok(match file.as_os_str() == "-" {
         true => "-".to_owned(),
@@ -79,7 +80,7 @@ fn absolute_path(file: &Path) -> Result<String> {
     })
 }
 
-/// The group of a command line without `--config`.
+/// Returns the only group of a command line without `--config`.
 fn default_group(args: &ServeArgs) -> Result<GroupConfig> {
     let interpreters = args.interpreters.get();
     let mode = match args.mode {

@@ -1,5 +1,5 @@
-//! Sockets that listen: bound here, inherited by each host in turn, so that no connection is refused between
-//! two of them.
+//! Listening sockets. The supervisor binds them, and each host inherits them, so that no connection is
+//! refused while one host replaces another.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,18 +13,18 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::protocol::ListenerConfig;
 
-/// Connections that may wait for being accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 2048;
 
-/// A bound socket.
+/// A bound and listening socket.
 #[derive(Debug)]
 pub(super) struct ListeningSocket {
     socket: OwnedFd,
-    /// How to reach it, for the operator.
+    /// Its address, as shown to the operator.
     pub(super) address: String,
     name: String,
     port: String,
-    /// The file of a Unix socket, which goes away with it.
+    /// The path of a Unix socket, which is removed on drop.
     path: Option<PathBuf>,
 }
 
@@ -37,21 +37,22 @@ impl Drop for ListeningSocket {
 }
 
 impl ListeningSocket {
-    /// `HOST:PORT`, or `unix:PATH`.
+    /// Binds `HOST:PORT` or `unix:PATH`.
     ///
     /// # Errors
-    /// When it cannot be bound.
+    /// If it cannot be bound.
     pub(super) fn new(address: &str) -> Result<Self> {
         let bound = match address.strip_prefix("unix:") {
             Some(path) => bind_unix(Path::new(path))?,
             None => bind_tcp(address)?,
         };
         rustix::net::listen(&bound.socket, BACKLOG).with_context(|| format!("cannot listen on {address}"))?;
-        // The hosts inherit it; nothing else is started by this process.
+        // The hosts inherit it. The supervisor starts no other processes.
         fcntl_setfd(&bound.socket, FdFlags::empty())?;
         Ok(bound)
     }
 
+    /// Describes the socket for the host's configuration.
     pub(super) fn to_listener(&self) -> ListenerConfig {
         ListenerConfig {
             descriptor: self.socket.as_fd().as_raw_fd(),
@@ -76,7 +77,7 @@ fn bind_tcp(address: &str) -> Result<ListeningSocket> {
     })
 }
 
-/// A socket that was left by another process and that nobody serves is replaced.
+/// Binds a Unix socket. Replaces a stale socket file that no process serves.
 fn bind_unix(path: &Path) -> Result<ListeningSocket> {
     if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
         if UnixStream::connect(path).is_ok() {

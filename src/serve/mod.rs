@@ -1,5 +1,7 @@
-//! Hosting: the supervisor's side. It binds the sockets, starts the environment's own python with the probes'
-//! library (`probes/src/host` is what runs there), and replaces and ends it as signals ask.
+//! `wsgiaudit serve`: the supervisor of the host processes.
+//!
+//! The supervisor binds the sockets and starts the environment's python with the probes' library, whose
+//! `probes/src/host` serves requests there. Signals tell the supervisor to replace or end the host process.
 
 mod application;
 mod guard;
@@ -10,7 +12,8 @@ mod mod_wsgi_rules;
 mod serve_settings;
 mod supervisor;
 
-/// What the supervisor hands over: the host's own file, so that the two cannot disagree.
+/// The configuration that the supervisor passes to a host: the host's own source file, so that both sides
+/// agree.
 #[path = "../../probes/src/host/config.rs"]
 mod protocol;
 

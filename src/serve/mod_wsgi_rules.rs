@@ -1,16 +1,17 @@
-//! mod_wsgi's rules about groups, with the ids of its messages, so that what is tried here holds there.
+//! Applies mod_wsgi's rules about groups, so that an application behaves here as under mod_wsgi. Messages
+//! name the ids of mod_wsgi's log messages.
 
 use anyhow::{Result, bail};
 
 use super::protocol::{GroupConfig, InterpreterMode};
 
-/// mod_wsgi's name for the main interpreter.
+/// mod_wsgi's name for the application group of the main interpreter.
 const GLOBAL: &str = "%{GLOBAL}";
 
-/// Changes what mod_wsgi would change, and says so.
+/// Changes settings that mod_wsgi would change. Returns a note for each.
 ///
 /// # Errors
-/// Where mod_wsgi would go on without what was asked for, or with more of it.
+/// If mod_wsgi would ignore a setting, or apply it to more than the group.
 pub(super) fn apply_mod_wsgi_rules(
     groups: &mut [GroupConfig],
     is_free_threaded_build: bool,
@@ -18,7 +19,7 @@ pub(super) fn apply_mod_wsgi_rules(
     let mut notes = Vec::new();
     let is_free = groups.iter().any(|group| group.mode == InterpreterMode::FreeThreaded);
     if is_free && !is_free_threaded_build {
-        bail!("free threading is asked of a Python that has a GIL (mod_wsgi: WSGI0200)");
+        bail!("mode free-threaded needs a free-threaded build of Python (mod_wsgi: WSGI0200)");
     }
     for group in groups {
         let name = group.name.clone();
@@ -31,13 +32,13 @@ pub(super) fn apply_mod_wsgi_rules(
         }
         if is_free && group.mode == InterpreterMode::OwnGil {
             notes.push(format!(
-                "group {name}: an own GIL is skipped, since free threading is on (mod_wsgi: WSGI0202)"
+                "group {name}: own-gil is ignored because free threading is on (mod_wsgi: WSGI0202)"
             ));
             group.mode = InterpreterMode::SharedGil;
         }
         if group.interpreters > 1 && group.mode != InterpreterMode::OwnGil {
             bail!(
-                "group {name}: {} interpreters want an own GIL each, not {}\nhint: threads",
+                "group {name}: {} interpreters need the mode own-gil, not {}\nhint: use threads",
                 group.interpreters,
                 group.mode.name()
             );
@@ -45,17 +46,17 @@ pub(super) fn apply_mod_wsgi_rules(
         if let Some(interval) = group.switch_interval {
             if is_free {
                 bail!(
-                    "group {name}: a switch interval means nothing under free threading (mod_wsgi: WSGI0203)"
+                    "group {name}: a switch interval has no effect under free threading (mod_wsgi: WSGI0203)"
                 );
             }
             if group.mode != InterpreterMode::OwnGil {
                 bail!(
-                    "group {name}: a switch interval without an own GIL would be the whole process's \
+                    "group {name}: a switch interval without an own GIL would apply to the whole process \
                      (mod_wsgi: WSGI0199)"
                 );
             }
             if !(interval > 0.0 && interval <= 60.0) {
-                bail!("group {name}: a switch interval is seconds, more than 0, at most 60");
+                bail!("group {name}: a switch interval must be more than 0 and at most 60 seconds");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `serve.toml`, as it is written.
+//! Reads `serve.toml`.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -8,44 +8,45 @@ use serde::Deserialize;
 
 use super::protocol::{GroupConfig, InterpreterMode, WsgiApplication};
 
-/// The whole file.
+/// The contents of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ServeSettings {
     group: Vec<GroupSettings>,
 }
 
-/// One `[[group]]`.
+/// A `[[group]]` table.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct GroupSettings {
     name: String,
     mode: InterpreterMode,
-    #[serde(default = "one")]
+    #[serde(default = "default_count")]
     interpreters: NonZeroUsize,
-    #[serde(default = "one")]
+    #[serde(default = "default_count")]
     threads: NonZeroUsize,
     queue: Option<usize>,
-    /// Default: what the command line names.
+    /// Default: the application that the command line names.
     application: Option<String>,
-    /// Default: every path that no other group has.
+    /// Default: every path that belongs to no other group.
     #[serde(default)]
     routes: Vec<String>,
     switch_interval: Option<f64>,
 }
 
-fn one() -> NonZeroUsize {
+/// Default of `interpreters` and `threads`: 1.
+fn default_count() -> NonZeroUsize {
     NonZeroUsize::MIN
 }
 
-/// The groups of a file.
+/// Reads the groups of a file. `application` and `queue` are defaults from the command line.
 ///
 /// # Errors
-/// When it cannot be read, or contradicts itself.
+/// If it cannot be read, or contradicts itself.
 pub(super) fn read_groups(path: &Path, application: &str, queue: usize) -> Result<Vec<GroupConfig>> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-    let settings: ServeSettings = toml::from_str(&text).with_context(|| format!("{shown} cannot be used"))?;
+    let settings: ServeSettings = toml::from_str(&text).with_context(|| format!("{shown} is not valid"))?;
     let mut groups = Vec::new();
     for written in settings.group {
         let name = &written.name;

@@ -1,4 +1,4 @@
-//! Starts, replaces and ends hosts, as signals ask.
+//! Starts, replaces and ends host processes, as signals request.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::cli::ServeArgs;
 use crate::trial::ProbeLibrary;
 use crate::venv::query_interpreter;
 
-/// A host that ended sooner is not started again: it would end again.
-const SHORTEST_LIFE: Duration = Duration::from_secs(5);
+/// A host that ends within this time after its start is not restarted, because it would probably end again.
+const MIN_LIFETIME: Duration = Duration::from_secs(5);
 
-/// Serves until SIGTERM or SIGINT. Returns whether everything ended in order.
+/// Serves until SIGTERM or SIGINT. Returns whether every host ended with exit status 0.
 ///
 /// # Errors
-/// When nothing could be served.
+/// If the sockets cannot be bound or the application does not start.
 pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
     let (sender, events) = channel();
     watch_signals(&sender)?;
@@ -49,24 +49,26 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
     supervisor.run_event_loop(&events)
 }
 
+/// The state of the supervisor.
 struct Supervisor<'a> {
     args: &'a ServeArgs,
     say: &'a dyn Fn(&str),
     bound: Vec<ListeningSocket>,
-    /// Where the metrics are told.
+    /// Sockets of the metrics endpoint.
     metrics: Vec<ListeningSocket>,
     folder: TempDir,
     library: ProbeLibrary,
     sender: Sender<SupervisorEvent>,
-    /// Oldest first: the last is the one that serves, or is to.
+    /// The running hosts, oldest first. The last one serves, or is starting.
     hosts: Vec<Host>,
-    /// Of the last of them.
+    /// The groups of the last host.
     groups: Vec<GroupConfig>,
     is_stopping: bool,
     is_clean: bool,
 }
 
 impl Supervisor<'_> {
+    /// Starts a new host with the present configuration.
     fn start_host(&mut self) -> Result<()> {
         let python = host_config::find_python(self.args)?;
         let found = query_interpreter(&python, self.folder.path())?;
@@ -85,6 +87,8 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// Handles events until the last host has ended after a stop signal. Returns whether all ended with exit
+    /// status 0.
     fn run_event_loop(&mut self, events: &Receiver<SupervisorEvent>) -> Result<bool> {
         loop {
             match events.recv()? {
@@ -96,14 +100,14 @@ impl Supervisor<'_> {
                 }
                 SupervisorEvent::Ready(pid, ready) => self.handle_host_ready(pid, ready)?,
                 SupervisorEvent::Ended(pid, status) => {
-                    let place = self.hosts.iter().position(|host| host.pid == pid);
-                    let Some(host) = place.map(|place| self.hosts.remove(place)) else { continue };
+                    let position = self.hosts.iter().position(|host| host.pid == pid);
+                    let Some(host) = position.map(|position| self.hosts.remove(position)) else { continue };
                     if self.is_stopping {
                         self.is_clean &= status.success();
                         if self.hosts.is_empty() {
                             return Ok(self.is_clean);
                         }
-                    } else if place == Some(self.hosts.len()) {
+                    } else if position == Some(self.hosts.len()) {
                         self.handle_host_loss(&host, &status.to_string())?;
                     }
                 }
@@ -111,13 +115,13 @@ impl Supervisor<'_> {
         }
     }
 
-    /// The newest host is gone, and nobody asked it to.
+    /// Handles an unexpected end of the newest host.
     fn handle_host_loss(&mut self, host: &Host, status: &str) -> Result<()> {
         if !host.serves && !self.hosts.is_empty() {
-            (self.say)("the new process does not serve: the old one goes on");
+            (self.say)("the new process did not start serving: the old one continues");
         } else if !host.serves {
             bail!("the application was not started ({status})");
-        } else if host.started.elapsed() < SHORTEST_LIFE {
+        } else if host.started.elapsed() < MIN_LIFETIME {
             bail!("the server process ended soon after its start: {status}");
         } else {
             (self.say)(&format!("the server process ended: {status}; a new one starts"));
@@ -126,23 +130,24 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// Starts a new host to replace the running one, unless one is starting already.
     fn reload(&mut self) {
         if self.is_stopping || self.hosts.last().is_some_and(|host| !host.serves) {
             return;
         }
         if let Err(error) = self.start_host() {
-            (self.say)(&format!("cannot reload, the old process goes on: {error:#}"));
+            (self.say)(&format!("cannot reload, the old process continues: {error:#}"));
         }
     }
 
-    /// A host has started: those before it end.
+    /// Handles the start of a host: retires the older ones.
     fn handle_host_ready(&mut self, pid: u32, ready: Option<HostReady>) -> Result<()> {
-        let Some(place) = self.hosts.iter().position(|host| host.pid == pid) else { return Ok(()) };
+        let Some(position) = self.hosts.iter().position(|host| host.pid == pid) else { return Ok(()) };
         let Some(HostReady { failed, .. }) = ready.filter(|ready| ready.serves && !self.is_stopping) else {
             return Ok(());
         };
-        self.hosts[place].serves = true;
-        self.hosts[..place].iter().for_each(Host::retire);
+        self.hosts[position].serves = true;
+        self.hosts[..position].iter().for_each(Host::retire);
         let groups: Vec<String> = self
             .groups
             .iter()
@@ -162,14 +167,15 @@ impl Supervisor<'_> {
             addresses.join(", "),
             groups.join("; "),
             match &self.args.report {
-                Some(report) => format!("only what {} vetted loads", report.display()),
-                None => "no report: any extension module loads".to_owned(),
+                Some(report) => format!("loads only modules vetted in {}", report.display()),
+                None => "no report: loads any extension module".to_owned(),
             }
         ));
         Ok(())
     }
 }
 
+/// Forwards SIGHUP, SIGINT and SIGTERM as events.
 fn watch_signals(events: &Sender<SupervisorEvent>) -> Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot watch for signals")?;
     let events = events.clone();

@@ -1,13 +1,13 @@
 //! Batches: many subjects tried in one child, one after the other in the same interpreters.
 //!
-//! Most of an import's cost are its dependencies, and many subjects share these.
+//! Most of the time of an import goes into its dependencies, and many subjects share these.
 //!
-//! A batch accepts only names whose extension modules are CPython's or have passed alone. Its result counts
-//! only if a subject passes: everything that the control loaded is loaded, and the child exits normally. All
-//! other subjects are tried alone.
+//! A batch accepts only names whose extension modules are CPython's or have passed alone. A subject passes if
+//! each interpreter has loaded everything that the control loaded, and the child exits normally. All other
+//! subjects are tried alone.
 //!
-//! Extension modules are always tried alone: dangling C pointers may do no harm where other subjects have
-//! filled the memory, so a pass in a batch would prove nothing (observed with orjson).
+//! Extension modules are always tried alone. What they leave behind in C may do no harm once other subjects
+//! have filled the memory, so a pass in a batch would prove nothing (observed with orjson).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -59,6 +59,7 @@ impl<'c> BatchCandidate<'c> {
         })
     }
 
+    /// Whether the subject may load this module in a batch.
     fn may_load(&self, load: &ModuleLoad) -> bool {
         is_cpython_module(load) || self.passed.contains(load.name.as_str())
     }
@@ -73,63 +74,68 @@ fn is_cpython_module(load: &ModuleLoad) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum BatchResult {
     /// It passed: its events, as if it had been tried alone.
-    Plain(Vec<TrialEvent>),
+    Passed(Vec<TrialEvent>),
     /// It must be tried alone.
-    Odd,
+    TryAlone,
     /// Inconclusive: another subject may have caused the failure.
-    Unknown,
+    Inconclusive,
 }
 
 /// Maximum number of batch attempts for a subject whose result is inconclusive.
-const AGAIN: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 /// Minimum batch size.
-const FEW: usize = 2;
+const MIN_SIZE: usize = 2;
 
 /// Tries candidates in batches. Returns the attempts of those that passed, by subject.
 pub(super) fn try_in_batches(
-    desk: &mut TrialSession<'_>,
+    session: &mut TrialSession<'_>,
     mode: Mode,
-    place: Scenario,
+    scenario: Scenario,
     candidates: Vec<BatchCandidate<'_>>,
 ) -> BTreeMap<String, Attempt> {
     let mut found = BTreeMap::new();
-    if candidates.len() < FEW {
+    if candidates.len() < MIN_SIZE {
         return found;
     }
-    let mut open = Vec::new();
+    let mut uncached = Vec::new();
     for candidate in candidates {
-        match desk.find_batch_result(place, candidate.name) {
+        match session.find_batch_result(scenario, candidate.name) {
             Some(attempt) => found.extend(attempt.map(|attempt| (candidate.name.to_owned(), attempt))),
-            None => open.push(candidate),
+            None => uncached.push(candidate),
         }
     }
-    let mut waiting = vec![(open, AGAIN)];
-    while let Some((candidates, again)) = waiting.pop() {
-        if candidates.len() < FEW || again == 0 {
+    let mut waiting = vec![(uncached, MAX_ATTEMPTS)];
+    while let Some((candidates, attempts_left)) = waiting.pop() {
+        if candidates.len() < MIN_SIZE || attempts_left == 0 {
             for BatchCandidate { name, touched, .. } in candidates {
-                desk.store_batch_result(place, name, touched, &None);
+                session.store_batch_result(scenario, name, touched, &None);
             }
             continue;
         }
         let names: Vec<&str> = candidates.iter().map(|candidate| candidate.name).collect();
-        let Ok(attempt) = desk.run_batch(place, &names) else { continue };
-        let company = Batch::new(mode, &attempt);
-        let mut unknown = Vec::new();
+        let Ok(attempt) = session.run_batch(scenario, &names) else { continue };
+        let batch = Batch::new(mode, &attempt);
+        let mut inconclusive = Vec::new();
         for candidate in candidates {
-            let plain = match company.result_of_candidate(&candidate) {
-                BatchResult::Plain(events) => Some(Attempt::from_batch_events(events)),
-                BatchResult::Odd => None,
-                BatchResult::Unknown => {
-                    unknown.push(candidate);
+            let passed = match batch.result_of_candidate(&candidate) {
+                BatchResult::Passed(events) => Some(Attempt::from_batch_events(events)),
+                BatchResult::TryAlone => None,
+                BatchResult::Inconclusive => {
+                    inconclusive.push(candidate);
                     continue;
                 }
             };
-            let touched = candidate.touched.iter().chain(company.paths_read_by(candidate.name));
-            desk.store_batch_result(place, candidate.name, touched, &plain);
-            found.extend(plain.map(|plain| (candidate.name.to_owned(), plain)));
+            let touched = candidate.touched.iter().chain(batch.paths_read_by(candidate.name));
+            session.store_batch_result(scenario, candidate.name, touched, &passed);
+            found.extend(passed.map(|passed| (candidate.name.to_owned(), passed)));
         }
-        waiting.extend(company.split_for_retry(unknown).into_iter().map(|unknown| (unknown, again - 1)));
+        waiting.extend(
+            batch
+                .split_for_retry(inconclusive)
+                .into_iter()
+                .map(|inconclusive| (inconclusive, attempts_left - 1)),
+        );
     }
     found
 }
@@ -161,53 +167,56 @@ impl<'a> Batch<'a> {
         Self { mode, attempt, owners, is_clean }
     }
 
+    /// What the batch shows about a subject.
+    ///
+    /// Unless the batch is clean, only an exception of the subject itself counts.
     fn result_of_candidate(&self, candidate: &BatchCandidate<'_>) -> BatchResult {
         let mut owned = self.attempt.evidence.events.iter().zip(&self.owners);
         if owned
             .any(|(event, owner)| *owner == Some(candidate.name) && matches!(event, TrialEvent::Error { .. }))
         {
-            return BatchResult::Odd;
+            return BatchResult::TryAlone;
         }
         if !self.is_clean {
-            return BatchResult::Unknown;
+            return BatchResult::Inconclusive;
         }
         let evidence =
             TrialEvidence { events: self.events_of_candidate(candidate), end: Some(ProcessExit::Exit(0)) };
         let in_control = candidate.loads.iter().map(|&name| name.to_owned()).collect();
-        let reading = interpret_evidence(self.mode, &evidence, &in_control);
-        if self.is_isolated(candidate, &reading) {
-            BatchResult::Plain(evidence.events)
+        let result = interpret_evidence(self.mode, &evidence, &in_control);
+        if self.has_passed(candidate, &result) {
+            BatchResult::Passed(evidence.events)
         } else {
-            BatchResult::Odd
+            BatchResult::TryAlone
         }
     }
 
     /// Whether the subject passed in every interpreter, and each interpreter loaded what the control loaded
     /// and nothing that a batch does not allow.
-    fn is_isolated(&self, candidate: &BatchCandidate<'_>, reading: &TrialResult) -> bool {
+    fn has_passed(&self, candidate: &BatchCandidate<'_>, result: &TrialResult) -> bool {
         let is_loaded = |interpreter: &str, name: &str| {
-            reading.loads.iter().any(|load| load.interpreter == interpreter && load.name == name)
+            result.loads.iter().any(|load| load.interpreter == interpreter && load.name == name)
         };
-        let keeps = |event: &TrialEvent| {
+        let retains_objects = |event: &TrialEvent| {
             let is_its_own =
-                |object: &RetainedObject| reading.loads.iter().any(|load| load.path == object.file);
+                |object: &RetainedObject| result.loads.iter().any(|load| load.path == object.file);
             matches!(event, TrialEvent::Kept { count, objects, .. }
                 if *count > objects.len() || objects.iter().any(is_its_own))
         };
         let is_its_turn =
             |event: &&TrialEvent| matches!(event, TrialEvent::Turn(name) if name == candidate.name);
-        reading.outcome == TrialOutcome::Imported
+        result.outcome == TrialOutcome::Imported
             && self.attempt.evidence.events.iter().filter(is_its_turn).count()
                 == self.mode.interpreters().len()
-            && reading.left_in_main.is_empty()
-            && reading.native_threads.is_empty()
-            && reading.loads.iter().all(|load| load.result == Some(Ok(())) && candidate.may_load(load))
+            && result.left_in_main.is_empty()
+            && result.native_threads.is_empty()
+            && result.loads.iter().all(|load| load.result == Some(Ok(())) && candidate.may_load(load))
             && self
                 .mode
                 .interpreters()
                 .iter()
                 .all(|each| candidate.loads.iter().all(|name| is_loaded(each, name)))
-            && !self.attempt.evidence.events.iter().any(keeps)
+            && !self.attempt.evidence.events.iter().any(retains_objects)
     }
 
     /// The record as if this subject had been tried alone: its own events, the loads of its dependencies in
@@ -245,17 +254,17 @@ impl<'a> Batch<'a> {
     ///
     /// The subject in whose turn the child died is separated from the others; if that is unknown, the batch
     /// is halved. A batch that hit its deadline is not tried again.
-    fn split_for_retry<'c>(&self, mut unknown: Vec<BatchCandidate<'c>>) -> Vec<Vec<BatchCandidate<'c>>> {
+    fn split_for_retry<'c>(&self, mut inconclusive: Vec<BatchCandidate<'c>>) -> Vec<Vec<BatchCandidate<'c>>> {
         if matches!(self.attempt.evidence.end, Some(ProcessExit::Deadline | ProcessExit::Overfull)) {
             return Vec::new();
         }
         let died = self.attempt.evidence.end != Some(ProcessExit::Exit(0));
         if let Some(name) = self.owners.last().copied().flatten().filter(|_| died) {
-            let (itself, others) = unknown.into_iter().partition(|candidate| candidate.name == name);
-            return vec![itself, others];
+            let (culprit, others) = inconclusive.into_iter().partition(|candidate| candidate.name == name);
+            return vec![culprit, others];
         }
-        let half = unknown.split_off(unknown.len() / 2);
-        vec![unknown, half]
+        let half = inconclusive.split_off(inconclusive.len() / 2);
+        vec![inconclusive, half]
     }
 }
 

@@ -11,30 +11,30 @@ use super::worker::{Attempt, ChildOutput};
 
 /// Maximum characters of an exception's text. The probe's limit (`observe.py`) is higher, since numbers of
 /// different lengths would move the cut.
-const TEXT: usize = 2000;
+const MAX_TEXT_CHARACTERS: usize = 2000;
 
 /// Maximum bytes kept of the output, and bytes read to find its last lines.
-const PRINTED: usize = 4096;
-const PRINTED_READ: u64 = 16 << 10;
+const MAX_OUTPUT_BYTES: usize = 4096;
+const OUTPUT_BYTES_READ: u64 = 16 << 10;
 
 /// Maximum bytes kept of a stack.
-const STACK: usize = 8192;
+const MAX_STACK_BYTES: usize = 8192;
 
 /// Reads all files in a child's folder. `end` is how the child ended, if it has.
 pub(super) fn collect_attempt(folder: &Path, end: Option<ProcessExit>, run: &RunInfo) -> Attempt {
     let (events, touched) = record::read_events(folder);
     let is_storm = events.iter().any(|event| matches!(event, TrialEvent::Step(_, ProtocolPhase::Storm)));
     let events = events.into_iter().map(|event| normalize_event(event, run)).collect();
-    let printed = run.normalize_text(&record::read_output(folder, PRINTED_READ));
+    let printed = run.normalize_text(&record::read_output(folder, OUTPUT_BYTES_READ));
     let printed = if is_storm { normalize::sort_unique_lines(&printed) } else { printed };
     let mut crash = read_crash(folder, end);
     if let Some(crash) = &mut crash {
         // In a stress test, another thread may end the process while this one writes its stack. The
         // instruction that crashed is recorded before that.
         let stack = if is_storm { String::new() } else { run.normalize_text(&crash.stack) };
-        crash.stack = truncate_text(&stack, STACK).to_owned();
+        crash.stack = truncate_text(&stack, MAX_STACK_BYTES).to_owned();
     }
-    let left = ChildOutput { printed: normalize::last_lines(&printed, PRINTED), crash };
+    let left = ChildOutput { printed: normalize::last_lines(&printed, MAX_OUTPUT_BYTES), crash };
     Attempt { evidence: TrialEvidence { events, end }, left, touched }
 }
 
@@ -59,12 +59,14 @@ fn normalize_event(event: TrialEvent, run: &RunInfo) -> TrialEvent {
     }
 }
 
+/// Normalizes the text of an exception, and shortens it.
 fn normalize_exception(error: Exception, run: &RunInfo) -> Exception {
     let text = run.normalize_text(&error.text);
-    let end = text.char_indices().nth(TEXT).map_or(text.len(), |(end, _)| end);
+    let end = text.char_indices().nth(MAX_TEXT_CHARACTERS).map_or(text.len(), |(end, _)| end);
     Exception { text: text[..end].to_owned(), ..error }
 }
 
+/// The first `most` bytes of a text, at most, cut between characters.
 fn truncate_text(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }

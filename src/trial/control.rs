@@ -14,11 +14,11 @@ use crate::model::{Mode, ModuleLoad, NotRunReason, Trial, TrialOutcome};
 
 /// Tries one group: subjects with the same first name.
 pub(super) fn try_group(
-    desk: &mut TrialSession<'_>,
+    session: &mut TrialSession<'_>,
     group: &[&TrialSubject],
     listener: &dyn ProgressListener,
 ) -> Trials {
-    let mut control = ControlGroup { desk, listener, trials: Trials::default(), before: Vec::new() };
+    let mut control = ControlGroup { session, listener, trials: Trials::default(), before: Vec::new() };
     control.try_subjects_below("", group);
     control.trials
 }
@@ -27,18 +27,18 @@ pub(super) fn try_group(
 ///
 /// Returns `None` unless the subject was imported.
 pub(super) fn try_import(
-    desk: &mut TrialSession<'_>,
+    session: &mut TrialSession<'_>,
     subject: &TrialSubject,
     after: Option<&str>,
 ) -> Option<Trial> {
-    let attempt = desk.run_trial(Scenario::Main, after.as_slice(), &subject.name).ok()?;
-    let reading = interpret_evidence(Mode::Main, &attempt.evidence, &BTreeSet::new());
-    let trial = control_trial(subject, reading, attempt.left);
+    let attempt = session.run_trial(Scenario::Main, after.as_slice(), &subject.name).ok()?;
+    let result = interpret_evidence(Mode::Main, &attempt.evidence, &BTreeSet::new());
+    let trial = control_trial(subject, result, attempt.left);
     (trial.outcome == TrialOutcome::Imported).then(|| Trial { after: after.map(str::to_owned), ..trial })
 }
 
 struct ControlGroup<'d, 'w> {
-    desk: &'d mut TrialSession<'w>,
+    session: &'d mut TrialSession<'w>,
     listener: &'d dyn ProgressListener,
     trials: Trials,
     /// Events of the entered packages, outermost first.
@@ -70,14 +70,14 @@ impl ControlGroup<'_, '_> {
         self.listener.trial_started(name, Mode::Main);
         let file = subject.and_then(|subject| subject.file.clone());
         let package = TrialSubject { file, ..TrialSubject::from_name(name.to_owned()) };
-        match self.desk.enter_package(name) {
+        match self.session.enter_package(name) {
             Some(EnterResult::Inside(attempt)) => {
                 let kept = self.before.len();
                 self.add_trial(&package, &attempt);
                 self.before.extend(attempt.evidence.events);
                 self.try_subjects_below(name, inside);
                 self.before.truncate(kept);
-                self.desk.leave_package();
+                self.session.leave_package();
             }
             Some(EnterResult::Outside(attempt)) => {
                 self.add_trial(&package, &attempt);
@@ -139,11 +139,13 @@ impl ControlGroup<'_, '_> {
                 TrialResult { outcome: TrialOutcome::Imported, ..known },
                 ChildOutput::default(),
             ));
-        } else if let Some(attempt) = is_inside.then(|| self.desk.run_trial_inside(&subject.name)).flatten() {
+        } else if let Some(attempt) =
+            is_inside.then(|| self.session.run_trial_inside(&subject.name)).flatten()
+        {
             self.add_trial(subject, &attempt);
         } else {
             self.before.clear();
-            match self.desk.run_trial(Scenario::Main, &[], &subject.name) {
+            match self.session.run_trial(Scenario::Main, &[], &subject.name) {
                 Ok(attempt) => self.add_trial(subject, &attempt),
                 Err(why) => self.trials.add_trial(Trial::not_run(&subject.name, Mode::Main, why)),
             }
@@ -151,14 +153,15 @@ impl ControlGroup<'_, '_> {
         self.listener.trials_finished(1);
     }
 
+    /// Adds the trial of a subject: its own events after those of the entered packages.
     fn add_trial(&mut self, subject: &TrialSubject, attempt: &Attempt) {
         let events = self.before.iter().chain(&attempt.evidence.events).cloned().collect();
-        let reading = interpret_evidence(
+        let result = interpret_evidence(
             Mode::Main,
             &TrialEvidence { events, end: attempt.evidence.end },
             &BTreeSet::new(),
         );
-        self.trials.add_trial(control_trial(subject, reading, attempt.left.clone()));
+        self.trials.add_trial(control_trial(subject, result, attempt.left.clone()));
         self.trials.set_paths_read(&subject.name, attempt.touched.iter().map(|(_, path)| path.clone()));
     }
 }
@@ -173,27 +176,27 @@ fn first_name_part(name: &str) -> &str {
 pub(super) fn trial_from_result(
     mode: Mode,
     subject: &TrialSubject,
-    reading: TrialResult,
+    result: TrialResult,
     left: ChildOutput,
 ) -> Trial {
-    let outcome = match find_denial(mode, &reading, &left.printed) {
+    let outcome = match find_denial(mode, &result, &left.printed) {
         Some(what) => outcome_blocked_by_sandbox(what),
-        None => reading.outcome,
+        None => result.outcome,
     };
     let mut trial = Trial {
         subject: subject.name.clone(),
         mode,
         outcome,
-        loads: reading.loads.into(),
+        loads: result.loads.into(),
         printed: left.printed,
         crash: left.crash,
-        kept: reading.kept,
-        native_threads: reading.native_threads,
-        left_in_main: reading.left_in_main,
-        standard: reading.standard.into(),
+        kept: result.kept,
+        native_threads: result.native_threads,
+        left_in_main: result.left_in_main,
+        standard: result.standard.into(),
         python: None,
-        answers: reading.answers,
-        held: reading.held,
+        answers: result.answers,
+        held: result.held,
         after: None,
         through: None,
     };
@@ -213,8 +216,8 @@ pub(super) fn trial_from_result(
 /// Finds a permission error in the message or output of a control that failed in the sandbox.
 ///
 /// It covers failures without a Python exception, such as a panic of Rust.
-fn find_denial<'a>(mode: Mode, reading: &'a TrialResult, printed: &'a str) -> Option<&'a str> {
-    let said = match &reading.outcome {
+fn find_denial<'a>(mode: Mode, result: &'a TrialResult, printed: &'a str) -> Option<&'a str> {
+    let said = match &result.outcome {
         TrialOutcome::Crashed { .. } => printed,
         // An ImportError may come from dlopen, which reports unreadable files in the same words.
         TrialOutcome::Raised { error, .. } if error.kind != "ImportError" => &error.text,
@@ -230,13 +233,13 @@ fn find_denial<'a>(mode: Mode, reading: &'a TrialResult, printed: &'a str) -> Op
     let is_refusal = |line: &&str| {
         ["Permission denied", "Operation not permitted"].iter().any(|words| line.contains(words))
     };
-    said.lines().find(is_refusal).filter(|_| mode == Mode::Main && reading.is_confined)
+    said.lines().find(is_refusal).filter(|_| mode == Mode::Main && result.is_confined)
 }
 
 fn is_same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
     a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-fn control_trial(subject: &TrialSubject, reading: TrialResult, left: ChildOutput) -> Trial {
-    trial_from_result(Mode::Main, subject, reading, left)
+fn control_trial(subject: &TrialSubject, result: TrialResult, left: ChildOutput) -> Trial {
+    trial_from_result(Mode::Main, subject, result, left)
 }

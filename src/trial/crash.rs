@@ -9,7 +9,7 @@ use crate::image::symbol_at_offset;
 use crate::model::{CrashLocation, CrashReport};
 
 /// Maximum bytes read of each file. The process that wrote them was crashing.
-const MOST: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// Reads the crash that ended a trial.
 ///
@@ -35,7 +35,7 @@ pub(super) fn read_crash(folder: &Path, end: Option<ProcessExit>) -> Option<Cras
 
 fn read_limited(path: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
+    File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -49,6 +49,7 @@ struct CrashRecord {
 }
 
 impl CrashRecord {
+    /// Parses the file: signal, address and instruction as 64-bit little-endian numbers, then the memory map.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let (head, maps) = bytes.split_first_chunk::<24>()?;
         let number = |at: usize| Some(u64::from_le_bytes(head.get(at..at + 8)?.try_into().ok()?));

@@ -39,7 +39,11 @@ pub(super) struct DiagnosticPlan<'a> {
 
 impl<'a> DiagnosticPlan<'a> {
     /// Selects subjects by the outcomes of their trials with an own GIL.
-    pub(super) fn new(subjects: &'a [TrialSubject], trials: &Trials, again: DiagnosticMode) -> Self {
+    pub(super) fn new(
+        subjects: &'a [TrialSubject],
+        trials: &Trials,
+        diagnostic_mode: DiagnosticMode,
+    ) -> Self {
         let own =
             |subject: &TrialSubject| trials.get(&subject.name, Mode::OwnGil).map(|trial| &trial.outcome);
         let is_behind = |subject: &TrialSubject| {
@@ -47,15 +51,17 @@ impl<'a> DiagnosticPlan<'a> {
         };
         let is_refused = |subject: &&TrialSubject| {
             let by_cpython = matches!(own(subject), Some(TrialOutcome::Refused { by: Refuser::CPython, .. }));
-            again == DiagnosticMode::Unchecked && subject.could_declare && (by_cpython || is_behind(subject))
+            diagnostic_mode == DiagnosticMode::Unchecked
+                && subject.could_declare
+                && (by_cpython || is_behind(subject))
         };
         let refused = subjects.iter().filter(is_refused);
-        let ways = refused.map(|subject| (subject, self_refusal_chain(trials, &subject.name)));
-        let (open, known): (Vec<_>, Vec<_>) = ways.partition(|(_, way)| way.is_empty());
+        let chains = refused.map(|subject| (subject, self_refusal_chain(trials, &subject.name)));
+        let (open, known): (Vec<_>, Vec<_>) = chains.partition(|(_, chain)| chain.is_empty());
         let unchecked = open.into_iter().map(|(subject, _)| subject).collect();
-        let known = known.into_iter().flat_map(|(_, way)| way).cloned().collect();
+        let known = known.into_iter().flat_map(|(_, chain)| chain).cloned().collect();
         let is_kept_out = |subject: &&TrialSubject| {
-            again != DiagnosticMode::Never
+            diagnostic_mode != DiagnosticMode::Never
                 && subject.file.is_some()
                 && !subject.is_refused
                 && is_behind(subject)
@@ -68,10 +74,12 @@ impl<'a> DiagnosticPlan<'a> {
         self.unchecked.len() + self.alone.len()
     }
 
+    /// Groups to try with CPython's check overridden.
     pub(super) fn unchecked_groups(&self) -> (Scenario, Vec<SubjectGroup<'a>>) {
         (Scenario::OwnGilUnchecked, group_subjects(self.unchecked.iter().copied()))
     }
 
+    /// Groups to try without their packages.
     pub(super) fn alone_groups(&self) -> (Scenario, Vec<SubjectGroup<'a>>) {
         (Scenario::OwnGilAlone, group_subjects(self.alone.iter().copied()))
     }
@@ -86,16 +94,17 @@ impl<'a> DiagnosticPlan<'a> {
 ///
 /// Returns the trials on that chain if it ends in a module that refuses itself; empty otherwise.
 fn self_refusal_chain<'t>(trials: &'t Trials, name: &str) -> Vec<&'t Trial> {
-    let mut way: Vec<&Trial> = trials.get(name, Mode::SharedGil).into_iter().collect();
-    while let Some(TrialOutcome::NotRun(NotRunReason::Behind(other))) = way.last().map(|trial| &trial.outcome)
+    let mut chain: Vec<&Trial> = trials.get(name, Mode::SharedGil).into_iter().collect();
+    while let Some(TrialOutcome::NotRun(NotRunReason::Behind(other))) =
+        chain.last().map(|trial| &trial.outcome)
     {
         match trials.get(other, Mode::SharedGil) {
-            Some(trial) if way.iter().all(|before| before.subject != trial.subject) => way.push(trial),
+            Some(trial) if chain.iter().all(|before| before.subject != trial.subject) => chain.push(trial),
             Some(_) | None => return Vec::new(),
         }
     }
-    let is_by_itself = way
+    let is_by_itself = chain
         .last()
         .is_some_and(|trial| matches!(trial.outcome, TrialOutcome::Refused { by: Refuser::Module, .. }));
-    if is_by_itself { way } else { Vec::new() }
+    if is_by_itself { chain } else { Vec::new() }
 }

@@ -23,34 +23,33 @@ const GIL_ON: &[&str] = &["-X", "gil=1"];
 
 /// Tries every subject. `control` holds the trials of this build's main interpreter.
 pub fn run_free_threaded(
-    trying: &TrialConfig<'_>,
+    config: &TrialConfig<'_>,
     subjects: &[TrialSubject],
     control: &Trials,
     listener: &dyn ProgressListener,
 ) -> Trials {
     let files: Vec<&TrialSubject> = subjects.iter().filter(|subject| subject.file.is_some()).collect();
     listener.add_expected_count(2 * subjects.len() + files.len());
-    let mut trials = run_in_parallel(trying, &[], &files, |desk, subject| {
+    let mut trials = run_in_parallel(config, &[], &files, |session, subject| {
         listener.trial_started(&subject.name, Mode::Main);
-        let found = check_enables_gil(desk, subject, control);
+        let found = check_enables_gil(session, subject, control);
         listener.trials_finished(1);
         found
     });
-    let off = TrialConfig { options: GIL_OFF, ..*trying };
+    let off = TrialConfig { options: GIL_OFF, ..*config };
     let groups = group_subjects(subjects.iter());
-    let wanted = [Scenario::Storm, Scenario::FreeThreadedGroup].map(|place| (place, groups.clone()));
+    let wanted = [Scenario::Storm, Scenario::FreeThreadedGroup].map(|scenario| (scenario, groups.clone()));
     trials.extend(Trials::merge_all(try_in_sub_interpreters(&off, wanted, control, listener)));
-    let refusing = retry_failures_with_gil(&TrialConfig { options: GIL_ON, ..*trying }, subjects, control);
-    trials.extend(refusing);
+    let need_gil = retry_failures_with_gil(&TrialConfig { options: GIL_ON, ..*config }, subjects, control);
+    trials.extend(need_gil);
     let failed: Vec<&Trial> =
         trials.trials_in_mode(Mode::FreeThreaded).filter(|trial| is_failure(trial)).collect();
-    let placed = retry_in_one_thread(&off, &failed);
-    trials.extend(placed);
+    let retried = retry_in_one_thread(&off, &failed);
+    trials.extend(retried);
     let only_by_several: Vec<&Trial> =
         trials.trials_in_mode(Mode::FreeThreaded).filter(|trial| is_stress_test_failure(trial)).collect();
-    let told_apart =
-        retry_stress_test_with_gil(&TrialConfig { options: GIL_ON, ..*trying }, &only_by_several);
-    trials.extend(told_apart);
+    let with_gil = retry_stress_test_with_gil(&TrialConfig { options: GIL_ON, ..*config }, &only_by_several);
+    trials.extend(with_gil);
     trials
 }
 
@@ -62,8 +61,8 @@ fn retry_failures_with_gil(on: &TrialConfig<'_>, subjects: &[TrialSubject], cont
         |subject: &TrialSubject| control.get(&subject.name, Mode::Main).filter(|trial| is_failure(trial));
     let failing: Vec<_> =
         subjects.iter().filter_map(|subject| Some((subject, in_control(subject)?))).collect();
-    run_in_parallel(on, &[], &failing, |desk, (subject, failure)| {
-        let imported = super::control::try_import(desk, subject, None);
+    run_in_parallel(on, &[], &failing, |session, (subject, failure)| {
+        let imported = super::control::try_import(session, subject, None);
         let fails = imported.map(|_| Trial { mode: Mode::FreeThreaded, ..(*failure).clone() });
         fails.into_iter().collect()
     })
@@ -82,6 +81,7 @@ fn is_failure(trial: &Trial) -> bool {
     }
 }
 
+/// Whether the trial failed in the stress test, but not in one thread.
 fn is_stress_test_failure(trial: &Trial) -> bool {
     match trial.outcome {
         TrialOutcome::Refused { place, .. }
@@ -98,15 +98,15 @@ fn is_stress_test_failure(trial: &Trial) -> bool {
 
 /// Creates one module in its own process, to see whether that switches the GIL on.
 ///
-/// The control's observation is used where this gives no result.
-fn check_enables_gil(desk: &mut TrialSession<'_>, subject: &TrialSubject, control: &Trials) -> Trials {
+/// No trial is needed if the control has seen the module switch the GIL on.
+fn check_enables_gil(session: &mut TrialSession<'_>, subject: &TrialSubject, control: &Trials) -> Trials {
     let mut found = Trials::default();
     let in_control = control.trials_in_mode(Mode::Main).flat_map(|trial| trial.loads.iter());
     if in_control.into_iter().any(|load| load.name == subject.name && load.enables_gil) {
         found.set_enables_gil(&subject.name, true);
         return found;
     }
-    let Ok(attempt) = desk.run_trial(Scenario::Created, &[], &subject.name) else { return found };
+    let Ok(attempt) = session.run_trial(Scenario::Created, &[], &subject.name) else { return found };
     let events = &attempt.evidence.events;
     let switched: Vec<&String> = events
         .iter()
@@ -132,11 +132,11 @@ fn check_enables_gil(desk: &mut TrialSession<'_>, subject: &TrialSubject, contro
 /// If that passes, concurrency causes the failure. If it fails, its evidence is clearer than that of several
 /// threads.
 fn retry_in_one_thread(off: &TrialConfig<'_>, failed: &[&Trial]) -> Trials {
-    run_in_parallel(off, &[], failed, |desk, storm| {
-        let Some(alone) = retry_trial(desk, Scenario::Main, storm) else { return Trials::default() };
+    run_in_parallel(off, &[], failed, |session, stressed| {
+        let Some(alone) = retry_trial(session, Scenario::Main, stressed) else { return Trials::default() };
         let trial = match alone.outcome {
             TrialOutcome::Imported => {
-                Trial { outcome: outcome_in_stress_test(storm.outcome.clone()), ..(**storm).clone() }
+                Trial { outcome: outcome_in_stress_test(stressed.outcome.clone()), ..(**stressed).clone() }
             }
             TrialOutcome::Refused { .. }
             | TrialOutcome::Raised { .. }
@@ -154,9 +154,9 @@ fn retry_in_one_thread(off: &TrialConfig<'_>, failed: &[&Trial]) -> Trials {
 /// Retries the stress test with the GIL on.
 ///
 /// A failure with the GIL says nothing about free threading.
-fn retry_stress_test_with_gil(on: &TrialConfig<'_>, storms: &[&Trial]) -> Trials {
-    run_in_parallel(on, &[], storms, |desk, storm| {
-        let same = retry_trial(desk, Scenario::Storm, storm);
+fn retry_stress_test_with_gil(on: &TrialConfig<'_>, stressed: &[&Trial]) -> Trials {
+    run_in_parallel(on, &[], stressed, |session, stressed| {
+        let same = retry_trial(session, Scenario::Storm, stressed);
         let fails_too = same.filter(is_failure).map(|same| Trial {
             outcome: TrialOutcome::NotRun(NotRunReason::Because(
                 ReasonId::FailsWithGil,
@@ -168,15 +168,17 @@ fn retry_stress_test_with_gil(on: &TrialConfig<'_>, storms: &[&Trial]) -> Trials
     })
 }
 
-fn retry_trial(desk: &mut TrialSession<'_>, place: Scenario, storm: &Trial) -> Option<Trial> {
-    let subject = TrialSubject::from_name(storm.subject.clone());
-    let attempt = desk.run_trial(place, storm.after.as_deref().as_slice(), &subject.name).ok()?;
-    let in_control: BTreeSet<String> = storm.loads.iter().map(|load| load.name.clone()).collect();
-    let reading = interpret_evidence(Mode::FreeThreaded, &attempt.evidence, &in_control);
-    let trial = trial_from_result(Mode::FreeThreaded, &subject, reading, attempt.left);
-    Some(Trial { after: storm.after.clone(), ..trial })
+/// Repeats the trial of a subject in another scenario.
+fn retry_trial(session: &mut TrialSession<'_>, scenario: Scenario, stressed: &Trial) -> Option<Trial> {
+    let subject = TrialSubject::from_name(stressed.subject.clone());
+    let attempt = session.run_trial(scenario, stressed.after.as_deref().as_slice(), &subject.name).ok()?;
+    let in_control: BTreeSet<String> = stressed.loads.iter().map(|load| load.name.clone()).collect();
+    let result = interpret_evidence(Mode::FreeThreaded, &attempt.evidence, &in_control);
+    let trial = trial_from_result(Mode::FreeThreaded, &subject, result, attempt.left);
+    Some(Trial { after: stressed.after.clone(), ..trial })
 }
 
+/// The same outcome, with the stress test as its phase.
 fn outcome_in_stress_test(outcome: TrialOutcome) -> TrialOutcome {
     let place = TrialPhase::Storm;
     match outcome {

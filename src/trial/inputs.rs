@@ -10,13 +10,13 @@ use walkdir::WalkDir;
 use crate::digest;
 
 /// Maximum total size of files that each trial gets a copy of. Larger ones can be read where they are.
-const LARGEST: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Maximum number of these files.
-const MOST: usize = 2000;
+const MAX_FILES: usize = 2000;
 
 /// Variables of CPython that the prefix rule does not cover, because an underscore follows `PYTHON`.
-const PYTHONS: [&str; 9] = [
+const CPYTHON_VARIABLES: [&str; 9] = [
     "PYTHON_BASIC_REPL",
     "PYTHON_COLORS",
     "PYTHON_CONTEXT_AWARE_WARNINGS",
@@ -74,14 +74,15 @@ impl TrialInputs {
         for (index, each) in files.iter().enumerate() {
             if files.iter().skip(index + 1).any(|other| other.name == each.name) {
                 return Err(format!(
-                    "--file: two of them are called {}\nhint: name one anew: --file PATH=NAME",
+                    "--file: two files have the name {}\nhint: rename one: --file PATH=NAME",
                     each.name.display()
                 ));
             }
         }
         let paths: Vec<&Path> = files.iter().map(|each| each.path.as_path()).collect();
-        check_size("--file", &paths)
-            .map_err(|why| format!("{why}\nhint: trials can read it where it lies: name the place by a variable, --env NAME=/path"))?;
+        check_size("--file", &paths).map_err(|why| {
+            format!("{why}\nhint: trials can read it without a copy: pass its path, --env NAME=/path")
+        })?;
         Ok(Self { variables, files, writable: Vec::new(), digest: String::new() })
     }
 
@@ -97,19 +98,19 @@ impl TrialInputs {
                 named.canonicalize().map_err(|error| format!("cannot read {shown} (--writable): {error}"))?;
             if !path.is_dir() {
                 return Err(format!(
-                    "--writable {shown}: it is no folder\nhint: name the folder that it lies in"
+                    "--writable {shown}: not a folder\nhint: give the folder that contains it"
                 ));
             }
             if std::env::temp_dir().canonicalize().unwrap_or_default().starts_with(&path) {
                 return Err(format!(
-                    "--writable {shown}: the audit's own folders lie in it\nhint: name the folder inside that is written to"
+                    "--writable {shown}: it contains the audit's own folders\nhint: give the subfolder that is written to"
                 ));
             }
             let overlaps =
                 |other: &&WritableFolder| other.path.starts_with(&path) || path.starts_with(&other.path);
             if let Some(other) = writable.iter().find(overlaps) {
                 return Err(format!(
-                    "--writable {shown}: {} is named too: one lies in the other",
+                    "--writable {shown}: overlaps --writable {}: one contains the other",
                     other.named.display()
                 ));
             }
@@ -117,7 +118,7 @@ impl TrialInputs {
         }
         let paths: Vec<&Path> = writable.iter().map(|each| each.path.as_path()).collect();
         check_size("--writable", &paths)
-            .map_err(|why| format!("{why}\nhint: name the folder inside that is written to"))?;
+            .map_err(|why| format!("{why}\nhint: give the subfolder that is written to"))?;
         Ok(Self { writable, ..self })
     }
 
@@ -160,10 +161,10 @@ impl TrialInputs {
     /// Returns each copy with the path where the trial sees it.
     pub(super) fn copy_writable_folders(&self, folder: &Path) -> io::Result<Vec<(String, String)>> {
         let put = |(number, each): (usize, &WritableFolder)| {
-            let place = folder.join(format!("writable-{number}"));
-            copy_recursively(&each.content, &place)?;
+            let copy = folder.join(format!("writable-{number}"));
+            copy_recursively(&each.content, &copy)?;
             let text = |path: &Path| path.to_string_lossy().into_owned();
-            Ok((text(&place), text(&each.path)))
+            Ok((text(&copy), text(&each.path)))
         };
         self.writable.iter().enumerate().map(put).collect()
     }
@@ -195,6 +196,7 @@ impl TrialInputs {
     }
 }
 
+/// Parses `--env NAME=VALUE`, or `NAME` with the value that `own` returns.
 fn parse_variable(typed: &str, own: impl Fn(&str) -> Option<String>) -> Result<(String, String), String> {
     let (name, value) = match typed.split_once('=') {
         Some((name, value)) => (name, value.to_owned()),
@@ -205,7 +207,7 @@ fn parse_variable(typed: &str, own: impl Fn(&str) -> Option<String>) -> Result<(
         ),
     };
     if name.is_empty() || name.contains('\0') || value.contains('\0') {
-        return Err(format!("--env {typed}: that is no variable\nhint: --env NAME=VALUE"));
+        return Err(format!("--env {typed}: not a valid variable\nhint: --env NAME=VALUE"));
     }
     match why_reserved(name) {
         Some(why) => Err(format!("--env {name}: {why}")),
@@ -218,19 +220,22 @@ fn why_reserved(name: &str) -> Option<&'static str> {
     let is_pythons = name.strip_prefix("PYTHON").is_some_and(|rest| !rest.starts_with('_'));
     let is_loaders =
         (name.starts_with("LD_") || name.starts_with("DYLD_")) && !name.ends_with("_LIBRARY_PATH");
-    if is_pythons || PYTHONS.contains(&name) {
-        return Some("trials run Python isolated from its own variables");
+    if is_pythons || CPYTHON_VARIABLES.contains(&name) {
+        return Some("trials run Python isolated from variables of CPython");
     }
     if is_loaders {
-        return Some("it would change what tries, and not only what is tried");
+        return Some("it would change how the dynamic linker loads the probes, not only the subject");
     }
     match name {
-        "HOME" | "TMPDIR" => Some("it names the trial's own folder\nhint: --file PATH puts a copy there"),
-        _ if name.starts_with("WSGIAUDIT_") => Some("it is wsgiaudit's own"),
+        "HOME" | "TMPDIR" => {
+            Some("each trial sets it to its own folder\nhint: --file PATH puts a copy there")
+        }
+        _ if name.starts_with("WSGIAUDIT_") => Some("it is reserved for wsgiaudit"),
         _ => None,
     }
 }
 
+/// Parses `--file PATH[=NAME]`. A `=` that belongs to an existing path does not separate a name.
 fn parse_file(typed: &str) -> Result<InputFile, String> {
     let whole = Path::new(typed);
     let (path, name) = match typed.rsplit_once('=') {
@@ -266,10 +271,10 @@ fn check_size(option: &str, paths: &[&Path]) -> Result<(), String> {
             }
             size = size.saturating_add(if metadata.is_file() { metadata.len() } else { 0 });
             count += 1;
-            if size > LARGEST || count > MOST {
+            if size > MAX_BYTES || count > MAX_FILES {
                 return Err(format!(
-                    "{option}: each trial is given a copy of at most {} MiB in {MOST} files, and here is more",
-                    LARGEST >> 20
+                    "{option}: too large: each trial gets a copy of at most {} MiB in {MAX_FILES} files",
+                    MAX_BYTES >> 20
                 ));
             }
         }
@@ -358,7 +363,7 @@ mod tests {
         for bad in ["=../shop", "=/etc/shop", "="] {
             assert!(given(&[], &[spec(bad)]).is_err(), "{bad}");
         }
-        assert!(given(&[], &[spec(""), spec("")]).unwrap_err().contains("two of them"));
+        assert!(given(&[], &[spec(""), spec("")]).unwrap_err().contains("two files have the name"));
         assert!(given(&[], &["/nowhere/at/all".to_owned()]).is_err());
     }
 }

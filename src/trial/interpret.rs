@@ -65,20 +65,18 @@ pub(super) fn interpret_evidence(
         if let TrialEvent::Kept { used: false, objects, .. } = event { Some(objects) } else { None }
     });
     let kept = kept.flatten().map(|object| to_retained_object(object, &loads)).collect();
-    let left_in_main =
-        lists_from_events(
-            evidence,
-            |event| if let TrialEvent::LeftInMain(told) = event { Some(told) } else { None },
-        );
+    let left_in_main = lists_from_events(evidence, |event| {
+        if let TrialEvent::LeftInMain(names) = event { Some(names) } else { None }
+    });
     let left_in_main = left_in_main.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
     let native_threads = lists_from_events(evidence, |event| {
-        if let TrialEvent::NativeThreads(told) = event { Some(told) } else { None }
+        if let TrialEvent::NativeThreads(names) = event { Some(names) } else { None }
     });
     let native_threads = native_threads.flatten().cloned().collect();
     let standard =
         lists_from_events(
             evidence,
-            |event| if let TrialEvent::Standard(told) = event { Some(told) } else { None },
+            |event| if let TrialEvent::Standard(names) = event { Some(names) } else { None },
         );
     let standard = standard.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
     let answers = collect_answers(evidence);
@@ -118,7 +116,7 @@ fn collect_answers(evidence: &TrialEvidence) -> Vec<String> {
     let mut all =
         lists_from_events(
             evidence,
-            |event| if let TrialEvent::Answered(told) = event { Some(told) } else { None },
+            |event| if let TrialEvent::Answered(lines) = event { Some(lines) } else { None },
         );
     let mut answers = all.next().cloned().unwrap_or_default();
     answers.extend(all.flatten().filter(|line| line.starts_with(Reply::MARK)).cloned());
@@ -143,6 +141,7 @@ pub(super) fn outcome_blocked_by_sandbox(what: &str) -> TrialOutcome {
     TrialOutcome::NotRun(NotRunReason::Because(ReasonId::Sandbox, why))
 }
 
+/// The outcome, from the deciding event and the process's exit.
 fn outcome_of_evidence(
     (mode, importing): (Mode, Option<&str>),
     evidence: &TrialEvidence,
@@ -161,7 +160,7 @@ fn outcome_of_evidence(
         }
         ProcessExit::Overfull => TrialOutcome::NotRun(NotRunReason::Because(
             ReasonId::WritesTooMuch,
-            "it was stopped when it had written more than 1 GiB, or 20000 files".to_owned(),
+            "it was stopped after writing more than 1 GiB or 20000 files".to_owned(),
         )),
     };
     match (find_decisive_event(mode, &evidence.events), evidence.end) {
@@ -196,9 +195,9 @@ fn outcome_of_evidence(
                 None => failed,
             }
         }
-        (None, Some(ProcessExit::Exit(70)) | None) => probe_failure("the probe could not begin"),
+        (None, Some(ProcessExit::Exit(70)) | None) => probe_failure("the probe could not start"),
         (_, Some(end)) => died(end),
-        (Some(_), None) => probe_failure("its record breaks off"),
+        (Some(_), None) => probe_failure("its record is incomplete"),
     }
 }
 
@@ -274,12 +273,12 @@ fn find_decisive_event(mode: Mode, events: &[TrialEvent]) -> Option<&TrialEvent>
     };
     let are_several = mode == Mode::FreeThreaded || is_stress_test(events);
     let given_up = events.iter().find(|event| matches!(event, TrialEvent::Broken(_)));
-    let told = given_up.or_else(|| events.iter().rev().find(tells)).filter(|_| are_several);
+    let decisive = given_up.or_else(|| events.iter().rev().find(tells)).filter(|_| are_several);
     // Objects left in the main interpreter or in static C data are recorded after the deciding event.
     let is_after = |event: &&TrialEvent| {
         matches!(event, TrialEvent::LeftInMain(_) | TrialEvent::Kept { used: false, .. })
     };
-    told.or_else(|| events.iter().rev().find(|event| !is_after(event)))
+    decisive.or_else(|| events.iter().rev().find(|event| !is_after(event)))
 }
 
 /// Whether the trial was a stress test of sub-interpreters.
@@ -289,6 +288,7 @@ fn is_stress_test(events: &[TrialEvent]) -> bool {
         .any(|event| matches!(event, TrialEvent::Step(name, ProtocolPhase::Storm) if name == "storm"))
 }
 
+/// The phase of the protocol in which the trial ended.
 fn last_phase(events: &[TrialEvent]) -> TrialPhase {
     let last = events.iter().rev().find_map(|event| {
         if let TrialEvent::Step(interpreter, step) = event {
@@ -322,7 +322,7 @@ mod tests {
         let begun = TrialEvent::Step("storm".to_owned(), ProtocolPhase::Storm);
         let events = vec![begun, TrialEvent::Broken("no interpreter".to_owned()), loaded];
         let evidence = TrialEvidence { events, end: Some(ProcessExit::Exit(70)) };
-        let reading = interpret_evidence(Mode::OwnGil, &evidence, &BTreeSet::new());
-        assert_eq!(reading.outcome, probe_failure("the probe failed: no interpreter"));
+        let result = interpret_evidence(Mode::OwnGil, &evidence, &BTreeSet::new());
+        assert_eq!(result.outcome, probe_failure("the probe failed: no interpreter"));
     }
 }

@@ -102,6 +102,7 @@ fn find_last_load<'a>(
     loads.iter_mut().rev().find(|load| load.interpreter == interpreter && load.name == name)
 }
 
+/// Marks the last load of this name as failed, and links it to the failed load that caused it.
 fn record_failure(
     loads: &mut [ModuleLoad],
     in_control: &BTreeSet<String>,
@@ -109,18 +110,18 @@ fn record_failure(
     error: &Exception,
 ) {
     let is_it = |load: &ModuleLoad| load.interpreter == interpreter && load.name == name;
-    let Some(place) = loads.iter().rposition(is_it) else { return };
-    let (before, rest) = loads.split_at_mut(place);
-    let Some((load, within)) = rest.split_first_mut() else { return };
+    let Some(position) = loads.iter().rposition(is_it) else { return };
+    let (earlier, rest) = loads.split_at_mut(position);
+    let Some((load, inner)) = rest.split_first_mut() else { return };
     let missed = |other: &&ModuleLoad| is_failure(other) && in_control.contains(&other.name);
     let behind = nearest_failed_load(&error.behind, in_control)
-        .or_else(|| find_failed_provider(before.iter().filter(missed), &error.text))
-        .or_else(|| find_mentioned_failure(within.iter().filter(missed), &error.text));
+        .or_else(|| find_failed_provider(earlier.iter().filter(missed), &error.text))
+        .or_else(|| find_mentioned_failure(inner.iter().filter(missed), &error.text));
     let chain = load.chain.iter().cloned().chain([name.to_owned()]).collect();
-    let told = PythonError { chain, ..to_python_error(error) };
+    let raised = PythonError { chain, ..to_python_error(error) };
     load.behind = behind.filter(|other| other != name);
     load.raised_in = error.raised_in.clone().filter(|module| module != name);
-    load.result = Some(Err(told));
+    load.result = Some(Err(raised));
 }
 
 /// The nearest failed load that an exception comes from.

@@ -17,28 +17,28 @@ use super::worker::Attempt;
 use crate::model::{Mode, Trial, TrialOutcome, TrialPhase};
 
 /// The modes in which faults are searched, with their scenarios.
-const PLACES: [(Mode, Scenario); 2] =
+const SEARCHED_MODES: [(Mode, Scenario); 2] =
     [(Mode::SharedGil, Scenario::SharedGil), (Mode::OwnGil, Scenario::OwnGil)];
 
 /// Returns trials of standard library modules that crash alone, without those that import another such
 /// module.
-pub(super) fn find_faults(trying: &TrialConfig<'_>, trials: &Trials, modes: &[Mode]) -> Trials {
+pub(super) fn find_faults(config: &TrialConfig<'_>, trials: &Trials, modes: &[Mode]) -> Trials {
     let controls = trials.trials_in_mode(Mode::Main).filter(|trial| trial.outcome == TrialOutcome::Imported);
     let used: BTreeSet<&str> = controls.flat_map(|trial| trial.standard.iter()).map(String::as_str).collect();
-    let places: Vec<_> = PLACES.into_iter().filter(|(mode, _)| modes.contains(mode)).collect();
+    let scenarios: Vec<_> = SEARCHED_MODES.into_iter().filter(|(mode, _)| modes.contains(mode)).collect();
     if used.is_empty() {
         return Trials::default();
     }
-    run_in_parallel(trying, &[], &places, |desk, (mode, place)| {
-        let mut library = FaultSearch { desk, mode: *mode, used: &used, failing: Vec::new() };
-        library.find_failing_modules(*place, trials);
-        library.into_root_faults().into_iter().collect()
+    run_in_parallel(config, &[], &scenarios, |session, (mode, scenario)| {
+        let mut search = FaultSearch { session, mode: *mode, used: &used, failing: Vec::new() };
+        search.find_failing_modules(*scenario, trials);
+        search.into_root_faults().into_iter().collect()
     })
 }
 
 /// Attributes crashes of subjects to the faults of Python, where a subject imports a faulty module.
 pub(super) fn attribute_faults(trials: &mut Trials, faults: Trials) {
-    let faults: Vec<Arc<Trial>> = PLACES
+    let faults: Vec<Arc<Trial>> = SEARCHED_MODES
         .iter()
         .flat_map(|(mode, _)| faults.trials_in_mode(*mode).cloned().map(Arc::new).collect::<Vec<_>>())
         .collect();
@@ -89,8 +89,8 @@ fn death_phase(outcome: &TrialOutcome) -> Option<TrialPhase> {
 
 /// Order of the phases in a trial. Phases around the end of an interpreter have the same rank, since both
 /// orders occur.
-fn phase_order(place: TrialPhase) -> u8 {
-    match place {
+fn phase_order(phase: TrialPhase) -> u8 {
+    match phase {
         TrialPhase::Startup => 0,
         TrialPhase::Import => 1,
         TrialPhase::SecondInterpreter => 2,
@@ -102,7 +102,7 @@ fn phase_order(place: TrialPhase) -> u8 {
 
 /// Searches for faults in one mode.
 struct FaultSearch<'d, 'w, 'u> {
-    desk: &'d mut TrialSession<'w>,
+    session: &'d mut TrialSession<'w>,
     mode: Mode,
     used: &'u BTreeSet<&'u str>,
     /// Trials of modules that crash alone.
@@ -110,7 +110,8 @@ struct FaultSearch<'d, 'w, 'u> {
 }
 
 impl<'u> FaultSearch<'_, '_, 'u> {
-    fn find_failing_modules(&mut self, place: Scenario, trials: &Trials) {
+    /// Searches for modules that crash, as described at the top of this file.
+    fn find_failing_modules(&mut self, scenario: Scenario, trials: &Trials) {
         if self.mode == Mode::OwnGil {
             self.find_stress_test_failures(trials);
         }
@@ -119,18 +120,18 @@ impl<'u> FaultSearch<'_, '_, 'u> {
             return;
         }
         let all: Vec<&'u str> = self.used.iter().copied().collect();
-        let Ok(together) = self.desk.run_cached_batch(place, &all) else { return };
+        let Ok(together) = self.session.run_cached_batch(scenario, &all) else { return };
         if !is_crash(&self.interpret_attempt(&together).outcome) {
             return;
         }
         let in_c = self.compiled_modules(&together);
-        in_c.iter().for_each(|name| self.try_alone(place, name));
+        in_c.iter().for_each(|name| self.try_alone(scenario, name));
         if self.explains_all(trials) {
             return;
         }
         let others: Vec<&str> =
             all.into_iter().filter(|name| !name.contains('.') && !in_c.contains(name)).collect();
-        others.into_iter().for_each(|name| self.try_alone(place, name));
+        others.into_iter().for_each(|name| self.try_alone(scenario, name));
     }
 
     /// Whether each subject that crashed in this mode imports a faulty module that explains the crash.
@@ -155,25 +156,27 @@ impl<'u> FaultSearch<'_, '_, 'u> {
         if names.is_empty() {
             return;
         }
-        let Ok(storm) = self.desk.run_cached_batch(Scenario::OwnGilStorm, &names) else { return };
-        if is_crash(&self.interpret_attempt(&storm).outcome) && self.desk.survives_empty_stress_test() {
+        let Ok(stressed) = self.session.run_cached_batch(Scenario::OwnGilStorm, &names) else { return };
+        if is_crash(&self.interpret_attempt(&stressed).outcome) && self.session.survives_empty_stress_test() {
             names.iter().for_each(|name| self.try_alone(Scenario::OwnGilStorm, name));
         }
     }
 
-    fn try_alone(&mut self, place: Scenario, name: &str) {
+    /// Tries a module alone, and records its trial if it crashes. It does not replace a crash that was found
+    /// without a stress test.
+    fn try_alone(&mut self, scenario: Scenario, name: &str) {
         let is_known = self
             .failing
             .iter()
             .any(|trial| trial.subject == name && death_phase(&trial.outcome) != Some(TrialPhase::Storm));
-        let Ok(attempt) = self.desk.run_trial(place, &[], name) else { return };
-        let reading = self.interpret_attempt(&attempt);
-        if is_crash(&reading.outcome) && !is_known {
+        let Ok(attempt) = self.session.run_trial(scenario, &[], name) else { return };
+        let result = self.interpret_attempt(&attempt);
+        if is_crash(&result.outcome) && !is_known {
             self.failing.retain(|trial| trial.subject != name);
             self.failing.push(control::trial_from_result(
                 self.mode,
                 &TrialSubject::from_name(name.to_owned()),
-                reading,
+                result,
                 attempt.left,
             ));
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::protocol::{RECORD_HEAD, RECORD_SIZE, TrialEvent};
 
 /// Maximum bytes read of the file of ids. The subject may write to it.
-const IDS: u64 = 64 << 10;
+const MAX_ID_BYTES: u64 = 64 << 10;
 
 /// Reads the events of a trial's record, in order.
 ///
@@ -55,7 +55,7 @@ pub(super) fn read_output(folder: &Path, most: u64) -> String {
 pub(super) fn read_ids(folder: &Path) -> BTreeSet<u64> {
     let read = || {
         let mut text = String::new();
-        File::open(folder.join("ids")).ok()?.take(IDS).read_to_string(&mut text).ok()?;
+        File::open(folder.join("ids")).ok()?.take(MAX_ID_BYTES).read_to_string(&mut text).ok()?;
         Some(text)
     };
     let lines = read().unwrap_or_default();

@@ -186,22 +186,23 @@ const ONE_THREAD: &[(&str, &str)] =
 
 /// Tries every subject in every mode. The control runs first, since the other modes depend on its results.
 pub fn run_trials(
-    trying: &TrialConfig<'_>,
+    config: &TrialConfig<'_>,
     subjects: &[TrialSubject],
     modes: &[Mode],
-    again: DiagnosticMode,
+    diagnostic_mode: DiagnosticMode,
     listener: &dyn ProgressListener,
 ) -> (Trials, DiagnosticRuns) {
     listener
         .set_expected_count(subjects.len() * modes.iter().filter(|mode| !mode.is_free_threaded()).count());
     let groups = group_subjects(subjects.iter());
-    let mut trials =
-        run_in_parallel(trying, ONE_THREAD, &groups, |desk, group| control::try_group(desk, group, listener));
+    let mut trials = run_in_parallel(config, ONE_THREAD, &groups, |session, group| {
+        control::try_group(session, group, listener)
+    });
 
-    let early = find_siblings(&trials, subjects);
-    let retried = run_in_parallel(trying, ONE_THREAD, &early, |desk, (subject, after)| {
+    let siblings = find_siblings(&trials, subjects);
+    let retried = run_in_parallel(config, ONE_THREAD, &siblings, |session, (subject, after)| {
         listener.trial_started(&subject.name, Mode::Main);
-        control::try_import(desk, subject, Some(after)).into_iter().collect()
+        control::try_import(session, subject, Some(after)).into_iter().collect()
     });
     trials.extend(retried);
 
@@ -209,21 +210,21 @@ pub fn run_trials(
     // passed may be tried in batches.
     let has_files = |group: &SubjectGroup<'_>| group.iter().any(|subject| subject.file.is_some());
     let (with_files, names): (Vec<_>, Vec<_>) = groups.into_iter().partition(has_files);
-    let tried = try_in_sub_interpreters(trying, groups_by_scenario(modes, &with_files), &trials, listener);
+    let tried = try_in_sub_interpreters(config, groups_by_scenario(modes, &with_files), &trials, listener);
     trials.extend(Trials::merge_all(tried));
-    let more = DiagnosticPlan::new(subjects, &trials, again);
-    listener.add_expected_count(more.trial_count());
+    let plan = DiagnosticPlan::new(subjects, &trials, diagnostic_mode);
+    listener.add_expected_count(plan.trial_count());
     let [shared, own] = groups_by_scenario(modes, &names);
-    let wanted = [shared, own, more.unchecked_groups(), more.alone_groups()];
-    let [shared, own, unchecked, alone] = try_in_sub_interpreters(trying, wanted, &trials, listener);
-    let once_more = more.into_runs(unchecked, alone);
+    let wanted = [shared, own, plan.unchecked_groups(), plan.alone_groups()];
+    let [shared, own, unchecked, alone] = try_in_sub_interpreters(config, wanted, &trials, listener);
+    let diagnostic_runs = plan.into_runs(unchecked, alone);
     trials.extend(Trials::merge_all([shared, own]));
     // Without diagnostic runs this is a small additional run: it needs no search unless a subject crashed.
-    if again != DiagnosticMode::Never || trials.has_crashes() {
-        let faults = python_faults::find_faults(trying, &trials, modes);
+    if diagnostic_mode != DiagnosticMode::Never || trials.has_crashes() {
+        let faults = python_faults::find_faults(config, &trials, modes);
         python_faults::attribute_faults(&mut trials, faults);
     }
-    (trials, once_more)
+    (trials, diagnostic_runs)
 }
 
 /// The groups for the scenario of each of these modes; empty for a mode that was not asked for.
@@ -232,7 +233,7 @@ fn groups_by_scenario<'a>(
     groups: &[SubjectGroup<'a>],
 ) -> [(Scenario, Vec<SubjectGroup<'a>>); 2] {
     [(Mode::SharedGil, Scenario::SharedGil), (Mode::OwnGil, Scenario::OwnGil)]
-        .map(|(mode, place)| (place, if modes.contains(&mode) { groups.to_vec() } else { Vec::new() }))
+        .map(|(mode, scenario)| (scenario, if modes.contains(&mode) { groups.to_vec() } else { Vec::new() }))
 }
 
 /// Tries groups in each of these scenarios.
@@ -240,38 +241,38 @@ fn groups_by_scenario<'a>(
 /// Each group is one task; groups whose first subjects may join a batch are combined. The longest tasks start
 /// first, so that all workers finish at about the same time.
 pub(super) fn try_in_sub_interpreters<const N: usize>(
-    trying: &TrialConfig<'_>,
+    config: &TrialConfig<'_>,
     wanted: [(Scenario, Vec<SubjectGroup<'_>>); N],
     control: &Trials,
     listener: &dyn ProgressListener,
 ) -> [Trials; N] {
-    let places = wanted.each_ref().map(|(place, _)| *place);
+    let scenarios = wanted.each_ref().map(|(scenario, _)| *scenario);
     let loads = |group: &SubjectGroup<'_>| {
         let trial = group.first().and_then(|first| control.get(&first.name, Mode::Main));
         trial.map_or(0, |trial| trial.loads.len())
     };
     let mut tasks = Vec::new();
-    for (place, groups) in wanted {
-        let (mut companions, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| {
-            let mode = sub_interpreters::mode_of_scenario(place);
+    for (scenario, groups) in wanted {
+        let (mut batchable, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| {
+            let mode = sub_interpreters::mode_of_scenario(scenario);
             let first = group.first().and_then(|first| BatchCandidate::new(first, control, mode));
-            sub_interpreters::allows_batches(place) && first.is_some()
+            sub_interpreters::allows_batches(scenario) && first.is_some()
         });
-        companions.sort_by_key(|group| std::cmp::Reverse(loads(group)));
+        batchable.sort_by_key(|group| std::cmp::Reverse(loads(group)));
         // Keep enough tasks for every worker.
-        let size = (companions.len() / trying.jobs.get() / 2).clamp(1, sub_interpreters::COMPANY);
-        let together = others.chunks(1).chain(companions.chunks(size));
-        tasks.extend(together.map(|groups| (place, groups.to_vec())));
+        let size = (batchable.len() / config.jobs.get() / 2).clamp(1, sub_interpreters::MAX_BATCH_SIZE);
+        let together = others.chunks(1).chain(batchable.chunks(size));
+        tasks.extend(together.map(|groups| (scenario, groups.to_vec())));
     }
     let length =
         |groups: &[SubjectGroup<'_>]| groups.iter().map(|group| loads(group) + group.len()).sum::<usize>();
     tasks.sort_by_key(|(_, groups)| std::cmp::Reverse(length(groups)));
-    let found = run_tasks(trying, &[], &tasks, |desk, (place, groups)| {
-        sub_interpreters::try_groups(desk, groups, *place, control, listener)
+    let found = run_tasks(config, &[], &tasks, |session, (scenario, groups)| {
+        sub_interpreters::try_groups(session, groups, *scenario, control, listener)
     });
-    let mut found: Vec<_> = tasks.iter().map(|(place, _)| *place).zip(found).collect();
-    places.map(|place| {
-        Trials::merge_all(found.extract_if(.., |(other, _)| *other == place).map(|(_, trials)| trials))
+    let mut found: Vec<_> = tasks.iter().map(|(scenario, _)| *scenario).zip(found).collect();
+    scenarios.map(|scenario| {
+        Trials::merge_all(found.extract_if(.., |(other, _)| *other == scenario).map(|(_, trials)| trials))
     })
 }
 
@@ -311,43 +312,43 @@ fn find_siblings<'a>(trials: &Trials, subjects: &'a [TrialSubject]) -> Vec<(&'a 
 
 /// Runs the tasks on several workers and merges their trials.
 pub(super) fn run_in_parallel<T: Sync>(
-    trying: &TrialConfig<'_>,
+    config: &TrialConfig<'_>,
     variables: &[(&str, &str)],
     tasks: &[T],
     work: impl Fn(&mut TrialSession<'_>, &T) -> Trials + Sync,
 ) -> Trials {
-    Trials::merge_all(run_tasks(trying, variables, tasks, work))
+    Trials::merge_all(run_tasks(config, variables, tasks, work))
 }
 
 /// Runs the tasks on several workers. Returns the trials of each task, in the order of the tasks.
 fn run_tasks<T: Sync>(
-    trying: &TrialConfig<'_>,
+    config: &TrialConfig<'_>,
     variables: &[(&str, &str)],
     tasks: &[T],
     work: impl Fn(&mut TrialSession<'_>, &T) -> Trials + Sync,
 ) -> Vec<Trials> {
-    let setup = WorkerConfig {
-        python: trying.python,
-        library: trying.library,
-        scratch: trying.scratch,
-        limits: trying.limits,
-        stop: trying.stop,
-        given: trying.given,
+    let worker_config = WorkerConfig {
+        python: config.python,
+        library: config.library,
+        scratch: config.scratch,
+        limits: config.limits,
+        stop: config.stop,
+        given: config.given,
         variables,
-        options: trying.options,
-        path: trying.path,
-        cache: trying.cache,
+        options: config.options,
+        path: config.path,
+        cache: config.cache,
     };
     let found: Vec<Mutex<Trials>> = tasks.iter().map(|_| Mutex::default()).collect();
     let waiting = Mutex::new(tasks.iter().zip(&found));
     let next = || waiting.lock().ok()?.next();
     std::thread::scope(|scope| {
-        for _ in 0..trying.jobs.get().min(tasks.len()) {
+        for _ in 0..config.jobs.get().min(tasks.len()) {
             scope.spawn(|| {
-                let mut desk = TrialSession::new(&setup);
+                let mut session = TrialSession::new(&worker_config);
                 while let Some((task, found)) = next() {
-                    let mut trials = work(&mut desk, task);
-                    trials.without_shared_memory = !desk.has_shared_memory();
+                    let mut trials = work(&mut session, task);
+                    trials.without_shared_memory = !session.has_shared_memory();
                     *found.lock().unwrap_or_else(PoisonError::into_inner) = trials;
                 }
             });

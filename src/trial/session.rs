@@ -12,10 +12,10 @@ use crate::model::{NotRunReason, ReasonId};
 /// Runs trials with one worker at a time, and replaces it when it is lost.
 #[derive(Debug)]
 pub(super) struct TrialSession<'a> {
-    setup: &'a WorkerConfig<'a>,
+    config: &'a WorkerConfig<'a>,
     worker: Option<Worker<'a>>,
     /// Why no worker can be started, set after two failures in a row.
-    hopeless: Option<NotRunReason>,
+    start_error: Option<NotRunReason>,
     /// Whether every worker so far had shared memory for its trials.
     has_shared_memory: bool,
     /// Whether interpreters survive an empty stress test; `None` until that was tried.
@@ -45,11 +45,11 @@ struct AttemptKey<'q> {
 }
 
 impl<'a> TrialSession<'a> {
-    pub(super) fn new(setup: &'a WorkerConfig<'a>) -> Self {
+    pub(super) fn new(config: &'a WorkerConfig<'a>) -> Self {
         Self {
-            setup,
+            config,
             worker: None,
-            hopeless: None,
+            start_error: None,
             has_shared_memory: true,
             survives: None,
             inside: Vec::new(),
@@ -63,16 +63,16 @@ impl<'a> TrialSession<'a> {
     /// Returns the reason if there is no result.
     pub(super) fn run_trial(
         &mut self,
-        place: Scenario,
+        scenario: Scenario,
         after: &[&str],
         subject: &str,
     ) -> Result<Attempt, NotRunReason> {
-        let question = self.key_of_attempt(place, after, subject);
-        if let Some(attempt) = self.find_attempt(&question) {
+        let key = self.key_of_attempt(scenario, after, subject);
+        if let Some(attempt) = self.find_attempt(&key) {
             return Ok(attempt);
         }
-        let attempt = self.run_with_retry(place, after, &[subject])?;
-        self.store_attempt(&question, &attempt);
+        let attempt = self.run_with_retry(scenario, after, &[subject])?;
+        self.store_attempt(&key, &attempt);
         Ok(attempt)
     }
 
@@ -80,8 +80,12 @@ impl<'a> TrialSession<'a> {
     ///
     /// # Errors
     /// Returns the reason if there is no result.
-    pub(super) fn run_batch(&mut self, place: Scenario, subjects: &[&str]) -> Result<Attempt, NotRunReason> {
-        self.run_with_retry(place, &[], subjects)
+    pub(super) fn run_batch(
+        &mut self,
+        scenario: Scenario,
+        subjects: &[&str],
+    ) -> Result<Attempt, NotRunReason> {
+        self.run_with_retry(scenario, &[], subjects)
     }
 
     /// Runs a batch, or returns a cached attempt.
@@ -92,49 +96,50 @@ impl<'a> TrialSession<'a> {
     /// Returns the reason if there is no result.
     pub(super) fn run_cached_batch(
         &mut self,
-        place: Scenario,
+        scenario: Scenario,
         subjects: &[&str],
     ) -> Result<Attempt, NotRunReason> {
         let names = subjects.join(",");
-        let question = AttemptKey { in_company: true, ..self.key_of_attempt(place, &[], &names) };
-        if let Some(attempt) = self.find_attempt(&question) {
+        let key = AttemptKey { in_company: true, ..self.key_of_attempt(scenario, &[], &names) };
+        if let Some(attempt) = self.find_attempt(&key) {
             return Ok(attempt);
         }
-        let attempt = self.run_with_retry(place, &[], subjects)?;
-        self.store_attempt(&question, &attempt);
+        let attempt = self.run_with_retry(scenario, &[], subjects)?;
+        self.store_attempt(&key, &attempt);
         Ok(attempt)
     }
 
     /// Returns an earlier audit's batch result of a subject: an attempt, or `Some(None)` if it must be tried
     /// alone. `None` if it is not cached.
-    pub(super) fn find_batch_result(&mut self, place: Scenario, subject: &str) -> Option<Option<Attempt>> {
-        let question = AttemptKey { in_company: true, ..self.key_of_attempt(place, &[], subject) };
-        self.find_cached_value(&question).map(|(attempt, _)| attempt)
+    pub(super) fn find_batch_result(&mut self, scenario: Scenario, subject: &str) -> Option<Option<Attempt>> {
+        let key = AttemptKey { in_company: true, ..self.key_of_attempt(scenario, &[], subject) };
+        self.find_cached_value(&key).map(|(attempt, _)| attempt)
     }
 
     /// Caches the batch result of a subject.
     pub(super) fn store_batch_result<'t>(
         &self,
-        place: Scenario,
+        scenario: Scenario,
         subject: &str,
         touched: impl IntoIterator<Item = &'t String>,
         found: &Option<Attempt>,
     ) {
         self.store_value(
-            &AttemptKey { in_company: true, ..self.key_of_attempt(place, &[], subject) },
+            &AttemptKey { in_company: true, ..self.key_of_attempt(scenario, &[], subject) },
             touched,
             found,
         );
     }
 
+    /// Runs a trial without the cache, and repeats it once if a process was killed or no worker started.
     fn run_with_retry(
         &mut self,
-        place: Scenario,
+        scenario: Scenario,
         after: &[&str],
         subjects: &[&str],
     ) -> Result<Attempt, NotRunReason> {
         let killed = |how: &str| NotRunReason::Because(ReasonId::Killed, how.to_owned());
-        let mut why = killed("its trial was killed");
+        let mut why = killed("the process of its trial was killed");
         for _ in 0..2 {
             let worker = match self.live_worker() {
                 Ok(worker) => worker,
@@ -143,21 +148,21 @@ impl<'a> TrialSession<'a> {
                     continue;
                 }
             };
-            match worker.run_trial(place, after, subjects) {
+            match worker.run_trial(scenario, after, subjects) {
                 Ok(attempt) if attempt.evidence.end == Some(ProcessExit::Signal(9)) => {
                     why = killed(
-                        "killed by SIGKILL twice: by itself, by somebody else, or because memory ran out",
+                        "killed by SIGKILL twice: by itself, another process or the system (out of memory)",
                     );
                 }
                 Ok(attempt) => return Ok(attempt),
                 Err(WorkerLost) => {
                     self.worker = None;
-                    why = killed("the process that ran its trial was killed, twice");
+                    why = killed("the zygote that ran its trial was killed twice");
                 }
             }
         }
         if self.worker.is_none() && matches!(why, NotRunReason::Because(ReasonId::NoTrials, _)) {
-            self.hopeless = Some(why.clone());
+            self.start_error = Some(why.clone());
         }
         Err(why)
     }
@@ -166,8 +171,8 @@ impl<'a> TrialSession<'a> {
     ///
     /// Returns `None` if the worker was lost.
     pub(super) fn enter_package(&mut self, package: &str) -> Option<EnterResult> {
-        let question = AttemptKey { enters: true, ..self.key_of_attempt(Scenario::Main, &[], package) };
-        if let Some(attempt) = self.find_attempt(&question) {
+        let key = AttemptKey { enters: true, ..self.key_of_attempt(Scenario::Main, &[], package) };
+        if let Some(attempt) = self.find_attempt(&key) {
             if attempt.evidence.end.is_some() {
                 return Some(EnterResult::Outside(attempt));
             }
@@ -176,7 +181,7 @@ impl<'a> TrialSession<'a> {
         }
         let entered = self.enter_in_worker(package)?;
         let (EnterResult::Inside(attempt) | EnterResult::Outside(attempt)) = &entered;
-        self.store_attempt(&question, attempt);
+        self.store_attempt(&key, attempt);
         if let EnterResult::Inside(_) = entered {
             self.inside.push(package.to_owned());
             self.entered += 1;
@@ -225,8 +230,8 @@ impl<'a> TrialSession<'a> {
     ///
     /// Returns `None` if the worker was lost.
     pub(super) fn run_trial_inside(&mut self, subject: &str) -> Option<Attempt> {
-        let question = self.key_of_attempt(Scenario::Main, &[], subject);
-        if let Some(attempt) = self.find_attempt(&question) {
+        let key = self.key_of_attempt(Scenario::Main, &[], subject);
+        if let Some(attempt) = self.find_attempt(&key) {
             return Some(attempt);
         }
         if !self.restore_entered_packages() {
@@ -234,7 +239,7 @@ impl<'a> TrialSession<'a> {
         }
         match self.worker.as_mut()?.run_trial(Scenario::Main, &[], &[subject]) {
             Ok(attempt) if attempt.evidence.end != Some(ProcessExit::Signal(9)) => {
-                self.store_attempt(&question, &attempt);
+                self.store_attempt(&key, &attempt);
                 Some(attempt)
             }
             Ok(_) | Err(WorkerLost) => {
@@ -254,31 +259,32 @@ impl<'a> TrialSession<'a> {
         }
     }
 
-    fn key_of_attempt<'q>(&self, place: Scenario, after: &'q [&'q str], subject: &'q str) -> AttemptKey<'q>
+    /// The cache key of a trial on top of the entered packages.
+    fn key_of_attempt<'q>(&self, scenario: Scenario, after: &'q [&'q str], subject: &'q str) -> AttemptKey<'q>
     where
         'a: 'q,
     {
         AttemptKey {
             inside: self.inside.clone(),
             enters: false,
-            place,
+            place: scenario,
             after,
             subject,
             in_company: false,
-            options: self.setup.options,
-            variables: self.setup.variables,
-            given: self.setup.given.digest(),
-            storm: self.setup.limits.storm,
+            options: self.config.options,
+            variables: self.config.variables,
+            given: self.config.given.digest(),
+            storm: self.config.limits.storm,
         }
     }
 
-    fn find_attempt(&mut self, question: &AttemptKey<'_>) -> Option<Attempt> {
-        let (attempt, touched): (Attempt, _) = self.find_cached_value(question)?;
+    fn find_attempt(&mut self, key: &AttemptKey<'_>) -> Option<Attempt> {
+        let (attempt, touched): (Attempt, _) = self.find_cached_value(key)?;
         Some(Attempt { touched: touched.into_iter().map(|path| (0, path)).collect(), ..attempt })
     }
 
     /// Caches an attempt, unless its result may depend on the state of the machine.
-    fn store_attempt(&self, question: &AttemptKey<'_>, attempt: &Attempt) {
+    fn store_attempt(&self, key: &AttemptKey<'_>, attempt: &Attempt) {
         let is_its_own = match attempt.evidence.end {
             None | Some(ProcessExit::Exit(_)) => true,
             Some(ProcessExit::Signal(signal)) => signal != 9,
@@ -286,33 +292,30 @@ impl<'a> TrialSession<'a> {
         };
         let is_broken = attempt.evidence.events.iter().any(|event| matches!(event, TrialEvent::Broken(_)));
         if is_its_own && !is_broken {
-            self.store_value(question, attempt.touched.iter().map(|(_, path)| path), attempt);
+            self.store_value(key, attempt.touched.iter().map(|(_, path)| path), attempt);
         }
     }
 
-    fn find_cached_value<T: DeserializeOwned>(
-        &mut self,
-        question: &AttemptKey<'_>,
-    ) -> Option<(T, Vec<String>)> {
-        let ((answer, shared_memory), touched): ((T, bool), _) = self.setup.cache?.find_answer(question)?;
+    fn find_cached_value<T: DeserializeOwned>(&mut self, key: &AttemptKey<'_>) -> Option<(T, Vec<String>)> {
+        let ((answer, shared_memory), touched): ((T, bool), _) = self.config.cache?.find_answer(key)?;
         self.has_shared_memory &= shared_memory;
         Some((answer, touched))
     }
 
     fn store_value<'t>(
         &self,
-        question: &AttemptKey<'_>,
+        key: &AttemptKey<'_>,
         touched: impl IntoIterator<Item = &'t String>,
         answer: &impl Serialize,
     ) {
-        let Some(cache) = self.setup.cache.filter(|_| !self.setup.stop.is_set()) else { return };
+        let Some(cache) = self.config.cache.filter(|_| !self.config.stop.is_set()) else { return };
         let shared_memory = self.worker.as_ref().is_some_and(Worker::has_shared_memory);
-        cache.store_answer(question, touched, &(answer, shared_memory));
+        cache.store_answer(key, touched, &(answer, shared_memory));
     }
 
     /// Whether trials run in the sandbox.
     pub(super) fn is_sandboxed(&self) -> bool {
-        self.setup.limits.sandbox
+        self.config.limits.sandbox
     }
 
     /// Whether this Python survives a stress test that imports only `sys`.
@@ -332,17 +335,18 @@ impl<'a> TrialSession<'a> {
         self.has_shared_memory
     }
 
+    /// The running worker; starts one if there is none.
     fn live_worker(&mut self) -> Result<&mut Worker<'a>, NotRunReason> {
-        if self.setup.stop.is_set() {
+        if self.config.stop.is_set() {
             return Err(NotRunReason::Because(ReasonId::Interrupted, "the audit was interrupted".to_owned()));
         }
-        if let Some(why) = &self.hopeless {
+        if let Some(why) = &self.start_error {
             return Err(why.clone());
         }
         if !self.worker.as_mut().is_some_and(Worker::is_alive) {
             self.worker = None;
             let started =
-                Worker::start(self.setup).map_err(|error| not_run_without_worker(&format!(": {error}")))?;
+                Worker::start(self.config).map_err(|error| not_run_without_worker(&format!(": {error}")))?;
             self.has_shared_memory &= started.has_shared_memory();
             self.worker = Some(started);
         }
@@ -352,5 +356,5 @@ impl<'a> TrialSession<'a> {
 
 /// Reason for subjects whose Python cannot run trials.
 fn not_run_without_worker(why: &str) -> NotRunReason {
-    NotRunReason::Because(ReasonId::NoTrials, format!("this Python runs no trials{why}"))
+    NotRunReason::Because(ReasonId::NoTrials, format!("this Python cannot run trials{why}"))
 }

@@ -20,43 +20,43 @@ use crate::model::{Mode, NotRunReason, ReasonId, Refuser, Trial, TrialOutcome, T
 ///
 /// If the scenario allows batches, the first subjects of the groups are tried in one child, then the rest.
 pub(super) fn try_groups(
-    desk: &mut TrialSession<'_>,
+    session: &mut TrialSession<'_>,
     groups: &[Vec<&TrialSubject>],
-    place: Scenario,
+    scenario: Scenario,
     control: &Trials,
     listener: &dyn ProgressListener,
 ) -> Trials {
-    let mode = mode_of_scenario(place);
-    let mut known: Vec<GroupProgress<'_>> =
-        groups.iter().map(|group| GroupProgress::new(mode, place, group, control)).collect();
+    let mode = mode_of_scenario(scenario);
+    let mut progress: Vec<GroupProgress<'_>> =
+        groups.iter().map(|group| GroupProgress::new(mode, scenario, group, control)).collect();
     // The first subject of a group is its top-level package. If it fails, the rest need not be tried.
     for first in [true, false] {
         if !first && mode == Mode::SharedGil {
-            known.iter_mut().for_each(|known| known.try_large_group(desk, known.first_or_rest(false)));
+            progress.iter_mut().for_each(|group| group.try_large_group(session, group.first_or_rest(false)));
         }
-        if allows_batches(place) {
+        if allows_batches(scenario) {
             let open: Vec<BatchCandidate<'_>> =
-                known.iter().flat_map(|known| known.batch_candidates(first)).collect();
-            for some in open.chunks(COMPANY) {
-                some.first().iter().for_each(|some| listener.trial_started(some.name, mode));
-                for (name, attempt) in batch::try_in_batches(desk, mode, place, some.to_vec()) {
-                    let whose = known.iter_mut().find(|known| known.has_subject(&name));
-                    whose
+                progress.iter().flat_map(|group| group.batch_candidates(first)).collect();
+            for chunk in open.chunks(MAX_BATCH_SIZE) {
+                chunk.first().iter().for_each(|first| listener.trial_started(first.name, mode));
+                for (name, attempt) in batch::try_in_batches(session, mode, scenario, chunk.to_vec()) {
+                    let owner = progress.iter_mut().find(|group| group.has_subject(&name));
+                    owner
                         .into_iter()
-                        .for_each(|known| drop(known.in_company.insert(name.clone(), attempt.clone())));
+                        .for_each(|group| drop(group.batch_attempts.insert(name.clone(), attempt.clone())));
                 }
             }
         }
-        known.iter_mut().for_each(|known| known.try_subjects(desk, first, listener));
+        progress.iter_mut().for_each(|group| group.try_subjects(session, first, listener));
     }
     let mut found = Trials::default();
-    known.into_iter().for_each(|known| found.extend(known.trials));
+    progress.into_iter().for_each(|group| found.extend(group.trials));
     found
 }
 
 /// The mode whose verdict a scenario serves.
-pub(super) fn mode_of_scenario(place: Scenario) -> Mode {
-    match place {
+pub(super) fn mode_of_scenario(scenario: Scenario) -> Mode {
+    match scenario {
         Scenario::Main | Scenario::MainToTheEnd | Scenario::Created => Mode::Main,
         Scenario::Storm => Mode::FreeThreaded,
         Scenario::FreeThreadedGroup => Mode::FreeThreadedGroup,
@@ -70,8 +70,8 @@ pub(super) fn mode_of_scenario(place: Scenario) -> Mode {
 }
 
 /// Whether a scenario allows several subjects in one child: each must import as if it were alone.
-pub(super) fn allows_batches(place: Scenario) -> bool {
-    match place {
+pub(super) fn allows_batches(scenario: Scenario) -> bool {
+    match scenario {
         Scenario::SharedGil | Scenario::OwnGil => true,
         Scenario::Main
         | Scenario::MainToTheEnd
@@ -86,28 +86,28 @@ pub(super) fn allows_batches(place: Scenario) -> bool {
 }
 
 /// Minimum size of a group that is tried in one go.
-const LARGE: usize = 8;
+const MIN_LARGE_GROUP: usize = 8;
 
 /// Maximum number of subjects in a batch.
-pub(super) const COMPANY: usize = 16;
+pub(super) const MAX_BATCH_SIZE: usize = 16;
 
 /// State of a group's trials in one mode.
 struct GroupProgress<'c> {
     mode: Mode,
-    place: Scenario,
+    scenario: Scenario,
     group: &'c [&'c TrialSubject],
     control: &'c Trials,
     /// Attempts from batches, by subject.
-    in_company: BTreeMap<String, Attempt>,
+    batch_attempts: BTreeMap<String, Attempt>,
     trials: Trials,
     /// Names that failed.
     failing: BTreeSet<String>,
 }
 
 impl<'c> GroupProgress<'c> {
-    fn new(mode: Mode, place: Scenario, group: &'c [&'c TrialSubject], control: &'c Trials) -> Self {
-        let (in_company, trials, failing) = (BTreeMap::new(), Trials::default(), BTreeSet::new());
-        Self { mode, place, group, control, in_company, trials, failing }
+    fn new(mode: Mode, scenario: Scenario, group: &'c [&'c TrialSubject], control: &'c Trials) -> Self {
+        let (batch_attempts, trials, failing) = (BTreeMap::new(), Trials::default(), BTreeSet::new());
+        Self { mode, scenario, group, control, batch_attempts, trials, failing }
     }
 
     fn has_subject(&self, name: &str) -> bool {
@@ -131,12 +131,13 @@ impl<'c> GroupProgress<'c> {
             .collect()
     }
 
-    fn try_subjects(&mut self, desk: &mut TrialSession<'_>, first: bool, listener: &dyn ProgressListener) {
+    /// Tries the group's first subject, or the others, except those that the control could not import.
+    fn try_subjects(&mut self, session: &mut TrialSession<'_>, first: bool, listener: &dyn ProgressListener) {
         for subject in self.first_or_rest(first) {
             listener.trial_started(&subject.name, self.mode);
             match self.control.get(&subject.name, Mode::Main) {
                 Some(control) if control.outcome == TrialOutcome::Imported => {
-                    self.try_subject(desk, subject, control)
+                    self.try_subject(session, subject, control)
                 }
                 Some(_) | None => {
                     let why = NotRunReason::Because(
@@ -150,9 +151,10 @@ impl<'c> GroupProgress<'c> {
         }
     }
 
-    fn try_subject(&mut self, desk: &mut TrialSession<'_>, subject: &TrialSubject, control: &Trial) {
+    /// Tries one subject, unless another trial answers for it.
+    fn try_subject(&mut self, session: &mut TrialSession<'_>, subject: &TrialSubject, control: &Trial) {
         let name = &subject.name;
-        let is_alone = self.place == Scenario::OwnGilAlone;
+        let is_alone = self.scenario == Scenario::OwnGilAlone;
         let needs = parent_packages(name).filter(|_| !is_alone).chain(control.after.as_deref());
         if let Some(failing) = needs.into_iter().find(|needed| self.failing.contains(*needed)) {
             self.trials.add_trial(Trial::not_run(name, self.mode, NotRunReason::Behind(failing.to_owned())));
@@ -167,15 +169,15 @@ impl<'c> GroupProgress<'c> {
             return;
         }
         let Some(through) = &control.through else {
-            let tried = self.try_with_follow_ups(desk, subject, control.after.as_deref(), control);
+            let tried = self.try_with_follow_ups(session, subject, control.after.as_deref(), control);
             self.record_trial(subject, tried);
             return;
         };
         // The control could import this subject only together with another one (`through`). A failure alone
         // counts if it is CPython's refusal, if it happened after the first import, or if the control can
         // import the subject alone. Otherwise it is tried again after the subject that loads it.
-        let alone = self.try_with_follow_ups(desk, subject, None, control);
-        let is_plain = match &alone.trial.outcome {
+        let alone = self.try_with_follow_ups(session, subject, None, control);
+        let counts = match &alone.trial.outcome {
             TrialOutcome::Imported
             | TrialOutcome::NotRun(_)
             | TrialOutcome::Refused { by: Refuser::CPython, .. }
@@ -187,11 +189,11 @@ impl<'c> GroupProgress<'c> {
             | TrialOutcome::Crashed { place, .. }
             | TrialOutcome::TimedOut { place, .. } => {
                 !matches!(place, TrialPhase::Startup | TrialPhase::Import)
-                    || control::try_import(desk, subject, None).is_some()
+                    || control::try_import(session, subject, None).is_some()
             }
         };
         let tried =
-            if is_plain { alone } else { self.try_with_follow_ups(desk, subject, Some(through), control) };
+            if counts { alone } else { self.try_with_follow_ups(session, subject, Some(through), control) };
         self.record_trial(subject, tried);
     }
 
@@ -202,7 +204,7 @@ impl<'c> GroupProgress<'c> {
     ///
     /// Only with a shared GIL: hundreds of subjects may pass there, and each trial would load a large library
     /// again. With an own GIL, the mode that the audit is about, every subject gets its own trial.
-    fn try_large_group(&mut self, desk: &mut TrialSession<'_>, subjects: &[&TrialSubject]) {
+    fn try_large_group(&mut self, session: &mut TrialSession<'_>, subjects: &[&TrialSubject]) {
         let is_open = |subject: &&&TrialSubject| {
             self.control
                 .get(&subject.name, Mode::Main)
@@ -212,12 +214,14 @@ impl<'c> GroupProgress<'c> {
                 && self.find_trial_loading(&subject.name).is_none()
         };
         let open: Vec<&str> = subjects.iter().filter(is_open).map(|subject| subject.name.as_str()).collect();
-        let Some((last, others)) = open.split_last().filter(|_| open.len() >= LARGE) else { return };
-        let Ok(attempt) = desk.run_trial(Scenario::SharedGil, others, last) else { return };
-        let reading = interpret_evidence(self.mode, &attempt.evidence, &BTreeSet::new());
+        let Some((last, others)) = open.split_last().filter(|_| open.len() >= MIN_LARGE_GROUP) else {
+            return;
+        };
+        let Ok(attempt) = session.run_trial(Scenario::SharedGil, others, last) else { return };
+        let result = interpret_evidence(self.mode, &attempt.evidence, &BTreeSet::new());
         let name = format!("{last}, together with {} others", others.len());
         let subject = TrialSubject::from_name(name);
-        let trial = control::trial_from_result(self.mode, &subject, reading, attempt.left);
+        let trial = control::trial_from_result(self.mode, &subject, result, attempt.left);
         if has_passed(&trial) {
             self.trials.add_trial(trial);
         }
@@ -243,24 +247,28 @@ impl<'c> GroupProgress<'c> {
         })
     }
 
+    /// Tries a subject.
+    ///
+    /// If it passes with an own GIL, further trials may follow: one that calls its functions, and a stress
+    /// test.
     fn try_with_follow_ups(
         &mut self,
-        desk: &mut TrialSession<'_>,
+        session: &mut TrialSession<'_>,
         subject: &TrialSubject,
         after: Option<&str>,
         control: &Trial,
     ) -> ImportTrial {
-        let tried = match self.in_company.remove(&subject.name) {
+        let tried = match self.batch_attempts.remove(&subject.name) {
             Some(attempt) => self.interpret_attempt(attempt, subject, after, control),
-            None => self.try_in_scenario(desk, self.place, subject, after, control),
+            None => self.try_in_scenario(session, self.scenario, subject, after, control),
         };
-        if !has_passed(&tried.trial) || self.place != Scenario::OwnGil {
+        if !has_passed(&tried.trial) || self.scenario != Scenario::OwnGil {
             return tried;
         }
-        if !tried.trial.kept.is_empty() && desk.is_sandboxed() {
+        if !tried.trial.kept.is_empty() && session.is_sandboxed() {
             // Its static C data retain objects whose use was not seen. Call its functions to see whether they
             // are used.
-            let called = self.try_in_scenario(desk, Scenario::OwnGilCalled, subject, after, control);
+            let called = self.try_in_scenario(session, Scenario::OwnGilCalled, subject, after, control);
             if matches!(called.trial.outcome, TrialOutcome::Shares { .. }) {
                 return called;
             }
@@ -268,27 +276,30 @@ impl<'c> GroupProgress<'c> {
         if subject.file.is_none() && !subject.is_exercise {
             return tried;
         }
-        let storm = self.try_in_scenario(desk, Scenario::OwnGilStorm, subject, after, control);
-        let is_failure = !has_passed(&storm.trial) && !matches!(storm.trial.outcome, TrialOutcome::NotRun(_));
-        if !is_failure || !desk.survives_empty_stress_test() {
+        let stressed = self.try_in_scenario(session, Scenario::OwnGilStorm, subject, after, control);
+        let is_failure =
+            !has_passed(&stressed.trial) && !matches!(stressed.trial.outcome, TrialOutcome::NotRun(_));
+        if !is_failure || !session.survives_empty_stress_test() {
             return tried;
         }
         // Observations made at the end of the first trial still hold.
         let Trial { left_in_main, native_threads, .. } = tried.trial;
-        ImportTrial { trial: Trial { left_in_main, native_threads, ..storm.trial }, ..storm }
+        ImportTrial { trial: Trial { left_in_main, native_threads, ..stressed.trial }, ..stressed }
     }
 
+    /// Tries a subject in one scenario. A failure at exit is ignored if the control fails there, too.
     fn try_in_scenario(
         &self,
-        desk: &mut TrialSession<'_>,
-        place: Scenario,
+        session: &mut TrialSession<'_>,
+        scenario: Scenario,
         subject: &TrialSubject,
         after: Option<&str>,
         control: &Trial,
     ) -> ImportTrial {
-        match desk.run_trial(place, after.as_slice(), &subject.name) {
+        match session.run_trial(scenario, after.as_slice(), &subject.name) {
             Ok(attempt)
-                if self.fails_at_exit(&attempt.evidence) && control_fails_at_exit(desk, after, subject) =>
+                if self.fails_at_exit(&attempt.evidence)
+                    && control_fails_at_exit(session, after, subject) =>
             {
                 self.interpret_attempt(without_exit(attempt), subject, after, control)
             }
@@ -313,9 +324,9 @@ impl<'c> GroupProgress<'c> {
         control: &Trial,
     ) -> ImportTrial {
         let in_control = control.successful_loads().map(|load| load.name.clone()).collect();
-        let reading = interpret_evidence(self.mode, &attempt.evidence, &in_control);
-        let importing = reading.importing.clone().unwrap_or_else(|| subject.name.clone());
-        let trial = control::trial_from_result(self.mode, subject, reading, attempt.left);
+        let result = interpret_evidence(self.mode, &attempt.evidence, &in_control);
+        let importing = result.importing.clone().unwrap_or_else(|| subject.name.clone());
+        let trial = control::trial_from_result(self.mode, subject, result, attempt.left);
         ImportTrial { importing, trial: Trial { after: after.map(str::to_owned), ..trial } }
     }
 
@@ -348,8 +359,12 @@ struct ImportTrial {
 }
 
 /// Whether the control's process fails at exit, too. Then sub-interpreters are not the cause.
-fn control_fails_at_exit(desk: &mut TrialSession<'_>, after: Option<&str>, subject: &TrialSubject) -> bool {
-    let attempt = desk.run_trial(Scenario::MainToTheEnd, after.as_slice(), &subject.name);
+fn control_fails_at_exit(
+    session: &mut TrialSession<'_>,
+    after: Option<&str>,
+    subject: &TrialSubject,
+) -> bool {
+    let attempt = session.run_trial(Scenario::MainToTheEnd, after.as_slice(), &subject.name);
     attempt.is_ok_and(|attempt| {
         is_exit_failure(&interpret_evidence(Mode::Main, &attempt.evidence, &BTreeSet::new()).outcome)
     })

@@ -33,7 +33,7 @@ use crate::cache::TrialCache;
 use crate::model::{CrashReport, EDITABLE_VARIABLES};
 
 /// Time limit for a zygote to start, and the margin beyond a trial's deadline before the zygote is given up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const ZYGOTE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Error message for `--writable` on a system without mount namespaces.
 const NO_MOUNTS: &str = "--writable needs mount namespaces, and this system does not allow them: make a copy of the folder \
@@ -148,7 +148,7 @@ pub(super) enum EnterResult {
 /// One zygote and the connection to it.
 #[derive(Debug)]
 pub(super) struct Worker<'a> {
-    setup: &'a WorkerConfig<'a>,
+    config: &'a WorkerConfig<'a>,
     folder: PathBuf,
     began: ClockReading,
     process: Child,
@@ -160,16 +160,16 @@ pub(super) struct Worker<'a> {
     shared_memory: bool,
 }
 
-static NEXT: AtomicU64 = AtomicU64::new(0);
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl<'a> Worker<'a> {
     /// Starts a zygote.
     ///
     /// # Errors
     /// Returns a message with the last line that the Python printed.
-    pub(super) fn start(setup: &'a WorkerConfig<'a>) -> Result<Self, String> {
+    pub(super) fn start(config: &'a WorkerConfig<'a>) -> Result<Self, String> {
         let began = ClockReading::now();
-        let folder = setup.scratch.join(format!("worker-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+        let folder = config.scratch.join(format!("worker-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
         let log = folder.join("log");
         let socket = folder.join("socket");
         let begin = || -> io::Result<(UnixListener, Child)> {
@@ -177,18 +177,18 @@ impl<'a> Worker<'a> {
             let listener = UnixListener::bind(&socket)?;
             listener.set_nonblocking(true)?;
             let errors = File::create(&log)?;
-            let process = std::process::Command::new(setup.python)
+            let process = std::process::Command::new(config.python)
                 // The parts of `-I`. `-I` itself would ignore PYTHONHASHSEED.
                 .args(["-s", "-P", "-B", "-X", "faulthandler"])
-                .args(setup.options)
+                .args(config.options)
                 .args(["-c", BOOTSTRAP])
-                .args([setup.library.path(), &socket, &log])
-                .arg(if setup.limits.sandbox || setup.given.has_writable_folders() { "1" } else { "0" })
-                .arg(setup.cache.map(watched_folders_json).unwrap_or_default())
+                .args([config.library.path(), &socket, &log])
+                .arg(if config.limits.sandbox || config.given.has_writable_folders() { "1" } else { "0" })
+                .arg(config.cache.map(watched_folders_json).unwrap_or_default())
                 .env_clear()
                 .envs(trial_environment(&folder))
-                .envs(setup.variables.iter().copied())
-                .envs(setup.given.variables())
+                .envs(config.variables.iter().copied())
+                .envs(config.given.variables())
                 .current_dir(&folder)
                 .process_group(0)
                 .stdin(Stdio::null())
@@ -200,17 +200,17 @@ impl<'a> Worker<'a> {
         // Start under the lock: otherwise a concurrent sweep would kill the new zygote as an orphan.
         let (listener, mut process, pid) = with_zygotes(|zygotes| {
             let (listener, process) =
-                begin().map_err(|error| format!("cannot start {}: {error}", setup.python.display()))?;
+                begin().map_err(|error| format!("cannot start {}: {error}", config.python.display()))?;
             let pid = Pid::from_child(&process);
             zygotes.push(pid);
             Ok::<_, String>((listener, process, pid))
         })?;
-        match accept_connection(&listener, &mut process, setup.stop) {
+        match accept_connection(&listener, &mut process, config.stop) {
             Some(stream) => {
                 let commands = stream.try_clone().map_err(|error| error.to_string())?;
                 let replies = BufReader::new(stream);
                 let mut worker = Self {
-                    setup,
+                    config,
                     folder,
                     began,
                     process,
@@ -220,15 +220,17 @@ impl<'a> Worker<'a> {
                     inside: Vec::new(),
                     shared_memory: false,
                 };
-                match worker.read_reply(PATIENCE) {
-                    Ok(ZygoteReply::Ready { shared_memory: false }) if setup.given.has_writable_folders() => {
+                match worker.read_reply(ZYGOTE_TIMEOUT) {
+                    Ok(ZygoteReply::Ready { shared_memory: false })
+                        if config.given.has_writable_folders() =>
+                    {
                         Err(NO_MOUNTS.to_owned())
                     }
                     Ok(ZygoteReply::Ready { shared_memory }) => {
                         worker.shared_memory = shared_memory;
                         Ok(worker)
                     }
-                    Ok(_) | Err(WorkerLost) => Err("the probes did not come up".to_owned()),
+                    Ok(_) | Err(WorkerLost) => Err("the probes did not start".to_owned()),
                 }
             }
             None => {
@@ -242,11 +244,11 @@ impl<'a> Worker<'a> {
     /// Runs one trial in a child, of one subject or of a batch.
     pub(super) fn run_trial(
         &mut self,
-        place: Scenario,
+        scenario: Scenario,
         after: &[&str],
         subjects: &[&str],
     ) -> Result<Attempt, WorkerLost> {
-        let order = self.create_order(place, after, subjects)?;
+        let order = self.create_order(scenario, after, subjects)?;
         let folder = PathBuf::from(&order.folder);
         let id = order.id;
         let attempt = self.send_command(&ZygoteCommand::Try(order)).and_then(|()| {
@@ -262,7 +264,7 @@ impl<'a> Worker<'a> {
         let order = self.create_order(Scenario::Main, &[], &[subject])?;
         let (id, folder) = (order.id, PathBuf::from(&order.folder));
         self.send_command(&ZygoteCommand::Enter(order))?;
-        match self.read_reply(self.setup.limits.timeout) {
+        match self.read_reply(self.config.limits.timeout) {
             Ok(ZygoteReply::Entered) => {
                 self.inside.push((id, folder.clone()));
                 Ok(EnterResult::Inside(self.collect_from_folder(&folder, None)))
@@ -297,7 +299,7 @@ impl<'a> Worker<'a> {
 
     /// Whether trials have shared memory: the system's, or in the sandbox their own.
     pub(super) fn has_shared_memory(&self) -> bool {
-        self.shared_memory || !self.setup.limits.sandbox
+        self.shared_memory || !self.config.limits.sandbox
     }
 
     /// Whether the zygote still runs. A lost worker is dropped and replaced.
@@ -305,38 +307,39 @@ impl<'a> Worker<'a> {
         matches!(self.process.try_wait(), Ok(None))
     }
 
+    /// Creates the folder of a trial, and the order for the zygote.
     fn create_order(
         &self,
-        place: Scenario,
+        scenario: Scenario,
         after: &[&str],
         subjects: &[&str],
     ) -> Result<TrialOrder, WorkerLost> {
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         // Children of an entered package's zygote may write only where that zygote may.
         let outer = self.inside.last().map_or(&self.folder, |(_, folder)| folder);
         let folder = outer.join(format!("trial-{id}"));
         let home = folder.join("home");
         fs::create_dir_all(&home)
-            .and_then(|()| self.setup.given.copy_files(&home))
+            .and_then(|()| self.config.given.copy_files(&home))
             .map_err(|_| WorkerLost)?;
         // They also share its mounts, so only the outermost folder gets writable copies.
         let is_inside = !self.inside.is_empty();
         let shown = match is_inside {
             true => Vec::new(),
-            false => self.setup.given.copy_writable_folders(&folder).map_err(|_| WorkerLost)?,
+            false => self.config.given.copy_writable_folders(&folder).map_err(|_| WorkerLost)?,
         };
         Ok(TrialOrder {
             id,
             folder: folder.to_string_lossy().into_owned(),
-            sandbox: self.setup.limits.sandbox,
+            sandbox: self.config.limits.sandbox,
             shown,
-            place,
+            place: scenario,
             after: to_strings(after),
-            path: self.setup.path.to_folders(),
+            path: self.config.path.to_folders(),
             subjects: to_strings(subjects),
-            deadline: u64::try_from(self.setup.limits.timeout.as_millis()).unwrap_or(u64::MAX),
-            threads: self.setup.limits.storm.threads,
-            rounds: self.setup.limits.storm.rounds,
+            deadline: u64::try_from(self.config.limits.timeout.as_millis()).unwrap_or(u64::MAX),
+            threads: self.config.limits.storm.threads,
+            rounds: self.config.limits.storm.rounds,
         })
     }
 
@@ -348,7 +351,7 @@ impl<'a> Worker<'a> {
         for folder in folder.ancestors().take_while(|folder| *folder != self.folder) {
             ids.extend(record::read_ids(folder));
         }
-        collect_attempt(folder, end, &RunInfo::new(self.setup.scratch, self.setup.python, ids, self.began))
+        collect_attempt(folder, end, &RunInfo::new(self.config.scratch, self.config.python, ids, self.began))
     }
 
     fn send_command(&mut self, command: &ZygoteCommand) -> Result<(), WorkerLost> {
@@ -361,7 +364,7 @@ impl<'a> Worker<'a> {
     ///
     /// Another id means that the zygote of an entered package died.
     fn wait_for_end(&mut self, id: u64) -> Result<ProcessExit, WorkerLost> {
-        match self.read_reply(self.setup.limits.timeout + PATIENCE)? {
+        match self.read_reply(self.config.limits.timeout + ZYGOTE_TIMEOUT)? {
             ZygoteReply::Ended(ended, end) if ended == id => Ok(end),
             ZygoteReply::Ended(..) | ZygoteReply::Ready { .. } | ZygoteReply::Entered => Err(WorkerLost),
         }
@@ -419,9 +422,10 @@ fn trial_environment(home: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
     environment
 }
 
+/// Waits for the zygote to connect. Returns `None` if it exits, times out, or a stop is requested.
 fn accept_connection(listener: &UnixListener, process: &mut Child, stop: &StopFlag) -> Option<UnixStream> {
     let started = Instant::now();
-    while started.elapsed() < PATIENCE && !stop.is_set() {
+    while started.elapsed() < ZYGOTE_TIMEOUT && !stop.is_set() {
         match listener.accept() {
             Ok((stream, _)) => return stream.set_nonblocking(false).ok().map(|()| stream),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

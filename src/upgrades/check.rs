@@ -45,11 +45,11 @@ pub struct UpgradeQuery<'a> {
 /// Checks whether a newer version has the required declaration.
 ///
 /// Fetches the newest version. If that one declares it, a binary search finds the first version that does.
-pub fn check_upgrade(asking: &UpgradeContext<'_>, question: &UpgradeQuery<'_>) -> AvailableUpgrade {
-    let newest = match find_newest_version(asking, question) {
+pub fn check_upgrade(context: &UpgradeContext<'_>, query: &UpgradeQuery<'_>) -> AvailableUpgrade {
+    let newest = match find_newest_version(context, query) {
         Ok(newest) => newest,
         Err(why) => {
-            let words = format!("whether a newer version declares it is not known: {why}");
+            let words = format!("newer versions could not be checked: {why}");
             return AvailableUpgrade { newest: None, since: None, words };
         }
     };
@@ -58,43 +58,44 @@ pub fn check_upgrade(asking: &UpgradeContext<'_>, question: &UpgradeQuery<'_>) -
         since,
         words,
     };
-    if newest == question.version {
+    if newest == query.version {
         return answer(None, format!("{newest} is the newest version"));
     }
-    match check_declarations(asking, question, &newest) {
+    match check_declarations(context, query, &newest) {
         DeclarationCheck::Yes => {
-            let since = find_first_declaring_version(asking, question, &newest);
-            let first = since.clone().unwrap_or_else(|| format!("{newest}, the newest,"));
-            let what = wanted_declaration(question.mode);
+            let since = find_first_declaring_version(context, query, &newest);
+            let first = since.clone().unwrap_or_else(|| format!("{newest}, the newest version,"));
+            let what = wanted_declaration(query.mode);
             answer(
                 since.or_else(|| Some(newest.clone())),
                 format!("{first} declares {what}: upgrade, and audit again"),
             )
         }
         DeclarationCheck::No(words) => {
-            answer(None, format!("{newest}, the newest, does not either: {words}"))
+            answer(None, format!("{newest}, the newest version, does not either: {words}"))
         }
         DeclarationCheck::Gone(module) => {
-            answer(None, format!("{newest}, the newest, has no {module}: audit it"))
+            answer(None, format!("{newest}, the newest version, has no module {module}: audit it"))
         }
         DeclarationCheck::Unknown(why) => {
-            answer(None, format!("{newest} is the newest, which was not read: {why}"))
+            answer(None, format!("{newest} is the newest version, but could not be read: {why}"))
         }
     }
 }
 
+/// The declaration that a mode requires.
 fn wanted_declaration(mode: Mode) -> &'static str {
     if mode.is_free_threaded() { "slot 4 = 1" } else { "slot 3 = 2" }
 }
 
 /// The newest version with a wheel: from the index, or from the cache if offline.
-fn find_newest_version(asking: &UpgradeContext<'_>, question: &UpgradeQuery<'_>) -> Result<String, String> {
-    let file = wheel_declarations::cache_file(asking, question.name, "newest.json");
-    if asking.is_offline {
+fn find_newest_version(context: &UpgradeContext<'_>, query: &UpgradeQuery<'_>) -> Result<String, String> {
+    let file = wheel_declarations::cache_file(context, query.name, "newest.json");
+    if context.is_offline {
         let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        return known.ok_or_else(|| "it is not in the cache, and --offline asks nobody".to_owned());
+        return known.ok_or_else(|| "it is not in the cache, and --offline allows no query".to_owned());
     }
-    match asking.installer.resolve_version(asking.environment, question.name) {
+    match context.installer.resolve_version(context.environment, query.name) {
         Resolution::Version(version) => {
             drop(wheel_declarations::write_cache_file(&file, &version));
             Ok(version)
@@ -107,26 +108,23 @@ fn find_newest_version(asking: &UpgradeContext<'_>, question: &UpgradeQuery<'_>)
 
 /// The first version after the installed one with the declaration; `None` if versions cannot be listed.
 fn find_first_declaring_version(
-    asking: &UpgradeContext<'_>,
-    question: &UpgradeQuery<'_>,
+    context: &UpgradeContext<'_>,
+    query: &UpgradeQuery<'_>,
     newest: &str,
 ) -> Option<String> {
-    let listed = if asking.is_offline {
+    let listed = if context.is_offline {
         None
     } else {
-        asking.installer.list_versions(asking.environment, question.name)
+        context.installer.list_versions(context.environment, query.name)
     };
     let listed = listed?;
     // Versions newer than the installed one, newest first. The newest is known to have the declaration.
-    let newer: Vec<&String> = listed
-        .iter()
-        .skip_while(|each| *each != newest)
-        .take_while(|each| *each != question.version)
-        .collect();
+    let newer: Vec<&String> =
+        listed.iter().skip_while(|each| *each != newest).take_while(|each| *each != query.version).collect();
     let (mut yes, mut no) = (0, newer.len());
     while no - yes > 1 {
         let middle = usize::midpoint(yes, no);
-        match check_declarations(asking, question, newer.get(middle)?) {
+        match check_declarations(context, query, newer.get(middle)?) {
             DeclarationCheck::Yes => yes = middle,
             DeclarationCheck::No(_) | DeclarationCheck::Gone(_) | DeclarationCheck::Unknown(_) => no = middle,
         }
@@ -143,19 +141,19 @@ enum DeclarationCheck {
 
 /// Whether every root module of this version has the required declaration.
 fn check_declarations(
-    asking: &UpgradeContext<'_>,
-    question: &UpgradeQuery<'_>,
+    context: &UpgradeContext<'_>,
+    query: &UpgradeQuery<'_>,
     version: &str,
 ) -> DeclarationCheck {
-    let wheel = match wheel_declarations::read_wheel(asking, question.name, version) {
+    let wheel = match wheel_declarations::read_wheel(context, query.name, version) {
         Ok(wheel) => wheel,
         Err(why) => return DeclarationCheck::Unknown(why),
     };
-    for root in &question.roots {
+    for root in &query.roots {
         let Some(says) = wheel.get(*root) else { return DeclarationCheck::Gone((*root).to_owned()) };
         let ModuleDeclarations { own_gil, no_gil, words: [of_slot_3, of_slot_4] } = says;
         let (is_declared, words) =
-            if question.mode.is_free_threaded() { (no_gil, of_slot_4) } else { (own_gil, of_slot_3) };
+            if query.mode.is_free_threaded() { (no_gil, of_slot_4) } else { (own_gil, of_slot_3) };
         match is_declared {
             Some(true) => {}
             Some(false) => return DeclarationCheck::No(words.clone()),

@@ -29,30 +29,30 @@ pub(super) type WheelDeclarations = BTreeMap<String, ModuleDeclarations>;
 
 /// Reads the declarations of a version, from the cache or from the index.
 pub(super) fn read_wheel(
-    asking: &UpgradeContext<'_>,
+    context: &UpgradeContext<'_>,
     name: &str,
     version: &str,
 ) -> Result<WheelDeclarations, String> {
-    let file = cache_file(asking, name, &format!("{version}.json"));
+    let file = cache_file(context, name, &format!("{version}.json"));
     let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
     if let Some(wheel) = known {
         return Ok(wheel);
     }
-    if asking.is_offline {
-        return Err("it is not in the cache, and --offline asks nobody".to_owned());
+    if context.is_offline {
+        return Err("it is not in the cache, and --offline allows no query".to_owned());
     }
     let broken = |error: std::io::Error| error.to_string();
-    let folder = tempfile::Builder::new().prefix("upgrade-").tempdir_in(asking.scratch).map_err(broken)?;
-    asking.installer.fetch_wheel(asking.environment, &format!("{name}=={version}"), folder.path())?;
-    let wheel = read_modules(asking, folder.path());
+    let folder = tempfile::Builder::new().prefix("upgrade-").tempdir_in(context.scratch).map_err(broken)?;
+    context.installer.fetch_wheel(context.environment, &format!("{name}=={version}"), folder.path())?;
+    let wheel = read_modules(context, folder.path());
     // If the cache cannot be written, the wheel is fetched again next time.
     drop(write_cache_file(&file, &wheel));
     Ok(wheel)
 }
 
 /// Path of a cache file for this distribution and this build of Python.
-pub(super) fn cache_file(asking: &UpgradeContext<'_>, name: &str, file: &str) -> PathBuf {
-    asking.cache.join("upgrades").join(asking.abi).join(name).join(file)
+pub(super) fn cache_file(context: &UpgradeContext<'_>, name: &str, file: &str) -> PathBuf {
+    context.cache.join("upgrades").join(context.abi).join(name).join(file)
 }
 
 /// Writes a cache file atomically.
@@ -65,22 +65,23 @@ pub(super) fn write_cache_file(file: &Path, what: &impl Serialize) -> std::io::R
     Ok(())
 }
 
-fn read_modules(asking: &UpgradeContext<'_>, folder: &Path) -> WheelDeclarations {
+/// Reads the declarations of all extension modules in a fetched wheel, packed or unpacked.
+fn read_modules(context: &UpgradeContext<'_>, folder: &Path) -> WheelDeclarations {
     let mut files: Vec<(String, BinaryFacts)> = Vec::new();
     let wheels = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let wheel = wheels.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "whl"));
     match wheel {
-        Some(wheel) => files.extend(image::inspect_path(&wheel, Some(asking.target))),
+        Some(wheel) => files.extend(image::inspect_path(&wheel, Some(context.target))),
         None => {
             let below = |(file, facts): (String, BinaryFacts)| {
                 let file = Path::new(&file).strip_prefix(folder).ok()?.to_string_lossy().into_owned();
                 Some((file, facts))
             };
-            files.extend(image::inspect_path(folder, Some(asking.target)).into_iter().filter_map(below));
+            files.extend(image::inspect_path(folder, Some(context.target)).into_iter().filter_map(below));
         }
     }
     let named = files.into_iter().filter_map(|(file, facts)| {
-        let name = ModuleName::from_file(&file, asking.suffixes)?;
+        let name = ModuleName::from_file(&file, context.suffixes)?;
         let is_module = name.is_for_this_python && facts.initialisation != InitKind::None;
         is_module.then(|| (name.dotted, declarations_of_module(&facts)))
     });

@@ -89,6 +89,7 @@ pub fn find_distributions(site: &[PathBuf], editable: &[(String, PathBuf)]) -> I
     installed
 }
 
+/// Reads one `*.dist-info` folder.
 fn read_dist_info(
     site: &Path,
     info: &Path,
@@ -100,7 +101,7 @@ fn read_dist_info(
     let record = read_record_paths(&info.join("RECORD"));
     let wheel = fs::read_to_string(info.join("WHEEL")).unwrap_or_default();
     let source = find_editable_source(info);
-    let name = header_value(&metadata, "Name").ok_or("METADATA names no Name")?;
+    let name = header_value(&metadata, "Name").ok_or("METADATA has no Name")?;
     let mut top_level = top_level_names(&record);
     if let Some(source) = &source {
         let listed = fs::read_to_string(info.join("top_level.txt")).unwrap_or_default();
@@ -115,7 +116,7 @@ fn read_dist_info(
     }
     let distribution = InstalledDistribution {
         name,
-        version: header_value(&metadata, "Version").ok_or("METADATA names no Version")?,
+        version: header_value(&metadata, "Version").ok_or("METADATA has no Version")?,
         top_level: top_level.into_iter().collect(),
         tags: header_values(&wheel, "Tag").collect(),
         editable: source.is_some(),
@@ -189,6 +190,7 @@ fn find_eponymous_package(name: &str, source: &Path, folders: &[PathBuf]) -> Opt
     folders.iter().find(has_it).map(|_| name.clone())
 }
 
+/// Values of a header in metadata (RFC 822 format).
 fn header_values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
     let lines = text.lines().take_while(|line| !line.is_empty());
     lines.filter_map(move |line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
@@ -213,6 +215,7 @@ fn top_level_names(record: &[String]) -> BTreeSet<String> {
     record.iter().filter_map(|file| top_level_name_of_file(file, &packages)).collect()
 }
 
+/// The top-level name that a file of RECORD belongs to, if it can be imported.
 fn top_level_name_of_file(file: &str, packages: &BTreeSet<&str>) -> Option<String> {
     let stem = file.strip_suffix(".py").or_else(|| {
         let (stem, suffix) = file.rsplit_once('/').map_or(file.split_once('.'), |_| None)?;

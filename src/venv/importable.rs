@@ -10,10 +10,10 @@ use super::candidates::{Candidate, CandidateOrigin};
 use super::module_name::{ModuleName, is_identifier};
 
 /// Maximum number of files visited. More than in any application's own code, so the rest are data.
-const MOST_FILES: usize = 100_000;
+const MAX_FILES: usize = 100_000;
 
 /// Maximum depth of packages.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// The extension modules in a folder.
 #[derive(Clone, Debug, Default)]
@@ -45,11 +45,11 @@ pub fn find_importable_modules(
                 && (!entry.file_type().is_dir() || may_be_package(entry.path(), entry.file_name(), apart)))
     };
     let mut files = 0_usize;
-    let entries = WalkDir::new(folder).follow_links(true).max_depth(DEEPEST).sort_by_file_name();
+    let entries = WalkDir::new(folder).follow_links(true).max_depth(MAX_DEPTH).sort_by_file_name();
     for entry in entries.into_iter().filter_entry(is_wanted) {
         let (path, is_broken_link) = match &entry {
             Ok(entry) if entry.file_type().is_dir() => {
-                found.is_complete &= entry.depth() < DEEPEST;
+                found.is_complete &= entry.depth() < MAX_DEPTH;
                 continue;
             }
             Ok(entry) => (entry.path(), false),
@@ -63,7 +63,7 @@ pub fn find_importable_modules(
             },
         };
         files += 1;
-        if files > MOST_FILES {
+        if files > MAX_FILES {
             found.is_complete = false;
             break;
         }
@@ -87,6 +87,7 @@ fn module_stem(name: &OsStr) -> &str {
     name.to_str().and_then(|name| name.split('.').next()).unwrap_or_default()
 }
 
+/// Whether a folder may be a package: its name is an identifier, and it is no virtualenv.
 fn may_be_package(path: &Path, name: &OsStr, apart: &[PathBuf]) -> bool {
     let is_name = name.to_str().is_some_and(|name| is_identifier(name) && name != "node_modules");
     is_name && !apart.iter().any(|folder| folder == path) && !path.join("pyvenv.cfg").is_file()

@@ -105,10 +105,11 @@ fn find_python(bin: &Path) -> Option<PathBuf> {
         .and_then(|python| std::path::absolute(python).ok())
 }
 
+/// Why an environment has no Python.
 fn describe_missing_python(root: &Path) -> String {
     let python = root.join("bin/python");
     match std::fs::read_link(&python) {
-        Ok(target) => format!("its python is a link to {}, which is not there", target.display()),
+        Ok(target) => format!("its python is a link to {}, which does not exist", target.display()),
         Err(_) => format!("it has no {}", python.display()),
     }
 }

@@ -14,11 +14,11 @@ use serde::de::DeserializeOwned;
 
 use crate::model::{EDITABLE_VARIABLES, Interpreter};
 
-const SCRIPT: &str = include_str!("ask.py");
+const SCRIPT: &str = include_str!("query.py");
 const HOOKS: &str = include_str!("hooks.py");
 
 /// Time limit for a script. A working Python needs much less.
-const PATIENCE: Duration = Duration::from_secs(30);
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why an interpreter could not be queried.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,7 @@ pub fn query_import_hooks(python: &Path, scratch: &Path) -> Result<HookedModules
     query_with_script(python, HOOKS, scratch, None)
 }
 
+/// Runs a script in an interpreter, and parses the JSON file that it writes.
 fn query_with_script<T: DeserializeOwned>(
     python: &Path,
     script: &str,
@@ -96,6 +97,7 @@ fn query_with_script<T: DeserializeOwned>(
     }
 }
 
+/// Runs a script in isolated mode. Returns `None` if it timed out.
 fn run_script(
     python: &Path,
     script: &str,
@@ -122,7 +124,7 @@ fn run_script(
         .stderr(output)
         .spawn()?;
     let started = Instant::now();
-    while started.elapsed() < PATIENCE {
+    while started.elapsed() < SCRIPT_TIMEOUT {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
@@ -135,6 +137,7 @@ fn run_script(
     Ok(None)
 }
 
+/// `: ` and the last line of the output, or nothing.
 fn format_last_line(printed: &str) -> String {
     match printed.trim() {
         "" => String::new(),
@@ -142,7 +145,7 @@ fn format_last_line(printed: &str) -> String {
     }
 }
 
-/// Answer that `ask.py` writes.
+/// Answer that `query.py` writes.
 #[derive(Deserialize)]
 struct InterpreterAnswer {
     implementation: String,

@@ -15,6 +15,7 @@ pub fn read_requirements(site: &Path) -> Vec<String> {
     all
 }
 
+/// Parses the `Requires-Dist` headers of METADATA.
 fn parse_requirements(text: &str) -> Vec<String> {
     let headers = text.lines().take_while(|line| !line.is_empty());
     let required = headers.filter_map(|line| line.strip_prefix("Requires-Dist:"));

@@ -18,6 +18,7 @@ pub fn why_wheel_does_not_fit(file_name: &str, interpreter: &Interpreter) -> Opt
     }
 }
 
+/// Whether a Python accepts these Python and ABI tags.
 fn is_for_python(python: &str, abi: &str, interpreter: &Interpreter) -> bool {
     let (major, minor) = interpreter.target().version;
     let own = format!("cp{major}{minor}");
@@ -35,6 +36,7 @@ fn is_for_python(python: &str, abi: &str, interpreter: &Interpreter) -> bool {
     }
 }
 
+/// Whether a Python accepts this platform tag.
 fn is_for_platform(tag: &str, interpreter: &Interpreter) -> bool {
     let (system, machine) =
         interpreter.platform.split_once('-').unwrap_or((interpreter.platform.as_str(), ""));

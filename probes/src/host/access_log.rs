@@ -66,11 +66,11 @@ impl RequestTracker {
     /// Wraps the response body so that the end of the response is recorded.
     pub(super) fn track_response(
         self,
-        answer: hyper::Response<ResponseBody>,
+        response: hyper::Response<ResponseBody>,
     ) -> hyper::Response<TrackedBody> {
-        let status = answer.status().as_u16();
+        let status = response.status().as_u16();
         let is_bare = self.is_bare || [204, 304].contains(&status);
-        answer.map(|content| {
+        response.map(|content| {
             let is_whole = is_bare || content.is_end_stream();
             TrackedBody { content, record: self, status, sent: 0, is_whole }
         })
@@ -176,7 +176,7 @@ enum AccessLogEntry {
 }
 
 /// Timeout for [`AccessLog::flush`].
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl AccessLog {
     /// Opens the log file; `-` is standard output.
@@ -194,11 +194,11 @@ impl AccessLog {
         Ok(Self(sender))
     }
 
-    /// Waits until all entries have been written, or for [`LONGEST_WAIT`].
+    /// Waits until all entries have been written, or for [`FLUSH_TIMEOUT`].
     pub(super) fn flush(&self) {
         let (written, confirmation) = channel();
         if self.0.send(AccessLogEntry::Written(written)).is_ok() {
-            let _ = confirmation.recv_timeout(LONGEST_WAIT);
+            let _ = confirmation.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 }

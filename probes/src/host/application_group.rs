@@ -85,7 +85,7 @@ impl RunningGroup {
             // Identical interpreters share no state, like processes, so `wsgi.multiprocess` is true for them.
             "multiprocess": plan.interpreters > 1,
         });
-        let recipe = InterpreterSpec {
+        let spec = InterpreterSpec {
             mode: plan.mode,
             configuration,
             settings: settings.to_string(),
@@ -93,20 +93,21 @@ impl RunningGroup {
             queue: receiver,
             meter: Arc::default(),
         };
-        let meter = Arc::clone(&recipe.meter);
+        let meter = Arc::clone(&spec.meter);
         let mut interpreters = Vec::new();
         let mut failure = None;
         for _ in 0..plan.interpreters {
-            let recipe = recipe.clone();
+            let spec = spec.clone();
             let (started, outcome) = channel();
-            interpreters.push(std::thread::spawn(move || recipe.run_interpreter(&started)));
+            interpreters.push(std::thread::spawn(move || spec.run_interpreter(&started)));
             if let Err(why) = outcome.recv().unwrap_or_else(|_| Err("its thread ended".to_owned())) {
                 failure = Some(why);
                 break;
             }
         }
         let threads = plan.threads * interpreters.len();
-        let permits = Arc::new(Semaphore::new(threads.saturating_add(plan.queue).min(Semaphore::MAX_PERMITS)));
+        let permits =
+            Arc::new(Semaphore::new(threads.saturating_add(plan.queue).min(Semaphore::MAX_PERMITS)));
         let group =
             ApplicationGroup { name: plan.name.clone(), mode: plan.mode, meter, queue, permits, threads };
         let running = Self { group: Arc::new(group), interpreters };
@@ -202,7 +203,7 @@ impl InterpreterSpec {
             let first = python::PyInterpreterState_ThreadHead(python::PyInterpreterState_Get());
             if !python::PyThreadState_Next(first).is_null() {
                 log_message(
-                    "an interpreter is left running until the process exits: threads of the application are still running",
+                    "an interpreter could not be ended: threads of the application are still running",
                 );
                 python::PyEval_SaveThread();
                 return false;

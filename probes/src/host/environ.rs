@@ -33,7 +33,7 @@ const NAMES: [&str; 13] = [
 ];
 
 /// Headers whose keys are preallocated because most requests have them.
-const COMMON: [&str; 16] = [
+const COMMON_HEADERS: [&str; 16] = [
     "host",
     "user-agent",
     "accept",
@@ -61,7 +61,7 @@ impl EnvironTemplate {
         // SAFETY: guaranteed by the caller.
         unsafe {
             let names = NAMES.iter().map(|name| Some((*name, new_latin1_str(name.as_bytes())?)));
-            let headers = COMMON.iter().map(|name| {
+            let headers = COMMON_HEADERS.iter().map(|name| {
                 let name = HeaderName::from_static(name);
                 let key = new_latin1_str(&cgi_variable_name(&name))?;
                 Some((name, key))

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const OCTAVES: usize = 16;
-const PARTS: usize = 4;
+const BUCKETS_PER_OCTAVE: usize = 4;
 
 /// Number of buckets, including the overflow bucket.
-pub(super) const BUCKETS: usize = OCTAVES * PARTS + 1;
+pub(super) const BUCKETS: usize = OCTAVES * BUCKETS_PER_OCTAVE + 1;
 
 /// A concurrent histogram of durations: any thread may record one.
 #[derive(Debug)]
@@ -59,13 +59,13 @@ fn bucket_index(micros: u64) -> usize {
         return BUCKETS - 1;
     }
     let above = micros - (1000 << octave);
-    octave * PARTS + (above * PARTS as u64 / (1000 << octave)) as usize
+    octave * BUCKETS_PER_OCTAVE + (above * BUCKETS_PER_OCTAVE as u64 / (1000 << octave)) as usize
 }
 
 /// Returns the upper bound of a bucket in seconds. Not defined for the overflow bucket.
 pub(super) fn bucket_upper_bound(index: usize) -> f64 {
-    let (octave, part) = (index / PARTS, index % PARTS);
-    f64::from(1 << octave) * (1.0 + (part + 1) as f64 / PARTS as f64) / 1e3
+    let (octave, part) = (index / BUCKETS_PER_OCTAVE, index % BUCKETS_PER_OCTAVE);
+    f64::from(1 << octave) * (1.0 + (part + 1) as f64 / BUCKETS_PER_OCTAVE as f64) / 1e3
 }
 
 impl HistogramSnapshot {

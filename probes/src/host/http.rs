@@ -84,22 +84,22 @@ impl ServerState {
 }
 
 /// Accepts connections until the phase changes, then drains the open ones. Returns when none is left.
-pub(super) async fn serve_listeners(site: Arc<ServerState>, listeners: Vec<ListenerConfig>) {
+pub(super) async fn serve_listeners(server: Arc<ServerState>, listeners: Vec<ListenerConfig>) {
     // Every connection holds a sender, so the channel closes with the last connection.
     let (alive, mut ended) = mpsc::channel::<Infallible>(1);
     for listener in listeners {
         // SAFETY: the supervisor passed each descriptor to this process alone.
         if let Some(socket) = unsafe { ConnectionListener::from_inherited(&listener) } {
-            tokio::spawn(accept_connections(Arc::clone(&site), socket, Arc::new(listener), alive.clone()));
+            tokio::spawn(accept_connections(Arc::clone(&server), socket, Arc::new(listener), alive.clone()));
         }
     }
     drop(alive);
-    wait_for_phase(&mut site.phase.subscribe(), ServerPhase::Draining).await;
+    wait_for_phase(&mut server.phase.subscribe(), ServerPhase::Draining).await;
     tokio::spawn({
-        let site = Arc::clone(&site);
+        let server = Arc::clone(&server);
         async move {
             tokio::time::sleep(GRACE).await;
-            site.phase.send_replace(ServerPhase::Closing);
+            server.phase.send_replace(ServerPhase::Closing);
         }
     });
     ended.recv().await;
@@ -110,16 +110,16 @@ pub(super) async fn wait_for_phase(phase: &mut watch::Receiver<ServerPhase>, wan
 }
 
 async fn accept_connections(
-    site: Arc<ServerState>,
+    server: Arc<ServerState>,
     socket: ConnectionListener,
     listener: Arc<ListenerConfig>,
     alive: mpsc::Sender<Infallible>,
 ) {
-    let mut phase = site.phase.subscribe();
+    let mut phase = server.phase.subscribe();
     loop {
         tokio::select! {
             biased;
-            accepted = accept_connection(&site, &socket, &listener, &alive) => {
+            accepted = accept_connection(&server, &socket, &listener, &alive) => {
                 if let Err(error) = accepted {
                     log_message(&format!("cannot accept a connection: {error}"));
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -134,55 +134,57 @@ async fn accept_connections(
     }
     socket.refuse_connections();
     // Connections that the kernel has already accepted still get a response.
-    while let Ok(Ok(())) =
-        tokio::time::timeout(Duration::from_millis(20), accept_connection(&site, &socket, &listener, &alive))
-            .await
+    while let Ok(Ok(())) = tokio::time::timeout(
+        Duration::from_millis(20),
+        accept_connection(&server, &socket, &listener, &alive),
+    )
+    .await
     {}
 }
 
 async fn accept_connection(
-    site: &Arc<ServerState>,
+    server: &Arc<ServerState>,
     socket: &ConnectionListener,
     listener: &Arc<ListenerConfig>,
     alive: &mpsc::Sender<Infallible>,
 ) -> std::io::Result<()> {
     let (stream, peer) = socket.accept().await?;
-    spawn_connection(site, stream, peer, listener, alive);
+    spawn_connection(server, stream, peer, listener, alive);
     Ok(())
 }
 
 fn spawn_connection(
-    site: &Arc<ServerState>,
+    server: &Arc<ServerState>,
     stream: Box<dyn ConnectionStream>,
     peer: Peer,
     listener: &Arc<ListenerConfig>,
     alive: &mpsc::Sender<Infallible>,
 ) {
-    let (site, listener, alive) = (Arc::clone(site), Arc::clone(listener), alive.clone());
+    let (server, listener, alive) = (Arc::clone(server), Arc::clone(listener), alive.clone());
     tokio::spawn(async move {
-        let mut phase = site.phase.subscribe();
+        let mut phase = server.phase.subscribe();
         // Whether a request is in progress: such a connection is not cut short.
         let busy = AtomicBool::new(false);
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_secs_f64(site.limits.head))
-            .max_buf_size(site.limits.head_size.max(8192));
+            .header_read_timeout(Duration::from_secs_f64(server.limits.head))
+            .max_buf_size(server.limits.head_size.max(8192));
         let service = service_fn(|request| {
-            let (site, listener, peer, busy) = (&site, &listener, &peer, &busy);
+            let (server, listener, peer, busy) = (&server, &listener, &peer, &busy);
             async move {
                 busy.store(true, Ordering::Relaxed);
-                site.open.fetch_add(1, Ordering::Relaxed);
-                let open = OpenRequestGuard(site);
-                let answer = handle_request(site, listener, peer, request).await;
+                server.open.fetch_add(1, Ordering::Relaxed);
+                let open = OpenRequestGuard(server);
+                let response = handle_request(server, listener, peer, request).await;
                 drop(open);
                 busy.store(false, Ordering::Relaxed);
-                Ok::<_, Infallible>(answer)
+                Ok::<_, Infallible>(response)
             }
         });
         // Write timeout for clients that stop reading the response.
         let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(Duration::from_secs_f64(site.limits.stall)));
+        stream.set_write_timeout(Some(Duration::from_secs_f64(server.limits.stall)));
         let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
         tokio::pin!(connection);
         let closing = tokio::select! {
@@ -207,57 +209,57 @@ impl Drop for OpenRequestGuard<'_> {
 }
 
 async fn handle_request(
-    site: &ServerState,
+    server: &ServerState,
     listener: &Arc<ListenerConfig>,
     peer: &Peer,
     request: Request<Incoming>,
 ) -> hyper::Response<TrackedBody> {
     let (head, body) = request.into_parts();
-    let peer = site.proxies.resolve_client(peer, &head.headers);
-    let mut record = RequestTracker::new(&peer, &head, site.log.as_ref());
-    let mut answer = dispatch_request(site, listener, peer, head, body, &mut record).await;
-    if *site.phase.borrow() >= ServerPhase::Draining {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    let peer = server.proxies.resolve_client(peer, &head.headers);
+    let mut tracker = RequestTracker::new(&peer, &head, server.log.as_ref());
+    let mut response = dispatch_request(server, listener, peer, head, body, &mut tracker).await;
+    if *server.phase.borrow() >= ServerPhase::Draining {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    record.track_response(answer)
+    tracker.track_response(response)
 }
 
 async fn dispatch_request(
-    site: &ServerState,
+    server: &ServerState,
     listener: &Arc<ListenerConfig>,
     peer: Peer,
     head: Parts,
     body: Incoming,
-    record: &mut RequestTracker,
+    tracker: &mut RequestTracker,
 ) -> WsgiResponse {
-    let count = site.count.fetch_add(1, Ordering::Relaxed) + 1;
-    if site.limits.requests.is_some_and(|most| count >= most) {
-        site.request_replacement(&format!("{count} requests"));
+    let count = server.count.fetch_add(1, Ordering::Relaxed) + 1;
+    if server.limits.requests.is_some_and(|most| count >= most) {
+        server.request_replacement(&format!("{count} requests"));
     }
-    if head_size(&head) > site.limits.head_size {
+    if head_size(&head) > server.limits.head_size {
         return closing_response(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "Request Header Fields Too Large\n",
         );
     }
-    let Some(group) = site.find_group(head.uri.path()) else {
+    let Some(group) = server.find_group(head.uri.path()) else {
         return text_response(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
     };
-    record.meter = Some(Arc::clone(&group.meter));
+    tracker.meter = Some(Arc::clone(&group.meter));
     let has_body = !body.is_end_stream();
-    if body.size_hint().exact().is_some_and(|length| length > site.limits.body_size) {
+    if body.size_hint().exact().is_some_and(|length| length > server.limits.body_size) {
         return closing_response(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large\n");
     }
     let Some(permit) = group.try_reserve() else { return queue_full_response(group) };
     let (exchange, response) = Exchange::new(
         Handle::current(),
         has_body.then_some(body),
-        site.limits.body_size,
-        Duration::from_secs_f64(site.limits.stall),
+        server.limits.body_size,
+        Duration::from_secs_f64(server.limits.stall),
     );
     let what = format!("{} {}", head.method, head.uri.path());
     let job = RequestJob {
-        began: record.began,
+        began: tracker.began,
         head,
         has_body,
         peer,
@@ -266,7 +268,7 @@ async fn dispatch_request(
         permit,
     };
     if group.enqueue_job(job) {
-        await_response(site, group, &what, response).await
+        await_response(server, group, &what, response).await
     } else {
         queue_full_response(group)
     }
@@ -274,29 +276,29 @@ async fn dispatch_request(
 
 fn queue_full_response(group: &ApplicationGroup) -> WsgiResponse {
     group.meter.refused.fetch_add(1, Ordering::Relaxed);
-    let mut answer = text_response(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
-    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    answer
+    let mut response = text_response(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// Waits for the application's response. After `--request-timeout` it responds with 504 and asks for a
 /// replacement of the process, since the thread that runs the application cannot be stopped.
 async fn await_response(
-    site: &ServerState,
+    server: &ServerState,
     group: &ApplicationGroup,
     what: &str,
     response: oneshot::Receiver<WsgiResponse>,
 ) -> WsgiResponse {
-    let answer = match site.limits.request {
+    let response = match server.limits.request {
         None => Ok(response.await),
         Some(seconds) => tokio::time::timeout(Duration::from_secs_f64(seconds), response).await,
     };
-    match answer {
-        Ok(Ok(answer)) => answer,
+    match response {
+        Ok(Ok(response)) => response,
         Ok(Err(_)) => text_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
         Err(_) => {
             group.meter.late.fetch_add(1, Ordering::Relaxed);
-            site.request_replacement(&format!(
+            server.request_replacement(&format!(
                 "group {}: {what:?} took longer than --request-timeout",
                 group.name
             ));
@@ -314,14 +316,14 @@ fn head_size(head: &Parts) -> usize {
 
 /// Returns a response that closes the connection: the rest of the request is not read.
 fn closing_response(status: StatusCode, text: &'static str) -> WsgiResponse {
-    let mut answer = text_response(status, text);
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    answer
+    let mut response = text_response(status, text);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 pub(super) fn text_response(status: StatusCode, text: &'static str) -> WsgiResponse {
-    let mut answer = WsgiResponse::new(ResponseBody::from_static_text(text));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    answer
+    let mut response = WsgiResponse::new(ResponseBody::from_static_text(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
 }

@@ -156,8 +156,8 @@ pub(super) unsafe extern "C" fn py_admit(
         };
         let interpreter = current_interpreter_id();
         let mode = lock_ignoring_poison(&state.interpreters).get(&interpreter).copied();
-        let answer = run_detached(|| state.admit_module(&name, &path, mode));
-        let load = match answer {
+        let result = run_detached(|| state.admit_module(&name, &path, mode));
+        let load = match result {
             Ok(load) => load,
             Err(why) if state.plan.warn_only => {
                 log_message(&format!("guard: {why}: loaded anyway (--unvetted warn)"));
@@ -212,8 +212,8 @@ impl GuardState {
         let mode_name = mode.name();
         let Some(vetted) = self.vetted.get(&real) else {
             return Err(format!(
-                "{name} is not vetted for {mode_name}: {} is not in the report; audit the environment again, or \
-                 --unvetted warn",
+                "{name} is not vetted for {mode_name}: {} is not in the report; audit the environment \
+                 again, or --unvetted warn",
                 real.display()
             ));
         };

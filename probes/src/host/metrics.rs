@@ -11,10 +11,10 @@ use super::http::ServerState;
 
 /// Name and description of each histogram.
 const TIMES: [(&str, &str); 4] = [
-    ("gil_wait", "Time the server waited for a GIL quantile the group"),
+    ("gil_wait", "Time the server waited for a GIL of the group"),
     ("queue_time", "Time requests waited for a thread"),
     ("application_time", "Time spent in the application, including its waits"),
-    ("response_time", "Time from a request's arrival to the last byte quantile its response"),
+    ("response_time", "Time from a request's arrival to the last byte of its response"),
 ];
 
 /// Name and description of each counter.
@@ -37,13 +37,13 @@ fn group_counters(group: &ApplicationGroup) -> [&AtomicU64; 3] {
 const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99)];
 
 /// Renders the metrics in Prometheus' text format. Histograms have one bucket per octave.
-pub(super) fn render_prometheus(site: &ServerState) -> String {
+pub(super) fn render_prometheus(server: &ServerState) -> String {
     let mut text = String::new();
     let metric = |text: &mut String, name: &str, kind: &str, what: &str| {
         let _ = writeln!(text, "# HELP wsgiaudit_{name} {what}\n# TYPE wsgiaudit_{name} {kind}");
     };
     metric(&mut text, "requests_total", "counter", "Responses sent, by status class");
-    for group in &site.groups {
+    for group in &server.groups {
         for (class, count) in (1..).zip(&group.meter.answers) {
             let (labels, count) = (format_labels(group), count.load(Ordering::Relaxed));
             let _ = writeln!(text, "wsgiaudit_requests_total{{{labels},status=\"{class}xx\"}} {count}");
@@ -51,13 +51,13 @@ pub(super) fn render_prometheus(site: &ServerState) -> String {
     }
     for (index, (name, what)) in COUNTS.iter().enumerate() {
         metric(&mut text, &format!("{name}_total"), "counter", what);
-        for group in &site.groups {
+        for group in &server.groups {
             let count = group_counters(group)[index].load(Ordering::Relaxed);
             let _ = writeln!(text, "wsgiaudit_{name}_total{{{}}} {count}", format_labels(group));
         }
     }
     for (index, (name, what)) in TIMES.iter().enumerate() {
-        let read: Vec<_> = site
+        let read: Vec<_> = server
             .groups
             .iter()
             .map(|group| (format_labels(group), group_histograms(group)[index].take_snapshot()))
@@ -90,7 +90,7 @@ pub(super) fn render_prometheus(site: &ServerState) -> String {
             }
         }
     }
-    for (name, kind, what, value) in process_metrics(site) {
+    for (name, kind, what, value) in process_metrics(server) {
         metric(&mut text, name, kind, what);
         let _ = writeln!(text, "wsgiaudit_{name} {value}");
     }
@@ -104,9 +104,9 @@ fn format_labels(group: &ApplicationGroup) -> String {
 }
 
 /// Returns all metrics with all buckets as JSON. Times are in seconds.
-pub(super) fn build_json(site: &ServerState) -> Value {
-    let groups: Vec<Value> = site.groups.iter().map(|group| group_to_json(group)).collect();
-    let process: serde_json::Map<String, Value> = process_metrics(site)
+pub(super) fn build_json(server: &ServerState) -> Value {
+    let groups: Vec<Value> = server.groups.iter().map(|group| group_to_json(group)).collect();
+    let process: serde_json::Map<String, Value> = process_metrics(server)
         .into_iter()
         .map(|(name, _, _, value)| (name.to_owned(), json!(value)))
         .collect();
@@ -141,7 +141,7 @@ fn group_to_json(group: &ApplicationGroup) -> Value {
 
 type ProcessMetric = (&'static str, &'static str, &'static str, f64);
 
-fn process_metrics(site: &ServerState) -> [ProcessMetric; 4] {
+fn process_metrics(server: &ServerState) -> [ProcessMetric; 4] {
     // SAFETY: the kernel fills the structure; all zeros is a valid value.
     let usage = unsafe {
         let mut usage = std::mem::zeroed::<libc::rusage>();
@@ -153,21 +153,21 @@ fn process_metrics(site: &ServerState) -> [ProcessMetric; 4] {
         (
             "cpu_seconds_total",
             "counter",
-            "CPU time quantile the process",
+            "CPU time of the process",
             seconds(usage.ru_utime) + seconds(usage.ru_stime),
         ),
-        ("resident_memory_bytes", "gauge", "Resident memory quantile the process", resident_bytes() as f64),
+        ("resident_memory_bytes", "gauge", "Resident memory of the process", resident_bytes() as f64),
         (
             "open_requests",
             "gauge",
             "Requests waiting for a response",
-            site.open.load(Ordering::Relaxed) as f64,
+            server.open.load(Ordering::Relaxed) as f64,
         ),
         (
             "uptime_seconds",
             "gauge",
             "Time since the process started serving",
-            site.started.elapsed().as_secs_f64(),
+            server.started.elapsed().as_secs_f64(),
         ),
     ]
 }
@@ -181,10 +181,10 @@ fn resident_bytes() -> u64 {
 }
 
 /// Returns one log line per group, and one for the process.
-pub(super) fn summary_lines(site: &ServerState) -> Vec<String> {
-    let mut lines: Vec<String> = site.groups.iter().map(|group| summarize_group(group)).collect();
-    let [(_, _, _, cpu), (_, _, _, memory), ..] = process_metrics(site);
-    lines.push(format!("{cpu:.1} s quantile processor time, {:.0} MB resident", memory / 1e6));
+pub(super) fn summary_lines(server: &ServerState) -> Vec<String> {
+    let mut lines: Vec<String> = server.groups.iter().map(|group| summarize_group(group)).collect();
+    let [(_, _, _, cpu), (_, _, _, memory), ..] = process_metrics(server);
+    lines.push(format!("{cpu:.1} s of CPU time, {:.0} MB resident", memory / 1e6));
     lines
 }
 
@@ -197,7 +197,7 @@ fn summarize_group(group: &ApplicationGroup) -> String {
     let mut line = format!("group {}: {total} requests", group.name);
     let unusual = answers.iter().filter(|(class, count)| *class >= 4 && *count > 0);
     for (class, count) in unusual {
-        let _ = write!(line, ", {count} quantile them {class}xx");
+        let _ = write!(line, ", {count} of them {class}xx");
     }
     for ((name, _), count) in COUNTS.iter().zip(group_counters(group)) {
         match count.load(Ordering::Relaxed) {
@@ -212,7 +212,14 @@ fn summarize_group(group: &ApplicationGroup) -> String {
     for ((name, _), histogram) in TIMES.iter().zip(group_histograms(group)) {
         let counted = histogram.take_snapshot();
         let quantile = |share| counted.quantile(share).unwrap_or_default() * 1e3;
-        let _ = write!(line, " {} {:.1}/{:.1}/{:.1}", name.replace('_', " "), quantile(0.5), quantile(0.95), quantile(0.99));
+        let _ = write!(
+            line,
+            " {} {:.1}/{:.1}/{:.1}",
+            name.replace('_', " "),
+            quantile(0.5),
+            quantile(0.95),
+            quantile(0.99)
+        );
     }
     line
 }

@@ -18,15 +18,15 @@ use super::metrics;
 use super::request_exchange::{ResponseBody, WsgiResponse};
 
 /// Serves the metrics until another process takes over or this one ends.
-pub(super) async fn serve_metrics(site: Arc<ServerState>, listener: ListenerConfig) {
+pub(super) async fn serve_metrics(server: Arc<ServerState>, listener: ListenerConfig) {
     // SAFETY: the supervisor passed each descriptor to this process alone.
     let Some(socket) = (unsafe { ConnectionListener::from_inherited(&listener) }) else { return };
-    let mut phase = site.phase.subscribe();
+    let mut phase = server.phase.subscribe();
     loop {
-        let site = Arc::clone(&site);
+        let server = Arc::clone(&server);
         tokio::select! {
             accepted = socket.accept() => match accepted {
-                Ok((stream, _)) => drop(tokio::spawn(serve_metrics_connection(site, stream))),
+                Ok((stream, _)) => drop(tokio::spawn(serve_metrics_connection(server, stream))),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
             () = wait_for_phase(&mut phase, ServerPhase::HandedOver) => return,
@@ -34,14 +34,14 @@ pub(super) async fn serve_metrics(site: Arc<ServerState>, listener: ListenerConf
     }
 }
 
-async fn serve_metrics_connection(site: Arc<ServerState>, stream: Box<dyn ConnectionStream>) {
+async fn serve_metrics_connection(server: Arc<ServerState>, stream: Box<dyn ConnectionStream>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let answer = match request.uri().path() {
-            "/metrics" => metrics_response("text/plain; version=0.0.4", metrics::render_prometheus(&site)),
-            "/metrics.json" => metrics_response("application/json", metrics::build_json(&site).to_string()),
+        let response = match request.uri().path() {
+            "/metrics" => metrics_response("text/plain; version=0.0.4", metrics::render_prometheus(&server)),
+            "/metrics.json" => metrics_response("application/json", metrics::build_json(&server).to_string()),
             _ => text_response(StatusCode::NOT_FOUND, "Not Found: /metrics, or /metrics.json\n"),
         };
-        std::future::ready(Ok::<_, Infallible>(answer))
+        std::future::ready(Ok::<_, Infallible>(response))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -51,7 +51,7 @@ async fn serve_metrics_connection(site: Arc<ServerState>, stream: Box<dyn Connec
 }
 
 fn metrics_response(kind: &'static str, text: String) -> WsgiResponse {
-    let mut answer = WsgiResponse::new(ResponseBody::Whole(Some(text.into())));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer
+    let mut response = WsgiResponse::new(ResponseBody::Whole(Some(text.into())));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }

@@ -19,13 +19,13 @@ use super::config::ListenerConfig;
 use super::peer::Peer;
 
 /// Number of response chunks that may be buffered for a slow client.
-const PIECES: usize = 4;
+const MAX_BUFFERED_CHUNKS: usize = 4;
 
 /// Maximum number of bytes of an unread request body that are drained.
-const DRAINED: usize = 256 << 10;
+const MAX_DRAINED: usize = 256 << 10;
 
 /// Block size for reading files.
-const BLOCK: usize = 128 << 10;
+const BLOCK_SIZE: usize = 128 << 10;
 
 /// A response in hyper's form.
 pub(super) type WsgiResponse = hyper::Response<ResponseBody>;
@@ -87,9 +87,9 @@ impl Exchange {
         most: u64,
         stall: Duration,
     ) -> (Self, oneshot::Receiver<WsgiResponse>) {
-        let (sender, answer) = oneshot::channel();
+        let (sender, response) = oneshot::channel();
         let input = Mutex::new(RequestBody { body, rest: VecDeque::new(), left: most });
-        (Self { runtime, stall, input, output: Mutex::new(ResponseState::Head(Some(sender))) }, answer)
+        (Self { runtime, stall, input, output: Mutex::new(ResponseState::Head(Some(sender))) }, response)
     }
 
     /// Reads up to `most` bytes of the request body as soon as any are available; empty at the end of the
@@ -143,7 +143,7 @@ impl Exchange {
         let mut output = lock_ignoring_poison(&self.output);
         let ResponseState::Head(sender) = &mut *output else { return false };
         let sender = sender.take();
-        let (pieces, receiver) = mpsc::channel(PIECES);
+        let (pieces, receiver) = mpsc::channel(MAX_BUFFERED_CHUNKS);
         *output = ResponseState::Body(pieces, length);
         let content = ResponseBody::Pieces { receiver, left: length };
         sender.is_some_and(|sender| sender.send(head.map(|()| content)).is_ok())
@@ -178,7 +178,7 @@ impl Exchange {
     /// An error message if the file cannot be read.
     pub(super) fn send_file(&self, file: &std::fs::File, mut from: u64) -> Result<bool, String> {
         while !self.is_complete() {
-            let mut block = vec![0; BLOCK];
+            let mut block = vec![0; BLOCK_SIZE];
             let length = file.read_at(&mut block, from).map_err(|error| error.to_string())?;
             if length == 0 {
                 break;
@@ -215,13 +215,14 @@ impl Exchange {
 
     /// Whether the client disconnected before the response started, so that no work is needed.
     pub(super) fn is_abandoned(&self) -> bool {
-        matches!(&*lock_ignoring_poison(&self.output), ResponseState::Head(Some(sender)) if sender.is_closed())
+        let output = lock_ignoring_poison(&self.output);
+        matches!(&*output, ResponseState::Head(Some(sender)) if sender.is_closed())
     }
 }
 
 /// Reads and discards a small rest of the request body; otherwise the connection could not be reused.
 async fn drain_body(mut body: Incoming) {
-    let mut left = DRAINED;
+    let mut left = MAX_DRAINED;
     let drained = async {
         while let Some(Ok(frame)) = body.frame().await {
             left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));

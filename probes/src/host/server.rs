@@ -100,7 +100,7 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
 
     let log = config.access_log.as_deref().map(AccessLog::open).transpose()?;
     let (phase, _) = watch::channel(ServerPhase::Serving);
-    let site = Arc::new(ServerState {
+    let server = Arc::new(ServerState {
         routes: build_routes(&config, &groups),
         limits: config.limits.clone(),
         groups: groups.iter().map(|running| Arc::clone(&running.group)).collect(),
@@ -114,22 +114,22 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
     });
     let drain = Duration::from_secs_f64(config.limits.drain);
     for listener in config.metrics {
-        runtime.spawn(metrics_endpoint::serve_metrics(Arc::clone(&site), listener));
+        runtime.spawn(metrics_endpoint::serve_metrics(Arc::clone(&server), listener));
     }
     let (deadline, all_answered) = runtime.block_on(async {
-        let served = tokio::spawn(http::serve_listeners(Arc::clone(&site), config.listeners));
+        let served = tokio::spawn(http::serve_listeners(Arc::clone(&server), config.listeners));
         let next = tokio::select! {
             _ = stop.recv() => ServerPhase::Draining,
             _ = hand_over.recv() => ServerPhase::HandedOver,
         };
-        site.phase.send_replace(next);
+        server.phase.send_replace(next);
         let deadline = Instant::now() + drain;
         (deadline, tokio::time::timeout(drain, served).await.is_ok())
     });
-    metrics::summary_lines(&site).iter().for_each(|line| log_message(line));
-    site.log.iter().for_each(AccessLog::flush);
+    metrics::summary_lines(&server).iter().for_each(|line| log_message(line));
+    server.log.iter().for_each(AccessLog::flush);
     if !all_answered {
-        let open = site.open.load(Ordering::Relaxed);
+        let open = server.open.load(Ordering::Relaxed);
         log_message(&format!("{open} requests were not answered within {} s", drain.as_secs_f64()));
         exit_now(1);
     }

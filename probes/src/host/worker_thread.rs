@@ -53,10 +53,10 @@ impl WsgiRuntime {
                 names,
             };
             match runtime.call_function(c"load") {
-                Some(answer)
-                    if python::has_type_flag(answer.as_ptr(), python::Py_TPFLAGS_UNICODE_SUBCLASS) =>
+                Some(result)
+                    if python::has_type_flag(result.as_ptr(), python::Py_TPFLAGS_UNICODE_SUBCLASS) =>
                 {
-                    Err(python::str_to_string(answer.as_ptr()).unwrap_or_default().trim_end().to_owned())
+                    Err(python::str_to_string(result.as_ptr()).unwrap_or_default().trim_end().to_owned())
                 }
                 Some(_) => Ok(runtime),
                 None => Err(python::take_error()),
@@ -114,6 +114,7 @@ impl WsgiRuntime {
         }
     }
 
+    /// Prepares a complete response: parses its head, and cuts or rejects a body that does not match it.
     unsafe fn check_complete_response(
         &self,
         returned: &Object,
@@ -248,16 +249,16 @@ pub(super) unsafe fn run_detached<R>(wait: impl FnOnce() -> R) -> R {
 /// Runs an additional thread of an interpreter with its own thread state.
 ///
 /// # Safety
-/// `state` is an interpreter that outlives this thread.
+/// `interpreter` outlives this thread.
 pub(super) unsafe fn run_sibling_thread(
-    state: InterpreterHandle,
+    interpreter: InterpreterHandle,
     runtime: &Arc<WsgiRuntime>,
     queue: &Receiver<Option<RequestJob>>,
     meter: &Arc<Meter>,
 ) {
     // SAFETY: the thread state is created, attached and deleted on this thread only.
     unsafe {
-        let own = python::PyThreadState_New(state.0);
+        let own = python::PyThreadState_New(interpreter.0);
         serve_jobs(own, runtime, queue, meter);
         python::PyEval_RestoreThread(own);
         python::PyThreadState_Clear(own);

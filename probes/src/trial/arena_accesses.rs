@@ -13,9 +13,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use super::sharing::{HeapScope, HeapSnapshot, LoadedImages, is_reference_count, type_at_address};
 use crate::protocol::RetainedObject;
 
-/// Maximum number of accesses recorded, and of accesses seen. Beyond these, the arenas are unprotected.
-const MOST: usize = 64;
-const MOST_ACCESSES: usize = 4096;
+/// Maximum number of accesses recorded. Beyond it, the arenas are unprotected.
+const MAX_RECORDED: usize = 64;
+
+/// Maximum number of accesses seen, recorded or not. Beyond it, the arenas are unprotected.
+const MAX_SEEN: usize = 4096;
 
 /// Number of C stack frames recorded per access.
 const FRAMES: usize = 48;
@@ -25,7 +27,7 @@ const FRAMES: usize = 48;
 const WORDS: usize = (512 + 16) / 8;
 
 /// Minimum page size in bytes.
-const PAGE: usize = 4096;
+const PAGE_SIZE: usize = 4096;
 
 /// One access to a protected arena.
 #[derive(Clone)]
@@ -40,13 +42,14 @@ pub(super) struct ArenaAccess {
     words: [usize; WORDS],
 }
 
-struct AccessTable(UnsafeCell<[ArenaAccess; MOST]>);
+struct AccessTable(UnsafeCell<[ArenaAccess; MAX_RECORDED]>);
 
 // SAFETY: written only by the watched thread, in its signal handler; read only when nothing is watched.
 unsafe impl Sync for AccessTable {}
 
 static TABLE: AccessTable = AccessTable(UnsafeCell::new(
-    [const { ArenaAccess { address: 0, instruction: 0, stack: [0; FRAMES], words: [0; WORDS] } }; MOST],
+    [const { ArenaAccess { address: 0, instruction: 0, stack: [0; FRAMES], words: [0; WORDS] } };
+        MAX_RECORDED],
 ));
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ACCESSES: AtomicUsize = AtomicUsize::new(0);
@@ -63,7 +66,7 @@ pub(super) fn clear_accesses() {
 /// Nothing is being watched.
 pub(super) unsafe fn recorded_accesses() -> Vec<ArenaAccess> {
     // SAFETY: guaranteed by the caller.
-    unsafe { (&(*TABLE.0.get()))[..COUNT.load(SeqCst).min(MOST)].to_vec() }
+    unsafe { (&(*TABLE.0.get()))[..COUNT.load(SeqCst).min(MAX_RECORDED)].to_vec() }
 }
 
 /// Records an access of the watched thread before it happens. Returns whether more can be recorded.
@@ -73,7 +76,7 @@ pub(super) unsafe fn recorded_accesses() -> Vec<ArenaAccess> {
 /// The page of the address is readable. Only the watched thread calls this, in its signal handler.
 pub(super) unsafe fn record_access(address: usize, instruction: usize) -> bool {
     let (count, accesses) = (COUNT.load(SeqCst), ACCESSES.fetch_add(1, SeqCst));
-    if count >= MOST || accesses >= MOST_ACCESSES {
+    if count >= MAX_RECORDED || accesses >= MAX_SEEN {
         return false;
     }
     // SAFETY: guaranteed by the caller.
@@ -84,10 +87,10 @@ pub(super) unsafe fn record_access(address: usize, instruction: usize) -> bool {
     let each = &mut table[count];
     (each.address, each.instruction) = (address, instruction);
     for (index, word) in each.words.iter_mut().enumerate() {
-        let code = word_address(address, index);
-        *word = match code / PAGE == address / PAGE {
+        let source = word_address(address, index);
+        *word = match source / PAGE_SIZE == address / PAGE_SIZE {
             // SAFETY: within the same page, which is readable.
-            true => unsafe { (code as *const usize).read_volatile() },
+            true => unsafe { (source as *const usize).read_volatile() },
             false => 0,
         };
     }
@@ -127,8 +130,8 @@ unsafe extern "C" fn collect_frame(context: *mut c_void, walk: *mut c_void) -> c
     // SAFETY: the unwinder's context, and the argument of `record_access`.
     unsafe {
         let walk = &mut *walk.cast::<StackWalk<'_>>();
-        let Some(code) = walk.stack.get_mut(walk.next) else { return LAST };
-        *code = _Unwind_GetIP(context);
+        let Some(slot) = walk.stack.get_mut(walk.next) else { return LAST };
+        *slot = _Unwind_GetIP(context);
         walk.next += 1;
         NEXT
     }
@@ -151,10 +154,10 @@ pub(super) unsafe fn attribute_accesses(uses: &[ArenaAccess]) -> Result<Vec<Reta
             let known = kinds.entry(address).or_insert_with(|| type_at_address(&heap, address));
             known.clone()
         };
-        let its_own = cpython_only_functions();
+        let internal_functions = cpython_only_functions();
         let (mut found, mut objects) = (Vec::new(), HashSet::new());
         for each in uses {
-            let Some((file, offset)) = calling_code(each, &images, &its_own) else { continue };
+            let Some((file, offset)) = calling_code(each, &images, &internal_functions) else { continue };
             let object = (0..WORDS - 1).step_by(2).rev().find_map(|index| {
                 let (count, kind) = (each.words[index], each.words[index + 1]);
                 let head = word_address(each.address, index);
@@ -186,7 +189,7 @@ pub(super) unsafe fn attribute_accesses(uses: &[ArenaAccess]) -> Result<Vec<Reta
 fn calling_code(
     each: &ArenaAccess,
     images: &LoadedImages,
-    its_own: &[*mut c_void],
+    internal_functions: &[*mut c_void],
 ) -> Option<(String, usize)> {
     let start = each.stack.iter().position(|frame| *frame == each.instruction)?;
     for frame in each.stack[start..].iter().take_while(|frame| **frame != 0) {
@@ -195,7 +198,7 @@ fn calling_code(
         if images.is_in_cpython(code) {
             // SAFETY: an address of loaded code.
             let function = unsafe { _Unwind_FindEnclosingFunction(code as *mut c_void) };
-            if its_own.contains(&function) {
+            if internal_functions.contains(&function) {
                 return None;
             }
         } else if let Some((file, offset)) =

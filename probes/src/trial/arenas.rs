@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::SeqCst};
 use crate::python::{self, PyObjectArenaAllocator};
 
 /// Maximum number of tracked arenas, of 1 MiB each. Objects in further arenas are not watched.
-const MOST: usize = 1024;
+const MAX_ARENAS: usize = 1024;
 
 struct Arena {
     /// 0 if this entry is unused.
@@ -37,17 +37,17 @@ impl Arena {
     }
 }
 
-static ARENAS: [Arena; MOST] = [const {
+static ARENAS: [Arena; MAX_ARENAS] = [const {
     Arena {
         start: AtomicUsize::new(0),
         size: AtomicUsize::new(0),
         interpreter: AtomicI64::new(-1),
         is_closed: AtomicBool::new(false),
     }
-}; MOST];
+}; MAX_ARENAS];
 
 /// The arena allocator that was installed before.
-static BEFORE: OnceLock<PyObjectArenaAllocator> = OnceLock::new();
+static PREVIOUS_ALLOCATOR: OnceLock<PyObjectArenaAllocator> = OnceLock::new();
 
 /// Starts tracking which interpreter allocates each arena.
 ///
@@ -60,7 +60,7 @@ pub(super) unsafe fn track_arenas() {
     unsafe {
         python::PyObject_GetArenaAllocator(allocator.as_mut_ptr());
         let before = allocator.assume_init();
-        if BEFORE.set(before).is_ok() {
+        if PREVIOUS_ALLOCATOR.set(before).is_ok() {
             python::PyObject_SetArenaAllocator(&PyObjectArenaAllocator {
                 alloc: alloc_arena,
                 free: free_arena,
@@ -107,7 +107,7 @@ pub(super) fn is_access_denied(address: usize) -> bool {
 }
 
 unsafe extern "C" fn alloc_arena(_context: *mut c_void, size: usize) -> *mut c_void {
-    let Some(before) = BEFORE.get() else { return null_mut() };
+    let Some(before) = PREVIOUS_ALLOCATOR.get() else { return null_mut() };
     // SAFETY: passed on. The object allocator needs a GIL and allocates for the interpreter that holds it.
     let (block, interpreter) = unsafe { ((before.alloc)(before.context, size), current_interpreter_id()) };
     if block.is_null() {
@@ -129,7 +129,7 @@ unsafe extern "C" fn free_arena(_context: *mut c_void, block: *mut c_void, size:
         arena.size.store(0, SeqCst);
         arena.start.store(0, SeqCst);
     }
-    if let Some(before) = BEFORE.get() {
+    if let Some(before) = PREVIOUS_ALLOCATOR.get() {
         // SAFETY: passed on.
         unsafe { (before.free)(before.context, block, size) };
     }

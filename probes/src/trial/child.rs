@@ -13,7 +13,7 @@ use crate::python;
 use crate::sandbox::{self, Confinement};
 
 /// Exit status of a child whose probe failed.
-const COULD_NOT_BEGIN: i32 = 70;
+const PROBE_FAILED: i32 = 70;
 
 /// Role of a forked child, which decides what it inherits and what it may write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub(super) fn exit_now(status: i32) -> ! {
 /// Records that the probe failed, not the subject, and exits.
 pub(super) fn abort_probe(why: &str) -> ! {
     record::write_event(&TrialEvent::Broken(why.to_owned()));
-    exit_now(COULD_NOT_BEGIN)
+    exit_now(PROBE_FAILED)
 }
 
 /// Records a panic as a failure of the probe, so that it does not look like a crash of the subject.

@@ -19,7 +19,7 @@ const HANDLED: [c_int; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP];
 
 /// Id of the process on trial. Its own children inherit the handlers but must not overwrite its record.
-static WATCHED: AtomicI32 = AtomicI32::new(0);
+static TRIAL_PROCESS: AtomicI32 = AtomicI32::new(0);
 
 /// Paths of the output files, allocated before foreign code runs and never freed.
 static CRASH: AtomicPtr<libc::c_char> = AtomicPtr::new(null_mut());
@@ -31,7 +31,7 @@ struct PreviousHandlers(UnsafeCell<[MaybeUninit<libc::sigaction>; HANDLED.len()]
 // SAFETY: written only in `reinstall_handlers`, while nothing reads it.
 unsafe impl Sync for PreviousHandlers {}
 
-static BELOW: PreviousHandlers =
+static PREVIOUS_HANDLERS: PreviousHandlers =
     PreviousHandlers(UnsafeCell::new([const { MaybeUninit::uninit() }; HANDLED.len()]));
 
 /// Installs the handlers, which write to these two files. The files are created now, since a sandboxed child
@@ -45,7 +45,7 @@ pub(super) fn install_handlers(crash: &Path, stack: &Path) -> std::io::Result<()
         slot.store(CString::new(path.as_os_str().as_encoded_bytes())?.into_raw(), Ordering::Relaxed);
     }
     // SAFETY: getpid cannot fail.
-    let already = WATCHED.swap(unsafe { libc::getpid() }, Ordering::Relaxed) != 0;
+    let already = TRIAL_PROCESS.swap(unsafe { libc::getpid() }, Ordering::Relaxed) != 0;
     if !already {
         // SAFETY: a child has only one thread at its start.
         unsafe { reinstall_handlers() };
@@ -59,13 +59,14 @@ pub(super) fn install_handlers(crash: &Path, stack: &Path) -> std::io::Result<()
 /// No other thread of this process handles a fatal signal at the time.
 pub(super) unsafe fn reinstall_handlers() {
     let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_fatal_signal;
-    // SAFETY: the handler makes only system calls; the caller guarantees that nothing else reads BELOW.
+    // SAFETY: the handler makes only system calls; the caller guarantees that nothing else reads
+    // PREVIOUS_HANDLERS.
     unsafe {
         let mut action: libc::sigaction = zeroed();
         action.sa_sigaction = handler as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        for (signal, below) in HANDLED.iter().zip(&mut *BELOW.0.get()) {
-            libc::sigaction(*signal, &raw const action, below.as_mut_ptr());
+        for (signal, previous) in HANDLED.iter().zip(&mut *PREVIOUS_HANDLERS.0.get()) {
+            libc::sigaction(*signal, &raw const action, previous.as_mut_ptr());
         }
     }
 }
@@ -88,11 +89,11 @@ extern "C" fn on_fatal_signal(signal: c_int, info: *mut libc::siginfo_t, context
         if page_watch::handle_signal(signal, info, context) {
             return;
         }
-        if libc::getpid() == WATCHED.load(Ordering::Relaxed) && is_first_to_crash() {
+        if libc::getpid() == TRIAL_PROCESS.load(Ordering::Relaxed) && is_first_to_crash() {
             write_crash_record(signal, info, context);
         }
         if let Some(index) = HANDLED.iter().position(|handled| *handled == signal) {
-            libc::sigaction(signal, (*BELOW.0.get())[index].as_ptr(), null_mut());
+            libc::sigaction(signal, (*PREVIOUS_HANDLERS.0.get())[index].as_ptr(), null_mut());
         }
         // The signal is blocked until this handler returns; then the previous handler gets it.
         libc::raise(signal);
@@ -125,10 +126,10 @@ fn is_first_to_crash() -> bool {
 /// # Safety
 /// The arguments are those the kernel passed to the handler.
 unsafe fn write_crash_record(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    const AFRESH: c_int = libc::O_WRONLY | libc::O_TRUNC;
+    const TRUNCATE: c_int = libc::O_WRONLY | libc::O_TRUNC;
     // SAFETY: guaranteed by the caller; the descriptors are opened here.
     unsafe {
-        let record = libc::open(CRASH.load(Ordering::Relaxed), AFRESH);
+        let record = libc::open(CRASH.load(Ordering::Relaxed), TRUNCATE);
         // The kernel sets the address only for faults: `si_code` > 0 (sigaction(2)).
         let address = if (*info).si_code > 0 { (*info).si_addr() as u64 } else { 0 };
         for number in [signal.unsigned_abs().into(), address, instruction_pointer(context)] {
@@ -146,7 +147,7 @@ unsafe fn write_crash_record(signal: c_int, info: *mut libc::siginfo_t, context:
         }
         libc::close(maps);
         libc::close(record);
-        let stack = libc::open(STACK.load(Ordering::Relaxed), AFRESH);
+        let stack = libc::open(STACK.load(Ordering::Relaxed), TRUNCATE);
         libc::dup2(stack, 2);
     }
 }

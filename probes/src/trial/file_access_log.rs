@@ -14,10 +14,10 @@ use crate::protocol::{FileAccessScope, TrialEvent};
 use crate::python::{self, Object, PyObject};
 
 /// Maximum number of recorded files outside of the watched folders.
-const MOST: usize = 300;
+const MAX_FILES: usize = 300;
 
 /// Recorded instead of further files.
-const TOO_MUCH: &str = "*";
+const TOO_MANY: &str = "*";
 
 struct FileAccessLog {
     watched: FileAccessScope,
@@ -25,7 +25,7 @@ struct FileAccessLog {
     recorded: BTreeSet<String>,
 }
 
-static TOUCHED: Mutex<Option<FileAccessLog>> = Mutex::new(None);
+static ACCESS_LOG: Mutex<Option<FileAccessLog>> = Mutex::new(None);
 
 /// Starts recording what this process and its children read. Includes the files of modules imported so far,
 /// since `site` imports what `.pth` files name when an interpreter starts.
@@ -33,7 +33,7 @@ static TOUCHED: Mutex<Option<FileAccessLog>> = Mutex::new(None);
 /// # Safety
 /// The thread holds the GIL.
 pub(super) unsafe fn start_recording(watched: FileAccessScope) {
-    *TOUCHED.lock().unwrap_or_else(PoisonError::into_inner) =
+    *ACCESS_LOG.lock().unwrap_or_else(PoisonError::into_inner) =
         Some(FileAccessLog { watched, recorded: BTreeSet::new() });
     // SAFETY: the hook is a function of this library, which is never unloaded; the caller holds the GIL.
     unsafe {
@@ -66,13 +66,13 @@ unsafe fn module_files() -> Vec<*mut PyObject> {
 
 /// Writes to a new record what this process had read before.
 pub(super) fn record_inherited() {
-    let touched = TOUCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let touched = ACCESS_LOG.lock().unwrap_or_else(PoisonError::into_inner);
     touched.iter().flat_map(|touched| &touched.recorded).for_each(|path| write_access(path));
 }
 
 /// Discards what was recorded, so that each subject's accesses are recorded with that subject.
 pub(super) fn clear_recorded() {
-    let mut touched = TOUCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut touched = ACCESS_LOG.lock().unwrap_or_else(PoisonError::into_inner);
     touched.iter_mut().for_each(|touched| touched.recorded.clear());
 }
 
@@ -109,14 +109,14 @@ unsafe fn record_access(named: *mut PyObject) {
         }
         path_from_object(named)
     };
-    let mut touched = TOUCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut touched = ACCESS_LOG.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(FileAccessLog { watched, recorded }) = touched.as_mut() else { return };
     let path = match path.as_deref().map(|path| classify_path(path, watched)) {
-        None => TOO_MUCH.to_owned(),
+        None => TOO_MANY.to_owned(),
         Some(PathClass::Apart) => return,
         Some(PathClass::Within(path)) => path,
-        Some(PathClass::Elsewhere(path)) if recorded.len() < MOST => path,
-        Some(PathClass::Elsewhere(_)) => TOO_MUCH.to_owned(),
+        Some(PathClass::Elsewhere(path)) if recorded.len() < MAX_FILES => path,
+        Some(PathClass::Elsewhere(_)) => TOO_MANY.to_owned(),
     };
     if recorded.insert(path.clone()) {
         write_access(&path);

@@ -18,19 +18,20 @@ use super::heap_scribble::NO_TYPE;
 use super::sharing::{HeapScope, HeapSnapshot, pyobject_size};
 use crate::python::{self, FreeFunction, PyMemAllocatorEx, PyObject, ReallocFunction};
 
-/// Bytes before an object whose type has one of `FLAGS`: `Py_TPFLAGS_MANAGED_WEAKREF`,
-/// `Py_TPFLAGS_MANAGED_DICT` (`Include/object.h`; `_PyType_PreHeaderSize` in
+/// Bytes before an object whose type has one of [`PRE_HEADER_FLAGS`] (`_PyType_PreHeaderSize` in
 /// `Include/internal/pycore_object.h`).
-const PRE_HEADER: usize = 2 * size_of::<usize>();
-const FLAGS: std::ffi::c_ulong = 1 << 3 | 1 << 4;
+const PRE_HEADER_SIZE: usize = 2 * size_of::<usize>();
+
+/// `Py_TPFLAGS_MANAGED_WEAKREF` and `Py_TPFLAGS_MANAGED_DICT` (`Include/object.h`).
+const PRE_HEADER_FLAGS: std::ffi::c_ulong = 1 << 3 | 1 << 4;
 
 /// The previous functions of the object allocator.
-static BEFORE: OnceLock<(ReallocFunction, FreeFunction)> = OnceLock::new();
+static PREVIOUS_FUNCTIONS: OnceLock<(ReallocFunction, FreeFunction)> = OnceLock::new();
 
 thread_local! {
     /// For each memory block of an object of this thread's interpreter: the address of the object's type
     /// pointer.
-    static TYPES: RefCell<HashMap<usize, usize>> = RefCell::default();
+    static TYPE_ADDRESSES: RefCell<HashMap<usize, usize>> = RefCell::default();
 }
 
 /// Installs the hook into the object allocator that poisons freed objects.
@@ -44,7 +45,7 @@ pub(super) unsafe fn install_free_hook() {
     unsafe {
         python::PyMem_GetAllocator(python::PYMEM_DOMAIN_OBJ, allocator.as_mut_ptr());
         let mut allocator: PyMemAllocatorEx = allocator.assume_init();
-        BEFORE.get_or_init(|| (allocator.realloc, allocator.free));
+        PREVIOUS_FUNCTIONS.get_or_init(|| (allocator.realloc, allocator.free));
         (allocator.realloc, allocator.free) = (realloc_tracked, free_poisoned);
         python::PyMem_SetAllocator(python::PYMEM_DOMAIN_OBJ, &allocator);
     }
@@ -59,18 +60,22 @@ pub(super) unsafe fn install_free_hook() {
 /// # Safety
 /// As for [`HeapSnapshot::walk_heap`]; no more code runs in the interpreter, and this thread ends it.
 pub(super) unsafe fn start_poisoning() -> Result<(), String> {
-    if BEFORE.get().is_none() {
+    if PREVIOUS_FUNCTIONS.get().is_none() {
         return Ok(());
     }
     // SAFETY: guaranteed by the caller; all objects of the heap are alive.
     unsafe {
-        let type_address = pyobject_size()? - size_of::<usize>();
+        let type_offset = pyobject_size()? - size_of::<usize>();
         let heap = HeapSnapshot::walk_heap(&[], HeapScope::Code)?;
         let types = heap.addresses().map(|address| {
-            let before = if python::has_type_flag(address as *mut PyObject, FLAGS) { PRE_HEADER } else { 0 };
-            (address - before, address + type_address)
+            let before = if python::has_type_flag(address as *mut PyObject, PRE_HEADER_FLAGS) {
+                PRE_HEADER_SIZE
+            } else {
+                0
+            };
+            (address - before, address + type_offset)
         });
-        TYPES.set(types.collect());
+        TYPE_ADDRESSES.set(types.collect());
     }
     Ok(())
 }
@@ -78,7 +83,7 @@ pub(super) unsafe fn start_poisoning() -> Result<(), String> {
 /// Removes a block. Returns the address of the type pointer of its object; `None` if it is not an object of
 /// the ending interpreter.
 fn forget_block(block: *mut c_void) -> Option<usize> {
-    TYPES.try_with(|types| types.try_borrow_mut().ok()?.remove(&(block as usize))).ok().flatten()
+    TYPE_ADDRESSES.try_with(|types| types.try_borrow_mut().ok()?.remove(&(block as usize))).ok().flatten()
 }
 
 unsafe extern "C" fn free_poisoned(context: *mut c_void, block: *mut c_void) {
@@ -86,7 +91,7 @@ unsafe extern "C" fn free_poisoned(context: *mut c_void, block: *mut c_void) {
         // SAFETY: the block holds a dead object, and is not released before the call below.
         unsafe { (type_address as *mut u64).write_volatile(NO_TYPE) };
     }
-    if let Some((_, free)) = BEFORE.get() {
+    if let Some((_, free)) = PREVIOUS_FUNCTIONS.get() {
         // SAFETY: passed on.
         unsafe { free(context, block) };
     }
@@ -94,6 +99,8 @@ unsafe extern "C" fn free_poisoned(context: *mut c_void, block: *mut c_void) {
 
 unsafe extern "C" fn realloc_tracked(context: *mut c_void, block: *mut c_void, size: usize) -> *mut c_void {
     forget_block(block);
-    // SAFETY: passed on. `install_free_hook` has set `BEFORE`.
-    BEFORE.get().map_or(std::ptr::null_mut(), |(realloc, _)| unsafe { realloc(context, block, size) })
+    // SAFETY: passed on. `install_free_hook` has set `PREVIOUS_FUNCTIONS`.
+    PREVIOUS_FUNCTIONS
+        .get()
+        .map_or(std::ptr::null_mut(), |(realloc, _)| unsafe { realloc(context, block, size) })
 }

@@ -12,19 +12,22 @@ pub(super) const NO_TYPE: u64 = 0xdddd_dddd_dddd_dddd;
 
 /// The pattern written wherever an object may begin (`Include/object.h`): a reference count of 1, so that
 /// dropping a reference deallocates the object, and an invalid type.
-const WORDS: [u64; 2] = [1, NO_TYPE];
+const PATTERN: [u64; 2] = [1, NO_TYPE];
 
-/// Largest block size of CPython's object allocator, and its alignment (`Objects/obmalloc.c`).
-const SMALL: usize = 512;
-const STEP: usize = size_of::<[u64; 2]>();
+/// Largest block size of CPython's object allocator, in bytes (`Objects/obmalloc.c`).
+const MAX_SMALL_BLOCK: usize = 512;
+
+/// Alignment and size step of that allocator.
+const ALIGNMENT: usize = size_of::<[u64; 2]>();
 
 /// Bytes to overwrite for each block size.
-const EACH: usize = 1 << 17;
+const BYTES_PER_SIZE: usize = 1 << 17;
 
-/// Largest block size of the C library's allocator to overwrite, enough for types, and the number of blocks
-/// of each size.
-const LARGE: usize = 2048;
-const COUNT: usize = 16;
+/// Largest block size of the C library's allocator to overwrite, in bytes: enough for types.
+const MAX_LARGE_BLOCK: usize = 2048;
+
+/// Number of such blocks of each size.
+const BLOCKS_PER_SIZE: usize = 16;
 
 /// Number of threads to use.
 ///
@@ -38,8 +41,8 @@ static THREADS: AtomicUsize = AtomicUsize::new(3);
 /// # Safety
 /// The thread holds the GIL of an interpreter that shares its object allocator with the ended ones.
 pub(super) unsafe fn scribble_free_memory() {
-    for size in (STEP..=SMALL).step_by(STEP) {
-        for _ in 0..EACH / size {
+    for size in (ALIGNMENT..=MAX_SMALL_BLOCK).step_by(ALIGNMENT) {
+        for _ in 0..BYTES_PER_SIZE / size {
             // SAFETY: guaranteed by the caller; the block is never freed.
             unsafe { fill_block(python::PyObject_Malloc(size), size) };
         }
@@ -48,8 +51,8 @@ pub(super) unsafe fn scribble_free_memory() {
     let all = Barrier::new(threads);
     let take_large = || {
         all.wait();
-        for size in (SMALL..=LARGE).step_by(STEP) {
-            for _ in 0..COUNT {
+        for size in (MAX_SMALL_BLOCK..=MAX_LARGE_BLOCK).step_by(ALIGNMENT) {
+            for _ in 0..BLOCKS_PER_SIZE {
                 // SAFETY: as above.
                 unsafe { fill_block(libc::malloc(size), size) };
             }
@@ -67,7 +70,7 @@ pub(super) unsafe fn scribble_free_memory() {
 unsafe fn fill_block(block: *mut c_void, size: usize) {
     if !block.is_null() {
         // SAFETY: guaranteed by the caller.
-        let words = unsafe { std::slice::from_raw_parts_mut(block.cast::<[u64; 2]>(), size / STEP) };
-        words.fill(WORDS);
+        let words = unsafe { std::slice::from_raw_parts_mut(block.cast::<[u64; 2]>(), size / ALIGNMENT) };
+        words.fill(PATTERN);
     }
 }

@@ -5,11 +5,11 @@ use crate::protocol::RuntimeModuleDef;
 use crate::python::{self, PyObject};
 
 /// Maximum number of slots read, in case the array has no terminator.
-const MOST_SLOTS: usize = 64;
+const MAX_SLOTS: usize = 64;
 /// Slot ids whose value is a number, in both numberings; other values are addresses.
-const NUMBERS: [u16; 4] = [3, 4, 86, 87];
+const NUMERIC_SLOTS: [u16; 4] = [3, 4, 86, 87];
 /// Slot ids that refer to nested slot arrays (PEP 820).
-const NESTED: [u16; 2] = [92, 94];
+const NESTED_SLOTS: [u16; 2] = [92, 94];
 
 /// Reads the definition of a module; `None` if the object is not a module, has no definition, or has nested
 /// slots.
@@ -33,17 +33,17 @@ pub(super) unsafe fn read_module_definition(
         let m_size = field(40).cast::<i64>().read();
         let array = field(56).cast::<*const u8>().read();
         let mut slots = Vec::new();
-        while !array.is_null() && slots.len() < MOST_SLOTS {
+        while !array.is_null() && slots.len() < MAX_SLOTS {
             let slot = array.add(slots.len() * 16);
             let id = u16::try_from(slot.cast::<i32>().read()).ok()?;
             if id == 0 {
                 break;
             }
-            if NESTED.contains(&id) {
+            if NESTED_SLOTS.contains(&id) {
                 return None;
             }
             let value = slot.add(8).cast::<u64>().read();
-            slots.push((id, NUMBERS.contains(&id).then_some(value)));
+            slots.push((id, NUMERIC_SLOTS.contains(&id).then_some(value)));
         }
         Some(RuntimeModuleDef { m_size, slots })
     }

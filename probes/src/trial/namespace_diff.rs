@@ -12,7 +12,7 @@ use crate::python::{self, PyObject};
 pub(super) struct NamespaceSnapshot(BTreeSet<String>);
 
 /// Maximum number of names recorded.
-const MOST: usize = 500;
+const MAX_NAMES: usize = 500;
 
 impl NamespaceSnapshot {
     /// Captures the names of the interpreter that this thread is attached to.
@@ -35,7 +35,7 @@ impl NamespaceSnapshot {
 
     /// Returns the names added since `before`.
     pub(super) fn names_added_since(&self, before: &Self) -> Vec<String> {
-        self.0.difference(&before.0).take(MOST).cloned().collect()
+        self.0.difference(&before.0).take(MAX_NAMES).cloned().collect()
     }
 }
 

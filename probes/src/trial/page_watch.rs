@@ -18,10 +18,10 @@ use super::sharing::{RetainingPointer, is_in_ranges, writable_ranges};
 use super::{arenas, crash_handler};
 
 /// Maximum number of objects watched at a time: enough to show that one is used.
-const MOST: usize = 64;
+const MAX_OBJECTS: usize = 64;
 
 /// Minimum page size in bytes.
-const PAGE: usize = 4096;
+const PAGE_SIZE: usize = 4096;
 
 struct WatchedRange {
     start: AtomicUsize,
@@ -29,9 +29,9 @@ struct WatchedRange {
     is_used: AtomicBool,
 }
 
-static WATCHED: [WatchedRange; MOST] = [const {
+static WATCHED: [WatchedRange; MAX_OBJECTS] = [const {
     WatchedRange { start: AtomicUsize::new(0), end: AtomicUsize::new(0), is_used: AtomicBool::new(false) }
-}; MOST];
+}; MAX_OBJECTS];
 
 /// Number of entries in use. 0 means that nothing is watched.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -40,39 +40,39 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 static THREAD: AtomicI32 = AtomicI32::new(0);
 
 /// The page that is unprotected for one instruction.
-static OPEN: AtomicUsize = AtomicUsize::new(0);
+static UNPROTECTED: AtomicUsize = AtomicUsize::new(0);
 
 /// Watches objects until dropped.
 pub(super) struct PageWatch {
     pages: Vec<usize>,
-    keepers: Vec<RetainingPointer>,
+    pointers: Vec<RetainingPointer>,
 }
 
 impl PageWatch {
     /// Denies all threads access to these objects and to the arenas of this interpreter, and records accesses
     /// of the calling thread.
-    pub(super) fn start_watch(mut keepers: Vec<RetainingPointer>, interpreter: Option<i64>) -> Self {
+    pub(super) fn start_watch(mut pointers: Vec<RetainingPointer>, interpreter: Option<i64>) -> Self {
         let heap = writable_ranges();
-        keepers.retain(|keeper| {
-            is_in_ranges(&heap, keeper.object) && is_in_ranges(&heap, keeper.object + keeper.size - 1)
+        pointers.retain(|pointer| {
+            is_in_ranges(&heap, pointer.object) && is_in_ranges(&heap, pointer.object + pointer.size - 1)
         });
-        keepers.truncate(MOST);
-        for (watched, keeper) in WATCHED.iter().zip(&keepers) {
-            watched.start.store(keeper.object, Relaxed);
-            watched.end.store(keeper.object + keeper.size, Relaxed);
+        pointers.truncate(MAX_OBJECTS);
+        for (watched, pointer) in WATCHED.iter().zip(&pointers) {
+            watched.start.store(pointer.object, Relaxed);
+            watched.end.store(pointer.object + pointer.size, Relaxed);
             watched.is_used.store(false, Relaxed);
         }
-        let mut pages: Vec<usize> = keepers.iter().flat_map(pages_of_object).collect();
+        let mut pages: Vec<usize> = pointers.iter().flat_map(pages_of_object).collect();
         pages.sort_unstable();
         pages.dedup();
         // SAFETY: gettid cannot fail.
         THREAD.store(unsafe { libc::gettid() }, Relaxed);
-        OPEN.store(0, Relaxed);
-        COUNT.store(keepers.len(), Relaxed);
+        UNPROTECTED.store(0, Relaxed);
+        COUNT.store(pointers.len(), Relaxed);
         arena_accesses::clear_accesses();
         interpreter.into_iter().for_each(arenas::deny_access);
         pages.iter().for_each(|page| protect_page(*page, libc::PROT_NONE));
-        Self { pages, keepers }
+        Self { pages, pointers }
     }
 
     /// Stops watching. Returns the objects that were used, and the accesses to arenas.
@@ -86,7 +86,7 @@ impl PageWatch {
     /// Returns the objects that were used so far.
     fn used_objects(&self) -> Vec<RetainingPointer> {
         let is_used = |(watched, _): &(&WatchedRange, &RetainingPointer)| watched.is_used.load(Relaxed);
-        WATCHED.iter().zip(&self.keepers).filter(is_used).map(|(_, keeper)| keeper.clone()).collect()
+        WATCHED.iter().zip(&self.pointers).filter(is_used).map(|(_, pointer)| pointer.clone()).collect()
     }
 }
 
@@ -98,14 +98,14 @@ impl Drop for PageWatch {
     }
 }
 
-fn pages_of_object(keeper: &RetainingPointer) -> impl Iterator<Item = usize> + use<> {
-    let Range { start, end } = keeper.object..keeper.object + keeper.size;
-    (start / PAGE * PAGE..end).step_by(PAGE)
+fn pages_of_object(pointer: &RetainingPointer) -> impl Iterator<Item = usize> + use<> {
+    let Range { start, end } = pointer.object..pointer.object + pointer.size;
+    (start / PAGE_SIZE * PAGE_SIZE..end).step_by(PAGE_SIZE)
 }
 
 fn protect_page(page: usize, rights: c_int) {
     // SAFETY: a page of anonymous memory that was readable and writable.
-    unsafe { libc::mprotect(page as *mut c_void, PAGE, rights) };
+    unsafe { libc::mprotect(page as *mut c_void, PAGE_SIZE, rights) };
 }
 
 /// Handles a signal of a watched page. Returns false for any other signal. Async-signal-safe.
@@ -114,9 +114,9 @@ fn protect_page(page: usize, rights: c_int) {
 /// The arguments are those the kernel passed to the handler.
 pub(super) unsafe fn handle_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) -> bool {
     /// `SEGV_ACCERR` (sigaction(2)): the page is mapped, but protected.
-    const CLOSED: c_int = 2;
+    const PROTECTED: c_int = 2;
     if signal == libc::SIGTRAP {
-        let page = OPEN.swap(0, Relaxed);
+        let page = UNPROTECTED.swap(0, Relaxed);
         if page != 0 {
             set_single_step(context, false);
             if is_page_watched(page) {
@@ -127,14 +127,15 @@ pub(super) unsafe fn handle_signal(signal: c_int, info: *mut libc::siginfo_t, co
     }
     // SAFETY: guaranteed by the caller.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-    let page = address / PAGE * PAGE;
-    if signal != libc::SIGSEGV || code != CLOSED || !is_page_watched(page) {
+    let page = address / PAGE_SIZE * PAGE_SIZE;
+    if signal != libc::SIGSEGV || code != PROTECTED || !is_page_watched(page) {
         return false;
     }
     protect_page(page, libc::PROT_READ | libc::PROT_WRITE);
     // SAFETY: gettid cannot fail.
     if unsafe { libc::gettid() } == THREAD.load(Relaxed) {
-        let contains_address = |each: &&WatchedRange| (each.start.load(Relaxed)..each.end.load(Relaxed)).contains(&address);
+        let contains_address =
+            |each: &&WatchedRange| (each.start.load(Relaxed)..each.end.load(Relaxed)).contains(&address);
         watched_ranges().iter().filter(contains_address).for_each(|each| each.is_used.store(true, Relaxed));
         // SAFETY: the page has just been unprotected; this is the watched thread, in its handler.
         let can_go_on = || unsafe {
@@ -147,20 +148,21 @@ pub(super) unsafe fn handle_signal(signal: c_int, info: *mut libc::siginfo_t, co
             arenas::restore_access();
         }
     }
-    if OPEN.compare_exchange(0, page, Relaxed, Relaxed).is_ok() && !set_single_step(context, true) {
-        OPEN.store(0, Relaxed);
+    if UNPROTECTED.compare_exchange(0, page, Relaxed, Relaxed).is_ok() && !set_single_step(context, true) {
+        UNPROTECTED.store(0, Relaxed);
     }
     true
 }
 
 fn watched_ranges() -> &'static [WatchedRange] {
-    &WATCHED[..COUNT.load(Relaxed).min(MOST)]
+    &WATCHED[..COUNT.load(Relaxed).min(MAX_OBJECTS)]
 }
 
 /// Whether this page is to be protected. Async-signal-safe.
 fn is_page_watched(page: usize) -> bool {
-    let is_in_page =
-        |each: &WatchedRange| each.start.load(Relaxed) / PAGE * PAGE <= page && page < each.end.load(Relaxed);
+    let is_in_page = |each: &WatchedRange| {
+        each.start.load(Relaxed) / PAGE_SIZE * PAGE_SIZE <= page && page < each.end.load(Relaxed)
+    };
     watched_ranges().iter().any(is_in_page) || arenas::is_access_denied(page)
 }
 

@@ -10,31 +10,35 @@ use super::child::ChildRole;
 use crate::protocol::TrialOrder;
 
 /// Maximum size of a file, in bytes.
-const LARGEST_FILE: u64 = 512 << 20;
+const MAX_FILE_SIZE: u64 = 512 << 20;
 
-/// Maximum disk usage of a trial's folder in bytes, and maximum number of files.
-const LARGEST_FOLDER: u64 = 1 << 30;
-const MOST_FILES: usize = 20_000;
+/// Maximum disk usage of a trial's folder, in bytes.
+const MAX_FOLDER_SIZE: u64 = 1 << 30;
 
-/// Maximum private writable memory and address space, in bytes.
-const MEMORY: u64 = 8 << 30;
-const ADDRESS_SPACE: u64 = 64 << 30;
+/// Maximum number of files in a trial's folder.
+const MAX_FILES: usize = 20_000;
+
+/// Maximum private writable memory, in bytes.
+const MAX_MEMORY: u64 = 8 << 30;
+
+/// Maximum address space, in bytes.
+const MAX_ADDRESS_SPACE: u64 = 64 << 30;
 
 /// Maximum number of processes and threads, in addition to those the user runs already. The kernel exempts
 /// root.
-const PROCESSES: u64 = 2048;
+const MAX_PROCESSES: u64 = 2048;
 
 /// Sets the limits that apply without a sandbox too.
 pub(super) fn limit_files() {
     lower_limit(libc::RLIMIT_CORE, 0);
-    lower_limit(libc::RLIMIT_FSIZE, LARGEST_FILE);
+    lower_limit(libc::RLIMIT_FSIZE, MAX_FILE_SIZE);
 }
 
 /// Limits memory, processor time and processes, and makes the trial the first victim of the OOM killer.
 pub(super) fn limit_resources(order: &TrialOrder, who: ChildRole) {
-    lower_limit(libc::RLIMIT_DATA, MEMORY);
-    lower_limit(libc::RLIMIT_AS, ADDRESS_SPACE);
-    lower_limit(libc::RLIMIT_NPROC, count_user_tasks() + PROCESSES);
+    lower_limit(libc::RLIMIT_DATA, MAX_MEMORY);
+    lower_limit(libc::RLIMIT_AS, MAX_ADDRESS_SPACE);
+    lower_limit(libc::RLIMIT_NPROC, count_user_tasks() + MAX_PROCESSES);
     // A zygote must live longer than one trial.
     if who != ChildRole::Zygote {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
@@ -85,7 +89,7 @@ pub(super) fn is_overfull(folder: &Path) -> bool {
             let Ok(metadata) = entry.metadata() else { continue };
             files += 1;
             bytes += metadata.blocks() * 512;
-            if bytes > LARGEST_FOLDER || files > MOST_FILES {
+            if bytes > MAX_FOLDER_SIZE || files > MAX_FILES {
                 return true;
             }
             if metadata.is_dir() {

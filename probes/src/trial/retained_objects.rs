@@ -67,7 +67,7 @@ pub(super) struct RetainedState {
 /// Objects of one interpreter to watch while another one runs, and the uses observed so far.
 #[derive(Clone, Default)]
 pub(super) struct WatchedObjects {
-    keepers: Vec<RetainingPointer>,
+    pointers: Vec<RetainingPointer>,
     /// The interpreter whose arenas are watched.
     interpreter: Option<i64>,
     used: Arc<Mutex<(Vec<RetainingPointer>, Vec<ArenaAccess>)>>,
@@ -76,18 +76,18 @@ pub(super) struct WatchedObjects {
 impl WatchedObjects {
     /// The objects of this interpreter that the pointers refer to, and its arenas. Empty if a module has its
     /// own threads, which may use its objects at any time.
-    fn objects_of(owner: &TrialInterpreter, keepers: &[RetainingPointer], is_quiet: bool) -> Self {
+    fn objects_of(owner: &TrialInterpreter, pointers: &[RetainingPointer], is_quiet: bool) -> Self {
         if !is_quiet {
             return Self::default();
         }
         // SAFETY: a job runs with its interpreter's GIL held.
         let interpreter = owner.call_observer(|_| Ok(unsafe { arenas::current_interpreter_id() }));
         let interpreter = Some(interpreter).filter(|number| arenas::has_arenas(*number));
-        Self { keepers: keepers.to_vec(), interpreter, used: Arc::default() }
+        Self { pointers: pointers.to_vec(), interpreter, used: Arc::default() }
     }
 
     fn is_empty(&self) -> bool {
-        self.keepers.is_empty() && self.interpreter.is_none()
+        self.pointers.is_empty() && self.interpreter.is_none()
     }
 
     /// Runs a closure while watching the objects.
@@ -95,11 +95,11 @@ impl WatchedObjects {
         if self.is_empty() {
             return work();
         }
-        let watch = PageWatch::start_watch(self.keepers, self.interpreter);
+        let watch = PageWatch::start_watch(self.pointers, self.interpreter);
         let result = work();
-        let (keepers, uses) = watch.stop_watch();
+        let (pointers, uses) = watch.stop_watch();
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.0.extend(keepers);
+        used.0.extend(pointers);
         used.1.extend(uses);
         result
     }
@@ -107,9 +107,9 @@ impl WatchedObjects {
     /// Returns and resets the uses observed so far: of objects that static data retains, or if there are
     /// none, of other objects.
     fn take_used_objects(&self, owner: &TrialInterpreter) -> Vec<protocol::RetainedObject> {
-        let (keepers, uses) = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
-        if !keepers.is_empty() || uses.is_empty() {
-            return keepers.iter().map(to_retained_object).collect();
+        let (pointers, uses) = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        if !pointers.is_empty() || uses.is_empty() {
+            return pointers.iter().map(to_retained_object).collect();
         }
         // SAFETY: a job runs with its interpreter's GIL held.
         owner.call_observer(move |_| unsafe { arena_accesses::attribute_accesses(&uses) })
@@ -118,9 +118,10 @@ impl WatchedObjects {
 
 impl RetainedState {
     /// Scans for retained objects of this interpreter, which has just imported the subjects.
-    pub(super) fn scan_interpreter(life: &TrialInterpreter, before: &Arc<Baseline>) -> Self {
-        let statics = scan_statics(life, before, None);
-        let watched = WatchedObjects::objects_of(life, &statics.keepers, before.has_no_extra_threads(1));
+    pub(super) fn scan_interpreter(interpreter: &TrialInterpreter, before: &Arc<Baseline>) -> Self {
+        let statics = scan_statics(interpreter, before, None);
+        let watched =
+            WatchedObjects::objects_of(interpreter, &statics.pointers, before.has_no_extra_threads(1));
         Self { statics, watched }
     }
 
@@ -153,21 +154,21 @@ impl RetainedState {
         if self.record_if_used(a) {
             return true;
         }
-        let of_a = self.statics.unchanged_pointers();
+        let retained_in_a = self.statics.unchanged_pointers();
         let statics = scan_statics(b, before, Some(&self.statics));
         let is_quiet = before.has_no_extra_threads(2);
         let (in_b, in_a) = (
-            WatchedObjects::objects_of(a, &of_a, is_quiet),
-            WatchedObjects::objects_of(b, &statics.keepers, is_quiet),
+            WatchedObjects::objects_of(a, &retained_in_a, is_quiet),
+            WatchedObjects::objects_of(b, &statics.pointers, is_quiet),
         );
         use_subjects_watched(b, order, &in_b);
         use_subjects_watched(a, order, &in_a);
         if record_used(&[in_b.take_used_objects(a), in_a.take_used_objects(b)].concat()) {
             return true;
         }
-        let kept = [of_a, statics.unchanged_pointers()].concat();
-        if !kept.is_empty() {
-            record_retained(false, &kept.iter().map(to_retained_object).collect::<Vec<_>>());
+        let retained = [retained_in_a, statics.unchanged_pointers()].concat();
+        if !retained.is_empty() {
+            record_retained(false, &retained.iter().map(to_retained_object).collect::<Vec<_>>());
         }
         false
     }
@@ -186,15 +187,15 @@ pub(super) fn repeat_exercises(
     let is_quiet = before.is_some_and(|before| before.has_no_extra_threads(2));
     let (in_b, in_a) =
         (WatchedObjects::objects_of(a, &[], is_quiet), WatchedObjects::objects_of(b, &[], is_quiet));
-    let went_well = a.repeat_exercises(order, &in_a) && b.repeat_exercises(order, &in_b);
-    !record_used(&[in_b.take_used_objects(a), in_a.take_used_objects(b)].concat()) && went_well
+    let succeeded = a.repeat_exercises(order, &in_a) && b.repeat_exercises(order, &in_b);
+    !record_used(&[in_b.take_used_objects(a), in_a.take_used_objects(b)].concat()) && succeeded
 }
 
 /// Records the retained objects of an interpreter in which an import has failed.
-pub(super) fn record_after_failed_import(life: &TrialInterpreter, before: &Arc<Baseline>) {
-    let kept = scan_statics(life, before, None).unchanged_pointers();
-    if !kept.is_empty() {
-        record_retained(false, &kept.iter().map(to_retained_object).collect::<Vec<_>>());
+pub(super) fn record_after_failed_import(interpreter: &TrialInterpreter, before: &Arc<Baseline>) {
+    let retained = scan_statics(interpreter, before, None).unchanged_pointers();
+    if !retained.is_empty() {
+        record_retained(false, &retained.iter().map(to_retained_object).collect::<Vec<_>>());
     }
 }
 
@@ -204,40 +205,40 @@ pub(super) fn run_call_scenario(
     order: &Arc<TrialOrder>,
     config: PyInterpreterConfig,
     before: &Arc<Baseline>,
-    turns: &SubjectSequence,
+    sequence: &SubjectSequence,
 ) -> bool {
     let a = TrialInterpreter::start_interpreter("A", config);
-    if a.import_subjects(order, turns, None).is_none() {
+    if a.import_subjects(order, sequence, None).is_none() {
         return false;
     }
     call_until_used(&a, &a, &WatchedObjects::default());
-    let kept = RetainedState::scan_interpreter(&a, before).without_arenas();
+    let retained = RetainedState::scan_interpreter(&a, before).without_arenas();
     let b = TrialInterpreter::start_interpreter("B", config);
-    if b.import_subjects(order, turns, Some(&kept)).is_none() {
+    if b.import_subjects(order, sequence, Some(&retained)).is_none() {
         return false;
     }
-    if kept.record_if_used(&a) {
+    if retained.record_if_used(&a) {
         return false;
     }
-    !record_used(&call_until_used(&b, &a, &kept.watched_objects()))
+    !record_used(&call_until_used(&b, &a, &retained.watched_objects()))
 }
 
 /// Calls one function after the other until an object of the other interpreter is used. Returns the objects
 /// used.
 fn call_until_used(
-    life: &TrialInterpreter,
+    interpreter: &TrialInterpreter,
     other: &TrialInterpreter,
     watched: &WatchedObjects,
 ) -> Vec<protocol::RetainedObject> {
-    record_phase(life.name, ProtocolPhase::Compare);
+    record_phase(interpreter.name, ProtocolPhase::Compare);
     loop {
         let watching = watched.clone();
         // SAFETY: a job runs with its interpreter's GIL held.
-        let is_one = life.call_observer(move |observer| {
+        let has_called = interpreter.call_observer(move |observer| {
             watching.run_watched(|| unsafe { observer.call_function(c"call_next", "") })
         });
         let used = watched.take_used_objects(other);
-        if !is_one || !used.is_empty() {
+        if !has_called || !used.is_empty() {
             return used;
         }
     }
@@ -245,33 +246,36 @@ fn call_until_used(
 
 /// Inspects the imports in an interpreter; also runs the exercises if retained objects of the other one are
 /// known.
-fn use_subjects_watched(life: &TrialInterpreter, order: &Arc<TrialOrder>, watched: &WatchedObjects) {
+fn use_subjects_watched(interpreter: &TrialInterpreter, order: &Arc<TrialOrder>, watched: &WatchedObjects) {
     if watched.is_empty() {
         return;
     }
-    record_phase(life.name, ProtocolPhase::Compare);
-    let function = if watched.keepers.is_empty() { c"look_at" } else { c"touch" };
+    record_phase(interpreter.name, ProtocolPhase::Compare);
+    let function = if watched.pointers.is_empty() { c"look_at" } else { c"touch" };
     let (order, watched) = (Arc::clone(order), watched.clone());
     // SAFETY: a job runs with its interpreter's GIL held.
-    life.call_observer(move |observer| {
+    interpreter.call_observer(move |observer| {
         watched.run_watched(|| unsafe { observer.call_function(function, &join_subjects(&order)) })
     });
 }
 
 fn scan_statics(
-    life: &TrialInterpreter,
+    interpreter: &TrialInterpreter,
     before: &Arc<Baseline>,
     earlier: Option<&Arc<StaticsScan>>,
 ) -> Arc<StaticsScan> {
     let (before, earlier) = (Arc::clone(before), earlier.map(Arc::clone));
     // SAFETY: with the main interpreter's GIL held.
-    let mains =
+    let tracked_by_main =
         with_main_interpreter(|| unsafe { tracked_addresses() }).unwrap_or_else(|error| abort_probe(&error));
-    life.call_observer(move |_| {
+    interpreter.call_observer(move |_| {
         let Baseline { heap, images, memory, .. } = &*before;
         // SAFETY: a job runs with its interpreter's GIL held, and no other interpreter runs code.
         let statics = unsafe {
-            StaticsScan::scan_data(&ScanExclusions { images, heap, memory, mains }, earlier.as_deref())
+            StaticsScan::scan_data(
+                &ScanExclusions { images, heap, memory, tracked_by_main },
+                earlier.as_deref(),
+            )
         };
         statics.map(Arc::new)
     })
@@ -285,17 +289,17 @@ fn record_used(used: &[protocol::RetainedObject]) -> bool {
     !used.is_empty()
 }
 
-fn record_retained(used: bool, kept: &[protocol::RetainedObject]) {
-    let objects = kept.iter().take(MAX_DESCRIBED).cloned().collect();
-    record::write_event(&TrialEvent::Kept { used, count: kept.len(), objects });
+fn record_retained(used: bool, retained: &[protocol::RetainedObject]) {
+    let objects = retained.iter().take(MAX_DESCRIBED).cloned().collect();
+    record::write_event(&TrialEvent::Kept { used, count: retained.len(), objects });
 }
 
-fn to_retained_object(keeper: &RetainingPointer) -> protocol::RetainedObject {
+fn to_retained_object(pointer: &RetainingPointer) -> protocol::RetainedObject {
     protocol::RetainedObject {
-        kind: keeper.kind.clone(),
-        is_type: keeper.is_type,
-        file: keeper.file.clone(),
-        offset: keeper.offset as u64,
+        kind: pointer.kind.clone(),
+        is_type: pointer.is_type,
+        file: pointer.file.clone(),
+        offset: pointer.offset as u64,
         is_on_heap: false,
     }
 }

@@ -65,10 +65,10 @@ fn finalizes_python(place: Scenario) -> bool {
 /// inherits that zygote's observer.
 fn run_in_main(order: &TrialOrder) -> bool {
     record_phase("main", ProtocolPhase::Start);
-    OBSERVER.with_borrow_mut(|kept| {
+    OBSERVER.with_borrow_mut(|installed| {
         // SAFETY: the caller holds the GIL.
         unsafe {
-            let observer = kept.get_or_insert_with(|| install_observer("main"));
+            let observer = installed.get_or_insert_with(|| install_observer("main"));
             record_phase("main", ProtocolPhase::Import);
             import_all(observer, order)
         }
@@ -99,14 +99,14 @@ fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> b
     }
     // SAFETY: the thread stays detached for as long as other threads run interpreters.
     let main = unsafe { python::PyEval_SaveThread() };
-    let turns = SubjectSequence::start_sequence();
+    let sequence = SubjectSequence::start_sequence();
     let passed = match &before {
         Some(before) if order.place == Scenario::OwnGilCalled => {
-            retained_objects::run_call_scenario(&order, config, before, &turns)
+            retained_objects::run_call_scenario(&order, config, before, &sequence)
         }
-        before => run_lifecycles(&order, config, before.as_ref(), &turns),
+        before => run_lifecycles(&order, config, before.as_ref(), &sequence),
     };
-    turns.record_leftovers(passed);
+    sequence.record_leftovers(passed);
     // SAFETY: the thread state detached above is attached on the same thread.
     unsafe { python::PyEval_RestoreThread(main) };
     passed
@@ -117,10 +117,10 @@ fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> b
 /// # Safety
 /// The thread holds the main interpreter's GIL.
 unsafe fn observe_init_functions() {
-    OBSERVER.with_borrow_mut(|kept| {
+    OBSERVER.with_borrow_mut(|installed| {
         // SAFETY: guaranteed by the caller.
         unsafe {
-            let observer = kept.get_or_insert_with(|| install_observer("main"));
+            let observer = installed.get_or_insert_with(|| install_observer("main"));
             observer.call_function(c"hear_uncaught", "").unwrap_or_else(|error| abort_probe(&error));
         }
     });
@@ -138,23 +138,26 @@ fn run_lifecycles(
     order: &Arc<TrialOrder>,
     config: PyInterpreterConfig,
     before: Option<&Arc<Baseline>>,
-    turns: &SubjectSequence,
+    sequence: &SubjectSequence,
 ) -> bool {
     let a = TrialInterpreter::start_interpreter("A", config);
-    let Some(order) = a.import_subjects(order, turns, None) else {
+    let Some(order) = a.import_subjects(order, sequence, None) else {
         if let Some(before) = before.filter(|_| runs_init_in_importer()) {
             retained_objects::record_after_failed_import(&a, before);
         }
         return false;
     };
-    let kept =
+    let retained =
         before.filter(|_| has_own_gil(config)).map(|before| RetainedState::scan_interpreter(&a, before));
     let b = TrialInterpreter::start_interpreter("B", config);
-    let Some(order) = b.import_subjects(&order, turns, kept.as_ref()) else { return false };
+    let Some(order) = b.import_subjects(&order, sequence, retained.as_ref()) else { return false };
     if before.is_some_and(|before| record_shared_objects(&a, &b, &order, before)) {
         return false;
     }
-    if before.zip(kept).is_some_and(|(before, kept)| kept.exercise_and_check(&a, &b, &order, before)) {
+    if before
+        .zip(retained)
+        .is_some_and(|(before, retained)| retained.exercise_and_check(&a, &b, &order, before))
+    {
         return false;
     }
     if !retained_objects::repeat_exercises(&a, &b, &order, before.filter(|_| has_own_gil(config))) {
@@ -168,7 +171,7 @@ fn run_lifecycles(
         return false;
     }
     let c = TrialInterpreter::start_interpreter("C", config);
-    if c.import_subjects(&order, turns, None).is_none() {
+    if c.import_subjects(&order, sequence, None).is_none() {
         return false;
     }
     import_modules_of_init_functions(&c);
@@ -185,11 +188,11 @@ fn run_lifecycles(
     }
     scribble_after_end(config);
     let d = TrialInterpreter::start_interpreter("D", config);
-    d.import_subjects(&order, turns, None).is_some() && d.use_subjects(&order) && d.end_interpreter()
+    d.import_subjects(&order, sequence, None).is_some() && d.use_subjects(&order) && d.end_interpreter()
 }
 
 /// Imports in this interpreter what init functions imported in the main interpreter, where CPython ran them.
-fn import_modules_of_init_functions(life: &TrialInterpreter) {
+fn import_modules_of_init_functions(interpreter: &TrialInterpreter) {
     let names = with_main_interpreter(|| {
         OBSERVER.with_borrow(|observer| {
             let Some(observer) = observer.as_ref() else { return Vec::new() };
@@ -206,7 +209,8 @@ fn import_modules_of_init_functions(life: &TrialInterpreter) {
     });
     if !names.is_empty() {
         // SAFETY: a job runs with its interpreter's GIL held.
-        life.call_observer(move |observer| unsafe { observer.call_function(c"bring_new", &names.join(",")) });
+        interpreter
+            .call_observer(move |observer| unsafe { observer.call_function(c"bring_new", &names.join(",")) });
     }
 }
 
@@ -275,8 +279,8 @@ impl TrialInterpreter {
     pub(super) fn import_subjects(
         &self,
         order: &Arc<TrialOrder>,
-        turns: &SubjectSequence,
-        kept: Option<&RetainedState>,
+        sequence: &SubjectSequence,
+        retained: Option<&RetainedState>,
     ) -> Option<Arc<TrialOrder>> {
         let (name, unchecked) = (self.name, order.place == Scenario::OwnGilUnchecked);
         let installed = self.interpreter.run_job(move || {
@@ -292,14 +296,14 @@ impl TrialInterpreter {
         installed.unwrap_or_else(|error| abort_probe(&error));
         record_phase(name, ProtocolPhase::Import);
         let imports = |subject: &String| {
-            let watch = kept.map(RetainedState::watched_objects).unwrap_or_default();
+            let watch = retained.map(RetainedState::watched_objects).unwrap_or_default();
             let order = TrialOrder { subjects: vec![subject.clone()], ..(**order).clone() };
             // SAFETY: a job runs with its interpreter's GIL held.
             self.call_observer(move |observer| {
                 Ok(watch.run_watched(|| unsafe { import_all(observer, &order) }))
             })
         };
-        let subjects = turns.import_each(&order.subjects, imports);
+        let subjects = sequence.import_each(&order.subjects, imports);
         (!subjects.is_empty()).then(|| Arc::new(TrialOrder { subjects, ..(**order).clone() }))
     }
 
@@ -340,8 +344,11 @@ impl TrialInterpreter {
             // SAFETY: a job runs with its interpreter's GIL held; no code runs in the other one.
             unsafe {
                 let leaks = sharing::find_leaks(&here, &there, &before.heap)?;
-                let paths =
-                    leaks.iter().take(MAX_DESCRIBED).map(|leak| sharing::describe_path(&here, leak.address)).collect();
+                let paths = leaks
+                    .iter()
+                    .take(MAX_DESCRIBED)
+                    .map(|leak| sharing::describe_path(&here, leak.address))
+                    .collect();
                 Ok((leaks, paths))
             }
         })
@@ -356,8 +363,8 @@ impl TrialInterpreter {
         })
     }
 
-    /// Captures the heap on the interpreter's thread and passes it to `question`. Paths to objects start at
-    /// loaded extension modules if possible, then at the subjects.
+    /// Captures the heap on the interpreter's thread and passes it to `question`. Paths to objects
+    /// preferably start at a loaded extension module, then at a subject.
     fn with_heap<R: Send + 'static>(
         &self,
         order: &Arc<TrialOrder>,
@@ -385,13 +392,13 @@ impl TrialInterpreter {
         }
         let released = self.interpreter.run_job(|| {
             // SAFETY: a job runs with its interpreter's GIL held, and the interpreter ends next.
-            let begun = unsafe { free_poisoning::start_poisoning() };
+            let started = unsafe { free_poisoning::start_poisoning() };
             // The observer's references need the GIL to be dropped.
             drop(OBSERVER.take());
-            begun
+            started
         });
         released
-            .and_then(|begun| begun)
+            .and_then(|started| started)
             .and_then(|()| self.interpreter.end_interpreter())
             .unwrap_or_else(|error| abort_probe(&error));
         true
@@ -403,9 +410,9 @@ impl TrialInterpreter {
         question: impl FnOnce(&Observer) -> Result<R, String> + Send + 'static,
     ) -> R {
         let no_observer = || Err("no observer is installed in this interpreter".to_owned());
-        let asked = self
-            .interpreter
-            .run_job(move || OBSERVER.with_borrow(|observer| observer.as_ref().map_or_else(no_observer, question)));
+        let asked = self.interpreter.run_job(move || {
+            OBSERVER.with_borrow(|observer| observer.as_ref().map_or_else(no_observer, question))
+        });
         asked.and_then(|answer| answer).unwrap_or_else(|error| abort_probe(&error))
     }
 }
@@ -430,11 +437,11 @@ pub(super) unsafe fn install_observer(name: &str) -> Observer {
 /// # Safety
 /// The thread holds the GIL of the observer's interpreter.
 pub(super) unsafe fn import_all(observer: &Observer, order: &TrialOrder) -> bool {
-    let bring = if order.place == Scenario::OwnGilAlone { c"bring_alone" } else { c"bring" };
+    let function = if order.place == Scenario::OwnGilAlone { c"bring_alone" } else { c"bring" };
     order.after.iter().chain(&order.subjects).all(|subject| {
         // SAFETY: guaranteed by the caller.
         let is_there =
-            unsafe { observer.call_function(bring, subject) }.unwrap_or_else(|error| abort_probe(&error));
+            unsafe { observer.call_function(function, subject) }.unwrap_or_else(|error| abort_probe(&error));
         is_there && !descriptor_sentinel::record_if_lost()
     })
 }
@@ -455,8 +462,8 @@ pub(super) fn join_subjects(order: &TrialOrder) -> String {
     order.subjects.join(",")
 }
 
-pub(super) fn record_phase(interpreter: &str, step: ProtocolPhase) {
-    record::write_event(&TrialEvent::Step(interpreter.to_owned(), step));
+pub(super) fn record_phase(interpreter: &str, phase: ProtocolPhase) {
+    record::write_event(&TrialEvent::Step(interpreter.to_owned(), phase));
 }
 
 /// Whether CPython runs an init function in the importing interpreter and refuses the module only afterwards.

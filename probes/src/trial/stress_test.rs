@@ -42,16 +42,16 @@ pub(super) fn run_threads(order: &TrialOrder) -> bool {
 /// succeeded. The caller holds the main interpreter's GIL and still holds it afterwards.
 pub(super) fn run_interpreters(order: &TrialOrder) -> bool {
     record_phase("storm", ProtocolPhase::Storm);
-    let (order, all) = (Arc::new(order.clone()), Barrier::new(order.threads));
+    let (order, barrier) = (Arc::new(order.clone()), Barrier::new(order.threads));
     // SAFETY: the caller's thread stays detached for as long as other threads run interpreters.
     let main = unsafe { python::PyEval_SaveThread() };
     let passed = std::thread::scope(|scope| {
-        let life = || {
-            all.wait();
+        let lifecycle = || {
+            barrier.wait();
             // A thread that failed still takes part in the barriers, since the others wait there.
-            (0..order.rounds).fold(true, |is_well, _| is_well & run_one_lifecycle(&order, &all))
+            (0..order.rounds).fold(true, |succeeded, _| succeeded & run_one_lifecycle(&order, &barrier))
         };
-        let threads: Vec<_> = (0..order.threads).map(|_| scope.spawn(life)).collect();
+        let threads: Vec<_> = (0..order.threads).map(|_| scope.spawn(lifecycle)).collect();
         threads.into_iter().map(std::thread::ScopedJoinHandle::join).all(|joined| joined.unwrap_or(false))
     });
     // SAFETY: the thread state detached above.
@@ -61,7 +61,7 @@ pub(super) fn run_interpreters(order: &TrialOrder) -> bool {
 
 /// Runs one interpreter from start to end, waiting for the other threads before its end. Returns whether that
 /// succeeded.
-fn run_one_lifecycle(order: &Arc<TrialOrder>, all: &Barrier) -> bool {
+fn run_one_lifecycle(order: &Arc<TrialOrder>, barrier: &Barrier) -> bool {
     let interpreter = InterpreterThread::start(interpreter::OWN_GIL)
         .unwrap_or_else(|error| abort_probe(&format!("an interpreter of the stress test: {error}")));
     let order = Arc::clone(order);
@@ -77,7 +77,7 @@ fn run_one_lifecycle(order: &Arc<TrialOrder>, all: &Barrier) -> bool {
                 && !call(c"leaves_threads", "")
         }
     });
-    all.wait();
+    barrier.wait();
     used.and_then(|used| if used { interpreter.end_interpreter().map(|()| true) } else { Ok(false) })
         .unwrap_or_else(|error| abort_probe(&error))
 }

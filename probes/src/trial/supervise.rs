@@ -10,7 +10,7 @@ use super::resource_limits::is_overfull;
 use crate::protocol::ProcessExit;
 
 /// Interval for checking the size of the folder.
-const LOOK: Duration = Duration::from_millis(50);
+const SIZE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Waits for a child, kills it at its deadline or if its folder exceeds the size limit, then kills all
 /// processes that it left behind.
@@ -33,7 +33,7 @@ fn wait_for_child(child: libc::pid_t, deadline: Option<Duration>, folder: &Path)
             wait_for_exit(child, 0);
             return ProcessExit::Deadline;
         }
-        if looked.elapsed() >= LOOK {
+        if looked.elapsed() >= SIZE_CHECK_INTERVAL {
             if is_overfull(folder) {
                 kill_process(child);
                 wait_for_exit(child, 0);

@@ -8,7 +8,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Path of the file, allocated before foreign code runs and never freed.
-static IDS: AtomicPtr<libc::c_char> = AtomicPtr::new(null_mut());
+static ID_FILE: AtomicPtr<libc::c_char> = AtomicPtr::new(null_mut());
 
 /// Creates the file and appends the id of this process.
 ///
@@ -16,7 +16,7 @@ static IDS: AtomicPtr<libc::c_char> = AtomicPtr::new(null_mut());
 /// If the file cannot be created.
 pub(super) fn open_id_file(path: &Path) -> std::io::Result<()> {
     File::create(path)?;
-    IDS.store(CString::new(path.as_os_str().as_encoded_bytes())?.into_raw(), Ordering::Relaxed);
+    ID_FILE.store(CString::new(path.as_os_str().as_encoded_bytes())?.into_raw(), Ordering::Relaxed);
     append_thread_id();
     Ok(())
 }
@@ -24,7 +24,7 @@ pub(super) fn open_id_file(path: &Path) -> std::io::Result<()> {
 /// Appends the id of this thread. The file is closed at once, since foreign code may close any open
 /// descriptor.
 pub(super) fn append_thread_id() {
-    let path = IDS.load(Ordering::Relaxed);
+    let path = ID_FILE.load(Ordering::Relaxed);
     if path.is_null() {
         return;
     }

@@ -13,7 +13,7 @@ pub struct HttpRequest {
     pub target: TextTemplate,
     /// Headers as written; the host of the URL comes first.
     pub headers: Vec<(String, TextTemplate)>,
-    /// The body, without a final line break.
+    /// The body, without trailing blank lines.
     pub body: Vec<BodyPart>,
     /// Values of the response to keep for later requests.
     pub captures: Vec<Capture>,

@@ -12,20 +12,20 @@ use crate::model::VariableUse;
 pub(super) fn classify_variable(
     name: &str,
     used: &VariableAccesses,
-    level: &ModuleScope,
+    module: &ModuleScope,
 ) -> Option<(VariableUse, String, usize)> {
     // `__doc__` and `__all__` describe the module.
     if name.starts_with("__") && name.ends_with("__") {
         return None;
     }
-    let is_flag = is_switched(name, used, level);
-    let kind = level.containers.get(name).map(String::as_str);
+    let is_flag = is_switched(name, used, module);
+    let kind = module.containers.get(name).map(String::as_str);
     let each = used.writes.iter().enumerate().map(|(index, write)| {
         let (found, why) = match kind {
             Some(kind) if is_weak_container(kind) => {
                 (VariableUse::FilledOnce, "holds objects of its interpreter".to_owned())
             }
-            Some(_) | None => classify_write(name, write, used, level, is_flag),
+            Some(_) | None => classify_write(name, write, used, module, is_flag),
         };
         (found, why, index)
     });
@@ -37,7 +37,7 @@ fn classify_write(
     name: &str,
     write: &VariableWrite,
     used: &VariableAccesses,
-    level: &ModuleScope,
+    module: &ModuleScope,
     is_switched: bool,
 ) -> (VariableUse, String) {
     use VariableUse::{Changed, FilledOnce, State};
@@ -55,7 +55,7 @@ fn classify_write(
         return (FilledOnce, "filled when modules are imported or the application is set up".to_owned());
     }
     let held = if value.given.is_empty() { &key.given } else { &value.given };
-    let is_of_definition = match level.is_own {
+    let is_of_definition = match module.is_own {
         true => !held.is_empty() && held.iter().all(|name| is_definition_parameter(name, true)),
         false => given.iter().any(|name| is_definition_parameter(name, false)),
     };
@@ -70,23 +70,23 @@ fn classify_write(
         return (FilledOnce, "remembers which warnings were issued".to_owned());
     }
     let is_of_threads = ["greenlet", "thread"].iter().any(|part| name.to_lowercase().contains(part));
-    if (key.is_object || is_of_threads && !level.is_own) && !matches!(kind, WriteKind::Rebind(_)) {
+    if (key.is_object || is_of_threads && !module.is_own) && !matches!(kind, WriteKind::Rebind(_)) {
         return (FilledOnce, "keyed by objects of its interpreter".to_owned());
     }
-    if !level.is_own
+    if !module.is_own
         && context.makes_object
         && matches!(kind, WriteKind::Rebind(_) | WriteKind::Item | WriteKind::Add)
     {
         return (FilledOnce, "holds objects of its interpreter".to_owned());
     }
     // The application sets a library's settings in each interpreter that imports it.
-    if !level.is_own && context.is_setting {
+    if !module.is_own && context.is_setting {
         return (FilledOnce, "a setting".to_owned());
     }
-    if !level.is_own && *kind == WriteKind::Count && key.given.is_empty() && is_counter_name(name) {
+    if !module.is_own && *kind == WriteKind::Count && key.given.is_empty() && is_counter_name(name) {
         return (FilledOnce, "numbers objects of its interpreter".to_owned());
     }
-    let is_cache = is_cache(name, level);
+    let is_cache = is_cache(name, module);
     match kind {
         WriteKind::Rebind(_) if value.fetched.contains(name) => {
             (FilledOnce, "restored to its earlier value".to_owned())
@@ -123,7 +123,7 @@ fn classify_write(
             (Changed, "computed from the time or at random: differs in each interpreter".to_owned())
         }
         WriteKind::Item if given.is_empty() => (FilledOnce, "filled by the first call".to_owned()),
-        WriteKind::Item if is_memo(name, write, level.is_own) => {
+        WriteKind::Item if is_memo(name, write, module.is_own) => {
             (FilledOnce, "caches what is computed from the key".to_owned())
         }
         WriteKind::Item if *is_tested && value.given.is_empty() && !value.is_fresh => {
@@ -143,7 +143,7 @@ fn classify_write(
         WriteKind::Remove
             if !key.given.is_empty()
                 && !also_adds_entries(write, used)
-                && keeps_results(name, used, level) =>
+                && keeps_results(name, used, module) =>
         {
             (
                 Changed,
@@ -158,8 +158,8 @@ fn classify_write(
 }
 
 /// Whether a variable is a cache by its name or kind: the code that uses it handles missing entries.
-fn is_cache(name: &str, level: &ModuleScope) -> bool {
-    let kind = level.containers.get(name).map(String::as_str).unwrap_or_default();
+fn is_cache(name: &str, module: &ModuleScope) -> bool {
+    let kind = module.containers.get(name).map(String::as_str).unwrap_or_default();
     let name = name.to_lowercase();
     let is_memo = |part: &str| ["memo", "memos", "memoized", "memoised"].contains(&part);
     kind.ends_with("Cache") || name.contains("cache") || name.split(['_', '.']).any(is_memo)
@@ -200,10 +200,10 @@ fn is_memo(name: &str, write: &VariableWrite, is_own: bool) -> bool {
 
 /// Whether the entries are cached results, which may become stale: removing one should reach all
 /// interpreters.
-fn keeps_results(name: &str, used: &VariableAccesses, level: &ModuleScope) -> bool {
+fn keeps_results(name: &str, used: &VariableAccesses, module: &ModuleScope) -> bool {
     let is_filled =
-        |write: &VariableWrite| write.kind == WriteKind::Item && is_memo(name, write, level.is_own);
-    is_cache(name, level) || used.writes.iter().any(|write| is_filled(write) && !write.context.is_setup)
+        |write: &VariableWrite| write.kind == WriteKind::Item && is_memo(name, write, module.is_own);
+    is_cache(name, module) || used.writes.iter().any(|write| is_filled(write) && !write.context.is_setup)
 }
 
 /// Whether the function that removes an entry also adds some: a cache of limited size.
@@ -221,13 +221,13 @@ fn is_temporary_entry(write: &VariableWrite, used: &VariableAccesses) -> bool {
 
 /// Whether functions switch a variable between constants: one sets it and another sets it back, neither
 /// testing it first.
-fn is_switched(name: &str, used: &VariableAccesses, level: &ModuleScope) -> bool {
+fn is_switched(name: &str, used: &VariableAccesses, module: &ModuleScope) -> bool {
     let constants = used.writes.iter().filter_map(|write| {
         let WriteKind::Rebind(Some(constant)) = &write.kind else { return None };
         (!write.is_tested && !write.context.is_setup).then_some((constant, &write.function))
     });
     let constants: BTreeSet<_> = constants.collect();
-    let first = level.constants.get(name);
+    let first = module.constants.get(name);
     let others = constants.iter().filter(|(constant, _)| Some(*constant) != first && *constant != "None");
     let values: BTreeSet<&&String> = constants.iter().map(|(constant, _)| constant).collect();
     others.count() > 0 && values.len() > 1

@@ -54,9 +54,9 @@ impl Scope {
 /// The visitor of a file.
 pub(super) struct VariableCollector<'m> {
     pub(super) names: &'m ImportAliases,
-    pub(super) level: &'m ModuleScope,
+    pub(super) module: &'m ModuleScope,
     /// Functions of the file with an effect outside of the interpreter, each with the call that has it.
-    pub(super) outside_of: &'m ExternalEffects,
+    pub(super) external_effects: &'m ExternalEffects,
     scopes: Vec<Scope>,
     /// Enclosing classes and functions.
     path: Vec<String>,
@@ -66,28 +66,28 @@ pub(super) struct VariableCollector<'m> {
     class: Option<String>,
     /// Starts of the expressions that are the object of a write: they do not count as reads.
     pub(super) changed: BTreeSet<TextSize>,
-    pub(super) uses: AccessesByVariable,
-    pub(super) held: Vec<HeldLock>,
+    pub(super) accesses: AccessesByVariable,
+    pub(super) held_locks: Vec<HeldLock>,
     pub(super) changes: Vec<ProcessChange>,
 }
 
 impl<'m> VariableCollector<'m> {
     pub(super) fn new(
         names: &'m ImportAliases,
-        level: &'m ModuleScope,
-        outside_of: &'m ExternalEffects,
+        module: &'m ModuleScope,
+        external_effects: &'m ExternalEffects,
     ) -> Self {
         Self {
             names,
-            level,
-            outside_of,
+            module,
+            external_effects,
             scopes: Vec::new(),
             path: Vec::new(),
             depth: 0,
             class: None,
             changed: BTreeSet::new(),
-            uses: AccessesByVariable::new(),
-            held: Vec::new(),
+            accesses: AccessesByVariable::new(),
+            held_locks: Vec::new(),
             changes: Vec::new(),
         }
     }
@@ -103,7 +103,7 @@ impl<'m> VariableCollector<'m> {
 
     /// Returns the call in the enclosing function that has an effect outside of the interpreter, if any.
     pub(super) fn external_effect_of_function(&self) -> Option<String> {
-        self.outside_of.get(self.path.last()?).cloned()
+        self.external_effects.get(self.path.last()?).cloned()
     }
 
     /// Returns the scope that binds a name; `None` for module-level and builtin names.
@@ -129,7 +129,7 @@ impl<'m> VariableCollector<'m> {
         match expr {
             Expr::Name(name) => {
                 let name = name.id.as_str();
-                (self.find_scope(name).is_none() && self.level.names.contains(name)).then(|| name.to_owned())
+                (self.find_scope(name).is_none() && self.module.names.contains(name)).then(|| name.to_owned())
             }
             Expr::Attribute(attribute) => {
                 let full = |class: &str| format!("{class}.{}", attribute.attr);
@@ -137,12 +137,12 @@ impl<'m> VariableCollector<'m> {
                 match &*attribute.value {
                     Expr::Name(name) if name.id.as_str() == "cls" => own.map(full),
                     Expr::Name(name) if name.id.as_str() == "self" => own.map(full).filter(|name| {
-                        self.level.containers.contains_key(name) && !self.level.of_objects.contains(name)
-                            || self.level.locks.contains_key(name)
+                        self.module.containers.contains_key(name) && !self.module.of_objects.contains(name)
+                            || self.module.locks.contains_key(name)
                     }),
                     Expr::Name(name) => {
                         let name = name.id.as_str();
-                        let is_class = self.level.classes.contains(name) && self.find_scope(name).is_none();
+                        let is_class = self.module.classes.contains(name) && self.find_scope(name).is_none();
                         is_class.then(|| full(name))
                     }
                     Expr::Attribute(of) if of.attr.as_str() == "__class__" => own.map(full),
@@ -171,7 +171,7 @@ impl<'m> VariableCollector<'m> {
     pub(super) fn origins_of_name(&self, name: &str) -> Origins {
         match self.find_scope(name) {
             Some(scope) => scope.origins.get(name).cloned().unwrap_or_default(),
-            None if self.level.names.contains(name) => Origins::from_variable(name.to_owned()),
+            None if self.module.names.contains(name) => Origins::from_variable(name.to_owned()),
             None => Origins::default(),
         }
     }
@@ -189,15 +189,15 @@ impl<'m> VariableCollector<'m> {
         let functions: Vec<&Scope> = self.scopes.iter().filter(|scope| !scope.name.is_empty()).collect();
         let is_at_import = |scope: &&Scope| {
             let of_class = self.class.as_ref().map(|class| format!("{class}.{}", scope.name));
-            self.level.at_import.contains(&scope.name)
-                || of_class.is_some_and(|name| self.level.at_import.contains(&name))
+            self.module.at_import.contains(&scope.name)
+                || of_class.is_some_and(|name| self.module.at_import.contains(&name))
         };
         // A decorator returns its argument, or a wrapper of it.
         let is_inner = functions.len() > 1;
         let returns = |scope: &Scope| {
             let is_given = |name: &String| {
                 scope.parameters.contains(name)
-                    && (is_inner || is_definition_parameter(name, self.level.is_own))
+                    && (is_inner || is_definition_parameter(name, self.module.is_own))
                     && origins.iter().any(|each| each.given.contains(name))
             };
             scope.facts.returned.iter().any(is_given)
@@ -314,7 +314,7 @@ impl<'m> VariableCollector<'m> {
     fn record_read(&mut self, expr: &Expr, context: ExprContext) -> bool {
         let Some(name) = self.resolve_variable(expr) else { return false };
         if context == ExprContext::Load && !self.changed.contains(&expr.start()) {
-            self.uses.entry(name).or_default().reads += 1;
+            self.accesses.entry(name).or_default().reads += 1;
         }
         true
     }

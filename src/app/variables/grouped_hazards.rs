@@ -31,49 +31,50 @@ pub(in crate::app) fn find_variable_hazards(
     names: &ImportAliases,
     is_own: bool,
 ) -> Vec<GroupedHazard> {
-    let level = ModuleScope::from_body(body, names, is_own);
-    let outside = locks::find_external_effects(body, names);
-    let mut collector = VariableCollector::new(names, &level, &outside);
+    let module = ModuleScope::from_body(body, names, is_own);
+    let external_effects = locks::find_external_effects(body, names);
+    let mut collector = VariableCollector::new(names, &module, &external_effects);
     body.iter().for_each(|stmt| collector.visit_stmt(stmt));
-    let mut rows = variable_hazards(&collector, &level);
-    rows.extend(lock_hazards(&collector, &level));
-    rows.extend(process_hazards(&collector));
-    rows
+    let mut hazards = variable_hazards(&collector, &module);
+    hazards.extend(lock_hazards(&collector, &module));
+    hazards.extend(process_hazards(&collector));
+    hazards
 }
 
-fn variable_hazards(collector: &VariableCollector<'_>, level: &ModuleScope) -> Vec<GroupedHazard> {
-    let each = collector.uses.iter().filter_map(|(name, used)| {
-        let (found, why, decides) = classify_variable(name, used, level)?;
-        let place = |index: usize| {
+fn variable_hazards(collector: &VariableCollector<'_>, module: &ModuleScope) -> Vec<GroupedHazard> {
+    let each = collector.accesses.iter().filter_map(|(name, used)| {
+        let (found, why, decides) = classify_variable(name, used, module)?;
+        let location = |index: usize| {
             let write = used.writes.get(index)?;
             Some((write.at, write.function.clone()))
         };
-        let what = level.containers.get(name).map_or("variable", |kind| kind.as_str());
+        let what = module.containers.get(name).map_or("variable", |kind| kind.as_str());
         let (rule, text) = match found {
             VariableUse::FilledOnce => ("per-interpreter-cache", format!("{name} ({what}): {why}")),
             VariableUse::State | VariableUse::GuardsOutside | VariableUse::Changed => {
                 ("process-wide-global", format!("{name} ({what}): {why}: each interpreter has its own"))
             }
         };
-        let places = order_locations(place(decides)?, (0..used.writes.len()).filter_map(place).collect());
+        let places =
+            order_locations(location(decides)?, (0..used.writes.len()).filter_map(location).collect());
         // A library's settings are for its application to set, so an unclear use in a library weighs little.
-        let is_unknown = found == VariableUse::Changed && !level.is_own;
+        let is_unknown = found == VariableUse::Changed && !module.is_own;
         let weight = if is_unknown { HazardWeight::Low } else { found.weight() };
         Some(GroupedHazard { rule, name: name.clone(), text, weight, used: Some(found), places })
     });
     each.collect()
 }
 
-fn lock_hazards(collector: &VariableCollector<'_>, level: &ModuleScope) -> Vec<GroupedHazard> {
+fn lock_hazards(collector: &VariableCollector<'_>, module: &ModuleScope) -> Vec<GroupedHazard> {
     let mut by_lock: BTreeMap<&str, Vec<&locks::HeldLock>> = BTreeMap::new();
-    for held in &collector.held {
+    for held in &collector.held_locks {
         by_lock.entry(&held.lock).or_default().push(held);
     }
     let each = by_lock.into_iter().filter_map(|(lock, all)| {
         let first = all.first()?;
-        let made = level.locks.get(lock)?;
+        let constructor = module.locks.get(lock)?;
         let text = format!(
-            "{lock} ({made}): held around {}(): each interpreter has its own, so it does not exclude the others",
+            "{lock} ({constructor}): held around {}(): each interpreter has its own, so it does not exclude the others",
             first.called
         );
         let places = all.iter().map(|held| (held.at, held.function.clone())).collect();
@@ -114,7 +115,7 @@ fn process_hazards(collector: &VariableCollector<'_>) -> Vec<GroupedHazard> {
 fn order_locations(first: (TextSize, String), mut all: Vec<(TextSize, String)>) -> Vec<(TextSize, String)> {
     all.sort();
     all.dedup();
-    all.retain(|place| *place != first);
+    all.retain(|location| *location != first);
     all.insert(0, first);
     all
 }

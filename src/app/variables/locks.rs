@@ -38,7 +38,7 @@ pub(super) fn find_external_effects(body: &[Stmt], names: &ImportAliases) -> Ext
 pub(super) fn check_with_statement(collector: &mut VariableCollector<'_>, block: &StmtWith) {
     for item in &block.items {
         let Some(lock) = resolve_lock(collector, &item.context_expr) else { continue };
-        let mut calls = ExternalCallVisitor::new(collector.names, Some(collector.outside_of));
+        let mut calls = ExternalCallVisitor::new(collector.names, Some(collector.external_effects));
         block.body.iter().for_each(|stmt| calls.visit_stmt(stmt));
         if let Some(called) = calls.first_call() {
             record_held_lock(collector, block.start(), lock, called);
@@ -58,13 +58,13 @@ pub(super) fn check_acquire_call(collector: &mut VariableCollector<'_>, call: &E
 }
 
 fn resolve_lock(collector: &VariableCollector<'_>, expr: &Expr) -> Option<String> {
-    collector.resolve_variable(expr).filter(|name| collector.level.locks.contains_key(name))
+    collector.resolve_variable(expr).filter(|name| collector.module.locks.contains_key(name))
 }
 
 fn record_held_lock(collector: &mut VariableCollector<'_>, at: TextSize, lock: String, called: String) {
     if collector.is_in_function() {
         let function = collector.enclosing_function();
-        collector.held.push(HeldLock { at, function, lock, called });
+        collector.held_locks.push(HeldLock { at, function, lock, called });
     }
 }
 

@@ -32,10 +32,10 @@ pub(super) struct ModuleScope {
 
 impl ModuleScope {
     pub(super) fn from_body(body: &[Stmt], names: &ImportAliases, is_own: bool) -> Self {
-        let mut level = Self { is_own, ..Self::default() };
+        let mut module = Self { is_own, ..Self::default() };
         let bound = BoundNames::from_body(body);
-        level.names.extend(bound.own);
-        level.collect_statements(body, names, None);
+        module.names.extend(bound.own);
+        module.collect_statements(body, names, None);
         let mut all = ModuleVisitor {
             names,
             at_import: BTreeSet::new(),
@@ -46,12 +46,12 @@ impl ModuleScope {
         body.iter().for_each(|stmt| all.visit_stmt(stmt));
         for (name, kind) in all.made {
             if all.global.contains(&name) {
-                level.containers.entry(name).or_insert(kind);
+                module.containers.entry(name).or_insert(kind);
             }
         }
-        level.at_import = all.at_import;
-        level.names.extend(all.global);
-        level
+        module.at_import = all.at_import;
+        module.names.extend(all.global);
+        module
     }
 
     fn collect_statements(&mut self, body: &[Stmt], names: &ImportAliases, class: Option<&str>) {

@@ -146,7 +146,7 @@ pub(super) fn record_method_call(collector: &mut VariableCollector<'_>, call: &E
         };
         collector.changed.insert(method.value.start());
         if kind == WriteKind::Remove && ["pop", "popitem", "popleft", "get", "get_nowait"].contains(&name) {
-            collector.uses.entry(variable.clone()).or_default().reads += 1;
+            collector.accesses.entry(variable.clone()).or_default().reads += 1;
         }
         let is_own_test = name == "setdefault";
         return record_write(collector, call.start(), variable, kind, (key, value), is_own_test);
@@ -163,7 +163,7 @@ pub(super) fn record_method_call(collector: &mut VariableCollector<'_>, call: &E
 /// Returns the module-level container that an expression names, with its type.
 fn resolve_container(collector: &VariableCollector<'_>, expr: &Expr) -> Option<(String, String)> {
     let variable = collector.resolve_variable(expr)?;
-    let kind = collector.level.containers.get(&variable)?.clone();
+    let kind = collector.module.containers.get(&variable)?.clone();
     Some((variable, kind))
 }
 
@@ -327,5 +327,5 @@ fn record_write(
         key,
         value,
     };
-    collector.uses.entry(variable).or_default().writes.push(write);
+    collector.accesses.entry(variable).or_default().writes.push(write);
 }

@@ -427,9 +427,11 @@ impl A64Word {
             // UMOV Xd, Vn.D[0 or 1]
             0x4e08_3c00 if to != STACK_POINTER => state.registers[to] = state.vectors[from][0],
             0x4e18_3c00 if to != STACK_POINTER => state.registers[to] = state.vectors[from][1],
+            // MOV Vd.16B, Vn.16B
             _ if self.code & 0xffe0_fc00 == 0x4ea0_1c00 && from == self.register(16) => {
                 state.vectors[to] = state.vectors[from];
             }
+            // ZIP1 Vd.2D, Vn.2D, Vm.2D
             _ if self.code & 0xffe0_fc00 == 0x4ec0_3800 => {
                 let (a, b) = (state.vectors[from][0], state.vectors[self.register(16)][0]);
                 state.vectors[to] = [a, b, AbstractValue::ZERO, AbstractValue::ZERO];

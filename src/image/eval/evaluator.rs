@@ -99,6 +99,7 @@ impl Default for CodeWindow {
 /// The function exceeds a limit and was not interpreted completely.
 pub(in crate::image) struct TooComplex;
 
+/// Interprets the functions of a module. Records which code and memory the result depends on.
 pub(in crate::image) struct Evaluator<'w> {
     pub(in crate::image) space: &'w AddressSpace<'w>,
     pub(in crate::image) convention: &'static CallingConvention,
@@ -125,6 +126,7 @@ pub(in crate::image) struct Evaluator<'w> {
     pub(in crate::image) distrusted: BTreeSet<u64>,
 }
 
+/// The origins of unknown values, by id and by call site.
 #[derive(Default)]
 struct OriginTable {
     origins: Vec<Origin>,
@@ -258,7 +260,7 @@ impl<'w> Evaluator<'w> {
     ) -> Result<Vec<MachineState>, TooComplex> {
         let mut work = vec![entry.clone()];
         let (mut done, mut ends, mut forks) = (Vec::new(), NumberSet::default(), NumberSet::default());
-        let most = if depth == 0 { MAX_ENDINGS } else { MAX_EXITS };
+        let max = if depth == 0 { MAX_ENDINGS } else { MAX_EXITS };
         let mut preserved = PreservedRegisters::all_registers();
         while let Some(state) = work.pop() {
             let followed = self.follow_path(state, depth, limit, &mut work, &mut forks, &entry);
@@ -275,7 +277,7 @@ impl<'w> Evaluator<'w> {
                 if depth == 0 && self.effort.get() == Effort::Size && !done.is_empty() {
                     return Ok(done);
                 }
-                if done.len() > most || work.len() > MAX_WAITING {
+                if done.len() > max || work.len() > MAX_WAITING {
                     return Err(TooComplex);
                 }
             }
@@ -446,11 +448,11 @@ impl<'w> Evaluator<'w> {
                 inner.registers[self.convention.stack_pointer] = top;
                 self.store(&mut inner, top, 8, AbstractValue::UNKNOWN);
             }
-            let most = match self.effort.get() {
+            let max = match self.effort.get() {
                 Effort::Full => CALL_FUEL,
                 Effort::Size => SIZE_CALL_FUEL,
             };
-            let before = (*limit / 2).min(most);
+            let before = (*limit / 2).min(max);
             let mut own = before;
             let mark = self.count_seen();
             let result = self.run_function(inner, depth + 1, &mut own);

@@ -84,13 +84,13 @@ impl A64Decoder {
     }
 
     fn decode_branch(&self, import: &dyn Fn(u64) -> Option<BranchTarget>) -> Instruction {
-        let there = |low, count| self.0.at.wrapping_add_signed(self.signed_bits(low, count) << 2);
+        let destination = |low, count| self.0.at.wrapping_add_signed(self.signed_bits(low, count) << 2);
         let target = |address| import(address).unwrap_or(BranchTarget::Code(address));
         let flow = match (self.bits(26, 6), self.bits(24, 8)) {
-            (0b000101, _) => Flow::Jump(target(there(0, 26))),
-            (0b100101, _) => Flow::Call(target(there(0, 26))),
-            (_, 0x54 | 0x34 | 0xb4 | 0x35 | 0xb5) => Flow::Branch(there(5, 19)),
-            (_, 0x36 | 0xb6 | 0x37 | 0xb7) => Flow::Branch(there(5, 14)),
+            (0b000101, _) => Flow::Jump(target(destination(0, 26))),
+            (0b100101, _) => Flow::Call(target(destination(0, 26))),
+            (_, 0x54 | 0x34 | 0xb4 | 0x35 | 0xb5) => Flow::Branch(destination(5, 19)),
+            (_, 0x36 | 0xb6 | 0x37 | 0xb7) => Flow::Branch(destination(5, 14)),
             (_, 0xd6 | 0xd7) => match self.bits(21, 2) {
                 0b00 => Flow::Jump(BranchTarget::Untold),
                 0b01 => Flow::Call(BranchTarget::Untold),

@@ -61,6 +61,7 @@ impl AddressTracker<'_> {
     }
 }
 
+/// The state of tracking one address.
 struct TrackerRun<'a> {
     tracker: AddressTracker<'a>,
     stores: Vec<TrackedStore>,

@@ -105,6 +105,7 @@ impl ScanCache {
     }
 }
 
+/// A scan of a file's code for references to `ranges`.
 pub(super) struct CodeScan<'a> {
     pub(super) image: &'a Image,
     pub(super) ranges: &'a [Range<u64>],

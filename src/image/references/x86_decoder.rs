@@ -121,15 +121,15 @@ fn branch_target(image: &Image, instruction: &iced_x86::Instruction, depth: u32)
     if !matches!(instruction.op0_kind(), OpKind::NearBranch64) {
         return BranchTarget::Untold;
     }
-    let there = instruction.near_branch_target();
-    let Some(first) = decode_raw(image, there).filter(|_| depth < 2) else {
-        return BranchTarget::Code(there);
+    let destination = instruction.near_branch_target();
+    let Some(first) = decode_raw(image, destination).filter(|_| depth < 2) else {
+        return BranchTarget::Code(destination);
     };
     let first =
         if first.mnemonic() == Mnemonic::Endbr64 { decode_raw(image, first.next_ip()) } else { Some(first) };
     let jump = first.filter(|first| first.mnemonic() == Mnemonic::Jmp);
     match jump.map(|jump| branch_target(image, &jump, depth + 1)) {
         Some(import @ (BranchTarget::Import | BranchTarget::Never)) => import,
-        Some(BranchTarget::Code(_) | BranchTarget::Untold) | None => BranchTarget::Code(there),
+        Some(BranchTarget::Code(_) | BranchTarget::Untold) | None => BranchTarget::Code(destination),
     }
 }

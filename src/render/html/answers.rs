@@ -1,4 +1,4 @@
-//! The upper part: an answer for each mode.
+//! The answers at the top of the page: a card for each mode.
 
 use crate::model::{Mode, Verdict};
 use crate::render::answer::{AnswerText, ORDER, directive_of_mode};
@@ -17,7 +17,7 @@ pub(super) struct AnswerCard {
     pub(super) shares: Vec<VerdictShare>,
 }
 
-/// How many distributions have one verdict: a piece of a bar of 1000 units.
+/// The number of distributions with one verdict, and its segment of a bar of 1000 units.
 #[derive(Debug)]
 pub(super) struct VerdictShare {
     pub(super) class: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct VerdictShare {
     pub(super) width: usize,
 }
 
-/// Those of the modes that were asked about.
+/// Builds a card for each mode that was asked about.
 pub(super) fn build_answer_cards(document: &Document) -> Vec<AnswerCard> {
     ORDER
         .into_iter()
@@ -37,21 +37,21 @@ pub(super) fn build_answer_cards(document: &Document) -> Vec<AnswerCard> {
 }
 
 fn build_answer_card(document: &Document, answer: &Answer<'_>) -> AnswerCard {
-    let told = AnswerText::new(answer);
+    let text = AnswerText::new(answer);
     let sentence = match answer.verdict() {
         Verdict::Ready => "All are ready",
         Verdict::Degraded => "All import; some lost their accelerators",
-        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::NotApplicable => &told.sentence,
+        Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::NotApplicable => &text.sentence,
     };
     let sentence = sentence.to_owned();
     AnswerCard {
         mode: answer.mode.name(),
         directive: directive_of_mode(answer.mode),
         class: answer.verdict().name(),
-        headline: told.headline,
+        headline: text.headline,
         sentence: match document.decided_by() {
             DecidedBy::Distributions => sentence + ".",
-            DecidedBy::Applications | DecidedBy::Modules => format!("{sentence} {}.", told.counts),
+            DecidedBy::Applications | DecidedBy::Modules => format!("{sentence} {}.", text.counts),
         },
         shares: match document.decided_by() {
             DecidedBy::Distributions => build_verdict_shares(document, answer.mode),
@@ -60,6 +60,7 @@ fn build_answer_card(document: &Document, answer: &Answer<'_>) -> AnswerCard {
     }
 }
 
+/// Counts the distributions by verdict, and divides the bar between them.
 fn build_verdict_shares(document: &Document, mode: Mode) -> Vec<VerdictShare> {
     let count = |verdict| document.count_distributions(mode, verdict);
     let all = Verdict::ALL.into_iter().map(count).sum::<usize>().max(1);

@@ -1,4 +1,4 @@
-//! The upper part: what stands in the way in each mode, and what each root cause alone keeps there.
+//! The list of root causes: what blocks each mode, and which distributions each root cause blocks.
 
 use std::collections::BTreeMap;
 
@@ -23,14 +23,14 @@ pub(super) struct ModeCauses {
 #[derive(Debug)]
 pub(super) struct CauseView {
     pub(super) owner: String,
-    /// Its row, if it has one.
+    /// The id of its row, if it has one.
     pub(super) link: Option<String>,
     pub(super) roots: Vec<RootView>,
-    /// What the first root and the count of the others come to.
+    /// The first root module and its failure, and the number of others.
     pub(super) what: String,
-    /// What it means for other distributions.
+    /// The effect of removing it on other distributions.
     pub(super) gain: String,
-    /// What newer versions declare, where that was asked.
+    /// What newer versions declare, if the index was asked.
     pub(super) upgrade: Option<String>,
     pub(super) others: Vec<BlockedView>,
 }
@@ -43,17 +43,17 @@ pub(super) struct RootView {
     pub(super) rule: Option<&'static str>,
 }
 
-/// A distribution that it blocks.
+/// A distribution that a root cause blocks.
 #[derive(Debug)]
 pub(super) struct BlockedView {
     pub(super) name: String,
     pub(super) link: Option<String>,
     pub(super) chain: Vec<String>,
-    /// What would still be in its way.
+    /// Its other obstacles.
     pub(super) beside: String,
 }
 
-/// In the page's order; modes with nothing in the way are left out.
+/// Builds the root causes of each mode, in the page's order. Modes without obstacles are left out.
 pub(super) fn build_mode_causes(document: &Document, links: &BTreeMap<&str, String>) -> Vec<ModeCauses> {
     let of = |mode: Mode| {
         let blockers = document.blockers.get(&mode).filter(|blockers| !blockers.is_empty())?;
@@ -92,7 +92,7 @@ fn build_cause(blocker: &Blocker, links: &BTreeMap<&str, String>) -> CauseView {
     }
 }
 
-/// What it would free: other distributions than its own, and only those that nothing else is in the way of.
+/// Describes how many other distributions it blocks, and how many of them have no other obstacle.
 fn describe_gain(blocks: &[Blocked]) -> String {
     let free = blocks.iter().filter(|blocked| blocked.also_needs.is_empty()).count();
     match (blocks.len(), free) {

@@ -1,4 +1,4 @@
-//! What a file declares, in the words of the C API.
+//! The declaration of a file, with the names of the C API.
 
 use crate::report::v1::{Declaration, SlotValue};
 
@@ -7,7 +7,7 @@ use super::text::truncate_text;
 /// A file's declaration.
 #[derive(Debug)]
 pub(super) struct DeclarationView {
-    /// `PyInit_x`, multi-phase initialisation, `m_size` 0.
+    /// Label and value: init function, kind of initialisation, `m_size` and so on.
     pub(super) lines: Vec<(&'static str, String)>,
     pub(super) slots: Vec<SlotView>,
     pub(super) hazards: Vec<(String, String)>,
@@ -50,7 +50,7 @@ impl DeclarationView {
     }
 }
 
-/// Ids of CPython's `moduleobject.h`, and those of 3.15 (PEP 793, PEP 820).
+/// Names a slot, by the ids in CPython's `moduleobject.h`, and those of 3.15 (PEP 793, PEP 820).
 fn build_slot((id, value): &(u16, u64)) -> SlotView {
     let (name, is_value) = match id {
         1 | 84 => ("Py_mod_create", false),

@@ -1,4 +1,4 @@
-//! The table: a row for each distribution.
+//! The table of distributions.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::text::{ElementIds, truncate_text};
 use super::verdict_cell::VerdictCell;
 use crate::render::answer::ORDER;
 
-/// A distribution.
+/// A row of the table: a distribution.
 #[derive(Debug)]
 pub(super) struct DistributionView {
-    /// What links lead to.
+    /// The element's id, which links refer to.
     pub(super) id: String,
     pub(super) name: String,
     pub(super) version: String,
@@ -23,18 +23,18 @@ pub(super) struct DistributionView {
     pub(super) declaration: String,
     pub(super) cells: Vec<VerdictCell>,
     pub(super) reason: String,
-    /// Why, in each mode that is not simply ready.
+    /// The reasons of its verdicts, for each mode that has one.
     pub(super) verdicts: Vec<VerdictReason>,
-    pub(super) ways: Vec<RulePage>,
-    /// What newer versions of it declare, a mode and a sentence each, where that was asked.
+    pub(super) advice: Vec<RulePage>,
+    /// What newer versions of it declare, if the index was asked: mode and sentence.
     pub(super) upgrades: Vec<(&'static str, String)>,
-    /// Something is in the way, and no rule's page tells the way out.
-    pub(super) needs_words: bool,
-    /// What it has: names that are no extension modules, and those.
+    /// Whether it has obstacles that no rule's page explains.
+    pub(super) needs_general_advice: bool,
+    /// Its extension modules, and its other top-level names.
     pub(super) subjects: Vec<SubjectView>,
 }
 
-/// The reason in modes that share it.
+/// A verdict and its reason, for the modes that share them.
 #[derive(Debug)]
 pub(super) struct VerdictReason {
     pub(super) modes: String,
@@ -45,7 +45,7 @@ pub(super) struct VerdictReason {
     pub(super) lost: Vec<String>,
 }
 
-/// The modes that have a column.
+/// Returns the modes that have a column.
 pub(super) fn column_modes(document: &Document) -> Vec<Mode> {
     let is_there = |mode: &Mode| {
         document.modes.contains(mode) || document.distributions.iter().any(|row| row.modes.contains_key(mode))
@@ -53,7 +53,7 @@ pub(super) fn column_modes(document: &Document) -> Vec<Mode> {
     ORDER.into_iter().filter(is_there).collect()
 }
 
-/// The ids of the rows, in the document's order.
+/// Assigns an id to each row, in the document's order.
 pub(super) fn assign_row_ids(document: &Document) -> Vec<String> {
     let mut ids = ElementIds::default();
     document
@@ -63,12 +63,12 @@ pub(super) fn assign_row_ids(document: &Document) -> Vec<String> {
         .collect()
 }
 
-/// The rows, in the document's order.
+/// Builds the rows, in the document's order.
 pub(super) fn build_rows(
     document: &Document,
     modes: &[Mode],
     ids: &[String],
-    ways: &RulePages,
+    rule_pages: &RulePages,
 ) -> Vec<DistributionView> {
     let mut modules: BTreeMap<Option<&str>, Vec<&Module>> = BTreeMap::new();
     for module in &document.modules {
@@ -79,7 +79,7 @@ pub(super) fn build_rows(
         let own = modules.get(&distribution.name.as_deref()).map(Vec::as_slice).unwrap_or_default();
         DistributionView {
             upgrades: describe_upgrades(document, distribution),
-            ..build_row(distribution, id, modes, own, ways)
+            ..build_row(distribution, id, modes, own, rule_pages)
         }
     })
     .collect()
@@ -90,12 +90,12 @@ fn build_row(
     id: &str,
     modes: &[Mode],
     modules: &[&Module],
-    ways: &RulePages,
+    rule_pages: &RulePages,
 ) -> DistributionView {
     let cells: Vec<VerdictCell> =
         modes.iter().map(|mode| VerdictCell::from_judged(*mode, row.modes.get(mode))).collect();
     let of_modules = modules.iter().flat_map(|module| module.modes.values()).map(|tried| &tried.judged);
-    let ways = ways.advice_for(row.modes.values().chain(of_modules));
+    let advice = rule_pages.advice_for(row.modes.values().chain(of_modules));
     let is_module = |name: &str| modules.iter().any(|module| module.name == name);
     let names = row.top_level.iter().filter(|name| !is_module(&name.name));
     let is_held_up = row.modes.values().any(|judged| match judged.verdict {
@@ -110,8 +110,8 @@ fn build_row(
         declaration: truncate_text(&row.declaration, 160),
         reason: describe_reason(row),
         verdicts: group_verdicts(row),
-        needs_words: is_held_up && ways.is_empty(),
-        ways,
+        needs_general_advice: is_held_up && advice.is_empty(),
+        advice,
         upgrades: Vec::new(),
         subjects: modules
             .iter()
@@ -122,6 +122,7 @@ fn build_row(
     }
 }
 
+/// Returns what newer versions declare, for each mode that the distribution blocks.
 fn describe_upgrades(document: &Document, row: &Distribution) -> Vec<(&'static str, String)> {
     let of = |mode: Mode| {
         let blockers = document.blockers.get(&mode)?;
@@ -131,7 +132,7 @@ fn describe_upgrades(document: &Document, row: &Distribution) -> Vec<(&'static s
     ORDER.into_iter().filter_map(of).collect()
 }
 
-/// As the terminal says it; some words where there is nothing to say.
+/// Returns the reason as on the terminal, or a default text if there is none.
 fn describe_reason(row: &Distribution) -> String {
     match table::summarize_reasons(|mode| row.modes.get(&mode)) {
         reason if !reason.is_empty() => truncate_text(&reason, 500),
@@ -140,6 +141,7 @@ fn describe_reason(row: &Distribution) -> String {
     }
 }
 
+/// Groups the modes of a distribution that have the same verdict, reason and chain.
 fn group_verdicts(row: &Distribution) -> Vec<VerdictReason> {
     let mut all: Vec<(Vec<Mode>, VerdictReason)> = Vec::new();
     for mode in ORDER {

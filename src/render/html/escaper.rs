@@ -1,4 +1,4 @@
-//! Every string in a template goes through here.
+//! The escaper that all strings in templates pass through.
 
 use std::fmt::{self, Write};
 
@@ -6,7 +6,7 @@ use askama::filters::Html;
 
 use crate::render::escape::escape;
 
-/// Shows what could steer a terminal or reorder text, and escapes what HTML would obey.
+/// Escapes control characters and characters that reorder text, then HTML markup.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaper;
 

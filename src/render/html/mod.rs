@@ -1,8 +1,8 @@
-//! The report as one HTML page, which asks for nothing from outside and works without JavaScript.
+//! Renders the report as a single HTML page, which loads nothing from outside and works without JavaScript.
 //!
-//! [`page`] holds the whole and its policy; [`answers`] and [`causes`] are its upper part, [`rows`] its table,
-//! [`subject`] and [`declared`] what a row opens to, [`ways`] the rules' pages. Templates (`.html`), style and
-//! script lie beside them.
+//! [`page`] is the whole page with its content security policy. Its upper part is in [`answers`] and
+//! [`causes`], its table in [`distribution_table`], the details of a row in [`subject`] and [`declaration`],
+//! and the rules' pages in [`rule_pages`]. Templates (`.html`), style and script are in the same folder.
 
 mod answers;
 mod causes;

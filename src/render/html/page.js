@@ -1,6 +1,6 @@
 "use strict";
-// What the page can do with a script: sort, search, filter, open all, follow links to rows, change the theme.
-// Without one it is the same table, whose rows open all the same.
+// Optional features of the page: sort, search, filter, open all, follow links to rows, change the theme.
+// Without JavaScript the table is the same, and its rows can still be opened.
 (() => {
   const at = (id) => document.getElementById(`page:${id}`);
   const table = at("distributions");
@@ -32,8 +32,8 @@
   });
   const shown = () => rows.filter((row) => !row.body.hidden);
 
-  // A large page keeps what closed rows hold out of the document, so that sorting moves little. A small one
-  // leaves it there, for the browser's own search to find.
+  // On a large page the contents of closed rows are kept out of the document, so that sorting is fast.
+  // On a small page they stay in it, so that the browser's own search finds them.
   const isLarge = document.querySelectorAll(".subject").length > 500;
   const fill = (row) => {
     if (row.kept && row.details.open) {
@@ -90,7 +90,7 @@
   }
   picker.addEventListener("change", () => sort(picker.value || null, false));
 
-  // Search and filters. The text of a row is its own and the names of its modules.
+  // Search and filters. The searched text of a row is its own text and the names of its modules.
   const search = at("search");
   const mode = at("mode");
   const boxes = [...document.querySelectorAll('input[name="verdict"]')];
@@ -148,7 +148,7 @@
     });
   }
 
-  // Open all that is shown, or close it.
+  // Open or close all rows that are shown.
   const all = at("open");
   const label = () => {
     const visible = shown();
@@ -175,14 +175,14 @@
     });
   }
 
-  // Links: open what they lead to, and bring its row below the header.
+  // Links: open the target, and scroll its row below the header.
   const measure = () => {
     const isTable = getComputedStyle(head).position === "sticky";
     root.style.setProperty("--head", isTable ? `${head.offsetHeight}px` : "0px");
   };
   const target = () => {
     let id = location.hash.slice(1);
-    try { id = decodeURIComponent(id); } catch { /* as it is */ }
+    try { id = decodeURIComponent(id); } catch { /* keep it as it is */ }
     const normal = id.toLowerCase().replace(/[-_.]+/g, "-");
     return id ? document.getElementById(id) ?? document.getElementById(normal) : null;
   };
@@ -234,7 +234,7 @@
     }
   });
 
-  // Theme: the system's, until it is changed here.
+  // Theme: follows the system until it is changed here.
   const theme = at("theme");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
@@ -245,10 +245,10 @@
   try {
     const kept = localStorage.getItem("wsgiaudit-theme");
     if (kept === "dark" || kept === "light") root.dataset.theme = kept;
-  } catch { /* a page without storage follows the system */ }
+  } catch { /* no storage: follow the system */ }
   theme.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
-    try { localStorage.setItem("wsgiaudit-theme", root.dataset.theme); } catch { /* for this view alone */ }
+    try { localStorage.setItem("wsgiaudit-theme", root.dataset.theme); } catch { /* no storage: not remembered */ }
     paint();
   });
   dark.addEventListener("change", paint);

@@ -1,4 +1,4 @@
-//! The whole page, and the policy that forbids it every request.
+//! The whole page, with a content security policy that forbids all requests.
 
 use std::collections::BTreeMap;
 
@@ -36,31 +36,31 @@ struct ReportPage<'a> {
     tool: String,
     answers: Vec<AnswerCard>,
     nearer: Option<String>,
-    /// What was found and not tried, summed up.
+    /// Summary of the files that were found but not tried.
     not_tried: Option<String>,
     notes: &'a [String],
     trouble: &'a [String],
     causes: Vec<ModeCauses>,
     /// Applications and exercises.
     users: Vec<SubjectView>,
-    /// A name and what mod_wsgi calls it.
+    /// The name of each mode, and its name in mod_wsgi's configuration.
     modes: Vec<(&'static str, &'static str)>,
-    /// How many columns the table has.
+    /// Number of columns of the table.
     width: usize,
     rows: Vec<DistributionView>,
-    /// Class, word and meaning of each verdict.
+    /// CSS class, label and meaning of each verdict.
     verdicts: Vec<(&'static str, &'static str, &'static str)>,
-    ways: &'a [RulePage],
+    rules: &'a [RulePage],
 }
 
 /// Renders a report.
 ///
 /// # Errors
-/// None that can happen with these types; passed on all the same.
+/// If a template fails, which does not happen with these types.
 pub fn render(document: &Document) -> askama::Result<String> {
     let modes = column_modes(document);
     let ids = assign_row_ids(document);
-    let ways = RulePages::for_document(document);
+    let rule_pages = RulePages::for_document(document);
     let links: BTreeMap<&str, String> = document
         .distributions
         .iter()
@@ -93,11 +93,11 @@ pub fn render(document: &Document) -> askama::Result<String> {
         users: SubjectView::for_applications_and_exercises(document, &modes),
         modes: modes.iter().map(|mode| (mode.name(), directive_of_mode(*mode))).collect(),
         width: 4 + modes.len(),
-        rows: build_rows(document, &modes, &ids, &ways),
+        rows: build_rows(document, &modes, &ids, &rule_pages),
         verdicts: Verdict::ALL
             .map(|verdict| (verdict.name(), verdict.short_name(), verdict_meaning(verdict)))
             .to_vec(),
-        ways: ways.as_slice(),
+        rules: rule_pages.as_slice(),
     }
     .render()
 }
@@ -107,7 +107,7 @@ fn describe_python(python: &Python) -> String {
     truncate_text(&format!("CPython {}{build}, {}", python.python, python.platform), 120)
 }
 
-/// As a content security policy names a source.
+/// Returns the hash of an inline style or script, as a content security policy names it.
 fn csp_digest(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }

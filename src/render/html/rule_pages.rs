@@ -1,4 +1,4 @@
-//! The rules' pages, as far as a report refers to them: what to do, and what it means.
+//! The pages of the rules that a report refers to, as HTML.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ impl RulePage {
 pub(super) struct RulePages(Vec<RulePage>);
 
 impl RulePages {
-    /// Of all reasons, causes, findings and hazards.
+    /// Collects the pages for all reasons, causes, findings and hazards of a report.
     pub(super) fn for_document(document: &Document) -> Self {
         let mut ids: BTreeSet<&str> = BTreeSet::new();
         let of_distributions = document.distributions.iter().flat_map(|row| row.modes.values());
@@ -63,18 +63,19 @@ impl RulePages {
         &self.0
     }
 
-    /// Of what stands in the way, or is lost, in some mode; each once.
+    /// Returns the pages that explain these judgements, each once. Ready and not applicable judgements have
+    /// none.
     pub(super) fn advice_for<'a>(&self, judged: impl Iterator<Item = &'a Judged>) -> Vec<RulePage> {
         let matters = |judged: &&Judged| match judged.verdict {
             Verdict::Unsafe | Verdict::Blocked | Verdict::Degraded | Verdict::Unknown => true,
             Verdict::Ready | Verdict::NotApplicable => false,
         };
         let ids: BTreeSet<&str> = judged.filter(matters).filter_map(Judged::explanation_id).collect();
-        self.0.iter().filter(|way| ids.contains(way.id)).cloned().collect()
+        self.0.iter().filter(|page| ids.contains(page.id)).cloned().collect()
     }
 }
 
-/// Of a page that is part of this program.
+/// Renders trusted Markdown: the pages are part of this program.
 fn render_markdown(text: &str) -> String {
     let mut markup = String::new();
     html::push_html(&mut markup, Parser::new(text));

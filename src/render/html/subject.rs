@@ -1,4 +1,4 @@
-//! What was tried: an extension module, or a top-level name, with the evidence of each mode.
+//! The subjects of trials, such as extension modules and top-level names, with the evidence of each mode.
 
 use std::collections::BTreeMap;
 
@@ -12,30 +12,31 @@ use super::verdict_cell::VerdictCell;
 use crate::render::answer::ORDER;
 use crate::render::requests::RequestView;
 
-/// How many requests of a list are shown.
-const MOST_REQUESTS: usize = 200;
+/// Maximum number of requests that are shown.
+const MAX_REQUESTS: usize = 200;
 
-/// A module or a name.
+/// An extension module, a top-level name, an application or an exercise.
 #[derive(Debug)]
 pub(super) struct SubjectView {
     pub(super) name: String,
-    /// What it declares in a few words, or what it is.
+    /// A summary of its declaration, or the kind of subject.
     pub(super) what: String,
     pub(super) cells: Vec<VerdictCell>,
-    /// Its file, and the digest of that.
+    /// Its file.
     pub(super) file: Option<String>,
+    /// The file's SHA-256.
     pub(super) sha256: Option<String>,
-    /// What its file declares; a second file is that of the free-threaded build.
+    /// Build and declaration of its file. A second file is that of the free-threaded build.
     pub(super) declared: Vec<(String, DeclarationView)>,
-    /// What an application answered to a list of requests.
+    /// The requests of an exercise and their answers.
     pub(super) requests: Vec<RequestView>,
-    /// How many more there are.
+    /// Number of requests that are not shown.
     pub(super) more_requests: usize,
     pub(super) trials: Vec<TrialView>,
     pub(super) findings: Vec<FindingView>,
 }
 
-/// What a maintainer wants to know.
+/// A finding about a module, or a hazard in an application's source.
 #[derive(Debug)]
 pub(super) struct FindingView {
     pub(super) rule: String,
@@ -43,7 +44,7 @@ pub(super) struct FindingView {
     pub(super) add: Vec<String>,
 }
 
-/// How a trial ended in modes where it ended alike.
+/// The outcome of a trial, for the modes that have the same outcome.
 #[derive(Debug)]
 pub(super) struct TrialView {
     pub(super) modes: String,
@@ -60,7 +61,7 @@ pub(super) struct TrialView {
 }
 
 impl FindingView {
-    /// A hazard in an application's source, with its other places.
+    /// Describes a hazard in an application's source, with its other locations.
     fn from_hazard(hazard: &SourceFinding) -> Self {
         let place = |place: &SourcePlace| truncate_text(&place.to_string(), 300);
         Self {
@@ -111,7 +112,7 @@ impl SubjectView {
         Self::without_file(&name.name, "top-level name", &name.modes, modes)
     }
 
-    /// What uses the distributions: applications, then exercises.
+    /// Describes the applications, then the exercises.
     pub(super) fn for_applications_and_exercises(document: &Document, modes: &[Mode]) -> Vec<Self> {
         let applications = document.applications.iter();
         let applications = applications.map(|each| {
@@ -123,13 +124,14 @@ impl SubjectView {
         let exercises = exercises.enumerate().map(|(index, each)| {
             let what = if each.requests.is_empty() { "exercise" } else { "requests" };
             let mut requests = RequestView::for_exercise(document, index, each);
-            let more_requests = requests.len().saturating_sub(MOST_REQUESTS);
-            requests.truncate(MOST_REQUESTS);
+            let more_requests = requests.len().saturating_sub(MAX_REQUESTS);
+            requests.truncate(MAX_REQUESTS);
             Self { requests, more_requests, ..Self::without_file(&each.file, what, &each.modes, modes) }
         });
         applications.chain(exercises).collect()
     }
 
+    /// Describes a subject that has no extension module file of its own.
     fn without_file(name: &str, what: &str, tried: &BTreeMap<Mode, Tried>, modes: &[Mode]) -> Self {
         Self {
             name: truncate_text(name, 200),
@@ -153,7 +155,7 @@ fn verdict_cells(tried: &BTreeMap<Mode, Tried>, modes: &[Mode]) -> Vec<VerdictCe
         .collect()
 }
 
-/// One for all modes that ended alike.
+/// Builds one entry for all modes with the same outcome.
 fn group_trials(tried: &BTreeMap<Mode, Tried>) -> Vec<TrialView> {
     let mut groups: Vec<(Vec<Mode>, &Tried)> = Vec::new();
     for mode in ORDER {
@@ -203,7 +205,7 @@ fn build_trial(modes: &[Mode], tried: &Tried) -> TrialView {
     }
 }
 
-/// What is known of a trial's end, a name and a value each.
+/// Returns the facts about an outcome: label and value.
 fn outcome_fields(outcome: &Outcome) -> Vec<(&'static str, String)> {
     let place = outcome.place.as_deref().map(|place| format!(", {}", place.replace('-', " ")));
     let by = outcome.by.as_deref().map(|by| match by {
@@ -227,6 +229,7 @@ fn outcome_fields(outcome: &Outcome) -> Vec<(&'static str, String)> {
     facts
 }
 
+/// Formats the location of a crash: `FUNCTION+OFFSET of FILE, touching ADDRESS`.
 fn format_crash_site(crash: &Crash) -> String {
     let function = crash.symbol.as_deref().unwrap_or_default();
     let offset = crash.offset.as_deref().map(|offset| format!("+{offset}")).unwrap_or_default();

@@ -1,33 +1,35 @@
-//! Strings from strangers: cut to a length, and made into the ids that links lead to.
+//! Truncates untrusted strings, and turns names into element ids.
 
 use std::collections::BTreeSet;
 
-/// At most so many characters; the last one says that there was more. A limit of a page, not a guard: the
-/// escaper is that.
-pub(super) fn truncate_text(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+/// Truncates a text to `limit` characters. The last one is an ellipsis if something was removed.
+///
+/// This keeps the page small. It does not make the text safe: that is the escaper's task.
+pub(super) fn truncate_text(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
         None => text.to_owned(),
-        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+        Some(_) => text.chars().take(limit.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
-/// The lines of a text, each cut, and not too many of them.
-pub(super) fn truncate_lines(text: &str, most: usize) -> Vec<String> {
+/// Returns at most `limit` lines of a text, each truncated, and an ellipsis if there are more.
+pub(super) fn truncate_lines(text: &str, limit: usize) -> Vec<String> {
     let mut lines: Vec<String> =
-        text.trim_end().lines().take(most).map(|line| truncate_text(line, 400)).collect();
-    if text.trim_end().lines().nth(most).is_some() {
+        text.trim_end().lines().take(limit).map(|line| truncate_text(line, 400)).collect();
+    if text.trim_end().lines().nth(limit).is_some() {
         lines.push("…".to_owned());
     }
     lines
 }
 
-/// Names to ids, each given once.
+/// Assigns unique element ids.
 #[derive(Debug, Default)]
 pub(super) struct ElementIds(BTreeSet<String>);
 
 impl ElementIds {
-    /// As PEP 503 normalises a distribution's name, so that `#sqlalchemy` leads to SQLAlchemy; a number is put
-    /// behind what is taken. The page's own ids have a colon, which is in none of these.
+    /// Returns a new id for a name, normalized as distribution names in PEP 503, so that `#sqlalchemy` refers
+    /// to SQLAlchemy. A number is appended if the id is taken. The page's own ids contain a colon, which
+    /// these never do.
     pub(super) fn assign_id(&mut self, name: &str) -> String {
         let mut id = String::new();
         for letter in name.chars() {

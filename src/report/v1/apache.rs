@@ -125,7 +125,7 @@ impl ApacheFinding {
 impl Apache {
     /// The modes that have a mount or a finding.
     pub fn modes(&self) -> BTreeSet<Mode> {
-        let landings = self.landings.iter().map(|landing| landing.mode);
+        let landings = self.landings.iter().map(|mount| mount.mode);
         landings.chain(self.deciding_findings().map(|finding| finding.mode)).collect()
     }
 
@@ -136,34 +136,34 @@ impl Apache {
 
     /// Whether the configuration mounts an application of the report.
     pub fn serves_application(&self, application: &str) -> bool {
-        self.landings.iter().any(|landing| landing.application.as_deref() == Some(application))
+        self.landings.iter().any(|mount| mount.application.as_deref() == Some(application))
     }
 
     /// Whether an application's verdict in this mode decides. That of a mounted application decides only in
     /// the modes of its mounts.
     pub fn is_application_decisive(&self, application: &str, mode: Mode) -> bool {
         let lands_there =
-            |landing: &Landing| landing.mode == mode && landing.application.as_deref() == Some(application);
+            |mount: &Landing| mount.mode == mode && mount.application.as_deref() == Some(application);
         !self.serves_application(application) || self.landings.iter().any(lands_there)
     }
 }
 
 impl From<&Deployment> for Apache {
     fn from(deployment: &Deployment) -> Self {
-        let landings = deployment.landings.iter().map(|landing| Landing {
-            host: landing.host.clone(),
-            url: landing.url.clone(),
-            except: landing.except.clone(),
-            limited: landing.limited.as_ref().map(ConfigLine::from),
-            script: landing.script.to_string_lossy().into_owned(),
-            callable: landing.callable.clone(),
-            process_group: landing.process_group.clone(),
-            application_group: landing.application_group.clone(),
-            other_groups: landing.other_groups.clone(),
-            status: landing.status,
-            mode: landing.mode,
-            application: landing.application.clone(),
-            place: (&landing.place).into(),
+        let landings = deployment.landings.iter().map(|mount| Landing {
+            host: mount.host.clone(),
+            url: mount.url.clone(),
+            except: mount.except.clone(),
+            limited: mount.limited.as_ref().map(ConfigLine::from),
+            script: mount.script.to_string_lossy().into_owned(),
+            callable: mount.callable.clone(),
+            process_group: mount.process_group.clone(),
+            application_group: mount.application_group.clone(),
+            other_groups: mount.other_groups.clone(),
+            status: mount.status,
+            mode: mount.mode,
+            application: mount.application.clone(),
+            place: (&mount.place).into(),
         });
         let findings = deployment.findings.iter().map(|finding| ApacheFinding {
             mode: finding.mode,

@@ -124,7 +124,7 @@ pub struct Distribution {
 pub struct Name {
     /// Dotted name.
     pub name: String,
-    /// How its trials ended, and what that means.
+    /// The outcomes of its trials and the verdicts, by mode.
     pub modes: BTreeMap<Mode, Tried>,
 }
 
@@ -139,7 +139,7 @@ pub struct Exercise {
     /// The requests, in their order, with the replies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
-    /// How running it ended, and what that means.
+    /// The outcomes of its trials and the verdicts, by mode.
     pub modes: BTreeMap<Mode, Tried>,
 }
 
@@ -153,19 +153,19 @@ pub struct Module {
     /// The folder on `sys.path` that it was found below.
     #[serde(default)]
     pub folder: String,
-    /// The file's SHA-256, in hexadecimal; `null` where it is no extension module, or could not be read.
+    /// The file's SHA-256, in hexadecimal; `null` if it is not an extension module, or could not be read.
     #[serde(default)]
     pub sha256: Option<String>,
     /// The distribution that claims it.
     pub distribution: Option<String>,
     /// `extension-module`, `plain-library`, `other-abi`, ...
     pub kind: String,
-    /// What it declares; `null` for what is no extension module.
+    /// What it declares; `null` if it is not an extension module.
     pub declaration: Option<Declaration>,
     /// The same module's file for the free-threaded build, if that is in another environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free_threaded_build: Option<Inspected>,
-    /// How its trials ended, and what that means.
+    /// The outcomes of its trials and the verdicts, by mode.
     pub modes: BTreeMap<Mode, Tried>,
     /// Findings for its maintainer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -208,13 +208,13 @@ pub struct PythonFinding {
     pub issue: Option<String>,
 }
 
-/// A trial's end and its verdict.
+/// The outcome of a trial, and the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tried {
-    /// How the trial ended; absent where there was none.
+    /// The outcome; absent if there was no trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// What that means.
+    /// The verdict.
     #[serde(flatten)]
     pub judged: Judged,
 }
@@ -273,9 +273,9 @@ pub struct Blocker {
 pub struct Upgrade {
     /// The newest version with a wheel for this Python; `null` where the index gave no answer.
     pub newest: Option<String>,
-    /// The first version from which on every root module declares what is asked for.
+    /// The first version from which on every root module declares the support asked for.
     pub since: Option<String>,
-    /// The same in words.
+    /// The same in a sentence.
     pub words: String,
 }
 

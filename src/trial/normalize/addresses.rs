@@ -7,34 +7,36 @@ use std::sync::LazyLock;
 use super::pattern::{HiddenPattern, parse_number};
 
 /// Replacement for a hexadecimal address.
-const HEXADECIMAL: &str = "0x?";
+const REPLACEMENT: &str = "0x?";
 
 /// Range of mapped memory, heap and stack: from 4 GiB to 256 TiB on x86-64 and AArch64. Offsets in files are
 /// lower, patterns of debug allocators higher.
-const MAPPED: std::ops::Range<u64> = 1 << 32..1 << 48;
+const ADDRESS_RANGE: std::ops::Range<u64> = 1 << 32..1 << 48;
 
 /// Lowest address of programs and libraries in practice. Other decimal numbers, such as bytes or
 /// milliseconds, are smaller.
-const HIGH: u64 = 0x5500_0000_0000;
+const LOWEST_USUAL_ADDRESS: u64 = 0x5500_0000_0000;
 
 /// Hexadecimal addresses without `0x`: a range, as in /proc/self/maps, and a single address.
-const BARE: [&str; 2] = [
+const BARE_HEXADECIMAL: [&str; 2] = [
     r"\b(?<n>(?:7[ef]|5[56])[0-9a-f]{10}-(?:7[ef]|5[56])[0-9a-f]{10})\b",
     r"\b(?<n>(?:7[ef]|5[56])[0-9a-f]{10})\b",
 ];
 
-const IN_DECIMAL: &str = r"\b(?<n>[0-9]{14,15})\b";
+const DECIMAL_ADDRESS: &str = r"\b(?<n>[0-9]{14,15})\b";
 
 /// Replaces addresses.
 pub fn hide_addresses(text: &str) -> String {
-    static DECIMAL: LazyLock<Option<HiddenPattern>> = LazyLock::new(|| HiddenPattern::new(IN_DECIMAL));
+    static DECIMAL: LazyLock<Option<HiddenPattern>> = LazyLock::new(|| HiddenPattern::new(DECIMAL_ADDRESS));
     static PLAIN: LazyLock<Vec<HiddenPattern>> =
-        LazyLock::new(|| BARE.iter().filter_map(|bare| HiddenPattern::new(bare)).collect());
+        LazyLock::new(|| BARE_HEXADECIMAL.iter().filter_map(|bare| HiddenPattern::new(bare)).collect());
     let mut text = hide_hexadecimal(text);
     if let Some(pattern) = &*DECIMAL {
         text = pattern.hide_matches(text, |found, before| {
             let is_whole = !before.ends_with('.');
-            is_whole && parse_number(found, "n").is_some_and(|number| (HIGH..MAPPED.end).contains(&number))
+            is_whole
+                && parse_number(found, "n")
+                    .is_some_and(|number| (LOWEST_USUAL_ADDRESS..ADDRESS_RANGE.end).contains(&number))
         });
     }
     for pattern in &*PLAIN {
@@ -53,10 +55,10 @@ fn hide_hexadecimal(text: &str) -> String {
     while let Some((before, after)) = rest.split_once("0x") {
         let end = after.find(|letter: char| !letter.is_ascii_hexdigit()).unwrap_or(after.len());
         let (digits, others) = after.split_at(end);
-        let is_mapped = u64::from_str_radix(digits, 16).is_ok_and(|number| MAPPED.contains(&number));
+        let is_mapped = u64::from_str_radix(digits, 16).is_ok_and(|number| ADDRESS_RANGE.contains(&number));
         out.push_str(before);
         match is_mapped {
-            true => out.push_str(HEXADECIMAL),
+            true => out.push_str(REPLACEMENT),
             false => out.extend(["0x", digits]),
         }
         rest = others;
@@ -66,5 +68,5 @@ fn hide_hexadecimal(text: &str) -> String {
 
 #[cfg(test)]
 pub(super) fn address_patterns() -> Vec<&'static str> {
-    BARE.into_iter().chain([IN_DECIMAL]).collect()
+    BARE_HEXADECIMAL.into_iter().chain([DECIMAL_ADDRESS]).collect()
 }

@@ -17,7 +17,7 @@ const MAYBE_NAMED: &str =
 
 /// Formats that contain only ids: Rust panics, paths below /proc, lines of sanitizers or Valgrind, and
 /// Google's log lines (whose time is hidden already).
-const FORMS: [&str; 5] = [
+const ID_FORMATS: [&str; 5] = [
     r"\bthread '[^'\n]*' \((?<n>[0-9]+)\)",
     r"/proc/(?<n>[0-9]+)\b",
     r"/task/(?<n>[0-9]+)\b",
@@ -27,12 +27,12 @@ const FORMS: [&str; 5] = [
 
 /// Smaller numbers are not compared with the run's ids. In a PID namespace ids are small, and such numbers
 /// are common.
-const FEW: u64 = 1000;
+const MIN_COMPARED_ID: u64 = 1000;
 
 /// Replaces ids.
 pub(super) fn hide_ids(run: &RunInfo, mut text: String) -> String {
     static ALWAYS: LazyLock<Vec<HiddenPattern>> =
-        LazyLock::new(|| FORMS.iter().filter_map(|form| HiddenPattern::new(form)).collect());
+        LazyLock::new(|| ID_FORMATS.iter().filter_map(|form| HiddenPattern::new(form)).collect());
     static WORDS: LazyLock<Vec<HiddenPattern>> =
         LazyLock::new(|| [NAMED, MAYBE_NAMED].iter().filter_map(|words| HiddenPattern::new(words)).collect());
     static NUMBER: LazyLock<Option<HiddenPattern>> =
@@ -53,7 +53,8 @@ pub(super) fn hide_ids(run: &RunInfo, mut text: String) -> String {
 
 /// Whether a number is an id of this run, and not part of a word, a version or a fraction.
 fn is_own_id(run: &RunInfo, found: &Captures<'_>, before: &str) -> bool {
-    let is_id = parse_number(found, "n").is_some_and(|number| number >= FEW && run.ids.contains(&number));
+    let is_id =
+        parse_number(found, "n").is_some_and(|number| number >= MIN_COMPARED_ID && run.ids.contains(&number));
     let after = found.name("after").map_or("", |after| after.as_str());
     let goes_on = match after.strip_prefix('.') {
         Some(next) => next.starts_with(|next: char| next.is_ascii_digit()),
@@ -67,5 +68,5 @@ fn is_own_id(run: &RunInfo, found: &Captures<'_>, before: &str) -> bool {
 
 #[cfg(test)]
 pub(super) fn id_patterns() -> Vec<&'static str> {
-    FORMS.into_iter().chain([NAMED, MAYBE_NAMED]).collect()
+    ID_FORMATS.into_iter().chain([NAMED, MAYBE_NAMED]).collect()
 }

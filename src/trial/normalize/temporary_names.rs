@@ -17,18 +17,23 @@ const UUIDS: [&str; 2] = [
 ];
 
 /// Names of Python's `tempfile` (`_RandomNameSequence`).
-const PYTHONS: &str = r#"(?:^|['"\s(=])tmp(?<n>[a-z0-9_]{8})\b"#;
+const TEMPFILE_NAMES: &str = r#"(?:^|['"\s(=])tmp(?<n>[a-z0-9_]{8})\b"#;
 
 /// Paths in a trial's home, where its temporary files are, or in shared memory. Other folders for temporary
 /// files are not covered, because they may contain the environment.
-const TEMPORARY: &str = r#"(?:/trial-\?/home|/dev/shm)(?<n>(?:/[^/\s'":,;()]+)+)"#;
+const TEMPORARY_PATHS: &str = r#"(?:/trial-\?/home|/dev/shm)(?<n>(?:/[^/\s'":,;()]+)+)"#;
 
 /// Replaces generated names.
 pub(super) fn hide_temporary_names(run: &RunInfo, text: &str) -> String {
     static ALWAYS: LazyLock<Vec<HiddenPattern>> = LazyLock::new(|| {
-        FOLDERS.iter().chain(&UUIDS).chain([&PYTHONS]).filter_map(|name| HiddenPattern::new(name)).collect()
+        FOLDERS
+            .iter()
+            .chain(&UUIDS)
+            .chain([&TEMPFILE_NAMES])
+            .filter_map(|name| HiddenPattern::new(name))
+            .collect()
     });
-    static PATHS: LazyLock<Option<regex::Regex>> = LazyLock::new(|| regex::Regex::new(TEMPORARY).ok());
+    static PATHS: LazyLock<Option<regex::Regex>> = LazyLock::new(|| regex::Regex::new(TEMPORARY_PATHS).ok());
     let mut text = run.scratch.iter().fold(text.to_owned(), |text, path| text.replace(path, SCRATCH));
     for pattern in &*ALWAYS {
         text = pattern.hide_matches(text, |_, _| true);
@@ -82,5 +87,5 @@ fn is_random(word: &str, length: usize, has_no_suffix: bool) -> bool {
 
 #[cfg(test)]
 pub(super) fn name_patterns() -> Vec<&'static str> {
-    FOLDERS.into_iter().chain(UUIDS).chain([PYTHONS, TEMPORARY]).collect()
+    FOLDERS.into_iter().chain(UUIDS).chain([TEMPFILE_NAMES, TEMPORARY_PATHS]).collect()
 }

@@ -6,7 +6,7 @@ use regex::Regex;
 use super::*;
 
 /// 2026-11-29, 19:57:52 UTC, on a machine that has been up for almost four hours.
-fn run() -> RunInfo {
+fn sample_run() -> RunInfo {
     let clock = |seconds: f64| ClockReading { epoch: 1_796_000_272.0 + seconds, uptime: 13_500.0 + seconds };
     let ids: BTreeSet<u64> = [42, 23953, 23954].into();
     let mut run = RunInfo::new(
@@ -20,10 +20,10 @@ fn run() -> RunInfo {
 }
 
 #[track_caller]
-fn all(cases: &[(&str, &str)]) {
+fn assert_hidden(cases: &[(&str, &str)]) {
     for (text, hidden) in cases {
-        assert_eq!(run().normalize_text(text), *hidden, "{text}");
-        assert_eq!(run().normalize_text(hidden), *hidden, "twice: {text}");
+        assert_eq!(sample_run().normalize_text(text), *hidden, "{text}");
+        assert_eq!(sample_run().normalize_text(hidden), *hidden, "twice: {text}");
     }
 }
 
@@ -40,7 +40,7 @@ fn every_pattern_is_one_and_has_a_group_that_is_hidden() {
 
 #[test]
 fn addresses_are_hidden() {
-    all(&[
+    assert_hidden(&[
         ("<a at 0x7fbc33f20bfe>", "<a at 0x?>"),
         ("Thread 0x00007fbc33f20bfe: +0x336f0a [0x55d0c0de0000]", "Thread 0x?: +0x336f0a [0x?]"),
         ("at 0x0, 0xdddddddddddddddd, 0x, 0xg", "at 0x0, 0xdddddddddddddddd, 0x, 0xg"),
@@ -53,7 +53,7 @@ fn addresses_are_hidden() {
 
 #[test]
 fn ids_are_hidden() {
-    all(&[
+    assert_hidden(&[
         (
             "\nthread '<unnamed>' (31337) panicked at lib.rs:101:19:",
             "\nthread '<unnamed>' (?) panicked at lib.rs:101:19:",
@@ -87,13 +87,13 @@ fn what_numbers_tell_stays() {
         "std::vector<int>::at(12): 1:2 3:4:5",
     ];
     for text in texts {
-        assert_eq!(run().normalize_text(text), text);
+        assert_eq!(sample_run().normalize_text(text), text);
     }
 }
 
 #[test]
 fn times_are_hidden() {
-    all(&[
+    assert_hidden(&[
         ("2026-11-29 19:58:01,123 INFO began", "? INFO began"),
         ("[2026-11-29T19:58:01.5Z] began", "[?] began"),
         ("at 2026-11-30T00:58:01+05:00", "at ?"),
@@ -112,7 +112,7 @@ fn times_are_hidden() {
 
 #[test]
 fn names_that_are_made_up_are_hidden() {
-    all(&[
+    assert_hidden(&[
         (
             "/var/lib/x/wsgiaudit-q1W2e3/worker-13/trial-702/home/.shop/key",
             "{scratch}/worker-?/trial-?/home/.shop/key",

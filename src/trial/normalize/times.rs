@@ -14,18 +14,18 @@ use super::{ClockReading, RunInfo};
 const DATE: &str = r"\b(?<n>(?<year>[0-9]{4})[-/.](?<month>[0-9]{2})[-/.](?<day>[0-9]{2})(?:[T _][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?)?(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})\b)?)";
 
 /// The same without separators: `20261129`, `20261129-195752`.
-const COMPACT: &str =
+const COMPACT_DATE: &str =
     r"\b(?<n>(?<year>[0-9]{4})(?<month>[0-9]{2})(?<day>[0-9]{2})(?:[T_-]?[0-9]{6,12})?Z?)\b";
 
 /// Month and day before a time, as in Google's log lines.
-const OF_A_LOG: &str = r"\b[IWEF](?<n>[0-9]{4}) [0-9]{2}:[0-9]{2}:[0-9]{2}\b";
+const GOOGLE_LOG_DATE: &str = r"\b[IWEF](?<n>[0-9]{4}) [0-9]{2}:[0-9]{2}:[0-9]{2}\b";
 
 /// A time of day, or a duration as Python prints it: `0:00:01.234567`.
-const OF_DAY: &str = r"\b(?<n>[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?)(?<after>:?)";
+const TIME_OF_DAY: &str = r"\b(?<n>[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?)(?<after>:?)";
 
 /// A date with the month's name and a time, which is hidden already: `Sun Nov 29 ? 2026`, `Sun, 29 Nov 2026 ?
 /// GMT`.
-const WITH_NAMES: &str = r"\b(?<n>(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +)?(?:[0-9]{1,2} +)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +(?:[0-9]{1,2} +)?(?:[0-9]{4} +)?\?(?: [A-Z]{3,4}\b)?(?: [+-]?[0-9]{4}\b)?)";
+const DATE_WITH_MONTH_NAME: &str = r"\b(?<n>(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +)?(?:[0-9]{1,2} +)?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +(?:[0-9]{1,2} +)?(?:[0-9]{4} +)?\?(?: [A-Z]{3,4}\b)?(?: [+-]?[0-9]{4}\b)?)";
 
 /// Time since 1970-01-01 in seconds, milliseconds, microseconds or nanoseconds.
 const EPOCH: &str = r"\b(?<n>[0-9]{10}(?:\.[0-9]+)?|[0-9]{13}|[0-9]{16}|[0-9]{19})\b";
@@ -41,11 +41,11 @@ const MEASURED: [&str; 3] = [
 ];
 
 /// A number with so many decimals that it is certainly measured.
-const LONG: &str = r"\b(?<n>[0-9]+\.[0-9]{9,}(?:[eE]-?[0-9]+)?|[0-9]\.[0-9]{5,}[eE]-[0-9]+)\b";
+const MANY_DECIMALS: &str = r"\b(?<n>[0-9]+\.[0-9]{9,}(?:[eE]-?[0-9]+)?|[0-9]\.[0-9]{5,}[eE]-[0-9]+)\b";
 
 /// Tolerances when comparing with the run's clocks: days for time zones, seconds for rounding.
-const DAYS: i64 = 1;
-const SECONDS: f64 = 2.0;
+const TOLERANCE_DAYS: i64 = 1;
+const TOLERANCE_SECONDS: f64 = 2.0;
 
 /// Replaces times of the run.
 pub(super) fn hide_times(run: &RunInfo, mut text: String) -> String {
@@ -69,15 +69,15 @@ type HideCondition = fn(&RunInfo, &Captures<'_>, &str) -> bool;
 pub(super) fn time_patterns() -> Vec<(&'static str, HideCondition)> {
     let mut all: Vec<(&str, HideCondition)> = vec![
         (DATE, is_own_day),
-        (COMPACT, is_own_day),
-        (OF_A_LOG, |_, _, _| true),
-        (OF_DAY, is_time_of_day),
-        (WITH_NAMES, |_, _, _| true),
+        (COMPACT_DATE, is_own_day),
+        (GOOGLE_LOG_DATE, |_, _, _| true),
+        (TIME_OF_DAY, is_time_of_day),
+        (DATE_WITH_MONTH_NAME, |_, _, _| true),
         (EPOCH, is_own_second),
         (UPTIME, is_own_uptime),
     ];
     all.extend(MEASURED.map(|pattern| (pattern, (|_, _, _| true) as HideCondition)));
-    all.push((LONG, |_, _, _| true));
+    all.push((MANY_DECIMALS, |_, _, _| true));
     all
 }
 
@@ -94,7 +94,7 @@ fn is_own_day(run: &RunInfo, found: &Captures<'_>, _: &str) -> bool {
         let until = date?.until(TimeZone::UTC.to_datetime(second).date()).ok()?;
         Some(i64::from(until.get_days()))
     };
-    run.time.iter().filter_map(days).any(|days| days.abs() <= DAYS)
+    run.time.iter().filter_map(days).any(|days| days.abs() <= TOLERANCE_DAYS)
 }
 
 /// Whether this is a time of day.
@@ -135,5 +135,5 @@ fn is_own_uptime(run: &RunInfo, found: &Captures<'_>, before: &str) -> bool {
 }
 
 fn is_within(second: f64, from: f64, to: f64) -> bool {
-    (from - SECONDS..=to + SECONDS).contains(&second)
+    (from - TOLERANCE_SECONDS..=to + TOLERANCE_SECONDS).contains(&second)
 }

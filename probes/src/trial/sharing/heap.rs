@@ -35,10 +35,8 @@ struct HeapNode {
 }
 
 impl HeapSnapshot {
-    /// Walks the heap of the current interpreter: from the modules with these names, then from all other
-    /// modules, then from all objects that the collector tracks.
-    ///
-    /// Each object is found by a shortest path from the first of these that reaches it.
+    /// Walks the heap of the current interpreter, breadth first: from all modules, those named in `first`
+    /// before the others, and then from all other objects that the collector tracks.
     ///
     /// # Errors
     /// The exception, if the collector or the list of modules cannot be read.
@@ -158,9 +156,15 @@ unsafe extern "C" fn visit_object(object: *mut PyObject, visit: *mut c_void) -> 
 
 /// Functions that CPython exports since 3.12 but that are not in the limited API.
 struct GcFunctions {
-    is_collected: unsafe extern "C" fn(*mut PyObject) -> c_int,
-    dictionary: unsafe extern "C" fn(*mut PyTypeObject) -> *mut PyObject,
+    is_collected: IsGcFunction,
+    dictionary: GetDictFunction,
 }
+
+/// `PyObject_IS_GC`.
+type IsGcFunction = unsafe extern "C" fn(*mut PyObject) -> c_int;
+
+/// `PyType_GetDict`.
+type GetDictFunction = unsafe extern "C" fn(*mut PyTypeObject) -> *mut PyObject;
 
 impl GcFunctions {
     fn resolve_symbols() -> Option<Self> {
@@ -170,12 +174,8 @@ impl GcFunctions {
             let is_collected = NonNull::new(libc::dlsym(libc::RTLD_DEFAULT, c"PyObject_IS_GC".as_ptr()))?;
             let dictionary = NonNull::new(libc::dlsym(libc::RTLD_DEFAULT, c"PyType_GetDict".as_ptr()))?;
             Some(Self {
-                is_collected: transmute::<*mut c_void, unsafe extern "C" fn(*mut PyObject) -> c_int>(
-                    is_collected.as_ptr(),
-                ),
-                dictionary: transmute::<*mut c_void, unsafe extern "C" fn(*mut PyTypeObject) -> *mut PyObject>(
-                    dictionary.as_ptr(),
-                ),
+                is_collected: transmute::<*mut c_void, IsGcFunction>(is_collected.as_ptr()),
+                dictionary: transmute::<*mut c_void, GetDictFunction>(dictionary.as_ptr()),
             })
         }
     }

@@ -44,7 +44,7 @@ pub(in crate::trial) struct ScanExclusions<'a> {
     /// The objects that the main interpreter's collector tracks now: CPython itself switches to the main
     /// interpreter to create what it keeps in the static `_PyArg_Parser` of a module (CPython,
     /// `Python/getargs.c`).
-    pub(in crate::trial) mains: HashSet<usize>,
+    pub(in crate::trial) tracked_by_main: HashSet<usize>,
 }
 
 /// The pointers in static data at one moment.
@@ -52,11 +52,11 @@ pub(in crate::trial) struct StaticsScan {
     /// Every word that points at writable memory, by its address.
     words: HashMap<usize, usize>,
     /// The words that point at an object of the interpreter scanned.
-    pub(in crate::trial) keepers: Vec<RetainingPointer>,
+    pub(in crate::trial) pointers: Vec<RetainingPointer>,
 }
 
 /// Maximum bytes scanned per segment: larger tables do not hold object pointers.
-const MOST: usize = 16 << 20;
+const MAX_SCANNED: usize = 16 << 20;
 
 impl StaticsScan {
     /// Scans static data for pointers to objects of the current interpreter.
@@ -78,7 +78,7 @@ impl StaticsScan {
         let mut words = HashMap::new();
         let mut candidates = Vec::new();
         for data in images.data_loaded_since(foreign.images) {
-            let end = data.range.end.min(data.range.start + MOST);
+            let end = data.range.end.min(data.range.start + MAX_SCANNED);
             let addresses = data.range.start.next_multiple_of(8)..end & !7;
             for word in addresses.step_by(8) {
                 // SAFETY: aligned data that is mapped while the shared object is loaded.
@@ -86,7 +86,7 @@ impl StaticsScan {
                 if value != 0
                     && value % 8 == 0
                     && is_in_ranges(&written, value)
-                    && !foreign.mains.contains(&value)
+                    && !foreign.tracked_by_main.contains(&value)
                 {
                     words.insert(word, value);
                     if earlier.is_none_or(|earlier| earlier.words.get(&word) != Some(&value)) {
@@ -96,20 +96,21 @@ impl StaticsScan {
             }
         }
         if candidates.is_empty() {
-            return Ok(Self { words, keepers: Vec::new() });
+            return Ok(Self { words, pointers: Vec::new() });
         }
         // SAFETY: guaranteed by the caller; the addresses from `find_objects` are those of objects that are
         // alive.
         unsafe {
-            let objects = find_objects(candidates.iter().map(|(_, value, ..)| *value), &written, foreign.memory)?;
+            let objects =
+                find_objects(candidates.iter().map(|(_, value, ..)| *value), &written, foreign.memory)?;
             let owner = OwnershipCheck::new(images, foreign.heap)?;
-            let mut keepers = Vec::new();
+            let mut pointers = Vec::new();
             for (word, object, file, offset) in candidates {
                 if objects.contains(&object)
                     && !python::has_type_flag(object as *mut PyObject, python::Py_TPFLAGS_TUPLE_SUBCLASS)
                     && !owner.is_owned_by_cpython(object)?
                 {
-                    keepers.push(RetainingPointer {
+                    pointers.push(RetainingPointer {
                         word,
                         object,
                         size: object_size(object as *mut PyObject),
@@ -120,16 +121,16 @@ impl StaticsScan {
                     });
                 }
             }
-            Ok(Self { words, keepers })
+            Ok(Self { words, pointers })
         }
     }
 
     /// Returns the pointers whose word has not changed.
     pub(in crate::trial) fn unchanged_pointers(&self) -> Vec<RetainingPointer> {
         // SAFETY: as in `scan_data`: shared objects are never unloaded.
-        let same =
-            |keeper: &&RetainingPointer| unsafe { (keeper.word as *const usize).read_volatile() } == keeper.object;
-        self.keepers.iter().filter(same).cloned().collect()
+        let value_at = |word: usize| unsafe { (word as *const usize).read_volatile() };
+        let same = |pointer: &&RetainingPointer| value_at(pointer.word) == pointer.object;
+        self.pointers.iter().filter(same).cloned().collect()
     }
 }
 

@@ -1,5 +1,5 @@
-# Asked of the environment's python, isolated (-I -B). The answer goes to a file: anything may print.
-# Runs on every Python 3. Arguments: the file, the user's home.
+# Describes the environment's Python, which runs this in isolated mode (-I -B). Must run on every Python 3.
+# Arguments: a file for the answer, since other code may print to stdout; the user's home folder.
 import importlib.machinery
 import json
 import os
@@ -8,7 +8,7 @@ import sysconfig
 import zipfile
 
 
-def trials_impossible():
+def why_trials_are_impossible():
     try:
         import ctypes  # noqa: F401
     except ImportError as error:
@@ -17,32 +17,32 @@ def trials_impossible():
 
 
 def has_hooks():
-    """Whether the import system has finders or path hooks that are not CPython's."""
+    """Whether there are finders or path hooks other than CPython's."""
     machinery = importlib.machinery
     own = (machinery.BuiltinImporter, machinery.FrozenImporter, machinery.PathFinder)
     is_own = lambda hook: getattr(hook, "__module__", "").startswith(("zipimport", "_frozen_importlib", "importlib."))
     return not all(finder in own for finder in sys.meta_path) or not all(map(is_own, sys.path_hooks))
 
 
-def module_in(file):
-    """The name of the extension module that a file of this name is, without its packages."""
+def module_name_of_file(file):
+    """Name of the extension module in a file of this name, without its packages; None for other files."""
     for suffix in importlib.machinery.EXTENSION_SUFFIXES:
         if file.endswith(suffix) and file[: -len(suffix)].isidentifier():
             return file[: -len(suffix)]
     return None
 
 
-def is_cpythons(name):
+def is_cpython_module(name):
     built = (sysconfig.get_config_var("MODSHARED_NAMES") or "").split()
-    # What `stdlib_module_names` leaves out.
+    # Modules that `stdlib_module_names` omits.
     tests = "_ctypes_test _testbuffer _testcapi _testclinic _testclinic_limited _testexternalinspection"
     tests += " _testimportmultiple _testinternalcapi _testlimitedcapi _testmultiphase _testsinglephase"
     tests += " _xxinterpchannels _xxinterpqueues _xxsubinterpreters _xxtestfuzz xx xxlimited xxlimited_35 xxsubtype"
     return name in getattr(sys, "stdlib_module_names", [name]) or name in built or name in tests.split()
 
 
-def foreign(library, site):
-    """Extension modules in the standard library's folders that are not CPython's, by name."""
+def find_foreign_modules(library, site):
+    """Extension modules in the standard library's folders that are not CPython's: name and path."""
     found = []
     left_out = {"site-packages", "dist-packages", "__pycache__", "test"}
     for root in sorted(library):
@@ -54,16 +54,16 @@ def foreign(library, site):
             ]
             parts = os.path.relpath(folder, root).split(os.sep) if folder != root else []
             for file in sorted(files):
-                name = module_in(file)
+                name = module_name_of_file(file)
                 is_top = not parts and os.path.basename(root) == "lib-dynload"
-                if name is not None and not (is_top and is_cpythons(name)):
+                if name is not None and not (is_top and is_cpython_module(name)):
                     parts_of_it = parts + [name] if name != "__init__" else parts
                     found.append((".".join(parts_of_it), os.path.join(folder, file)))
     return [each for each in found if all(part.isidentifier() for part in each[0].split("."))]
 
 
-def user_site(site):
-    """The user's own site-packages, where a start without -I adds it (`site.check_enableusersite`)."""
+def find_user_site(site):
+    """The user's own site-packages if Python adds it without -I (`site.check_enableusersite`), else None."""
     is_virtualenv = sys.prefix != sys.base_prefix
     has_system_site = any(os.path.realpath(each).startswith(os.path.realpath(sys.base_prefix)) for each in site)
     if (is_virtualenv and not has_system_site) or not sys.argv[2]:
@@ -98,11 +98,11 @@ answer = {
     "platform": sysconfig.get_platform(),
     "base_prefix": sys.base_prefix,
     "site": site,
-    "files": foreign(library, {os.path.realpath(each) for each in site}),
+    "files": find_foreign_modules(library, {os.path.realpath(each) for each in site}),
     "archives": archives,
-    "user_site": user_site(site),
+    "user_site": find_user_site(site),
     "has_hooks": has_hooks(),
-    "no_trials": trials_impossible(),
+    "no_trials": why_trials_are_impossible(),
 }
 with open(sys.argv[1], "w", encoding="utf-8") as file:
     json.dump(answer, file)

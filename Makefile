@@ -1,52 +1,83 @@
-# Two commands: `make demo` audits real distributions, `make test` runs every check there is.
-# Neither needs anything but a C compiler, Rust and make: they get the Pythons that they need and, as root, what else
-# the tests run (Chromium, Apache, curl).
+# `make demo` audits real distributions; `make test` runs every check. Both do all of their own set-up: they need Rust, a C
+# compiler and make. They get the Pythons and, as root, the programs that the tests run (Chromium, Apache, curl).
+# Pythons and virtualenvs are kept in ~/.cache/wsgiaudit.
 
 .SUFFIXES:
-.PHONY: help fuzz demo backends-environment demo-environment applications-environment switches-environment serve-environment generators-environment tools-environment modwsgi test test-declarations \
-	test-modwsgi bench bench-upgrades bench-serve survey wheel maturin pythons clean
+.PHONY: help demo test test-everything test-filtered test-fast test-modwsgi test-declarations house docs bench bench-upgrades \
+	bench-serve survey wheel maturin pythons modwsgi fuzz clean demo-environment switches-environment \
+	applications-environment sites-environment generators-environment tools-environment backends-environment \
+	serve-environment
 
 python = tests/support/python
 environment = tests/support/environment
 modwsgi = tests/support/modwsgi
 wsgiaudit = target/release/wsgiaudit
+# Not $(MAKE) in the recipes themselves: `make -n` would run those lines.
+submake = $(MAKE) -s --no-print-directory
 
-# The Pythons that `make test` runs on. Left empty: 3.14, its free-threaded build, and each of WELCOME that is
-# at hand.
+# The Pythons of `make test`. If empty: 3.14, its free-threaded build, and each of WELCOME that is installed.
 PYTHONS =
 NEEDED = 3.14 3.14t
 WELCOME = 3.12 3.13 3.15 3.15t
 
-help:
-	@echo 'make demo     audit some 25 real distributions, print the table, leave reports/demo.json'
-	@echo 'make test     every check; PYTHONS="3.14 3.13" chooses the Pythons'
-	@echo 'make test-modwsgi  of these, what holds the verdicts against mod_wsgi in Apache'
-	@echo 'make bench    side by side: what reads modules, and an audit of some 780 against the naive way'
-	@echo 'make bench-upgrades  the audit after the upgrade of each of their distributions against the first'
-	@echo 'make bench-serve  side by side: the host, mod_wsgi, granian and gunicorn, and what switch intervals do'
-	@echo 'make test-declarations  what is read in real modules against what they return when they run'
-	@echo 'make survey   reports/: what is so of about 70 popular distributions, on 3.14 with and without a GIL'
-	@echo 'make wheel    build the wheel for `pip install`, into target/wheels'
-	@echo 'make fuzz     feed the reader of declarations with damaged modules for ten minutes'
-	@echo 'make pythons  print the Pythons of `make test`: export WSGIAUDIT_TEST_PYTHONS="$$(make -s pythons)"'
+# `make test FILTER=pattern` runs the tests whose names contain the pattern.
+FILTER =
 
-# Exit status 1 is what an audit of these distributions should end in: something is blocked.
+# What tests are given: NAME:TARGET:FOLDER. WSGIAUDIT_TEST_NAME is what TARGET prints; FOLDER, in the cache, says that it has
+# been made before.
+GIVEN = SERVE:serve-environment:environments/serve-314 \
+	BACKENDS:backends-environment:environments/backends \
+	GENERATORS:generators-environment:environments/generators \
+	APPLICATIONS:applications-environment:environments/applications \
+	SITES:sites-environment:environments/sites \
+	TOOLS:tools-environment:environments/tools \
+	SWITCHES:switches-environment:environments/switches-314t \
+	DEMO:demo-environment:environments/demo \
+	MATURIN:maturin:environments/maturin \
+	MODWSGI:modwsgi:modwsgi
+
+help:
+	@echo 'make demo           audit some 25 real distributions, print the table, write reports/demo.json'
+	@echo 'make test           every check; PYTHONS="3.14 3.13" chooses the Pythons'
+	@echo
+	@echo 'make test FILTER=pattern  only the tests whose names contain the pattern, with what the cache already has'
+	@echo 'make test-fast      the tests that need no environments, on one Python: under two minutes once built'
+	@echo 'make test-modwsgi   the verdicts compared with mod_wsgi in Apache (part of `make test`)'
+	@echo 'make test-declarations  what is read in real modules compared with what they return when they run'
+	@echo 'make house          measures of the sources, and circles among their modules'
+	@echo 'make fuzz           feed the reader of declarations with damaged modules for ten minutes'
+	@echo
+	@echo 'make docs           build the documentation into target/book'
+	@echo 'make wheel          build the wheel for `pip install` into target/wheels'
+	@echo 'make survey         reports/: audit about 70 popular distributions on 3.14 with and without a GIL'
+	@echo 'make bench          readers of modules side by side, and an audit of some 780 modules beside the naive way'
+	@echo 'make bench-upgrades  an audit after the upgrade of each of their distributions beside the first audit'
+	@echo 'make bench-serve    `serve` beside mod_wsgi, granian and gunicorn; what switch intervals change'
+	@echo
+	@echo 'make pythons        print the Pythons of `make test`: export WSGIAUDIT_TEST_PYTHONS="$$(make -s pythons)"'
+	@echo 'make clean          remove target/'
+
+# Exit status 1 is right here: some of these distributions are blocked.
 demo:
 	@set -e; \
+	echo 'make demo: a Python 3.12 or later, and its free-threaded build' >&2; \
 	for version in 3.14 3.13 3.12; do \
-		at_hand=$$($(python) --if-present $$version) && break; \
-	done || { version=3.14; at_hand=$$($(python) 3.14); }; \
-	demo=$$($(MAKE) -s demo-environment DEMO_PYTHON="$$at_hand"); \
-	cargo build --release; \
-	mkdir -p reports; \
+		found=$$($(python) --if-present $$version) && break; \
+	done || { version=3.14; found=$$($(python) 3.14); }; \
 	if free_threaded=$$($(python) $${version}t); then \
 		set -- --free-threaded "$$free_threaded"; \
 	else \
-		echo "no free-threaded Python $${version}t to be had: free threading is left out" >&2; set --; \
+		echo "make demo: no free-threaded Python $${version}t: free threading is left out" >&2; set --; \
 	fi; \
+	echo "make demo: the distributions of corpus/environments/demo.txt, for $$found" >&2; \
+	demo=$$($(submake) demo-environment DEMO_PYTHON="$$found"); \
+	echo 'make demo: the program, target/release/wsgiaudit' >&2; \
+	cargo build --release; \
+	mkdir -p reports; \
+	echo "make demo: $(wsgiaudit) $$demo $$* --json reports/demo.json" >&2; \
 	$(wsgiaudit) "$$demo" "$$@" --json reports/demo.json || [ $$? = 1 ]
 
-# The virtualenv of `make demo`, made where it is not there yet.
+# The virtualenv of `make demo`.
 demo-environment:
 	@$(environment) demo "$(or $(DEMO_PYTHON),$$($(python) 3.14))" corpus/environments/demo.txt --require-hashes
 
@@ -58,11 +89,11 @@ switches-environment:
 applications-environment:
 	@$(environment) applications "$$($(python) 3.14)" corpus/environments/applications.txt --no-deps
 
-# Sites that are asked requests, for the tests of --requests. Two of them are to be had as sources alone, of pure Python.
+# Sites that are asked requests, for the tests of --requests. Two of them have no wheels, only pure Python sources.
 sites-environment:
 	@$(environment) sites "$$($(python) 3.14)" corpus/environments/sites.txt --no-deps --no-binary klaus,httpauth
 
-# What makes extension modules of other languages, for corpus/.
+# Generators of extension modules, for corpus/.
 generators-environment:
 	@command -v c++ >/dev/null || apt-get install -y --no-install-recommends g++ >&2; \
 	$(environment) generators "$$($(python) 3.14)" corpus/environments/generators.txt --no-deps
@@ -79,49 +110,84 @@ backends-environment:
 serve-environment:
 	@$(environment) serve-314 "$$($(python) 3.14)" corpus/environments/serve.txt --require-hashes
 
-test:
+test: $(if $(FILTER),test-filtered,test-everything)
+
+test-everything:
 	@set -e; \
-	WSGIAUDIT_TEST_SERVE=$$($(MAKE) -s serve-environment); \
-	export WSGIAUDIT_TEST_SERVE; \
-	WSGIAUDIT_TEST_BACKENDS=$$($(MAKE) -s backends-environment); \
-	export WSGIAUDIT_TEST_BACKENDS; \
-	WSGIAUDIT_TEST_GENERATORS=$$($(MAKE) -s generators-environment); \
-	export WSGIAUDIT_TEST_GENERATORS; \
-	WSGIAUDIT_TEST_APPLICATIONS=$$($(MAKE) -s applications-environment); \
-	export WSGIAUDIT_TEST_APPLICATIONS; \
-	WSGIAUDIT_TEST_SITES=$$($(MAKE) -s sites-environment); \
-	export WSGIAUDIT_TEST_SITES; \
-	WSGIAUDIT_TEST_TOOLS=$$($(MAKE) -s tools-environment); \
-	export WSGIAUDIT_TEST_TOOLS; \
-	WSGIAUDIT_TEST_SWITCHES=$$($(MAKE) -s switches-environment); \
-	export WSGIAUDIT_TEST_SWITCHES; \
-	WSGIAUDIT_TEST_DEMO=$$($(MAKE) -s demo-environment); \
-	export WSGIAUDIT_TEST_DEMO; \
-	WSGIAUDIT_TEST_MATURIN=$$($(MAKE) -s maturin); \
-	export WSGIAUDIT_TEST_MATURIN; \
+	for each in $(GIVEN); do \
+		name=$${each%%:*}; target=$${each#*:}; target=$${target%%:*}; \
+		echo "make test: $$target" >&2; \
+		given=$$($(submake) $$target); \
+		export "WSGIAUDIT_TEST_$$name=$$given"; \
+	done; \
+	echo 'make test: chromium, curl' >&2; \
 	tests/support/chromium >/dev/null; \
 	command -v curl >/dev/null || apt-get install -y --no-install-recommends curl ca-certificates >&2; \
-	WSGIAUDIT_TEST_MODWSGI=$$($(MAKE) -s modwsgi); \
-	export WSGIAUDIT_TEST_MODWSGI; \
-	WSGIAUDIT_TEST_PYTHONS=$$($(MAKE) -s pythons PYTHONS='$(PYTHONS)'); \
+	WSGIAUDIT_TEST_PYTHONS=$$($(submake) pythons PYTHONS='$(PYTHONS)'); \
 	export WSGIAUDIT_TEST_PYTHONS; \
-	echo "Pythons: $$WSGIAUDIT_TEST_PYTHONS"; \
+	echo "make test: Pythons: $$WSGIAUDIT_TEST_PYTHONS" >&2; \
 	set -x; \
 	cargo fmt --all --check; \
 	cargo clippy --workspace --all-targets -- -D warnings; \
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps; \
 	cargo test --workspace
 
+# With what the cache has. A test that needs more says which target makes it.
+test-filtered:
+	@set -e; \
+	cache=$${XDG_CACHE_HOME:-$$HOME/.cache}/wsgiaudit; missing=; \
+	for each in $(GIVEN); do \
+		name=$${each%%:*}; target=$${each#*:}; folder=$${target#*:}; target=$${target%%:*}; \
+		if [ -d "$$cache/$$folder" ]; then \
+			given=$$($(submake) $$target); \
+			export "WSGIAUDIT_TEST_$$name=$$given"; \
+		else \
+			missing="$$missing $$target"; \
+		fi; \
+	done; \
+	if [ -n "$$missing" ]; then echo "make test: not made yet, and left out:$$missing" >&2; fi; \
+	WSGIAUDIT_TEST_PYTHONS=$$($(submake) pythons PYTHONS='$(or $(PYTHONS),$(NEEDED))'); \
+	export WSGIAUDIT_TEST_PYTHONS; \
+	set -x; \
+	cargo test --workspace --lib --bins --tests -- $(FILTER)
+
+# Unit tests, and the end-to-end tests that need one Python and no environment.
+test-fast:
+	@set -e; \
+	WSGIAUDIT_TEST_PYTHONS=$$($(submake) pythons PYTHONS='$(or $(PYTHONS),3.14)'); \
+	export WSGIAUDIT_TEST_PYTHONS; \
+	set -x; \
+	cargo test --workspace --lib --bins; \
+	cargo test --package wsgiaudit-repository --tests; \
+	cargo test --test end-to-end -- $(FAST)
+
+# Modules of tests/, and what of them needs more than one Python or an environment.
+FAST = documentation:: apache::configurations:: apache::directive:: cli::blockers:: cli::commands:: cli::diff:: \
+	cli::gate:: image::hostile_files:: render::formats:: render::reports:: render::rules:: trial::batches:: \
+	--skip junit_is_as
+
+# How well the sources keep the rules of the repository.
+house:
+	cargo run --quiet --package wsgiaudit-repository
+
+# The documentation, as HTML. Gets mdbook with cargo.
+docs:
+	@set -e; \
+	PATH=$$PATH:$${CARGO_HOME:-$$HOME/.cargo}/bin; export PATH; \
+	command -v mdbook >/dev/null || cargo install --locked mdbook; \
+	mdbook build docs; \
+	echo 'make docs: target/book/introduction.html'
+
 # Every name of the demo environment is imported in mod_wsgi too, in each kind of interpreter.
 test-modwsgi:
 	@set -e; \
-	WSGIAUDIT_TEST_DEMO=$$($(MAKE) -s demo-environment); \
+	WSGIAUDIT_TEST_DEMO=$$($(submake) demo-environment); \
 	export WSGIAUDIT_TEST_DEMO; \
-	WSGIAUDIT_TEST_MODWSGI=$$($(MAKE) -s modwsgi); \
+	WSGIAUDIT_TEST_MODWSGI=$$($(submake) modwsgi); \
 	export WSGIAUDIT_TEST_MODWSGI; \
-	WSGIAUDIT_TEST_PYTHONS=$$($(MAKE) -s pythons PYTHONS='3.14 3.14t'); \
+	WSGIAUDIT_TEST_PYTHONS=$$($(submake) pythons PYTHONS='3.14 3.14t'); \
 	export WSGIAUDIT_TEST_PYTHONS; \
-	cargo test --test end-to-end apache_
+	cargo test --test end-to-end apache::
 
 # mod_wsgi built for 3.14 and its free-threaded build.
 modwsgi:
@@ -132,8 +198,7 @@ modwsgi:
 	done; \
 	echo $$modules
 
-# What running init functions return is asked once and kept: it takes minutes. Other machines' wheels are some
-# 900 MB.
+# What running init functions return takes minutes to find, and is kept. The wheels of other platforms are some 900 MB.
 test-declarations:
 	truth=$${XDG_CACHE_HOME:-$$HOME/.cache}/wsgiaudit/truth; mkdir -p "$$truth"; \
 	popular=$$($(environment) popular-314 "$$($(python) 3.14)" corpus/environments/popular-314.txt --no-deps --compile); \
@@ -146,7 +211,7 @@ test-declarations:
 	cargo test --test end-to-end -- --nocapture --ignored other_machines_agree
 
 wheel:
-	@set -e; maturin=$$($(MAKE) -s maturin); "$$maturin" build --release
+	@set -e; maturin=$$($(submake) maturin); "$$maturin" build --release
 
 # The program that builds wheels, in a virtualenv of its own.
 maturin:
@@ -175,7 +240,7 @@ bench:
 	"$$popular/bin/python" -I tests/bench/naive.py $(wsgiaudit) "$$popular"; \
 	"$$popular/bin/python" -I tests/bench/upgrades.py $(wsgiaudit) "$$popular" bcrypt MarkupSafe numpy
 
-# Every distribution of that environment upgraded in turn, in ten minutes.
+# Each distribution of that environment is upgraded in turn: ten minutes.
 bench-upgrades:
 	@set -e; \
 	popular=$$($(environment) popular-314 "$$($(python) 3.14)" corpus/environments/popular-314.txt --no-deps --compile); \
@@ -183,8 +248,8 @@ bench-upgrades:
 	"$$popular/bin/python" -I tests/bench/upgrades.py $(wsgiaudit) "$$popular" >reports/upgrades-bench.new; \
 	mv reports/upgrades-bench.new reports/upgrades-bench.txt; tail -n 1 reports/upgrades-bench.txt
 
-# The host beside other servers, in five minutes. ROUNDS and SECONDS_EACH bound it otherwise. Needs wrk and Apache, which
-# it installs as root.
+# `serve` beside other servers: five minutes. ROUNDS and SECONDS_EACH set other bounds. Needs wrk and Apache, which it
+# installs as root.
 bench-serve:
 	@set -e; \
 	command -v wrk >/dev/null || apt-get install -y --no-install-recommends wrk >&2; \
@@ -195,7 +260,7 @@ bench-serve:
 	"$$servers/bin/python" -I tests/bench/serve.py "$$PWD/$(wsgiaudit)" "$$module" "$$free" >reports/serve-bench.new; \
 	mv reports/serve-bench.new reports/serve-bench.txt; cat reports/serve-bench.txt
 
-# The survey in reports/, anew: some ten minutes and 2 GB. What the installers and the audit need is downloaded once.
+# The survey in reports/: some ten minutes and 2 GB. Downloads are kept.
 survey:
 	@set -e; \
 	python="$$($(python) 3.14)"; \
@@ -207,14 +272,13 @@ survey:
 	$(wsgiaudit) render reports/survey.json --format html --output reports/survey.html || [ $$? = 1 ]; \
 	"$$python" -I reports/summarise.py
 
-# Ten minutes of damaged modules, on from those of tests/seeds and corpus/. Needs clang; gets cargo-fuzz. An input is
-# read four times, each some fifteen times slower than outside.
+# Ten minutes of damaged modules, starting from those of tests/fixtures/seeds and corpus/. Needs clang; gets cargo-fuzz.
 fuzz:
 	@set -e; \
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz; \
 	include=$$("$$($(python) 3.14)" -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
 	mkdir -p tests/fuzz/corpus/inspect; \
-	cp tests/seeds/*.so tests/seeds/*.pyd tests/fuzz/corpus/inspect; \
+	cp tests/fixtures/seeds/*.so tests/fixtures/seeds/*.pyd tests/fuzz/corpus/inspect; \
 	for source in corpus/*/*.c; do \
 		cc -w -O2 -fPIC -shared -s -I"$$include" "$$source" \
 			-o "tests/fuzz/corpus/inspect/$$(basename "$$source" .c).so" || true; \

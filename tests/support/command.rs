@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The program, under a name that stays: tests/packaging.rs has cargo build it once more in the same folder, which
+/// The program, under a name that stays: tests/cli/packaging.rs has cargo build it once more in the same folder, which
 /// takes its own name away for a moment.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();

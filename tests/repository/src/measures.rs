@@ -43,15 +43,15 @@ impl Measures {
         let mut types: BTreeMap<&str, usize> = BTreeMap::new();
         items.iter().flat_map(|items| &items.types).for_each(|name| *types.entry(name).or_default() += 1);
         let graph = ModuleGraph::new(files);
-        let circles = graph.circles();
+        let circles = graph.find_circles();
         Self {
             files: files.len(),
-            median_file: median(files.iter().map(|file| file.lines)),
+            median_file: median_of(files.iter().map(|file| file.lines)),
             longest_file: files.iter().map(|file| file.lines).max().unwrap_or_default(),
             functions: functions.len(),
             one_word_functions: functions.iter().filter(|function| function.has_one_word()).count(),
             long_functions: functions.iter().filter(|function| function.lines > LONG_FUNCTION).count(),
-            median_function: median(functions.iter().map(|function| function.lines)),
+            median_function: median_of(functions.iter().map(|function| function.lines)),
             types: types.values().sum(),
             shared_types: types.values().filter(|count| **count > 1).sum(),
             files_in_circles: circles.iter().map(Vec::len).sum(),
@@ -60,31 +60,34 @@ impl Measures {
     }
 
     /// The rows of the table: what is counted, and the count.
-    pub fn rows(&self) -> [(&'static str, String); 7] {
+    pub fn table_rows(&self) -> [(&'static str, String); 7] {
         [
-            ("files", format!("{} (median {} lines, longest {})", self.files, self.median_file, self.longest_file)),
+            (
+                "files",
+                format!("{} (median {} lines, longest {})", self.files, self.median_file, self.longest_file),
+            ),
             ("functions", format!("{} (median {} lines)", self.functions, self.median_function)),
-            ("  of one word", share(self.one_word_functions, self.functions)),
-            ("  of more than 60 lines", share(self.long_functions, self.functions)),
+            ("  of one word", format_share(self.one_word_functions, self.functions)),
+            ("  of more than 60 lines", format_share(self.long_functions, self.functions)),
             ("types", self.types.to_string()),
-            ("  that share a name", share(self.shared_types, self.types)),
+            ("  that share a name", format_share(self.shared_types, self.types)),
             ("circles", format!("{} of {} files", self.circles, self.files_in_circles)),
         ]
     }
 }
 
 /// `part` of `whole` in percent.
-pub fn percent(part: usize, whole: usize) -> f64 {
+pub fn percent_of(part: usize, whole: usize) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts of a few thousand")]
     let share = part as f64 / whole.max(1) as f64;
     100.0 * share
 }
 
-fn share(part: usize, whole: usize) -> String {
-    format!("{part} ({:.1} %)", percent(part, whole))
+fn format_share(part: usize, whole: usize) -> String {
+    format!("{part} ({:.1} %)", percent_of(part, whole))
 }
 
-fn median(values: impl Iterator<Item = usize>) -> usize {
+fn median_of(values: impl Iterator<Item = usize>) -> usize {
     let mut sorted: Vec<_> = values.collect();
     sorted.sort_unstable();
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()

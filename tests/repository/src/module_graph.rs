@@ -29,11 +29,12 @@ impl ModuleGraph {
     }
 
     /// Each module with those that it uses an item of, itself left out.
-    pub fn uses(&self) -> BTreeMap<&ModulePath, BTreeSet<&ModulePath>> {
+    pub fn collect_uses(&self) -> BTreeMap<&ModulePath, BTreeSet<&ModulePath>> {
         let mut uses: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (module, references) in &self.modules {
             let named = references.imports.values().chain(&references.paths).chain(&references.globs);
-            let used = named.filter_map(|path| self.resolve(module, path, 0)).filter(|used| *used != module);
+            let used =
+                named.filter_map(|path| self.resolve_path(module, path, 0)).filter(|used| *used != module);
             uses.insert(module, used.collect());
         }
         uses
@@ -41,8 +42,8 @@ impl ModuleGraph {
 
     /// The circles: groups of two or more modules, each of which uses each other one, at least by way of others.
     /// Modules that only declare (`mod.rs`, `lib.rs`) stand in none: who goes through them uses the file behind.
-    pub fn circles(&self) -> Vec<Vec<&ModulePath>> {
-        let uses = self.uses();
+    pub fn find_circles(&self) -> Vec<Vec<&ModulePath>> {
+        let uses = self.collect_uses();
         let mut graph = DiGraph::new();
         let nodes: BTreeMap<_, _> = uses.keys().map(|module| (*module, graph.add_node(*module))).collect();
         for (module, used) in uses.iter().filter(|(module, _)| !self.has_children(module)) {
@@ -68,52 +69,65 @@ impl ModuleGraph {
     }
 
     /// The module that defines what `path` names in the module `from`. `None`: another crate's, or a local name.
-    fn resolve<'a>(&'a self, from: &'a ModulePath, path: &[String], steps: usize) -> Option<&'a ModulePath> {
+    fn resolve_path<'a>(
+        &'a self,
+        from: &'a ModulePath,
+        path: &[String],
+        steps: usize,
+    ) -> Option<&'a ModulePath> {
         let (first, rest) = path.split_first()?;
         if steps > MAX_STEPS {
             return None;
         }
         match first.as_str() {
-            "crate" => self.descend(self.module(&[])?, rest, steps),
-            "self" => self.descend(from, rest, steps),
+            "crate" => self.descend_path(self.find_module(&[])?, rest, steps),
+            "self" => self.descend_path(from, rest, steps),
             "super" => {
                 let (_, parent) = from.split_last()?;
-                let parent = self.module(parent)?;
+                let parent = self.find_module(parent)?;
                 if rest.first().is_some_and(|next| next == "super") {
-                    return self.resolve(parent, rest, steps);
+                    return self.resolve_path(parent, rest, steps);
                 }
-                self.descend(parent, rest, steps)
+                self.descend_path(parent, rest, steps)
             }
             _ if rest.is_empty() && !self.brings_in(from, first) => None,
-            _ => self.descend(from, path, steps),
+            _ => self.descend_path(from, path, steps),
         }
     }
 
     /// Follows `path` down from `module`.
-    fn descend<'a>(&'a self, module: &'a ModulePath, path: &[String], steps: usize) -> Option<&'a ModulePath> {
+    fn descend_path<'a>(
+        &'a self,
+        module: &'a ModulePath,
+        path: &[String],
+        steps: usize,
+    ) -> Option<&'a ModulePath> {
         let Some((first, rest)) = path.split_first() else { return Some(module) };
         let mut child = module.clone();
         child.push(first.clone());
-        if let Some(child) = self.module(&child) {
-            return self.descend(child, rest, steps);
+        if let Some(child) = self.find_module(&child) {
+            return self.descend_path(child, rest, steps);
         }
         let references = self.modules.get(module)?;
+        if references.definitions.contains(first) {
+            return Some(module);
+        }
         if let Some(target) = references.imports.get(first) {
             // `use a::b` of another crate, or of the module's own child, which is found above.
             if target.first() == Some(first) {
                 return None;
             }
             let whole: Vec<String> = target.iter().chain(rest).cloned().collect();
-            return self.resolve(module, &whole, steps + 1);
+            return self.resolve_path(module, &whole, steps + 1);
         }
         let from_glob = references.globs.iter().find_map(|glob| {
-            let source = self.resolve(module, glob, steps + 1)?;
-            (source != module).then(|| self.descend(source, path, steps + 1)).flatten()
+            let source = self.resolve_path(module, glob, steps + 1)?;
+            (source != module).then(|| self.descend_path(source, path, steps + 1)).flatten()
         });
         from_glob.or(Some(module))
     }
 
-    fn module(&self, path: &[String]) -> Option<&ModulePath> {
+    fn find_module(&self, path: &[String]) -> Option<&ModulePath> {
         self.modules.get_key_value(path).map(|(module, _)| module)
     }
 

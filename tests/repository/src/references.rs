@@ -1,7 +1,7 @@
 //! The paths that a file names outside of its tests: of its `use` declarations, its code and the arguments of its
 //! macros.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
@@ -17,13 +17,33 @@ pub struct References {
     pub globs: Vec<Vec<String>>,
     /// Paths of code and macro arguments, as written.
     pub paths: Vec<Vec<String>>,
+    /// The items that the file itself defines at its top level.
+    pub definitions: BTreeSet<String>,
 }
 
 /// Collects what `file` names.
 pub fn collect_references(file: &SourceFile) -> References {
-    let mut references = References::default();
+    let definitions = file.syntax.items.iter().filter_map(item_name).collect();
+    let mut references = References { definitions, ..References::default() };
     references.visit_file(&file.syntax);
     references
+}
+
+fn item_name(item: &syn::Item) -> Option<String> {
+    let name = match item {
+        syn::Item::Const(item) => &item.ident,
+        syn::Item::Enum(item) => &item.ident,
+        syn::Item::Fn(item) => &item.sig.ident,
+        syn::Item::Macro(item) => item.ident.as_ref()?,
+        syn::Item::Mod(item) => &item.ident,
+        syn::Item::Static(item) => &item.ident,
+        syn::Item::Struct(item) => &item.ident,
+        syn::Item::Trait(item) => &item.ident,
+        syn::Item::Type(item) => &item.ident,
+        syn::Item::Union(item) => &item.ident,
+        _ => return None,
+    };
+    Some(name.to_string())
 }
 
 impl References {

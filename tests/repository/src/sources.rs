@@ -50,7 +50,8 @@ fn parse_file(root: &Path, file: &Path) -> Result<SourceFile> {
 
 fn module_path(path: &Path) -> Vec<String> {
     let parts = path.with_extension("");
-    let mut parts: Vec<String> = parts.iter().skip(1).map(|part| part.to_string_lossy().into_owned()).collect();
+    let mut parts: Vec<String> =
+        parts.iter().skip(1).map(|part| part.to_string_lossy().into_owned()).collect();
     if parts.last().is_some_and(|last| last == "mod" || last == "lib") {
         parts.pop();
     }

@@ -1,0 +1,8 @@
+//! `wsgiaudit serve`.
+
+mod application_groups;
+mod frameworks;
+mod guard;
+mod serving;
+mod soak;
+mod telemetry;

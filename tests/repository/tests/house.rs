@@ -1,0 +1,178 @@
+//! The sources keep the repository's rules.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::fs;
+use std::path::PathBuf;
+
+use walkdir::WalkDir;
+use wsgiaudit_repository::items::collect_items;
+use wsgiaudit_repository::measures::{Measures, percent_of};
+use wsgiaudit_repository::module_graph::{ModuleGraph, join_modules};
+use wsgiaudit_repository::sources::{parse_crate, repository_root};
+
+/// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
+const LAYERS: [(&str, &[&str]); 27] = [
+    ("model", &[]),
+    ("digest", &[]),
+    ("platform", &[]),
+    ("regular_file", &[]),
+    ("apache", &["model", "regular_file"]),
+    ("app", &["model"]),
+    ("image", &["model", "regular_file"]),
+    ("venv", &["model", "platform"]),
+    ("installer", &[]),
+    ("free_threaded_env", &["installer", "model"]),
+    ("cache", &["digest", "platform"]),
+    ("trial", &["cache", "digest", "image", "model", "platform"]),
+    ("rules", &["model", "trial"]),
+    ("upgrades", &["image", "installer", "model", "rules", "venv"]),
+    ("report", &["model", "rules", "trial"]),
+    ("diff", &["model", "report"]),
+    ("render", &["diff", "digest", "model", "report", "trial"]),
+    ("directive", &["apache", "model", "render", "report"]),
+    ("exit", &[]),
+    ("gate", &["diff", "exit", "model", "report"]),
+    ("settings", &["gate"]),
+    ("plan", &["cli", "installer", "model", "trial", "venv"]),
+    (
+        "audit",
+        &[
+            "apache",
+            "app",
+            "cache",
+            "digest",
+            "image",
+            "installer",
+            "model",
+            "plan",
+            "platform",
+            "regular_file",
+            "report",
+            "rules",
+            "free_threaded_env",
+            "trial",
+            "upgrades",
+            "venv",
+        ],
+    ),
+    ("cli", &["exit", "model"]),
+    ("serve", &["cli", "digest", "model", "report", "trial", "venv"]),
+    ("manual", &["cli"]),
+    (
+        "command",
+        &[
+            "apache",
+            "audit",
+            "cli",
+            "diff",
+            "directive",
+            "exit",
+            "gate",
+            "image",
+            "manual",
+            "model",
+            "plan",
+            "platform",
+            "render",
+            "report",
+            "serve",
+            "settings",
+            "trial",
+        ],
+    ),
+];
+
+#[test]
+fn layers_depend_only_on_what_they_may_use() {
+    let files = parse_crate(&repository_root()).unwrap();
+    let graph = ModuleGraph::new(&files);
+    for (module, used) in graph.collect_uses() {
+        let Some(layer) = module.first() else { continue };
+        let (_, allowed) = LAYERS
+            .iter()
+            .find(|(name, _)| name == layer)
+            .unwrap_or_else(|| panic!("{layer} has no place in LAYERS"));
+        for other in used.iter().filter_map(|used| used.first()).filter(|other| *other != layer) {
+            let module = module.join("::");
+            assert!(allowed.contains(&other.as_str()), "{module} uses {other}: {layer} may use {allowed:?}");
+        }
+    }
+}
+
+#[test]
+fn modules_form_no_circles() {
+    for root in crate_roots() {
+        let files = parse_crate(&root).unwrap();
+        let graph = ModuleGraph::new(&files);
+        let circles: Vec<_> = graph.find_circles().iter().map(|circle| join_modules(circle, ", ")).collect();
+        assert!(circles.is_empty(), "{}: {circles:#?}", root.display());
+    }
+}
+
+#[test]
+fn names_say_what_they_name() {
+    for root in crate_roots() {
+        let measures = Measures::new(&parse_crate(&root).unwrap());
+        let root = root.display();
+        let one_word = percent_of(measures.one_word_functions, measures.functions);
+        assert!(one_word < 35.0, "{root}: {one_word:.1} % of the functions have a name of one word");
+        let shared = percent_of(measures.shared_types, measures.types);
+        assert!(shared < 10.0, "{root}: {shared:.1} % of the types share their name");
+        let long = percent_of(measures.long_functions, measures.functions);
+        assert!(long < 2.5, "{root}: {long:.1} % of the functions have more than 60 lines");
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    let root = repository_root();
+    for folder in ["src", "probes", "tests"] {
+        let files = WalkDir::new(root.join(folder)).into_iter();
+        // What `make fuzz` has built is not ours.
+        for entry in files.filter_entry(|entry| entry.file_name() != "target").flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == "rs") {
+                let lines = fs::read_to_string(entry.path()).unwrap().lines().count();
+                assert!(lines <= 650, "{} has {lines} lines", entry.path().display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_folders_mod_rs_only_declares() {
+    for root in crate_roots() {
+        for file in parse_crate(&root).unwrap().iter().filter(|file| file.path.ends_with("mod.rs")) {
+            let items = collect_items(file);
+            assert!(items.functions.is_empty(), "{}/{} holds logic", root.display(), file.path.display());
+        }
+    }
+}
+
+/// The crates whose sources are held to the rules.
+fn crate_roots() -> Vec<PathBuf> {
+    let root = repository_root();
+    let mut roots = vec![root.clone(), root.join("tests/repository")];
+    let probes = WalkDir::new(root.join("probes")).into_iter().flatten();
+    roots.extend(probes.filter(|entry| entry.file_name() == "Cargo.toml").filter_map(|entry| {
+        let folder = entry.path().parent()?;
+        folder.join("src").is_dir().then(|| folder.to_owned())
+    }));
+    roots
+}
+
+#[test]
+fn no_host_of_a_registry_is_written_down() {
+    let files = [
+        "Makefile",
+        ".ci/run",
+        "tests/support/python",
+        "tests/support/environment",
+        "tests/support/modwsgi",
+        "Cargo.toml",
+    ];
+    for file in files {
+        let text = fs::read_to_string(repository_root().join(file)).unwrap();
+        let hosts = ["deb.debian", "pypi.", "crates.io", "python.org/ftp"];
+        assert!(!hosts.iter().any(|host| text.contains(host)), "{file}");
+    }
+}

@@ -10,7 +10,7 @@ use std::process::{Command, exit};
 
 fn main() {
     let manifest = PathBuf::from(required_variable("CARGO_MANIFEST_DIR"));
-    for input in ["probes/src", "probes/Cargo.toml", "probes/embed.rs", "Cargo.lock"] {
+    for input in ["probes/src", "probes/core", "probes/Cargo.toml", "probes/embed.rs", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", manifest.join(input).display());
     }
 

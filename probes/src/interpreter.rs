@@ -33,6 +33,23 @@ pub(crate) fn shared_gil_config(free_threaded: bool) -> PyInterpreterConfig {
     }
 }
 
+/// Whether interpreters with this configuration have their own GIL. If so, no lock protects an object that
+/// two of them share.
+pub(crate) fn has_own_gil(config: PyInterpreterConfig) -> bool {
+    config.gil == python::OWN_GIL
+}
+
+/// Runs a closure in the main interpreter. The calling thread is the main interpreter's own and is detached.
+pub(crate) fn with_main_interpreter<R>(work: impl FnOnce() -> R) -> R {
+    // SAFETY: the thread has no thread state of another interpreter.
+    unsafe {
+        let ensured = python::PyGILState_Ensure();
+        let result = work();
+        python::PyGILState_Release(ensured);
+        result
+    }
+}
+
 type InterpreterJob = Box<dyn FnOnce() + Send>;
 
 /// A sub-interpreter on its own native thread.

@@ -7,7 +7,5 @@
 
 mod host;
 mod interpreter;
-mod protocol;
 mod python;
-mod sandbox;
 mod trial;

@@ -115,6 +115,18 @@ pub(crate) fn has_symbol(symbol: &CStr) -> bool {
     unsafe { !libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()).is_null() }
 }
 
+/// Whether this Python was built with `--disable-gil`: only such builds export `_Py_MergeZeroLocalRefcount`
+/// (`Include/refcount.h`, since 3.13).
+pub(crate) fn is_free_threaded() -> bool {
+    has_symbol(c"_Py_MergeZeroLocalRefcount")
+}
+
+/// Whether CPython runs an init function in the importing interpreter and refuses the module only afterwards.
+/// Since 3.13, which added `Py_GetConstant`, it runs in the main interpreter first (`Python/import.c`).
+pub(crate) fn runs_init_in_importer() -> bool {
+    !has_symbol(c"Py_GetConstant")
+}
+
 /// An owned reference to a Python object. Must not be used with another interpreter than its own.
 pub(crate) struct Object(NonNull<PyObject>);
 
@@ -178,6 +190,30 @@ pub(crate) unsafe fn str_to_string(object: *mut PyObject) -> Option<String> {
         }
         let slice = std::slice::from_raw_parts(data.cast::<u8>(), usize::try_from(length).ok()?);
         Some(String::from_utf8_lossy(slice).into_owned())
+    }
+}
+
+/// Creates a Python `str`; `None` with a Python exception set.
+///
+/// # Safety
+/// The thread holds a GIL.
+pub(crate) unsafe fn new_str(text: &str) -> Option<Object> {
+    // SAFETY: pointer and length belong to a string that is alive.
+    unsafe { Object::new(PyUnicode_FromStringAndSize(text.as_ptr().cast::<c_char>(), text.len() as isize)) }
+}
+
+/// Creates a Python `str` by decoding bytes as latin-1, as PEP 3333 requires.
+///
+/// # Safety
+/// The thread holds a GIL.
+pub(crate) unsafe fn new_latin1_str(bytes: &[u8]) -> Option<Object> {
+    // SAFETY: pointer and length belong to a slice that is alive.
+    unsafe {
+        Object::new(PyUnicode_DecodeLatin1(
+            bytes.as_ptr().cast::<c_char>(),
+            bytes.len() as isize,
+            std::ptr::null(),
+        ))
     }
 }
 

@@ -1,24 +1,23 @@
 //! Accounting of a request: once its response has ended, it updates the metrics and writes a line to the
 //! access log.
 
-use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use hyper::Method;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::http::HeaderMap;
 use hyper::http::request::Parts;
+use wsgiaudit_probes_core::access_log_line::AccessLogLine;
+use wsgiaudit_probes_core::group_meter::Meter;
+use wsgiaudit_probes_core::peer::Peer;
 
-use super::group_meter::Meter;
 use super::log::log_message;
-use super::peer::Peer;
 use super::request_exchange::{ResponseAborted, ResponseBody};
 
 /// Tracks one request until its response has ended.
@@ -32,32 +31,11 @@ pub(super) struct RequestTracker {
     line: Option<(AccessLog, AccessLogLine)>,
 }
 
-#[derive(Debug)]
-struct AccessLogLine {
-    peer: String,
-    at: SystemTime,
-    request: String,
-    referer: String,
-    agent: String,
-}
-
 impl RequestTracker {
     pub(super) fn new(peer: &Peer, head: &Parts, log: Option<&AccessLog>) -> Self {
         let line = log.map(|log| {
-            let header = |name| escaped_header(&head.headers, name);
-            let line = AccessLogLine {
-                peer: if peer.address.is_empty() { "-".to_owned() } else { peer.address.clone() },
-                at: SystemTime::now(),
-                // A path may contain quotes.
-                request: format!(
-                    "{} {} {:?}",
-                    head.method,
-                    head.uri.to_string().escape_debug(),
-                    head.version
-                ),
-                referer: header("referer"),
-                agent: header("user-agent"),
-            };
+            let request = (&head.method, &head.uri, head.version);
+            let line = AccessLogLine::new(peer, SystemTime::now(), request, &head.headers);
             (log.clone(), line)
         });
         Self { began: Instant::now(), meter: None, is_bare: head.method == Method::HEAD, line }
@@ -86,39 +64,6 @@ impl RequestTracker {
             drop(log.0.send(AccessLogEntry::Line(line.format_line(status, sent, took))));
         }
     }
-}
-
-/// Returns a header value, escaped so that it cannot forge a line or a field of the log.
-fn escaped_header(headers: &HeaderMap, name: &str) -> String {
-    let Some(value) = headers.get(name) else { return "-".to_owned() };
-    String::from_utf8_lossy(value.as_bytes()).escape_debug().to_string()
-}
-
-impl AccessLogLine {
-    /// Apache's combined log format, plus the duration of the request in milliseconds.
-    fn format_line(&self, status: u16, sent: u64, took: Duration) -> String {
-        let sent = if sent == 0 { "-".to_owned() } else { sent.to_string() };
-        let Self { peer, request, referer, agent, .. } = self;
-        let (at, took) = (format_date(self.at), took.as_secs_f64() * 1e3);
-        format!("{peer} - - [{at}] \"{request}\" {status} {sent} \"{referer}\" \"{agent}\" {took:.1}ms\n")
-    }
-}
-
-/// Formats a time in UTC as `25/Nov/2026:21:31:12 +0000`.
-fn format_date(at: SystemTime) -> String {
-    let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let mut text = [0_u8; 40];
-    // SAFETY: both functions write at most the sizes they are given; `strftime` terminates its output. Month
-    // names follow the C locale, which Python changes only if the application asks for it.
-    unsafe {
-        let seconds = libc::time_t::try_from(seconds).unwrap_or(0);
-        let mut parts = std::mem::zeroed::<libc::tm>();
-        libc::gmtime_r(&raw const seconds, &raw mut parts);
-        let format = c"%d/%b/%Y:%H:%M:%S +0000".as_ptr();
-        libc::strftime(text.as_mut_ptr().cast(), text.len(), format, &raw const parts);
-    }
-    CStr::from_bytes_until_nul(&text)
-        .map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned())
 }
 
 /// A response body that reports its end to a [`RequestTracker`].

@@ -4,14 +4,15 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wsgiaudit_probes_core::group_meter::Meter;
+use wsgiaudit_probes_core::host_config::{GroupConfig, InterpreterMode};
 
-use super::config::{self, InterpreterMode};
-use super::group_meter::Meter;
 use super::import_guard;
 use super::log::log_message;
-use super::request_exchange::RequestJob;
+use super::request_exchange::{RequestJob, WorkerCommand};
 use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
 use crate::interpreter::{OWN_GIL, shared_gil_config};
 use crate::python::{self, PyInterpreterConfig};
@@ -21,7 +22,7 @@ pub(super) struct ApplicationGroup {
     pub(super) name: String,
     pub(super) mode: InterpreterMode,
     pub(super) meter: Arc<Meter>,
-    queue: crossbeam_channel::Sender<Option<RequestJob>>,
+    queue: crossbeam_channel::Sender<WorkerCommand>,
     /// One permit for each request that may be processed or queued.
     permits: Arc<Semaphore>,
     /// Number of threads that take jobs from the queue.
@@ -31,7 +32,27 @@ pub(super) struct ApplicationGroup {
 /// The interpreters of a group, to be joined at shutdown.
 pub(super) struct RunningGroup {
     pub(super) group: Arc<ApplicationGroup>,
-    interpreters: Vec<JoinHandle<bool>>,
+    interpreters: Vec<JoinHandle<InterpreterEnd>>,
+}
+
+/// How an interpreter ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InterpreterEnd {
+    /// It ended, or it is the main interpreter, which ends later.
+    Clean,
+    /// It could not be created or ended.
+    Unclean,
+}
+
+/// How the interpreters of all groups ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GroupsEnd {
+    /// All of them ended.
+    Clean,
+    /// At least one of them could not be created or ended.
+    Unclean,
+    /// At least one of them still ran at the deadline.
+    Deadline,
 }
 
 impl ApplicationGroup {
@@ -42,7 +63,7 @@ impl ApplicationGroup {
 
     /// Queues a job without waiting. Returns false if the group has stopped.
     pub(super) fn enqueue_job(&self, job: RequestJob) -> bool {
-        self.queue.send(Some(job)).is_ok()
+        self.queue.send(WorkerCommand::Serve(job)).is_ok()
     }
 }
 
@@ -53,7 +74,7 @@ struct InterpreterSpec {
     configuration: Option<PyInterpreterConfig>,
     settings: String,
     threads: usize,
-    queue: crossbeam_channel::Receiver<Option<RequestJob>>,
+    queue: crossbeam_channel::Receiver<WorkerCommand>,
     meter: Arc<Meter>,
 }
 
@@ -64,7 +85,7 @@ impl RunningGroup {
     /// # Errors
     /// The reason why the first interpreter failed; interpreters already started are ended.
     pub(super) fn start_group(
-        plan: &config::GroupConfig,
+        plan: &GroupConfig,
         path: &[String],
         free_threaded: bool,
     ) -> Result<Self, String> {
@@ -126,11 +147,14 @@ impl RunningGroup {
         self.group.stop_threads(self.group.threads);
     }
 
-    /// Joins the interpreters in the background, then sends the group's name and whether all ended cleanly.
-    pub(super) fn notify_when_ended(self, ended: Sender<(String, bool)>) {
+    /// Joins the interpreters in the background, then sends how they ended.
+    fn notify_when_ended(self, ended: Sender<InterpreterEnd>) {
         std::thread::spawn(move || {
-            let clean = self.interpreters.into_iter().all(|thread| thread.join().unwrap_or(false));
-            drop(ended.send((self.group.name.clone(), clean)));
+            let is_clean = |thread: JoinHandle<InterpreterEnd>| {
+                thread.join().unwrap_or(InterpreterEnd::Unclean) == InterpreterEnd::Clean
+            };
+            let are_clean = self.interpreters.into_iter().all(is_clean);
+            let _ = ended.send(if are_clean { InterpreterEnd::Clean } else { InterpreterEnd::Unclean });
         });
     }
 }
@@ -138,15 +162,15 @@ impl RunningGroup {
 impl ApplicationGroup {
     fn stop_threads(&self, threads: usize) {
         for _ in 0..threads {
-            drop(self.queue.send(None));
+            drop(self.queue.send(WorkerCommand::Stop));
         }
     }
 }
 
 impl InterpreterSpec {
     /// Runs an interpreter from start to end on its first thread. Like mod_wsgi's request threads, this
-    /// thread attaches to the main interpreter first. Returns whether the interpreter ended cleanly.
-    fn run_interpreter(self, started: &Sender<Result<(), String>>) -> bool {
+    /// thread attaches to the main interpreter first.
+    fn run_interpreter(self, started: &Sender<Result<(), String>>) -> InterpreterEnd {
         // SAFETY: thread states are created, attached and detached on this thread only, one at a time;
         // sibling threads are joined before the interpreter ends.
         unsafe {
@@ -157,21 +181,18 @@ impl InterpreterSpec {
                 let Some(new_interpreter) = python::find_new_interpreter_function() else {
                     python::PyGILState_Release(ensured);
                     drop(started.send(Err("this Python has no Py_NewInterpreterFromConfig".to_owned())));
-                    return false;
+                    return InterpreterEnd::Unclean;
                 };
                 inner = null_mut();
                 if let Some(error) = new_interpreter(&mut inner, configuration).error_message() {
                     python::PyGILState_Release(ensured);
                     drop(started.send(Err(format!("cannot create its interpreter: {error}"))));
-                    return false;
+                    return InterpreterEnd::Unclean;
                 }
             }
             import_guard::register_interpreter(self.mode);
-            let clean = match WsgiRuntime::new(&self.settings) {
-                Err(why) => {
-                    drop(started.send(Err(why)));
-                    true
-                }
+            match WsgiRuntime::new(&self.settings) {
+                Err(why) => drop(started.send(Err(why))),
                 Ok(runtime) => {
                     let runtime = Arc::new(runtime);
                     let handle = InterpreterHandle(python::PyInterpreterState_Get());
@@ -192,12 +213,11 @@ impl InterpreterSpec {
                         log_message(&format!("error while ending an interpreter: {}", python::take_error()));
                     }
                     drop(runtime);
-                    true
                 }
-            };
+            }
             if self.configuration.is_none() {
                 python::PyGILState_Release(ensured);
-                return clean;
+                return InterpreterEnd::Clean;
             }
             // CPython aborts if other thread states are left (`Py_EndInterpreter: not the last thread`).
             let first = python::PyInterpreterState_ThreadHead(python::PyInterpreterState_Get());
@@ -206,26 +226,28 @@ impl InterpreterSpec {
                     "an interpreter could not be ended: threads of the application are still running",
                 );
                 python::PyEval_SaveThread();
-                return false;
+                return InterpreterEnd::Unclean;
             }
             python::Py_EndInterpreter(inner);
             python::PyEval_RestoreThread(outer);
             python::PyGILState_Release(ensured);
-            clean
+            InterpreterEnd::Clean
         }
     }
 }
 
-/// Waits until the interpreters of all groups have ended, or until the deadline. Returns whether all ended
-/// cleanly; `None` at the deadline.
-pub(super) fn wait_for_groups(groups: Vec<RunningGroup>, deadline: std::time::Instant) -> Option<bool> {
-    let (ended, ends): (_, Receiver<(String, bool)>) = channel();
+/// Waits until the interpreters of all groups have ended, or until the deadline.
+pub(super) fn wait_for_groups(groups: Vec<RunningGroup>, deadline: Instant) -> GroupsEnd {
+    let (ended, ends): (_, Receiver<InterpreterEnd>) = channel();
     let count = groups.len();
     groups.into_iter().for_each(|group| group.notify_when_ended(ended.clone()));
-    let mut clean = true;
+    let mut end = GroupsEnd::Clean;
     for _ in 0..count {
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
-        clean &= ends.recv_timeout(left).ok()?.1;
+        match ends.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(InterpreterEnd::Clean) => {}
+            Ok(InterpreterEnd::Unclean) => end = GroupsEnd::Unclean,
+            Err(_) => return GroupsEnd::Deadline,
+        }
     }
-    Some(clean)
+    end
 }

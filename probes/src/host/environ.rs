@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::http::Version;
+use wsgiaudit_probes_core::request_headers::{cgi_variable_name, is_for_application, join_values};
 
-use super::glue::new_latin1_str;
 use super::request_exchange::RequestJob;
 use crate::python::{self, Object};
 
@@ -60,10 +60,10 @@ impl EnvironTemplate {
     pub(super) unsafe fn new(base: Object) -> Option<Self> {
         // SAFETY: guaranteed by the caller.
         unsafe {
-            let names = NAMES.iter().map(|name| Some((*name, new_latin1_str(name.as_bytes())?)));
+            let names = NAMES.iter().map(|name| Some((*name, python::new_latin1_str(name.as_bytes())?)));
             let headers = COMMON_HEADERS.iter().map(|name| {
                 let name = HeaderName::from_static(name);
-                let key = new_latin1_str(&cgi_variable_name(&name))?;
+                let key = python::new_latin1_str(&cgi_variable_name(&name))?;
                 Some((name, key))
             });
             Some(Self {
@@ -83,12 +83,12 @@ impl EnvironTemplate {
         unsafe {
             let environ = Object::new(python::PyDict_Copy(self.base.as_ptr()))?;
             let set = |name: &str, value: &[u8]| {
-                let value = new_latin1_str(value)?;
+                let value = python::new_latin1_str(value)?;
                 self.set_item(&environ, name, &value)
             };
             let uri = &job.head.uri;
             set("REQUEST_METHOD", job.head.method.as_str().as_bytes())?;
-            set("PATH_INFO", &percent_decode(uri.path()))?;
+            set("PATH_INFO", job.path.as_bytes())?;
             set("QUERY_STRING", uri.query().unwrap_or_default().as_bytes())?;
             set("REQUEST_URI", uri.path_and_query().map_or("", |whole| whole.as_str()).as_bytes())?;
             set("SERVER_NAME", job.listener.name.as_bytes())?;
@@ -117,23 +117,13 @@ impl EnvironTemplate {
         }
     }
 
-    /// Adds the request headers as `HTTP_*` variables. Skips names with an underscore, which would be
-    /// indistinguishable from names with a hyphen, and `Proxy`, which would become `HTTP_PROXY`
-    /// (CVE-2016-5385).
+    /// Adds the request headers as `HTTP_*` variables.
     unsafe fn set_headers(&self, environ: &Object, headers: &HeaderMap) -> Option<()> {
-        for name in headers.keys() {
-            if name.as_str().contains('_') || name.as_str() == "proxy" {
-                continue;
-            }
-            let mut values = headers.get_all(name).iter();
-            let mut joined = values.next().map(|value| value.as_bytes().to_vec()).unwrap_or_default();
-            for value in values {
-                joined.extend_from_slice(if *name == COOKIE { b"; " } else { b"," });
-                joined.extend_from_slice(value.as_bytes());
-            }
+        for name in headers.keys().filter(|name| is_for_application(name)) {
+            let joined = join_values(headers, name);
             // SAFETY: the objects are alive and the caller holds the GIL.
             unsafe {
-                let value = new_latin1_str(&joined)?;
+                let value = python::new_latin1_str(&joined)?;
                 if *name == CONTENT_TYPE {
                     self.set_item(environ, "CONTENT_TYPE", &value)?;
                 } else if *name == CONTENT_LENGTH {
@@ -141,41 +131,11 @@ impl EnvironTemplate {
                 } else if let Some(key) = self.headers.get(name) {
                     python::PyDict_SetItem(environ.as_ptr(), key.as_ptr(), value.as_ptr());
                 } else {
-                    let key = new_latin1_str(&cgi_variable_name(name))?;
+                    let key = python::new_latin1_str(&cgi_variable_name(name))?;
                     python::PyDict_SetItem(environ.as_ptr(), key.as_ptr(), value.as_ptr());
                 }
             }
         }
         Some(())
     }
-}
-
-/// Converts `accept-encoding` to `HTTP_ACCEPT_ENCODING`.
-fn cgi_variable_name(name: &HeaderName) -> Vec<u8> {
-    let letters = name.as_str().bytes().map(|letter| match letter {
-        b'-' => b'_',
-        letter => letter.to_ascii_uppercase(),
-    });
-    b"HTTP_".iter().copied().chain(letters).collect()
-}
-
-/// Percent-decodes a path. Invalid escapes are kept as they are.
-pub(super) fn percent_decode(path: &str) -> Vec<u8> {
-    let path = path.as_bytes();
-    let mut out = Vec::with_capacity(path.len());
-    let mut index = 0;
-    while index < path.len() {
-        let digit = |at: usize| path.get(at).and_then(|letter| (*letter as char).to_digit(16));
-        match (path[index], digit(index + 1), digit(index + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                index += 3;
-            }
-            (letter, _, _) => {
-                out.push(letter);
-                index += 1;
-            }
-        }
-    }
-    out
 }

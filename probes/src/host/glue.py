@@ -1,5 +1,7 @@
 # WSGI (PEP 3333) in one interpreter. Runs in its own namespace, before the application is imported. The server
-# adds its C functions to that namespace (_read, _begin, _send, _send_file, _admit), and _settings, a JSON document.
+# adds its C functions to that namespace (_read, _begin, _send, _send_file, _admit), _settings, a JSON document, and a
+# number for each kind of result (_LOADED, _FAILED, _COMPLETE, _SENT, _ABORTED): the first item of what load() and
+# respond() return.
 import io
 import json
 import os
@@ -141,12 +143,13 @@ def _file_of(result):
 
 
 def load():
-    """Import the application. Returns None, or the traceback if that failed."""
+    """Import the application. Returns (_LOADED,), or (_FAILED, traceback)."""
     global application
     try:
         application = _find(settings["application"])
+        return (_LOADED,)
     except BaseException as error:
-        return "".join(traceback.format_exception(error))
+        return (_FAILED, "".join(traceback.format_exception(error)))
 
 
 def _find(wanted):
@@ -198,8 +201,8 @@ def _check(status, headers):
 
 
 def respond(environ, exchange):
-    """Run the application. Returns (status, headers, body); None if the response was sent in chunks; False if the
-    application failed after the response head was sent."""
+    """Run the application. Returns (_COMPLETE, status, headers, body), where the body is None if there is none; (_SENT,)
+    if the response was sent in chunks; (_ABORTED,) if the application failed after the response head was sent."""
     head = None
     sent = False
 
@@ -240,8 +243,8 @@ def respond(environ, exchange):
                 if sent:
                     if body:
                         _send(exchange, body)
-                    return None
-                return head[0], head[1], body
+                    return (_SENT,)
+                return (_COMPLETE, head[0], head[1], body)
             file = _file_of(result)
             if file is not None and head is not None:
                 if not sent:
@@ -249,7 +252,7 @@ def respond(environ, exchange):
                     sent = True
                 # The server reads the file without holding the GIL.
                 _send_file(exchange, *file)
-                return None
+                return (_SENT,)
             for data in result:
                 if type(data) is not bytes:
                     raise TypeError(f"the application yielded {type(data).__name__}, not bytes")
@@ -260,10 +263,10 @@ def respond(environ, exchange):
                         _begin(exchange, head[0], head[1])
                         sent = True
                     if not _send(exchange, data):
-                        return None
+                        return (_SENT,)
             if head is None:
                 raise AssertionError("the application did not call start_response()")
-            return None if sent else (head[0], head[1], None)
+            return (_SENT,) if sent else (_COMPLETE, head[0], head[1], None)
         finally:
             close = getattr(result, "close", None)
             if close is not None:
@@ -271,8 +274,13 @@ def respond(environ, exchange):
     except BaseException as error:
         report(environ, error)
         if sent:
-            return False
-        return "500 Internal Server Error", [("Content-Type", "text/plain")], b"Internal Server Error\n"
+            return (_ABORTED,)
+        return (
+            _COMPLETE,
+            "500 Internal Server Error",
+            [("Content-Type", "text/plain")],
+            b"Internal Server Error\n",
+        )
 
 
 def report(environ, error):

@@ -1,6 +1,6 @@
-//! `glue.py` in an interpreter: its namespace, the C functions it calls, and parsing of response heads.
+//! `glue.py` in an interpreter: its namespace, the C functions it calls, and what it returns.
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
@@ -8,19 +8,18 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue};
-use hyper::http::StatusCode;
+use hyper::ext::ReasonPhrase;
+use wsgiaudit_probes_core::application_result::ResultTag;
+use wsgiaudit_probes_core::latin1::encode_latin1;
+use wsgiaudit_probes_core::response_head::{ResponseHead, ResponseHeadError};
 
+use super::gil::run_detached;
 use super::import_guard;
 use super::request_exchange::Exchange;
-use super::worker_thread::run_detached;
 use crate::python::{self, Object, PyObject};
 
 const SOURCE: &str = include_str!("glue.py");
 const CAPSULE: &CStr = c"wsgiaudit.exchange";
-
-/// Hop-by-hop headers (PEP 3333), which only the server may set. `Connection: close` is honored.
-const HOP_BY_HOP: [&str; 5] = ["keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// Runs `glue.py` with these settings. Returns its namespace.
 ///
@@ -52,10 +51,15 @@ pub(super) unsafe fn create_namespace(settings: &str) -> Result<Object, String> 
                 .ok_or("no memory")?;
             python::PyDict_SetItemString(names.as_ptr(), name.as_ptr(), function.as_ptr());
         }
-        let settings = new_str(settings).ok_or("no memory")?;
+        for tag in ResultTag::ALL {
+            let number = Object::new(python::PyLong_FromLong(tag.number().into())).ok_or("no memory")?;
+            let name = python::new_str(tag.constant()).ok_or("no memory")?;
+            python::PyDict_SetItem(names.as_ptr(), name.as_ptr(), number.as_ptr());
+        }
+        let settings = python::new_str(settings).ok_or("no memory")?;
         python::PyDict_SetItemString(names.as_ptr(), c"_settings".as_ptr(), settings.as_ptr());
         python::PyDict_SetItemString(names.as_ptr(), c"__builtins__".as_ptr(), python::PyEval_GetBuiltins());
-        let name = new_str("wsgiaudit.host").ok_or("no memory")?;
+        let name = python::new_str("wsgiaudit.host").ok_or("no memory")?;
         python::PyDict_SetItemString(names.as_ptr(), c"__name__".as_ptr(), name.as_ptr());
         let ran = Object::new(python::Py_CompileString(
             source.as_ptr(),
@@ -67,32 +71,6 @@ pub(super) unsafe fn create_namespace(settings: &str) -> Result<Object, String> 
             Some(_) => Ok(names),
             None => Err(python::take_error()),
         }
-    }
-}
-
-/// Creates a Python `str`; `None` with a Python exception set.
-///
-/// # Safety
-/// The thread holds a GIL.
-pub(super) unsafe fn new_str(text: &str) -> Option<Object> {
-    // SAFETY: pointer and length belong to a string that is alive.
-    unsafe {
-        Object::new(python::PyUnicode_FromStringAndSize(text.as_ptr().cast::<c_char>(), text.len() as isize))
-    }
-}
-
-/// Creates a Python `str` by decoding bytes as latin-1, as PEP 3333 requires.
-///
-/// # Safety
-/// The thread holds a GIL.
-pub(super) unsafe fn new_latin1_str(bytes: &[u8]) -> Option<Object> {
-    // SAFETY: pointer and length belong to a slice that is alive.
-    unsafe {
-        Object::new(python::PyUnicode_DecodeLatin1(
-            bytes.as_ptr().cast::<c_char>(),
-            bytes.len() as isize,
-            std::ptr::null(),
-        ))
     }
 }
 
@@ -161,7 +139,7 @@ unsafe extern "C" fn py_read(_: *mut PyObject, args: *mut *mut PyObject, count: 
         };
         match run_detached(|| exchange.read_body(size)) {
             Ok(data) => python::PyBytes_FromStringAndSize(data.as_ptr().cast(), data.len() as isize),
-            Err(why) => raise_error(python::PyExc_OSError, &why),
+            Err(error) => raise_error(python::PyExc_OSError, &error.to_string()),
         }
     }
 }
@@ -172,8 +150,14 @@ unsafe extern "C" fn py_begin(_: *mut PyObject, args: *mut *mut PyObject, count:
     unsafe {
         let Some((exchange, rest)) = parse_arguments::<3>(args, count) else { return null_mut() };
         match parse_response_head(rest[0], rest[1]) {
-            Ok((head, length)) => python::PyBool_FromLong(i64::from(exchange.send_head(head, length))),
-            Err(why) => raise_error(python::PyExc_ValueError, &why),
+            Ok(head) => {
+                let length = head.content_length;
+                match to_response_head(head) {
+                    Ok(head) => python::PyBool_FromLong(i64::from(exchange.send_head(head, length))),
+                    Err(error) => raise_error(python::PyExc_ValueError, &error.to_string()),
+                }
+            }
+            Err(error) => raise_error(python::PyExc_ValueError, &error.to_string()),
         }
     }
 }
@@ -200,7 +184,7 @@ unsafe extern "C" fn py_send_file(_: *mut PyObject, args: *mut *mut PyObject, co
         let file = ManuallyDrop::new(File::from_raw_fd(descriptor));
         match run_detached(|| exchange.send_file(&file, from)) {
             Ok(is_sent) => python::PyBool_FromLong(i64::from(is_sent)),
-            Err(why) => raise_error(python::PyExc_OSError, &why),
+            Err(error) => raise_error(python::PyExc_OSError, &error.to_string()),
         }
     }
 }
@@ -223,79 +207,87 @@ pub(super) unsafe fn copy_bytes(object: *mut PyObject) -> Option<Bytes> {
 unsafe fn raise_error(kind: *mut PyObject, why: &str) -> *mut PyObject {
     // SAFETY: the caller holds a GIL; `kind` is a built-in exception type.
     unsafe {
-        if let Some(text) = new_str(why) {
+        if let Some(text) = python::new_str(why) {
             python::PyErr_SetObject(kind, text.as_ptr());
         }
     }
     null_mut()
 }
 
-/// Parses the arguments `status` and `headers` of `start_response`. Returns the response head and the
-/// declared Content-Length.
+/// Returns the tag of what a function of `glue.py` returned; `None` if it is not a tuple with a tag and the items
+/// that belong to it.
+///
+/// # Safety
+/// The thread holds the GIL of the object's interpreter.
+pub(super) unsafe fn read_tag(returned: &Object) -> Option<ResultTag> {
+    // SAFETY: guaranteed by the caller; items of a tuple are borrowed.
+    unsafe {
+        let returned = returned.as_ptr();
+        if !python::has_type_flag(returned, python::Py_TPFLAGS_TUPLE_SUBCLASS) {
+            return None;
+        }
+        let size = python::PyTuple_Size(returned);
+        if size < 1 {
+            return None;
+        }
+        let number = python::PyLong_AsLongLong(python::PyTuple_GetItem(returned, 0));
+        if !python::PyErr_Occurred().is_null() {
+            python::PyErr_Clear();
+        }
+        ResultTag::from_number(number).filter(|tag| usize::try_from(size) == Ok(1 + tag.item_count()))
+    }
+}
+
+/// Parses the arguments `status` and `headers` of `start_response`.
 ///
 /// # Errors
-/// An error message if HTTP does not allow them.
+/// If HTTP does not allow them.
 ///
 /// # Safety
 /// The objects are alive; the thread holds a GIL. No exception is set.
 pub(super) unsafe fn parse_response_head(
     status: *mut PyObject,
     headers: *mut PyObject,
-) -> Result<(hyper::Response<()>, Option<u64>), String> {
+) -> Result<ResponseHead, ResponseHeadError> {
     // SAFETY: the list is read under the GIL; items are borrowed from containers that are alive.
     unsafe {
-        let status = encode_latin1(status).ok_or("the status is not a str of latin-1 characters")?;
-        let mut head = hyper::Response::new(());
-        let (code, reason) =
-            status.split_at_checked(3).ok_or("the status does not begin with a three-digit number")?;
-        let code = StatusCode::from_bytes(code)
-            .map_err(|_| "the status does not begin with a three-digit number")?;
-        if code.is_informational() {
-            return Err(format!("status {code} must not be sent by an application"));
-        }
-        *head.status_mut() = code;
-        let reason = reason.trim_ascii();
-        if !reason.is_empty() && code.canonical_reason().map(str::as_bytes) != Some(reason) {
-            let reason = hyper::ext::ReasonPhrase::try_from(reason.to_vec())
-                .map_err(|_| "the status contains a control character")?;
-            head.extensions_mut().insert(reason);
-        }
-        let mut length = None;
-        for index in 0..python::PyList_Size(headers).max(0) {
-            let pair = python::PyList_GetItem(headers, index);
+        let status = copy_latin1(status).ok_or(ResponseHeadError::StatusType)?;
+        let mut head = ResponseHead::parse_status(&status)?;
+        for (index, place) in (0..python::PyList_Size(headers).max(0)).enumerate() {
+            let pair = python::PyList_GetItem(headers, place);
             if python::PyTuple_Size(pair) != 2 {
                 python::PyErr_Clear();
-                return Err(format!("header {index} is not a pair"));
+                return Err(ResponseHeadError::NoPair(index));
             }
             let (Some(name), Some(value)) = (
-                encode_latin1(python::PyTuple_GetItem(pair, 0)),
-                encode_latin1(python::PyTuple_GetItem(pair, 1)),
+                copy_latin1(python::PyTuple_GetItem(pair, 0)),
+                copy_latin1(python::PyTuple_GetItem(pair, 1)),
             ) else {
-                return Err(format!("header {index} is not a pair of str of latin-1 characters"));
+                return Err(ResponseHeadError::HeaderType(index));
             };
-            let name = HeaderName::from_bytes(&name)
-                .map_err(|_| format!("{:?} is not a header name", String::from_utf8_lossy(&name)))?;
-            let value = HeaderValue::from_bytes(&value)
-                .map_err(|_| format!("the value of {name} contains a control character"))?;
-            if HOP_BY_HOP.contains(&name.as_str())
-                || (name == CONNECTION && !value.as_bytes().eq_ignore_ascii_case(b"close"))
-            {
-                continue;
-            }
-            if name == CONTENT_LENGTH {
-                let number = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok());
-                length = Some(number.ok_or("Content-Length is not a number")?);
-                head.headers_mut().insert(name, value);
-                continue;
-            }
-            head.headers_mut().append(name, value);
+            head.add_header(&name, &value)?;
         }
-        Ok((head, length))
+        Ok(head)
     }
 }
 
+/// Converts a response head to hyper's form.
+///
+/// # Errors
+/// If hyper does not allow the reason phrase.
+pub(super) fn to_response_head(head: ResponseHead) -> Result<hyper::Response<()>, ResponseHeadError> {
+    let mut response = hyper::Response::new(());
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    if let Some(reason) = head.reason {
+        let reason = ReasonPhrase::try_from(reason).map_err(|_| ResponseHeadError::Reason)?;
+        response.extensions_mut().insert(reason);
+    }
+    Ok(response)
+}
+
 /// Encodes a `str` as latin-1; `None` if it is another type or has other characters.
-unsafe fn encode_latin1(object: *mut PyObject) -> Option<Vec<u8>> {
+unsafe fn copy_latin1(object: *mut PyObject) -> Option<Vec<u8>> {
     // SAFETY: the object is alive and the caller holds the GIL; the text is copied.
     unsafe {
         let mut length = 0;
@@ -305,9 +297,6 @@ unsafe fn encode_latin1(object: *mut PyObject) -> Option<Vec<u8>> {
             return None;
         }
         let text = std::slice::from_raw_parts(data.cast::<u8>(), length as usize);
-        if text.is_ascii() {
-            return Some(text.to_vec());
-        }
-        std::str::from_utf8(text).ok()?.chars().map(|letter| u8::try_from(letter).ok()).collect()
+        encode_latin1(std::str::from_utf8(text).ok()?)
     }
 }

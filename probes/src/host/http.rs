@@ -5,24 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use hyper::Request;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_io_timeout::TimeoutStream;
+use wsgiaudit_probes_core::error_response::ErrorResponse;
+use wsgiaudit_probes_core::host_config::{ListenerConfig, RequestLimits};
+use wsgiaudit_probes_core::peer::{Peer, TrustedProxies};
+use wsgiaudit_probes_core::request_headers::head_size;
+use wsgiaudit_probes_core::request_path::{RequestPath, RouteTable};
 
 use super::access_log::{self, RequestTracker, TrackedBody};
 use super::application_group::ApplicationGroup;
-use super::config::{ListenerConfig, RequestLimits};
-use super::environ::percent_decode;
 use super::listen_socket::{ConnectionListener, ConnectionStream};
 use super::log::log_message;
-use super::peer::{Peer, TrustedProxies};
 use super::request_exchange::{Exchange, RequestJob, ResponseBody, WsgiResponse};
 
 /// Lifecycle phase of the process.
@@ -43,8 +45,8 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// State shared by all connections.
 pub(super) struct ServerState {
-    /// Path prefixes and their groups, longest first; `None` for a group that failed to start.
-    pub(super) routes: Vec<(String, Option<Arc<ApplicationGroup>>)>,
+    /// Path prefixes and their groups; `None` for a group that failed to start.
+    pub(super) routes: RouteTable<Option<Arc<ApplicationGroup>>>,
     pub(super) limits: RequestLimits,
     pub(super) phase: watch::Sender<ServerPhase>,
     /// Number of requests waiting for a response.
@@ -63,16 +65,6 @@ pub(super) struct ServerState {
 }
 
 impl ServerState {
-    /// Returns the group with the longest prefix that matches whole segments of the path.
-    fn find_group(&self, path: &str) -> Option<&Arc<ApplicationGroup>> {
-        let path = percent_decode(path);
-        let fits = |prefix: &str| {
-            let rest = path.strip_prefix(prefix.trim_end_matches('/').as_bytes());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-        };
-        self.routes.iter().find(|(prefix, _)| prefix.is_empty() || fits(prefix))?.1.as_ref()
-    }
-
     /// Asks the supervisor, once, to replace this process.
     fn request_replacement(&self, why: &str) {
         if !self.is_done.swap(true, Ordering::Relaxed) {
@@ -236,19 +228,18 @@ async fn dispatch_request(
     if server.limits.requests.is_some_and(|most| count >= most) {
         server.request_replacement(&format!("{count} requests"));
     }
-    if head_size(&head) > server.limits.head_size {
-        return closing_response(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "Request Header Fields Too Large\n",
-        );
+    // hyper reads until the head is complete or its buffer is full.
+    if head_size(&head.uri, &head.headers) > server.limits.head_size {
+        return to_response(ErrorResponse::HeadTooLarge);
     }
-    let Some(group) = server.find_group(head.uri.path()) else {
-        return text_response(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
+    let path = RequestPath::decode(head.uri.path());
+    let Some(Some(group)) = server.routes.find_route(&path) else {
+        return to_response(ErrorResponse::NoGroup);
     };
     tracker.meter = Some(Arc::clone(&group.meter));
     let has_body = !body.is_end_stream();
     if body.size_hint().exact().is_some_and(|length| length > server.limits.body_size) {
-        return closing_response(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large\n");
+        return to_response(ErrorResponse::BodyTooLarge);
     }
     let Some(permit) = group.try_reserve() else { return queue_full_response(group) };
     let (exchange, response) = Exchange::new(
@@ -261,6 +252,7 @@ async fn dispatch_request(
     let job = RequestJob {
         began: tracker.began,
         head,
+        path,
         has_body,
         peer,
         listener: Arc::clone(listener),
@@ -276,9 +268,7 @@ async fn dispatch_request(
 
 fn queue_full_response(group: &ApplicationGroup) -> WsgiResponse {
     group.meter.refused.fetch_add(1, Ordering::Relaxed);
-    let mut response = text_response(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable\n");
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    response
+    to_response(ErrorResponse::QueueFull)
 }
 
 /// Waits for the application's response. After `--request-timeout` it responds with 504 and asks for a
@@ -295,35 +285,19 @@ async fn await_response(
     };
     match response {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => text_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n"),
+        Ok(Err(_)) => to_response(ErrorResponse::NoResponse),
         Err(_) => {
             group.meter.late.fetch_add(1, Ordering::Relaxed);
             server.request_replacement(&format!(
                 "group {}: {what:?} took longer than --request-timeout",
                 group.name
             ));
-            text_response(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout\n")
+            to_response(ErrorResponse::Timeout)
         }
     }
 }
 
-/// Size of a request head in bytes, without separators. hyper reads until the head is complete or its buffer
-/// is full.
-fn head_size(head: &Parts) -> usize {
-    let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-    head.uri.path_and_query().map_or(0, |target| target.as_str().len()) + headers.sum::<usize>()
-}
-
-/// Returns a response that closes the connection: the rest of the request is not read.
-fn closing_response(status: StatusCode, text: &'static str) -> WsgiResponse {
-    let mut response = text_response(status, text);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-pub(super) fn text_response(status: StatusCode, text: &'static str) -> WsgiResponse {
-    let mut response = WsgiResponse::new(ResponseBody::from_static_text(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response
+/// Converts a response of the server itself to hyper's form.
+pub(super) fn to_response(error: ErrorResponse) -> WsgiResponse {
+    error.response().map(ResponseBody::from_static_text)
 }

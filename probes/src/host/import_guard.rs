@@ -17,19 +17,18 @@ use std::ptr::null_mut;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
+use wsgiaudit_probes_core::host_config::{GuardConfig, InterpreterMode, VettedModule};
+use wsgiaudit_probes_core::module_admission::{AdmissionError, VettedModules};
 
-use super::config::{GuardConfig, InterpreterMode, VettedModule};
-use super::glue::new_str;
+use super::gil::run_detached;
 use super::log::log_message;
-use super::worker_thread::run_detached;
 use crate::python::{self, Object, PyObject};
 
 static GUARD: OnceLock<GuardState> = OnceLock::new();
 
 struct GuardState {
     plan: GuardConfig,
-    /// Vetted modules by file, symbolic links resolved.
-    vetted: HashMap<PathBuf, VettedModule>,
+    vetted: VettedModules,
     /// Folders of CPython's own extension modules, which are not checked: CPython itself refuses those that
     /// do not support an interpreter.
     standard_library: Vec<PathBuf>,
@@ -46,9 +45,8 @@ struct GuardState {
 /// # Safety
 /// The thread holds the main interpreter's GIL.
 pub(super) unsafe fn install_guard(plan: GuardConfig) {
-    let vetted = plan.vetted.iter().map(|module| (PathBuf::from(&module.path), module.clone())).collect();
     let state = GuardState {
-        vetted,
+        vetted: VettedModules::new(&plan),
         // SAFETY: guaranteed by the caller.
         standard_library: unsafe { find_lib_dynload() },
         plan,
@@ -159,18 +157,18 @@ pub(super) unsafe extern "C" fn py_admit(
         let result = run_detached(|| state.admit_module(&name, &path, mode));
         let load = match result {
             Ok(load) => load,
-            Err(why) if state.plan.warn_only => {
-                log_message(&format!("guard: {why}: loaded anyway (--unvetted warn)"));
+            Err(error) if state.plan.warn_only => {
+                log_message(&format!("guard: {error}: loaded anyway (--unvetted warn)"));
                 path
             }
-            Err(why) => {
-                log_message(&format!("guard: {why}"));
-                raise_import_error(&name, &path, &why);
+            Err(error) => {
+                log_message(&format!("guard: {error}"));
+                raise_import_error(&name, &path, &error.to_string());
                 return null_mut();
             }
         };
         lock_ignoring_poison(&state.admitted).insert((interpreter, load.clone()));
-        new_str(&load).map_or(null_mut(), |text| {
+        python::new_str(&load).map_or(null_mut(), |text| {
             let pointer = text.as_ptr();
             python::Py_IncRef(pointer);
             pointer
@@ -181,7 +179,9 @@ pub(super) unsafe extern "C" fn py_admit(
 unsafe fn raise_import_error(name: &str, path: &str, why: &str) {
     // SAFETY: the caller is attached; references are checked.
     unsafe {
-        if let (Some(why), Some(name), Some(path)) = (new_str(why), new_str(name), new_str(path)) {
+        if let (Some(why), Some(name), Some(path)) =
+            (python::new_str(why), python::new_str(name), python::new_str(path))
+        {
             drop(Object::new(python::PyErr_SetImportError(why.as_ptr(), name.as_ptr(), path.as_ptr())));
         }
     }
@@ -198,48 +198,30 @@ impl GuardState {
     }
 
     /// Returns the path to load, or the reason for refusing.
-    fn admit_module(&self, name: &str, path: &str, mode: Option<InterpreterMode>) -> Result<String, String> {
+    fn admit_module(
+        &self,
+        name: &str,
+        path: &str,
+        mode: Option<InterpreterMode>,
+    ) -> Result<String, AdmissionError> {
         if self.is_standard_extension(Path::new(path)) {
             return Ok(path.to_owned());
         }
-        let Some(mode) = mode else {
-            return Err(format!(
-                "{name} is not loaded by wsgiaudit: the application created this interpreter"
-            ));
+        let module = || name.to_owned();
+        let Some(mode) = mode else { return Err(AdmissionError::ForeignInterpreter { name: module() }) };
+        let unreadable = |error: io::Error| AdmissionError::Unreadable {
+            name: module(),
+            path: path.to_owned(),
+            error: error.to_string(),
         };
-        let cannot = |error: io::Error| format!("{name} is not loaded by wsgiaudit: {path}: {error}");
-        let real = fs::canonicalize(path).map_err(cannot)?;
-        let mode_name = mode.name();
-        let Some(vetted) = self.vetted.get(&real) else {
-            return Err(format!(
-                "{name} is not vetted for {mode_name}: {} is not in the report; audit the environment \
-                 again, or --unvetted warn",
-                real.display()
-            ));
-        };
-        let (verdict, reason) = vetted
-            .verdicts
-            .get(mode_name)
-            .map_or(("unknown", "this mode was not audited"), |(verdict, reason)| {
-                (verdict.as_str(), reason.as_str())
-            });
-        let is_admitted = verdict == "ready" || (verdict == "degraded" && self.plan.admit_degraded);
-        if !is_admitted {
-            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            return Err(format!(
-                "{name} is {verdict} for {mode_name}{reason}; {}",
-                advice_for_verdict(verdict)
-            ));
-        }
+        let real = fs::canonicalize(path).map_err(unreadable)?;
+        let vetted = self.vetted.admit_module(name, &real, mode)?;
         self.copy_verified(&real, vetted).map_err(|error| {
             if error.kind() != io::ErrorKind::InvalidData {
-                return cannot(error);
+                return unreadable(error);
             }
-            format!(
-                "{name} is not vetted for {mode_name}: {} has changed since the audit ({error}); audit the \
-                 environment again",
-                real.display()
-            )
+            let (file, change) = (real.display().to_string(), error.to_string());
+            AdmissionError::Changed { name: module(), mode: mode.name(), file, change }
         })
     }
 
@@ -273,14 +255,6 @@ impl GuardState {
         let target = target.to_string_lossy().into_owned();
         copies.insert(real.to_owned(), target.clone());
         Ok(target)
-    }
-}
-
-fn advice_for_verdict(verdict: &str) -> &'static str {
-    match verdict {
-        "degraded" => "use --admit degraded to load it",
-        "blocked" | "unsafe" => "move its application to a group in the main interpreter",
-        _ => "audit the environment again",
     }
 }
 

@@ -4,10 +4,10 @@ use std::os::fd::FromRawFd;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use wsgiaudit_probes_core::host_config::ListenerConfig;
+use wsgiaudit_probes_core::peer::Peer;
 
-use super::config::ListenerConfig;
 use super::log::log_message;
-use super::peer::Peer;
 
 /// A connection over TCP or a Unix socket.
 pub(super) trait ConnectionStream: AsyncRead + AsyncWrite + Unpin + Send {}

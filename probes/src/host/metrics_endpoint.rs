@@ -4,15 +4,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use wsgiaudit_probes_core::error_response::ErrorResponse;
+use wsgiaudit_probes_core::host_config::ListenerConfig;
+use wsgiaudit_probes_core::metrics::{build_json, render_prometheus};
 
-use super::config::ListenerConfig;
-use super::http::{ServerPhase, ServerState, text_response, wait_for_phase};
+use super::http::{ServerPhase, ServerState, to_response, wait_for_phase};
 use super::listen_socket::{ConnectionListener, ConnectionStream};
 use super::metrics;
 use super::request_exchange::{ResponseBody, WsgiResponse};
@@ -36,10 +38,13 @@ pub(super) async fn serve_metrics(server: Arc<ServerState>, listener: ListenerCo
 
 async fn serve_metrics_connection(server: Arc<ServerState>, stream: Box<dyn ConnectionStream>) {
     let service = service_fn(|request: Request<Incoming>| {
+        let (groups, process) = (metrics::read_groups(&server), metrics::read_process(&server));
         let response = match request.uri().path() {
-            "/metrics" => metrics_response("text/plain; version=0.0.4", metrics::render_prometheus(&server)),
-            "/metrics.json" => metrics_response("application/json", metrics::build_json(&server).to_string()),
-            _ => text_response(StatusCode::NOT_FOUND, "Not Found: /metrics, or /metrics.json\n"),
+            "/metrics" => metrics_response("text/plain; version=0.0.4", render_prometheus(&groups, &process)),
+            "/metrics.json" => {
+                metrics_response("application/json", build_json(&groups, &process).to_string())
+            }
+            _ => to_response(ErrorResponse::NoMetrics),
         };
         std::future::ready(Ok::<_, Infallible>(response))
     });

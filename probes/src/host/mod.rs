@@ -1,35 +1,31 @@
 //! The host: a WSGI server in the audited environment's own python.
 //!
-//! - [`config`]: the configuration. The supervisor's side (`src/serve`) compiles the same file.
 //! - [`server`]: entry point and lifecycle: start, ready, drain, end.
 //! - [`http`]: HTTP/1.1 by hyper and tokio, on threads that never hold a GIL.
-//! - [`listen_socket`]: listening sockets; [`peer`]: the client of a request.
+//! - [`listen_socket`]: listening sockets.
 //! - [`request_exchange`]: one request and its response, between the HTTP side and the Python side.
 //! - [`application_group`]: an application group: its queue, its interpreters, their threads.
 //! - [`worker_thread`]: a thread of an interpreter: attached to it only while it runs Python.
+//! - [`gil`]: releases the GIL while a thread waits, and measures the wait for it.
 //! - [`environ`]: the `environ` of a request (PEP 3333).
-//! - [`group_meter`]: metrics of a group, with [`histogram`]s; [`metrics`] exports them,
-//!   [`metrics_endpoint`] serves them over HTTP.
+//! - [`metrics`]: reads the metrics of the groups and the process; [`metrics_endpoint`] serves them over HTTP.
 //! - [`access_log`]: accounting of a request: its metrics, and its line in the access log.
 //! - [`import_guard`]: loads extension modules only if the report vetted them.
-//! - [`glue`]: the C functions that `glue.py` calls, and parsing of response heads.
+//! - [`glue`]: the C functions that `glue.py` calls, and what it returns.
 //!
-//! `glue.py` implements WSGI inside each interpreter: `start_response`, `write`, iterables, `wsgi.input`.
+//! What needs neither Python nor a socket stands in the crate `wsgiaudit_probes_core`. `glue.py` implements WSGI inside each interpreter: `start_response`, `write`, iterables, `wsgi.input`.
 
 mod access_log;
 mod application_group;
-pub(crate) mod config;
 mod environ;
+mod gil;
 mod glue;
-mod group_meter;
-mod histogram;
 mod http;
 mod import_guard;
 mod listen_socket;
 mod log;
 mod metrics;
 mod metrics_endpoint;
-mod peer;
 mod request_exchange;
 pub(crate) mod server;
 mod worker_thread;

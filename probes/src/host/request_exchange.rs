@@ -12,11 +12,12 @@ use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::http::request::Parts;
+use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-
-use super::config::ListenerConfig;
-use super::peer::Peer;
+use wsgiaudit_probes_core::host_config::ListenerConfig;
+use wsgiaudit_probes_core::peer::Peer;
+use wsgiaudit_probes_core::request_path::RequestPath;
 
 /// Number of response chunks that may be buffered for a slow client.
 const MAX_BUFFERED_CHUNKS: usize = 4;
@@ -35,6 +36,7 @@ pub(super) struct RequestJob {
     /// When it arrived.
     pub(super) began: Instant,
     pub(super) head: Parts,
+    pub(super) path: RequestPath,
     pub(super) has_body: bool,
     pub(super) peer: Peer,
     pub(super) listener: std::sync::Arc<ListenerConfig>,
@@ -42,6 +44,15 @@ pub(super) struct RequestJob {
     /// Held until the job is done: it counts against the capacity of the group.
     #[expect(dead_code, reason = "held, not read")]
     pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// What a thread of an application group does next.
+#[expect(clippy::large_enum_variant, reason = "nearly every command is a request, which is moved once")]
+pub(super) enum WorkerCommand {
+    /// Serve a request.
+    Serve(RequestJob),
+    /// End.
+    Stop,
 }
 
 /// The bodies of a request and of its response.
@@ -63,22 +74,30 @@ struct RequestBody {
 enum ResponseState {
     /// The response head has not been sent.
     Head(Option<oneshot::Sender<WsgiResponse>>),
-    /// The head has been sent. The number of body bytes that may follow, if a Content-Length was declared.
-    Body(mpsc::Sender<Result<Bytes, ResponseAborted>>, Option<u64>),
+    /// The head has been sent.
+    Body {
+        pieces: mpsc::Sender<Result<Bytes, ResponseAborted>>,
+        /// The number of body bytes that may follow, if a Content-Length was declared.
+        left: Option<u64>,
+    },
     Done,
 }
 
 /// The application failed after the head was sent. The connection is cut so that the client notices.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("the application failed in the middle of its response")]
 pub(super) struct ResponseAborted;
 
-impl std::fmt::Display for ResponseAborted {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("the application failed in the middle of its response")
-    }
+/// Why the application cannot read the rest of a request body.
+#[derive(Debug, Error)]
+pub(super) enum RequestBodyError {
+    #[error("the request body ended early: {0}")]
+    Ended(hyper::Error),
+    #[error("timeout: the client stopped sending the request body")]
+    Stalled,
+    #[error("the request body exceeds --max-body")]
+    TooLarge,
 }
-
-impl std::error::Error for ResponseAborted {}
 
 impl Exchange {
     pub(super) fn new(
@@ -96,8 +115,8 @@ impl Exchange {
     /// body.
     ///
     /// # Errors
-    /// An error message if the client disconnected, stalled, or sent too much.
-    pub(super) fn read_body(&self, most: usize) -> Result<Bytes, String> {
+    /// If the client disconnected, stalled, or sent too much.
+    pub(super) fn read_body(&self, most: usize) -> Result<Bytes, RequestBodyError> {
         let mut input = lock_ignoring_poison(&self.input);
         loop {
             if let Some(first) = input.rest.front_mut() {
@@ -115,11 +134,11 @@ impl Exchange {
                     input.body = None;
                     continue;
                 }
-                Ok(Some(Err(error))) => return Err(format!("the request body ended early: {error}")),
-                Err(_) => return Err("timeout: the client stopped sending the request body".to_owned()),
+                Ok(Some(Err(error))) => return Err(RequestBodyError::Ended(error)),
+                Err(_) => return Err(RequestBodyError::Stalled),
             };
             let Some(left) = input.left.checked_sub(piece.len() as u64) else {
-                return Err("the request body exceeds --max-body".to_owned());
+                return Err(RequestBodyError::TooLarge);
             };
             input.left = left;
             if piece.has_remaining() {
@@ -144,7 +163,7 @@ impl Exchange {
         let ResponseState::Head(sender) = &mut *output else { return false };
         let sender = sender.take();
         let (pieces, receiver) = mpsc::channel(MAX_BUFFERED_CHUNKS);
-        *output = ResponseState::Body(pieces, length);
+        *output = ResponseState::Body { pieces, left: length };
         let content = ResponseBody::Pieces { receiver, left: length };
         sender.is_some_and(|sender| sender.send(head.map(|()| content)).is_ok())
     }
@@ -153,7 +172,7 @@ impl Exchange {
     /// stalled.
     pub(super) fn send_chunk(&self, mut piece: Bytes) -> bool {
         let mut output = lock_ignoring_poison(&self.output);
-        let ResponseState::Body(pieces, left) = &mut *output else { return false };
+        let ResponseState::Body { pieces, left } = &mut *output else { return false };
         if let Some(left) = left {
             // PEP 3333: bytes beyond the declared Content-Length must not be sent.
             piece.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -175,11 +194,11 @@ impl Exchange {
     /// client disconnected or stalled.
     ///
     /// # Errors
-    /// An error message if the file cannot be read.
-    pub(super) fn send_file(&self, file: &std::fs::File, mut from: u64) -> Result<bool, String> {
+    /// If the file cannot be read.
+    pub(super) fn send_file(&self, file: &std::fs::File, mut from: u64) -> std::io::Result<bool> {
         while !self.is_complete() {
             let mut block = vec![0; BLOCK_SIZE];
-            let length = file.read_at(&mut block, from).map_err(|error| error.to_string())?;
+            let length = file.read_at(&mut block, from)?;
             if length == 0 {
                 break;
             }
@@ -194,7 +213,7 @@ impl Exchange {
 
     /// Whether the declared Content-Length has been sent completely.
     fn is_complete(&self) -> bool {
-        matches!(&*lock_ignoring_poison(&self.output), ResponseState::Body(_, Some(0)))
+        matches!(&*lock_ignoring_poison(&self.output), ResponseState::Body { left: Some(0), .. })
     }
 
     /// Ends the response. `Err` cuts the connection because the body is incomplete.
@@ -205,7 +224,7 @@ impl Exchange {
         if let Some(body) = input.body.take().filter(|body| !body.is_end_stream()) {
             self.runtime.spawn(drain_body(body));
         }
-        if let (ResponseState::Body(pieces, _), Err(aborted)) = (ended, result) {
+        if let (ResponseState::Body { pieces, .. }, Err(aborted)) = (ended, result) {
             drop(
                 self.runtime
                     .block_on(async { tokio::time::timeout(self.stall, pieces.send(Err(aborted))).await }),

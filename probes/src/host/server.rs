@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use wsgiaudit_probes_core::host_config::{HostConfig, HostReady};
+use wsgiaudit_probes_core::metrics::summary_lines;
+use wsgiaudit_probes_core::peer::TrustedProxies;
+use wsgiaudit_probes_core::request_path::RouteTable;
 
 use super::access_log::AccessLog;
-use super::application_group::{self, ApplicationGroup, RunningGroup};
-use super::config::{HostConfig, HostReady};
+use super::application_group::{self, ApplicationGroup, GroupsEnd, RunningGroup};
 use super::http::{self, ServerPhase, ServerState};
 use super::import_guard;
 use super::log::log_message;
-use super::peer::TrustedProxies;
 use super::{metrics, metrics_endpoint};
 use crate::python;
 
@@ -41,7 +43,7 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
         if python::Object::new(python::PyImport_ImportModule(c"datetime".as_ptr())).is_none() {
             python::PyErr_Clear();
         }
-        let free_threaded = is_free_threaded();
+        let free_threaded = python::is_free_threaded();
         let config = std::fs::read(&path)
             .map_err(|error| error.to_string())
             .and_then(|text| serde_json::from_slice::<HostConfig>(&text).map_err(|error| error.to_string()));
@@ -55,16 +57,6 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
         });
         python::PyEval_RestoreThread(state);
         status
-    }
-}
-
-/// Whether this is a free-threaded build.
-unsafe fn is_free_threaded() -> bool {
-    // SAFETY: the caller holds the GIL.
-    unsafe {
-        let name = c"abiflags".as_ptr();
-        let flags = python::PySys_GetObject(name);
-        !flags.is_null() && python::str_to_string(flags).is_some_and(|flags| flags.contains('t'))
     }
 }
 
@@ -126,7 +118,8 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
         let deadline = Instant::now() + drain;
         (deadline, tokio::time::timeout(drain, served).await.is_ok())
     });
-    metrics::summary_lines(&server).iter().for_each(|line| log_message(line));
+    let (groups_metrics, process) = (metrics::read_groups(&server), metrics::read_process(&server));
+    summary_lines(&groups_metrics, &process).iter().for_each(|line| log_message(line));
     server.log.iter().for_each(AccessLog::flush);
     if !all_answered {
         let open = server.open.load(Ordering::Relaxed);
@@ -137,27 +130,23 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
     // At least a second: waiting for responses may have used up the drain time.
     let deadline = deadline.max(Instant::now() + Duration::from_secs(1));
     match application_group::wait_for_groups(groups, deadline) {
-        Some(true) => Ok(0),
-        Some(false) => exit_now(0),
-        None => {
+        GroupsEnd::Clean => Ok(0),
+        GroupsEnd::Unclean => exit_now(0),
+        GroupsEnd::Deadline => {
             log_message("interpreters did not end in time: threads of the application are still running");
             exit_now(0)
         }
     }
 }
 
-/// Returns every path prefix with its group, longest first.
-fn build_routes(
-    config: &HostConfig,
-    groups: &[RunningGroup],
-) -> Vec<(String, Option<Arc<ApplicationGroup>>)> {
+/// Returns every path prefix with its group; `None` for a group that failed to start.
+fn build_routes(config: &HostConfig, groups: &[RunningGroup]) -> RouteTable<Option<Arc<ApplicationGroup>>> {
     let mut routes = Vec::new();
     for plan in &config.groups {
         let group = groups.iter().map(|running| &running.group).find(|group| group.name == plan.name);
         routes.extend(plan.routes.iter().map(|prefix| (prefix.clone(), group.cloned())));
     }
-    routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-    routes
+    RouteTable::new(routes)
 }
 
 /// Ends the process without Python's finalization, which would wait for stuck threads.

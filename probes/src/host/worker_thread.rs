@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
+use wsgiaudit_probes_core::application_result::ResultTag;
+use wsgiaudit_probes_core::group_meter::Meter;
+use wsgiaudit_probes_core::response_head::{BodyFit, ResponseHeadError};
 
 use super::environ::EnvironTemplate;
+use super::gil::{measure_gil_wait, set_thread_meter};
 use super::glue;
-use super::group_meter::{Meter, measure_gil_wait, set_thread_meter};
 use super::log::log_message;
-use super::request_exchange::{RequestJob, ResponseAborted};
+use super::request_exchange::{RequestJob, ResponseAborted, WorkerCommand};
 use crate::python::{self, Object, PyThreadState};
 
 /// The `glue.py` objects that the threads of one interpreter share. Only attached threads use them.
@@ -52,14 +55,16 @@ impl WsgiRuntime {
                 template: EnvironTemplate::new(base).ok_or_else(|| python::take_error())?,
                 names,
             };
-            match runtime.call_function(c"load") {
-                Some(result)
-                    if python::has_type_flag(result.as_ptr(), python::Py_TPFLAGS_UNICODE_SUBCLASS) =>
-                {
-                    Err(python::str_to_string(result.as_ptr()).unwrap_or_default().trim_end().to_owned())
+            let loaded = runtime.call_function(c"load").ok_or_else(|| python::take_error())?;
+            match glue::read_tag(&loaded) {
+                Some(ResultTag::Loaded) => Ok(runtime),
+                Some(ResultTag::Failed) => {
+                    let traceback = python::str_to_string(python::PyTuple_GetItem(loaded.as_ptr(), 1));
+                    Err(traceback.unwrap_or_default().trim_end().to_owned())
                 }
-                Some(_) => Ok(runtime),
-                None => Err(python::take_error()),
+                Some(ResultTag::Complete | ResultTag::Sent | ResultTag::Aborted) | None => {
+                    Err("glue.py did not say whether it imported the application".to_owned())
+                }
             }
         }
     }
@@ -96,20 +101,22 @@ impl WsgiRuntime {
                 log_message(&format!("cannot pass a request to the application: {}", python::take_error()));
                 return ResponseAction::Fail;
             };
-            if python::has_type_flag(returned.as_ptr(), python::Py_TPFLAGS_TUPLE_SUBCLASS) {
-                return self.check_complete_response(&returned, job).unwrap_or_else(|why| {
-                    log_message(&format!(
-                        "cannot send the application's response to {}: {why}",
-                        job.head.uri
-                    ));
+            match glue::read_tag(&returned) {
+                Some(ResultTag::Complete) => {
+                    self.check_complete_response(&returned, job).unwrap_or_else(|error| {
+                        log_message(&format!(
+                            "cannot send the application's response to {}: {error}",
+                            job.head.uri
+                        ));
+                        ResponseAction::Fail
+                    })
+                }
+                Some(ResultTag::Sent) => ResponseAction::End,
+                Some(ResultTag::Aborted) => ResponseAction::Abort,
+                Some(ResultTag::Loaded | ResultTag::Failed) | None => {
+                    log_message("glue.py did not return the result of a request");
                     ResponseAction::Fail
-                });
-            }
-            match python::PyObject_IsTrue(returned.as_ptr()) == 0
-                && python::has_type_flag(returned.as_ptr(), python::Py_TPFLAGS_LONG_SUBCLASS)
-            {
-                true => ResponseAction::Abort,
-                false => ResponseAction::End,
+                }
             }
         }
     }
@@ -119,31 +126,32 @@ impl WsgiRuntime {
         &self,
         returned: &Object,
         job: &RequestJob,
-    ) -> Result<ResponseAction, String> {
-        // SAFETY: `glue.py` returned a tuple of three; the thread is attached.
+    ) -> Result<ResponseAction, ResponseHeadError> {
+        // SAFETY: `read_tag` has checked that the tuple has three items after the tag; the thread is attached.
         unsafe {
             let item = |index| python::PyTuple_GetItem(returned.as_ptr(), index);
-            let (head, length) = glue::parse_response_head(item(0), item(1))?;
-            let mut body = glue::copy_bytes(item(2)).unwrap_or_else(|| {
+            let head = glue::parse_response_head(item(1), item(2))?;
+            let mut body = glue::copy_bytes(item(3)).unwrap_or_else(|| {
                 python::PyErr_Clear();
                 bytes::Bytes::new()
             });
-            let is_bare =
-                job.head.method == hyper::Method::HEAD || [204, 304].contains(&head.status().as_u16());
-            if is_bare {
-                return Ok(ResponseAction::Pieces(head, length, bytes::Bytes::new(), true));
-            }
-            if let Some(length) = length {
-                body.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-                if (body.len() as u64) < length {
+            let fit = head.fit_body(job.head.method == hyper::Method::HEAD, body.len());
+            let length = head.content_length;
+            let head = glue::to_response_head(head)?;
+            Ok(match fit {
+                BodyFit::Bare => ResponseAction::Bare { head, length },
+                BodyFit::Whole(size) => {
+                    body.truncate(size);
+                    ResponseAction::Whole { head, body }
+                }
+                BodyFit::Short => {
                     log_message(&format!(
                         "the response to {} is shorter than its Content-Length",
                         job.head.uri
                     ));
-                    return Ok(ResponseAction::Pieces(head, Some(length), body, false));
+                    ResponseAction::Short { head, length, body }
                 }
-            }
-            Ok(ResponseAction::Whole(head, body))
+            })
         }
     }
 }
@@ -168,11 +176,17 @@ unsafe fn call_object(function: &Object, arguments: &[&Object]) -> Option<Object
 
 /// How to finish a response, once the GIL is released.
 enum ResponseAction {
-    Whole(hyper::Response<()>, bytes::Bytes),
-    /// Head, declared Content-Length, available body, and whether the body is complete.
-    Pieces(hyper::Response<()>, Option<u64>, bytes::Bytes, bool),
+    /// Send a complete response.
+    Whole { head: hyper::Response<()>, body: bytes::Bytes },
+    /// Send the head alone, with its declared Content-Length.
+    Bare { head: hyper::Response<()>, length: Option<u64> },
+    /// Send a body that is shorter than the declared Content-Length, then cut the connection.
+    Short { head: hyper::Response<()>, length: Option<u64>, body: bytes::Bytes },
+    /// Everything is sent.
     End,
+    /// Cut the connection: the rest of the body is missing.
     Abort,
+    /// Send 500.
     Fail,
 }
 
@@ -180,14 +194,18 @@ impl ResponseAction {
     fn send_response(self, job: &RequestJob) {
         let exchange = &job.exchange;
         let result = match self {
-            Self::Whole(head, body) => {
+            Self::Whole { head, body } => {
                 exchange.send_response(head, body);
                 Ok(())
             }
-            Self::Pieces(head, length, body, is_all) => {
+            Self::Bare { head, length } => {
+                exchange.send_head(head, length);
+                Ok(())
+            }
+            Self::Short { head, length, body } => {
                 exchange.send_head(head, length);
                 exchange.send_chunk(body);
-                if is_all { Ok(()) } else { Err(ResponseAborted) }
+                Err(ResponseAborted)
             }
             Self::End => Ok(()),
             Self::Abort => Err(ResponseAborted),
@@ -209,11 +227,11 @@ impl ResponseAction {
 pub(super) unsafe fn serve_jobs(
     state: *mut PyThreadState,
     runtime: &WsgiRuntime,
-    queue: &Receiver<Option<RequestJob>>,
+    queue: &Receiver<WorkerCommand>,
     meter: &Arc<Meter>,
 ) {
     set_thread_meter(meter);
-    while let Ok(Some(job)) = queue.recv() {
+    while let Ok(WorkerCommand::Serve(job)) = queue.recv() {
         meter.queue.record_duration(job.began.elapsed());
         if job.exchange.is_abandoned() {
             continue;
@@ -232,20 +250,6 @@ pub(super) unsafe fn serve_jobs(
     }
 }
 
-/// Runs something that may block, without the GIL.
-///
-/// # Safety
-/// The thread is attached.
-pub(super) unsafe fn run_detached<R>(wait: impl FnOnce() -> R) -> R {
-    // SAFETY: the same thread state is reattached.
-    unsafe {
-        let state = python::PyEval_SaveThread();
-        let result = wait();
-        measure_gil_wait(|| python::PyEval_RestoreThread(state));
-        result
-    }
-}
-
 /// Runs an additional thread of an interpreter with its own thread state.
 ///
 /// # Safety
@@ -253,7 +257,7 @@ pub(super) unsafe fn run_detached<R>(wait: impl FnOnce() -> R) -> R {
 pub(super) unsafe fn run_sibling_thread(
     interpreter: InterpreterHandle,
     runtime: &Arc<WsgiRuntime>,
-    queue: &Receiver<Option<RequestJob>>,
+    queue: &Receiver<WorkerCommand>,
     meter: &Arc<Meter>,
 ) {
     // SAFETY: the thread state is created, attached and deleted on this thread only.

@@ -10,8 +10,10 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use super::sharing::{HeapScope, HeapSnapshot, LoadedImages, is_reference_count, type_at_address};
-use crate::protocol::RetainedObject;
+use wsgiaudit_probes_core::memory_map::{is_reference_count, page_of};
+use wsgiaudit_probes_core::protocol::RetainedObject;
+
+use super::sharing::{HeapScope, HeapSnapshot, LoadedImages, type_at_address};
 
 /// Maximum number of accesses recorded. Beyond it, the arenas are unprotected.
 const MAX_RECORDED: usize = 64;
@@ -25,9 +27,6 @@ const FRAMES: usize = 48;
 /// Number of memory words recorded per access: the largest object that can lie in an arena, and an object
 /// header.
 const WORDS: usize = (512 + 16) / 8;
-
-/// Minimum page size in bytes.
-const PAGE_SIZE: usize = 4096;
 
 /// One access to a protected arena.
 #[derive(Clone)]
@@ -88,7 +87,7 @@ pub(super) unsafe fn record_access(address: usize, instruction: usize) -> bool {
     (each.address, each.instruction) = (address, instruction);
     for (index, word) in each.words.iter_mut().enumerate() {
         let source = word_address(address, index);
-        *word = match source / PAGE_SIZE == address / PAGE_SIZE {
+        *word = match page_of(source) == page_of(address) {
             // SAFETY: within the same page, which is readable.
             true => unsafe { (source as *const usize).read_volatile() },
             false => 0,

@@ -5,15 +5,14 @@ use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
+use wsgiaudit_probes_core::protocol::{PROBE_FAILED, TrialEvent, TrialOrder};
+use wsgiaudit_probes_core::sandbox::{self, Confinement};
+use wsgiaudit_probes_core::trial_files;
+
 use super::{
     bind_mounts, crash_handler, file_access_log, record, resource_limits, shared_memory, thread_ids,
 };
-use crate::protocol::{TrialEvent, TrialOrder};
 use crate::python;
-use crate::sandbox::{self, Confinement};
-
-/// Exit status of a child whose probe failed.
-const PROBE_FAILED: i32 = 70;
 
 /// Role of a forked child, which decides what it inherits and what it may write to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +35,10 @@ pub(super) fn prepare_child(
     has_shared_memory: bool,
 ) -> std::io::Result<()> {
     let folder = Path::new(&order.folder);
-    let home = folder.join("home");
-    record::open_record(&folder.join("record"))?;
+    let home = folder.join(trial_files::HOME);
+    record::open_record(&folder.join(trial_files::RECORD))?;
     file_access_log::record_inherited();
-    let output = OpenOptions::new().append(true).create(true).open(folder.join("output"))?;
+    let output = OpenOptions::new().append(true).create(true).open(folder.join(trial_files::OUTPUT))?;
     let nothing = OpenOptions::new().read(true).open("/dev/null")?;
     // SAFETY: plain system calls on this process and its own descriptors.
     unsafe {
@@ -52,16 +51,17 @@ pub(super) fn prepare_child(
     }
     std::env::set_current_dir(&home)?;
     resource_limits::limit_files();
-    let (crash, stack) = (folder.join("crash"), folder.join("stack"));
+    let (crash, stack) = (folder.join(trial_files::CRASH), folder.join(trial_files::STACK));
     crash_handler::install_handlers(&crash, &stack)?;
-    let numbers = folder.join("ids");
+    let numbers = folder.join(trial_files::IDS);
     thread_ids::open_id_file(&numbers)?;
     if who != ChildRole::Inside {
         set_home(&home);
     }
     let shown = bind_mounts::bind_folders(&order.shown)?;
     if order.sandbox {
-        resource_limits::limit_resources(order, who);
+        // A zygote must live longer than one trial.
+        resource_limits::limit_resources((who != ChildRole::Zygote).then_some(order.deadline));
         let mut writable: Vec<&Path> = match who {
             ChildRole::Trial => vec![&home, &crash, &stack, &numbers],
             ChildRole::Zygote => vec![folder],

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
+use super::signal_context::instruction_pointer;
 use super::{page_watch, thread_ids};
 
 /// The signals that `faulthandler` handles (CPython, `Modules/faulthandler.c`), and `SIGTRAP` for
@@ -150,25 +151,4 @@ unsafe fn write_crash_record(signal: c_int, info: *mut libc::siginfo_t, context:
         let stack = libc::open(STACK.load(Ordering::Relaxed), TRUNCATE);
         libc::dup2(stack, 2);
     }
-}
-
-/// Returns the instruction pointer; 0 on platforms whose context layout is not known here.
-///
-/// # Safety
-/// `context` is the third argument the kernel passed to a signal handler.
-#[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "no layout is known"))]
-pub(super) unsafe fn instruction_pointer(context: *mut c_void) -> u64 {
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-    // SAFETY: guaranteed by the caller.
-    unsafe {
-        let context = context.cast::<libc::ucontext_t>();
-        (*context).uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned()
-    }
-    #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
-    // SAFETY: guaranteed by the caller.
-    unsafe {
-        (*context.cast::<libc::ucontext_t>()).uc_mcontext.pc
-    }
-    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-    0
 }

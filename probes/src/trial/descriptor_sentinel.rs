@@ -3,8 +3,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use wsgiaudit_probes_core::protocol::TrialEvent;
+
 use super::record;
-use crate::protocol::TrialEvent;
 
 struct DescriptorSentinel {
     descriptor: libc::c_int,

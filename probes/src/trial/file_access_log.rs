@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::ptr::null_mut;
 use std::sync::{Mutex, PoisonError};
 
+use wsgiaudit_probes_core::accessed_path::{PathClass, classify_path, normalize_path};
+use wsgiaudit_probes_core::protocol::{FileAccessScope, TrialEvent};
+
 use super::record;
-use crate::protocol::{FileAccessScope, TrialEvent};
 use crate::python::{self, Object, PyObject};
 
 /// Maximum number of recorded files outside of the watched folders.
@@ -137,61 +139,5 @@ unsafe fn path_from_object(named: *mut PyObject) -> Option<PathBuf> {
         }
         let text = Object::new(text)?;
         std::path::absolute(python::str_to_string(text.as_ptr())?).ok().map(|path| normalize_path(&path))
-    }
-}
-
-/// Removes `..` lexically.
-fn normalize_path(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => drop(plain.pop()),
-            Component::CurDir => {}
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(part),
-        }
-    }
-    plain
-}
-
-/// Returns `x.py` for `x.cpython-314.pyc` (PEP 3147): bytecode is valid as long as its source is unchanged.
-fn source_of_bytecode(compiled: &Path) -> PathBuf {
-    let name = compiled.to_string_lossy();
-    PathBuf::from(format!("{}.py", name.split('.').next().unwrap_or_default()))
-}
-
-/// How an accessed path is recorded.
-enum PathClass {
-    /// Not at all: it belongs to what runs the trial.
-    Apart,
-    /// As the entry of a watched folder that contains it, or as a file in a `.dist-info` folder.
-    Within(String),
-    /// As the whole path.
-    Elsewhere(String),
-}
-
-fn classify_path(path: &Path, watched: &FileAccessScope) -> PathClass {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    for folder in &watched.folders {
-        let Ok(rest) = path.strip_prefix(folder) else { continue };
-        let mut parts = rest.components().map(|part| Path::new(part.as_os_str()));
-        let recorded = match (parts.next(), parts.next()) {
-            // The import system lists the folder itself. The auditor knows its entries and its `.pth` files
-            // from elsewhere.
-            (None, _) => return PathClass::Apart,
-            (Some(first), None) if first.extension().is_some_and(|suffix| suffix == "pth") => {
-                return PathClass::Apart;
-            }
-            (Some(first), Some(compiled)) if first == "__pycache__" => source_of_bytecode(compiled),
-            // Code that looks for plug-ins reads single files of many distributions.
-            (Some(first), _) if first.extension().is_some_and(|suffix| suffix == "dist-info") => {
-                rest.to_owned()
-            }
-            (Some(first), _) => first.to_owned(),
-        };
-        return PathClass::Within(text(&Path::new(folder).join(recorded)));
-    }
-    match watched.apart.iter().any(|folder| path.starts_with(folder)) {
-        true => PathClass::Apart,
-        false => PathClass::Elsewhere(text(path)),
     }
 }

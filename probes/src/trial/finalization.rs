@@ -1,8 +1,10 @@
 //! Finalizes Python (`Py_FinalizeEx`) like mod_wsgi when its process exits (`wsgi_python_term`).
 
+use wsgiaudit_probes_core::interpreter_names::MAIN;
+use wsgiaudit_probes_core::protocol::ProtocolPhase;
+
 use super::crash_handler;
-use super::scenarios::record_phase;
-use crate::protocol::ProtocolPhase;
+use super::record::record_phase;
 use crate::python;
 
 /// Ends the main interpreter after all others. If this crashes or hangs, the record ends with this phase.
@@ -11,7 +13,7 @@ use crate::python;
 /// The thread is the first of the process and holds the main interpreter's GIL; no other interpreter is left.
 /// No Python code runs in this process afterwards.
 pub(super) unsafe fn finalize_python() {
-    record_phase("main", ProtocolPhase::Exit);
+    record_phase(MAIN, ProtocolPhase::Exit);
     // SAFETY: guaranteed by the caller.
     unsafe {
         // Finalization restores the signal handlers from before `faulthandler`, and with that removes the

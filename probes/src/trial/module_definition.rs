@@ -1,15 +1,13 @@
 //! Reads the `PyModuleDef` of a loaded module (`Include/moduleobject.h`). The stable ABI fixes its layout
 //! except for the object header, which is longer in a free-threaded build.
 
-use crate::protocol::RuntimeModuleDef;
+use wsgiaudit_probes_core::module_slots;
+use wsgiaudit_probes_core::protocol::RuntimeModuleDef;
+
 use crate::python::{self, PyObject};
 
 /// Maximum number of slots read, in case the array has no terminator.
 const MAX_SLOTS: usize = 64;
-/// Slot ids whose value is a number, in both numberings; other values are addresses.
-const NUMERIC_SLOTS: [u16; 4] = [3, 4, 86, 87];
-/// Slot ids that refer to nested slot arrays (PEP 820).
-const NESTED_SLOTS: [u16; 2] = [92, 94];
 
 /// Reads the definition of a module; `None` if the object is not a module, has no definition, or has nested
 /// slots.
@@ -39,11 +37,11 @@ pub(super) unsafe fn read_module_definition(
             if id == 0 {
                 break;
             }
-            if NESTED_SLOTS.contains(&id) {
+            if module_slots::is_nested(id) {
                 return None;
             }
             let value = slot.add(8).cast::<u64>().read();
-            slots.push((id, NUMERIC_SLOTS.contains(&id).then_some(value)));
+            slots.push((id, module_slots::is_declaration(id).then_some(value)));
         }
         Some(RuntimeModuleDef { m_size, slots })
     }

@@ -5,9 +5,12 @@ use std::ffi::CStr;
 use std::ptr::null_mut;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::scenarios::is_free_threaded;
+use wsgiaudit_probes_core::interpreter_names;
+use wsgiaudit_probes_core::observed_event::parse_event;
+use wsgiaudit_probes_core::protocol::{PathAdditions, Scenario, TrialEvent, TrialOrder};
+
+use super::child::abort_probe;
 use super::{descriptor_sentinel, module_definition, record, thread_ids};
-use crate::protocol::{Exception, LoadFailure, PathAdditions, TrialEvent};
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
@@ -93,6 +96,11 @@ unsafe fn call_marshal(function: &CStr, argument: &Object) -> Result<Object, Str
 thread_local! {
     /// Name of the interpreter that runs on this thread. Each interpreter has its own thread.
     static INTERPRETER: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+thread_local! {
+    /// The observer of the interpreter that runs on this thread.
+    pub(super) static OBSERVER: RefCell<Option<Observer>> = const { RefCell::new(None) };
 }
 
 /// The namespace of `observe.py` in one interpreter.
@@ -227,6 +235,35 @@ impl Observer {
     }
 }
 
+/// Installs the observer in the current interpreter, under this name in the record.
+///
+/// # Safety
+/// The thread holds the interpreter's GIL for as long as the observer lives.
+pub(super) unsafe fn install_observer(name: &str) -> Observer {
+    // SAFETY: guaranteed by the caller.
+    unsafe { Observer::install(name) }.unwrap_or_else(|error| abort_probe(&error))
+}
+
+/// Imports the modules to import first, then the subjects. Returns whether all imports succeeded and left
+/// other code's file descriptors alone.
+///
+/// # Safety
+/// The thread holds the GIL of the observer's interpreter.
+pub(super) unsafe fn import_all(observer: &Observer, order: &TrialOrder) -> bool {
+    let function = if order.place == Scenario::OwnGilAlone { c"bring_alone" } else { c"bring" };
+    order.after.iter().chain(&order.subjects).all(|subject| {
+        // SAFETY: guaranteed by the caller.
+        let is_there =
+            unsafe { observer.call_function(function, subject) }.unwrap_or_else(|error| abort_probe(&error));
+        is_there && !descriptor_sentinel::record_if_lost()
+    })
+}
+
+/// The subjects as one argument for `observe.py`.
+pub(super) fn join_subjects(order: &TrialOrder) -> String {
+    order.subjects.join(",")
+}
+
 /// A static method definition: plain C data, shared by all interpreters.
 pub(super) struct StaticMethodDef(pub(super) PyMethodDef);
 
@@ -255,7 +292,7 @@ unsafe extern "C" fn py_declared(_module: *mut PyObject, arguments: *mut PyObjec
         let name = python::str_to_string(python::PyTuple_GetItem(arguments, 0)).unwrap_or_default();
         let definition = module_definition::read_module_definition(
             python::PyTuple_GetItem(arguments, 1),
-            is_free_threaded(),
+            python::is_free_threaded(),
         );
         if let Some(definition) = definition {
             let interpreter = current_interpreter_name();
@@ -273,7 +310,7 @@ unsafe extern "C" fn py_record(_module: *mut PyObject, arguments: *mut PyObject)
         let fields = (0..python::PyTuple_Size(arguments))
             .map(|index| python::str_to_string(python::PyTuple_GetItem(arguments, index)).unwrap_or_default())
             .collect::<Vec<_>>();
-        if let Some(event) = parse_event(&fields) {
+        if let Some(event) = parse_event(&fields, current_interpreter_name()) {
             record::write_event(&event);
             if let TrialEvent::Loaded { name, .. } | TrialEvent::Failed { name, .. } = &event {
                 descriptor_sentinel::check_sentinel(Some(name));
@@ -285,59 +322,6 @@ unsafe extern "C" fn py_record(_module: *mut PyObject, arguments: *mut PyObject)
     }
 }
 
-fn parse_event(fields: &[String]) -> Option<TrialEvent> {
-    let interpreter = current_interpreter_name();
-    let exception = |[behind, raised_in, kind, text]: [&String; 4], chain: &[String]| Exception {
-        kind: kind.clone(),
-        text: text.clone(),
-        chain: chain.to_vec(),
-        behind: behind.split(',').filter_map(parse_failed_load).collect(),
-        raised_in: Some(raised_in.clone()).filter(|name| !name.is_empty()),
-    };
-    // `observe.py` passes an empty text for "none".
-    let named = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-    match fields {
-        [event, name, path, chain @ ..] if event == "loading" => Some(TrialEvent::Loading {
-            interpreter,
-            name: name.clone(),
-            path: path.clone(),
-            chain: chain.to_vec(),
-        }),
-        [event, name] if event == "gil-enabled" => {
-            Some(TrialEvent::GilEnabled { interpreter, name: name.clone() })
-        }
-        [event, name] if event == "loaded" => Some(TrialEvent::Loaded { interpreter, name: name.clone() }),
-        [event, name, behind, raised_in, kind, text, chain @ ..] if event == "failed" => {
-            let error = exception([behind, raised_in, kind, text], chain);
-            Some(TrialEvent::Failed { interpreter, name: name.clone(), error })
-        }
-        [event, behind, raised_in, kind, text, chain @ ..] if event == "uncaught" => {
-            Some(TrialEvent::Uncaught(exception([behind, raised_in, kind, text], chain)))
-        }
-        [event, name] if event == "importing" => Some(TrialEvent::Importing(name.clone())),
-        [event, names @ ..] if event == "standard" => {
-            ["main", "A"].contains(&interpreter.as_str()).then(|| TrialEvent::Standard(names.to_vec()))
-        }
-        [event, module, by @ ..] if event == "held" => {
-            Some(TrialEvent::Held { interpreter, module: module.clone(), by: by.to_vec() })
-        }
-        [event, answers @ ..] if event == "answered" => Some(TrialEvent::Answered(answers.to_vec())),
-        [event, names @ ..] if event == "threads" => Some(TrialEvent::ThreadsLeft(names.to_vec())),
-        [event, behind, denied, raised_in, kind, text, chain @ ..] if event == "error" => {
-            let error = exception([behind, raised_in, kind, text], chain);
-            Some(TrialEvent::Error { denied: named(denied), error })
-        }
-        _ => None,
-    }
-}
-
-/// Parses a marked name of `observe.py`: `=name` or `~name`.
-fn parse_failed_load(marked: &str) -> Option<LoadFailure> {
-    let is_handled = marked.starts_with('~');
-    let name = marked.strip_prefix(['=', '~'])?.to_owned();
-    Some(LoadFailure { name, is_handled })
-}
-
 /// Name of the interpreter that this thread is attached to. A thread of A may be attached to the main
 /// interpreter, to run an init function there (CPython 3.13+, `switch_to_main_interpreter` in
 /// `Python/import.c`).
@@ -346,5 +330,5 @@ fn current_interpreter_name() -> String {
     // SAFETY: the caller holds a GIL.
     let is_main = unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) } == 0;
     // Sub-interpreters are named by single letters.
-    if is_main && name.len() == 1 { "main".to_owned() } else { name }
+    if is_main && name.len() == 1 { interpreter_names::MAIN.to_owned() } else { name }
 }

@@ -8,20 +8,18 @@
 //! Single-stepping works only on x86-64 Linux. Elsewhere, a page stays unprotected after its first fault:
 //! fewer uses are detected, but no wrong ones.
 
-use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed};
 
+use wsgiaudit_probes_core::memory_map::{PAGE_SIZE, is_in_ranges, page_of, pages_of_range};
+
 use super::arena_accesses::{self, ArenaAccess};
-use super::sharing::{RetainingPointer, is_in_ranges, writable_ranges};
-use super::{arenas, crash_handler};
+use super::arenas;
+use super::sharing::{RetainingPointer, writable_ranges};
+use super::signal_context::{instruction_pointer, set_single_step};
 
 /// Maximum number of objects watched at a time: enough to show that one is used.
 const MAX_OBJECTS: usize = 64;
-
-/// Minimum page size in bytes.
-const PAGE_SIZE: usize = 4096;
 
 struct WatchedRange {
     start: AtomicUsize,
@@ -99,8 +97,7 @@ impl Drop for PageWatch {
 }
 
 fn pages_of_object(pointer: &RetainingPointer) -> impl Iterator<Item = usize> + use<> {
-    let Range { start, end } = pointer.object..pointer.object + pointer.size;
-    (start / PAGE_SIZE * PAGE_SIZE..end).step_by(PAGE_SIZE)
+    pages_of_range(pointer.object..pointer.object + pointer.size)
 }
 
 fn protect_page(page: usize, rights: c_int) {
@@ -127,7 +124,7 @@ pub(super) unsafe fn handle_signal(signal: c_int, info: *mut libc::siginfo_t, co
     }
     // SAFETY: guaranteed by the caller.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-    let page = address / PAGE_SIZE * PAGE_SIZE;
+    let page = page_of(address);
     if signal != libc::SIGSEGV || code != PROTECTED || !is_page_watched(page) {
         return false;
     }
@@ -139,10 +136,7 @@ pub(super) unsafe fn handle_signal(signal: c_int, info: *mut libc::siginfo_t, co
         watched_ranges().iter().filter(contains_address).for_each(|each| each.is_used.store(true, Relaxed));
         // SAFETY: the page has just been unprotected; this is the watched thread, in its handler.
         let can_go_on = || unsafe {
-            arena_accesses::record_access(
-                address,
-                usize::try_from(crash_handler::instruction_pointer(context)).unwrap_or(0),
-            )
+            arena_accesses::record_access(address, usize::try_from(instruction_pointer(context)).unwrap_or(0))
         };
         if arenas::is_access_denied(address) && !can_go_on() {
             arenas::restore_access();
@@ -160,43 +154,7 @@ fn watched_ranges() -> &'static [WatchedRange] {
 
 /// Whether this page is to be protected. Async-signal-safe.
 fn is_page_watched(page: usize) -> bool {
-    let is_in_page = |each: &WatchedRange| {
-        each.start.load(Relaxed) / PAGE_SIZE * PAGE_SIZE <= page && page < each.end.load(Relaxed)
-    };
+    let is_in_page =
+        |each: &WatchedRange| page_of(each.start.load(Relaxed)) <= page && page < each.end.load(Relaxed);
     watched_ranges().iter().any(is_in_page) || arenas::is_access_denied(page)
-}
-
-/// Sets or clears the processor's single-step flag. Returns whether the platform supports that.
-#[cfg_attr(
-    not(all(target_os = "linux", target_arch = "x86_64")),
-    expect(unused_variables, reason = "no layout is known")
-)]
-fn set_single_step(context: *mut c_void, stops: bool) -> bool {
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-    // SAFETY: the third argument the kernel passed to a signal handler.
-    unsafe {
-        /// The trap flag of the flags register.
-        const TRAP: i64 = 0x100;
-        let flags = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_EFL as usize];
-        *flags = if stops { *flags | TRAP } else { *flags & !TRAP };
-        true
-    }
-    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-    false
-}
-
-/// Returns the names of this process's threads by id (proc(5), `/proc/pid/task/tid/comm`).
-pub(super) fn thread_names() -> BTreeMap<String, String> {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    tasks
-        .filter_map(|task| {
-            let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
-            Some((task.file_name().to_string_lossy().into_owned(), name.trim_end().to_owned()))
-        })
-        .collect()
-}
-
-/// Number of threads of this process; `None` if it cannot be determined.
-pub(super) fn count_threads() -> Option<usize> {
-    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
 }

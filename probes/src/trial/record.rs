@@ -7,14 +7,18 @@ use std::path::Path;
 use std::ptr::null_mut;
 use std::sync::{Mutex, PoisonError};
 
-use crate::protocol::{RECORD_HEAD, RECORD_SIZE, TrialEvent};
+use wsgiaudit_probes_core::protocol::{ProtocolPhase, RECORD_SIZE, TrialEvent};
+use wsgiaudit_probes_core::record_format::{RecordPosition, encode_event};
+
+/// Maximum number of objects that one event describes.
+pub(super) const MAX_DESCRIBED: usize = 12;
 
 /// The record of this process. A child of a zygote replaces the inherited one.
 static CURRENT: Mutex<Option<MappedRecord>> = Mutex::new(None);
 
 struct MappedRecord {
     map: *mut u8,
-    length: usize,
+    position: RecordPosition,
 }
 
 // SAFETY: the mapping belongs to the process, and the mutex serializes the writers.
@@ -43,26 +47,25 @@ pub(super) fn open_record(path: &Path) -> std::io::Result<()> {
         return Err(std::io::Error::last_os_error());
     }
     *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) =
-        Some(MappedRecord { map: map.cast(), length: 0 });
+        Some(MappedRecord { map: map.cast(), position: RecordPosition::default() });
     Ok(())
 }
 
 /// Appends an event. A full record takes no more events, and so never contains [`TrialEvent::Done`].
 pub(super) fn write_event(event: &TrialEvent) {
-    let Ok(mut line) = serde_json::to_vec(event) else { return };
-    line.push(b'\n');
+    let Ok(line) = encode_event(event) else { return };
     let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(record) = current.as_mut() else { return };
-    let start = RECORD_HEAD + record.length;
-    if start + line.len() > RECORD_SIZE {
-        record.length = RECORD_SIZE;
-        return;
-    }
-    record.length += line.len();
+    let Some((start, head)) = record.position.reserve_line(line.len()) else { return };
     // SAFETY: the range lies within the mapping, and the length is written after the bytes.
     unsafe {
         std::ptr::copy_nonoverlapping(line.as_ptr(), record.map.add(start), line.len());
         std::sync::atomic::fence(std::sync::atomic::Ordering::Release);
-        record.map.cast::<u64>().write_volatile((record.length as u64).to_le());
+        record.map.cast::<u64>().write_volatile(u64::from_ne_bytes(head));
     }
+}
+
+/// Appends that a phase begins in this interpreter.
+pub(super) fn record_phase(interpreter: &str, phase: ProtocolPhase) {
+    write_event(&TrialEvent::Step(interpreter.to_owned(), phase));
 }

@@ -6,8 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::child::ChildRole;
-use crate::protocol::TrialOrder;
+use wsgiaudit_probes_core::process_stat::ProcessStat;
 
 /// Maximum size of a file, in bytes.
 const MAX_FILE_SIZE: u64 = 512 << 20;
@@ -34,15 +33,15 @@ pub(super) fn limit_files() {
     lower_limit(libc::RLIMIT_FSIZE, MAX_FILE_SIZE);
 }
 
-/// Limits memory, processor time and processes, and makes the trial the first victim of the OOM killer.
-pub(super) fn limit_resources(order: &TrialOrder, who: ChildRole) {
+/// Limits memory, processes and, if there is a deadline (in milliseconds), processor time. Makes the process the
+/// first victim of the OOM killer.
+pub(super) fn limit_resources(deadline: Option<u64>) {
     lower_limit(libc::RLIMIT_DATA, MAX_MEMORY);
     lower_limit(libc::RLIMIT_AS, MAX_ADDRESS_SPACE);
     lower_limit(libc::RLIMIT_NPROC, count_user_tasks() + MAX_PROCESSES);
-    // A zygote must live longer than one trial.
-    if who != ChildRole::Zygote {
+    if let Some(deadline) = deadline {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
-        lower_limit(libc::RLIMIT_CPU, (order.deadline / 1000 + 1) * processors + 1);
+        lower_limit(libc::RLIMIT_CPU, (deadline / 1000 + 1) * processors + 1);
     }
     drop(fs::write("/proc/self/oom_score_adj", "1000"));
 }
@@ -63,8 +62,7 @@ fn lower_limit(resource: Resource, most: u64) {
     }
 }
 
-/// Counts the processes and threads of this user, once for a zygote and all its children (`/proc/PID/stat`,
-/// twentieth field).
+/// Counts the processes and threads of this user, once for a zygote and all its children.
 pub(super) fn count_user_tasks() -> u64 {
     static COUNTED: OnceLock<u64> = OnceLock::new();
     *COUNTED.get_or_init(|| {
@@ -74,7 +72,7 @@ pub(super) fn count_user_tasks() -> u64 {
         let threads = |entry: fs::DirEntry| {
             let is_own = entry.metadata().is_ok_and(|metadata| metadata.uid() == own);
             let stat = is_own.then(|| fs::read_to_string(entry.path().join("stat")).ok()).flatten()?;
-            stat.rsplit(") ").next()?.split(' ').nth(17)?.parse::<u64>().ok()
+            Some(ProcessStat::parse(&stat)?.threads)
         };
         processes.filter_map(threads).sum()
     })

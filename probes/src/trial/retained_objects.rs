@@ -5,25 +5,29 @@
 //! is, so uses are watched while the other interpreter runs. References on the C heap are not searched for;
 //! they only show by their use.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::arena_accesses::{self, ArenaAccess};
+use wsgiaudit_probes_core::interpreter_names::{FIRST, SECOND};
+use wsgiaudit_probes_core::protocol::{self, ProtocolPhase, TrialEvent, TrialOrder};
+
 use super::child::abort_probe;
-use super::page_watch::{self, PageWatch};
-use super::scenarios::{MAX_DESCRIBED, TrialInterpreter, join_subjects, record_phase, with_main_interpreter};
+use super::observe::join_subjects;
+use super::record::{MAX_DESCRIBED, record_phase};
 use super::sharing::{
     HeapScope, HeapSnapshot, LoadedImages, RetainingPointer, ScanExclusions, StaticsScan, tracked_addresses,
     writable_ranges,
 };
 use super::subject_sequence::SubjectSequence;
-use super::{arenas, record};
-use crate::protocol::{self, ProtocolPhase, TrialEvent, TrialOrder};
+use super::trial_interpreter::TrialInterpreter;
+use super::watched_objects::{ObservedUses, WatchedObjects};
+use super::{arena_accesses, arenas, process_threads, record};
+use crate::interpreter::with_main_interpreter;
 use crate::python::PyInterpreterConfig;
 
 /// The state of the process before the trial.
 pub(super) struct Baseline {
     /// What the main interpreter could reach.
-    pub(super) heap: HeapSnapshot,
+    pub(super) heap: Arc<HeapSnapshot>,
     /// The shared objects that were loaded.
     images: LoadedImages,
     /// The memory ranges that were writable.
@@ -44,17 +48,17 @@ impl Baseline {
         // SAFETY: guaranteed by the caller.
         let heap = unsafe { HeapSnapshot::walk_heap(&[], HeapScope::Code) }?;
         Ok(Arc::new(Self {
-            heap,
+            heap: Arc::new(heap),
             images: LoadedImages::list_loaded(),
             memory: writable_ranges(),
-            threads: page_watch::count_threads(),
+            threads: process_threads::count_threads(),
         }))
     }
 
     /// Whether the process has only the threads of this many interpreters in addition.
     fn has_no_extra_threads(&self, interpreters: usize) -> bool {
         self.threads.is_some()
-            && page_watch::count_threads() == self.threads.map(|threads| threads + interpreters)
+            && process_threads::count_threads() == self.threads.map(|threads| threads + interpreters)
     }
 }
 
@@ -64,76 +68,23 @@ pub(super) struct RetainedState {
     watched: WatchedObjects,
 }
 
-/// Objects of one interpreter to watch while another one runs, and the uses observed so far.
-#[derive(Clone, Default)]
-pub(super) struct WatchedObjects {
-    pointers: Vec<RetainingPointer>,
-    /// The interpreter whose arenas are watched.
-    interpreter: Option<i64>,
-    used: Arc<Mutex<(Vec<RetainingPointer>, Vec<ArenaAccess>)>>,
-}
-
-impl WatchedObjects {
-    /// The objects of this interpreter that the pointers refer to, and its arenas. Empty if a module has its
-    /// own threads, which may use its objects at any time.
-    fn objects_of(owner: &TrialInterpreter, pointers: &[RetainingPointer], is_quiet: bool) -> Self {
-        if !is_quiet {
-            return Self::default();
-        }
-        // SAFETY: a job runs with its interpreter's GIL held.
-        let interpreter = owner.call_observer(|_| Ok(unsafe { arenas::current_interpreter_id() }));
-        let interpreter = Some(interpreter).filter(|number| arenas::has_arenas(*number));
-        Self { pointers: pointers.to_vec(), interpreter, used: Arc::default() }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.pointers.is_empty() && self.interpreter.is_none()
-    }
-
-    /// Runs a closure while watching the objects.
-    pub(super) fn run_watched<R>(self, work: impl FnOnce() -> R) -> R {
-        if self.is_empty() {
-            return work();
-        }
-        let watch = PageWatch::start_watch(self.pointers, self.interpreter);
-        let result = work();
-        let (pointers, uses) = watch.stop_watch();
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.0.extend(pointers);
-        used.1.extend(uses);
-        result
-    }
-
-    /// Returns and resets the uses observed so far: of objects that static data retains, or if there are
-    /// none, of other objects.
-    fn take_used_objects(&self, owner: &TrialInterpreter) -> Vec<protocol::RetainedObject> {
-        let (pointers, uses) = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
-        if !pointers.is_empty() || uses.is_empty() {
-            return pointers.iter().map(to_retained_object).collect();
-        }
-        // SAFETY: a job runs with its interpreter's GIL held.
-        owner.call_observer(move |_| unsafe { arena_accesses::attribute_accesses(&uses) })
-    }
-}
-
 impl RetainedState {
     /// Scans for retained objects of this interpreter, which has just imported the subjects.
     pub(super) fn scan_interpreter(interpreter: &TrialInterpreter, before: &Arc<Baseline>) -> Self {
         let statics = scan_statics(interpreter, before, None);
-        let watched =
-            WatchedObjects::objects_of(interpreter, &statics.pointers, before.has_no_extra_threads(1));
+        let watched = watch_objects_of(interpreter, &statics.pointers, before.has_no_extra_threads(1));
         Self { statics, watched }
     }
 
     /// Records the uses of the first interpreter's objects so far. Returns whether there are any.
     fn record_if_used(&self, a: &TrialInterpreter) -> bool {
-        record_used(&self.watched.take_used_objects(a))
+        record_used(&take_used_objects(&self.watched, a))
     }
 
     /// The same without the arenas: in the scenario with arbitrary calls, only objects retained by static
     /// data are watched.
     fn without_arenas(mut self) -> Self {
-        self.watched.interpreter = None;
+        self.watched = self.watched.without_arenas();
         self
     }
 
@@ -157,13 +108,11 @@ impl RetainedState {
         let retained_in_a = self.statics.unchanged_pointers();
         let statics = scan_statics(b, before, Some(&self.statics));
         let is_quiet = before.has_no_extra_threads(2);
-        let (in_b, in_a) = (
-            WatchedObjects::objects_of(a, &retained_in_a, is_quiet),
-            WatchedObjects::objects_of(b, &statics.pointers, is_quiet),
-        );
+        let (in_b, in_a) =
+            (watch_objects_of(a, &retained_in_a, is_quiet), watch_objects_of(b, &statics.pointers, is_quiet));
         use_subjects_watched(b, order, &in_b);
         use_subjects_watched(a, order, &in_a);
-        if record_used(&[in_b.take_used_objects(a), in_a.take_used_objects(b)].concat()) {
+        if record_used(&[take_used_objects(&in_b, a), take_used_objects(&in_a, b)].concat()) {
             return true;
         }
         let retained = [retained_in_a, statics.unchanged_pointers()].concat();
@@ -172,6 +121,32 @@ impl RetainedState {
         }
         false
     }
+}
+
+/// The objects of this interpreter that the pointers refer to, and its arenas. Empty if a module has its own
+/// threads, which may use its objects at any time.
+fn watch_objects_of(
+    owner: &TrialInterpreter,
+    pointers: &[RetainingPointer],
+    is_quiet: bool,
+) -> WatchedObjects {
+    if !is_quiet {
+        return WatchedObjects::default();
+    }
+    // SAFETY: a job runs with its interpreter's GIL held.
+    let interpreter = owner.call_observer(|_| Ok(unsafe { arenas::current_interpreter_id() }));
+    WatchedObjects::new(pointers, interpreter)
+}
+
+/// Returns and resets the uses observed so far: of objects that static data retains, or if there are none, of
+/// other objects.
+fn take_used_objects(watched: &WatchedObjects, owner: &TrialInterpreter) -> Vec<protocol::RetainedObject> {
+    let ObservedUses { pointers, accesses } = watched.take_uses();
+    if !pointers.is_empty() || accesses.is_empty() {
+        return pointers.iter().map(to_retained_object).collect();
+    }
+    // SAFETY: a job runs with its interpreter's GIL held.
+    owner.call_observer(move |_| unsafe { arena_accesses::attribute_accesses(&accesses) })
 }
 
 /// Runs the exercises once more in both interpreters.
@@ -185,10 +160,9 @@ pub(super) fn repeat_exercises(
     before: Option<&Arc<Baseline>>,
 ) -> bool {
     let is_quiet = before.is_some_and(|before| before.has_no_extra_threads(2));
-    let (in_b, in_a) =
-        (WatchedObjects::objects_of(a, &[], is_quiet), WatchedObjects::objects_of(b, &[], is_quiet));
+    let (in_b, in_a) = (watch_objects_of(a, &[], is_quiet), watch_objects_of(b, &[], is_quiet));
     let succeeded = a.repeat_exercises(order, &in_a) && b.repeat_exercises(order, &in_b);
-    !record_used(&[in_b.take_used_objects(a), in_a.take_used_objects(b)].concat()) && succeeded
+    !record_used(&[take_used_objects(&in_b, a), take_used_objects(&in_a, b)].concat()) && succeeded
 }
 
 /// Records the retained objects of an interpreter in which an import has failed.
@@ -207,14 +181,14 @@ pub(super) fn run_call_scenario(
     before: &Arc<Baseline>,
     sequence: &SubjectSequence,
 ) -> bool {
-    let a = TrialInterpreter::start_interpreter("A", config);
-    if a.import_subjects(order, sequence, None).is_none() {
+    let a = TrialInterpreter::start_interpreter(FIRST, config);
+    if a.import_subjects(order, sequence, &WatchedObjects::default()).is_none() {
         return false;
     }
     call_until_used(&a, &a, &WatchedObjects::default());
     let retained = RetainedState::scan_interpreter(&a, before).without_arenas();
-    let b = TrialInterpreter::start_interpreter("B", config);
-    if b.import_subjects(order, sequence, Some(&retained)).is_none() {
+    let b = TrialInterpreter::start_interpreter(SECOND, config);
+    if b.import_subjects(order, sequence, &retained.watched_objects()).is_none() {
         return false;
     }
     if retained.record_if_used(&a) {
@@ -233,11 +207,11 @@ fn call_until_used(
     record_phase(interpreter.name, ProtocolPhase::Compare);
     loop {
         let watching = watched.clone();
-        // SAFETY: a job runs with its interpreter's GIL held.
         let has_called = interpreter.call_observer(move |observer| {
+            // SAFETY: a job runs with its interpreter's GIL held.
             watching.run_watched(|| unsafe { observer.call_function(c"call_next", "") })
         });
-        let used = watched.take_used_objects(other);
+        let used = take_used_objects(watched, other);
         if !has_called || !used.is_empty() {
             return used;
         }
@@ -251,10 +225,10 @@ fn use_subjects_watched(interpreter: &TrialInterpreter, order: &Arc<TrialOrder>,
         return;
     }
     record_phase(interpreter.name, ProtocolPhase::Compare);
-    let function = if watched.pointers.is_empty() { c"look_at" } else { c"touch" };
+    let function = if watched.has_pointers() { c"touch" } else { c"look_at" };
     let (order, watched) = (Arc::clone(order), watched.clone());
-    // SAFETY: a job runs with its interpreter's GIL held.
     interpreter.call_observer(move |observer| {
+        // SAFETY: a job runs with its interpreter's GIL held.
         watched.run_watched(|| unsafe { observer.call_function(function, &join_subjects(&order)) })
     });
 }

@@ -5,27 +5,29 @@
 
 use std::sync::{Arc, Barrier};
 
+use wsgiaudit_probes_core::interpreter_names::{MAIN, STRESS_TEST};
+use wsgiaudit_probes_core::protocol::{ProtocolPhase, TrialOrder};
+
 use super::child::abort_probe;
 use super::crash_handler::install_signal_stack;
-use super::observe::Observer;
-use super::scenarios::{import_all, install_observer, join_subjects, record_phase};
+use super::observe::{Observer, import_all, install_observer, join_subjects};
+use super::record::record_phase;
 use crate::interpreter::{self, InterpreterThread};
-use crate::protocol::{ProtocolPhase, TrialOrder};
 use crate::python;
 
 /// All threads import the subjects at once, then use them at once. Returns whether that succeeded.
 pub(super) fn run_threads(order: &TrialOrder) -> bool {
-    record_phase("main", ProtocolPhase::Start);
+    record_phase(MAIN, ProtocolPhase::Start);
     // SAFETY: the caller holds the GIL of the main interpreter.
-    let observer = unsafe { install_observer("main") };
-    record_phase("main", ProtocolPhase::Import);
+    let observer = unsafe { install_observer(MAIN) };
+    record_phase(MAIN, ProtocolPhase::Import);
     if !run_on_threads(order.threads, &observer, |observer| {
         // SAFETY: `run_on_threads` has attached this thread to the main interpreter.
         unsafe { import_all(observer, order) }
     }) {
         return false;
     }
-    record_phase("main", ProtocolPhase::Storm);
+    record_phase(MAIN, ProtocolPhase::Storm);
     run_on_threads(order.threads, &observer, |observer| {
         (0..order.rounds).all(|_| {
             // SAFETY: as above.
@@ -41,7 +43,7 @@ pub(super) fn run_threads(order: &TrialOrder) -> bool {
 /// The threads synchronize, so that interpreters start and end at the same time. Returns whether all rounds
 /// succeeded. The caller holds the main interpreter's GIL and still holds it afterwards.
 pub(super) fn run_interpreters(order: &TrialOrder) -> bool {
-    record_phase("storm", ProtocolPhase::Storm);
+    record_phase(STRESS_TEST, ProtocolPhase::Storm);
     let (order, barrier) = (Arc::new(order.clone()), Barrier::new(order.threads));
     // SAFETY: the caller's thread stays detached for as long as other threads run interpreters.
     let main = unsafe { python::PyEval_SaveThread() };
@@ -68,7 +70,7 @@ fn run_one_lifecycle(order: &Arc<TrialOrder>, barrier: &Barrier) -> bool {
     let used = interpreter.run_job(move || {
         // SAFETY: a job runs with its interpreter's GIL held; the observer is dropped there too.
         unsafe {
-            let observer = install_observer("storm");
+            let observer = install_observer(STRESS_TEST);
             let call = |function, name: &str| {
                 observer.call_function(function, name).unwrap_or_else(|error| abort_probe(&error))
             };
@@ -84,9 +86,9 @@ fn run_one_lifecycle(order: &Arc<TrialOrder>, barrier: &Barrier) -> bool {
 
 /// Creates the subject's module from its shared object without executing it.
 pub(super) fn create_module_only(order: &TrialOrder) -> bool {
-    record_phase("main", ProtocolPhase::Start);
+    record_phase(MAIN, ProtocolPhase::Start);
     // SAFETY: the caller holds the GIL of the main interpreter.
-    let called = unsafe { install_observer("main").call_function(c"create_only", &join_subjects(order)) };
+    let called = unsafe { install_observer(MAIN).call_function(c"create_only", &join_subjects(order)) };
     called.unwrap_or_else(|error| abort_probe(&error));
     true
 }
@@ -117,7 +119,7 @@ fn run_on_threads(threads: usize, observer: &Observer, work: impl Fn(&Observer) 
                 let (observer, start) = (SharedObserver(observer), &start);
                 scope.spawn(move || {
                     install_signal_stack();
-                    Observer::set_thread_interpreter_name("main");
+                    Observer::set_thread_interpreter_name(MAIN);
                     start.wait();
                     // SAFETY: a thread without a thread state gets one of the main interpreter, until
                     // released.

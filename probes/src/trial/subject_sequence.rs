@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use wsgiaudit_probes_core::protocol::TrialEvent;
+
 use super::namespace_diff::NamespaceSnapshot;
-use super::scenarios::with_main_interpreter;
-use super::{file_access_log, page_watch, record};
-use crate::protocol::TrialEvent;
+use super::{file_access_log, process_threads, record};
+use crate::interpreter::with_main_interpreter;
 
 /// What is observed outside of the trial's interpreters, and during which subject's import it appeared. Used
 /// on the main interpreter's own thread, while that is detached.
@@ -26,20 +27,20 @@ impl SubjectSequence {
     pub(super) fn start_sequence() -> Self {
         Self {
             names: RefCell::new(main_namespace()),
-            before: page_watch::thread_names(),
+            before: process_threads::thread_names(),
             threads: RefCell::default(),
         }
     }
 
     /// Imports the subjects one by one. Returns those that could be imported.
     pub(super) fn import_each(&self, subjects: &[String], imports: impl Fn(&String) -> bool) -> Vec<String> {
-        let mut there = page_watch::thread_names();
+        let mut there = process_threads::thread_names();
         let turn = |subject: &&String| {
             record::write_event(&TrialEvent::Turn((*subject).clone()));
             file_access_log::clear_recorded();
             let is_imported = imports(subject);
             self.record_new_names();
-            let now = page_watch::thread_names();
+            let now = process_threads::thread_names();
             let new = now.keys().filter(|id| !there.contains_key(*id));
             self.threads.borrow_mut().extend(new.map(|id| (id.clone(), (*subject).clone())));
             there = now;
@@ -81,7 +82,7 @@ fn main_namespace() -> NamespaceSnapshot {
 /// Returns the threads that did not exist before and do not end within half a second.
 fn surviving_threads(before: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let new = || -> BTreeMap<String, String> {
-        page_watch::thread_names().into_iter().filter(|(id, _)| !before.contains_key(id)).collect()
+        process_threads::thread_names().into_iter().filter(|(id, _)| !before.contains_key(id)).collect()
     };
     let mut left = new();
     for _ in 0..50 {

@@ -1,13 +1,14 @@
 //! Supervises a forked child: waits for its end, enforces deadline and size limit, and kills leftover
 //! processes.
 
-use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use wsgiaudit_probes_core::process_stat::list_children;
+use wsgiaudit_probes_core::protocol::ProcessExit;
+
 use super::resource_limits::is_overfull;
-use crate::protocol::ProcessExit;
 
 /// Interval for checking the size of the folder.
 const SIZE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
@@ -106,19 +107,4 @@ fn kill_process(process: libc::pid_t) {
         libc::kill(-process, libc::SIGKILL);
         libc::kill(process, libc::SIGKILL);
     }
-}
-
-/// Lists the children of this process that are not reaped yet (`/proc/PID/stat`, fourth field).
-fn list_children() -> Vec<libc::pid_t> {
-    let own = std::process::id().to_string();
-    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
-    processes
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|process: &libc::pid_t| {
-            fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| {
-                let after_name = stat.rsplit(") ").next().unwrap_or_default();
-                after_name.split(' ').nth(1) == Some(&own)
-            })
-        })
-        .collect()
 }

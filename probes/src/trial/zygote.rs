@@ -11,11 +11,14 @@ use std::path::Path;
 use std::ptr::null_mut;
 use std::time::Duration;
 
+use wsgiaudit_probes_core::protocol::{
+    PROBE_FAILED, ProcessExit, Scenario, TrialEvent, TrialOrder, ZygoteCommand, ZygoteReply,
+};
+
 use super::child::ChildRole;
 use super::observe::StaticMethodDef;
 use super::supervise::supervise_child;
 use super::{child, file_access_log, observe, record, resource_limits, scenarios, shared_memory};
-use crate::protocol::{ProcessExit, Scenario, TrialEvent, TrialOrder, ZygoteCommand, ZygoteReply};
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
 /// `sys.wsgiaudit_zygote(socket, log, sandbox, watched)`, all `str`: serves the auditor at `socket` until it
@@ -167,7 +170,7 @@ impl Zygote {
         child::install_panic_hook();
         if let Err(error) = child::prepare_child(order, who, self.shared_memory) {
             record::write_event(&TrialEvent::Broken(format!("the trial's folder: {error}")));
-            child::exit_now(70);
+            child::exit_now(PROBE_FAILED);
         }
     }
 

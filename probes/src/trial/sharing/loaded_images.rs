@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use std::ffi::{CStr, c_int, c_void};
 use std::ops::Range;
 
+use wsgiaudit_probes_core::memory_map::writable_part;
+
 use crate::python;
 
 /// All loaded segments, sorted by address.
@@ -109,21 +111,16 @@ unsafe extern "C" fn collect_segments(
             let start = base.wrapping_add(header.p_vaddr as usize);
             start..start.wrapping_add(header.p_memsz as usize)
         };
-        // The loader write-protects whole pages of it after relocation.
         let constant = headers.iter().find(|header| header.p_type == libc::PT_GNU_RELRO).map(address_range);
         for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD) {
             let Range { start, end } = address_range(header);
-            let from = match &constant {
-                _ if header.p_flags & libc::PF_W == 0 => end,
-                Some(constant) if (start..end).contains(&constant.start) => constant.end.clamp(start, end),
-                Some(_) | None => start,
-            };
+            let is_writable = header.p_flags & libc::PF_W != 0;
             images.segments.push(LoadedSegment {
                 start,
                 end,
                 file,
                 base,
-                writable: from..end,
+                writable: writable_part(start..end, is_writable, constant.clone()),
                 name: name.clone(),
             });
         }

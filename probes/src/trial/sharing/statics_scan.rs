@@ -8,6 +8,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use wsgiaudit_probes_core::memory_map::{is_in_ranges, is_reference_count, parse_writable_ranges};
+
 use super::heap::{self, HeapSnapshot};
 use super::loaded_images::LoadedImages;
 use super::ownership::OwnershipCheck;
@@ -190,13 +192,6 @@ unsafe fn find_objects(
     }
 }
 
-/// Whether the first word of an object header is a reference count: a small number, or an immortal one (PEP
-/// 683). Both leave the upper half to flags; the address of a free block does not.
-pub(in crate::trial) fn is_reference_count(word: u64) -> bool {
-    let (low, overflow) = (word & 0xffff_ffff, word >> 32 & 0xffff);
-    overflow == 0 && (low >= 1 << 30 || (1..1 << 20).contains(&low))
-}
-
 /// Built-in types whose instances may be untracked. Without tuples: see [`StaticsScan::scan_data`].
 fn builtin_types() -> HashSet<usize> {
     [
@@ -268,41 +263,7 @@ unsafe fn basic_size(kind: *mut PyObject) -> Option<usize> {
     }
 }
 
-/// Returns the ranges of anonymous readable and writable memory, sorted (`/proc/self/maps`).
+/// Returns the ranges of anonymous readable and writable memory, sorted.
 pub(in crate::trial) fn writable_ranges() -> Vec<(usize, usize)> {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let number = |text: &str| usize::from_str_radix(text, 16).ok();
-    let range = |line: &str| {
-        let mut fields = line.split_whitespace();
-        let (start, end) = fields.next()?.split_once('-')?;
-        let is_heap = fields.next()? == "rw-p" && fields.nth(2)? == "0" && fields.next() != Some("[stack]");
-        is_heap.then(|| Some((number(start)?, number(end)?))).flatten()
-    };
-    maps.lines().filter_map(range).collect()
-}
-
-/// Whether an address lies in one of these sorted ranges.
-pub(in crate::trial) fn is_in_ranges(ranges: &[(usize, usize)], address: usize) -> bool {
-    let after = ranges.partition_point(|(start, _)| *start <= address);
-    ranges[..after].last().is_some_and(|(_, end)| address < *end)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{is_in_ranges, is_reference_count};
-
-    #[test]
-    fn a_count_is_told_from_the_address_of_a_free_block() {
-        assert!([1, 3, 0xffff_ffff, 0xc000_0000, 0x0004_0000_c000_0000].into_iter().all(is_reference_count));
-        assert!(![0, 0x7f12_3456_7890, 0x5555_0000_0001, 1 << 21].into_iter().any(is_reference_count));
-    }
-
-    #[test]
-    fn an_address_lies_in_a_range_or_between_them() {
-        let ranges = [(16, 32), (64, 96)];
-        assert_eq!(
-            [8, 16, 31, 32, 80, 96].map(|at| is_in_ranges(&ranges, at)),
-            [false, true, true, false, true, false]
-        );
-    }
+    parse_writable_ranges(&std::fs::read_to_string("/proc/self/maps").unwrap_or_default())
 }

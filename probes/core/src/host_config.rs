@@ -1,5 +1,4 @@
-//! Configuration that the supervisor passes to the host process, as JSON. The auditor compiles this same file
-//! (`src/serve/mod.rs`), so both sides always agree.
+//! Configuration that the supervisor passes to the host process, as JSON.
 
 use std::collections::BTreeMap;
 
@@ -7,93 +6,93 @@ use serde::{Deserialize, Serialize};
 
 /// Configuration of one host process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct HostConfig {
+pub struct HostConfig {
     /// Listening sockets, inherited from the supervisor.
-    pub(crate) listeners: Vec<ListenerConfig>,
+    pub listeners: Vec<ListenerConfig>,
     /// Listening sockets of the metrics endpoint.
-    pub(crate) metrics: Vec<ListenerConfig>,
+    pub metrics: Vec<ListenerConfig>,
     /// Addresses of trusted proxies; `unix` stands for any Unix socket.
-    pub(crate) proxies: Vec<String>,
+    pub proxies: Vec<String>,
     /// The access log: a file, or `-` for standard output.
-    pub(crate) access_log: Option<String>,
+    pub access_log: Option<String>,
     /// File descriptor to which the host writes one [`HostReady`] as a JSON line.
-    pub(crate) ready: i32,
+    pub ready: i32,
     /// Folders prepended to `sys.path`, in this order.
-    pub(crate) path: Vec<String>,
+    pub path: Vec<String>,
     /// The application groups.
-    pub(crate) groups: Vec<GroupConfig>,
+    pub groups: Vec<GroupConfig>,
     /// Limits of a request and of shutdown.
-    pub(crate) limits: RequestLimits,
+    pub limits: RequestLimits,
     /// Which extension modules may be loaded; `None` allows all.
-    pub(crate) guard: Option<GuardConfig>,
+    pub guard: Option<GuardConfig>,
     /// Number of threads that handle HTTP.
-    pub(crate) http_threads: usize,
+    pub http_threads: usize,
 }
 
 /// Which extension modules may load.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct GuardConfig {
+pub struct GuardConfig {
     /// The modules that the report covers.
-    pub(crate) vetted: Vec<VettedModule>,
+    pub vetted: Vec<VettedModule>,
     /// Whether modules with the verdict `degraded` may be loaded.
-    pub(crate) admit_degraded: bool,
+    pub admit_degraded: bool,
     /// Whether to log a violation instead of refusing the import.
-    pub(crate) warn_only: bool,
+    pub warn_only: bool,
     /// Private folder for verified copies.
-    pub(crate) folder: String,
+    pub folder: String,
 }
 
 /// What the report says about one extension module file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct VettedModule {
+pub struct VettedModule {
     /// Path of the file, symbolic links resolved.
-    pub(crate) path: String,
+    pub path: String,
     /// Entry of `sys.path` that contains the file, symbolic links resolved.
-    pub(crate) folder: String,
+    pub folder: String,
     /// SHA-256 of the file, hexadecimal.
-    pub(crate) sha256: String,
+    pub sha256: String,
     /// Verdict and reason, by mode.
-    pub(crate) verdicts: BTreeMap<String, (String, String)>,
+    pub verdicts: BTreeMap<String, (String, String)>,
 }
 
 /// A listening socket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ListenerConfig {
+pub struct ListenerConfig {
     /// Its file descriptor.
-    pub(crate) descriptor: i32,
+    pub descriptor: i32,
     /// `SERVER_NAME`.
-    pub(crate) name: String,
+    pub name: String,
     /// `SERVER_PORT`.
-    pub(crate) port: String,
+    pub port: String,
     /// Whether it is a Unix socket rather than a TCP socket.
-    pub(crate) is_unix: bool,
+    pub is_unix: bool,
 }
 
 /// An application group: one application in one or more identical interpreters.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct GroupConfig {
+pub struct GroupConfig {
     /// Name used in messages.
-    pub(crate) name: String,
+    pub name: String,
     /// Kind of its interpreters.
-    pub(crate) mode: InterpreterMode,
+    pub mode: InterpreterMode,
     /// Number of interpreters: more than one only with a per-interpreter GIL.
-    pub(crate) interpreters: usize,
+    pub interpreters: usize,
     /// Threads per interpreter.
-    pub(crate) threads: usize,
+    pub threads: usize,
     /// Number of requests that may wait in the queue.
-    pub(crate) queue: usize,
+    pub queue: usize,
     /// The application to serve.
-    pub(crate) application: WsgiApplication,
+    pub application: WsgiApplication,
     /// URL path prefixes: the longest match wins. An empty prefix matches every path.
-    pub(crate) routes: Vec<String>,
+    pub routes: Vec<String>,
     /// Argument of `sys.setswitchinterval`, in seconds.
-    pub(crate) switch_interval: Option<f64>,
+    pub switch_interval: Option<f64>,
 }
 
 /// Kind of a group's interpreters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum InterpreterMode {
+pub enum InterpreterMode {
     /// The main interpreter.
     Main,
     /// A legacy sub-interpreter that shares the main interpreter's GIL.
@@ -106,7 +105,7 @@ pub(crate) enum InterpreterMode {
 
 impl InterpreterMode {
     /// The name used in the report and in `serve.toml`.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Main => "main",
             Self::SharedGil => "shared-gil",
@@ -118,41 +117,41 @@ impl InterpreterMode {
 
 /// How to find the application object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct WsgiApplication {
+pub struct WsgiApplication {
     /// A module's dotted name, or a file's absolute path.
-    pub(crate) source: String,
+    pub source: String,
     /// Whether `source` is a file.
-    pub(crate) is_file: bool,
+    pub is_file: bool,
     /// Attribute of the module, dots allowed; called without arguments if `is_factory`.
-    pub(crate) attribute: String,
+    pub attribute: String,
     /// Whether the attribute is a factory such as `create_app`.
-    pub(crate) is_factory: bool,
+    pub is_factory: bool,
 }
 
 /// Limits of a request and of shutdown, in seconds and bytes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct RequestLimits {
+pub struct RequestLimits {
     /// Time for running requests to finish after SIGTERM.
-    pub(crate) drain: f64,
+    pub drain: f64,
     /// Time for the head of a request to arrive, counted from the previous response.
-    pub(crate) head: f64,
+    pub head: f64,
     /// Time between two chunks of a request body, and for a client to accept a chunk of a response.
-    pub(crate) stall: f64,
+    pub stall: f64,
     /// Time for an application to start its response.
-    pub(crate) request: Option<f64>,
+    pub request: Option<f64>,
     /// Number of requests after which the process asks to be replaced.
-    pub(crate) requests: Option<u64>,
+    pub requests: Option<u64>,
     /// Maximum size of a request head.
-    pub(crate) head_size: usize,
+    pub head_size: usize,
     /// Maximum size of a request body.
-    pub(crate) body_size: u64,
+    pub body_size: u64,
 }
 
 /// Sent by the host once every group has started or failed to start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct HostReady {
+pub struct HostReady {
     /// Group name and reason, for each group that failed to start.
-    pub(crate) failed: Vec<(String, String)>,
+    pub failed: Vec<(String, String)>,
     /// Whether at least one group started.
-    pub(crate) serves: bool,
+    pub serves: bool,
 }

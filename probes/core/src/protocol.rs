@@ -1,5 +1,4 @@
-//! The wire protocol between the auditor and the probes. The auditor compiles this same file
-//! (`src/trial/mod.rs`), so both sides always agree.
+//! The wire protocol between the auditor and the probes.
 //!
 //! There are two channels, neither of them stdout. [`ZygoteCommand`]s and [`ZygoteReply`]s travel as JSON
 //! lines over a Unix socket between auditor and zygote. The child process of a trial writes [`TrialEvent`]s
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A command from the auditor to the zygote.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum ZygoteCommand {
+pub enum ZygoteCommand {
     /// Fork a child and run the trial there; reply with [`ZygoteReply::Ended`].
     Try(TrialOrder),
     /// Fork a zygote that imports the subject in the main interpreter and takes over the commands.
@@ -23,48 +22,48 @@ pub(crate) enum ZygoteCommand {
 
 /// A trial to run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct TrialOrder {
+pub struct TrialOrder {
     /// Identifies the child in the reply.
-    pub(crate) id: u64,
+    pub id: u64,
     /// The child's folder. It holds `record`, `output`, and `home`, the working folder that the child may
     /// write to.
-    pub(crate) folder: String,
+    pub folder: String,
     /// Whether to sandbox the child.
-    pub(crate) sandbox: bool,
+    pub sandbox: bool,
     /// Bind mounts: a folder below `folder`, and the path at which the child sees it instead of the original.
-    pub(crate) shown: Vec<(String, String)>,
+    pub shown: Vec<(String, String)>,
     /// Which interpreters the trial creates.
-    pub(crate) place: Scenario,
+    pub place: Scenario,
     /// Modules to import first, in the same interpreter.
-    pub(crate) after: Vec<String>,
+    pub after: Vec<String>,
     /// Additions to `sys.path`.
-    pub(crate) path: PathAdditions,
+    pub path: PathAdditions,
     /// Dotted names of the subjects to import. A subject that fails does not stop the others.
-    pub(crate) subjects: Vec<String>,
+    pub subjects: Vec<String>,
     /// Deadline in milliseconds.
-    pub(crate) deadline: u64,
+    pub deadline: u64,
     /// Number of threads of a stress test.
-    pub(crate) threads: usize,
+    pub threads: usize,
     /// Rounds of a stress test, per thread.
-    pub(crate) rounds: usize,
+    pub rounds: usize,
 }
 
 /// Folders that each interpreter of a trial adds to its `sys.path` after `site` has run, as a server does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PathAdditions {
+pub struct PathAdditions {
     /// Placed first, in this order.
-    pub(crate) first: Vec<String>,
+    pub first: Vec<String>,
     /// Placed next, together with what their `.pth` files add.
-    pub(crate) with_pth: Vec<String>,
+    pub with_pth: Vec<String>,
     /// Placed next, still before the entries of the environment.
-    pub(crate) plain: Vec<String>,
+    pub plain: Vec<String>,
     /// Placed last.
-    pub(crate) last: Vec<String>,
+    pub last: Vec<String>,
 }
 
 /// Which interpreters a trial creates, and what it does in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Scenario {
+pub enum Scenario {
     /// The main interpreter only: the control.
     Main,
     /// The main interpreter, and then the finalization of Python, as when a server process exits.
@@ -96,17 +95,17 @@ pub(crate) enum Scenario {
 
 /// Which file accesses of a trial are recorded.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct FileAccessScope {
+pub struct FileAccessScope {
     /// Folders whose entries are recorded as a whole, except for files in `.dist-info` folders, which are
     /// recorded one by one.
-    pub(crate) folders: Vec<String>,
+    pub folders: Vec<String>,
     /// Folders whose accesses are not recorded.
-    pub(crate) apart: Vec<String>,
+    pub apart: Vec<String>,
 }
 
 /// A message from the zygote to the auditor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum ZygoteReply {
+pub enum ZygoteReply {
     /// The zygote is ready.
     Ready {
         /// Whether trials have a private `/dev/shm`. Without one, a subject may behave differently.
@@ -120,7 +119,7 @@ pub(crate) enum ZygoteReply {
 
 /// How a child process ended, as its parent saw it. Evidence besides the child's own record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum ProcessExit {
+pub enum ProcessExit {
     /// It exited with this status.
     Exit(i32),
     /// It was killed by this signal.
@@ -133,7 +132,7 @@ pub(crate) enum ProcessExit {
 
 /// An event in the record of a trial, written by the child just before or right after it happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum TrialEvent {
+pub enum TrialEvent {
     /// The sandbox is active from here on.
     Confined,
     /// A phase of the protocol begins in this interpreter.
@@ -246,9 +245,30 @@ pub(crate) enum TrialEvent {
     Done,
 }
 
+impl TrialEvent {
+    /// Interpreter and name of the extension module whose load the event is part of.
+    pub fn load(&self) -> Option<(&str, &str)> {
+        if let Self::Loading { interpreter, name, .. }
+        | Self::Declared { interpreter, name, .. }
+        | Self::GilEnabled { interpreter, name }
+        | Self::Failed { interpreter, name, .. }
+        | Self::Loaded { interpreter, name } = self
+        {
+            Some((interpreter, name))
+        } else {
+            None
+        }
+    }
+
+    /// The phase that begins with the event, and its interpreter.
+    pub fn phase(&self) -> Option<(&str, ProtocolPhase)> {
+        if let Self::Step(interpreter, phase) = self { Some((interpreter, *phase)) } else { None }
+    }
+}
+
 /// A phase of a trial's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum ProtocolPhase {
+pub enum ProtocolPhase {
     /// Create the interpreter.
     Start,
     /// Import the subject.
@@ -267,75 +287,114 @@ pub(crate) enum ProtocolPhase {
 
 /// The content of a module's `PyModuleDef`, read from memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RuntimeModuleDef {
+pub struct RuntimeModuleDef {
     /// `m_size`.
-    pub(crate) m_size: i64,
+    pub m_size: i64,
     /// Id of each slot in order, and its value if it is a number rather than an address. Empty for a module
     /// with single-phase initialization.
-    pub(crate) slots: Vec<(u16, Option<u64>)>,
+    pub slots: Vec<(u16, Option<u64>)>,
 }
 
 /// An object that two interpreters can reach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SharedPyObject {
+pub struct SharedPyObject {
     /// Name of its type; for a type, its own name.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Whether it is a type.
-    pub(crate) is_type: bool,
+    pub is_type: bool,
     /// The shared object file whose static data contains it; `None` if it lies on the heap.
-    pub(crate) file: Option<String>,
+    pub file: Option<String>,
     /// How interpreter A reaches it, e.g. `_foo.cache -> dict`.
-    pub(crate) first: String,
+    pub first: String,
     /// How interpreter B reaches it.
-    pub(crate) second: String,
+    pub second: String,
 }
 
 /// An object that C code retains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RetainedObject {
+pub struct RetainedObject {
     /// Name of its type; for a type, its own name.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Whether it is a type.
-    pub(crate) is_type: bool,
+    pub is_type: bool,
     /// Path of the shared object file.
-    pub(crate) file: String,
+    pub file: String,
     /// File-relative address of the pointer to the object. If the pointer is on the heap: of the code that
     /// used the object.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// Whether the pointer is on the heap, so that only the use of the object by the file's code was
     /// observed.
-    pub(crate) is_on_heap: bool,
+    pub is_on_heap: bool,
 }
 
 /// An exception, as recorded by the probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Exception {
+pub struct Exception {
     /// Name of its type.
-    pub(crate) kind: String,
+    pub kind: String,
     /// `str(exception)`.
-    pub(crate) text: String,
+    pub text: String,
     /// Modules being imported at that point, outermost first.
-    pub(crate) chain: Vec<String>,
+    pub chain: Vec<String>,
     /// The failed loads that caused it, nearest first.
-    pub(crate) behind: Vec<LoadFailure>,
+    pub behind: Vec<LoadFailure>,
     /// The module whose Python code raised it, or called the C code that raised it; `None` if no Python code
     /// was involved.
-    pub(crate) raised_in: Option<String>,
+    pub raised_in: Option<String>,
 }
 
 /// A failed load of an extension module that caused an exception.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LoadFailure {
+pub struct LoadFailure {
     /// Dotted name of the module.
-    pub(crate) name: String,
+    pub name: String,
     /// Whether the exception was merely raised while that failure was handled (`__context__`). Otherwise it
     /// is that failure, or was raised from it (`__cause__`).
-    pub(crate) is_handled: bool,
+    pub is_handled: bool,
 }
+
+/// Exit status of a process in which the probes failed: `EX_SOFTWARE` of sysexits.h(3head).
+pub const PROBE_FAILED: i32 = 70;
 
 /// Size of a record file in bytes: a length of eight bytes (little endian), then JSON lines. The file is
 /// sparse.
-pub(crate) const RECORD_SIZE: usize = 4 << 20;
+pub const RECORD_SIZE: usize = 4 << 20;
 
 /// Offset of the JSON lines in a record file.
-pub(crate) const RECORD_HEAD: usize = 8;
+pub const RECORD_HEAD: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::{Exception, ProtocolPhase, RuntimeModuleDef, TrialEvent};
+
+    #[test]
+    fn the_events_of_a_load_name_interpreter_and_module() {
+        let (interpreter, name) = (|| "A".to_owned(), || "shop._fast".to_owned());
+        let error = Exception {
+            kind: String::new(),
+            text: String::new(),
+            chain: Vec::new(),
+            behind: Vec::new(),
+            raised_in: None,
+        };
+        let definition = RuntimeModuleDef { m_size: 0, slots: Vec::new() };
+        let (path, chain) = (String::new(), Vec::new());
+        for event in [
+            TrialEvent::Loading { interpreter: interpreter(), name: name(), path, chain },
+            TrialEvent::Declared { interpreter: interpreter(), name: name(), definition },
+            TrialEvent::GilEnabled { interpreter: interpreter(), name: name() },
+            TrialEvent::Failed { interpreter: interpreter(), name: name(), error },
+            TrialEvent::Loaded { interpreter: interpreter(), name: name() },
+        ] {
+            assert_eq!(event.load(), Some(("A", "shop._fast")), "{event:?}");
+            assert_eq!(event.phase(), None);
+        }
+    }
+
+    #[test]
+    fn a_step_begins_a_phase() {
+        let event = TrialEvent::Step("B".to_owned(), ProtocolPhase::Touch);
+        assert_eq!(event.phase(), Some(("B", ProtocolPhase::Touch)));
+        assert_eq!(event.load(), None);
+    }
+}

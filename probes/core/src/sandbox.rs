@@ -2,23 +2,24 @@
 //!
 //! Denies writing outside its folder, using the network, signaling or inspecting other processes, and
 //! changing the system. Uses Landlock (`landlock(7)`) and seccomp (`seccomp(2)`) as far as the kernel
-//! supports them. The auditor compiles this same file to find out what cannot be enforced here.
+//! supports them. The auditor uses it too, to find out what cannot be
+//! enforced here.
 
 use std::path::Path;
 
 /// Restrictions for the calling thread and all processes it starts. They cannot be lifted.
-pub(crate) struct Confinement<'a> {
+pub struct Confinement<'a> {
     /// Files and folders that may be written to. Empty if an outer sandbox restricts that already.
-    pub(crate) writable: &'a [&'a Path],
+    pub writable: &'a [&'a Path],
     /// Signaling this process or its process group kills the sender with `SIGSYS`. A mere error would let a
     /// module pass that would kill its server.
-    pub(crate) parent: i32,
+    pub parent: i32,
 }
 
 /// Applies the sandbox to the calling thread. Returns what this system cannot enforce, as phrases that
 /// complete the sentence "trials may ...".
 #[cfg(target_os = "linux")]
-pub(crate) fn confine(to: &Confinement<'_>) -> Vec<&'static str> {
+pub fn confine(to: &Confinement<'_>) -> Vec<&'static str> {
     let mut missing = linux::apply_landlock(to.writable);
     if linux::apply_seccomp(to.parent).is_err() {
         missing.push("use the network and trace other processes");
@@ -28,7 +29,7 @@ pub(crate) fn confine(to: &Confinement<'_>) -> Vec<&'static str> {
 
 /// Applies nothing: the sandbox needs Linux.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn confine(_to: &Confinement<'_>) -> Vec<&'static str> {
+pub fn confine(_to: &Confinement<'_>) -> Vec<&'static str> {
     vec!["write outside their folders, signal other processes and use the network"]
 }
 
@@ -167,5 +168,36 @@ mod linux {
             (libc::SYS_tgkill, vec![rule(parent, 2)?]),
             (libc::SYS_rt_sigqueueinfo, vec![rule(parent, 1)?]),
         ]))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+    use std::net::UdpSocket;
+    use std::os::unix::process::parent_id;
+
+    use super::{Confinement, confine};
+
+    /// The restrictions hold for one thread, so that the test's other threads go on.
+    #[test]
+    fn a_confined_thread_writes_to_its_folder_only_and_has_no_network() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (written, refused, bound, missing) = std::thread::scope(|scope| {
+            let confined = scope.spawn(|| {
+                let parent = i32::try_from(parent_id()).unwrap();
+                let missing = confine(&Confinement { writable: &[inside.path()], parent });
+                let written = fs::write(inside.path().join("file"), "text").is_ok();
+                let refused = fs::write(outside.path().join("file"), "text").is_err();
+                (written, refused, UdpSocket::bind("127.0.0.1:0").is_ok(), missing)
+            });
+            confined.join().unwrap()
+        });
+        let is_missing = |what: &str| missing.contains(&what);
+        assert!(written, "{missing:?}");
+        assert_ne!(refused, is_missing("write outside their folders"), "{missing:?}");
+        assert_eq!(bound, is_missing("use the network and trace other processes"), "{missing:?}");
+        // What is not confined goes on as before.
+        fs::write(outside.path().join("other"), "text").unwrap();
     }
 }

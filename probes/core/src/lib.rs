@@ -1,0 +1,53 @@
+//! What the auditor and its probes share, and the parts of the probes that need no Python.
+//!
+//! The probes are a library that is loaded into the audited Python, so they cannot be linked into a test. What
+//! they decide, parse and format without Python stands here, where unit tests reach it.
+//!
+//! Shared with the auditor, so that both sides always agree:
+//!
+//! - [`protocol`]: the wire protocol of trials; [`record_format`]: the file that a trial's process writes;
+//!   [`trial_files`]: the names of its files.
+//! - [`interpreter_names`]: the names of a trial's interpreters.
+//! - [`module_slots`]: the slots of module definitions.
+//! - [`sandbox`]: the sandbox of a trial.
+//! - [`host_config`]: the configuration of the host of `wsgiaudit serve`.
+//!
+//! For trials:
+//!
+//! - [`observed_event`]: what `observe.py` reports; [`accessed_path`]: how the files that it reads are recorded.
+//! - [`memory_map`]: ranges of memory, pages and object headers; [`process_stat`]: files of `/proc`.
+//!
+//! For the host:
+//!
+//! - [`peer`]: the client of a request; [`request_path`] and [`request_headers`]: what it asks for.
+//! - [`response_head`]: what an application answers, as [`latin1`]; [`error_response`]: what the server answers.
+//! - [`application_result`]: the tagged values that `glue.py` returns.
+//! - [`module_admission`]: whether an extension module may be loaded.
+//! - [`group_meter`] and [`histogram`]: metrics of an application group; [`metrics`] exports them.
+//! - [`access_log_line`]: a line of the access log.
+#![forbid(unsafe_code)]
+
+pub mod access_log_line;
+pub mod accessed_path;
+pub mod application_result;
+pub mod error_response;
+pub mod group_meter;
+pub mod histogram;
+pub mod host_config;
+pub mod interpreter_names;
+pub mod latin1;
+pub mod mapping;
+pub mod memory_map;
+pub mod metrics;
+pub mod module_admission;
+pub mod module_slots;
+pub mod observed_event;
+pub mod peer;
+pub mod process_stat;
+pub mod protocol;
+pub mod record_format;
+pub mod request_headers;
+pub mod request_path;
+pub mod response_head;
+pub mod sandbox;
+pub mod trial_files;

@@ -2,7 +2,7 @@
 
     python -I reports/summarise.py
 
-Standard library only. `make survey` runs the audit first, and `tests/survey.rs` holds the page against the report.
+Standard library only. `make survey` runs the audit first, and `tests/cli/survey.rs` holds the page against the report.
 """
 
 import collections

@@ -388,7 +388,7 @@ pub struct RulesArgs {
 pub struct ExplainArgs {
     /// The rule's id
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(
-        crate::rules::RULES.iter().map(|rule| clap::builder::PossibleValue::new(rule.id).help(rule.title()))
+        crate::model::RULES.iter().map(|rule| clap::builder::PossibleValue::new(rule.id).help(rule.title()))
     ), hide_possible_values = true)]
     pub rule: String,
 }

@@ -22,18 +22,18 @@ use crate::exit::Exit;
 use crate::gate::{Acceptance, Gate, ProjectSettings, decide};
 use crate::image;
 use crate::manual;
-use crate::model::{BinaryFacts, InitKind, Mode};
+use crate::model::{BinaryFacts, InitKind, Mode, Rule};
 use crate::plan::{AuditPlan, is_colored};
+use crate::platform::sweep_orphans;
 use crate::render::escape::escape;
 use crate::render::progress::Progress;
 use crate::render::table::TableOptions;
 use crate::render::{details, diff as changes, github, html, json, junit, markdown, sarif, table};
 use crate::report::Document;
 use crate::report::v1::Remembered;
-use crate::rules::Rule;
 use crate::serve;
 use crate::settings;
-use crate::trial::{StopFlag, sweep_orphans};
+use crate::trial::StopFlag;
 
 /// Runs a command and returns the exit status.
 ///
@@ -191,7 +191,7 @@ impl GateOptions {
 
 /// Prints the directives that a report supports on standard output, or the reason for none on standard error.
 fn print_directives(args: &DirectiveArgs) -> Result<Exit> {
-    let report = read_report(&args.report)?.with_real_paths()?;
+    let report = read_report(&args.report)?.with_real_paths();
     let configuration = match (&args.apache_config, args.server) {
         (Some(named), TargetServer::ModWsgi) => {
             let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
@@ -336,16 +336,16 @@ fn render_document(
     Ok(match args.format {
         ReportFormat::Table => {
             let style = TableOptions { width: terminal_width(), colour, modules: args.modules };
-            let table = table::render(&document.with_real_paths()?, &gate.required, style);
+            let table = table::render(&document.with_real_paths(), &gate.required, style);
             let is_action = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
             if is_action && args.output.is_none() { table + "\n" + &annotations() } else { table }
         }
         ReportFormat::Json => json::render(document)?,
         ReportFormat::Sarif => sarif::render(document)?,
         ReportFormat::Junit => junit::render(document, gate.is_strict)?,
-        ReportFormat::Markdown => markdown::render(&document.with_real_paths()?, &gate.required),
+        ReportFormat::Markdown => markdown::render(&document.with_real_paths(), &gate.required),
         ReportFormat::Github => annotations(),
-        ReportFormat::Details => details::render(&document.with_real_paths()?, &gate.required),
+        ReportFormat::Details => details::render(&document.with_real_paths(), &gate.required),
         ReportFormat::Html => html::render(document)?,
     })
 }

@@ -18,12 +18,13 @@
 //!   intended.
 //! - [`free_threaded_env`]: makes an environment with the same distributions for a free-threaded Python.
 //! - [`digest`]: SHA-256 digests.
+//! - [`platform`]: what depends on the operating system.
 //! - [`regular_file`]: safe reading of files from untrusted paths.
 //! - [`installer`]: installs and downloads packages with uv or pip.
 //! - [`upgrades`]: what newer versions of blocking distributions declare.
 //! - [`cache`]: results of earlier audits, valid as long as their inputs are unchanged.
 //! - [`trial`]: runs each module in child processes of a zygote, in each [`model::Mode`].
-//! - [`rules`]: decides verdicts from evidence. No I/O.
+//! - [`rules`]: decides verdicts from evidence, and the pages of the rules. No I/O.
 //! - [`report`]: the sorted results, and their JSON document.
 //! - [`diff`]: compares two documents.
 //! - [`gate`]: decides the exit status from a report; [`settings`] finds a project's settings for that.
@@ -36,7 +37,7 @@
 //! - [`manual`]: shell completions and manual pages, generated from [`cli`].
 //!
 //! Dependencies point in one direction, and the peers `venv`, `image` and `trial` do not use each other;
-//! `tests/house.rs` checks both. The program does not link libpython: the audited environment's own Python
+//! `tests/repository/tests/house.rs` checks both. The program does not link libpython: the audited environment's own Python
 //! runs the probes, a library built from the workspace member `probes`. There is no `unsafe` code in this
 //! crate.
 //!
@@ -66,7 +67,7 @@
 //!   ended.
 //! - *Outcome* ([`model::TrialOutcome`]): what a trial showed. *Evidence* ([`report::AuditEvidence`]) is
 //!   everything that verdicts are decided from: outcomes, declarations, and what trials loaded.
-//! - *Rule* ([`rules::Rule`]): a documented reason for a verdict or a finding, with an id.
+//! - *Rule* ([`model::Rule`]): a documented reason for a verdict or a finding, with an id.
 //! - *Verdict* ([`model::Verdict`]): how a module, distribution or application fares in one mode: `unsafe`,
 //!   `blocked`, `unknown`, `degraded`, `ready` or `not-applicable`. With its reason it is a
 //!   [`model::Judgement`]; a failure has a *root cause* ([`model::RootCause`]).
@@ -78,7 +79,7 @@
 //!   group, and so the mode. A whole configuration is a [`model::Deployment`].
 //! - *Report* ([`report::Report`]): the sorted results of an audit. The [`report::Document`] is its stored
 //!   JSON form.
-//! - *Blocker* ([`report::BlockerRow`]): a distribution whose modules are the root cause of failures, with
+//! - *Blocker* ([`report::v1::Blocker`]): a distribution whose modules are the root cause of failures, with
 //!   the distributions that it blocks.
 //! - *Gate* ([`gate::Gate`]): the conditions that decide the exit status ([`exit::Exit`]). An *acceptance*
 //!   ([`gate::Acceptance`]) tolerates a verdict until an expiry date; a *baseline* is an older report,
@@ -104,6 +105,7 @@ pub mod installer;
 pub mod manual;
 pub mod model;
 pub mod plan;
+pub mod platform;
 pub mod regular_file;
 pub mod render;
 pub mod report;

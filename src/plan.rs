@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result};
 
 use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
-use crate::installer::{find_cache_folder, find_on_path};
+use crate::installer::find_cache_folder;
 use crate::model::Mode;
 use crate::trial::{StressTest, TrialInputs, TrialLimits};
 use crate::venv::choose_environment;
@@ -110,7 +110,9 @@ impl AuditPlan {
     /// When no Python is named or found, or when a variable, file or folder for trials is not usable.
     pub fn for_modules(args: &ModuleArgs, required: &[Mode]) -> Result<Self> {
         let python = find_environment(args.python.as_deref()).or_else(|_| {
-            find_on_path("python3").context("no python3 on PATH\nhint: name one: --python path/to/python")
+            which::which_global("python3")
+                .ok()
+                .context("no python3 on PATH\nhint: name one: --python path/to/python")
         })?;
         let (files, with) = (args.files.clone(), args.with.clone());
         let named = SelectedModules { files, with, index: index_options(&args.index) };

@@ -80,3 +80,59 @@ impl AccessCompat {
         AccessControl { place: place.clone(), allows }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> ConfigLocation {
+        ConfigLocation { file: "x".into(), line: 1 }
+    }
+
+    #[test]
+    fn of_several_require_lines_one_is_enough() {
+        use AllowedClients::{All, None, Some};
+        for (lines, expected) in [
+            (&["all granted"][..], All),
+            (&["ALL Denied"], None),
+            (&["not all denied"], All),
+            (&["not all granted"], None),
+            (&["ip 10.0.0.1"], Some),
+            (&["all denied", "all denied"], None),
+            (&["all denied", "all granted"], All),
+            (&["all granted", "ip 10.0.0.1"], All),
+            (&["all denied", "ip 10.0.0.1"], Some),
+            (&["ip 10.0.0.1", "all denied"], Some),
+        ] {
+            let access = lines.iter().fold(Option::None, |before, line| {
+                Option::Some(AccessControl::add_require(before, line, &place()))
+            });
+            assert_eq!(access.unwrap().allows, expected, "{lines:?}");
+        }
+        assert_eq!(AccessControl::new_restricted(&place()).allows, Some);
+    }
+
+    #[test]
+    fn the_order_of_allow_and_deny_decides() {
+        use AllowedClients::{All, None, Some};
+        for (lines, expected) in [
+            (&["order deny,allow"][..], All),
+            (&["order deny,allow", "deny from all"], None),
+            (&["order deny,allow", "deny from all", "allow from all"], All),
+            (&["order deny,allow", "deny from all", "allow from 10.0.0.1"], Some),
+            (&["order deny,allow", "deny from 10.0.0.1"], Some),
+            (&["order Allow, Deny"], None),
+            (&["order allow,deny", "allow from all"], All),
+            (&["order allow,deny", "allow from all", "deny from all"], None),
+            (&["order allow,deny", "allow from all", "deny from 10.0.0.1"], Some),
+            (&["order allow,deny", "allow from 10.0.0.1"], Some),
+        ] {
+            let mut access = AccessCompat::default();
+            for line in lines {
+                let (name, args) = line.split_once(' ').unwrap();
+                access.add_directive(name, args, &place());
+            }
+            assert_eq!(access.to_access_control(&place()).allows, expected, "{lines:?}");
+        }
+    }
+}

@@ -124,4 +124,51 @@ mod tests {
         assert_eq!(of("~ 2.4.*"), None);
         assert_eq!(of("< 2.4"), Some(false));
     }
+
+    #[test]
+    fn each_operator_has_bounds() {
+        for (text, expected) in [
+            ("2.4", None),
+            ("2.2", Some(false)),
+            ("= 2.4", None),
+            ("== 2.5", Some(false)),
+            ("!= 2.5", Some(true)),
+            ("> 2.4", None),
+            ("> 2.3", Some(true)),
+            ("> 2.5", Some(false)),
+            (">= 2", Some(true)),
+            (">= 2.4.0", Some(true)),
+            (">= 2.3.99", Some(true)),
+            ("< 2.4.0", Some(false)),
+            ("< 2.4.30", None),
+            ("< 2.5", Some(true)),
+            ("< 2.3.30", Some(false)),
+            ("<= 2.4", None),
+            ("<= 2.3", Some(false)),
+            ("<= 2.5", Some(true)),
+            ("!<= 2.5", Some(false)),
+            ("> x", None),
+            ("> 2.4 x", None),
+        ] {
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            assert_eq!(evaluate_version(&words), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_directive_belongs_to_a_module() {
+        for (directive, module) in [
+            ("redirect", Some("alias")),
+            ("rewriterule", Some("rewrite")),
+            ("setenv", Some("env")),
+            ("require", Some("authz_core")),
+            ("servername", None),
+        ] {
+            assert_eq!(module_of_directive(directive), module, "{directive}");
+        }
+        let mut modules = LoadedModules::default();
+        assert!(!modules.has_any_module());
+        modules.add_module("x_module", "x.so");
+        assert!(modules.has_any_module());
+    }
 }

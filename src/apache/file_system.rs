@@ -40,3 +40,24 @@ impl ConfigurationSource for FileSystem {
         std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_folders_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("conf");
+        fs::write(&file, b"a\xffb").unwrap();
+        assert_eq!(FileSystem.read_text(&file).unwrap(), "a\u{fffd}b");
+        assert_eq!(FileSystem.read_bytes(&file).unwrap(), b"a\xffb");
+        assert_eq!(FileSystem.list_folder(folder.path()).unwrap(), ["conf"]);
+        assert!(FileSystem.is_folder(folder.path()) && !FileSystem.is_folder(&file));
+        let absent = folder.path().join("absent");
+        assert!(FileSystem.exists(&file) && !FileSystem.exists(&absent));
+        assert!(FileSystem.read_text(&absent).is_err() && FileSystem.list_folder(&absent).is_err());
+        assert_eq!(FileSystem.environment_variable("PATH"), std::env::var("PATH").ok());
+        assert_eq!(FileSystem.environment_variable("WSGIAUDIT_ABSENT"), None);
+    }
+}

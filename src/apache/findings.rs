@@ -1,28 +1,18 @@
 //! Findings about a deployment: directives that have no effect, the wrong effect or a side effect that is
-//! easy to miss. Each rule has a page in `src/rules/pages`. Message ids such as `WSGI0198` are those of
+//! easy to miss. Each rule has a page in `src/rules/apache`. Message ids such as `WSGI0198` are those of
 //! mod_wsgi 6.1.1.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::mount_findings;
+use super::python_build::PythonBuild;
 use super::site::ApacheSite;
 use super::values::LocatedValue;
 use crate::model::{
-    ConfigLocation, DaemonProcess, Deployment, DeploymentFinding, Judgement, Mode, PythonPathOptions,
+    ConfigLocation, DaemonProcess, Deployment, DeploymentFinding, Judgement, Mode, PythonPathOptions, RuleId,
     ScriptMount, Verdict,
 };
-
-/// The Python build that mod_wsgi embeds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PythonBuild {
-    /// E.g. `3.14.7`.
-    pub release: String,
-    /// Built with `--disable-gil`.
-    pub is_free_threaded: bool,
-    /// Whether it supports per-interpreter GILs (Python 3.12 or later).
-    pub has_own_gil: bool,
-}
 
 /// An audited application.
 #[derive(Clone, Debug)]
@@ -137,12 +127,12 @@ impl DeploymentCheck<'_> {
                     let release = &self.build.release;
                     let text =
                         format!("WSGIPerInterpreterGIL needs Python 3.12, and this is {release} (WSGI0198)");
-                    found.push(finding_for(set, "apache-own-gil-old-python", Mode::OwnGil, text));
+                    found.push(finding_for(set, RuleId::ApacheOwnGilOldPython, Mode::OwnGil, text));
                 } else if block.is_some_and(|block| block.application.as_deref() == Some("")) {
                     let text =
                         "the main interpreter uses the process's GIL: ignored, and mod_wsgi logs no message"
                             .to_owned();
-                    found.push(finding_for(set, "apache-own-gil-main", Mode::Main, text));
+                    found.push(finding_for(set, RuleId::ApacheOwnGilMain, Mode::Main, text));
                 }
             }
             let Some(set) = &options.free_threading else { continue };
@@ -151,7 +141,7 @@ impl DeploymentCheck<'_> {
                             application group (WSGI0201)";
                 found.push(finding_for(
                     set,
-                    "apache-free-threading-one-group",
+                    RuleId::ApacheFreeThreadingOneGroup,
                     Mode::FreeThreaded,
                     text.to_owned(),
                 ));
@@ -160,7 +150,7 @@ impl DeploymentCheck<'_> {
                             disables WSGIPerInterpreterGIL";
                 found.push(finding_for(
                     set,
-                    "apache-free-threading-gil-build",
+                    RuleId::ApacheFreeThreadingGilBuild,
                     Mode::FreeThreaded,
                     text.to_owned(),
                 ));
@@ -182,22 +172,22 @@ impl DeploymentCheck<'_> {
                     let text = format!(
                         "has no effect on {name}, which uses the process's GIL: mod_wsgi logs no message"
                     );
-                    found.push(finding_for(set, "apache-own-gil-main", Mode::Main, text));
+                    found.push(finding_for(set, RuleId::ApacheOwnGilMain, Mode::Main, text));
                 } else if is_free {
                     let text = format!(
                         "skipped for {name}, where WSGIFreeThreading is On (WSGI0202){}",
                         if self.build.is_free_threaded { "" } else { ": neither takes effect" }
                     );
-                    found.push(finding_for(set, "apache-own-gil-free-threading", Mode::OwnGil, text));
+                    found.push(finding_for(set, RuleId::ApacheOwnGilFreeThreading, Mode::OwnGil, text));
                 }
             }
             let Some(set) = &resolved.switch_interval else { continue };
             if is_free {
                 let text = format!("skipped for {name}, where WSGIFreeThreading is On (WSGI0205)");
-                found.push(finding_for(set, "apache-switch-interval-free-threading", mode, text));
+                found.push(finding_for(set, RuleId::ApacheSwitchIntervalFreeThreading, mode, text));
             } else if resolved.is_scoped && mode != Mode::OwnGil && !application.is_empty() {
                 let text = format!("skipped for {name}, which has no GIL of its own (WSGI0199)");
-                found.push(finding_for(set, "apache-switch-interval-shared-gil", mode, text));
+                found.push(finding_for(set, RuleId::ApacheSwitchIntervalSharedGil, mode, text));
             } else if mode == Mode::SharedGil {
                 let daemon = self.site.daemons.get(process).and_then(|daemon| daemon.switch_interval);
                 if let Some(interval) = daemon.filter(|interval| *interval != set.value) {
@@ -206,7 +196,7 @@ impl DeploymentCheck<'_> {
                          one set wins, this one when {name} is created",
                         describe_process(process)
                     );
-                    found.push(finding_for(set, "apache-switch-interval-overridden", mode, text));
+                    found.push(finding_for(set, RuleId::ApacheSwitchIntervalOverridden, mode, text));
                 }
             }
         }
@@ -218,7 +208,7 @@ impl DeploymentCheck<'_> {
     fn check_daemons(&self) -> Vec<DeploymentFinding> {
         let mut found = Vec::new();
         let is_free = |process: &str| filter_on(self.site.resolve_free_threading(process).as_ref()).is_some();
-        let rule = "apache-switch-interval-free-threading";
+        let rule = RuleId::ApacheSwitchIntervalFreeThreading;
         for (name, daemon) in &self.site.daemons {
             let Some(interval) = daemon.switch_interval else { continue };
             let set = LocatedValue { value: interval, place: daemon.place.clone() };
@@ -239,7 +229,7 @@ impl DeploymentCheck<'_> {
                         describe_process(process),
                         describe_interpreter(process, application)
                     );
-                    found.push(finding_for(&set, "apache-switch-interval-own-gil", Mode::OwnGil, text));
+                    found.push(finding_for(&set, RuleId::ApacheSwitchIntervalOwnGil, Mode::OwnGil, text));
                 }
             }
         }
@@ -272,7 +262,7 @@ impl DeploymentCheck<'_> {
                     other.application_group,
                     other.place,
                 );
-                found.push(finding_at(&mount.place, "apache-main-beside-groups", mount.mode, text));
+                found.push(finding_at(&mount.place, RuleId::ApacheMainBesideGroups, mount.mode, text));
             }
         }
         found
@@ -296,7 +286,7 @@ impl DeploymentCheck<'_> {
                     judgement.reason
                 );
                 let application = mount.application.clone();
-                let unfit = finding_at(&mount.place, "apache-unfit-interpreter", mode, text);
+                let unfit = finding_at(&mount.place, RuleId::ApacheUnfitInterpreter, mode, text);
                 found.push(DeploymentFinding { application, ..unfit });
             }
             if let Some(pool) = application.pool.as_ref().filter(|_| is_destroyed)
@@ -308,13 +298,13 @@ impl DeploymentCheck<'_> {
                     application.name,
                     describe_interpreter(&mount.process_group, &mount.application_group)
                 );
-                found.push(finding_at(&mount.place, "apache-pool-destroyed", mode, text));
+                found.push(finding_at(&mount.place, RuleId::ApachePoolDestroyed, mode, text));
             }
             let could = matches!(mode, Mode::SharedGil | Mode::Main) && self.build.has_own_gil;
             let is_ready = verdict(Mode::OwnGil).is_some_and(|judged| judged.verdict == Verdict::Ready);
             if could && is_ready && !self.build.is_free_threaded {
                 let text = format!("{} is ready for its own GIL, but is served in {mode}", application.name);
-                found.push(finding_at(&mount.place, "apache-own-gil-unused", Mode::OwnGil, text));
+                found.push(finding_at(&mount.place, RuleId::ApacheOwnGilUnused, Mode::OwnGil, text));
             }
         }
         found
@@ -333,7 +323,7 @@ impl DeploymentCheck<'_> {
         });
         let text = "no application is served in an interpreter that it selects";
         unused
-            .map(|block| finding_at(&block.place, "apache-options-unused", Mode::Main, text.to_owned()))
+            .map(|block| finding_at(&block.place, RuleId::ApacheOptionsUnused, Mode::Main, text.to_owned()))
             .collect()
     }
 }
@@ -343,10 +333,10 @@ fn filter_on(set: Option<&LocatedValue<bool>>) -> Option<&LocatedValue<bool>> {
     set.filter(|set| set.value)
 }
 
-fn finding_for<T>(set: &LocatedValue<T>, rule: &'static str, mode: Mode, text: String) -> DeploymentFinding {
+fn finding_for<T>(set: &LocatedValue<T>, rule: RuleId, mode: Mode, text: String) -> DeploymentFinding {
     finding_at(&set.place, rule, mode, text)
 }
 
-fn finding_at(place: &ConfigLocation, rule: &'static str, mode: Mode, text: String) -> DeploymentFinding {
+fn finding_at(place: &ConfigLocation, rule: RuleId, mode: Mode, text: String) -> DeploymentFinding {
     DeploymentFinding { place: place.clone(), rule, mode, text, application: None }
 }

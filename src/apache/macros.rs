@@ -1,7 +1,7 @@
 //! mod_macro of httpd 2.4: named groups of lines with parameters.
 
+use super::configuration_source::ConfigurationError;
 use super::lexer::split_words;
-use super::{ConfigurationError, Directive};
 use crate::model::ConfigLocation;
 
 /// `<Macro NAME PARAMETER...>`.
@@ -14,17 +14,18 @@ pub(super) struct Macro {
 }
 
 impl Macro {
-    /// Defines a macro with the lines between its tags.
+    /// Defines a macro: the arguments of its tag (name and parameters) and the lines between its tags.
     ///
     /// # Errors
     /// The macro has no name.
     pub(super) fn new(
-        section: &Directive,
+        arguments: &str,
+        place: &ConfigLocation,
         lines: Vec<(ConfigLocation, String)>,
     ) -> Result<Self, ConfigurationError> {
-        let mut named = split_words(&section.args).into_iter();
+        let mut named = split_words(arguments).into_iter();
         let Some(name) = named.next() else {
-            return Err(ConfigurationError::new(&section.place, "<Macro> without a name"));
+            return Err(ConfigurationError::new(place, "<Macro> without a name"));
         };
         Ok(Self { name: name.to_ascii_lowercase(), parameters: named.collect(), lines })
     }

@@ -1,19 +1,21 @@
-//! Findings about mounts, and about directives that serve nothing. Each rule has a page in `src/rules/pages`.
+//! Findings about mounts, and about directives that serve nothing. Each rule has a page in `src/rules/apache`.
 
 use std::collections::BTreeSet;
 
-use super::findings::PythonBuild;
 use super::mod_wsgi_version::ModWsgiVersion;
+use super::mount_table::MountPoint;
+use super::python_build::PythonBuild;
 use super::sections::MergeStage;
+use super::served_request::ServedRequest;
 use super::site::ApacheSite;
-use crate::model::{ConfigLocation, DeploymentFinding, Mode, ScriptMount};
+use crate::model::{ConfigLocation, DeploymentFinding, Mode, RuleId, ScriptMount};
 
 /// Returns every mount, and an extra one for each mode that a client can choose through the application
 /// group's name.
 pub(super) fn list_mounts(site: &ApacheSite, build: &PythonBuild) -> Vec<ScriptMount> {
     let mut all = Vec::new();
     for mount_point in &site.placed.all {
-        let mount = mount_point.to_mount(site, build);
+        let mount = to_script_mount(mount_point, site, build);
         let mut modes = BTreeSet::from([mount.mode]);
         for other in mount.other_groups.clone() {
             let mode = site.interpreter_mode(&mount.process_group, &other, build);
@@ -29,6 +31,31 @@ pub(super) fn list_mounts(site: &ApacheSite, build: &PythonBuild) -> Vec<ScriptM
         all.push(mount);
     }
     all
+}
+
+/// Returns the mount as the report shows it, for a build of Python.
+fn to_script_mount(mount_point: &MountPoint, site: &ApacheSite, build: &PythonBuild) -> ScriptMount {
+    let ServedRequest { script, process, application, callable, refusal, place, .. } = &mount_point.served;
+    let application_group = match mount_point.is_one_for_each_url {
+        true => "%{RESOURCE}".to_owned(),
+        false => application.usual.clone(),
+    };
+    let mode = site.interpreter_mode(&process.usual, &application_group, build);
+    ScriptMount {
+        host: mount_point.host.clone(),
+        url: mount_point.url.clone(),
+        script: script.clone(),
+        callable: callable.usual.clone(),
+        process_group: process.usual.clone(),
+        application_group,
+        other_groups: application.others.clone(),
+        except: mount_point.except.clone(),
+        limited: mount_point.served.limited.clone(),
+        mode,
+        status: refusal.as_ref().map(|refusal| refusal.cause.status()),
+        application: None,
+        place: place.clone(),
+    }
 }
 
 /// Returns the findings.
@@ -61,23 +88,23 @@ pub(super) fn assign_default_mode(found: &mut [DeploymentFinding], mounts: &[Scr
 }
 
 /// Rules whose findings belong to no mount.
-const RULES_WITHOUT_MOUNT: [&str; 13] = [
-    "apache-access-denied",
-    "apache-alias-broken",
-    "apache-alias-unused",
-    "apache-bodies-cut-off",
-    "apache-daemon-unused",
-    "apache-group-by-client",
-    "apache-group-for-each-url",
-    "apache-htaccess-refused",
-    "apache-module-not-loaded",
-    "apache-options-unused",
-    "apache-other-python",
-    "apache-request-timeout",
-    "apache-section-unused",
+const RULES_WITHOUT_MOUNT: [RuleId; 13] = [
+    RuleId::ApacheAccessDenied,
+    RuleId::ApacheAliasBroken,
+    RuleId::ApacheAliasUnused,
+    RuleId::ApacheBodiesCutOff,
+    RuleId::ApacheDaemonUnused,
+    RuleId::ApacheGroupByClient,
+    RuleId::ApacheGroupForEachUrl,
+    RuleId::ApacheHtaccessRefused,
+    RuleId::ApacheModuleNotLoaded,
+    RuleId::ApacheOptionsUnused,
+    RuleId::ApacheOtherPython,
+    RuleId::ApacheRequestTimeout,
+    RuleId::ApacheSectionUnused,
 ];
 
-fn finding_at(place: &ConfigLocation, rule: &'static str, mode: Mode, text: String) -> DeploymentFinding {
+fn finding_at(place: &ConfigLocation, rule: RuleId, mode: Mode, text: String) -> DeploymentFinding {
     DeploymentFinding { place: place.clone(), rule, mode, text, application: None }
 }
 
@@ -87,17 +114,17 @@ fn find_refusals(site: &ApacheSite, build: &PythonBuild) -> Vec<DeploymentFindin
         let refusal = mount_point.served.refusal.as_ref()?;
         Some(finding_at(
             &refusal.place,
-            refusal.rule,
-            mount_point.to_mount(site, build).mode,
+            refusal.cause.rule(),
+            to_script_mount(mount_point, site, build).mode,
             refusal.text.clone(),
         ))
     });
     let of_apache = site.placed.refused.iter();
-    let of_apache =
-        of_apache.map(|refusal| finding_at(&refusal.place, refusal.rule, Mode::Main, refusal.text.clone()));
+    let of_apache = of_apache
+        .map(|refusal| finding_at(&refusal.place, refusal.cause.rule(), Mode::Main, refusal.text.clone()));
     let shadowed = site.placed.shadowed.iter();
     let shadowed =
-        shadowed.map(|(place, text)| finding_at(place, "apache-alias-unused", Mode::Main, text.clone()));
+        shadowed.map(|(place, text)| finding_at(place, RuleId::ApacheAliasUnused, Mode::Main, text.clone()));
     of_mod_wsgi.chain(of_apache).chain(shadowed).collect()
 }
 
@@ -110,7 +137,12 @@ fn find_client_chosen_groups(site: &ApacheSite, mounts: &[ScriptMount]) -> Vec<D
              interpreter (set application-group=)",
             mount_point.url
         );
-        found.push(finding_at(&mount_point.served.place, "apache-group-for-each-url", Mode::SharedGil, text));
+        found.push(finding_at(
+            &mount_point.served.place,
+            RuleId::ApacheGroupForEachUrl,
+            Mode::SharedGil,
+            text,
+        ));
     }
     for mount_point in
         site.placed.all.iter().filter(|mount_point| !mount_point.served.process.others.is_empty())
@@ -122,7 +154,7 @@ fn find_client_chosen_groups(site: &ApacheSite, mounts: &[ScriptMount]) -> Vec<D
             process.usual,
             process.others.join(" or ")
         );
-        found.push(finding_at(&mount_point.served.place, "apache-group-by-client", Mode::Main, text));
+        found.push(finding_at(&mount_point.served.place, RuleId::ApacheGroupByClient, Mode::Main, text));
     }
     for mount in mounts.iter().filter(|mount| !mount.other_groups.is_empty()) {
         let text = format!(
@@ -132,7 +164,7 @@ fn find_client_chosen_groups(site: &ApacheSite, mounts: &[ScriptMount]) -> Vec<D
             mount.url,
             mount.other_groups.join(" or ")
         );
-        found.push(finding_at(&mount.place, "apache-group-by-client", mount.mode, text));
+        found.push(finding_at(&mount.place, RuleId::ApacheGroupByClient, mount.mode, text));
     }
     found
 }
@@ -146,7 +178,7 @@ fn check_linked_python(site: &ApacheSite, build: &PythonBuild) -> Vec<Deployment
             "the configuration has no LoadModule: assumed to be part of one that loads mod_wsgi {newest}"
         );
         return first
-            .map(|place| finding_at(place, "apache-module-not-loaded", Mode::Main, text))
+            .map(|place| finding_at(place, RuleId::ApacheModuleNotLoaded, Mode::Main, text))
             .into_iter()
             .collect();
     };
@@ -169,7 +201,7 @@ fn check_linked_python(site: &ApacheSite, build: &PythonBuild) -> Vec<Deployment
         build.release.trim_end_matches('t'),
         kind(build.is_free_threaded)
     );
-    vec![finding_at(&file.place, "apache-other-python", Mode::Main, text)]
+    vec![finding_at(&file.place, RuleId::ApacheOtherPython, Mode::Main, text)]
 }
 
 /// Finds defects of particular mod_wsgi versions.
@@ -187,7 +219,7 @@ fn find_version_issues(site: &ApacheSite, mounts: &[ScriptMount]) -> Vec<Deploym
                  and {} has no queue-timeout= (fixed in 6.0.5)",
                 mount_point.url, served.process.usual
             );
-            found.push(finding_at(&served.place, "apache-bodies-cut-off", Mode::Main, text));
+            found.push(finding_at(&served.place, RuleId::ApacheBodiesCutOff, Mode::Main, text));
         }
     }
     for (name, daemon) in &site.daemons {
@@ -212,7 +244,7 @@ fn find_version_issues(site: &ApacheSite, mounts: &[ScriptMount]) -> Vec<Deploym
                 u64::from(timeout) * u64::from(daemon.threads)
             ),
         };
-        found.push(finding_at(&daemon.place, "apache-request-timeout", Mode::Main, text));
+        found.push(finding_at(&daemon.place, RuleId::ApacheRequestTimeout, Mode::Main, text));
     }
     found
 }
@@ -226,7 +258,7 @@ fn find_unused_lines(site: &ApacheSite, mounts: &[ScriptMount]) -> Vec<Deploymen
             || site.imports.iter().any(|import| import.process == *name);
         if !is_used {
             let text = format!("no application runs in {name}");
-            found.push(finding_at(&daemon.place, "apache-daemon-unused", Mode::Main, text));
+            found.push(finding_at(&daemon.place, RuleId::ApacheDaemonUnused, Mode::Main, text));
         }
     }
     for section in site.servers.iter().flat_map(|server| &server.sections) {
@@ -235,7 +267,7 @@ fn find_unused_lines(site: &ApacheSite, mounts: &[ScriptMount]) -> Vec<Deploymen
         if section.settings.has_groups() && is_asked && !is_if {
             let text =
                 "no application's script or URL is in it: the groups that it sets have no effect".to_owned();
-            found.push(finding_at(&section.place, "apache-section-unused", Mode::Main, text));
+            found.push(finding_at(&section.place, RuleId::ApacheSectionUnused, Mode::Main, text));
         }
     }
     found

@@ -4,49 +4,39 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::configuration_source::ConfigurationSource;
-use super::findings::PythonBuild;
-use super::reader::ReaderState;
+use super::configuration_source::{ConfigurationError, ConfigurationSource};
+use super::mount_table::{MountPoint, MountTable};
+use super::reader::{ConfigurationTree, ReaderState};
 use super::regular_expression::extract_groups;
-use super::request_trace::{RequestEnd, RequestRefusal, RequestTrace, RequestTracer, ServedRequest};
+use super::request_trace::{RequestEnd, RequestTrace, RequestTracer};
 use super::sections::{MergeStage, is_url_below};
+use super::served_request::{RefusalCause, RequestRefusal, ServedRequest};
 use super::site::{ApacheSite, Server};
+use super::site_builder::SiteBuilder;
 use super::url_mappings::{MappingAction, SAMPLE_NAME, UrlMapping, UrlPattern, join_url, with_leading_slash};
-use crate::model::{ConfigLocation, Mode, ScriptMount};
-
-/// The mounts of a configuration, and what could not be determined.
-#[derive(Clone, Debug, Default)]
-pub(super) struct MountTable {
-    pub(super) all: Vec<MountPoint>,
-    pub(super) not_told: Vec<(ConfigLocation, String)>,
-    /// Directives that no request reaches, with the reason.
-    pub(super) shadowed: Vec<(ConfigLocation, String)>,
-    /// Requests that Apache rejects before mod_wsgi handles them.
-    pub(super) refused: Vec<RequestRefusal>,
-    /// Sections that apply to at least one request.
-    pub(super) sections: BTreeSet<ConfigLocation>,
-}
-
-/// A URL prefix or expression, and how its requests are served.
-#[derive(Clone, Debug)]
-pub(super) struct MountPoint {
-    pub(super) host: String,
-    pub(super) url: String,
-    pub(super) served: ServedRequest,
-    /// Whether every URL gets its own application group.
-    pub(super) is_one_for_each_url: bool,
-    /// URLs below it that something else answers.
-    pub(super) except: Vec<String>,
-}
+use crate::model::ConfigLocation;
 
 /// Largest number of files listed below a directory.
 const MAX_FILES: usize = 1000;
 /// Largest depth of that listing.
 const MAX_DEPTH: usize = 5;
 
+/// Builds the site from the directives and finds its mounts.
+///
+/// # Errors
+/// Apache would not start.
+pub fn build_site(
+    tree: &ConfigurationTree,
+    source: &dyn ConfigurationSource,
+) -> Result<ApacheSite, ConfigurationError> {
+    let mut site = SiteBuilder::new(tree, source).build_site()?;
+    site.placed = site.find_mounts(&tree.known, source);
+    Ok(site)
+}
+
 impl ApacheSite {
     /// Probes each server that requests can reach.
-    pub(super) fn find_mounts(&self, known: &ReaderState, source: &dyn ConfigurationSource) -> MountTable {
+    fn find_mounts(&self, known: &ReaderState, source: &dyn ConfigurationSource) -> MountTable {
         let mut placed = MountTable::default();
         for (index, server) in self.servers.iter().enumerate() {
             if index == 0 && !self.is_main_server_reachable() {
@@ -182,7 +172,7 @@ impl MountFinder<'_, '_> {
                     match is_its_own {
                         true => self.add_refusal(explain_missing_slash(refusal, mapping, target)),
                         // Denying access to a part of an application is legitimate.
-                        false if refusal.rule == "apache-access-denied" => except.push(label.clone()),
+                        false if refusal.cause.is_access_denial() => except.push(label.clone()),
                         false => self.add_refusal(refusal),
                     }
                 }
@@ -234,7 +224,9 @@ impl MountFinder<'_, '_> {
 
     /// Records a refusal, once for each rule and line.
     fn add_refusal(&mut self, refusal: RequestRefusal) {
-        let is_known = |other: &RequestRefusal| other.rule == refusal.rule && other.place == refusal.place;
+        let is_known = |other: &RequestRefusal| {
+            other.cause.rule() == refusal.cause.rule() && other.place == refusal.place
+        };
         if !self.placed.refused.iter().any(is_known) {
             self.placed.refused.push(refusal);
         }
@@ -382,7 +374,7 @@ impl MountFinder<'_, '_> {
                 Some(RequestEnd::Refused { refusal, taker })
                     if taker.as_ref().is_none_or(|taker| !of_scripts.contains(taker)) =>
                 {
-                    if refusal.text.contains("WSGI0134") {
+                    if refusal.cause == RefusalCause::ExecutionOff {
                         self.add_refusal(refusal.clone());
                     }
                 }
@@ -483,7 +475,7 @@ fn is_wsgi_handler(name: &str) -> bool {
 /// Explains a 404 that is due to a missing slash between URL and script.
 fn explain_missing_slash(refusal: RequestRefusal, mapping: &UrlMapping, target: &str) -> RequestRefusal {
     let url = mapping.pattern_text();
-    if refusal.status != 404 || !url.ends_with('/') || url == "/" || target.ends_with('/') {
+    if refusal.cause.status() != 404 || !url.ends_with('/') || url == "/" || target.ends_with('/') {
         return refusal;
     }
     let plain = url.trim_end_matches('/');
@@ -502,48 +494,4 @@ fn is_same_mount(one: &ServedRequest, other: &ServedRequest) -> bool {
         && one.application == other.application
         && one.callable == other.callable
         && one.refusal == other.refusal
-}
-
-impl MountPoint {
-    /// Returns the mount as the report shows it, for a build of Python.
-    pub(super) fn to_mount(&self, site: &ApacheSite, build: &PythonBuild) -> ScriptMount {
-        let ServedRequest { script, process, application, callable, refusal, place, .. } = &self.served;
-        let application_group = match self.is_one_for_each_url {
-            true => "%{RESOURCE}".to_owned(),
-            false => application.usual.clone(),
-        };
-        let mode = site.interpreter_mode(&process.usual, &application_group, build);
-        ScriptMount {
-            host: self.host.clone(),
-            url: self.url.clone(),
-            script: script.clone(),
-            callable: callable.usual.clone(),
-            process_group: process.usual.clone(),
-            application_group,
-            other_groups: application.others.clone(),
-            except: self.except.clone(),
-            limited: self.served.limited.clone(),
-            mode,
-            status: refusal.as_ref().map(|refusal| refusal.status),
-            application: None,
-            place: place.clone(),
-        }
-    }
-}
-
-impl ApacheSite {
-    /// Returns the mode of the interpreter for a process group and an application group.
-    pub(super) fn interpreter_mode(&self, process: &str, application: &str, build: &PythonBuild) -> Mode {
-        let is_free = self.resolve_free_threading(process).is_some_and(|set| set.value);
-        let is_own = self.resolve_options(process, application).own_gil.is_some_and(|set| set.value);
-        match (application.is_empty(), is_free && build.is_free_threaded) {
-            (true, true) => Mode::FreeThreaded,
-            (true, false) => Mode::Main,
-            (false, true) => Mode::FreeThreadedGroup,
-            // On a build with a GIL, the only effect of `WSGIFreeThreading On` is to disable per-interpreter
-            // GILs.
-            (false, false) if is_own && !is_free && build.has_own_gil => Mode::OwnGil,
-            (false, false) => Mode::SharedGil,
-        }
-    }
 }

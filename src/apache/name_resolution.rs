@@ -2,6 +2,7 @@
 //! `wsgi_process_group`, `wsgi_application_group`), and determines how far a client can choose them.
 
 use super::request_settings::RequestSettings;
+use super::served_request::ResolvedName;
 use super::site::Server;
 
 /// Resolves the names for one request.
@@ -13,27 +14,6 @@ pub(super) struct NameResolver<'a> {
     pub(super) script_name: &'a str,
     /// The merged settings of the request.
     pub(super) settings: &'a RequestSettings,
-}
-
-/// The name of a group or callable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ResolvedName {
-    /// For a request as a browser sends it.
-    pub(super) usual: String,
-    /// Names that a client can obtain with another `Host:` header; `%{HTTP_PORT}` stands for any port.
-    pub(super) others: Vec<String>,
-    /// Why the name is known only when a request is served.
-    pub(super) not_told: Option<String>,
-}
-
-impl ResolvedName {
-    fn fixed(name: &str) -> Self {
-        Self { usual: name.to_owned(), others: Vec::new(), not_told: None }
-    }
-
-    fn unresolved(name: &str, what: String) -> Self {
-        Self { not_told: Some(what), ..Self::fixed(name) }
-    }
 }
 
 /// Placeholder for a port that the client chooses.
@@ -142,4 +122,85 @@ fn explain_unset_variable(name: &str) -> String {
     format!(
         "%{{ENV:{name}}} is known only when a request is served: no SetEnv {name} sets it for all requests"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Resolves an application group in a server, as `usual; other names; note`.
+    fn resolve(server: &Server, settings: &RequestSettings, value: &str) -> String {
+        let main = Server { name: Some("main".to_owned()), ..Server::default() };
+        let resolver = NameResolver { server, main: &main, script_name: "/shop", settings };
+        let name = resolver.resolve_application_group(Some(value));
+        format!("{}; {}; {}", name.usual, name.others.join(" "), name.not_told.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_group_can_be_named_after_the_server() {
+        let server = |name: Option<&str>, own_port, address: &str| Server {
+            name: name.map(str::to_owned),
+            own_port,
+            aliases_of_host: vec!["Alias.org".to_owned()],
+            addresses: vec![address.to_owned()],
+            ..Server::default()
+        };
+        let settings = |is_canonical| RequestSettings { is_canonical, ..RequestSettings::default() };
+        let off = settings(None);
+        let on = settings(Some(true));
+        let plain = server(Some("Shop.org"), None, "*:80");
+        let listening = server(Some("Shop.org"), None, "*:8080");
+        let named = server(Some("Shop.org"), Some(8080), "*:8080");
+        for (server, settings, value, expected) in [
+            (&plain, &off, "plain", "plain; ; "),
+            (&plain, &off, "%{GLOBAL}", "; ; "),
+            (&plain, &off, "%{UNKNOWN}", "%{UNKNOWN}; ; "),
+            (&plain, &off, "%{SERVER}", "Shop.org; Shop.org:%{HTTP_PORT}; "),
+            (&plain, &on, "%{SERVER}", "Shop.org; ; "),
+            (&plain, &off, "%{RESOURCE}", "Shop.org|/shop; Shop.org:%{HTTP_PORT}|/shop; "),
+            (&plain, &off, "%{HOST}", "shop.org; shop.org:%{HTTP_PORT} alias.org %{HTTP_HOST}; "),
+            (&listening, &off, "%{SERVER}", "Shop.org:8080; Shop.org Shop.org:%{HTTP_PORT}; "),
+            (&listening, &on, "%{SERVER}", "Shop.org; ; "),
+            (&named, &off, "%{SERVER}", "Shop.org:8080; Shop.org Shop.org:%{HTTP_PORT}; "),
+            (&named, &on, "%{SERVER}", "Shop.org:8080; ; "),
+            (&server(None, None, "*:80"), &on, "%{SERVER}", "main; ; "),
+            (&server(Some("a"), Some(443), "*:443"), &on, "%{SERVER}", "a; ; "),
+        ] {
+            assert_eq!(resolve(server, settings, value), expected, "{value} in {server:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_can_be_named_by_a_variable() {
+        let variables = [
+            ("PLAIN", Some("shop")),
+            ("GLOBAL", Some("%{GLOBAL}")),
+            ("AGAIN", Some("%{ENV:PLAIN}")),
+            ("OPEN", None),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+        let settings = RequestSettings { variables: variables.into(), ..RequestSettings::default() };
+        let server = Server::default();
+        let unset = "%{ENV:X} is known only when a request is served: no SetEnv X sets it for all requests";
+        for (value, expected) in [
+            ("%{ENV:PLAIN}", "shop; ; ".to_owned()),
+            ("%{ENV:GLOBAL}", "; ; ".to_owned()),
+            ("%{ENV:AGAIN}", "%{ENV:PLAIN}; ; ".to_owned()),
+            ("%{ENV:OPEN}", "%{ENV:OPEN}; ; %{ENV:OPEN} is known only when a request is served".to_owned()),
+            ("%{ENV:X}", format!("%{{ENV:X}}; ; {unset}")),
+            ("%{ENV:}", "%{ENV:}; ; ".to_owned()),
+        ] {
+            assert_eq!(resolve(&server, &settings, value), expected, "{value}");
+        }
+        let resolver = NameResolver { server: &server, main: &server, script_name: "", settings: &settings };
+        let callable = |value| resolver.resolve_callable(value);
+        assert_eq!(callable(None), ResolvedName::fixed("application"));
+        assert_eq!(callable(Some("app")), ResolvedName::fixed("app"));
+        assert_eq!(callable(Some("%{ENV:PLAIN}")), ResolvedName::fixed("shop"));
+        assert_eq!(callable(Some("%{GLOBAL}")), ResolvedName::fixed("application"));
+        assert!(callable(Some("%{ENV:OPEN}")).not_told.is_some_and(|what| !what.contains("SetEnv")));
+        assert!(callable(Some("%{ENV:X}")).not_told.is_some_and(|what| what.contains("SetEnv X")));
+        assert_eq!(resolver.resolve_process_group(None), ResolvedName::fixed(""));
+        assert_eq!(resolver.resolve_process_group(Some("d")), ResolvedName::fixed("d"));
+    }
 }

@@ -175,7 +175,8 @@ impl ConfigurationReader<'_> {
             if open.last().is_some_and(|each| each.kind == SectionHandling::Macro) {
                 if line.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("</macro")) {
                     let closed = close_section(&mut open, &line, &place)?;
-                    let defined = Macro::new(&closed.directive, std::mem::take(&mut kept))?;
+                    let Directive { args, place, .. } = &closed.directive;
+                    let defined = Macro::new(args, place, std::mem::take(&mut kept))?;
                     self.known.macros.insert(defined.name.clone(), defined);
                 } else {
                     kept.push((place, line));

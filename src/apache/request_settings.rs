@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::access::AccessControl;
 use super::rewrite::RewriteConfiguration;
-use super::url_mappings::UrlMapping;
+use super::url_mappings::{ScriptOptions, UrlMapping};
 use super::values::LocatedValue;
 use crate::model::ConfigLocation;
 
@@ -140,6 +140,13 @@ impl RequestSettings {
             rewriting,
             refused: self.refused.or_else(|| base.refused.clone()),
         }
+    }
+
+    /// Replaces the groups and the callable by those that the options of a `WSGIScriptAlias` set.
+    pub(super) fn apply_script_options(&mut self, options: ScriptOptions) {
+        self.process = options.process.or(self.process.take());
+        self.application = options.application.or(self.application.take());
+        self.callable = options.callable.or(self.callable.take());
     }
 
     /// Whether it sets a group or a callable.

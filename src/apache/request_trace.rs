@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::access::AllowedClients;
 use super::configuration_source::ConfigurationSource;
-use super::name_resolution::{NameResolver, ResolvedName};
+use super::name_resolution::NameResolver;
 use super::reader::{ReaderState, read_htaccess};
 use super::request_settings::{HtaccessOverrides, RequestSettings};
 use super::rewrite::{RewriteContext, RewriteResult};
 use super::sections::{Applicability, MergeStage, Section, SectionCondition};
+use super::served_request::{RefusalCause, RequestRefusal, ServedRequest};
 use super::site::ApacheSite;
 use super::site_builder::SiteBuilder;
 use super::url_mappings::MappingMatch;
@@ -30,34 +31,6 @@ pub(super) enum RequestEnd {
     Refused { refusal: RequestRefusal, taker: Option<ConfigLocation> },
 }
 
-/// A request that mod_wsgi handles.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ServedRequest {
-    pub(super) script: PathBuf,
-    pub(super) process: ResolvedName,
-    pub(super) application: ResolvedName,
-    pub(super) callable: ResolvedName,
-    pub(super) script_name: String,
-    /// Whether the application group is named by the default, `%{RESOURCE}`.
-    pub(super) is_by_url: bool,
-    pub(super) reloads: bool,
-    /// The line that restricts access to some clients.
-    pub(super) limited: Option<ConfigLocation>,
-    /// The line that serves the request.
-    pub(super) place: ConfigLocation,
-    /// The error if mod_wsgi rejects it.
-    pub(super) refusal: Option<RequestRefusal>,
-}
-
-/// A request that is answered with an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RequestRefusal {
-    pub(super) status: u16,
-    pub(super) rule: &'static str,
-    pub(super) place: ConfigLocation,
-    pub(super) text: String,
-}
-
 /// The trace of a request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RequestTrace {
@@ -67,6 +40,8 @@ pub(super) struct RequestTrace {
     pub(super) sections: BTreeSet<ConfigLocation>,
     /// What could not be decided, with locations.
     pub(super) not_told: Vec<(ConfigLocation, String)>,
+    /// Notes on sections that may apply. They are dropped if all combinations of sections end alike.
+    undecided_sections: Vec<(ConfigLocation, String)>,
 }
 
 /// Internal redirects of one request that Apache allows (`LimitInternalRecursion`).
@@ -86,7 +61,9 @@ pub(super) struct RequestTracer<'a> {
 impl RequestTracer<'_> {
     /// Traces a GET request for a URL.
     pub(super) fn trace_get_request(&self, url: &str) -> RequestTrace {
-        self.trace_url(url, 0)
+        let mut trace = self.trace_url(url, 0);
+        trace.not_told.append(&mut trace.undecided_sections);
+        trace
     }
 
     fn trace_url(&self, url: &str, redirects: usize) -> RequestTrace {
@@ -110,7 +87,7 @@ impl RequestTracer<'_> {
         }
         if trace.ends.len() == 1 {
             // All combinations lead to the same end, so the undecided sections do not matter.
-            trace.not_told.retain(|(_, what)| !what.starts_with(UNDECIDED_SECTION));
+            trace.undecided_sections.clear();
         }
         trace
     }
@@ -148,10 +125,11 @@ impl RequestTracer<'_> {
                 combinations = combinations.iter().map(|outer| with(outer, section)).collect();
                 continue;
             }
-            trace.not_told.push((
-                section.place.clone(),
-                format!("{UNDECIDED_SECTION}{} could not be determined", located.url),
-            ));
+            let what = format!(
+                "whether this section applies to requests to {} could not be determined",
+                located.url
+            );
+            trace.undecided_sections.push((section.place.clone(), what));
             let chain: Vec<&Section> = match section.branch {
                 Some(branch) if !chains.insert(branch.chain) => continue,
                 Some(branch) => {
@@ -247,13 +225,13 @@ impl RequestTracer<'_> {
             settings.variables.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let taker = located.place.clone();
-        let refused = |status, rule, place: &ConfigLocation, text: String| RequestEnd::Refused {
-            refusal: RequestRefusal { status, rule, place: place.clone(), text },
+        let refused = |cause, place: &ConfigLocation, text: String| RequestEnd::Refused {
+            refusal: RequestRefusal { cause, place: place.clone(), text },
             taker: taker.clone(),
         };
         if let Some(set) = &settings.refused {
             let text = format!("Apache answers with 500: {}", set.value);
-            return refused(500, "apache-htaccess-refused", &set.place, text);
+            return refused(RefusalCause::Htaccess, &set.place, text);
         }
         let denies = [&settings.access, &settings.old_access]
             .into_iter()
@@ -261,7 +239,7 @@ impl RequestTracer<'_> {
             .find(|access| access.allows == AllowedClients::None);
         if let Some(access) = denies {
             let text = format!("access to {} is denied to all clients: Apache answers with 403", located.url);
-            return refused(403, "apache-access-denied", &access.place, text);
+            return refused(RefusalCause::AccessDenied, &access.place, text);
         }
         for redirect in &settings.redirects {
             match redirect.match_url(&located.url) {
@@ -275,6 +253,7 @@ impl RequestTracer<'_> {
                 let redirected = self.trace_url(&url, redirects + 1);
                 trace.sections.extend(redirected.sections);
                 trace.not_told.extend(redirected.not_told);
+                trace.undecided_sections.extend(redirected.undecided_sections);
                 return redirected.ends.into_iter().next().unwrap_or(RequestEnd::Elsewhere(taker));
             }
             RewriteResult::Goes { handler, variables, .. } => {
@@ -324,7 +303,7 @@ impl RequestTracer<'_> {
             PathKind::Missing if located.is_script_alias() => {
                 let file = located.file.display();
                 let text = format!("requests to {} get 404: there is no {file} (WSGI0135)", located.url);
-                return refused(404, "apache-alias-broken", &place, text);
+                return refused(RefusalCause::ScriptMissing, &place, text);
             }
             PathKind::Missing | PathKind::Folder => return RequestEnd::Elsewhere(taker),
             PathKind::File => {}
@@ -335,14 +314,14 @@ impl RequestTracer<'_> {
                 located.url,
                 located.file.display()
             );
-            return refused(403, "apache-access-denied", &place, text);
+            return refused(RefusalCause::ExecutionOff, &place, text);
         }
         if settings.takes_path_info == Some(false) && !located.path_info.is_empty() {
             let text = format!("requests to {} get 404: AcceptPathInfo is Off (WSGI0137)", located.url);
-            return refused(404, "apache-alias-broken", &place, text);
+            return refused(RefusalCause::PathInfoOff, &place, text);
         }
         if let Some((_, options)) = located.forced.as_ref().filter(|_| located.is_script_alias()) {
-            settings = options.clone().merge_over(&settings);
+            settings.apply_script_options(options.clone());
         }
         RequestEnd::Served(Box::new(self.build_served_request(
             located,
@@ -414,8 +393,8 @@ impl RequestTracer<'_> {
             return None;
         }
         let process = served.process.usual.as_str();
-        let refuse = |rule, place: &ConfigLocation, text: String| {
-            Some(RequestRefusal { status: 500, rule, place: place.clone(), text })
+        let refuse = |cause, place: &ConfigLocation, text: String| {
+            Some(RequestRefusal { cause, place: place.clone(), text })
         };
         let named = if process.is_empty() { "%{GLOBAL}" } else { process };
         let is_allowed = |allowed: &LocatedValue<Vec<String>>| {
@@ -426,7 +405,7 @@ impl RequestTracer<'_> {
                 "WSGIRestrictProcess ({}) does not allow {named}: requests get 500 (WSGI0149)",
                 allowed.place
             );
-            return refuse("apache-process-not-allowed", &served.place, text);
+            return refuse(RefusalCause::ProcessNotAllowed, &served.place, text);
         }
         if process.is_empty() {
             let restricted = self.site.restrict_embedded.as_ref().filter(|set| set.value)?;
@@ -435,11 +414,11 @@ impl RequestTracer<'_> {
                  they get 500 (WSGI0143)",
                 restricted.place
             );
-            return refuse("apache-embedded-not-allowed", &served.place, text);
+            return refuse(RefusalCause::EmbeddedNotAllowed, &served.place, text);
         }
         let Some(daemon) = self.site.daemons.get(process) else {
             let text = format!("there is no WSGIDaemonProcess {process}: its requests fail (WSGI0151)");
-            return refuse("apache-no-process-group", &served.place, text);
+            return refuse(RefusalCause::ProcessUndefined, &served.place, text);
         };
         let main = &self.site.servers[0];
         let host = |index: usize| self.site.servers[index].host_name(main);
@@ -453,12 +432,9 @@ impl RequestTracer<'_> {
             daemon.place,
             host(daemon.server)
         );
-        refuse("apache-process-of-other-host", &served.place, text)
+        refuse(RefusalCause::ProcessOfOtherHost, &served.place, text)
     }
 }
-
-/// Prefix of the note that a section may apply to a request.
-const UNDECIDED_SECTION: &str = "whether this section applies to requests to ";
 
 impl LocatedFile {
     fn is_script_alias(&self) -> bool {

@@ -289,3 +289,157 @@ impl RewriteCondition {
         Some(held != is_negated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apache::test_files::files;
+
+    /// Applies lines of a server or a section to a request for `/shop/x`.
+    fn apply(lines: &str, is_section: bool) -> String {
+        let place = ConfigLocation { file: "x".into(), line: 1 };
+        let mut rewriting = RewriteConfiguration::default();
+        for line in lines.lines() {
+            let (name, args) = line.split_once(' ').unwrap();
+            rewriting.add_directive(&name.to_ascii_lowercase(), args, &place);
+        }
+        let source = files(&[("/srv/shop/x", ""), ("/srv/shop/index", "")]);
+        let root = Some(Path::new("/srv")).filter(|_| !is_section);
+        let context = RewriteContext { root, file: Path::new("/srv/shop/x"), is_section };
+        let subject = if is_section { "x" } else { "/shop/x" };
+        match rewriting.apply_rules("/shop/x", subject, context, &source) {
+            RewriteResult::Goes { url, handler, variables } => {
+                let variables = variables
+                    .into_iter()
+                    .map(|(name, value)| format!(" {name}={}", value.unwrap_or_else(|| "?".to_owned())));
+                format!("{url} {}{}", handler.unwrap_or_default(), variables.collect::<String>())
+            }
+            RewriteResult::Answer(status) => status.to_string(),
+            RewriteResult::Proxy => "proxy".to_owned(),
+            RewriteResult::NotTold(_) => "not told".to_owned(),
+        }
+    }
+
+    #[test]
+    fn rules_of_a_server_are_applied_as_far_as_they_are_certain() {
+        for (lines, expected) in [
+            ("RewriteRule . - [F]", "403"),
+            ("RewriteRule . - [forbidden]", "403"),
+            ("RewriteRule . - [G]", "410"),
+            ("RewriteRule . /y [R]", "302"),
+            ("RewriteRule . /y [R=301,L]", "301"),
+            ("RewriteRule . /y [R=permanent]", "301"),
+            ("RewriteRule . http://x/y", "302"),
+            ("RewriteRule . https://x/y", "302"),
+            ("RewriteRule ^/other - [F]", "/shop/x "),
+            ("RewriteRule !^/other - [F]", "403"),
+            ("RewriteRule !^/shop - [F]", "/shop/x "),
+            ("RewriteRule ^/SHOP - [F]", "/shop/x "),
+            ("RewriteRule ^/SHOP - [F,NC]", "403"),
+            ("RewriteRule (?=x) - [F]", "not told"),
+            ("RewriteRule . http://x/$0 [P]", "302"),
+            ("RewriteRule . /y [P]", "proxy"),
+            ("RewriteRule . - [E=A:b]", "/shop/x  A=b"),
+            ("RewriteRule . - [E=A:$0]", "/shop/x  A=?"),
+            ("RewriteRule . - [E=A]", "/shop/x  A="),
+            ("RewriteRule . - [H=wsgi-script]", "/shop/x wsgi-script"),
+            ("RewriteRule . - [H=Wsgi,E=A:b]", "/shop/x Wsgi A=b"),
+            ("RewriteRule . - [C]", "not told"),
+            ("RewriteRule . - [S=1]", "not told"),
+            ("RewriteRule ^/shop/(.*) /y/$1 [PT]", "/y/x "),
+            ("RewriteRule ^/shop/(.*) /y/$1?q=1 [PT]", "/y/x "),
+            ("RewriteRule . /y/%1 [PT]", "not told"),
+            ("RewriteRule . /y", "not told"),
+            ("RewriteOptions x\nRewriteRule . /y [PT]", "not told"),
+            ("RewriteRule . - [L]\nRewriteRule . - [F]", "/shop/x "),
+            ("RewriteRule . - [END]\nRewriteRule . - [F]", "/shop/x "),
+            ("RewriteRule . - \nRewriteRule . - [F]", "403"),
+            ("RewriteRule . /y [PT]\nRewriteRule . - [F]", "/y "),
+            ("RewriteEngine off\nRewriteRule . - [F]", "/shop/x "),
+        ] {
+            assert_eq!(apply(&format!("RewriteEngine On\n{lines}"), false), expected, "{lines}");
+        }
+        assert_eq!(apply("RewriteRule . - [F]", false), "/shop/x ");
+    }
+
+    #[test]
+    fn conditions_are_evaluated_as_far_as_they_are_certain() {
+        let of_file = "%{DOCUMENT_ROOT}%{REQUEST_URI}";
+        for (lines, expected) in [
+            (format!("RewriteCond {of_file} -f\nRewriteRule . - [F]"), "403"),
+            (format!("RewriteCond {of_file} !-f\nRewriteRule . - [F]"), "/shop/x "),
+            (format!("RewriteCond {of_file} -d\nRewriteRule . - [F]"), "/shop/x "),
+            (format!("RewriteCond {of_file} !-d\nRewriteRule . - [F]"), "403"),
+            ("RewriteCond %{REQUEST_FILENAME} -f\nRewriteRule . - [F]".to_owned(), "/shop/x "),
+            ("RewriteCond %{REQUEST_URI} ^/shop\nRewriteRule . - [F]".to_owned(), "403"),
+            ("RewriteCond %{REQUEST_URI} !^/shop\nRewriteRule . - [F]".to_owned(), "/shop/x "),
+            // A condition on the client: some requests are not answered by the rule.
+            ("RewriteCond %{HTTPS} off\nRewriteRule . - [F]".to_owned(), "/shop/x "),
+            ("RewriteCond %{HTTPS} off\nRewriteRule . /y [PT]".to_owned(), "not told"),
+            ("RewriteCond %{HTTPS} off\nRewriteRule . /y [P]".to_owned(), "not told"),
+            ("RewriteCond %{HTTPS} off\nRewriteRule . - [E=A:b]".to_owned(), "/shop/x  A=?"),
+            ("RewriteCond %{HTTPS} off\nRewriteRule . - [H=x]".to_owned(), "not told"),
+            ("RewriteCond %{HTTPS} off\nRewriteRule . - [L]\nRewriteRule . /y [PT]".to_owned(), "not told"),
+            ("RewriteCond %{HTTPS} off\nRewriteRule . - [L]\nRewriteRule . - [F]".to_owned(), "403"),
+            (
+                "RewriteCond %{HTTPS} off [OR]\nRewriteCond %{REQUEST_URI} ^/shop\nRewriteRule . - [F]".to_owned(),
+                "403",
+            ),
+            (
+                "RewriteCond %{REQUEST_URI} ^/no [OR]\nRewriteCond %{REQUEST_URI} ^/shop\nRewriteRule . /y [PT]"
+                    .to_owned(),
+                "/y ",
+            ),
+            (
+                "RewriteCond %{REQUEST_URI} ^/no [OR]\nRewriteCond %{HTTPS} on\nRewriteRule . /y [PT]".to_owned(),
+                "not told",
+            ),
+            (
+                "RewriteCond %{HTTPS} on\nRewriteCond %{REQUEST_URI} ^/no\nRewriteRule . /y [PT]".to_owned(),
+                "/shop/x ",
+            ),
+            (
+                "RewriteCond %{HTTPS} on\nRewriteCond %{REQUEST_URI} ^/shop\nRewriteRule . /y [PT]".to_owned(),
+                "not told",
+            ),
+        ] {
+            assert_eq!(apply(&format!("RewriteEngine On\n{lines}"), false), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn rules_of_a_section_see_the_file() {
+        for (lines, expected) in [
+            ("RewriteRule ^x$ /y", "/y "),
+            ("RewriteRule ^/shop - [F]", "/shop/x "),
+            ("RewriteRule ^x$ y", "not told"),
+            ("RewriteCond %{REQUEST_FILENAME} -f\nRewriteRule . - [F]", "403"),
+            ("RewriteCond %{SCRIPT_FILENAME} !-f\nRewriteRule . - [F]", "/shop/x "),
+            ("RewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} -f\nRewriteRule . /y", "not told"),
+        ] {
+            assert_eq!(apply(&format!("RewriteEngine On\n{lines}"), true), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_section_replaces_outer_rules_if_it_has_any() {
+        let of = |lines: &[&str]| {
+            let mut rewriting = RewriteConfiguration::default();
+            let place = ConfigLocation { file: "x".into(), line: 1 };
+            for line in lines {
+                let (name, args) = line.split_once(' ').unwrap();
+                rewriting.add_directive(name, args, &place);
+            }
+            rewriting
+        };
+        let outer = of(&["rewriteengine on", "rewriterule ^a -", "rewriterule !^b -"]);
+        let patterns = |rewriting: &RewriteConfiguration| {
+            rewriting.rule_patterns().map(|pattern| pattern.text.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(patterns(&outer), ["^a"]);
+        let inherited = of(&["rewriteengine off"]).merge_over(&outer);
+        assert_eq!((inherited.is_on, patterns(&inherited)), (Some(false), vec!["^a".to_owned()]));
+        let own = of(&["rewriterule ^c -"]).merge_over(&outer);
+        assert_eq!((own.is_on, patterns(&own)), (Some(true), vec!["^c".to_owned()]));
+    }
+}

@@ -1,19 +1,17 @@
-//! The configuration as mod_wsgi sees it (6.1.1, `wsgi_config.c`, `wsgi_daemon.c`). `site_builder` builds it.
+//! The configuration as mod_wsgi sees it (6.1.1, `wsgi_config.c`, `wsgi_daemon.c`). `site_builder` builds it,
+//! `mounts` fills in where scripts are mounted.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::configuration_source::{ConfigurationError, ConfigurationSource};
-use super::mounts::MountTable;
-use super::reader::ConfigurationTree;
+use super::mount_table::MountTable;
 use super::request_settings::RequestSettings;
 use super::rewrite::RewriteConfiguration;
 use super::sections::Section;
-use super::site_builder::SiteBuilder;
 use super::url_mappings::UrlMapping;
 use super::values::LocatedValue;
 use super::wsgi_module_file::WsgiModuleFile;
-use crate::model::{ConfigLocation, PythonPathOptions};
+use crate::model::ConfigLocation;
 
 /// A complete configuration: servers, daemon processes and interpreter options.
 #[derive(Clone, Debug, Default)]
@@ -122,41 +120,10 @@ pub(super) struct OptionsBlock {
 }
 
 impl ApacheSite {
-    /// Builds the site from the directives and finds its mounts.
-    ///
-    /// # Errors
-    /// Apache would not start.
-    pub fn new(
-        tree: &ConfigurationTree,
-        source: &dyn ConfigurationSource,
-    ) -> Result<Self, ConfigurationError> {
-        let mut site = SiteBuilder::new(tree, source).build_site()?;
-        site.placed = site.find_mounts(&tree.known, source);
-        Ok(site)
-    }
-
     /// Returns the Python environment (`python-home=` or `WSGIPythonHome`) of a process group.
     pub fn python_home_of(&self, process: &str) -> Option<&Path> {
         let daemon = self.daemons.get(process).and_then(|daemon| daemon.home.as_deref());
         daemon.or_else(|| self.home.as_ref().map(|set| set.value.as_path()))
-    }
-
-    /// Returns the entries that mod_wsgi puts in front of an interpreter's `sys.path` (`wsgi_interp.c`,
-    /// `newInterpreterObject`): those of matching blocks, the most specific first, then those of the process
-    /// group.
-    pub fn module_path(&self, process: &str, application: &str) -> PythonPathOptions {
-        let daemon = self.daemons.get(process);
-        let mut blocks: Vec<&OptionsBlock> =
-            self.blocks.iter().filter(|block| block.selects_interpreter(process, application)).collect();
-        // mod_wsgi prepends each, so the most specific block ends up first.
-        blocks.sort_by_key(|block| block.specificity());
-        let of_blocks = blocks.into_iter().rev().flat_map(|block| &block.python_path);
-        let of_process = daemon.map_or(&self.python_path, |daemon| &daemon.paths);
-        let folders = of_blocks.chain(of_process).filter(|folder| !folder.as_os_str().is_empty());
-        PythonPathOptions {
-            home: daemon.and_then(|daemon| daemon.folder.clone()),
-            folders: folders.cloned().collect(),
-        }
     }
 }
 
@@ -195,5 +162,71 @@ impl Server {
         };
         self.name = Some(name.to_owned());
         self.own_port = port;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_a_name_and_a_port() {
+        for (text, name, port) in [
+            ("example.org", "example.org", None),
+            ("example.org:8080", "example.org", Some(8080)),
+            ("https://example.org:8443", "example.org", Some(8443)),
+            ("example.org:x", "example.org", None),
+            ("[::1]", "[::1]", None),
+            ("[::1]:8080", "[::1]", Some(8080)),
+        ] {
+            let mut server = Server::default();
+            server.set_name(text);
+            assert_eq!((server.name.as_deref(), server.port()), (Some(name), port), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_label_of_a_host_has_an_unusual_port() {
+        let main = Server { name: Some("main".to_owned()), ..Server::default() };
+        for (name, own_port, address, expected) in [
+            (Some("a"), None, "*:80", "a"),
+            (Some("a"), None, "*:443", "a"),
+            (Some("a"), None, "*:8080", "a:8080"),
+            (Some("a"), Some(80), "*:8080", "a"),
+            (Some("a"), Some(81), "*:80", "a:81"),
+            (Some("a"), None, "*", "a"),
+            (None, None, "*:x", "main"),
+        ] {
+            let addresses = vec![address.to_owned()];
+            let server = Server { name: name.map(str::to_owned), own_port, addresses, ..Server::default() };
+            assert_eq!(server.host_label(&main), expected, "{name:?} {own_port:?} {address}");
+        }
+        assert_eq!(Server::default().host_name(&Server::default()), "%{SERVER}");
+        assert_eq!(Server::default().listen_port(), None);
+    }
+
+    #[test]
+    fn a_process_group_has_its_own_home_or_that_of_all() {
+        let place = ConfigLocation { file: "x".into(), line: 1 };
+        let daemon = |home: Option<&str>| DaemonConfiguration {
+            options: Vec::new(),
+            switch_interval: None,
+            home: home.map(PathBuf::from),
+            paths: Vec::new(),
+            folder: None,
+            threads: 15,
+            request_timeout: 0,
+            queue_timeout: 0,
+            server: 0,
+            place: place.clone(),
+        };
+        let daemons = [("own".to_owned(), daemon(Some("/own"))), ("none".to_owned(), daemon(None))];
+        let mut site = ApacheSite { daemons: daemons.into(), ..ApacheSite::default() };
+        let home = |site: &ApacheSite, process: &str| site.python_home_of(process).map(Path::to_owned);
+        assert_eq!(home(&site, "own"), Some("/own".into()));
+        assert_eq!((home(&site, "none"), home(&site, "")), (None, None));
+        site.home = Some(LocatedValue { value: "/all".into(), place: place.clone() });
+        assert_eq!(home(&site, "own"), Some("/own".into()));
+        assert_eq!((home(&site, "none"), home(&site, "")), (Some("/all".into()), Some("/all".into())));
     }
 }

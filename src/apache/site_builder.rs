@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::access::{AccessCompat, AccessControl, AllowedClients};
 use super::configuration_source::{ConfigurationError, ConfigurationSource, resolve_path};
 use super::directive_validation::{DirectiveContext, is_wsgi_directive, validate_directive};
+use super::enclosing_sections::EnclosingSections;
 use super::lexer::{split_word, split_words};
 use super::reader::{ConfigurationTree, Directive};
 use super::regular_expression::RegularExpression;
@@ -16,29 +17,18 @@ use super::sections::{IfChainBranch, Section, SectionCondition};
 use super::site::{ApacheSite, Server};
 use super::url_mappings::{MappingAction, UrlMapping, UrlPattern, parse_status};
 use super::values::{LocatedValue, parse_options};
+use super::wsgi_directives;
 use super::wsgi_module_file::WsgiModuleFile;
 use crate::model::ConfigLocation;
 
 /// Builds a site by walking the directives.
 pub(super) struct SiteBuilder<'a> {
     tree: &'a ConfigurationTree,
-    pub(super) site: ApacheSite,
+    site: ApacheSite,
     root: PathBuf,
     chains: usize,
     /// `Order`, `Allow` and `Deny`, by the indexes of server and section.
     old_access: BTreeMap<(usize, Option<usize>), AccessCompat>,
-}
-
-/// The sections around the directive that is being applied.
-#[derive(Clone, Debug, Default)]
-pub(super) struct EnclosingSections {
-    pub(super) server: usize,
-    around: Vec<SectionCondition>,
-    /// The index of the section whose settings directives change.
-    section: Option<usize>,
-    pub(super) block: Option<usize>,
-    /// Whether `<Limit>` or `<LimitExcept>` excludes GET.
-    is_not_for_get: bool,
 }
 
 impl<'a> SiteBuilder<'a> {
@@ -211,7 +201,7 @@ impl<'a> SiteBuilder<'a> {
             "wsgiinterpreteroptions" => {
                 self.check_wsgi_directive(section, enclosing)?;
                 inside.block = Some(self.site.blocks.len());
-                let block = super::wsgi_directives::parse_options_block(section)?;
+                let block = wsgi_directives::parse_options_block(section)?;
                 self.site.blocks.push(block);
             }
             "limit" | "limitexcept" => {
@@ -228,7 +218,7 @@ impl<'a> SiteBuilder<'a> {
             "requireall" | "requireany" | "requirenone" => {
                 if !enclosing.is_not_for_get {
                     let access = parse_require_section(kind, section);
-                    self.settings_mut(enclosing).access = Some(access);
+                    enclosing.settings_mut(&mut self.site).access = Some(access);
                 }
                 return Ok(());
             }
@@ -273,13 +263,6 @@ impl<'a> SiteBuilder<'a> {
         }
     }
 
-    /// Returns the settings that directives change here.
-    pub(super) fn settings_mut(&mut self, enclosing: &EnclosingSections) -> &mut RequestSettings {
-        let server = &mut self.site.servers[enclosing.server];
-        let section = enclosing.section.and_then(|index| server.sections.get_mut(index));
-        section.map_or(&mut server.settings, |section| &mut section.settings)
-    }
-
     /// Returns an error if Apache would reject the mod_wsgi directive.
     fn check_wsgi_directive(
         &mut self,
@@ -319,7 +302,7 @@ impl<'a> SiteBuilder<'a> {
         }
         if is_wsgi {
             self.check_wsgi_directive(directive, enclosing)?;
-            return self.apply_wsgi_directive(directive, enclosing);
+            return wsgi_directives::apply_wsgi_directive(&mut self.site, directive, enclosing);
         }
         self.check_httpd_directive(directive, enclosing)?;
         let given = split_words(args);
@@ -345,7 +328,7 @@ impl<'a> SiteBuilder<'a> {
                 } else {
                     MappingAction::Files(target)
                 };
-                let pattern = build_url_pattern(name, &first);
+                let pattern = UrlPattern::from_directive(name, &first);
                 server.aliases.push(UrlMapping { pattern, takes, place: place.clone() });
             }
             "alias" | "scriptalias" => {
@@ -356,7 +339,7 @@ impl<'a> SiteBuilder<'a> {
                 let redirect = parse_redirect(name, &given, enclosing, place);
                 match enclosing.section {
                     None => server.redirects.extend(redirect),
-                    Some(_) => self.settings_mut(enclosing).redirects.extend(redirect),
+                    Some(_) => enclosing.settings_mut(&mut self.site).redirects.extend(redirect),
                 }
             }
             "proxypass" | "proxypassmatch" => {
@@ -366,7 +349,7 @@ impl<'a> SiteBuilder<'a> {
                 };
                 let takes = MappingAction::Proxy(address != "!");
                 server.proxies.push(UrlMapping {
-                    pattern: build_url_pattern(name, &path),
+                    pattern: UrlPattern::from_directive(name, &path),
                     takes,
                     place: place.clone(),
                 });
@@ -374,7 +357,8 @@ impl<'a> SiteBuilder<'a> {
             name if name.starts_with("rewrite") => match enclosing.section {
                 None => server.rewriting.add_directive(name, args, place),
                 Some(_) => {
-                    self.settings_mut(enclosing)
+                    enclosing
+                        .settings_mut(&mut self.site)
                         .rewriting
                         .get_or_insert_with(RewriteConfiguration::default)
                         .add_directive(name, args, place);
@@ -434,7 +418,7 @@ impl<'a> SiteBuilder<'a> {
             return;
         }
         let is_folder = enclosing.around.last().is_some_and(SectionCondition::is_directory);
-        let settings = self.settings_mut(enclosing);
+        let settings = enclosing.settings_mut(&mut self.site);
         match name.as_str() {
             "sethandler" => settings.handler = Some(LocatedValue { value: first, place: place.clone() }),
             "addhandler" | "addtype" => {
@@ -552,14 +536,6 @@ fn affects_result(directive: &Directive) -> bool {
     }
 }
 
-/// Returns a prefix, or an expression for directives whose names end in `Match`.
-pub(super) fn build_url_pattern(name: &str, text: &str) -> UrlPattern {
-    match name.ends_with("match") {
-        true => UrlPattern::Match(RegularExpression::new(text)),
-        false => UrlPattern::Prefix(text.to_owned()),
-    }
-}
-
 /// Parses `Redirect [STATUS] URL [TARGET]`; inside a section the URL may be that of the section.
 fn parse_redirect(
     name: &str,
@@ -580,7 +556,7 @@ fn parse_redirect(
         [url, ..] => url.clone(),
     };
     Some(UrlMapping {
-        pattern: build_url_pattern(name, &url),
+        pattern: UrlPattern::from_directive(name, &url),
         takes: MappingAction::Answer(answer),
         place: place.clone(),
     })

@@ -2,7 +2,7 @@
 //! mod_alias.c and mod_proxy.c; mod_wsgi.c, `wsgi_hook_intercept`).
 
 use super::regular_expression::{RegularExpression, substitute_captures};
-use super::request_settings::RequestSettings;
+use super::values::LocatedValue;
 use crate::model::ConfigLocation;
 
 /// A directive that maps URLs.
@@ -26,7 +26,7 @@ pub(super) enum UrlPattern {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum MappingAction {
     /// `WSGIScriptAlias`: a script, with the settings of its options.
-    Script { target: String, options: Box<RequestSettings> },
+    Script { target: String, options: Box<ScriptOptions> },
     /// `Alias`: a file or folder.
     Files(String),
     /// `ScriptAlias`: a file or folder of CGI scripts.
@@ -35,6 +35,17 @@ pub(super) enum MappingAction {
     Answer(u16),
     /// `ProxyPass`: another server; `false` for an exclusion (`!`).
     Proxy(bool),
+}
+
+/// The options of a `WSGIScriptAlias`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct ScriptOptions {
+    /// `process-group=`.
+    pub(super) process: Option<LocatedValue<String>>,
+    /// `application-group=`.
+    pub(super) application: Option<LocatedValue<String>>,
+    /// `callable-object=`.
+    pub(super) callable: Option<LocatedValue<String>>,
 }
 
 /// Whether a mapping applies to a URL.
@@ -48,6 +59,16 @@ pub(super) enum MappingMatch {
         taken: usize,
         target: String,
     },
+}
+
+impl UrlPattern {
+    /// Makes the pattern of a directive: an expression if the directive's name ends in `match`, else a prefix.
+    pub(super) fn from_directive(name: &str, text: &str) -> Self {
+        match name.ends_with("match") {
+            true => Self::Match(RegularExpression::new(text)),
+            false => Self::Prefix(text.to_owned()),
+        }
+    }
 }
 
 impl UrlMapping {
@@ -195,5 +216,57 @@ mod tests {
         assert_eq!(mapping.match_url("/app/shop/cart"), fit);
         assert_eq!(mapping.match_url("/other"), MappingMatch::No);
         assert_eq!(mapping.sample_urls(), ["/app/x"]);
+    }
+
+    #[test]
+    fn a_redirect_has_a_status() {
+        for (word, status) in [
+            ("Permanent", Some(301)),
+            ("temp", Some(302)),
+            ("seeother", Some(303)),
+            ("gone", Some(410)),
+            ("100", Some(100)),
+            ("599", Some(599)),
+            ("99", None),
+            ("600", None),
+            ("/x", None),
+        ] {
+            assert_eq!(parse_status(word), status, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_mapping_has_a_pattern_and_samples() {
+        let mapping = |name: &str, text: &str, takes: MappingAction| UrlMapping {
+            pattern: UrlPattern::from_directive(name, text),
+            takes,
+            place: ConfigLocation { file: "x".into(), line: 1 },
+        };
+        let plain = mapping("alias", "/a", MappingAction::Cgi("/cgi".to_owned()));
+        assert_eq!((plain.pattern_text(), plain.target(), plain.has_expression()), ("/a", "/cgi", false));
+        assert_eq!(plain.sample_urls(), ["/a", "/a/wsgiaudit-sample"]);
+        assert_eq!(mapping("alias", "a", MappingAction::Proxy(true)).sample_urls(), [] as [String; 0]);
+        assert_eq!(plain.match_url("/ab"), MappingMatch::No);
+        let yes = |taken, target: &str| MappingMatch::Yes { taken, target: target.to_owned() };
+        assert_eq!(plain.match_url("/a/b"), yes(2, "/cgi"));
+        let matched = mapping("aliasmatch", "^/a", MappingAction::Answer(404));
+        assert_eq!((matched.pattern_text(), matched.target(), matched.has_expression()), ("^/a", "", true));
+        assert_eq!(matched.match_url("/ab"), yes(2, ""));
+        assert_eq!(
+            mapping("aliasmatch", "(?=x)", MappingAction::Answer(404)).match_url("/"),
+            MappingMatch::Perhaps
+        );
+        assert_eq!(matched.describe_undecided("/u").1, "whether ^/a matches /u could not be determined");
+        // mod_wsgi ignores an empty match.
+        let script = MappingAction::Script { target: "/s".to_owned(), options: Box::default() };
+        assert_eq!(mapping("wsgiscriptaliasmatch", "x*", script).match_url("/"), MappingMatch::No);
+        assert_eq!(
+            mapping("aliasmatch", "x*", MappingAction::Files("/f".to_owned())).match_url("/"),
+            yes(0, "/f")
+        );
+        assert_eq!(
+            [with_leading_slash("a"), with_leading_slash("/a"), join_url("/a/", "b")],
+            ["/a", "/a", "/a/b"]
+        );
     }
 }

@@ -3,11 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ConfigurationSource;
-use super::request_settings::RequestSettings;
+use super::configuration_source::ConfigurationSource;
 use super::rewrite::{RewriteContext, RewriteResult};
 use super::site::{ApacheSite, Server};
-use super::url_mappings::{MappingAction, MappingMatch, UrlMapping};
+use super::url_mappings::{MappingAction, MappingMatch, ScriptOptions, UrlMapping};
 use crate::model::ConfigLocation;
 
 /// The result of the translate_name hooks.
@@ -30,7 +29,7 @@ pub(super) struct LocatedFile {
     pub(super) path_info: String,
     pub(super) kind: PathKind,
     /// The handler that the mapping sets, with the options of a `WSGIScriptAlias`.
-    pub(super) forced: Option<(&'static str, RequestSettings)>,
+    pub(super) forced: Option<(&'static str, ScriptOptions)>,
     /// The line of the mapping; `None` for `DocumentRoot`.
     pub(super) place: Option<ConfigLocation>,
     /// Environment variables that mod_rewrite sets.
@@ -112,8 +111,8 @@ impl ApacheSite {
             };
             let rest = url.get(taken..).unwrap_or_default();
             let forced = match &mapping.takes {
-                MappingAction::Script { options, .. } => Some((WSGI_SCRIPT, RequestSettings::clone(options))),
-                MappingAction::Cgi(_) => Some(("cgi-script", RequestSettings::default())),
+                MappingAction::Script { options, .. } => Some((WSGI_SCRIPT, ScriptOptions::clone(options))),
+                MappingAction::Cgi(_) => Some(("cgi-script", ScriptOptions::default())),
                 MappingAction::Files(_) | MappingAction::Answer(_) | MappingAction::Proxy(_) => None,
             };
             let is_script = matches!(mapping.takes, MappingAction::Script { .. });
@@ -139,9 +138,8 @@ impl ApacheSite {
             return UrlTranslation::Elsewhere(None);
         };
         let found = locate_file(&name, "", source);
-        let forced = handled
-            .filter(|handler| handler == WSGI_SCRIPT)
-            .map(|_| (WSGI_SCRIPT, RequestSettings::default()));
+        let forced =
+            handled.filter(|handler| handler == WSGI_SCRIPT).map(|_| (WSGI_SCRIPT, ScriptOptions::default()));
         UrlTranslation::File(Box::new(LocatedFile { forced, variables, ..found.with_url(&url) }))
     }
 }

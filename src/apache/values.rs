@@ -62,3 +62,43 @@ pub(super) fn parse_options(text: &str) -> Result<Vec<(String, String)>, String>
 pub(super) fn normalize_group(name: &str) -> String {
     if name == "%{GLOBAL}" { String::new() } else { name.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_parsed_as_mod_wsgi_parses_them() {
+        let place = ConfigLocation { file: "x".into(), line: 1 };
+        let flag = |text: &str| parse_flag("X", text, &place).ok().map(|set| set.value);
+        assert_eq!([flag("On"), flag("oFF"), flag("yes"), flag("")], [Some(true), Some(false), None, None]);
+        let seconds = |text: &str| parse_seconds("X", text, &place).ok().map(|set| set.value);
+        assert_eq!(
+            [seconds("0.5"), seconds("0"), seconds("-1"), seconds("x")],
+            [Some(0.5), None, None, None]
+        );
+        assert_eq!([normalize_group("%{GLOBAL}"), normalize_group("%{SERVER}")], ["", "%{SERVER}"]);
+    }
+
+    #[test]
+    fn options_are_names_and_values() {
+        let options = |text: &str| {
+            let all = parse_options(text)?;
+            Ok(all.iter().map(|(name, value)| format!("{name}={value};")).collect::<String>())
+        };
+        for (text, expected) in [
+            ("", Ok("")),
+            ("  a=1 b=2", Ok("a=1;b=2;")),
+            ("a='x y'  b=", Ok("a=x y;b=;")),
+            ("a= 1 b=2", Ok("a=1;b=2;")),
+            ("a=b=c", Ok("a=b=c;")),
+            ("a", Err("\"a\" is no option: write name=value")),
+            ("a =1", Err("\"a\" is no option: write name=value")),
+            ("=1", Err("\"\" is no option: write name=value")),
+            ("a=1 b", Err("\"b\" is no option: write name=value")),
+        ] {
+            let expected: Result<String, String> = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(options(text), expected, "{text}");
+        }
+    }
+}

@@ -101,6 +101,8 @@ fn list_needed_libraries(bytes: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apache::test_files::files;
+    use crate::model::ConfigLocation;
 
     #[test]
     fn a_library_tells_its_python() {
@@ -116,5 +118,51 @@ mod tests {
             Some(true)
         );
         assert_eq!(parse_free_threaded_tag(Path::new("mod_wsgi.so")), None);
+    }
+
+    #[test]
+    fn a_module_file_tells_its_version_and_its_python() {
+        let read = |name: &str, text: &str| {
+            let place = ConfigLocation { file: "x".into(), line: 1 };
+            let source = files(&[("/m/mod_wsgi.so", text), ("/m/x.cpython-314t-x.so", text)]);
+            WsgiModuleFile::read_module(LocatedValue { value: name.into(), place }, &source)
+        };
+        let module = read("/m/mod_wsgi.so", "mod_wsgi/%s\05.0.2\03.14.7\01.2.3.4\0short\0");
+        assert_eq!((module.release, module.trouble), (Some(ModWsgiVersion(5, 0, 2)), None));
+        let python = |is_free_threaded| Some(LinkedPython { version: "3.14".to_owned(), is_free_threaded });
+        assert_eq!(module.python, python(None));
+        assert_eq!(read("/m/x.cpython-314t-x.so", "4.9.4\03.14.7\0").python, python(Some(true)));
+        let module = read("/m/mod_wsgi.so", "3.14.7\0");
+        let trouble = module.trouble.as_deref();
+        assert_eq!((module.release, trouble), (None, Some("the file does not contain its version")));
+        assert_eq!(module.display_name(), "/m/mod_wsgi.so");
+        let module = read("/m/absent.so", "");
+        assert_eq!((module.release, &module.python, module.trouble.is_some()), (None, &None, true));
+        assert_eq!(WsgiModuleFile::default().display_name(), "mod_wsgi");
+        // Only strings of the length of a version are considered.
+        let texts = b"1234\x0012345\x001234567890123456\x0012345678901234567\0";
+        assert_eq!(find_short_strings(texts), ["12345", "1234567890123456"]);
+    }
+
+    #[test]
+    fn other_names_of_libraries_tell_nothing() {
+        for name in
+            ["libpython3.14", "libpython3.14x.so", "libpythonx.y.so", "python3.14.so", "libpython3.1.4.so"]
+        {
+            assert_eq!(parse_libpython_name(name), None, "{name}");
+        }
+        for (name, expected) in
+            [("x.cpython-314-x.so", Some(false)), ("x.cpython-314", None), ("x.abi3.so", None)]
+        {
+            assert_eq!(parse_free_threaded_tag(Path::new(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_program_needs_libraries() {
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(list_needed_libraries(&program).contains(&"libc.so.6".to_owned()));
+        assert_eq!(list_needed_libraries(b"text"), [] as [String; 0]);
     }
 }

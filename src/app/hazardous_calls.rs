@@ -1,8 +1,10 @@
 //! Functions whose call is a hazard whatever the arguments.
 
+use crate::model::RuleId;
+
 /// Functions whose call is one kind of hazard.
 pub(super) struct HazardousCalls {
-    pub(super) rule: &'static str,
+    pub(super) rule: RuleId,
     pub(super) names: &'static [&'static str],
     /// What the functions do; follows the function's name in the message.
     pub(super) does: &'static str,
@@ -11,17 +13,17 @@ pub(super) struct HazardousCalls {
 /// All such functions.
 pub(super) const CALLS: &[HazardousCalls] = &[
     HazardousCalls {
-        rule: "timer-thread",
+        rule: RuleId::TimerThread,
         names: &["threading.Timer"],
         does: "starts a thread that the interpreter's end waits for",
     },
     HazardousCalls {
-        rule: "queue-listener",
+        rule: RuleId::QueueListener,
         names: &["logging.handlers.QueueListener"],
         does: "starts a daemon thread",
     },
     HazardousCalls {
-        rule: "multiprocessing",
+        rule: RuleId::Multiprocessing,
         names: &[
             "multiprocessing.Process",
             "multiprocessing.Pool",
@@ -38,12 +40,12 @@ pub(super) const CALLS: &[HazardousCalls] = &[
         does: "needs a fork or a daemon thread",
     },
     HazardousCalls {
-        rule: "thread-pool",
+        rule: RuleId::ThreadPool,
         names: &["concurrent.futures.ThreadPoolExecutor", "concurrent.futures.thread.ThreadPoolExecutor"],
         does: "keeps threads until the interpreter ends",
     },
     HazardousCalls {
-        rule: "fork-or-exec",
+        rule: RuleId::ForkOrExec,
         names: &[
             "os.fork",
             "os.forkpty",
@@ -60,14 +62,14 @@ pub(super) const CALLS: &[HazardousCalls] = &[
         does: "is refused",
     },
     HazardousCalls {
-        rule: "signal-handler",
+        rule: RuleId::SignalHandler,
         // The other functions of `signal` work everywhere, but change the process
         // (`variables/process_state.rs`).
         names: &["signal.signal", "signal.set_wakeup_fd"],
         does: "works in the main interpreter only",
     },
     HazardousCalls {
-        rule: "ctypes-load",
+        rule: RuleId::CtypesLoad,
         names: &["ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "ctypes.pydll.LoadLibrary"],
         does: "loads a library that CPython's check does not see",
     },

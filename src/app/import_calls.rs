@@ -5,7 +5,7 @@ use ruff_python_ast::{Expr, ExprCall};
 use ruff_text_size::Ranged;
 
 use super::imports::resolve_relative;
-use super::scan::Scanner;
+use super::scanner::Scanner;
 
 /// Calls that import what files, metadata or computed arguments name: never followed.
 const NEVER_FOLLOWED: [&str; 8] = [

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::imports::Import;
 use super::module_finder::{ModuleFinder, ModuleResolution};
-use super::scan::{FileContext, FileScan, scan_source};
+use super::scan::scan_source;
+use super::scanner::{FileContext, FileScan};
 use crate::model::{
-    ImportKind, NOT_THERE, PathChange, ReachedModule, SourceAnalysis, SourceHazard, SourceLocation,
+    ImportKind, PathChange, ReachedModule, SourceAnalysis, SourceHazard, SourceLocation, UnresolvedImport,
 };
 
 /// Facts about an application's imports that its sources do not show.
@@ -101,7 +102,7 @@ impl ImportGraph<'_> {
             all.sort();
         }
         for all in [&mut self.out.not_followed, &mut self.out.not_followed_elsewhere] {
-            all.sort();
+            all.sort_by_cached_key(|(location, what)| (location.clone(), what.to_string()));
         }
     }
 
@@ -180,7 +181,7 @@ impl ImportGraph<'_> {
                         && !import.is_conditional
                         && !import.is_named;
                     if is_needed && !import.is_from {
-                        self.record_not_followed(location, format!("{name}{NOT_THERE}"));
+                        self.record_not_followed(location, UnresolvedImport::Missing(name.to_owned()));
                     }
                     break;
                 }
@@ -254,13 +255,13 @@ impl ImportGraph<'_> {
             lines: change.lines,
         }));
         for (line, function, what) in not_followed {
-            self.record_not_followed(&location(line, function), what);
+            self.record_not_followed(&location(line, function), UnresolvedImport::Computed(what));
         }
         self.files.insert(file.to_owned(), imports.clone());
         imports
     }
 
-    fn record_not_followed(&mut self, location: &SourceLocation, what: String) {
+    fn record_not_followed(&mut self, location: &SourceLocation, what: UnresolvedImport) {
         let all = match self.finder.is_own(&location.file) {
             true => &mut self.out.not_followed,
             false => &mut self.out.not_followed_elsewhere,

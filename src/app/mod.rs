@@ -4,6 +4,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "ruff's syntax enums have too many variants to list")]
 
 mod conditions;
+mod file_hazard;
 mod function_calls;
 mod hazardous_calls;
 mod hazards;
@@ -15,6 +16,9 @@ mod module_finder;
 mod path_changes;
 mod requests;
 mod scan;
+mod scanner;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 pub use import_graph::{KnownImports, trace_application};

@@ -3,19 +3,7 @@
 use ruff_python_ast::{CmpOp, Expr, ExprCall, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
-use super::scan::Scanner;
-
-/// A statement that changes the module search path.
-#[derive(Clone, Debug)]
-pub(super) struct SearchPathChange {
-    pub(super) line: usize,
-    pub(super) function: String,
-    /// The change, in one line.
-    pub(super) text: String,
-    /// First and last line of the code that must have run for `sys.path` to show the effect; `None` if it
-    /// never does.
-    pub(super) lines: Option<(usize, usize)>,
-}
+use super::scanner::{Scanner, SearchPathChange};
 
 /// Records calls: `sys.path.insert(0, folder)`, `site.addsitedir(folder)`.
 pub(super) fn scan_call(scanner: &mut Scanner<'_>, call: &ExprCall) {

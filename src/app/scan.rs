@@ -1,45 +1,21 @@
 //! Scans a source file once for imports, hazards, and imports that cannot be followed.
 
-use std::collections::BTreeSet;
-
 use ruff_python_ast::visitor::{Visitor, walk_arguments, walk_expr, walk_parameters, walk_stmt};
 use ruff_python_ast::{Expr, Stmt, StmtIf};
 use ruff_python_parser::parse_module;
-use ruff_text_size::{Ranged, TextSize};
+use ruff_text_size::Ranged;
 
 use super::conditions::{EvaluatedBranch, Reachability, branches_of_if};
 use super::function_calls::FunctionCalls;
-use super::hazards::{self, FileHazard};
 use super::import_aliases::ImportAliases;
-use super::import_calls;
-use super::imports::{Import, catches_any, imported_names, lazy_modules, resolve_from_import};
-use super::path_changes::{self, SearchPathChange};
-use super::variables::{GroupedHazard, find_variable_hazards};
+use super::imports::{catches_any, imported_names, lazy_modules, resolve_from_import};
+use super::scanner::{FileContext, FileScan, Scanner};
+use super::variables::find_variable_hazards;
+use super::{hazards, import_calls, path_changes};
 use crate::model::ImportKind;
-
-/// The result of scanning a file.
-#[derive(Debug, Default)]
-pub(super) struct FileScan {
-    pub(super) imports: Vec<Import>,
-    pub(super) hazards: Vec<FileHazard>,
-    /// Imports that cannot be followed: line, function, description.
-    pub(super) not_followed: Vec<(usize, String, String)>,
-    pub(super) path_changes: Vec<SearchPathChange>,
-}
 
 /// Maximum size of a file in bytes: larger files are generated tables.
 const LARGEST: usize = 8 << 20;
-
-/// The package and the environment of a file.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FileContext<'p> {
-    /// The file's package; empty at the top level.
-    pub(super) package: &'p str,
-    /// Whether the file is the application's own.
-    pub(super) is_own: bool,
-    /// Whether the application's Python heeds `__lazy_modules__` (PEP 810, since 3.15).
-    pub(super) has_lazy_modules: bool,
-}
 
 /// Scans the text of a file.
 ///
@@ -54,23 +30,8 @@ pub(super) fn scan_source(text: &str, context: FileContext<'_>) -> Result<FileSc
     let names = ImportAliases::from_body(body);
     let called = FunctionCalls::from_body(body, &names);
     let variables = find_variable_hazards(body, &names, context.is_own);
-    let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1));
-    let mut scanner = Scanner {
-        lines: lines.collect(),
-        names,
-        called,
-        package: context.package,
-        is_own: context.is_own,
-        lazy_modules: if context.has_lazy_modules { lazy_modules(body) } else { Vec::new() },
-        functions: Vec::new(),
-        depth: 0,
-        optional: 0,
-        tolerant: 0,
-        threads: BTreeSet::new(),
-        conditional: 0,
-        path_test: None,
-        found: FileScan::default(),
-    };
+    let lazy_modules = if context.has_lazy_modules { lazy_modules(body) } else { Vec::new() };
+    let mut scanner = Scanner::new(text, context, names, called, lazy_modules);
     body.iter().for_each(|stmt| scanner.visit_stmt(stmt));
     variables.into_iter().for_each(|hazard| scanner.report_grouped_hazard(hazard));
     let mut found = scanner.found;
@@ -79,125 +40,7 @@ pub(super) fn scan_source(text: &str, context: FileContext<'_>) -> Result<FileSc
     Ok(found)
 }
 
-/// The visitor that scans a file.
-pub(super) struct Scanner<'p> {
-    /// Byte offsets of the beginnings of lines.
-    lines: Vec<usize>,
-    pub(super) names: ImportAliases,
-    pub(super) called: FunctionCalls,
-    pub(super) package: &'p str,
-    pub(super) is_own: bool,
-    /// The names in `__lazy_modules__`.
-    lazy_modules: Vec<String>,
-    /// Enclosing classes and functions, outermost first.
-    functions: Vec<String>,
-    /// How many of these are functions.
-    depth: usize,
-    /// How many enclosing `try` statements catch `ImportError`.
-    optional: usize,
-    /// How many enclosing conditions, loops and exception handlers there are.
-    conditional: usize,
-    /// How many enclosing `try` statements catch `RuntimeError`.
-    tolerant: usize,
-    /// Names in the enclosing function that a thread was assigned to.
-    pub(super) threads: BTreeSet<String>,
-    /// First and last line of the enclosing condition that tests `sys.path`.
-    pub(super) path_test: Option<(usize, usize)>,
-    pub(super) found: FileScan,
-}
-
 impl Scanner<'_> {
-    /// Returns the line number of an offset, from 1.
-    pub(super) fn line_at(&self, at: TextSize) -> usize {
-        self.lines.partition_point(|begin| *begin <= at.to_usize())
-    }
-
-    /// Returns the enclosing function; empty at the level of the module or a class.
-    pub(super) fn enclosing_function(&self) -> String {
-        if self.depth == 0 { String::new() } else { self.functions.join(".") }
-    }
-
-    pub(super) fn is_in_function(&self) -> bool {
-        self.depth > 0
-    }
-
-    pub(super) fn report_hazard(&mut self, at: TextSize, rule: &'static str, text: String) {
-        self.push_hazard(at, rule, text, None);
-    }
-
-    /// Reports code that always raises `RuntimeError` in an interpreter with its own GIL. At module level it
-    /// is not marked as refused: the trial's import shows it.
-    pub(super) fn report_refused_hazard(&mut self, at: TextSize, rule: &'static str, text: String) {
-        let way = if self.tolerant > 0 { ImportKind::LazyOptional } else { ImportKind::Lazy };
-        let refused = self.is_in_function().then_some(way);
-        self.push_hazard(at, rule, text, refused);
-    }
-
-    fn push_hazard(&mut self, at: TextSize, rule: &'static str, text: String, refused: Option<ImportKind>) {
-        let (line, function, weight) =
-            (self.line_at(at), self.enclosing_function(), hazards::weight_of_rule(rule));
-        let others = Vec::new();
-        let hazard =
-            FileHazard { weight, line, function, rule, text, name: None, used: None, others, refused };
-        self.found.hazards.push(hazard);
-    }
-
-    fn report_grouped_hazard(&mut self, hazard: GroupedHazard) {
-        let GroupedHazard { rule, name, text, weight, used, places } = hazard;
-        let mut locations = places.into_iter().map(|(at, function)| (self.line_at(at), function));
-        let Some((line, function)) = locations.next() else { return };
-        let mut others: Vec<_> = locations.filter(|other| *other != (line, function.clone())).collect();
-        others.dedup();
-        let name = Some(name);
-        let hazard = FileHazard { weight, line, function, rule, text, name, used, others, refused: None };
-        self.found.hazards.push(hazard);
-    }
-
-    pub(super) fn report_not_followed(&mut self, at: TextSize, what: String) {
-        let (line, function) = (self.line_at(at), self.enclosing_function());
-        self.found.not_followed.push((line, function, what));
-    }
-
-    /// Returns the kind of an import at the current position.
-    fn import_kind(&self) -> ImportKind {
-        match (self.depth > 0, self.optional > 0, self.conditional > 0) {
-            (true, true, _) => ImportKind::LazyOptional,
-            (true, false, _) => ImportKind::Lazy,
-            (false, true, _) => ImportKind::Optional,
-            (false, false, true) => ImportKind::Conditional,
-            (false, false, false) => ImportKind::AtImport,
-        }
-    }
-
-    pub(super) fn record_import(&mut self, at: TextSize, name: String, is_from: bool) {
-        self.record_import_as(at, name, is_from, self.import_kind());
-    }
-
-    /// Records an import that runs when the module is first used.
-    pub(super) fn record_lazy_import(&mut self, at: TextSize, name: String, is_from: bool) {
-        self.record_import_as(at, name, is_from, self.import_kind().followed_by(ImportKind::Lazy));
-    }
-
-    fn record_import_as(&mut self, at: TextSize, name: String, is_from: bool, way: ImportKind) {
-        let (line, function) = (self.line_at(at), self.enclosing_function());
-        let is_conditional = self.conditional > 0;
-        self.found.imports.push(Import {
-            name,
-            is_from,
-            line,
-            function,
-            way,
-            is_conditional,
-            is_named: false,
-        });
-    }
-
-    /// Whether an import statement is lazy: by `lazy import`, or by `__lazy_modules__`, which applies at
-    /// module level only (PEP 810).
-    fn is_lazy_import(&self, is_written: bool, name: &str) -> bool {
-        is_written || (self.functions.is_empty() && self.lazy_modules.iter().any(|lazy| lazy == name))
-    }
-
     fn visit_statements(&mut self, body: &[Stmt]) {
         body.iter().for_each(|stmt| self.visit_stmt(stmt));
     }
@@ -233,28 +76,6 @@ impl Scanner<'_> {
                 Reachability::Perhaps => self.visit_conditional(body),
                 Reachability::Always => self.visit_statements(body),
             }
-        }
-    }
-
-    /// Records a module name in a string, `"shop.urls"`: frameworks import what their settings name.
-    fn record_string_import(&mut self, at: TextSize, text: &str) {
-        let is_name = text.len() < 200
-            && text.split('.').all(|part| {
-                part.starts_with(|letter: char| letter == '_' || letter.is_ascii_alphabetic())
-                    && part.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
-            });
-        if self.is_own && is_name {
-            let (line, function) = (self.line_at(at), self.enclosing_function());
-            let import = Import {
-                is_conditional: false,
-                name: text.to_owned(),
-                is_from: true,
-                line,
-                function,
-                way: ImportKind::Lazy,
-                is_named: true,
-            };
-            self.found.imports.push(import);
         }
     }
 }

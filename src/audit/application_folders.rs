@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::application::ResolvedApplication;
 use super::cached_inspection::CachedInspector;
+use super::context::{AuditContext, AuditedEnvironment};
+use super::environment_audit::audit_application_modules;
 use super::environment_scan::load_target_of;
 use super::modules;
-use super::request_list::python_literal;
-use super::run::{AuditContext, AuditedEnvironment};
+use super::python_source::python_literal;
+use super::resolved_application::ResolvedApplication;
 use crate::model::{Environment, InstalledDistribution, Interpreter, Mode, PathChange};
 use crate::trial::{SearchPath, TrialSubject};
 use crate::venv::{Candidate, find_importable_modules};
@@ -198,7 +199,7 @@ impl ApplicationFolders {
         };
         // The folders that the application's import adds come first, before anything of it is imported.
         let path = SearchPath { first: self.folders.clone(), ..path.clone() };
-        self.audited = Some(context.audit_application_modules(first, environment, &path));
+        self.audited = Some(audit_application_modules(context, first, environment, &path));
     }
 
     fn find_candidates(

@@ -1,13 +1,13 @@
 //! Opens the caches of earlier audits' results: of files, and of trials.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::environment_scan::import_roots;
-use super::run::AuditContext;
+use super::context::AuditContext;
 use crate::cache::{CacheOptions, FileCache, TrialCache, digest_of_system};
 use crate::digest;
 use crate::image;
 use crate::model::{BinaryFacts, Environment, Interpreter, TargetPython};
+use crate::platform;
 use crate::trial;
 use crate::venv::InstalledDistributions;
 
@@ -19,7 +19,7 @@ pub(super) fn open_file_cache(
 ) -> Option<FileCache> {
     let folder = context.plan.cache.as_deref()?;
     let is_confined =
-        context.plan.limits.sandbox && trial::find_unenforced_limits(context.scratch.path()).is_empty();
+        context.plan.limits.sandbox && platform::find_unenforced_limits(context.scratch.path()).is_empty();
     FileCache::open(folder, &interpreter.filter(|_| is_confined)?.executable)
 }
 
@@ -41,6 +41,18 @@ pub(super) fn open_trial_cache(
         scratch: context.scratch.path(),
         besides: format!("{} {interpreter:?} {}", trial::probes_digest(), digest_of_system()),
     })
+}
+
+/// Returns the folders that modules are imported from: those on `sys.path`, and those of editable installs.
+fn import_roots(interpreter: &Interpreter) -> Vec<PathBuf> {
+    let mut roots = interpreter.site.clone();
+    let served = interpreter.editable.iter().chain(&interpreter.files);
+    for folder in served.filter_map(|(_, path)| path.parent()) {
+        if !roots.iter().any(|root| root == folder) {
+            roots.push(folder.to_owned());
+        }
+    }
+    roots
 }
 
 /// Inspects files, except for those whose result an earlier audit has cached.

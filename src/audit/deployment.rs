@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::run::AuditedEnvironment;
 use crate::apache::{
-    ApacheSite, AuditedApplication, Definitions, FileSystem, PythonBuild, analyze_deployment,
+    ApacheSite, AuditedApplication, Definitions, FileSystem, PythonBuild, analyze_deployment, build_site,
 };
-use crate::model::{ConfigLocation, Environment, PythonPathOptions};
+use crate::model::{ConfigLocation, Environment, PythonPathOptions, RuleId};
 use crate::report::{ApplicationRow, PathPlaceholders, Report};
 
 /// A WSGI script that Apache serves.
@@ -37,7 +36,7 @@ impl ApacheConfiguration {
     pub(super) fn from_file(named: &Path, definitions: &[String]) -> Result<Self> {
         let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
         let tree = crate::apache::read_configuration(&file, &Definitions(definitions.to_vec()), &FileSystem)?;
-        let site = ApacheSite::new(&tree, &FileSystem)?;
+        let site = build_site(&tree, &FileSystem)?;
         Ok(Self { file, site })
     }
 
@@ -59,7 +58,7 @@ impl ApacheConfiguration {
     /// Adds the mounts of the applications and the findings to the report.
     pub(super) fn add_to_report(
         &self,
-        first: &AuditedEnvironment,
+        environment: &Environment,
         placeholders: &mut PathPlaceholders,
         report: &mut Report,
     ) {
@@ -69,10 +68,10 @@ impl ApacheConfiguration {
         let applications = report.applications.iter();
         let applied: Vec<AuditedApplication> =
             applications.flat_map(|row| self.match_application(row)).collect();
-        let build = describe_python_build(Some(&first.environment));
+        let build = describe_python_build(Some(environment));
         let mut deployment = analyze_deployment(self.file.clone(), &self.site, &build, &applied);
         for mount in &mut deployment.landings {
-            let why = match self.find_other_environment(&mount.process_group, &first.environment) {
+            let why = match self.find_other_environment(&mount.process_group, environment) {
                 Some(home) => format!("it is served by {}, not by this environment", home.display()),
                 None if mount.application.is_none() => {
                     "it was not audited: the file does not exist here".to_owned()
@@ -92,7 +91,7 @@ impl ApacheConfiguration {
 
     /// Returns an audited application under each name that the configuration has for its file.
     fn match_application(&self, row: &ApplicationRow) -> Vec<AuditedApplication> {
-        let pool = row.sources.hazards.iter().find(|hazard| hazard.rule == "thread-pool");
+        let pool = row.sources.hazards.iter().find(|hazard| hazard.rule == RuleId::ThreadPool);
         let is_its = |script: &ServedScript| {
             script.callable == row.callable
                 && row.served.as_ref().is_none_or(|served| *served == script.path)

@@ -1,7 +1,7 @@
 //! Scans an environment on disk: finds every file that Python could load as an extension module, and the
 //! distribution that it belongs to.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::cached_inspection::CachedInspector;
 use super::modules::{self, LoadTarget};
@@ -85,16 +85,4 @@ fn find_all_candidates(python: &Interpreter) -> CandidateScan {
 
 fn is_same_file(a: &Path, b: &Path) -> bool {
     a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// Returns the folders that modules are imported from: those on `sys.path`, and those of editable installs.
-pub(super) fn import_roots(interpreter: &Interpreter) -> Vec<PathBuf> {
-    let mut roots = interpreter.site.clone();
-    let served = interpreter.editable.iter().chain(&interpreter.files);
-    for folder in served.filter_map(|(_, path)| path.parent()) {
-        if !roots.iter().any(|root| root == folder) {
-            roots.push(folder.to_owned());
-        }
-    }
-    roots
 }

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::run::{AuditContext, AuditedEnvironment};
+use super::context::{AuditContext, AuditedEnvironment};
 use super::shadowed_modules;
 use crate::model::{Interpreter, Judgement, Mode, ReasonId};
 use crate::report::{ExerciseRow, Report, judge_exercise};
+use crate::rules::judge_name;
 use crate::trial::{SearchPath, TrialSubject, Trials};
 
 /// Adds a row for each script that the plan names, with its results in every audited environment.
@@ -109,7 +110,7 @@ pub(super) fn add_judgements(
     let facts = audited.facts_by_module();
     let verdict_input = audited.verdict_input(trials, &facts);
     for &mode in modes {
-        let judgement = judge_exercise(verdict_input.judge_name(name, mode), trials.get(name, Mode::Main));
+        let judgement = judge_exercise(judge_name(&verdict_input, name, mode), trials.get(name, Mode::Main));
         row.add_mode(mode, trials.get(name, mode).cloned(), judgement);
     }
 }

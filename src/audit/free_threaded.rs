@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::run::{AuditContext, AuditedEnvironment, ModeSelection};
+use super::context::{AuditContext, AuditedEnvironment, ModeSelection};
+use super::environment_audit::audit_environment;
 use crate::free_threaded_env::{self, AbsenceReason, FreeThreadedEnvironmentSpec};
 use crate::model::{
-    InstalledDistribution, Interpreter, Judgement, Mode, ReasonId, RootCause, TrialOutcome, Verdict,
+    InstalledDistribution, Interpreter, Judgement, Mode, ReasonId, RootCause, RuleId, TrialOutcome, Verdict,
 };
 use crate::plan::FreeThreadedSource;
 use crate::report::normalize_name;
@@ -159,7 +160,7 @@ fn audit_located(
     };
     let absent = lacking().map(|(each, judgement)| (normalize_name(&each.name), judgement.clone())).collect();
     FreeThreadedAudit {
-        audited: context.audit_environment(located, None, ModeSelection::FreeThreading),
+        audited: audit_environment(context, located, None, ModeSelection::FreeThreading),
         reference,
         absent,
     }
@@ -179,10 +180,36 @@ fn judge_absent(distribution: &InstalledDistribution, why: &AbsenceReason) -> Ju
     };
     let module = distribution.top_level.first().unwrap_or(&distribution.name).clone();
     let cause = RootCause {
-        rule: "no-free-threaded-wheel",
+        rule: RuleId::NoFreeThreadedWheel,
         chain: vec![module.clone()],
         module,
         what: reason.clone(),
     };
     Judgement::from_evidence(Verdict::Blocked, Some(cause), reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_distribution_is_blocked_or_unknown() {
+        let distribution = InstalledDistribution {
+            name: "shop".to_owned(),
+            version: "1.0".to_owned(),
+            top_level: vec!["till".to_owned()],
+            tags: Vec::new(),
+            editable: false,
+        };
+        let reason = |why| judge_absent(&distribution, &why);
+        let older = reason(AbsenceReason::NoWheel(Some("0.9".to_owned())));
+        assert_eq!(older.reason, "has no free-threaded wheel of 1.0: the newest version that has one is 0.9");
+        let cause = older.cause.unwrap();
+        assert_eq!((cause.rule, cause.module.as_str()), (RuleId::NoFreeThreadedWheel, "till"));
+        let never = reason(AbsenceReason::NoWheel(None));
+        assert_eq!(never.reason, "has no free-threaded wheel of any version");
+        let unknown = reason(AbsenceReason::Unknown("no network".to_owned()));
+        assert_eq!(unknown.reason_id, Some(ReasonId::IndexNotAsked));
+        assert_eq!(unknown.reason, "is not in the free-threaded environment: no network");
+    }
 }

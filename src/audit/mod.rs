@@ -3,19 +3,26 @@
 mod application;
 mod application_folders;
 mod cached_inspection;
+mod context;
 mod deployment;
+mod environment_audit;
 mod environment_scan;
 mod exercise;
 mod free_threaded;
+mod interpreter_query;
 mod modules;
 mod named_files;
+mod python_source;
+mod request_driver;
 mod request_list;
 mod requests;
+mod resolved_application;
 mod run;
 mod scratch;
 mod shadowed_modules;
 mod synthetic_venv;
 mod test_suites;
+mod untriable_modes;
 mod upgrade_advice;
 mod wheels;
 

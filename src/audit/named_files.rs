@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::run::AuditedEnvironment;
+use super::context::AuditedEnvironment;
 use super::scratch::ScratchFolder;
 use super::synthetic_venv::{create_virtualenv, find_import_root};
 use super::upgrade_advice::base_python;
 use super::wheels::{UnpackedWheel, WheelUnpacker};
-use crate::installer::{Installer, find_on_path};
-use crate::model::{ExtensionFile, ExtensionFileKind, Interpreter, Mode, TrialOutcome, Verdict};
+use crate::installer::Installer;
+use crate::model::{ExtensionFile, ExtensionFileKind, Interpreter, Mode, Verdict};
 use crate::plan::SelectedModules;
 use crate::report::Report;
 use crate::venv::{self, LocatedEnvironment};
@@ -70,18 +70,7 @@ impl AuditScope {
     fn missing_dependencies(&self, audited: &AuditedEnvironment) -> Vec<String> {
         let controls = audited.trials.trials_in_mode(Mode::Main);
         let missing: BTreeSet<(&str, &str)> = controls
-            .filter_map(|trial| match &trial.outcome {
-                TrialOutcome::Raised { error, .. } | TrialOutcome::Refused { error, .. } => {
-                    Some((error.missing_module()?, trial.subject.as_str()))
-                }
-                TrialOutcome::Imported
-                | TrialOutcome::Crashed { .. }
-                | TrialOutcome::TimedOut { .. }
-                | TrialOutcome::LosesDescriptors { .. }
-                | TrialOutcome::LeftThreads { .. }
-                | TrialOutcome::Shares { .. }
-                | TrialOutcome::NotRun(_) => None,
-            })
+            .filter_map(|trial| Some((trial.outcome.error()?.missing_module()?, trial.subject.as_str())))
             .filter(|(missing, _)| !self.provides_module(missing))
             .collect();
         let required: Vec<String> =
@@ -204,7 +193,7 @@ fn create_scoped_venv(
         folders.push(create_virtualenv(python, &root)?);
         let base = base_python(interpreter);
         let installer =
-            Installer { has_uv: find_on_path("uv").is_some(), python: &base, options: &named.index };
+            Installer { has_uv: which::which_global("uv").is_ok(), python: &base, options: &named.index };
         installer
             .install_with_dependencies(&root, &named.with)
             .map_err(|said| anyhow!("cannot install {}: {said}", named.with.join(", ")))?;

@@ -7,15 +7,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::application::{ResolvedApplication, find_applications};
 use super::application_folders::ExecutedLines;
+use super::context::{AuditContext, AuditedEnvironment};
 use super::deployment::ServedScript;
 use super::exercise::run_control_twice;
-use super::request_list::{ExpectedReply, RequestList, request_driver_source};
-use super::run::{AuditContext, AuditedEnvironment};
+use super::request_driver::{ExpectedReply, request_driver_source};
+use super::request_list::RequestList;
+use super::resolved_application::{ResolvedApplication, find_applications};
 use crate::model::{Interpreter, Mode, Reply, ReplyKind};
 use crate::report::{ExerciseRow, Report, RequestRow, judge_request_list};
-use crate::rules::RequestSummary;
+use crate::rules::{RequestSummary, judge_requests};
 use crate::trial::{TrialSubject, Trials};
 
 /// Adds a row for each application that the plan names, with the results in every audited environment.
@@ -48,7 +49,7 @@ pub(super) fn add_requests(
         for (number, audited) in environments.iter().enumerate() {
             let drivers = context.scratch.create_folder(&format!("requests-{index}-{number}"))?;
             let Some(interpreter) = audited.environment.interpreter.as_ref() else { continue };
-            let applications = find_applications(context, interpreter, scripts)?;
+            let applications = find_applications(context.plan, interpreter, scripts)?;
             let Some(application) = applications.get(index) else { continue };
             let run = RequestRun { application, list, drivers: &drivers };
             let result = run_requests(context, audited, interpreter, &run, &mut row)?;
@@ -169,8 +170,11 @@ fn add_request_judgements(
     });
     let summaries: Vec<RequestSummary> = summaries.collect();
     for &mode in modes {
-        let judgement =
-            judge_request_list(verdict_input.judge_requests(name, mode, &summaries), control, &row.requests);
+        let judgement = judge_request_list(
+            judge_requests(&verdict_input, name, mode, &summaries),
+            control,
+            &row.requests,
+        );
         row.add_mode(mode, trials.get(name, mode).cloned(), judgement);
     }
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::context::{AuditContext, AuditedEnvironment};
 use super::exercise::{add_judgements, run_control_twice};
-use super::request_list::python_literal;
-use super::run::{AuditContext, AuditedEnvironment};
+use super::python_source::python_literal;
 use crate::model::{Interpreter, Mode};
 use crate::report::{ExerciseRow, Report, normalize_name};
 use crate::trial::{SearchPath, TrialSubject};

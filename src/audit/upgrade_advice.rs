@@ -1,8 +1,8 @@
 //! Queries the package index about blocking distributions (`--upgrades`).
 
-use super::run::{AuditContext, AuditedEnvironment};
-use crate::installer::{Installer, find_cache_folder, find_on_path};
-use crate::model::{Interpreter, Mode};
+use super::context::{AuditContext, AuditedEnvironment};
+use crate::installer::{Installer, find_cache_folder};
+use crate::model::{Interpreter, Mode, RuleId};
 use crate::report::Report;
 use crate::upgrades::{UpgradeContext, UpgradeQuery, check_upgrade};
 
@@ -17,7 +17,7 @@ pub(super) fn add_upgrade_advice(
         Ok(cache) => cache,
         Err(why) => return report.notes.push(format!("newer versions were not looked up: {why}")),
     };
-    let has_uv = find_on_path("uv").is_some();
+    let has_uv = which::which_global("uv").is_ok();
     let versions: Vec<(String, String)> = report
         .distributions
         .iter()
@@ -47,7 +47,11 @@ pub(super) fn add_upgrade_advice(
             let roots: Vec<&str> = blocker
                 .roots
                 .iter()
-                .filter(|root| ["refused", "switches-gil-on", "refuses-by-itself"].contains(&root.rule))
+                .filter(|root| {
+                    [RuleId::Refused, RuleId::SwitchesGilOn, RuleId::RefusesByItself]
+                        .iter()
+                        .any(|rule| rule.id() == root.rule)
+                })
                 .map(|root| root.module.as_str())
                 .collect();
             if !roots.is_empty() {

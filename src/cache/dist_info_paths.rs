@@ -46,3 +46,38 @@ pub(super) fn strip_version(name: &OsStr) -> Option<String> {
     let stem = name.to_str()?.strip_suffix(".dist-info")?;
     Some(format!("{}.dist-info", stem.split('-').next().unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_named_without_versions() {
+        let folders = [PathBuf::from("/site")];
+        for (path, expected) in [
+            ("/site/numpy-2.3.5.dist-info/METADATA", Some("/site/numpy.dist-info/METADATA")),
+            ("/site/numpy-2.3.5.dist-info", Some("/site/numpy.dist-info")),
+            ("/site/numpy/core.py", None),
+            ("/site/sub/numpy-2.3.5.dist-info/METADATA", None),
+            ("/elsewhere/numpy-2.3.5.dist-info/METADATA", None),
+        ] {
+            assert_eq!(version_free_path(Path::new(path), &folders), expected.map(PathBuf::from), "{path}");
+        }
+    }
+
+    #[test]
+    fn all_versions_of_a_folder_are_found() {
+        let site = tempfile::tempdir().unwrap();
+        for name in ["a-1.0.dist-info", "a-2.0.dist-info", "b-1.0.dist-info", "a"] {
+            fs::create_dir(site.path().join(name)).unwrap();
+        }
+        let paths = DistInfoPaths::new(&[site.path().to_owned()]);
+        let (found, rest) = paths.find_folders(&site.path().join("a.dist-info/RECORD")).unwrap();
+        let names: Vec<_> = found.iter().filter_map(|path| path.file_name()).collect();
+        assert_eq!(
+            (names, rest),
+            (vec![OsStr::new("a-1.0.dist-info"), OsStr::new("a-2.0.dist-info")], "RECORD".into())
+        );
+        assert!(paths.find_folders(&site.path().join("a/core.py")).is_none());
+    }
+}

@@ -9,6 +9,7 @@ use walkdir::WalkDir;
 
 use super::{content, dist_info_paths, file_cache};
 use crate::digest;
+use crate::platform::{INHERITED_VARIABLES, describe_processor};
 
 /// Databases of the system's package managers, and configuration of the dynamic linker.
 const SYSTEM_FILES: [&str; 6] = [
@@ -20,9 +21,6 @@ const SYSTEM_FILES: [&str; 6] = [
     "/lib/apk/db/installed",
 ];
 
-/// Variables that trials inherit.
-const VARIABLES: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
-
 /// Digest of the system: kernel, processor and installed packages.
 pub fn digest_of_system() -> String {
     let system = rustix::system::uname();
@@ -30,13 +28,11 @@ pub fn digest_of_system() -> String {
     for file in SYSTEM_FILES {
         text += &format!("{file} {}\n", state_of_path(Path::new(file)));
     }
-    for name in VARIABLES {
+    for name in INHERITED_VARIABLES {
         text += &format!("{name} {:?}\n", std::env::var_os(name));
     }
-    // Libraries choose code by these CPU features (proc(5)).
-    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let flags = processor.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
-    digest::of_text(&(text + flags.unwrap_or_default()))
+    // Libraries choose code by the processor's features.
+    digest::of_text(&(text + &describe_processor()))
 }
 
 /// Digest of a Python and its standard library, which is below this prefix.

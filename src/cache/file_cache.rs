@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::storage::{environments_folder, write_atomically};
 use crate::digest;
 
 /// A file that changed within this time before the audit, or later, could change again with the same
@@ -39,8 +40,7 @@ impl FileCache {
     ///
     /// Returns `None` if the folder is not writable.
     pub fn open(cache: &Path, python: &Path) -> Option<Self> {
-        let folder =
-            super::trial_cache::environments_folder(cache).join(digest::of_text(&python.to_string_lossy()));
+        let folder = environments_folder(cache).join(digest::of_text(&python.to_string_lossy()));
         fs::create_dir_all(&folder).ok()?;
         let text = fs::read(folder.join(FILE)).ok();
         let old = text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
@@ -134,7 +134,7 @@ impl FileCache {
     pub(super) fn close(&self) {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(text) = serde_json::to_vec(&*used) {
-            let _none = super::trial_cache::write_atomically(&self.folder.join(FILE), &text);
+            let _none = write_atomically(&self.folder.join(FILE), &text);
         }
     }
 }

@@ -4,6 +4,7 @@ mod content;
 mod dist_info_paths;
 mod environment_digest;
 mod file_cache;
+mod storage;
 mod trial_cache;
 
 pub use content::CoInstalledEntries;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::content::{CoInstalledEntries, ContentDigests};
 use super::environment_digest;
 use super::file_cache::FileCache;
+use super::storage::write_atomically;
 use crate::digest;
+use crate::platform::SYSTEM_FOLDERS;
 
 /// Results of an environment are deleted after this time without an audit.
 const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -100,7 +101,7 @@ impl TrialCache {
 
     /// Folders that are not watched: they are part of every result's inputs, or of none.
     pub fn excluded_folders(&self) -> impl Iterator<Item = &Path> {
-        let system = ["/proc", "/sys", "/dev"].map(Path::new);
+        let system = SYSTEM_FOLDERS.map(Path::new);
         system.into_iter().chain([self.scratch.as_path()]).chain(self.prefix.as_deref())
     }
 
@@ -153,18 +154,6 @@ impl TrialCache {
     pub fn close(&self) {
         self.content.close();
     }
-}
-
-/// The folder with the caches of all environments.
-pub(super) fn environments_folder(cache: &Path) -> PathBuf {
-    cache.join("trials")
-}
-
-/// Writes a file atomically.
-pub(super) fn write_atomically(file: &Path, bytes: &[u8]) -> Option<()> {
-    let mut beside = tempfile::NamedTempFile::new_in(file.parent()?).ok()?;
-    beside.write_all(bytes).ok()?;
-    beside.persist(file).ok().map(drop)
 }
 
 /// Name of the file with the result for a key.

@@ -3,6 +3,10 @@
 mod compare;
 mod comparison;
 mod root_causes;
+#[cfg(test)]
+pub(crate) mod test_documents;
+#[cfg(test)]
+mod tests;
 mod worse_modules;
 
 pub use compare::compare_reports;

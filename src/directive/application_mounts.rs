@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::apache_syntax::escape_comment;
-use crate::model::{Mode, Verdict};
+use crate::model::{Mode, RuleId, Verdict};
 use crate::report::v1::{Application, Judged};
 use crate::report::{DecidedBy, Document};
 
@@ -163,8 +163,9 @@ pub(super) fn check_callable(application: &Application) -> Result<(), String> {
 pub(super) fn thread_pool_directive<'a>(
     mut applications: impl Iterator<Item = &'a Application>,
 ) -> &'static str {
-    let has_pool =
-        |application: &Application| application.hazards.iter().any(|hazard| hazard.rule == "thread-pool");
+    let has_pool = |application: &Application| {
+        application.hazards.iter().any(|hazard| hazard.rule == RuleId::ThreadPool.id())
+    };
     match applications.any(has_pool) {
         true => {
             "# mod_wsgi 6.1.1 crashes when it destroys a sub-interpreter with a live thread pool. This setting\n\

@@ -18,7 +18,7 @@ use super::overlaid_source::OverlaidSource;
 use super::process_options::{ProcessOptions, audited_environment};
 use crate::apache::{
     ApacheSite, ConfigurationError, ConfigurationSource, Definitions, PythonBuild, analyze_deployment,
-    describe_interpreter,
+    build_site, describe_interpreter,
 };
 use crate::model::{DaemonProcess, Deployment, Mode, ScriptMount, Verdict};
 use crate::report::Document;
@@ -123,7 +123,7 @@ impl ConfigurationChange<'_> {
     ) -> Result<AnalyzedConfiguration, ConfigurationError> {
         let tree =
             crate::apache::read_configuration(self.file, &Definitions(self.definitions.to_vec()), source)?;
-        let site = ApacheSite::new(&tree, source)?;
+        let site = build_site(&tree, source)?;
         let deployment = analyze_deployment(self.file.to_owned(), &site, &self.python_build(), &[]);
         Ok(AnalyzedConfiguration { site, deployment })
     }

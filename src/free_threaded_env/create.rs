@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use super::find_python;
-use crate::installer::{Installer, Resolution, find_cache_folder, find_on_path};
+use crate::installer::{Installer, Resolution, find_cache_folder};
 use crate::model::InstalledDistribution;
 
 /// What to create.
@@ -55,7 +55,7 @@ pub fn create_environment(spec: &FreeThreadedEnvironmentSpec<'_>) -> Result<Free
         Some(python) => python.to_owned(),
         None => find_python::find_free_threaded_python(spec.version)?,
     };
-    let has_uv = find_on_path("uv").is_some();
+    let has_uv = which::which_global("uv").is_ok();
     let installer = Installer { has_uv, python: &python, options: spec.options };
     let pins: Vec<Option<String>> = spec.distributions.iter().map(pin_of_distribution).collect();
     let folder = environment_folder(&python, &pins, spec.options)?;
@@ -203,4 +203,29 @@ fn environment_folder(python: &Path, pins: &[Option<String>], options: &[String]
     let is_new_as = python.metadata().and_then(|metadata| metadata.modified()).ok();
     (python, is_new_as, pins, options).hash(&mut hasher);
     Ok(cache.join("shadows").join(format!("{:016x}", hasher.finish())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_versions_that_an_index_can_have_are_pinned() {
+        for (name, version, editable, expected) in [
+            ("numpy", "2.3.5", false, Some("numpy==2.3.5")),
+            ("a.b_c-d", "1!2.0rc1", false, Some("a.b_c-d==1!2.0rc1")),
+            ("numpy", "2.3.5", true, None),
+            ("numpy", "2.3.5+cpu", false, None),
+            ("numpy; x", "1", false, None),
+        ] {
+            let distribution = InstalledDistribution {
+                name: name.to_owned(),
+                version: version.to_owned(),
+                top_level: Vec::new(),
+                tags: Vec::new(),
+                editable,
+            };
+            assert_eq!(pin_of_distribution(&distribution).as_deref(), expected);
+        }
+    }
 }

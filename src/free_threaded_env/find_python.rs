@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::installer::find_on_path;
-
 /// Finds the free-threaded Python of this version on PATH or through uv; uv installs it if necessary.
 pub(super) fn find_free_threaded_python((major, minor): (u8, u8)) -> Result<PathBuf, String> {
     let version = format!("{major}.{minor}t");
-    if let Some(python) = find_on_path(&format!("python{version}")) {
+    if let Ok(python) = which::which_global(format!("python{version}")) {
         return Ok(python);
     }
     let from_uv =

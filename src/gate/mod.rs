@@ -4,6 +4,8 @@
 mod acceptance;
 mod decide;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use acceptance::Acceptance;
 pub use decide::{Decision, Gate, decide};

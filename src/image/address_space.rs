@@ -9,11 +9,12 @@ use super::dependency_resolver::DependencyResolver;
 use super::eval::THREAD;
 use super::eval::value::{AbstractValue, byte_mask};
 use super::fast_maps::NameMap;
+use super::image_cache::load_cached_image;
+use super::load_image::IMAGE_ADDRESS_BITS;
 use super::memory::{Image, LoadedPointer};
-use super::shared_object_kind::{Architecture, SharedObjectFormat, SharedObjectKind};
 
 /// Distance between the base addresses of images, as a power of two.
-const STRIDE: u32 = 44;
+const STRIDE: u32 = IMAGE_ADDRESS_BITS;
 /// Start of the synthetic addresses of imported symbols.
 const IMPORTS: u64 = 0x7100_0000_0000;
 /// Distance between synthetic addresses; a small addend stays within its import.
@@ -38,27 +39,6 @@ pub(super) struct AddressSpace<'l> {
 struct ImportNames {
     list: Vec<Rc<str>>,
     index: NameMap<Rc<str>, u64>,
-}
-
-/// Loads a file of any of the three formats.
-///
-/// # Errors
-/// Returns an error message if the file is broken or not supported.
-pub(super) fn load_image(source: Rc<dyn ByteSource>) -> Result<Image, String> {
-    let kind = SharedObjectKind::read_from(&*source).map_err(|error| error.to_string())?;
-    if kind.bits != 64 || matches!(kind.architecture, Architecture::Other(_)) {
-        return Err(format!("{kind} is not supported: only 64-bit x86_64 and aarch64 files can be analyzed"));
-    }
-    let loaded = match kind.format {
-        SharedObjectFormat::Elf => super::elf::load_elf(source, kind),
-        SharedObjectFormat::MachO => super::macho::load_mach_o(source, kind),
-        SharedObjectFormat::Pe => super::pe::load_pe(source, kind),
-    };
-    let image = loaded.map_err(str::to_owned)?;
-    if image.segments.iter().any(|segment| segment.address.saturating_add(segment.size) >= 1 << STRIDE) {
-        return Err("its segments lie at impossible addresses".to_owned());
-    }
-    Ok(image)
 }
 
 impl<'l> AddressSpace<'l> {
@@ -233,7 +213,7 @@ impl<'l> AddressSpace<'l> {
             return *index;
         }
         let architecture = self.root_image().kind.architecture;
-        let image = find().and_then(super::image_cache::load_cached_image);
+        let image = find().and_then(load_cached_image);
         let image = image.filter(|image| image.kind.architecture == architecture);
         let mut images = self.images.borrow_mut();
         let index = image.filter(|_| images.len() < MAX_IMAGES).map(|image| {

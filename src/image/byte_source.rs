@@ -120,3 +120,27 @@ pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_must_lie_within_the_file() {
+        let bytes = vec![1, 2, 3, 4, 5, 6, 7, 8, 9];
+        for (offset, length, expected) in [
+            (0, 9, Some(&bytes[..])),
+            (7, 2, Some(&bytes[7..])),
+            (9, 0, Some(&[][..])),
+            (7, 3, None),
+            (10, 0, None),
+            (u64::MAX, 1, None),
+        ] {
+            assert_eq!(read_range(&bytes, offset, length).as_deref(), expected, "{offset} {length}");
+        }
+        assert_eq!((u16_at(&bytes, 7), u16_at(&bytes, 8)), (Some(0x0908), None));
+        assert_eq!((u32_at(&bytes, 0), u32_at(&bytes, 6)), (Some(0x0403_0201), None));
+        assert_eq!((u64_at(&bytes, 1), u64_at(&bytes, 2)), (Some(0x0908_0706_0504_0302), None));
+        assert_eq!(u16_at(&bytes, usize::MAX), None);
+    }
+}

@@ -11,9 +11,9 @@ use object::elf::{self, Dyn64, FileHeader64, ProgramHeader64};
 use object::pod::slice_from_bytes;
 
 use super::byte_source::{ByteSource, read_range};
-use super::memory::{FormatTables, Image, ImportedSymbol, LoadedPointer, PageCache, Segment};
-use super::relocations::Relocations;
-use super::shared_object_kind::{Architecture, SharedObjectKind};
+use super::memory::{EmptyTables, FormatTables, Image, ImportedSymbol, LoadedPointer, PageCache, Segment};
+use super::relocations::{RelocationKind, Relocations};
+use super::shared_object_kind::SharedObjectKind;
 
 /// Limits that no real file reaches.
 const MAX_HEADERS: u16 = 256;
@@ -75,7 +75,6 @@ struct DynamicSection {
 }
 
 struct ElfTables {
-    architecture: Architecture,
     dynamic: DynamicSection,
     /// Symbol index and index in [`Image::imports`] of each undefined symbol, sorted.
     undefined: Vec<(u32, u32)>,
@@ -118,12 +117,7 @@ pub(super) fn load_elf(source: Rc<dyn ByteSource>, kind: SharedObjectKind) -> Re
         read_undefined_symbols(&image, &dynamic).ok_or("the symbol table is broken")?;
     (image.needed, image.search, image.imports) = (needed, search, imports);
     let (init, init_array) = (dynamic.init, dynamic.init_array);
-    image.tables = Box::new(ElfTables {
-        architecture: kind.architecture,
-        dynamic,
-        undefined,
-        relocations: OnceCell::new(),
-    });
+    image.tables = Box::new(ElfTables { dynamic, undefined, relocations: OnceCell::new() });
     image.constructors = read_constructors(&image, init, init_array);
     Ok(image)
 }
@@ -295,19 +289,10 @@ impl ElfTables {
 impl FormatTables for ElfTables {
     fn pointer_at(&self, image: &Image, address: u64) -> Option<LoadedPointer> {
         let entry = self.relocations(image).find_at(image, address)?;
-        let symbolic = |addend| self.resolve_symbol(image, entry.symbol, addend);
-        match (self.architecture, entry.kind) {
-            // R_X86_64_RELATIVE, R_AARCH64_RELATIVE
-            (Architecture::X86_64, 8) | (Architecture::Aarch64, 1027) => {
-                Some(LoadedPointer::Address(entry.addend.cast_unsigned()))
-            }
-            // R_X86_64_64, R_AARCH64_ABS64
-            (Architecture::X86_64, 1) | (Architecture::Aarch64, 257) => symbolic(entry.addend),
-            // GLOB_DAT and JUMP_SLOT
-            (Architecture::X86_64, 6 | 7) | (Architecture::Aarch64, 1025 | 1026) => symbolic(entry.addend),
-            (Architecture::X86_64 | Architecture::Aarch64 | Architecture::Other(_), _) => {
-                Some(LoadedPointer::Opaque)
-            }
+        match entry.kind {
+            RelocationKind::Relative => Some(LoadedPointer::Address(entry.addend.cast_unsigned())),
+            RelocationKind::Symbolic => self.resolve_symbol(image, entry.symbol, entry.addend),
+            RelocationKind::Other => Some(LoadedPointer::Opaque),
         }
     }
 
@@ -337,19 +322,4 @@ impl FormatTables for ElfTables {
             }
         });
     }
-}
-
-/// A placeholder without entries, used while an image is being built.
-pub(super) struct EmptyTables;
-
-impl FormatTables for EmptyTables {
-    fn pointer_at(&self, _: &Image, _: u64) -> Option<LoadedPointer> {
-        None
-    }
-
-    fn find_export(&self, _: &Image, _: &str) -> Option<u64> {
-        None
-    }
-
-    fn for_each_pointer_into(&self, _: &Image, _: std::ops::Range<u64>, _: &mut dyn FnMut(u64)) {}
 }

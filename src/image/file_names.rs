@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use idna::punycode;
+
+use crate::model::{split_extension_suffix, tag_of_suffix};
+
 /// The last part of the dotted name of the module in a file of this name; `None` if no Python would import
 /// the file as an extension module.
 ///
-/// The name ends at the first dot, as in CPython's finder, whose suffixes all start with one:
-/// `.cpython-314-x86_64-linux-gnu.so`, `.abi3.so`, `.abi3t-x86_64-linux-gnu.so`, `.so`,
-/// `.cp314-win_amd64.pyd`.
+/// The tag must be one of some Python: `cpython-314-x86_64-linux-gnu`, `abi3`, `abi3t-x86_64-linux-gnu`,
+/// `cp314-win_amd64`, or none.
 pub fn module_stem(path: &Path) -> Option<&str> {
     // The module of a package is named after its folder.
     match file_stem(path)? {
@@ -19,16 +22,27 @@ pub fn module_stem(path: &Path) -> Option<&str> {
 /// The part of the file name before the suffix of an extension module.
 pub(super) fn file_stem(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
-    let (stem, suffix) = name.split_once('.')?;
-    let tag = suffix.strip_suffix("so").or_else(|| suffix.strip_suffix("pyd"))?;
-    let known = tag.is_empty()
-        || matches!(tag, "abi3." | "abi3t.")
+    let (stem, suffix) = split_extension_suffix(name)?;
+    let is_known = tag_of_suffix(suffix).is_none_or(is_tag_of_some_python);
+    (is_known && !stem.is_empty()).then_some(stem)
+}
+
+fn is_tag_of_some_python(tag: &str) -> bool {
+    matches!(tag, "abi3" | "abi3t")
         // Since 3.15 with the platform.
         || tag.starts_with("abi3-")
         || tag.starts_with("abi3t-")
         || tag.starts_with("cpython-")
-        || tag.strip_prefix("cp").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
-    (known && !stem.is_empty()).then_some(stem)
+        || tag.strip_prefix("cp").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// The part of the name of an init function after `PyInit` or `PyModExport`: `_x`, or `U_` and the name in
+/// Punycode if it is not ASCII (PEP 489). Returns `None` if the name is too long.
+pub(super) fn init_function_suffix(stem: &str) -> Option<String> {
+    if stem.is_ascii() {
+        return Some(format!("_{stem}"));
+    }
+    Some(format!("U_{}", punycode::encode_str(stem)?.replace('-', "_")))
 }
 
 /// Init functions of other modules than `stem`, each with the module's name, sorted by name. Encoded
@@ -63,6 +77,19 @@ mod tests {
             assert_eq!(file_stem(Path::new(&format!("a{suffix}"))), Some("a"), "{suffix}");
         }
         assert_eq!(file_stem(Path::new("a.abi4.so")), None);
+    }
+
+    #[test]
+    fn names_of_init_functions_as_python_encodes_them() {
+        for (stem, suffix) in [
+            ("spam", "_spam"),
+            ("ěščř", "U_bea1a5n4a"),
+            ("bücher", "U_bcher_kva"),
+            ("_ä_b", "U___b_qla"),
+            ("日本", "U_wgv71a"),
+        ] {
+            assert_eq!(init_function_suffix(stem).as_deref(), Some(suffix));
+        }
     }
 
     #[test]

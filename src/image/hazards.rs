@@ -4,29 +4,27 @@ use std::collections::BTreeSet;
 
 use super::memory::Image;
 use super::static_types::find_readied_types;
-use crate::model::{BinaryFacts, BinaryHazard, BinaryHazardKind, InitKind, SlotDeclaration};
+use crate::model::{BinaryFacts, BinaryHazard, InitKind, RuleId, SlotDeclaration};
 
 /// Zero-filled memory in every linked file: `completed.0` of the compiler's start-up code, with alignment.
 const LINKER_MEMORY: u64 = 64;
 /// Limit of names in one line of evidence.
 const MAX_NAMES: usize = 4;
 
-/// All hazards found in a module, sorted. `facts` is what it declares. A module without findings may still
+/// All hazards found in a module, in the order of the rules. `facts` is what it declares. A module without findings may still
 /// have hazards.
 pub(super) fn find_hazards(image: &Image, facts: &BinaryFacts) -> Vec<BinaryHazard> {
     let found = [
-        (BinaryHazardKind::GilStateApi, gil_state_evidence(image)),
-        (BinaryHazardKind::StaticType, static_type_evidence(image)),
-        (BinaryHazardKind::StateFindModule, find_module_evidence(image)),
-        (BinaryHazardKind::GlobalState, global_state_evidence(facts)),
-        (BinaryHazardKind::OwnInterpreterGuard, own_guard_evidence(image, facts)),
-        (BinaryHazardKind::WritableGlobals, writable_globals_evidence(image, facts)),
+        (RuleId::GilStateApi, gil_state_evidence(image)),
+        (RuleId::StaticType, static_type_evidence(image)),
+        (RuleId::StateFindModule, find_module_evidence(image)),
+        (RuleId::GlobalState, global_state_evidence(facts)),
+        (RuleId::OwnInterpreterGuard, own_guard_evidence(image, facts)),
+        (RuleId::WritableGlobals, writable_globals_evidence(image, facts)),
     ];
     let found =
         found.into_iter().filter_map(|(kind, evidence)| Some(BinaryHazard { kind, evidence: evidence? }));
-    let mut found: Vec<_> = found.collect();
-    found.sort();
-    found
+    found.collect()
 }
 
 fn join_names(names: &BTreeSet<String>) -> String {
@@ -81,4 +79,20 @@ fn writable_globals_evidence(image: &Image, facts: &BinaryFacts) -> Option<Strin
     (size > LINKER_MEMORY).then(|| {
         format!("declares slot 3 = 2 and has {size} bytes of zero-filled writable memory (a hint, no proof)")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_names_a_few_functions() {
+        for (names, expected) in [
+            (&["b", "a"][..], "a, b"),
+            (&["a", "b", "c", "d"], "a, b, c, d"),
+            (&["a", "b", "c", "d", "e", "f"], "a, b, c, d and 2 more"),
+        ] {
+            assert_eq!(join_names(&names.iter().map(|&name| name.to_owned()).collect()), expected);
+        }
+    }
 }

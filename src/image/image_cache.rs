@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::byte_source::{ByteSource, FileIdentity};
+use super::load_image::load_image;
 use super::memory::Image;
 
 /// Limit of cached images. Modules that share a library are inspected one after the other, and an image may
@@ -31,5 +32,5 @@ pub(super) fn load_cached_image(source: Rc<dyn ByteSource>) -> Option<Rc<Image>>
 }
 
 fn load_uncached_image(source: Rc<dyn ByteSource>) -> Option<Rc<Image>> {
-    super::address_space::load_image(source).ok().map(Rc::new)
+    load_image(source).ok().map(Rc::new)
 }

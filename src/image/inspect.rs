@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::address_space::{AddressSpace, load_image};
+use super::address_space::AddressSpace;
 use super::byte_source::ByteSource;
 use super::dependency_resolver::DependencyResolver;
-use super::eval::{CallingConvention, Ending, Evaluator, MachineState};
+use super::eval::{CallingConvention, Ending, Evaluation, MachineState, PathInterpreter};
+use super::file_names::init_function_suffix;
 use super::hazards::find_hazards;
+use super::load_image::load_image;
 use super::memory::Image;
 use super::module_definition::{ModuleDefinition, read_definition, read_exported_slots};
 use super::references::ScanCache;
@@ -63,7 +65,7 @@ struct InitFunction {
 
 /// What one path through the init function returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum InitResult {
+enum InitResult {
     Single(Option<i64>),
     Multi(ModuleDefinition),
     Export(ModuleDefinition),
@@ -72,15 +74,11 @@ pub(super) enum InitResult {
 
 impl InitFunction {
     /// Finds the exported init function. Since 3.15 `PyModExport_x` takes precedence over `PyInit_x` (PEP
-    /// 793). Non-ASCII names are encoded in Punycode (PEP 489).
+    /// 793).
     fn find(image: &Image, stem: &str, target: Option<TargetPython>) -> Option<Self> {
-        let (infix, stem) = if stem.is_ascii() {
-            ("_", stem.to_owned())
-        } else {
-            ("U_", super::punycode::encode(stem)?.replace('-', "_"))
-        };
+        let suffix = init_function_suffix(stem)?;
         let find = |prefix: &str, export| {
-            let name = format!("{prefix}{infix}{stem}");
+            let name = format!("{prefix}{suffix}");
             image.find_export(&name).map(|address| Self { name, address, export })
         };
         let exports = target.is_none_or(|target| target.version >= (3, 15));
@@ -91,17 +89,22 @@ impl InitFunction {
         let (mut distrusted, mut scan_cache) = (BTreeSet::new(), ScanCache::default());
         for _ in 0..MAX_RUNS {
             let image = space.root_image();
-            let evaluator =
-                Evaluator::new(space, CallingConvention::for_kind(image.kind), target, distrusted.clone());
+            let evaluation =
+                Evaluation::new(space, CallingConvention::for_kind(image.kind), target, distrusted.clone());
             if space.is_single_phase_only() && !self.export {
-                evaluator.limit_effort();
+                evaluation.limit_effort();
             }
-            let state = evaluator.run_constructors(&image.constructors);
-            let found = match evaluator.find_endings(self.address, state) {
-                Ok(endings) => self.merge_paths(&evaluator, &endings),
+            let paths = PathInterpreter::new(&evaluation);
+            let state = paths.run_constructors(&image.constructors);
+            let found = match paths.find_endings(self.address, state) {
+                Ok(endings) => self.merge_paths(&evaluation, &endings),
                 Err(_) => InitResult::Untold("the init function is too complex to be evaluated".to_owned()),
             };
-            match check_safety(&evaluator, &found, &mut scan_cache) {
+            let addresses = match &found {
+                InitResult::Multi(read) | InitResult::Export(read) => &read.addresses,
+                InitResult::Single(_) | InitResult::Untold(_) => return self.build_facts(space, found),
+            };
+            match check_safety(&evaluation, addresses, &mut scan_cache) {
                 Safety::Safe => return self.build_facts(space, found),
                 Safety::Unsafe(reason) => return self.build_facts(space, InitResult::Untold(reason)),
                 Safety::Depends(words) => distrusted.extend(words),
@@ -114,16 +117,16 @@ impl InitFunction {
     }
 
     /// Combines the results of all paths: every path that returns a module must return the same one.
-    fn merge_paths(&self, evaluator: &Evaluator<'_>, endings: &[(Ending, MachineState)]) -> InitResult {
+    fn merge_paths(&self, evaluation: &Evaluation<'_>, endings: &[(Ending, MachineState)]) -> InitResult {
         let mut found: Option<InitResult> = None;
         for (ending, state) in endings {
-            let next = self.classify_path(evaluator, ending, state);
+            let next = self.classify_path(evaluation, ending, state);
             match (&found, next) {
                 (_, next @ InitResult::Untold(_)) => return next,
                 (None, next) => found = Some(next),
                 (Some(before), next) if *before == next => {}
                 (Some(_), _) => {
-                    let deciders = endings.iter().flat_map(|(_, state)| evaluator.list_deciders(state));
+                    let deciders = endings.iter().flat_map(|(_, state)| evaluation.list_deciders(state));
                     let deciders: BTreeSet<String> = deciders.collect();
                     let deciders: Vec<String> = deciders.into_iter().collect();
                     return InitResult::Untold(format!("it depends on {}", deciders.join(", ")));
@@ -134,19 +137,25 @@ impl InitFunction {
             .unwrap_or_else(|| InitResult::Untold("no path of the init function returns a module".to_owned()))
     }
 
-    fn classify_path(&self, evaluator: &Evaluator<'_>, ending: &Ending, state: &MachineState) -> InitResult {
+    fn classify_path(
+        &self,
+        evaluation: &Evaluation<'_>,
+        ending: &Ending,
+        state: &MachineState,
+    ) -> InitResult {
         match ending {
             Ending::Module(size) => InitResult::Single(*size),
-            Ending::Address(address) if self.export => read_exported_slots(evaluator, state, *address)
+            Ending::Address(address) if self.export => read_exported_slots(evaluation, state, *address)
                 .map_or_else(InitResult::Untold, InitResult::Export),
-            Ending::Address(address) if self.has_escaped(evaluator, state, *address) => InitResult::Untold(
+            Ending::Address(address) if self.has_escaped(evaluation, state, *address) => InitResult::Untold(
                 "its definition or slots are passed to code that was not analyzed".to_owned(),
             ),
             Ending::Address(_) if state.wrote_to_unknown => {
                 InitResult::Untold("it writes to an address that could not be determined".to_owned())
             }
             Ending::Address(address) if state.definitions.contains(address) => {
-                read_definition(evaluator, state, *address).map_or_else(InitResult::Untold, InitResult::Multi)
+                read_definition(evaluation, state, *address)
+                    .map_or_else(InitResult::Untold, InitResult::Multi)
             }
             Ending::Address(_) => {
                 InitResult::Untold("it returns neither a module nor a module definition".to_owned())
@@ -159,9 +168,9 @@ impl InitFunction {
     }
 
     /// Whether the definition or its slots were passed to code that was not interpreted.
-    fn has_escaped(&self, evaluator: &Evaluator<'_>, state: &MachineState, address: u64) -> bool {
+    fn has_escaped(&self, evaluation: &Evaluation<'_>, state: &MachineState, address: u64) -> bool {
         let read = if self.export { read_exported_slots } else { read_definition };
-        let Ok(read) = read(evaluator, state, address) else { return false };
+        let Ok(read) = read(evaluation, state, address) else { return false };
         let definition = read.addresses.definition.clone();
         let slots = read.addresses.slots.iter().map(|start| *start..start + 16);
         slots.chain(definition).any(|range| state.escaped.iter().any(|given| range.contains(given)))

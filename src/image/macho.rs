@@ -11,8 +11,7 @@ use object::read::macho::{ExportData, ExportsTrieIterator, Fixup, LoadCommandVar
 use object::read::{ReadCache, ReadCacheOps, ReadRef};
 
 use super::byte_source::{ByteSource, read_range};
-use super::elf::EmptyTables;
-use super::memory::{FormatTables, Image, ImportedSymbol, LoadedPointer, PageCache, Segment};
+use super::memory::{EmptyTables, FormatTables, Image, ImportedSymbol, LoadedPointer, PageCache, Segment};
 use super::shared_object_kind::{Architecture, SharedObjectKind};
 
 /// Limits that no real file reaches.
@@ -59,7 +58,7 @@ impl ReadCacheOps for FileRange {
     }
 }
 
-/// Loads a Mach-O file, or the slice of a fat file that [`SharedObjectKind::read_from`] selected.
+/// Loads a Mach-O file, or the slice of a fat file of which `kind` is the kind.
 ///
 /// # Errors
 /// Returns what is wrong with the file.
@@ -95,15 +94,11 @@ fn find_slice(source: &Rc<dyn ByteSource>, kind: SharedObjectKind) -> Option<(u6
     if header.first() != Some(&0xca) {
         return Some((0, source.size()));
     }
-    let wanted = match kind.architecture {
-        Architecture::X86_64 => 0x0100_0007,
-        Architecture::Aarch64 => 0x0100_000c,
-        Architecture::Other(number) => number,
-    };
     let slices = super::fat_macho::read_slices(&**source, &header)?;
     let found = slices.iter().find(|slice| {
         let header = read_range(&**source, slice.offset, 8);
-        header.and_then(|header| super::byte_source::u32_at(&header, 4)) == Some(wanted)
+        let cpu = header.and_then(|header| super::byte_source::u32_at(&header, 4));
+        cpu.map(Architecture::from_mach_o_cpu) == Some(kind.architecture)
     })?;
     Some((found.offset, found.size))
 }

@@ -3,6 +3,7 @@
 //! [`Image`], so the code that uses it is independent of the format.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::byte_source::ByteSource;
@@ -54,7 +55,22 @@ pub(super) trait FormatTables {
     fn find_export(&self, image: &Image, name: &str) -> Option<u64>;
 
     /// Calls `visit` with the address of every pointer that points into the range.
-    fn for_each_pointer_into(&self, image: &Image, range: std::ops::Range<u64>, visit: &mut dyn FnMut(u64));
+    fn for_each_pointer_into(&self, image: &Image, range: Range<u64>, visit: &mut dyn FnMut(u64));
+}
+
+/// A placeholder without entries, used while an image is being built.
+pub(super) struct EmptyTables;
+
+impl FormatTables for EmptyTables {
+    fn pointer_at(&self, _: &Image, _: u64) -> Option<LoadedPointer> {
+        None
+    }
+
+    fn find_export(&self, _: &Image, _: &str) -> Option<u64> {
+        None
+    }
+
+    fn for_each_pointer_into(&self, _: &Image, _: Range<u64>, _: &mut dyn FnMut(u64)) {}
 }
 
 /// One shared object.
@@ -67,7 +83,7 @@ pub(super) struct Image {
     pub(super) sealed: Vec<(u64, u64)>,
     /// Ranges that hold no code even where they lie in an executable segment; empty where the format does not
     /// tell.
-    pub(super) data: Vec<std::ops::Range<u64>>,
+    pub(super) data: Vec<Range<u64>>,
     pub(super) imports: Vec<ImportedSymbol>,
     /// File names of the libraries it needs.
     pub(super) needed: Vec<String>,

@@ -3,8 +3,10 @@
 
 use std::ops::Range;
 
+use wsgiaudit_probes_core::module_slots;
+
 use super::eval::value::AbstractValue;
-use super::eval::{Evaluator, MachineState, MemoryBus};
+use super::eval::{Evaluation, MachineState, MemoryBus};
 use crate::model::Slot;
 
 /// The content of a module definition, and the addresses from which it was read.
@@ -33,15 +35,10 @@ const SIZE_AFTER_HEADER: u64 = 88;
 const MAX_SLOTS: u64 = 64;
 /// Limit of nested slot arrays, as in CPython.
 const MAX_DEPTH: u32 = 5;
-const SUBSLOTS: u16 = 92;
-const MOD_SLOTS: u16 = 94;
-const STATE_SIZE: u16 = 102;
-/// Slots whose value is needed; those of other slots are addresses of functions.
-const SLOTS_WITH_VALUES: [u16; 6] = [3, 4, 86, 87, STATE_SIZE, SUBSLOTS];
 
 /// Reads the memory of a path.
 struct DefinitionReader<'a> {
-    evaluator: &'a Evaluator<'a>,
+    evaluation: &'a Evaluation<'a>,
     state: &'a MachineState,
 }
 
@@ -59,11 +56,11 @@ enum SlotLayout {
 /// # Errors
 /// Returns an error message if a value could not be determined.
 pub(super) fn read_definition(
-    evaluator: &Evaluator<'_>,
+    evaluation: &Evaluation<'_>,
     state: &MachineState,
     address: u64,
 ) -> Result<ModuleDefinition, String> {
-    let reader = DefinitionReader { evaluator, state };
+    let reader = DefinitionReader { evaluation, state };
     let header = reader
         .object_head_size(address)
         .ok_or("the layout of the module definition could not be determined")?;
@@ -90,13 +87,13 @@ pub(super) fn read_definition(
 /// # Errors
 /// Returns an error message if a value could not be determined.
 pub(super) fn read_exported_slots(
-    evaluator: &Evaluator<'_>,
+    evaluation: &Evaluation<'_>,
     state: &MachineState,
     address: u64,
 ) -> Result<ModuleDefinition, String> {
     let mut definition =
         ModuleDefinition { m_size: 0, slots: Vec::new(), addresses: DefinitionAddresses::default() };
-    DefinitionReader { evaluator, state }.read_slot_array(
+    DefinitionReader { evaluation, state }.read_slot_array(
         address,
         SlotLayout::General,
         MAX_DEPTH,
@@ -107,11 +104,11 @@ pub(super) fn read_exported_slots(
 
 /// `m_size` of the definition passed to `PyModule_Create2`.
 pub(super) fn read_state_size(
-    evaluator: &Evaluator<'_>,
+    evaluation: &Evaluation<'_>,
     state: &MachineState,
     address: AbstractValue,
 ) -> Option<i64> {
-    let reader = DefinitionReader { evaluator, state };
+    let reader = DefinitionReader { evaluation, state };
     let address = address.as_known()?;
     let header = reader.object_head_size(address)?;
     reader.read_word(address.wrapping_add(header).wrapping_add(40)).map(u64::cast_signed)
@@ -119,15 +116,15 @@ pub(super) fn read_state_size(
 
 impl DefinitionReader<'_> {
     fn read_word(&self, address: u64) -> Option<u64> {
-        self.evaluator.load(self.state, AbstractValue::Known(address), 8).as_known()
+        self.evaluation.load(self.state, AbstractValue::Known(address), 8).as_known()
     }
 
     /// Size of the object header. Static objects of a free-threaded build have all ones in `ob_ref_local` at
     /// offset 12, where other builds have the upper half of `ob_type` (`Include/object.h`,
     /// `PyObject_HEAD_INIT`).
     fn object_head_size(&self, address: u64) -> Option<u64> {
-        let mark = self.evaluator.load(self.state, AbstractValue::Known(address.wrapping_add(12)), 4);
-        match (mark, self.evaluator.target) {
+        let mark = self.evaluation.load(self.state, AbstractValue::Known(address.wrapping_add(12)), 4);
+        match (mark, self.evaluation.target) {
             (AbstractValue::Known(0xffff_ffff), _) => Some(32),
             (AbstractValue::Known(_), _) => Some(16),
             (AbstractValue::Unknown(_), Some(target)) => Some(if target.free_threaded { 32 } else { 16 }),
@@ -146,7 +143,7 @@ impl DefinitionReader<'_> {
         for index in 0..MAX_SLOTS {
             let at = address.wrapping_add(index * 16);
             into.addresses.slots.push(at);
-            let id = self.evaluator.load(self.state, AbstractValue::Known(at), width);
+            let id = self.evaluation.load(self.state, AbstractValue::Known(at), width);
             let id = id.as_known().ok_or_else(|| format!("slot {index} could not be determined"))?;
             let id = u16::try_from(id).map_err(|_| format!("slot {index} has an impossible number"))?;
             if id == 0 {
@@ -155,14 +152,14 @@ impl DefinitionReader<'_> {
             let value = self.read_word(at.wrapping_add(8));
             let value = match value {
                 Some(value) => value,
-                None if SLOTS_WITH_VALUES.contains(&id) => {
+                None if needs_value(id) => {
                     return Err(format!("the value of slot {id} could not be determined"));
                 }
                 None => 0,
             };
             let nested = match id {
-                SUBSLOTS => Some(SlotLayout::General),
-                MOD_SLOTS => Some(SlotLayout::Definition),
+                module_slots::SUBSLOTS => Some(SlotLayout::General),
+                module_slots::MOD_SLOTS => Some(SlotLayout::Definition),
                 _ => None,
             };
             match nested {
@@ -170,7 +167,7 @@ impl DefinitionReader<'_> {
                 Some(_) if value == 0 => {}
                 Some(entries) => self.read_slot_array(value, entries, depth - 1, into)?,
                 None => {
-                    if id == STATE_SIZE {
+                    if id == module_slots::STATE_SIZE {
                         into.m_size = value.cast_signed();
                     }
                     into.slots.push(Slot { id, value });
@@ -179,4 +176,9 @@ impl DefinitionReader<'_> {
         }
         Err("the slot array has no end".to_owned())
     }
+}
+
+/// Whether the value of a slot must be known; those of other slots are addresses of functions.
+fn needs_value(id: u16) -> bool {
+    module_slots::is_declaration(id) || [module_slots::STATE_SIZE, module_slots::SUBSLOTS].contains(&id)
 }

@@ -8,8 +8,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::byte_source::{ByteSource, read_range, u16_at, u32_at, u64_at};
-use super::elf::EmptyTables;
-use super::memory::{FormatTables, Image, ImportedSymbol, LoadedPointer, PageCache, Segment};
+use super::memory::{EmptyTables, FormatTables, Image, ImportedSymbol, LoadedPointer, PageCache, Segment};
 use super::shared_object_kind::SharedObjectKind;
 
 const MAX_SECTIONS: u16 = 96;

@@ -4,26 +4,51 @@ use std::ops::Range;
 
 use super::byte_source::u64_at;
 use super::memory::Image;
+use super::shared_object_kind::Architecture;
 
 /// One relocation. RELR entries are represented as RELA entries of the relative type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Relocation {
     pub(super) address: u64,
-    pub(super) kind: u32,
+    pub(super) kind: RelocationKind,
     pub(super) symbol: u32,
     pub(super) addend: i64,
+}
+
+/// What a relocation stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RelocationKind {
+    /// An address of the same file.
+    Relative,
+    /// The address of a symbol.
+    Symbolic,
+    /// Something else.
+    Other,
 }
 
 const ENTRY: u64 = 24;
 /// Entries that are read in one chunk when all are visited.
 const CHUNK: u64 = 2048;
 
+impl RelocationKind {
+    fn from_number(architecture: Architecture, number: u32) -> Self {
+        match (architecture, number) {
+            // R_X86_64_RELATIVE; R_AARCH64_RELATIVE
+            (Architecture::X86_64, 8) | (Architecture::Aarch64, 1027) => Self::Relative,
+            // R_X86_64_64, R_X86_64_GLOB_DAT, R_X86_64_JUMP_SLOT; R_AARCH64_ABS64, R_AARCH64_GLOB_DAT,
+            // R_AARCH64_JUMP_SLOT
+            (Architecture::X86_64, 1 | 6 | 7) | (Architecture::Aarch64, 257 | 1025 | 1026) => Self::Symbolic,
+            (Architecture::X86_64 | Architecture::Aarch64 | Architecture::Other(_), _) => Self::Other,
+        }
+    }
+}
+
 impl Relocation {
-    fn parse(raw: &[u8]) -> Option<Self> {
+    fn parse(raw: &[u8], architecture: Architecture) -> Option<Self> {
         let info = u64_at(raw, 8)?;
         Some(Self {
             address: u64_at(raw, 0)?,
-            kind: (info & 0xffff_ffff) as u32,
+            kind: RelocationKind::from_number(architecture, (info & 0xffff_ffff) as u32),
             symbol: (info >> 32) as u32,
             addend: u64_at(raw, 16)?.cast_signed(),
         })
@@ -36,8 +61,6 @@ pub(super) struct Relocations {
     tables: Vec<RelocationTable>,
     /// Addresses patched by RELR, sorted. The value stored there is read on demand.
     relative: Vec<u64>,
-    /// Number of the relative relocation type (`R_X86_64_RELATIVE`, `R_AARCH64_RELATIVE`).
-    relative_kind: u32,
     /// The range of all patched addresses. Most lookups are for code and strings, which lie outside.
     span: Range<u64>,
 }
@@ -58,11 +81,6 @@ struct RelocationTable {
 
 impl Relocations {
     pub(super) fn read_tables(image: &Image, rela: [(u64, u64, u64); 2], relr: (u64, u64)) -> Self {
-        let relative_kind = match image.kind.architecture {
-            super::shared_object_kind::Architecture::Aarch64 => 1027,
-            super::shared_object_kind::Architecture::X86_64
-            | super::shared_object_kind::Architecture::Other(_) => 8,
-        };
         let tables = rela.iter().filter(|(_, size, _)| *size > 0);
         let tables: Vec<RelocationTable> = tables
             .filter_map(|(at, size, sorted)| RelocationTable::new(image, *at, *size, *sorted))
@@ -72,7 +90,7 @@ impl Relocations {
         let ends: Vec<u64> = ends.chain(relative.first().copied()).chain(relative.last().copied()).collect();
         let first = ends.iter().min().copied().unwrap_or(0);
         let span = first..ends.iter().max().map_or(0, |last| last.saturating_add(1));
-        Self { tables, relative, relative_kind, span }
+        Self { tables, relative, span }
     }
 
     /// The relocation that patches exactly this address.
@@ -96,7 +114,7 @@ impl Relocations {
 
     fn read_relr_entry(&self, image: &Image, address: u64) -> Option<Relocation> {
         let addend = image.read_u64(address)?.cast_signed();
-        Some(Relocation { address, kind: self.relative_kind, symbol: 0, addend })
+        Some(Relocation { address, kind: RelocationKind::Relative, symbol: 0, addend })
     }
 }
 
@@ -132,24 +150,23 @@ impl RelocationTable {
     }
 
     fn read_entry(&self, image: &Image, index: u64) -> Option<Relocation> {
-        Relocation::parse(&self.read_raw_entry(image, index)?)
+        Relocation::parse(&self.read_raw_entry(image, index)?, image.kind.architecture)
     }
 
     /// Calls `visit` with every entry in order, reading the sorted ones in chunks.
     fn for_each(&self, image: &Image, visit: &mut dyn FnMut(Relocation)) {
+        let parse = |raw: &[u8]| Relocation::parse(raw, image.kind.architecture);
         for first in (0..self.sorted).step_by(CHUNK as usize) {
             let count = CHUNK.min(self.sorted - first);
             match image.read_table(self.address.wrapping_add(first * ENTRY), count * ENTRY) {
-                Some(chunk) => {
-                    chunk.chunks_exact(ENTRY as usize).filter_map(Relocation::parse).for_each(&mut *visit)
-                }
+                Some(chunk) => chunk.chunks_exact(ENTRY as usize).filter_map(parse).for_each(&mut *visit),
                 None => {
                     let entries = (first..first + count).filter_map(|index| self.read_entry(image, index));
                     entries.for_each(&mut *visit);
                 }
             }
         }
-        self.bytes.chunks_exact(ENTRY as usize).filter_map(Relocation::parse).for_each(visit);
+        self.bytes.chunks_exact(ENTRY as usize).filter_map(parse).for_each(visit);
     }
 
     fn find_at(&self, image: &Image, address: u64) -> Option<Relocation> {

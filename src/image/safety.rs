@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::eval::{Evaluator, WORD};
-use super::inspect::InitResult;
+use super::eval::{Evaluation, WORD};
 use super::module_definition::DefinitionAddresses;
 use super::references::{MAX_WRITE_DISTANCE, Reference, ScanCache, Usage};
 
@@ -18,23 +17,19 @@ pub(super) enum Safety {
     Depends(BTreeSet<u64>),
 }
 
-/// Checks all code references to the writable memory that the result depends on, unless all code that runs
-/// before the init function returns was interpreted. `scan_cache` keeps the references found in the module's
+/// Checks all code references to the writable memory that a definition at `addresses` depends on, unless all
+/// code that runs before the init function returns was interpreted. `scan_cache` keeps the references found in the module's
 /// code.
 pub(super) fn check_safety(
-    evaluator: &Evaluator<'_>,
-    found: &InitResult,
+    evaluation: &Evaluation<'_>,
+    addresses: &DefinitionAddresses,
     scan_cache: &mut ScanCache,
 ) -> Safety {
-    let addresses = match found {
-        InitResult::Multi(read) | InitResult::Export(read) => &read.addresses,
-        InitResult::Single(_) | InitResult::Untold(_) => return Safety::Safe,
-    };
-    if !evaluator.skipped.get() {
+    if !evaluation.skipped.get() {
         return Safety::Safe;
     }
-    let space = evaluator.space;
-    let watch = WatchedMemory::new(evaluator, addresses);
+    let space = evaluation.space;
+    let watch = WatchedMemory::new(evaluation, addresses);
     // Only the module's own code can refer to its own memory.
     let image = space.root_image();
     let local =
@@ -45,7 +40,7 @@ pub(super) fn check_safety(
     // it.
     ranges.iter_mut().for_each(|range| range.start = range.start.saturating_sub(MAX_WRITE_DISTANCE));
     let mut depends = BTreeSet::new();
-    for reference in scan_cache.find_references(&image, &ranges, &evaluator.seen.borrow()) {
+    for reference in scan_cache.find_references(&image, &ranges, &evaluation.seen.borrow()) {
         let Some(what) = watch.classify_reference(&reference) else { continue };
         match (what, reference.usage) {
             (WatchedPart::Slot, Usage::Load) | (WatchedPart::Field | WatchedPart::Word, Usage::Pass) => {}
@@ -111,12 +106,12 @@ struct WatchedMemory {
 
 impl WatchedMemory {
     /// Only writable memory needs to be watched.
-    fn new(evaluator: &Evaluator<'_>, addresses: &DefinitionAddresses) -> Self {
-        let writable = |range: &Range<u64>| evaluator.space.is_writable(range.start);
+    fn new(evaluation: &Evaluation<'_>, addresses: &DefinitionAddresses) -> Self {
+        let writable = |range: &Range<u64>| evaluation.space.is_writable(range.start);
         let of = |starts: &[u64], size: u64| {
             starts.iter().map(|start| *start..start + size).filter(writable).collect::<Vec<_>>()
         };
-        let trusted = evaluator.trusted.borrow();
+        let trusted = evaluation.trusted.borrow();
         Self {
             definition: addresses
                 .definition

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::byte_source::{ByteSource, OpenFile};
 use super::dependency_resolver::DependencyResolver;
+use super::detect_kind::detect_kind;
 use super::inspect::inspect_source;
 use super::shared_object_kind::{SharedObjectError, SharedObjectKind};
 use crate::model::{BinaryFacts, TargetPython};
@@ -38,9 +39,7 @@ pub fn inspect_file_with_inputs(
 /// [`SharedObjectError::Unreadable`] if it cannot be opened; other errors if it is no supported shared
 /// object.
 pub fn kind_of_file(path: &Path) -> Result<SharedObjectKind, SharedObjectError> {
-    open_source(path)
-        .map_err(|_| SharedObjectError::Unreadable)
-        .and_then(|source| SharedObjectKind::read_from(&*source))
+    open_source(path).map_err(|_| SharedObjectError::Unreadable).and_then(|source| detect_kind(&*source))
 }
 
 pub(super) fn open_source(path: &Path) -> std::io::Result<Rc<dyn ByteSource>> {

@@ -5,9 +5,9 @@
 //! That an index has no suitable file is concluded only from evidence: HTTP statuses and listed files. The
 //! installers' error messages are the same for an index that cannot be reached.
 
+mod cache_folder;
 mod commands;
 mod index_evidence;
-mod paths;
 
+pub use cache_folder::find_cache_folder;
 pub use commands::{Installer, Resolution};
-pub use paths::{find_cache_folder, find_on_path};

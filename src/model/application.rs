@@ -1,6 +1,12 @@
 //! What static analysis of an application's source code found. No verdicts.
 
+use std::fmt;
 use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::RuleId;
 
 /// How a module gets imported. Ordered by certainty: the most certain kind first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +85,8 @@ pub enum HazardWeight {
 }
 
 /// How functions use a module-level variable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum VariableUse {
     /// Calls store their input or a count in it, and later calls read that.
     State,
@@ -119,8 +126,8 @@ pub struct SourceHazard {
     pub weight: HazardWeight,
     /// Its location; of several, the first of the most serious ones.
     pub spot: SourceLocation,
-    /// The rule's id.
-    pub rule: &'static str,
+    /// The rule.
+    pub rule: RuleId,
     /// A description in one line.
     pub text: String,
     /// The variable, environment variable or function that it is about, if the row stands for every
@@ -147,8 +154,23 @@ pub struct PathChange {
     pub lines: Option<(usize, usize)>,
 }
 
-/// The end of an unresolved import's description if the module is not installed.
-pub const NOT_THERE: &str = " is not in the environment";
+/// An import that could not be resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnresolvedImport {
+    /// Of this module, which is not installed.
+    Missing(String),
+    /// Of modules that only running the code shows; a description of the code.
+    Computed(String),
+}
+
+impl fmt::Display for UnresolvedImport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(module) => write!(f, "{module} is not in the environment"),
+            Self::Computed(what) => f.write_str(what),
+        }
+    }
+}
 
 /// What the source code of an application shows.
 #[derive(Clone, Debug, Default)]
@@ -163,8 +185,8 @@ pub struct SourceAnalysis {
     pub elsewhere: Vec<SourceHazard>,
     /// Statements in the application's own files that change where Python looks for modules.
     pub path_changes: Vec<PathChange>,
-    /// Imports in the application's own files that could not be resolved, each with a description.
-    pub not_followed: Vec<(SourceLocation, String)>,
+    /// Imports in the application's own files that could not be resolved.
+    pub not_followed: Vec<(SourceLocation, UnresolvedImport)>,
     /// The same in the libraries that it imports.
-    pub not_followed_elsewhere: Vec<(SourceLocation, String)>,
+    pub not_followed_elsewhere: Vec<(SourceLocation, UnresolvedImport)>,
 }

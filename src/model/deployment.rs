@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::Mode;
+use super::{Mode, RuleId};
 
 /// A line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,8 +95,8 @@ pub struct ScriptMount {
 pub struct DeploymentFinding {
     /// The line.
     pub place: ConfigLocation,
-    /// The rule's id.
-    pub rule: &'static str,
+    /// The rule.
+    pub rule: RuleId,
     /// The mode it is about.
     pub mode: Mode,
     /// A description in one line.

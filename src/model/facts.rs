@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wsgiaudit_probes_core::module_slots;
+
+use super::RuleId;
 
 /// The Python that would load the file. Some init functions branch on `Py_Version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,13 +18,15 @@ pub struct TargetPython {
 }
 
 /// How a module is initialized (PEP 489, PEP 793).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum InitKind {
     /// `PyInit_x` returns a finished module (`PyModule_Create2`). Refused by every own-GIL interpreter.
     SinglePhase,
     /// `PyInit_x` returns a module definition (PEP 489), whose slots CPython then checks.
     MultiPhase,
     /// `PyModExport_x` returns the slots themselves (PEP 793, 3.15).
+    #[serde(rename = "PyModExport")]
     ModExport,
     /// Exports neither `PyInit_x` nor `PyModExport_x`: a plain library with an extension module's suffix.
     None,
@@ -41,74 +47,45 @@ impl InitKind {
     }
 }
 
-/// Slot numbers before and since 3.15 (CPython, `Include/moduleobject.h`; PEP 793).
-pub mod slot {
-    /// `Py_mod_create`, before and since 3.15.
-    pub const CREATE: [u16; 2] = [1, 84];
-    /// `Py_mod_exec`.
-    pub const EXEC: [u16; 2] = [2, 85];
-    /// `Py_mod_multiple_interpreters` (3.12+).
-    pub const MULTIPLE_INTERPRETERS: [u16; 2] = [3, 86];
-    /// `Py_mod_gil` (3.13+).
-    pub const GIL: [u16; 2] = [4, 87];
-}
-
 /// One entry of a module's slot array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Slot {
-    /// The slot's number as written in the file (either numbering, see [`slot`]).
+    /// The slot's number as written in the file (either numbering, see [`module_slots`]).
     pub id: u16,
     /// The small integer of a value slot; an address in the file for a function slot.
     pub value: u64,
 }
 
-/// What a module declares in one of its value slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What a module declares in one of its value slots. In JSON `"undetermined"`, `"absent"`, or the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "SlotValue")]
 pub enum SlotDeclaration {
     /// The slots could not be determined.
     Undetermined,
     /// The slots are known and this one is not among them. Single-phase modules have none.
     Absent,
     /// The slot's value.
+    #[serde(untagged)]
     Value(u64),
 }
 
 /// A hazard in the binary, whatever its slots declare.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BinaryHazard {
-    /// Its kind.
-    pub kind: BinaryHazardKind,
+    /// Its rule, of the group `binary`.
+    pub kind: RuleId,
     /// The evidence: a symbol, a size, an address.
     pub evidence: String,
 }
 
-/// The hazards that static analysis of a binary can show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum BinaryHazardKind {
-    /// Imports `PyGILState_*`, which supports one interpreter per thread.
-    GilStateApi,
-    /// Readies a static type (`PyType_Ready` on a type without `Py_TPFLAGS_HEAPTYPE`).
-    StaticType,
-    /// Imports `PyState_FindModule` (single-phase state lookup).
-    StateFindModule,
-    /// `m_size` is -1: the module keeps state in globals and cannot be initialized again.
-    GlobalState,
-    /// Reads the interpreter's id without declaring slot 3 = 2: it refuses a second interpreter itself.
-    OwnInterpreterGuard,
-    /// Writable global data, although slot 3 = 2 is declared.
-    WritableGlobals,
-}
-
-impl BinaryHazardKind {
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
+/// The value, `absent` or `undetermined`.
+impl fmt::Display for SlotDeclaration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::GilStateApi => "gil-state-api",
-            Self::StaticType => "static-type",
-            Self::StateFindModule => "state-find-module",
-            Self::GlobalState => "global-state",
-            Self::OwnInterpreterGuard => "own-interpreter-guard",
-            Self::WritableGlobals => "writable-globals",
+            Self::Undetermined => f.write_str("undetermined"),
+            Self::Absent => f.write_str("absent"),
+            Self::Value(value) => write!(f, "{value}"),
         }
     }
 }
@@ -155,7 +132,7 @@ impl BinaryFacts {
 
     /// Slot 3 (86 since 3.15): 0 not supported, 1 shared GIL, 2 own GIL.
     pub fn multiple_interpreters_slot(&self) -> SlotDeclaration {
-        self.find_slot(slot::MULTIPLE_INTERPRETERS)
+        self.find_slot(module_slots::MULTIPLE_INTERPRETERS)
     }
 
     /// Whether it is initialized in multiple phases, and so could declare support for an own GIL, but does
@@ -170,7 +147,7 @@ impl BinaryFacts {
 
     /// Slot 4 (87 since 3.15): 0 GIL used, 1 not used.
     pub fn gil_slot(&self) -> SlotDeclaration {
-        self.find_slot(slot::GIL)
+        self.find_slot(module_slots::GIL)
     }
 
     fn find_slot(&self, ids: [u16; 2]) -> SlotDeclaration {

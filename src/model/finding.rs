@@ -1,12 +1,12 @@
 //! Findings: what an audit reports besides verdicts.
 
-use super::Mode;
+use super::{Mode, RuleId};
 
 /// A finding for the maintainer of a module. It changes no verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleFinding {
     /// Which rule found it, e.g. `declare-slot`.
-    pub rule: &'static str,
+    pub rule: RuleId,
     /// What was found, in one line.
     pub text: String,
     /// Lines of source code to add, if that is the fix.
@@ -17,7 +17,7 @@ pub struct ModuleFinding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PythonDefect {
     /// Which rule found it.
-    pub rule: &'static str,
+    pub rule: RuleId,
     /// The mode in which it shows.
     pub mode: Mode,
     /// The module of the standard library that shows the defect when it is imported alone.

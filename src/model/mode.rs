@@ -4,6 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wsgiaudit_probes_core::interpreter_names::{FIRST, FOURTH, MAIN, SECOND, THIRD};
 
 /// A kind of interpreter in which mod_wsgi can run an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -27,9 +28,9 @@ impl Mode {
     /// The interpreters that import the subject of a trial, in order (`probes/src/trial/scenarios.rs`).
     pub fn interpreters(self) -> &'static [&'static str] {
         match self {
-            Self::Main | Self::FreeThreaded => &["main"],
-            Self::OwnGil => &["A", "B", "C"],
-            Self::SharedGil | Self::FreeThreadedGroup => &["A", "B", "C", "D"],
+            Self::Main | Self::FreeThreaded => &[MAIN],
+            Self::OwnGil => &[FIRST, SECOND, THIRD],
+            Self::SharedGil | Self::FreeThreadedGroup => &[FIRST, SECOND, THIRD, FOURTH],
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::BinaryFacts;
 
 /// A file with an extension module's suffix, as found on disk.
@@ -76,21 +79,87 @@ pub enum ExtensionFileKind {
     UserSite,
 }
 
+/// What a file is, as reports name it: an [`ExtensionFileKind`] without its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExtensionFileClass {
+    /// An extension module that this Python can load.
+    ExtensionModule,
+    /// A library with an extension module's suffix.
+    PlainLibrary,
+    /// For another Python's ABI.
+    OtherAbi,
+    /// Built for another machine or system.
+    OtherArchitecture,
+    /// A dangling symbolic link.
+    BrokenLink,
+    /// It has a name that cannot be imported.
+    UnimportableName,
+    /// Another file is imported under its name.
+    Shadowed,
+    /// Truncated or corrupt.
+    Corrupt,
+    /// It could not be read.
+    Unreadable,
+    /// It has init functions for other names only.
+    OtherNames,
+    /// Inside a zip file on `sys.path`.
+    Archived,
+    /// In the user's own `site-packages`.
+    UserSite,
+}
+
 impl ExtensionFileKind {
+    /// The kind without its details.
+    pub fn class(&self) -> ExtensionFileClass {
+        match self {
+            Self::ExtensionModule => ExtensionFileClass::ExtensionModule,
+            Self::PlainLibrary => ExtensionFileClass::PlainLibrary,
+            Self::OtherAbi => ExtensionFileClass::OtherAbi,
+            Self::OtherArchitecture(_) => ExtensionFileClass::OtherArchitecture,
+            Self::BrokenLink => ExtensionFileClass::BrokenLink,
+            Self::UnimportableName => ExtensionFileClass::UnimportableName,
+            Self::Shadowed(_) => ExtensionFileClass::Shadowed,
+            Self::Corrupt(_) => ExtensionFileClass::Corrupt,
+            Self::Unreadable(_) => ExtensionFileClass::Unreadable,
+            Self::OtherNames(_) => ExtensionFileClass::OtherNames,
+            Self::Archived { .. } => ExtensionFileClass::Archived,
+            Self::UserSite => ExtensionFileClass::UserSite,
+        }
+    }
+}
+
+impl ExtensionFileClass {
+    /// Every class.
+    pub const ALL: [Self; 12] = [
+        Self::ExtensionModule,
+        Self::PlainLibrary,
+        Self::OtherAbi,
+        Self::OtherArchitecture,
+        Self::BrokenLink,
+        Self::UnimportableName,
+        Self::Shadowed,
+        Self::Corrupt,
+        Self::Unreadable,
+        Self::OtherNames,
+        Self::Archived,
+        Self::UserSite,
+    ];
+
     /// The name in reports.
-    pub fn name(&self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::ExtensionModule => "extension-module",
             Self::PlainLibrary => "plain-library",
             Self::OtherAbi => "other-abi",
-            Self::OtherArchitecture(_) => "other-architecture",
+            Self::OtherArchitecture => "other-architecture",
             Self::BrokenLink => "broken-link",
             Self::UnimportableName => "unimportable-name",
-            Self::Shadowed(_) => "shadowed",
-            Self::Corrupt(_) => "corrupt",
-            Self::Unreadable(_) => "unreadable",
-            Self::OtherNames(_) => "other-names",
-            Self::Archived { .. } => "archived",
+            Self::Shadowed => "shadowed",
+            Self::Corrupt => "corrupt",
+            Self::Unreadable => "unreadable",
+            Self::OtherNames => "other-names",
+            Self::Archived => "archived",
             Self::UserSite => "user-site",
         }
     }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Mode, ReasonId, Reply};
+use super::{Mode, ReasonId, Reply, TrialPhase};
 
 /// How one trial ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +75,33 @@ pub enum TrialOutcome {
     NotRun(NotRunReason),
 }
 
-/// A Python object that two interpreters reach.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The kind of a [`TrialOutcome`], as reports name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutcomeKind {
+    /// Every phase of the protocol passed.
+    Imported,
+    /// An extension module was refused.
+    Refused,
+    /// It raised an exception that is not a refusal.
+    Raised,
+    /// The process died, or exited without a result.
+    Crashed,
+    /// The deadline passed.
+    TimedOut,
+    /// It closed or replaced file descriptors that it does not own.
+    LosesDescriptors,
+    /// It started threads that would outlive its interpreter.
+    LeftThreads,
+    /// Two interpreters with their own GILs reach the same objects.
+    Shares,
+    /// No trial took place, or its result says nothing about the subject.
+    NotRun,
+}
+
+/// A Python object that two interpreters reach, and the reference path to it in each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Shared")]
 pub struct SharedPythonObject {
     /// The name of its type; for a type object, its own name.
     pub kind: String,
@@ -85,40 +111,20 @@ pub struct SharedPythonObject {
     /// interpreter's heap.
     pub is_static: bool,
     /// The extension module in which it was found, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
     /// The reference path to it in the first and in the second interpreter: `_foo.cache -> dict`.
     pub ways: [String; 2],
 }
 
 /// Who refused to load a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Refuser {
     /// CPython's check of the declaration (`_PyImport_CheckSubinterpIncompatibleExtensionAllowed`).
     CPython,
     /// The module's own code raised while it was loaded, though it loads in the control.
     Module,
-}
-
-/// A phase of a trial's protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TrialPhase {
-    /// Creating the interpreter, before the first import.
-    Startup,
-    /// The first import.
-    Import,
-    /// The import into a second interpreter while the first one still exists.
-    SecondInterpreter,
-    /// Use, or a new import, after an interpreter that had loaded the module ended.
-    UseAfterEnd,
-    /// Use after another interpreter ended, where the same use passed before: it used an object of that
-    /// interpreter.
-    AfterAnotherEnded,
-    /// Ending an interpreter that had loaded the module.
-    Teardown,
-    /// Finalizing Python in the process, after every interpreter that had loaded the module ended.
-    Exit,
-    /// Import and use by several threads at the same time, where one thread alone passes.
-    Storm,
 }
 
 /// How a trial's process ended without a result.
@@ -142,9 +148,117 @@ pub struct PythonError {
 }
 
 impl TrialOutcome {
+    /// Its kind.
+    pub fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::Imported => OutcomeKind::Imported,
+            Self::Refused { .. } => OutcomeKind::Refused,
+            Self::Raised { .. } => OutcomeKind::Raised,
+            Self::Crashed { .. } => OutcomeKind::Crashed,
+            Self::TimedOut { .. } => OutcomeKind::TimedOut,
+            Self::LosesDescriptors { .. } => OutcomeKind::LosesDescriptors,
+            Self::LeftThreads { .. } => OutcomeKind::LeftThreads,
+            Self::Shares { .. } => OutcomeKind::Shares,
+            Self::NotRun(_) => OutcomeKind::NotRun,
+        }
+    }
+
+    /// The phase in which it ended; `None` if every phase passed or no trial took place.
+    pub fn phase(&self) -> Option<TrialPhase> {
+        match self {
+            Self::Refused { place, .. }
+            | Self::Raised { place, .. }
+            | Self::Crashed { place, .. }
+            | Self::TimedOut { place, .. }
+            | Self::LosesDescriptors { place, .. } => Some(*place),
+            Self::Shares { .. } => Some(TrialPhase::SecondInterpreter),
+            Self::LeftThreads { .. } => Some(TrialPhase::Teardown),
+            Self::Imported | Self::NotRun(_) => None,
+        }
+    }
+
+    /// The exception that ended it.
+    pub fn error(&self) -> Option<&PythonError> {
+        match self {
+            Self::Refused { error, .. } | Self::Raised { error, .. } => Some(error),
+            Self::Imported
+            | Self::Crashed { .. }
+            | Self::TimedOut { .. }
+            | Self::LosesDescriptors { .. }
+            | Self::LeftThreads { .. }
+            | Self::Shares { .. }
+            | Self::NotRun(_) => None,
+        }
+    }
+
+    /// The module in which it happened, or which is suspected.
+    pub fn suspect(&self) -> Option<&str> {
+        match self {
+            Self::Refused { module, .. } => Some(module),
+            Self::Raised { suspect: module, .. }
+            | Self::Crashed { loading: module, .. }
+            | Self::TimedOut { loading: module, .. }
+            | Self::LosesDescriptors { loading: module, .. } => module.as_deref(),
+            Self::Shares { objects, .. } => objects.iter().find_map(|object| object.module.as_deref()),
+            Self::Imported | Self::LeftThreads { .. } | Self::NotRun(_) => None,
+        }
+    }
+
+    /// Moves the outcome to another phase, if it has one.
+    pub fn set_phase(&mut self, phase: TrialPhase) {
+        match self {
+            Self::Refused { place, .. }
+            | Self::Raised { place, .. }
+            | Self::Crashed { place, .. }
+            | Self::TimedOut { place, .. }
+            | Self::LosesDescriptors { place, .. } => *place = phase,
+            Self::Imported | Self::LeftThreads { .. } | Self::Shares { .. } | Self::NotRun(_) => {}
+        }
+    }
+
+    /// Whether every phase passed.
+    pub fn has_passed(&self) -> bool {
+        *self == Self::Imported
+    }
+
+    /// Whether a trial took place and did not pass.
+    pub fn is_failure(&self) -> bool {
+        self.was_tried() && !self.has_passed()
+    }
+
     /// Whether a trial took place, however it ended.
     pub fn was_tried(&self) -> bool {
         !matches!(self, Self::NotRun(_))
+    }
+}
+
+impl OutcomeKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Imported,
+        Self::Refused,
+        Self::Raised,
+        Self::Crashed,
+        Self::TimedOut,
+        Self::LosesDescriptors,
+        Self::LeftThreads,
+        Self::Shares,
+        Self::NotRun,
+    ];
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Imported => "imported",
+            Self::Refused => "refused",
+            Self::Raised => "raised",
+            Self::Crashed => "crashed",
+            Self::TimedOut => "timed-out",
+            Self::LosesDescriptors => "loses-descriptors",
+            Self::LeftThreads => "left-threads",
+            Self::Shares => "shares",
+            Self::NotRun => "not-run",
+        }
     }
 }
 
@@ -327,36 +441,6 @@ impl Trial {
         self.mode.interpreters().iter().all(|interpreter| {
             self.successful_loads().any(|load| load.interpreter == *interpreter && load.name == name)
         })
-    }
-}
-
-impl TrialPhase {
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Startup => "startup",
-            Self::Import => "import",
-            Self::SecondInterpreter => "second-interpreter",
-            Self::UseAfterEnd => "use-after-end",
-            Self::AfterAnotherEnded => "after-another-ended",
-            Self::Teardown => "teardown",
-            Self::Exit => "exit",
-            Self::Storm => "storm",
-        }
-    }
-
-    /// A clause that completes a sentence like "crashed ...".
-    pub fn phrase(self) -> &'static str {
-        match self {
-            Self::Startup => "while the interpreter started",
-            Self::Import => "at import",
-            Self::SecondInterpreter => "in the second interpreter",
-            Self::UseAfterEnd => "after the first interpreter ended",
-            Self::AfterAnotherEnded => "after another interpreter ended, though not before",
-            Self::Teardown => "when the interpreter ended",
-            Self::Exit => "when the process ended, after its interpreters",
-            Self::Storm => "when threads import and use it at the same time",
-        }
     }
 }
 

@@ -4,9 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::escape::{escape, escape_and_truncate};
-use crate::model::{Mode, Verdict};
+use crate::model::{Mode, RULES, Verdict};
 use crate::report::{Answer, DecidedBy, DecidingItemKind, Document};
-use crate::rules::RULES;
 
 /// Renders a line for each mode that was asked about, and a comparison if own GIL and free threading were
 /// both asked about. Required modes always have a line, and so have all modes that Apache's configuration

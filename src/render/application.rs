@@ -7,7 +7,9 @@ use super::answer;
 use super::escape::{escape, escape_and_truncate};
 use super::requests;
 use crate::model::{InstalledDistribution, Mode, Verdict};
-use crate::report::v1::{Application, Document, Exercise, SourceFinding, SourcePlace, Tried, UsedModule};
+use crate::report::v1::{
+    Application, Document, Exercise, ModuleReach, SourceFinding, SourcePlace, Tried, UsedModule,
+};
 
 /// Maximum number of lines in a list. The rest is counted.
 const MAX_LINES: usize = 20;
@@ -48,16 +50,17 @@ fn render_application(document: &Document, application: &Application) -> String 
         application.files
     );
     text.push_str(&render_verdicts(&application.modes));
-    let of = |words: &[&str]| {
-        application.modules.iter().filter(|used| words.contains(&used.reached.as_str())).collect::<Vec<_>>()
+    let of = |reach: &[ModuleReach]| {
+        application.modules.iter().filter(|used| reach.contains(&used.reached)).collect::<Vec<_>>()
     };
-    let (lazy, not) = (of(&["lazy", "lazy-optional"]), of(&["not-reached"]));
+    let lazy = of(&[ModuleReach::Lazy, ModuleReach::LazyOptional]);
+    let not = of(&[ModuleReach::NotReached]);
     let _ = writeln!(
         text,
         "  extension modules: {} at import, {} conditional, {} optional, {} lazily, {} not reached",
-        of(&["at-import"]).len(),
-        of(&["conditional"]).len(),
-        of(&["optional"]).len(),
+        of(&[ModuleReach::AtImport]).len(),
+        of(&[ModuleReach::Conditional]).len(),
+        of(&[ModuleReach::Optional]).len(),
         lazy.len(),
         not.len()
     );
@@ -138,7 +141,7 @@ fn render_failing_lazy_imports(document: &Document, lazy: &[&UsedModule]) -> Str
     let fails = |used: &&&UsedModule| {
         let row = document.modules.iter().find(|row| row.name == used.name);
         let judged = row.and_then(|row| row.modes.get(&Mode::OwnGil));
-        used.reached == "lazy"
+        used.reached == ModuleReach::Lazy
             && judged.is_some_and(|tried| matches!(tried.judged.verdict, Verdict::Blocked | Verdict::Unsafe))
     };
     let failing: Vec<(&UsedModule, &SourcePlace)> = lazy

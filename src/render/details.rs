@@ -4,9 +4,8 @@ use std::fmt::Write;
 
 use super::escape::escape;
 use super::{answer, untried_files};
-use crate::model::{Mode, Verdict};
-use crate::report::v1::{Declaration, Document, Module, Outcome, SlotValue, Tried};
-use crate::rules::Rule;
+use crate::model::{Mode, Rule, Verdict};
+use crate::report::v1::{Declaration, Document, Module, Outcome, Tried};
 
 /// Renders every module, and the answers. Required modes always have a line.
 pub fn render(document: &Document, required: &[Mode]) -> String {
@@ -40,7 +39,7 @@ fn render_module(module: &Module) -> String {
     }
     match &module.declaration {
         Some(declaration) => text.push_str(&render_declaration(declaration)),
-        None => push_field(&mut text, 1, "is", &module.kind.replace('-', " ")),
+        None => push_field(&mut text, 1, "is", &module.kind.name().replace('-', " ")),
     }
     for (mode, tried) in &module.modes {
         let reason = match tried.judged.reason.as_str() {
@@ -61,15 +60,11 @@ fn render_module(module: &Module) -> String {
 
 fn render_declaration(declaration: &Declaration) -> String {
     let mut text = String::new();
-    let value = |slot: &SlotValue| match slot {
-        SlotValue::Word(word) => word.clone(),
-        SlotValue::Value(value) => value.to_string(),
-    };
     let size = declaration.m_size.map(|size| format!(", m_size {size}")).unwrap_or_default();
     let init = declaration.init_function.as_deref().unwrap_or("no init function");
-    push_field(&mut text, 1, "declares", &format!("{} ({init}{size})", declaration.initialisation));
-    push_field(&mut text, 2, "slot 3", &value(&declaration.multiple_interpreters));
-    push_field(&mut text, 2, "slot 4", &value(&declaration.gil));
+    push_field(&mut text, 1, "declares", &format!("{} ({init}{size})", declaration.initialisation.name()));
+    push_field(&mut text, 2, "slot 3", &declaration.multiple_interpreters.to_string());
+    push_field(&mut text, 2, "slot 4", &declaration.gil.to_string());
     if let Some(slots) = declaration.slots.as_ref().filter(|slots| !slots.is_empty()) {
         let ids: Vec<String> = slots.iter().map(|(id, _)| id.to_string()).collect();
         push_field(&mut text, 2, "all slots", &ids.join(", "));
@@ -101,8 +96,8 @@ fn render_evidence(tried: &Tried) -> String {
 /// Renders the outcome of a trial.
 fn render_outcome(outcome: &Outcome) -> String {
     let mut text = String::new();
-    let place = outcome.place.as_deref().map(|place| format!(" ({place})")).unwrap_or_default();
-    push_field(&mut text, 2, "trial", &format!("{}{place}", outcome.kind));
+    let place = outcome.place.map(|place| format!(" ({})", place.name())).unwrap_or_default();
+    push_field(&mut text, 2, "trial", &format!("{}{place}", outcome.kind.name()));
     let error = [outcome.error.as_deref(), outcome.text.as_deref()].into_iter().flatten().collect::<Vec<_>>();
     let fields = [
         ("said", Some(error.join(": ")).filter(|error| !error.is_empty())),

@@ -64,7 +64,8 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
     text
 }
 
-/// Appends a workflow command, with its properties and data encoded.
+/// Appends a workflow command, with its properties and data encoded. GitHub decodes only these characters, so
+/// this is not the percent-encoding of URLs.
 fn push_annotation(text: &mut String, kind: &str, title: &str, message: &str) {
     let data = |value: &str| escape(value).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |value: &str| data(value).replace(':', "%3A").replace(',', "%2C");

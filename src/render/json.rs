@@ -2,9 +2,8 @@
 
 use super::escape::escape_json;
 use crate::diff::Comparison;
-use crate::model::BinaryFacts;
+use crate::model::{BinaryFacts, RULES, Rule};
 use crate::report::{Declarations, Document};
-use crate::rules::{RULES, Rule};
 
 /// Renders the report, indented, with a newline at the end.
 ///

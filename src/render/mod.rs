@@ -7,6 +7,8 @@ pub mod details;
 pub mod diff;
 pub mod escape;
 pub mod github;
+#[cfg(test)]
+mod golden_tests;
 pub mod html;
 pub mod json;
 pub mod junit;
@@ -14,5 +16,6 @@ pub mod markdown;
 pub mod progress;
 mod requests;
 pub mod sarif;
+mod sarif_log;
 pub mod table;
 mod untried_files;

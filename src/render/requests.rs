@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::escape::escape_and_truncate;
 use crate::model::Mode;
-use crate::report::v1::{Document, Exercise, Request};
+use crate::report::v1::{Document, Exercise, Request, RequestResult};
 
 /// Maximum number of requests shown. The rest is counted.
 const MAX_REQUESTS: usize = 20;
@@ -53,13 +53,15 @@ impl RequestView {
             (None, Some(_)) => "body differs each time".to_owned(),
             (None, None) => String::new(),
         };
-        let differ =
-            request.modes.iter().filter(|(mode, each)| **mode != Mode::Main && each.result != "same");
+        let differ = request
+            .modes
+            .iter()
+            .filter(|(mode, each)| **mode != Mode::Main && each.result != RequestResult::Same);
         let differ = differ.map(|(mode, each)| {
-            let what = each.result.replace('-', " ");
+            let what = each.result.name().replace('-', " ");
             let status =
                 each.status.as_deref().map(|status| format!(": {}", escape_and_truncate(status, 40)));
-            format!("{mode} {}{}", escape_and_truncate(&what, 40), status.unwrap_or_default())
+            format!("{mode} {what}{}", status.unwrap_or_default())
         });
         Self {
             request: escape_and_truncate(&format!("{} {}", request.method, request.target), 60),

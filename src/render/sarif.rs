@@ -6,52 +6,59 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::answer::AnswerText;
 use super::escape::escape_json;
+use super::sarif_log::{
+    SarifArtifactLocation, SarifConfiguration, SarifDriver, SarifFingerprints, SarifHelp, SarifInvocation,
+    SarifLevel, SarifLocation, SarifLog, SarifLogicalLocation, SarifNotification, SarifPhysicalLocation,
+    SarifRegion, SarifResult, SarifRule, SarifRuleProperties, SarifRun, SarifRunProperties, SarifTool,
+    SarifUriBase,
+};
 use crate::digest;
-use crate::model::{Mode, Verdict};
+use crate::model::{Confidence, Mode, RULES, Rule, Severity, Verdict};
 use crate::report::v1::{Application, Blocker, Document, Module, Root, SourcePlace};
 use crate::report::{DecidingItem, DecidingItemKind};
-use crate::rules::{Confidence, RULES, Rule, Severity};
 
 /// Renders the log, indented, with a newline at the end.
 ///
 /// # Errors
 /// If serialization fails, which does not happen with these types.
 pub fn render(document: &Document) -> serde_json::Result<String> {
-    let log = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": document.tool.name,
-                "version": document.tool.version,
-                "rules": reported_rules().map(build_rule).collect::<Vec<_>>(),
-            }},
-            "invocations": [build_invocation(document)],
-            "originalUriBaseIds": build_uri_bases(document),
-            "results": build_results(document),
-            "properties": {"decidedBy": document.decided_by(), "answers": answers_by_mode(document)},
+    let (name, version) = (&document.tool.name, &document.tool.version);
+    let rules = reported_rules().map(build_rule).collect();
+    let log = SarifLog {
+        schema: "https://json.schemastore.org/sarif-2.1.0.json",
+        runs: [SarifRun {
+            invocations: [build_invocation(document)],
+            original_uri_base_ids: build_uri_bases(document),
+            properties: SarifRunProperties {
+                answers: answers_by_mode(document),
+                decided_by: document.decided_by(),
+            },
+            results: build_results(document),
+            tool: SarifTool { driver: SarifDriver { name, rules, version } },
         }],
-    });
+        version: "2.1.0",
+    };
     Ok(escape_json(&serde_json::to_string_pretty(&log)?).into_owned() + "\n")
 }
 
-/// Builds the `reportingDescriptor` of a rule.
-fn build_rule(rule: &Rule) -> Value {
-    json!({
-        "id": rule.id,
-        "shortDescription": {"text": rule.title()},
-        "fullDescription": {"text": rule.section("What it means")},
-        "help": {"text": rule.page, "markdown": rule.page},
-        "defaultConfiguration": {"level": sarif_level(rule.severity)},
-        "properties": {"precision": match rule.confidence {
-            Confidence::Tried => "very-high",
-            Confidence::Read => "high",
-        }},
-    })
+fn build_rule(rule: &Rule) -> SarifRule {
+    SarifRule {
+        default_configuration: SarifConfiguration { level: sarif_level(rule.severity) },
+        full_description: rule.section("What it means").into(),
+        help: SarifHelp { markdown: rule.page, text: rule.page },
+        id: rule.id,
+        properties: SarifRuleProperties {
+            precision: match rule.confidence {
+                Confidence::Tried => "very-high",
+                Confidence::Read => "high",
+            },
+        },
+        short_description: rule.title().into(),
+    }
 }
 
 /// The rules that can have results: all except reasons of `unknown` and `not-applicable`.
@@ -59,28 +66,29 @@ fn reported_rules() -> impl Iterator<Item = &'static Rule> {
     RULES.iter().filter(|rule| !rule.is_reason())
 }
 
-fn sarif_level(severity: Severity) -> &'static str {
+fn sarif_level(severity: Severity) -> SarifLevel {
     match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note | Severity::Unknown => "note",
-        Severity::NotApplicable => "none",
+        Severity::Error => SarifLevel::Error,
+        Severity::Warning => SarifLevel::Warning,
+        Severity::Note | Severity::Unknown => SarifLevel::Note,
+        Severity::NotApplicable => SarifLevel::None,
     }
 }
 
 /// Builds the `invocation`: notes and reasons why the audit is incomplete, as notifications.
-fn build_invocation(document: &Document) -> Value {
-    let notification = |level: &str, text: &String| json!({"level": level, "message": {"text": text}});
-    let notes = document.notes.iter().map(|text| notification("note", text));
-    let trouble = document.trouble.iter().map(|text| notification("error", text));
-    json!({
-        "executionSuccessful": document.trouble.is_empty(),
-        "toolExecutionNotifications": notes.chain(trouble).collect::<Vec<_>>(),
-    })
+fn build_invocation(document: &Document) -> SarifInvocation {
+    let notification =
+        |level| move |text: &String| SarifNotification { level, message: text.as_str().into() };
+    let notes = document.notes.iter().map(notification(SarifLevel::Note));
+    let trouble = document.trouble.iter().map(notification(SarifLevel::Error));
+    SarifInvocation {
+        execution_successful: document.trouble.is_empty(),
+        tool_execution_notifications: notes.chain(trouble).collect(),
+    }
 }
 
 /// Returns `no`, `yes`, `yes, with accelerators lost` or `not known` for each mode that was asked about.
-fn answers_by_mode(document: &Document) -> Value {
+fn answers_by_mode(document: &Document) -> BTreeMap<String, String> {
     let answers = document.compute_answers();
     answers
         .map(|answer| (answer.mode.to_string(), AnswerText::new(&answer).headline.to_lowercase()))
@@ -88,18 +96,16 @@ fn answers_by_mode(document: &Document) -> Value {
 }
 
 /// Builds `originalUriBaseIds`: the folders that relative paths start from.
-fn build_uri_bases(document: &Document) -> Value {
+fn build_uri_bases(document: &Document) -> BTreeMap<String, SarifUriBase> {
     let hazards = document.applications.iter().flat_map(|application| &application.hazards);
     let places = hazards.flat_map(|hazard| [&hazard.place].into_iter().chain(&hazard.places));
     let named = places.filter_map(|place| {
         let (id, name, _) = split_uri_base(place)?;
-        let text = format!("The folder that the report calls {name}");
-        Some((id, json!({"description": {"text": text}})))
+        Some((id, format!("The folder that the report calls {name}")))
     });
-    let mut bases: BTreeMap<String, Value> = named.collect();
-    let environment = json!({"description": {"text": "The environment that was audited"}});
-    bases.insert("ENVIRONMENT".to_owned(), environment);
-    json!(bases)
+    let environment = ("ENVIRONMENT".to_owned(), "The environment that was audited".to_owned());
+    let bases = named.chain([environment]);
+    bases.map(|(id, text)| (id, SarifUriBase { description: text.into() })).collect()
 }
 
 /// Splits a path that starts with a placeholder of the report into the base's id, the placeholder and the
@@ -110,7 +116,7 @@ fn split_uri_base(place: &SourcePlace) -> Option<(String, &str, &str)> {
 }
 
 /// Builds all results.
-fn build_results(document: &Document) -> Vec<Value> {
+fn build_results(document: &Document) -> Vec<SarifResult> {
     let mut results = Vec::new();
     for (mode, blockers) in &document.blockers {
         for blocker in blockers {
@@ -147,7 +153,7 @@ fn build_results(document: &Document) -> Vec<Value> {
 }
 
 /// Builds a result for each hazard in an application's source, with its other locations as related locations.
-fn hazard_results(document: &Document, application: &Application) -> Vec<Value> {
+fn hazard_results(document: &Document, application: &Application) -> Vec<SarifResult> {
     let mut seen: BTreeMap<[&str; 4], usize> = BTreeMap::new();
     let each = application.hazards.iter().map(|hazard| {
         let SourcePlace { file, function, .. } = &hazard.place;
@@ -156,30 +162,33 @@ fn hazard_results(document: &Document, application: &Application) -> Vec<Value> 
         let count = seen.entry([hazard.rule.as_str(), file, function, what]).or_default();
         *count += 1;
         let parts = [file, function, what, &count.to_string()];
-        let mut found = build_result(document, &hazard.rule, &application.name, &hazard.text, &parts);
-        if let Some(fields) = found.as_object_mut() {
-            fields.insert("locations".to_owned(), json!([source_location(&hazard.place)]));
-            if !hazard.places.is_empty() {
-                let others: Vec<Value> = hazard.places.iter().map(source_location).collect();
-                fields.insert("relatedLocations".to_owned(), others.into());
-            }
+        SarifResult {
+            locations: [source_location(&hazard.place)],
+            related_locations: hazard.places.iter().map(source_location).collect(),
+            ..build_result(document, &hazard.rule, &application.name, &hazard.text, &parts)
         }
-        found
     });
     each.collect()
 }
 
 /// Builds the location of a line in an application's source.
-fn source_location(place: &SourcePlace) -> Value {
-    let artifact = match split_uri_base(place) {
-        Some((id, _, path)) => json!({"uri": encode_uri(path), "uriBaseId": id}),
-        None => json!({"uri": format!("file:///{}", encode_uri(&place.file))}),
+fn source_location(place: &SourcePlace) -> SarifLocation {
+    let artifact_location = match split_uri_base(place) {
+        Some((id, _, path)) => SarifArtifactLocation { uri: encode_uri(path), uri_base_id: Some(id) },
+        None => {
+            let uri = format!("file:///{}", encode_uri(&place.file));
+            SarifArtifactLocation { uri, uri_base_id: None }
+        }
     };
-    json!({"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": place.line.max(1)}}})
+    let region = Some(SarifRegion { start_line: place.line.max(1) });
+    SarifLocation {
+        logical_locations: None,
+        physical_location: Some(SarifPhysicalLocation { artifact_location, region }),
+    }
 }
 
 /// Builds the result for an application, an exercise or a line of the configuration that is not ready.
-fn decider_result(document: &Document, mode: Mode, decider: &DecidingItem<'_>) -> Option<Value> {
+fn decider_result(document: &Document, mode: Mode, decider: &DecidingItem<'_>) -> Option<SarifResult> {
     let (name, judged) = (decider.name.unwrap_or("(no name)"), decider.judged);
     let cause = judged.cause.as_ref().filter(|_| judged.verdict < Verdict::Ready)?;
     let text = format!("{mode}: {name} is {}: {}", judged.verdict, judged.reason);
@@ -187,7 +196,7 @@ fn decider_result(document: &Document, mode: Mode, decider: &DecidingItem<'_>) -
 }
 
 /// Builds the result for a root cause.
-fn root_cause_result(document: &Document, mode: Mode, blocker: &Blocker, root: &Root) -> Value {
+fn root_cause_result(document: &Document, mode: Mode, blocker: &Blocker, root: &Root) -> SarifResult {
     let blocked: Vec<&str> = blocker.blocks.iter().map(|blocked| blocked.distribution.as_str()).collect();
     let mut text = format!("{mode}: {} {}", root.module, root.what);
     if !blocked.is_empty() {
@@ -201,47 +210,43 @@ fn root_cause_result(document: &Document, mode: Mode, blocker: &Blocker, root: &
 
 /// Builds a result, located at the module's file if it has one. The fingerprint depends on the rule, the
 /// module and `parts` only.
-fn build_result(document: &Document, rule: &str, module: &str, text: &str, parts: &[&str]) -> Value {
+fn build_result(document: &Document, rule: &str, module: &str, text: &str, parts: &[&str]) -> SarifResult {
     let found = document.modules.iter().find(|each| each.name == module);
     let fingerprint = [&[rule, module], parts].concat().join("\n");
-    let fingerprint = digest::of_text(&fingerprint);
-    let known = reported_rules().position(|each| each.id == rule);
-    let mut result = json!({
-        "ruleId": rule,
-        "level": known.and_then(|at| reported_rules().nth(at)).map_or("error", |rule| sarif_level(rule.severity)),
-        "message": {"text": text},
-        "locations": [module_location(found, module)],
-        "partialFingerprints": {"wsgiaudit/v1": fingerprint},
-    });
-    if let (Some(at), Some(fields)) = (known, result.as_object_mut()) {
-        fields.insert("ruleIndex".to_owned(), at.into());
+    let known = reported_rules().enumerate().find(|(_, each)| each.id == rule);
+    SarifResult {
+        level: known.map_or(SarifLevel::Error, |(_, rule)| sarif_level(rule.severity)),
+        locations: [module_location(found, module)],
+        message: text.into(),
+        partial_fingerprints: SarifFingerprints { v1: digest::of_text(&fingerprint) },
+        related_locations: Vec::new(),
+        rule_id: rule.to_owned(),
+        rule_index: known.map(|(index, _)| index),
     }
-    result
 }
 
 /// Builds the location of a module: its name, and its file if it lies in the environment.
-fn module_location(module: Option<&Module>, name: &str) -> Value {
-    let mut location = json!({"logicalLocations": [{"fullyQualifiedName": name, "kind": "module"}]});
-    let folder = module.and_then(|module| module.folder.strip_prefix("{environment}"));
-    if let (Some(module), Some(folder), Some(fields)) = (module, folder, location.as_object_mut()) {
-        let path = format!("{}/{}", folder.trim_matches('/'), module.file);
-        let artifact = json!({"uri": encode_uri(&path), "uriBaseId": "ENVIRONMENT"});
-        fields.insert("physicalLocation".to_owned(), json!({"artifactLocation": artifact}));
-    }
-    location
+fn module_location(module: Option<&Module>, name: &str) -> SarifLocation {
+    let file = module.and_then(|module| {
+        let folder = module.folder.strip_prefix("{environment}")?;
+        Some(format!("{}/{}", folder.trim_matches('/'), module.file))
+    });
+    let physical_location = file.map(|path| SarifPhysicalLocation {
+        artifact_location: SarifArtifactLocation {
+            uri: encode_uri(&path),
+            uri_base_id: Some("ENVIRONMENT".to_owned()),
+        },
+        region: None,
+    });
+    let name = SarifLogicalLocation { fully_qualified_name: name.to_owned(), kind: "module" };
+    SarifLocation { logical_locations: Some([name]), physical_location }
 }
 
 /// Encodes a path as a relative URI reference (RFC 3986). All characters except unreserved ones and `/` are
 /// percent-encoded.
 fn encode_uri(path: &str) -> String {
-    let mut uri = String::with_capacity(path.len());
-    for byte in path.trim_start_matches('/').bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                uri.push(char::from(byte))
-            }
-            _ => uri.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    uri
+    utf8_percent_encode(path.trim_start_matches('/'), &URI_PATH).to_string()
 }
+
+/// All bytes except unreserved characters and `/`.
+const URI_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');

@@ -9,9 +9,8 @@ use comfy_table::{
 
 use super::escape::{escape, escape_and_truncate};
 use super::{answer, apache, application, untried_files};
-use crate::model::{BinaryFacts, Mode, SlotDeclaration, Verdict};
+use crate::model::{BinaryFacts, ExtensionFileClass, Mode, RULES, Rule, SlotDeclaration, Verdict};
 use crate::report::v1::{Blocked, Blocker, Distribution, Document, Judged, Module};
-use crate::rules::{RULES, Rule};
 
 /// How to draw a table.
 #[derive(Clone, Copy, Debug)]
@@ -143,8 +142,7 @@ fn distribution_row(row: &Distribution, modes: &[Mode], options: TableOptions) -
 pub fn render_declarations(all: &[(String, BinaryFacts)], width: u16) -> String {
     let header = ["File", "Initialisation", "Slot 3", "Slot 4", "m_size", "Hazards and doubts"];
     let row = |(file, facts): &(String, BinaryFacts)| {
-        let hazards =
-            facts.hazards.iter().map(|hazard| format!("{}: {}", hazard.kind.name(), hazard.evidence));
+        let hazards = facts.hazards.iter().map(|hazard| format!("{}: {}", hazard.kind.id(), hazard.evidence));
         let doubts = facts.doubts.iter().map(|doubt| doubt.0.clone());
         vec![
             text_cell(file, 120),
@@ -189,9 +187,9 @@ fn render_modules(report: &Document, options: TableOptions) -> String {
 }
 
 fn module_row(row: &Module, modes: &[Mode], options: TableOptions) -> Vec<Cell> {
-    let declaration = row.declaration.as_ref().filter(|_| row.kind == "extension-module");
+    let declaration = row.declaration.as_ref().filter(|_| row.kind == ExtensionFileClass::ExtensionModule);
     let is_module = declaration.is_some();
-    let declares = declaration.map_or_else(|| row.kind.replace('-', " "), |each| each.summary.clone());
+    let declares = declaration.map_or_else(|| row.kind.name().replace('-', " "), |each| each.summary.clone());
     let mut cells = vec![
         text_cell(if is_module { &row.name } else { &row.file }, 80),
         text_cell(row.distribution.as_deref().unwrap_or("(none)"), 32),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::Verdict;
+use crate::model::{ExtensionFileClass, Verdict};
 use crate::report::v1::{Document, Module};
 
 /// Returns a line with the number of files for each reason. `None` if every file that was found was tried.
 pub(super) fn summarize_untried_files(document: &Document) -> Option<String> {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for module in document.modules.iter().filter(|module| !is_tried(module)) {
-        *reasons.entry(describe_kind(&module.kind)).or_default() += 1;
+        *reasons.entry(describe_class(module.kind)).or_default() += 1;
     }
     let count: usize = reasons.values().sum();
     let mut reasons: Vec<(&str, usize)> = reasons.into_iter().collect();
@@ -23,22 +23,22 @@ pub(super) fn summarize_untried_files(document: &Document) -> Option<String> {
 fn is_tried(module: &Module) -> bool {
     let is_judged = || module.modes.values().all(|tried| tried.judged.verdict != Verdict::Unknown);
     module.modes.values().any(|tried| tried.outcome.is_some())
-        || (module.kind == "other-names" && is_judged())
+        || (module.kind == ExtensionFileClass::OtherNames && is_judged())
 }
 
-/// Describes why files of this kind are not tried.
-fn describe_kind(kind: &str) -> &'static str {
-    match kind {
-        "plain-library" => "without an init function",
-        "other-abi" => "for another Python",
-        "other-architecture" => "for another machine",
-        "broken-link" => "with a broken link",
-        "unimportable-name" => "with a name that cannot be imported",
-        "shadowed" => "shadowed by another file of the same name",
-        "unreadable" => "not readable",
-        "other-names" => "with init functions for other names only",
-        "archived" => "in zip files",
-        "user-site" => "in the user's own site-packages",
-        _ => "without a trial",
+/// Describes why files of this class are not tried.
+fn describe_class(class: ExtensionFileClass) -> &'static str {
+    match class {
+        ExtensionFileClass::PlainLibrary => "without an init function",
+        ExtensionFileClass::OtherAbi => "for another Python",
+        ExtensionFileClass::OtherArchitecture => "for another machine",
+        ExtensionFileClass::BrokenLink => "with a broken link",
+        ExtensionFileClass::UnimportableName => "with a name that cannot be imported",
+        ExtensionFileClass::Shadowed => "shadowed by another file of the same name",
+        ExtensionFileClass::Unreadable => "not readable",
+        ExtensionFileClass::OtherNames => "with init functions for other names only",
+        ExtensionFileClass::Archived => "in zip files",
+        ExtensionFileClass::UserSite => "in the user's own site-packages",
+        ExtensionFileClass::ExtensionModule | ExtensionFileClass::Corrupt => "without a trial",
     }
 }

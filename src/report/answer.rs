@@ -4,24 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::v1::{Apache, Application, Document, Judged, Tried};
+use super::v1::{Apache, Application, DecidedBy, Document, Judged, Tried};
 use crate::model::{Mode, Verdict};
-
-/// What an audit was asked about. These rows decide its answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum DecidedBy {
-    /// Everything that is installed.
-    #[default]
-    Distributions,
-    /// The applications named (`--app`, `--apache-config`).
-    Applications,
-    /// The extension modules named (`wsgiaudit module`).
-    Modules,
-}
 
 /// The kind of a row that decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -208,4 +192,146 @@ type NamedVerdict<'a> = (Option<&'a str>, Option<&'a Judged>);
 /// Returns a row's name and its verdict in a mode.
 fn named_verdict<'a>(name: &'a str, modes: &'a BTreeMap<Mode, Tried>, mode: Mode) -> NamedVerdict<'a> {
     (Some(name), modes.get(&mode).map(|tried| &tried.judged))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Judgement, RuleId};
+    use crate::report::Report;
+    use crate::report::fixtures::{
+        application, config_finding, deployment, distribution, exercise, in_mode, judged, module, own_gil,
+        report,
+    };
+
+    fn wire(verdict: Verdict) -> Judged {
+        Judged { verdict, reason: String::new(), reason_id: None, cause: None, lost: Vec::new() }
+    }
+
+    #[test]
+    fn the_worst_row_decides_and_what_is_open_is_unknown() {
+        use Verdict::{Blocked, Degraded, Ready, Unknown, Unsafe};
+        for (verdicts, all_were_tried, has_trouble, expected) in [
+            (&[Unsafe, Ready][..], true, false, Unsafe),
+            (&[Ready, Blocked], false, true, Blocked),
+            (&[Unknown, Ready], true, false, Unknown),
+            (&[Degraded, Ready], true, false, Degraded),
+            (&[Degraded], false, false, Unknown),
+            (&[Ready], true, false, Ready),
+            (&[Ready], false, false, Unknown),
+            (&[Ready], true, true, Unknown),
+            (&[], true, false, Unknown),
+        ] {
+            let all: Vec<Judged> = verdicts.iter().copied().map(wire).collect();
+            let kind = DecidingItemKind::Exercise;
+            let deciders = all.iter().map(|judged| DecidingItem { kind, name: None, judged }).collect();
+            let answer = Answer { mode: Mode::OwnGil, deciders, all_were_tried, has_trouble };
+            assert_eq!(answer.verdict(), expected, "{verdicts:?}");
+            let without = answer.verdict_from(&[], false);
+            assert_eq!(without == Ready, all_were_tried && !verdicts.is_empty(), "{verdicts:?}");
+            let count = |wanted: &[Verdict]| verdicts.iter().filter(|each| wanted.contains(each)).count();
+            assert_eq!(answer.count_with_verdict(Ready), count(&[Ready]));
+            assert_eq!(answer.count_blocking(kind), count(&[Unsafe, Blocked]));
+            assert_eq!(answer.count_blocking(DecidingItemKind::Module), 0);
+        }
+    }
+
+    /// The answers of a report, as `MODE VERDICT NUMBER-OF-DECIDERS`.
+    fn answers(report: &Report) -> Vec<String> {
+        let document = Document::from(report);
+        let all: Vec<Answer<'_>> = document.compute_answers().collect();
+        let verdicts = all.iter().map(|answer| (answer.mode, answer.verdict())).collect();
+        assert_eq!(document.answers, verdicts);
+        all.iter().map(|each| format!("{} {} {}", each.mode, each.verdict(), each.deciders.len())).collect()
+    }
+
+    fn both(shared: Verdict, own: Verdict) -> BTreeMap<Mode, Judgement> {
+        BTreeMap::from([(Mode::SharedGil, judged(shared)), (Mode::OwnGil, judged(own))])
+    }
+
+    #[test]
+    fn what_was_asked_about_decides() {
+        use Verdict::{Blocked, Degraded, NotApplicable, Ready, Unknown, Unsafe};
+        let mut asked = report();
+        asked.distributions = vec![
+            distribution(Some("a"), both(Ready, Blocked)),
+            distribution(None, both(NotApplicable, Ready)),
+        ];
+        asked.modules = vec![module("m", None, both(Degraded, Unsafe))];
+        asked.exercises = vec![exercise(None, own_gil(judged(Unknown)))];
+        assert_eq!(answers(&asked), ["shared-gil ready 1", "own-gil blocked 3"]);
+        asked.decided_by = DecidedBy::Modules;
+        assert_eq!(answers(&asked), ["shared-gil degraded 1", "own-gil unsafe 2"]);
+        asked.applications = vec![application("shop", both(Ready, Ready))];
+        assert_eq!(Document::from(&asked).decided_by(), DecidedBy::Applications);
+        assert_eq!(answers(&asked), ["shared-gil ready 1", "own-gil unknown 2"]);
+        asked.exercises.clear();
+        assert_eq!(answers(&asked), ["shared-gil ready 1", "own-gil ready 1"]);
+        // Neither a missing verdict nor one that says nothing is an application's yes.
+        asked.applications.push(application("cart", in_mode(Mode::SharedGil, judged(NotApplicable))));
+        assert_eq!(answers(&asked), ["shared-gil unknown 1", "own-gil unknown 1"]);
+        asked.applications.pop();
+        asked.trouble.push("a folder cannot be read".to_owned());
+        assert_eq!(answers(&asked), ["shared-gil unknown 1", "own-gil unknown 1"]);
+    }
+
+    #[test]
+    fn a_configuration_decides_in_the_modes_of_its_mounts() {
+        use Verdict::{Blocked, Ready};
+        let mut asked = report();
+        asked.applications = vec![application("shop", both(Ready, Blocked))];
+        asked.deployment = Some(deployment(&[("shop", Mode::SharedGil)]));
+        assert_eq!(Document::from(&asked).decided_by(), DecidedBy::Applications);
+        assert_eq!(answers(&asked), ["shared-gil ready 1"]);
+        // An application that it does not serve is judged in all modes.
+        asked.applications.push(application("cart", both(Ready, Ready)));
+        assert_eq!(answers(&asked), ["shared-gil ready 2", "own-gil ready 1"]);
+        asked.modes = vec![Mode::Main, Mode::SharedGil];
+        assert_eq!(answers(&asked), ["shared-gil ready 2"]);
+        asked.applications.pop();
+        // A finding decides, unless it repeats an application's verdict; a note is no evidence.
+        if let Some(deployment) = &mut asked.deployment {
+            deployment.findings = vec![
+                config_finding(RuleId::ApacheUnfitInterpreter, Mode::OwnGil, Some("shop")),
+                config_finding(RuleId::ApacheAccessDenied, Mode::Main, None),
+                config_finding(RuleId::ApacheOwnGilMain, Mode::SharedGil, None),
+                config_finding(RuleId::ApacheOwnGilUnused, Mode::FreeThreaded, None),
+            ];
+        }
+        let expected = ["main blocked 1", "shared-gil degraded 2", "free-threaded unknown 0"];
+        assert_eq!(answers(&asked), expected);
+        let document = Document::from(&asked);
+        let lines = document.compute_answer(Mode::Main).unwrap().deciders;
+        assert_eq!(lines[0].kind, DecidingItemKind::ConfigurationLine);
+        assert_eq!(lines[0].name, Some("apache-access-denied"));
+        let apache = document.apache.as_ref().unwrap();
+        assert!(apache.serves_application("shop") && !apache.serves_application("cart"));
+        let decides = |name, mode| apache.is_application_decisive(name, mode);
+        assert!(decides("shop", Mode::SharedGil) && !decides("shop", Mode::OwnGil));
+        assert!(decides("cart", Mode::OwnGil));
+        asked.applications.clear();
+        assert_eq!(Document::from(&asked).decided_by(), DecidedBy::Applications);
+    }
+
+    #[test]
+    fn an_application_is_as_bad_as_its_requests() {
+        use Verdict::{Blocked, Ready, Unknown, Unsafe};
+        let mut asked = report();
+        asked.applications = ["shop", "cart"].map(|name| application(name, own_gil(judged(Unknown)))).into();
+        asked.exercises = vec![
+            exercise(Some("shop"), own_gil(judged(Blocked))),
+            exercise(Some("shop"), own_gil(judged(Ready))),
+            exercise(None, own_gil(judged(Unsafe))),
+        ];
+        let document = Document::from(&asked);
+        let verdict = |name, mode| document.application_verdict(name, mode).map(|judged| judged.verdict);
+        assert_eq!(verdict("shop", Mode::OwnGil), Some(Blocked));
+        assert_eq!(verdict("cart", Mode::OwnGil), Some(Unknown));
+        assert_eq!((verdict("shop", Mode::SharedGil), verdict("none", Mode::OwnGil)), (None, None));
+        // Of two that are equally bad, the application's own reason is shown.
+        asked.exercises =
+            vec![exercise(Some("cart"), own_gil(Judgement::from_evidence(Unknown, None, "other")))];
+        let document = Document::from(&asked);
+        assert_eq!(document.application_verdict("cart", Mode::OwnGil).unwrap().reason, "unknown");
+    }
 }

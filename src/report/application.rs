@@ -2,50 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DistributionRow, ExerciseRow, ModuleRow};
+use super::rows::{ApplicationRow, DistributionRow, ExerciseRow, ModuleRow, ModuleUse};
 use crate::model::{
     ExtensionFileKind, ImportKind, InstalledDistribution, Judgement, Mode, NotRunReason, PythonPathOptions,
     ReachedModule, ReasonId, RootCause, SourceAnalysis, SourceLocation, Trial, TrialOutcome, Verdict,
 };
-
-/// The report's row of an application.
-#[derive(Clone, Debug)]
-pub struct ApplicationRow {
-    /// As the user passed it: `shop.wsgi:application`.
-    pub name: String,
-    /// Its file.
-    pub file: String,
-    /// The name of the WSGI callable in it.
-    pub callable: String,
-    /// What the Apache configuration adds to `sys.path` for it, if it serves the application.
-    pub served: Option<PythonPathOptions>,
-    /// What its source code shows.
-    pub sources: SourceAnalysis,
-    /// The trials of its import, by mode.
-    pub trials: BTreeMap<Mode, Trial>,
-    /// Its verdicts, by mode.
-    pub judgements: BTreeMap<Mode, Judgement>,
-    /// Every extension module of its own folders and of the environment.
-    pub modules: Vec<ModuleUse>,
-    /// Imports of a computed name in its own files that neither its import nor a request has run, with a
-    /// description.
-    pub open_imports: Vec<(SourceLocation, String)>,
-}
-
-/// How an application uses an extension module.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModuleUse {
-    /// Dotted name.
-    pub module: String,
-    /// How it is imported; `None` if no import of it is known.
-    pub way: Option<ImportKind>,
-    /// Whether importing the application in the main interpreter loaded it.
-    pub is_loaded: bool,
-    /// The import statement that decides `way`.
-    pub through: Option<SourceLocation>,
-    /// The chain of imports that leads to it.
-    pub chain: Vec<String>,
-}
 
 /// The input of an application's row.
 #[derive(Debug)]
@@ -349,17 +310,280 @@ fn describe_deferred_import(way: ImportKind, through: Option<&SourceLocation>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{HazardWeight, RuleId, SourceHazard};
+    use crate::report::fixtures::{
+        blocked_by, control, distribution, exercise, judged, module, own_gil, top_level, trial,
+    };
+
+    fn spot(function: &str) -> SourceLocation {
+        SourceLocation { file: "a.py".into(), line: 3, function: function.to_owned() }
+    }
+
+    fn reached(name: &str, way: ImportKind) -> ReachedModule {
+        let chain = ["shop", "by", name].map(str::to_owned).to_vec();
+        ReachedModule { name: name.to_owned(), way, through: Some(spot("f")), chain }
+    }
+
+    fn sources(all: &[(&str, ImportKind)]) -> SourceAnalysis {
+        let reached = all.iter().map(|(name, way)| reached(name, *way)).collect();
+        SourceAnalysis { reached, files: 1, ..SourceAnalysis::default() }
+    }
+
+    /// What an application that is ready by its own import comes to.
+    fn parts(sources: SourceAnalysis, loaded: &[&str]) -> ApplicationParts<'static> {
+        ApplicationParts {
+            name: "shop",
+            file: "shop.py",
+            callable: "application",
+            served: None,
+            sources,
+            trials: BTreeMap::from([(Mode::Main, control(loaded))]),
+            judgements: own_gil(judged(Verdict::Ready)),
+            own: &[],
+            doubts: Vec::new(),
+            open_imports: Vec::new(),
+        }
+    }
+
+    fn own_gil_of(row: &ApplicationRow) -> &Judgement {
+        &row.judgements[&Mode::OwnGil]
+    }
 
     #[test]
     fn only_what_may_still_be_loaded_counts() {
-        use Verdict::{Blocked, Degraded, Ready, Unknown, Unsafe};
-        assert_eq!(effective_verdict(ImportKind::Lazy, false, Blocked), Some(Blocked));
-        assert_eq!(effective_verdict(ImportKind::LazyOptional, false, Blocked), Some(Degraded));
-        assert_eq!(effective_verdict(ImportKind::LazyOptional, false, Unsafe), Some(Unsafe));
-        assert_eq!(effective_verdict(ImportKind::AtImport, true, Blocked), None);
-        assert_eq!(effective_verdict(ImportKind::AtImport, true, Unsafe), Some(Unsafe));
-        assert_eq!(effective_verdict(ImportKind::AtImport, false, Blocked), None);
-        assert_eq!(effective_verdict(ImportKind::Conditional, false, Blocked), Some(Unknown));
-        assert_eq!(effective_verdict(ImportKind::Lazy, false, Ready), None);
+        use ImportKind::{AtImport, Conditional, Lazy, LazyOptional, Optional};
+        use Verdict::{Blocked, Degraded, NotApplicable, Ready, Unknown, Unsafe};
+        for (way, is_loaded, verdict, expected) in [
+            (Lazy, false, Blocked, Some(Blocked)),
+            (Lazy, false, Unknown, Some(Unknown)),
+            (Lazy, false, Degraded, Some(Degraded)),
+            (Lazy, false, Ready, None),
+            (Lazy, false, NotApplicable, None),
+            (Lazy, true, Blocked, None),
+            (LazyOptional, false, Blocked, Some(Degraded)),
+            (LazyOptional, false, Unsafe, Some(Unsafe)),
+            (AtImport, true, Blocked, None),
+            (AtImport, true, Unsafe, Some(Unsafe)),
+            (AtImport, false, Unsafe, None),
+            (Optional, false, Blocked, None),
+            (Conditional, false, Blocked, Some(Unknown)),
+        ] {
+            assert_eq!(effective_verdict(way, is_loaded, verdict), expected, "{way:?} {is_loaded} {verdict}");
+        }
+        for (way, function, expected) in [
+            (Conditional, "f", "; imported on a condition, a.py:3"),
+            (Lazy, "", "; imported later, by its name or at first use, a.py:3"),
+            (LazyOptional, "f", "; imported at the first call of f(), a.py:3"),
+            (AtImport, "f", ""),
+        ] {
+            assert_eq!(describe_deferred_import(way, Some(&spot(function))), expected);
+        }
+        assert_eq!(describe_deferred_import(Lazy, None), "");
+    }
+
+    #[test]
+    fn the_control_shows_what_is_loaded_and_the_source_what_may_be() {
+        use ImportKind::{AtImport, Lazy, Optional};
+        let sources = sources(&[("at", AtImport), ("opt", Optional), ("lazy", Lazy), ("later", Lazy)]);
+        let mut all: Vec<ModuleRow> =
+            ["at", "opt", "lazy", "later", "hidden", "unused", "lib", "mine", "shade"]
+                .map(|name| module(name, Some("dist"), BTreeMap::new()))
+                .into();
+        all[6].kind = ExtensionFileKind::PlainLibrary;
+        all.push(module("theirs", Some(InstalledDistribution::THE_APPLICATION), BTreeMap::new()));
+        let mut own = ["mine", "shade"].map(|name| module(name, Some("own"), BTreeMap::new()));
+        let shadowed = TrialOutcome::NotRun(NotRunReason::Shadowed(None));
+        own[1].trials.insert(Mode::Main, trial(Mode::Main, shadowed));
+        let parts = ApplicationParts { own: &own, ..parts(sources, &["at", "opt", "lazy", "hidden"]) };
+        let row = build_application_row(parts, &all, &[]);
+        let uses: Vec<_> = row
+            .modules
+            .iter()
+            .map(|each| {
+                (each.module.as_str(), each.way, each.is_loaded, each.through.is_some(), each.chain.join(" "))
+            })
+            .collect();
+        let chain = str::to_owned;
+        let expected = [
+            ("mine", None, false, false, chain("")),
+            ("at", Some(AtImport), true, true, chain("shop by at")),
+            ("opt", Some(Optional), true, true, chain("shop by opt")),
+            ("lazy", Some(AtImport), true, false, chain("shop lazy")),
+            ("later", Some(Lazy), false, true, chain("shop by later")),
+            ("hidden", Some(AtImport), true, false, chain("shop hidden")),
+            ("unused", None, false, false, chain("")),
+            ("shade", None, false, false, chain("")),
+        ];
+        assert_eq!(uses, expected);
+    }
+
+    #[test]
+    fn a_module_that_a_request_may_load_decides() {
+        let modules = ["first", "later"].map(|name| module(name, Some("dist"), own_gil(blocked_by(&[name]))));
+        let lazy = sources(&[("later", ImportKind::Lazy)]);
+        let row = build_application_row(parts(lazy.clone(), &[]), &modules, &[]);
+        let judgement = own_gil_of(&row);
+        assert_eq!(judgement.reason, "later: blocked; imported at the first call of f(), a.py:3");
+        assert_eq!((judgement.verdict, judgement.reason_id), (Verdict::Blocked, None));
+        assert_eq!(judgement.cause.as_ref().unwrap().module, "later");
+        // On a condition it is not known, and has an id for that.
+        let row =
+            build_application_row(parts(sources(&[("later", ImportKind::Conditional)]), &[]), &modules, &[]);
+        let expected = (Verdict::Unknown, Some(ReasonId::ImportedOnCondition));
+        assert_eq!((own_gil_of(&row).verdict, own_gil_of(&row).reason_id), expected);
+        // A top-level name counts as well, unless an extension module has that name.
+        let mut owner = distribution(Some("dist"), BTreeMap::new());
+        owner.top_level = vec![
+            top_level("name", own_gil(judged(Verdict::Unsafe))),
+            top_level("later", own_gil(judged(Verdict::Unsafe))),
+        ];
+        let both = sources(&[("later", ImportKind::Lazy), ("name", ImportKind::Lazy)]);
+        let row = build_application_row(parts(both, &[]), &modules, &[owner.clone()]);
+        assert!(own_gil_of(&row).reason.starts_with("name: unsafe;"), "{:?}", own_gil_of(&row));
+        let row = build_application_row(parts(lazy.clone(), &[]), &modules, &[owner]);
+        assert_eq!(own_gil_of(&row).verdict, Verdict::Blocked);
+        // Its own verdict stands if it is not better.
+        let own =
+            ApplicationParts { judgements: own_gil(judged(Verdict::Blocked)), ..parts(lazy.clone(), &[]) };
+        assert_eq!(own_gil_of(&build_application_row(own, &modules, &[])).reason, "blocked");
+        let own = ApplicationParts {
+            judgements: own_gil(judged(Verdict::NotApplicable)),
+            ..parts(sources(&[]), &[])
+        };
+        assert_eq!(own_gil_of(&build_application_row(own, &[], &[])).reason_id, Some(ReasonId::NotTried));
+    }
+
+    #[test]
+    fn without_evidence_a_good_verdict_is_unknown() {
+        let modules = [module("later", None, own_gil(judged(Verdict::Ready)))];
+        let judge = |parts| own_gil_of(&build_application_row(parts, &modules, &[])).clone();
+        let ready = judge(parts(sources(&[]), &[]));
+        assert_eq!(ready, judged(Verdict::Ready));
+        let unread = SourceAnalysis::default();
+        assert_eq!(judge(parts(unread, &[])).reason_id, Some(ReasonId::SourceNotRead));
+        let doubts = vec!["a finder".to_owned()];
+        let doubtful = judge(ApplicationParts { doubts: doubts.clone(), ..parts(sources(&[]), &[]) });
+        assert_eq!(doubtful, Judgement::from_reason_id(ReasonId::SourceNotFollowed, "a finder"));
+        for bad in [Verdict::Unknown, Verdict::Blocked] {
+            assert_eq!(apply_doubts(judged(bad), &doubts), judged(bad));
+        }
+        let failed = ApplicationParts { trials: BTreeMap::new(), ..parts(sources(&[]), &[]) };
+        assert_eq!(judge(failed).reason_id, Some(ReasonId::NotTried));
+        for bad in [Verdict::Unsafe, Verdict::Blocked, Verdict::Unknown] {
+            assert_eq!(judge_without_control(judged(bad)), judged(bad));
+        }
+    }
+
+    #[test]
+    fn a_call_that_an_own_gil_refuses_blocks_the_application() {
+        let hazard = |refused| SourceHazard {
+            weight: HazardWeight::High,
+            spot: spot("start"),
+            rule: RuleId::DaemonThread,
+            text: "Thread()".to_owned(),
+            name: None,
+            used: None,
+            others: Vec::new(),
+            refused,
+        };
+        for (refused, mode, own, expected) in [
+            (Some(ImportKind::Lazy), Mode::OwnGil, Verdict::Ready, Verdict::Blocked),
+            (Some(ImportKind::LazyOptional), Mode::OwnGil, Verdict::Ready, Verdict::Degraded),
+            (Some(ImportKind::Lazy), Mode::SharedGil, Verdict::Ready, Verdict::Ready),
+            (None, Mode::OwnGil, Verdict::Ready, Verdict::Ready),
+            (Some(ImportKind::Lazy), Mode::OwnGil, Verdict::Unsafe, Verdict::Unsafe),
+        ] {
+            let sources = SourceAnalysis { hazards: vec![hazard(refused)], ..SourceAnalysis::default() };
+            let judgement = judge_refused_calls(mode, judged(own), "shop", &sources);
+            assert_eq!(judgement.verdict, expected, "{refused:?} {mode} {own}");
+            assert_eq!(judgement.cause.is_some(), expected != own);
+        }
+    }
+
+    #[test]
+    fn requests_show_more_modules_and_worse_verdicts() {
+        let unsafe_ones = ["seen", "other"].map(|name| module(name, None, own_gil(judged(Verdict::Unsafe))));
+        let blocked = module("blocked", None, own_gil(blocked_by(&["blocked"])));
+        let modules: Vec<ModuleRow> = unsafe_ones.into_iter().chain([blocked]).collect();
+        let new_row = || {
+            let known = sources(&[("other", ImportKind::Lazy)]);
+            let mut row = build_application_row(parts(known, &[]), &modules, &[]);
+            row.judgements = own_gil(judged(Verdict::Degraded));
+            row.open_imports = vec![(spot("run"), String::new()), (spot("open"), String::new())];
+            row
+        };
+        let asked = |verdict, loaded: &[&str]| {
+            let mut row = exercise(Some("shop"), own_gil(Judgement::from_evidence(verdict, None, "asked")));
+            row.trials.insert(Mode::Main, control(loaded));
+            row
+        };
+        for (verdict, loaded, expected) in [
+            (Verdict::Blocked, &[][..], "asked"),
+            (Verdict::Degraded, &[], "degraded"),
+            (Verdict::Ready, &["blocked", "other"], "degraded"),
+            (Verdict::Blocked, &["seen"], "seen: unsafe"),
+            (Verdict::Unsafe, &["seen"], "asked"),
+        ] {
+            let mut row = new_row();
+            row.join_requests(&asked(verdict, loaded), &modules, |spot| spot.function == "run");
+            assert_eq!(own_gil_of(&row).reason, expected, "{verdict} {loaded:?}");
+            assert_eq!(row.open_imports, [(spot("open"), String::new())]);
+        }
+        let mut row = new_row();
+        row.join_requests(&asked(Verdict::Ready, &["seen", "other"]), &modules, |_| false);
+        let used = |name: &str| row.modules.iter().find(|used| used.module == name).unwrap();
+        assert_eq!(
+            (used("seen").way, used("seen").chain.join(" ")),
+            (Some(ImportKind::Lazy), "shop seen".into())
+        );
+        assert_eq!(used("other").chain.join(" "), "shop by other");
+        assert_eq!(used("blocked").way, None);
+        assert_eq!(row.open_imports.len(), 2);
+    }
+
+    #[test]
+    fn an_open_import_may_load_what_does_not_pass() {
+        let modules =
+            [module("used", None, own_gil(judged(Verdict::Unsafe))), module("m", None, BTreeMap::new())];
+        let new_row = |own| {
+            let sources = sources(&[("used", ImportKind::AtImport), ("known", ImportKind::Lazy)]);
+            let mut row = build_application_row(parts(sources, &[]), &modules, &[]);
+            row.judgements =
+                BTreeMap::from([(Mode::Main, judged(Verdict::Ready)), (Mode::OwnGil, judged(own))]);
+            row.open_imports = vec![(spot("f"), "a computed name".to_owned())];
+            row
+        };
+        let names = |name: &str, verdict| {
+            let mut owner = distribution(None, BTreeMap::new());
+            let all = BTreeMap::from([(Mode::Main, judged(verdict)), (Mode::OwnGil, judged(verdict))]);
+            owner.top_level.push(top_level(name, all));
+            owner
+        };
+        let library = |kind| ModuleRow { kind, ..module("m", None, own_gil(judged(Verdict::Blocked))) };
+        let lowered = "whether a.py:3 loads m (blocked: blocked) is not known: a computed name";
+        for (own, module, owner, expected) in [
+            (Verdict::Ready, library(ExtensionFileKind::ExtensionModule), None, lowered),
+            (Verdict::Degraded, library(ExtensionFileKind::ExtensionModule), None, lowered),
+            (Verdict::Unknown, library(ExtensionFileKind::ExtensionModule), None, "unknown"),
+            (Verdict::Ready, library(ExtensionFileKind::PlainLibrary), None, "ready"),
+            (Verdict::Ready, modules[0].clone(), None, "ready"),
+            (Verdict::Ready, modules[1].clone(), Some(names("known", Verdict::Unsafe)), "ready"),
+            (Verdict::Ready, modules[1].clone(), Some(names("name", Verdict::Degraded)), "ready"),
+            (
+                Verdict::Ready,
+                modules[1].clone(),
+                Some(names("name", Verdict::Unknown)),
+                "whether a.py:3 loads name (unknown: unknown) is not known: a computed name",
+            ),
+        ] {
+            let mut row = new_row(own);
+            row.downgrade_for_open_imports(&[module], owner.as_slice());
+            assert_eq!(own_gil_of(&row).reason, expected);
+            assert_eq!(row.judgements[&Mode::Main], judged(Verdict::Ready));
+            row = new_row(own);
+            row.open_imports.clear();
+            row.downgrade_for_open_imports(&[library(ExtensionFileKind::ExtensionModule)], &[]);
+            assert_eq!(own_gil_of(&row), &judged(own));
+        }
     }
 }

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::blockers::find_blockers;
-use super::{AuditedPython, DecidedBy, DistributionRow, ModuleRow, NameRow, Report};
+use super::rows::{DistributionRow, ModuleRow, NameRow, Report};
+use super::v1::{DecidedBy, Python};
 use crate::model::{
     BinaryFacts, Environment, ExtensionFile, ExtensionFileKind, InstalledDistribution, Judgement, Mode,
     PythonDefect, Trial,
 };
 use crate::rules::{
-    DistributionParts, ReferenceEnvironment, VerdictInput, check_behind_package, check_dangling_statics,
-    check_gil_declaration, check_main_interpreter_changes, check_misread_declaration, check_native_threads,
-    check_slot_declaration, describe_python_defect, describe_slot_declaration, find_optional_modules,
-    judge_distribution, judge_module,
+    DistributionParts, MODULE_CHECKS, ModuleEvidence, ReferenceEnvironment, VerdictInput,
+    describe_python_defect, describe_slot_declaration, find_optional_modules, judge_distribution,
+    judge_module, judge_name_of_file,
 };
 use crate::trial::Trials;
 
@@ -80,8 +80,8 @@ pub fn assemble_report(evidence: AuditEvidence<'_>) -> Report {
     let asked = || evidence.modes.iter().copied().filter(|mode| *mode != Mode::Main);
     let python_findings = find_python_defects(&evidence);
     Report {
-        python: environment.interpreter.as_ref().map(|interpreter| AuditedPython {
-            release: interpreter.release.clone(),
+        python: environment.interpreter.as_ref().map(|interpreter| Python {
+            python: interpreter.release.clone(),
             abi: interpreter.abi.clone(),
             platform: interpreter.platform.clone(),
             free_threaded: interpreter.free_threaded,
@@ -140,6 +140,7 @@ fn build_module_row(
 ) -> ModuleRow {
     let optional = subject.distribution.and_then(|index| optional_modules.get(&index));
     let distribution = subject.distribution.and_then(|index| environment.distributions.get(index));
+    let evidence = ModuleEvidence { input, unchecked, alone, module: subject };
     ModuleRow {
         name: subject.name.clone(),
         file: subject.file.clone(),
@@ -155,19 +156,10 @@ fn build_module_row(
         },
         judgements: judge_each_mode(modes, |mode| judge_module(input, subject, optional, mode)),
         other_build: None,
-        findings: [
-            check_slot_declaration(unchecked, &subject.name),
-            check_behind_package(input, alone, &subject.name),
-            check_gil_declaration(input, &subject.name),
-            check_main_interpreter_changes(input, &subject.name),
-            check_dangling_statics(input, &subject.name),
-            check_native_threads(input, &subject.name),
-            check_misread_declaration(input, subject),
-        ]
-        .into_iter()
-        .flatten()
-        .filter(|_| subject.is_trial_subject())
-        .collect(),
+        findings: match subject.is_trial_subject() {
+            true => MODULE_CHECKS.iter().filter_map(|check| check(&evidence)).collect(),
+            false => Vec::new(),
+        },
     }
 }
 
@@ -197,7 +189,7 @@ fn build_distribution_rows(
             trials: collect_trials(input, name),
             judgements: judge_each_mode(modes, |mode| {
                 let file = own.iter().find(|row| row.name == *name).and_then(|row| row.judgements.get(&mode));
-                input.judge_name_of_file(name, file, mode)
+                judge_name_of_file(input, name, file, mode)
             }),
         });
         let optional = optional_modules.get(&index).cloned().unwrap_or_default();
@@ -259,6 +251,175 @@ fn summarize_declarations<'a>(facts: impl Iterator<Item = &'a BinaryFacts>) -> S
         [(words, _)] => words.clone(),
         several => {
             several.iter().map(|(words, count)| format!("{count} {words}")).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{
+        Interpreter, ModuleLoad, PythonError, Refuser, RuleId, TrialOutcome, TrialPhase, Verdict,
+    };
+    use crate::report::fixtures::{control, distribution, judged, multi_phase, own_gil, trial};
+
+    fn python() -> Interpreter {
+        Interpreter {
+            executable: "/venv/bin/python".into(),
+            implementation: "cpython".to_owned(),
+            version: (3, 14, 1),
+            release: "3.14.1".to_owned(),
+            free_threaded: false,
+            abi: "cpython-314".to_owned(),
+            suffixes: vec![".so".to_owned()],
+            platform: "linux-x86_64".to_owned(),
+            base_prefix: None,
+            site: Vec::new(),
+            editable: Vec::new(),
+            files: Vec::new(),
+            archives: Vec::new(),
+            user_site: None,
+            has_hooks: false,
+            no_trials: None,
+        }
+    }
+
+    fn installed(name: &str) -> InstalledDistribution {
+        let name = name.to_owned();
+        InstalledDistribution {
+            top_level: vec![name.clone()],
+            name,
+            version: "1.0".to_owned(),
+            tags: Vec::new(),
+            editable: false,
+        }
+    }
+
+    fn file(name: &str, distribution: Option<usize>, slots: &[(u16, u64)]) -> ExtensionFile {
+        ExtensionFile {
+            name: name.to_owned(),
+            path: format!("/site/{name}.so").into(),
+            file: format!("{name}.so"),
+            distribution,
+            kind: ExtensionFileKind::ExtensionModule,
+            facts: multi_phase(slots),
+            sha256: None,
+        }
+    }
+
+    /// Every interpreter of the mode loads the module.
+    fn passed(name: &str, module: &str, mode: Mode) -> Trial {
+        let load = control(&[module]).loads[0].clone();
+        let loads = mode.interpreters().iter().map(|interpreter| ModuleLoad {
+            interpreter: (*interpreter).to_owned(),
+            path: format!("/site/{module}.so"),
+            ..load.clone()
+        });
+        Trial { subject: name.to_owned(), loads: loads.collect(), ..trial(mode, TrialOutcome::Imported) }
+    }
+
+    fn refused(name: &str, module: &str) -> Trial {
+        let text = format!("module {module} does not support loading in subinterpreters");
+        let error = PythonError { kind: "ImportError".to_owned(), text, chain: Vec::new() };
+        let (by, place) = (Refuser::CPython, TrialPhase::Import);
+        let outcome = TrialOutcome::Refused { by, module: module.to_owned(), place, error };
+        Trial { subject: name.to_owned(), ..trial(Mode::OwnGil, outcome) }
+    }
+
+    #[test]
+    fn rows_are_judged_and_sorted() {
+        let library =
+            ExtensionFile { kind: ExtensionFileKind::PlainLibrary, ..file("alpha.lib", Some(0), &[]) };
+        let environment = Environment {
+            root: "/venv".into(),
+            interpreter: Some(python()),
+            distributions: vec![installed("alpha"), installed("beta")],
+            modules: vec![
+                file("alpha.m", Some(0), &[(3, 2)]),
+                library,
+                file("beta.m", Some(1), &[]),
+                file("loose", None, &[(3, 2)]),
+            ],
+            trouble: Vec::new(),
+        };
+        let pairs = [("alpha", "alpha.m"), ("alpha.m", "alpha.m"), ("loose", "loose")];
+        let good = pairs
+            .into_iter()
+            .flat_map(|(name, module)| [Mode::Main, Mode::OwnGil].map(|mode| passed(name, module, mode)));
+        let bad = ["beta", "beta.m"]
+            .into_iter()
+            .flat_map(|name| [passed(name, "beta.m", Mode::Main), refused(name, "beta.m")]);
+        let mut trials: Trials = good.chain(bad).collect();
+        let fault = |mode| Arc::new(Trial { subject: "_std".to_owned(), mode, ..refused("_std", "_std") });
+        trials.add_python_faults(vec![fault(Mode::OwnGil), fault(Mode::SharedGil)]);
+        let unchecked: Trials = [passed("beta.m", "beta.m", Mode::OwnGil)].into_iter().collect();
+        let report = assemble_report(AuditEvidence {
+            environment: &environment,
+            decided_by: DecidedBy::Distributions,
+            modes: &[Mode::Main, Mode::OwnGil],
+            beside: None,
+            trials: &trials,
+            unchecked: &unchecked,
+            alone: &Trials::default(),
+            no_trials: BTreeMap::new(),
+            notes: vec!["a note".to_owned()],
+            trouble: vec!["trouble".to_owned()],
+        });
+        let rows: Vec<_> = report
+            .distributions
+            .iter()
+            .map(|row| {
+                let verdict = row.judgements[&Mode::OwnGil].verdict;
+                (row.name.as_deref(), verdict, row.modules, row.declaration.as_str())
+            })
+            .collect();
+        let expected = [
+            (Some("beta"), Verdict::Blocked, 1, "no slot 3"),
+            (None, Verdict::Ready, 1, "slot 3 = 2"),
+            (Some("alpha"), Verdict::Ready, 1, "slot 3 = 2"),
+        ];
+        assert_eq!(rows, expected);
+        assert_eq!(report.distributions[0].top_level[0].trials.len(), 2);
+        assert_eq!(report.blockers.keys().collect::<Vec<_>>(), [&Mode::OwnGil]);
+        assert_eq!(report.blockers[&Mode::OwnGil][0].roots[0].module, "beta.m");
+        assert_eq!(report.python.unwrap().python, "3.14.1");
+        let trials: Vec<usize> = report.modules.iter().map(|row| row.trials.len()).collect();
+        assert_eq!(trials, [2, 0, 2, 2]);
+        let found = &report.modules[2].findings;
+        assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [RuleId::DeclareSlot]);
+        let judged_modes: Vec<&Mode> = report.modules[1].judgements.keys().collect();
+        assert_eq!(judged_modes, [&Mode::Main, &Mode::OwnGil]);
+        let [defect] = report.python_findings.as_slice() else { panic!("{:?}", report.python_findings) };
+        assert_eq!((defect.mode, defect.module.as_str()), (Mode::OwnGil, "_std"));
+        assert_eq!(report.notes, ["a note", defect.text.as_str()]);
+        assert_eq!(report.trouble, ["trouble"]);
+    }
+
+    #[test]
+    fn the_worst_come_first_and_then_names_whatever_their_case() {
+        let row = |name, verdict| distribution(Some(name), own_gil(judged(verdict)));
+        let mut rows = [
+            row("b", Verdict::Ready),
+            row("A", Verdict::Ready),
+            row("z", Verdict::Blocked),
+            row("C", Verdict::Ready),
+        ];
+        sort_distributions(&mut rows);
+        assert_eq!(rows.map(|row| row.name.unwrap()), ["z", "A", "b", "C"]);
+    }
+
+    #[test]
+    fn declarations_are_counted_unless_all_are_the_same() {
+        let (two, one) = (multi_phase(&[(3, 2)]), multi_phase(&[(3, 1)]));
+        for (facts, expected) in [
+            (vec![&two, &two], "slot 3 = 2"),
+            (vec![&one, &two, &two], "2 slot 3 = 2, 1 slot 3 = 1"),
+            (vec![&two, &one], "1 slot 3 = 1, 1 slot 3 = 2"),
+            (vec![], ""),
+        ] {
+            assert_eq!(summarize_declarations(facts.into_iter()), expected);
         }
     }
 }

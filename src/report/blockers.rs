@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BlockedDistribution, BlockerRoot, BlockerRow, DistributionRow, ModuleRow};
+use super::rows::{DistributionRow, ModuleRow};
+use super::v1::{Blocked, Blocker, Root};
 use crate::model::{ExtensionFileKind, Judgement, Mode, RootCause, Trial, Verdict};
 use crate::rules::is_refused_by_declaration;
 
@@ -15,31 +16,34 @@ pub(super) fn find_blockers(
     mode: Mode,
     distributions: &[DistributionRow],
     modules: &[ModuleRow],
-) -> Vec<BlockerRow> {
+) -> Vec<Blocker> {
     let refused = find_refused_modules(mode, distributions, modules);
     let obstacles: Vec<Obstacles<'_>> = distributions
         .iter()
         .filter_map(|row| Obstacles::find_in_distribution(mode, row, modules, &refused))
         .collect();
-    let mut found: BTreeMap<OwningDistribution<'_>, BlockerRow> = BTreeMap::new();
+    let mut found: BTreeMap<OwningDistribution<'_>, Blocker> = BTreeMap::new();
     for each in &obstacles {
         let name = each.row.name.as_deref().unwrap_or("(no distribution)");
         for (owner, cause) in &each.causes {
-            let blocker = found.entry(*owner).or_insert_with(|| BlockerRow {
+            let blocker = found.entry(*owner).or_insert_with(|| Blocker {
                 distribution: owner.map(str::to_owned),
                 roots: Vec::new(),
                 blocks: Vec::new(),
                 upgrade: None,
             });
-            let root =
-                BlockerRoot { module: cause.module.clone(), what: cause.what.clone(), rule: cause.rule };
+            let root = Root {
+                module: cause.module.clone(),
+                what: cause.what.clone(),
+                rule: cause.rule.id().to_owned(),
+            };
             if !blocker.roots.contains(&root) {
                 blocker.roots.push(root);
             }
             if *owner != each.row.name.as_deref()
                 && !blocker.blocks.iter().any(|blocked| blocked.distribution == name)
             {
-                blocker.blocks.push(BlockedDistribution {
+                blocker.blocks.push(Blocked {
                     distribution: name.to_owned(),
                     chain: cause.chain.clone(),
                     also_needs: each.remaining_without(*owner),
@@ -47,7 +51,7 @@ pub(super) fn find_blockers(
             }
         }
     }
-    let mut blockers: Vec<BlockerRow> = found.into_values().collect();
+    let mut blockers: Vec<Blocker> = found.into_values().collect();
     for blocker in &mut blockers {
         blocker.roots.sort();
         blocker.blocks.sort();
@@ -141,5 +145,93 @@ fn is_blocking(verdict: Verdict) -> bool {
     match verdict {
         Verdict::Unsafe | Verdict::Blocked => true,
         Verdict::Unknown | Verdict::Degraded | Verdict::Ready | Verdict::NotApplicable => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::{
+        blocked_by, control, distribution, in_mode, judged, module, multi_phase, own_gil, top_level,
+    };
+
+    /// Blockers as `OWNER: ROOTS; BLOCKED (ALSO NEEDS), ...`.
+    fn describe(blockers: &[Blocker]) -> Vec<String> {
+        let each = |blocker: &Blocker| {
+            let roots: Vec<&str> = blocker.roots.iter().map(|root| root.module.as_str()).collect();
+            let blocked = blocker.blocks.iter();
+            let blocked =
+                blocked.map(|each| format!("{} ({})", each.distribution, each.also_needs.join(" ")));
+            let owner = blocker.distribution.as_deref().unwrap_or("none");
+            format!("{owner}: {}; {}", roots.join(" "), blocked.collect::<Vec<_>>().join(", "))
+        };
+        blockers.iter().map(each).collect()
+    }
+
+    fn blocked(name: Option<&str>, top: &str, chain: &[&str]) -> DistributionRow {
+        let mut row = distribution(name, own_gil(judged(Verdict::Blocked)));
+        row.top_level.push(top_level(top, own_gil(blocked_by(chain))));
+        row
+    }
+
+    #[test]
+    fn a_root_is_listed_once_with_all_that_it_blocks() {
+        let modules = [
+            module("numpy.core", Some("numpy"), own_gil(blocked_by(&["numpy.core"]))),
+            module("numpy.fft", Some("numpy"), own_gil(blocked_by(&["numpy.fft"]))),
+            module("pandas.lib", Some("pandas"), own_gil(blocked_by(&["pandas.lib"]))),
+        ];
+        let distributions = [
+            blocked(Some("numpy"), "numpy", &["numpy", "numpy.core"]),
+            blocked(Some("pandas"), "pandas", &["pandas", "numpy", "numpy.core"]),
+            blocked(Some("pure"), "pure", &["pure", "numpy.core"]),
+            blocked(Some("self"), "helper", &["helper", "helper.python"]),
+            blocked(Some("other"), "other", &["other", "_socket"]),
+            blocked(None, "loose", &["loose", "loose.python"]),
+            distribution(Some("fine"), own_gil(blocked_by(&["numpy.core"]))),
+        ];
+        let mut all = distributions.to_vec();
+        all[6].judgements = own_gil(judged(Verdict::Ready));
+        all[6].top_level.push(top_level("fine", own_gil(blocked_by(&["fine", "numpy.core"]))));
+        let expected = [
+            "numpy: numpy.core numpy.fft; pandas (pandas), pure ()",
+            // The standard library's module, and a Python module of no distribution.
+            "none: _socket loose.python; other ()",
+            "pandas: pandas.lib; ",
+            "self: helper.python; ",
+        ];
+        assert_eq!(describe(&find_blockers(Mode::OwnGil, &all, &modules)), expected);
+        assert_eq!(find_blockers(Mode::SharedGil, &all, &modules), []);
+    }
+
+    #[test]
+    fn what_an_import_would_reach_next_is_needed_too() {
+        let refused = |name: &str, owner: &str| {
+            let mut row = module(name, Some(owner), own_gil(blocked_by(&[name])));
+            row.facts = multi_phase(&[]);
+            row
+        };
+        let mut modules =
+            vec![refused("first.c", "first"), refused("second.c", "second"), refused("fine.c", "fine")];
+        let mut shop = blocked(Some("shop"), "shop", &["shop", "first.c"]);
+        shop.top_level[0].trials.insert(Mode::Main, control(&["first.c", "second.c", "fine.c", "ok.c"]));
+        modules.push(module("ok.c", Some("second"), own_gil(judged(Verdict::Ready))));
+        let mut all = vec![shop];
+        all.extend(
+            ["first", "second"].map(|name| distribution(Some(name), own_gil(judged(Verdict::Blocked)))),
+        );
+        all.push(distribution(Some("fine"), own_gil(judged(Verdict::Degraded))));
+        let expected = ["first: first.c; shop (second)", "second: second.c; "];
+        assert_eq!(describe(&find_blockers(Mode::OwnGil, &all, &modules)), expected);
+        // Only an own GIL is refused by declaration.
+        let in_shared = |row: &mut BTreeMap<Mode, Judgement>| {
+            if let Some(judgement) = row.remove(&Mode::OwnGil) {
+                row.extend(in_mode(Mode::SharedGil, judgement));
+            }
+        };
+        all.iter_mut().for_each(|row| in_shared(&mut row.judgements));
+        all[0].top_level.iter_mut().for_each(|row| in_shared(&mut row.judgements));
+        let expected = ["first: first.c; shop ()"];
+        assert_eq!(describe(&find_blockers(Mode::SharedGil, &all, &modules)), expected);
     }
 }

@@ -3,94 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::application::judge_without_control;
+use super::rows::{ControlReply, ExerciseRow, RequestRow};
+use super::v1::{RequestInMode, RequestResult};
 use crate::model::{Judgement, Mode, ReasonId, Reply, ReplyKind, Trial, TrialOutcome, Verdict};
-
-/// A script that was run in each mode, or a list of requests that was sent to an application.
-#[derive(Clone, Debug)]
-pub struct ExerciseRow {
-    /// Its file, as the user passed it.
-    pub file: String,
-    /// The application that answered, for a list of requests.
-    pub application: Option<String>,
-    /// The requests, in their order.
-    pub requests: Vec<RequestRow>,
-    /// Its trials, by mode.
-    pub trials: BTreeMap<Mode, Trial>,
-    /// Its verdicts, by mode.
-    pub judgements: BTreeMap<Mode, Judgement>,
-}
-
-/// A request and the replies to it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RequestRow {
-    /// `GET`.
-    pub method: String,
-    /// Path and query as written, with the variables of the file.
-    pub target: String,
-    /// The reply in the control; `None` if there was none.
-    pub main: Option<ControlReply>,
-    /// Its result in the other modes.
-    pub modes: BTreeMap<Mode, ModeReply>,
-}
-
-/// The reply to a request in the control.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ControlReply {
-    /// The status line: `200 OK`.
-    pub status: String,
-    /// The size of the body in bytes; `None` if it is not the same each time.
-    pub bytes: Option<u64>,
-    /// The SHA-256 of the body; `None` if it is not the same each time.
-    pub sha256: Option<String>,
-    /// How long the application took, in milliseconds.
-    pub milliseconds: f64,
-}
-
-/// The result of a request in one mode.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModeReply {
-    /// The result.
-    pub result: RequestResult,
-    /// The status line, if the reply differs from that in the control.
-    pub status: Option<String>,
-}
-
-/// How a request in one mode compares with the control.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RequestResult {
-    /// It was answered as in the control.
-    Same,
-    /// The trial ended before the result was recorded, or did not take place.
-    NotKnown,
-    /// The reply differs, or its status is 5xx.
-    Differs,
-    /// A value that it needs, or that a later request needs from its reply, could not be captured.
-    NothingCaptured,
-    /// The application raised an exception.
-    Raised,
-}
-
-impl RequestResult {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::NotKnown => "not-known",
-            Self::Differs => "differs",
-            Self::NothingCaptured => "nothing-captured",
-            Self::Raised => "raised",
-        }
-    }
-
-    fn from_reply_kind(end: ReplyKind) -> Self {
-        match end {
-            ReplyKind::Answered => Self::Same,
-            ReplyKind::NothingCaptured => Self::NothingCaptured,
-            ReplyKind::Differs | ReplyKind::Failed => Self::Differs,
-            ReplyKind::Raised => Self::Raised,
-        }
-    }
-}
 
 impl ExerciseRow {
     /// Creates the row of a script that was not run yet.
@@ -151,15 +66,15 @@ impl ExerciseRow {
 /// Returns the worst result of a request in the interpreters of a trial. A request without a failure counts
 /// as answered in the same way only if every request was sent: an interpreter goes on after a request that
 /// fails, but not after a crash or a time-out.
-fn worst_reply(trial: Option<&Trial>, index: usize) -> ModeReply {
-    let of = |result| ModeReply { result, status: None };
+fn worst_reply(trial: Option<&Trial>, index: usize) -> RequestInMode {
+    let of = |result| RequestInMode { result, status: None };
     let Some(trial) = trial else { return of(RequestResult::NotKnown) };
     let failures = || trial.parse_replies().filter(|reply| reply.end != ReplyKind::Answered);
     let worst = failures()
         .filter(|reply| reply.index == index)
         .max_by_key(|reply| RequestResult::from_reply_kind(reply.end));
     match worst {
-        Some(reply) => ModeReply {
+        Some(reply) => RequestInMode {
             result: RequestResult::from_reply_kind(reply.end),
             status: Some(reply.status).filter(|status| !status.is_empty()),
         },
@@ -171,16 +86,7 @@ fn worst_reply(trial: Option<&Trial>, index: usize) -> ModeReply {
 /// Whether an interpreter of a trial has sent every request. `has_failures`: whether it is known which
 /// request failed.
 fn has_sent_all_requests(trial: &Trial, has_failures: bool) -> bool {
-    match trial.outcome {
-        TrialOutcome::Imported => true,
-        TrialOutcome::Raised { .. } | TrialOutcome::Refused { .. } => has_failures,
-        TrialOutcome::Crashed { .. }
-        | TrialOutcome::TimedOut { .. }
-        | TrialOutcome::LosesDescriptors { .. }
-        | TrialOutcome::LeftThreads { .. }
-        | TrialOutcome::Shares { .. }
-        | TrialOutcome::NotRun(_) => false,
-    }
+    trial.outcome.has_passed() || (has_failures && trial.outcome.error().is_some())
 }
 
 /// Judges an exercise. One that fails in the control shows nothing.
@@ -246,6 +152,104 @@ mod tests {
         (judgement.verdict, judgement.reason_id)
     }
 
+    fn reply(index: usize, bytes: u64, sha256: &str, status: &str) -> Reply {
+        let (status, sha256) = (status.to_owned(), sha256.to_owned());
+        let (end, begins) = (ReplyKind::Answered, String::new());
+        Reply { round: 0, index, end, milliseconds: 2.0, status, bytes, sha256, begins }
+    }
+
+    #[test]
+    fn a_mode_is_added_once_and_the_last_control_has_the_times() {
+        let mut exercise =
+            ExerciseRow { requests: vec![row("200 OK"), row("200 OK")], ..ExerciseRow::new("a.json") };
+        let mut control = Trial::not_run("shop", Mode::Main, crate::model::NotRunReason::Shadowed(None));
+        control.answers = vec![format!("{}7.5,8.5", Reply::TIMES)];
+        exercise.add_mode(Mode::Main, Some(control.clone()), Judgement::ready(""));
+        let times: Vec<f64> =
+            exercise.requests.iter().map(|row| row.main.as_ref().unwrap().milliseconds).collect();
+        assert_eq!(times, [7.5, 8.5]);
+        assert!(exercise.requests.iter().all(|row| row.modes.is_empty()));
+        exercise.add_mode(Mode::OwnGil, Some(control.clone()), Judgement::ready("first"));
+        exercise.add_mode(Mode::OwnGil, None, Judgement::ready("second"));
+        exercise.add_mode(Mode::SharedGil, None, Judgement::ready(""));
+        assert_eq!(exercise.judgements[&Mode::OwnGil].reason, "first");
+        assert_eq!(exercise.trials.keys().collect::<Vec<_>>(), [&Mode::Main, &Mode::OwnGil]);
+        let modes = &exercise.requests[1].modes;
+        assert_eq!(modes[&Mode::SharedGil], RequestInMode { result: RequestResult::NotKnown, status: None });
+        assert_eq!(modes.len(), 2);
+        // Only a control has times.
+        let slow = Trial { answers: vec![format!("{}90,90", Reply::TIMES)], ..control };
+        exercise.add_mode(Mode::FreeThreaded, Some(slow), Judgement::ready(""));
+        assert_eq!(exercise.requests[0].main.as_ref().unwrap().milliseconds, 7.5);
+    }
+
+    #[test]
+    fn what_two_controls_answer_alike_is_kept() {
+        let new_row = || RequestRow { main: None, ..row("") };
+        let requests = vec![new_row(), new_row(), new_row(), new_row(), row("500 Error")];
+        let mut exercise = ExerciseRow { requests, ..ExerciseRow::new("a.json") };
+        let later = Reply { round: 1, ..reply(2, 9, "ef", "200 OK") };
+        let one = [
+            reply(0, 4, "ab", "200 OK"),
+            reply(1, 5, "cd", "404 No"),
+            later,
+            reply(3, 0, "", ""),
+            reply(4, 1, "aa", "200 OK"),
+        ];
+        let other = [
+            reply(0, 4, "ab", "200 OK"),
+            reply(1, 6, "ce", "404 No"),
+            reply(3, 0, "", ""),
+            reply(4, 1, "aa", ""),
+        ];
+        exercise.add_control_replies(&one, &other);
+        let kept = exercise.requests.iter().map(|row| {
+            let main = row.main.as_ref()?;
+            Some((main.status.as_str(), main.bytes, main.sha256.as_deref()))
+        });
+        let expected = [
+            Some(("200 OK", Some(4), Some("ab"))),
+            Some(("404 No", None, None)),
+            None,
+            None,
+            Some(("500 Error", None, None)),
+        ];
+        assert_eq!(kept.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn the_worst_reply_in_any_interpreter_counts() {
+        let line = |index, kind: &str, status: &str| {
+            format!("{}0\t{index}\t{kind}\t1.0\t{status}\t4\tab\t'x'", Reply::MARK)
+        };
+        let mut trial = Trial::not_run("shop", Mode::OwnGil, crate::model::NotRunReason::Shadowed(None));
+        trial.answers = vec![
+            line(0, "answered", "200 OK"),
+            line(1, "differs", "201 New"),
+            line(1, "raised", ""),
+            line(2, "failed", "500 Error"),
+            line(3, "nothing-captured", "200 OK"),
+        ];
+        let results =
+            (0..5).map(|index| worst_reply(Some(&trial), index)).map(|each| (each.result, each.status));
+        let expected = [
+            (RequestResult::NotKnown, None),
+            (RequestResult::Raised, None),
+            (RequestResult::Differs, Some("500 Error".to_owned())),
+            (RequestResult::NothingCaptured, Some("200 OK".to_owned())),
+            (RequestResult::NotKnown, None),
+        ];
+        assert_eq!(results.collect::<Vec<_>>(), expected);
+        trial.outcome = TrialOutcome::Imported;
+        assert_eq!(worst_reply(Some(&trial), 4).result, RequestResult::Same);
+        assert_eq!(worst_reply(None, 0).result, RequestResult::NotKnown);
+        // It raised, but no request is known to have failed: it may not have sent them all.
+        let error = PythonError { kind: "OSError".to_owned(), text: String::new(), chain: Vec::new() };
+        trial.outcome = TrialOutcome::Raised { place: TrialPhase::Import, error, suspect: None };
+        trial.answers = vec![line(0, "answered", "200 OK")];
+        assert_eq!(worst_reply(Some(&trial), 0).result, RequestResult::NotKnown);
+    }
+
     #[test]
     fn a_request_is_not_the_same_where_the_trial_died_before_it_was_told() {
         let failed = format!("{}0\t0\tdiffers\t1.0\t200 OK\t4\tab\t'x'", Reply::MARK);
@@ -274,7 +278,15 @@ mod tests {
         {
             assert_eq!(verdict(ready(), statuses), open, "{statuses:?}");
         }
-        let blocked = Judgement::from_evidence(Verdict::Blocked, None, "refused");
-        assert_eq!(verdict(blocked, &["404 Not Found"]).0, Verdict::Blocked);
+        let blocked = || Judgement::from_evidence(Verdict::Blocked, None, "refused");
+        assert_eq!(verdict(blocked(), &["404 Not Found"]).0, Verdict::Blocked);
+        let mut control = Trial::not_run("shop", Mode::Main, crate::model::NotRunReason::Shadowed(None));
+        control.outcome = TrialOutcome::Imported;
+        let rows = ["404 No", "302 Found", "404 No"].map(row);
+        let reason = judge_request_list(ready(), Some(&control), &rows).reason;
+        assert!(reason.contains("(1 x 302 Found, 2 x 404 No)"), "{reason}");
+        // One that fails in the control shows nothing.
+        assert_eq!(judge_exercise(ready(), None).reason_id, Some(ReasonId::NotTried));
+        assert_eq!(judge_exercise(blocked(), None), blocked());
     }
 }

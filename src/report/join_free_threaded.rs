@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::blockers::find_blockers;
-use super::{DistributionRow, ModuleRow, NameRow, OtherBuild, Report};
-use crate::model::{Judgement, Mode, ReasonId, RootCause, Trial, Verdict};
+use super::rows::{DistributionRow, ModuleRow, NameRow, Report};
+use super::v1::Inspected;
+use crate::model::{Judgement, Mode, ReasonId, RootCause, RuleId, Trial, Verdict};
 
 /// The modes taken from the free-threaded report.
 const FREE_THREADED_MODES: [Mode; 2] = [Mode::FreeThreaded, Mode::FreeThreadedGroup];
@@ -122,7 +123,7 @@ fn judge_absent_distribution(row: &mut DistributionRow, absent: &BTreeMap<String
         for name in &mut row.top_level {
             let module = name.name.clone();
             let cause = RootCause {
-                rule: "no-free-threaded-wheel",
+                rule: RuleId::NoFreeThreadedWheel,
                 chain: vec![module.clone()],
                 module,
                 what: judgement.reason.clone(),
@@ -136,8 +137,8 @@ fn judge_absent_distribution(row: &mut DistributionRow, absent: &BTreeMap<String
 fn join_module(row: &mut ModuleRow, other: ModuleRow) {
     row.judgements.extend(only_free_threaded(other.judgements));
     row.trials.extend(only_free_threaded(other.trials));
-    row.findings.extend(other.findings.into_iter().filter(|finding| finding.rule == "declare-gil"));
-    row.other_build = Some(OtherBuild { file: other.file, facts: other.facts });
+    row.findings.extend(other.findings.into_iter().filter(|finding| finding.rule == RuleId::DeclareGil));
+    row.other_build = Some(Inspected::new(&other.file, &other.facts));
 }
 
 /// Judges a module that the free-threaded environment lacks: by its distribution, if that is absent as a
@@ -164,5 +165,148 @@ fn keep_free_threaded(row: ModuleRow) -> ModuleRow {
         judgements: only_free_threaded(row.judgements).collect(),
         trials: only_free_threaded(row.trials).collect(),
         ..row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ExtensionFileKind, ModuleFinding, TrialOutcome};
+    use crate::report::fixtures::{distribution, in_mode, judged, module, own_gil, report, top_level, trial};
+
+    fn free(verdict: Verdict) -> BTreeMap<Mode, Judgement> {
+        FREE_THREADED_MODES.map(|mode| (mode, judged(verdict))).into()
+    }
+
+    /// Judged in free-threaded modes and in another one, which is not taken over.
+    fn second(verdict: Verdict) -> BTreeMap<Mode, Judgement> {
+        free(verdict).into_iter().chain(in_mode(Mode::Main, judged(Verdict::Unsafe))).collect()
+    }
+
+    fn finding(rule: RuleId) -> ModuleFinding {
+        ModuleFinding { rule, text: String::new(), add: &[] }
+    }
+
+    #[test]
+    fn names_are_compared_as_indexes_do() {
+        for (name, normal) in [("Foo__Bar.baz", "foo-bar-baz"), ("a-.-b", "a-b"), ("_x_", "x")] {
+            assert_eq!(normalize_name(name), normal);
+        }
+        let same =
+            |a: Option<&str>, b: Option<&str>| is_same_name(&a.map(str::to_owned), &b.map(str::to_owned));
+        assert!(same(Some("A_b"), Some("a-b")) && same(None, None));
+        assert!(!same(Some("a"), Some("b")) && !same(Some("a"), None));
+    }
+
+    #[test]
+    fn the_same_distribution_and_module_get_the_modes_of_the_other_build() {
+        let mut first = report();
+        let mut row = distribution(Some("My_Dist"), own_gil(judged(Verdict::Ready)));
+        row.top_level = ["a", "b"].map(|name| top_level(name, own_gil(judged(Verdict::Ready)))).into();
+        first.distributions = vec![row];
+        first.modules = ["a.c", "gone.c", "kind.c"]
+            .map(|name| module(name, Some("My_Dist"), own_gil(judged(Verdict::Ready))))
+            .into();
+        let mut there = report();
+        let mut row = distribution(Some("my-dist"), second(Verdict::Ready));
+        row.version = "2.0".to_owned();
+        let imported = |mode| trial(mode, TrialOutcome::Imported);
+        row.top_level = vec![top_level("a", second(Verdict::Blocked))];
+        row.top_level[0].trials = [Mode::Main, Mode::FreeThreaded].map(|mode| (mode, imported(mode))).into();
+        there.distributions = vec![row];
+        let mut same = module("a.c", Some("My_Dist"), second(Verdict::Unknown));
+        same.file = "a.t.so".to_owned();
+        same.findings = vec![finding(RuleId::DeclareGil), finding(RuleId::DeclareSlot)];
+        let mut kind = module("kind.c", Some("My_Dist"), second(Verdict::Unknown));
+        kind.kind = ExtensionFileKind::OtherAbi;
+        let mut new = module("a.new", Some("My_Dist"), second(Verdict::Ready));
+        new.trials = [Mode::Main, Mode::FreeThreaded].map(|mode| (mode, imported(mode))).into();
+        let alien = module("alien", Some("alien"), second(Verdict::Ready));
+        there.modules = vec![same, kind, new, alien];
+        there.notes = vec!["slow".to_owned()];
+        there.trouble = vec!["a folder".to_owned()];
+        let joined = join_free_threaded(first, there, &BTreeMap::new());
+
+        assert_eq!(joined.modes[3..], FREE_THREADED_MODES);
+        assert_eq!(joined.blockers.keys().copied().collect::<Vec<_>>(), FREE_THREADED_MODES);
+        let notes = [
+            "the free-threaded environment has other versions: My_Dist 2.0, here 1.0",
+            "free-threaded environment: slow",
+        ];
+        assert_eq!(
+            (joined.notes, joined.trouble),
+            (notes.map(str::to_owned).into(), vec!["free-threaded environment: a folder".to_owned()])
+        );
+        let row = &joined.distributions[0];
+        let expected: BTreeMap<_, _> =
+            free(Verdict::Ready).into_iter().chain(own_gil(judged(Verdict::Ready))).collect();
+        assert_eq!(row.judgements, expected);
+        assert_eq!(row.top_level[0].judgements[&Mode::FreeThreaded], judged(Verdict::Blocked));
+        assert_eq!(row.top_level[0].trials.keys().collect::<Vec<_>>(), [&Mode::FreeThreaded]);
+        assert!(!row.top_level[1].judgements.contains_key(&Mode::FreeThreaded));
+        let names: Vec<&str> = joined.modules.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(names, ["a.c", "a.new", "gone.c", "kind.c", "kind.c"]);
+        let [same, new, gone, ..] = joined.modules.as_slice() else { panic!("{names:?}") };
+        assert_eq!(same.other_build.as_ref().unwrap().file, "a.t.so");
+        assert_eq!(same.findings, [finding(RuleId::DeclareGil)]);
+        assert_eq!(
+            (same.judgements.len(), same.judgements[&Mode::FreeThreaded].verdict),
+            (3, Verdict::Unknown)
+        );
+        assert_eq!(new.judgements, free(Verdict::Ready));
+        assert_eq!(new.trials.keys().collect::<Vec<_>>(), [&Mode::FreeThreaded]);
+        assert_eq!(gone.judgements[&Mode::FreeThreaded].reason_id, Some(ReasonId::NotOnFreeThreadedBuild));
+    }
+
+    #[test]
+    fn the_same_version_gives_no_note() {
+        let one = || {
+            let mut one = report();
+            one.distributions = vec![distribution(Some("a"), BTreeMap::new())];
+            one
+        };
+        assert_eq!(join_free_threaded(one(), one(), &BTreeMap::new()).notes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_build_without_extension_modules_is_degraded() {
+        for (here, there, verdict, expected) in [
+            (1, 0, Verdict::Ready, Verdict::Degraded),
+            (1, 1, Verdict::Ready, Verdict::Ready),
+            (0, 0, Verdict::Ready, Verdict::Ready),
+            (1, 0, Verdict::Blocked, Verdict::Blocked),
+        ] {
+            let of = |modules, judgements| DistributionRow { modules, ..distribution(Some("a"), judgements) };
+            let mut row = of(here, BTreeMap::new());
+            join_distribution(&mut row, of(there, free(verdict)));
+            assert_eq!(row.judgements[&Mode::FreeThreaded].verdict, expected, "{here} {there} {verdict}");
+        }
+    }
+
+    #[test]
+    fn what_the_other_environment_lacks_is_judged_by_why() {
+        let blocked = Judgement::from_evidence(Verdict::Blocked, None, "has no wheel");
+        let absent = BTreeMap::from([("a-b".to_owned(), blocked.clone())]);
+        let mut first = report();
+        first.distributions = ["A.b", "other"]
+            .map(|name| {
+                let mut row = distribution(Some(name), BTreeMap::new());
+                row.top_level.push(top_level("name", BTreeMap::new()));
+                row
+            })
+            .into();
+        first.modules = vec![module("m", Some("A.b"), BTreeMap::new())];
+        let joined = join_free_threaded(first, report(), &absent);
+        let row = &joined.distributions[0];
+        assert_eq!(row.judgements[&Mode::FreeThreadedGroup], blocked);
+        let name = &row.top_level[0].judgements[&Mode::FreeThreaded];
+        let cause = name.cause.as_ref().unwrap();
+        assert_eq!((cause.module.as_str(), cause.what.as_str()), ("name", "has no wheel"));
+        assert_eq!(joined.modules[0].judgements[&Mode::FreeThreaded], blocked);
+        let unknown = &joined.distributions[1].top_level[0].judgements[&Mode::FreeThreaded];
+        assert_eq!(
+            (unknown.reason_id, &unknown.cause),
+            (Some(ReasonId::NotInFreeThreadedEnvironment), &None)
+        );
     }
 }

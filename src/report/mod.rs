@@ -4,7 +4,11 @@ mod answer;
 mod application;
 mod assemble;
 mod blockers;
+mod convert_report;
+mod convert_trial;
 mod exercise;
+#[cfg(test)]
+mod fixtures;
 mod join_free_threaded;
 mod merge_application;
 mod parse_document;
@@ -12,17 +16,15 @@ mod path_redaction;
 mod rows;
 pub mod v1;
 
-pub use answer::{Answer, DecidedBy, DecidingItem, DecidingItemKind};
-pub use application::{ApplicationParts, ApplicationRow, ModuleUse, build_application_row};
+pub use answer::{Answer, DecidingItem, DecidingItemKind};
+pub use application::{ApplicationParts, build_application_row};
 pub use assemble::{AuditEvidence, assemble_report};
-pub use exercise::{
-    ControlReply, ExerciseRow, ModeReply, RequestResult, RequestRow, judge_exercise, judge_request_list,
-};
+pub use exercise::{judge_exercise, judge_request_list};
 pub use join_free_threaded::{join_free_threaded, normalize_name};
 pub use parse_document::ParseReportError;
 pub use path_redaction::PathPlaceholders;
 pub use rows::{
-    AuditedPython, BlockedDistribution, BlockerRoot, BlockerRow, DistributionRow, ModuleRow, NameRow,
-    OtherBuild, Report,
+    ApplicationRow, ControlReply, DistributionRow, ExerciseRow, ModuleRow, ModuleUse, NameRow, Report,
+    RequestRow,
 };
-pub use v1::{Declarations, Document};
+pub use v1::{DecidedBy, Declarations, Document};

@@ -1,6 +1,6 @@
 //! Parses a stored report.
 
-use super::Document;
+use super::v1::Document;
 
 /// A text could not be parsed as a report.
 #[derive(Debug, thiserror::Error)]
@@ -36,5 +36,38 @@ impl Document {
             1 => Ok(document.with_updated_answers()),
             schema => Err(ParseReportError::Schema { name: name(), schema }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::report::fixtures::full_report;
+
+    #[test]
+    fn what_is_no_report_is_an_error() {
+        let document = serde_json::to_value(Document::from(&full_report())).unwrap();
+        let mut later = document.clone();
+        later["schema"] = json!(2);
+        let mut unknown = document.clone();
+        unknown["modules"][0]["kind"] = json!("no-such-kind");
+        for (text, expected) in [
+            (document.to_string(), ""),
+            ("[]".to_owned(), "it is no report of wsgiaudit"),
+            (unknown.to_string(), "it is no report of wsgiaudit"),
+            (later.to_string(), "it has schema 2"),
+        ] {
+            let error = Document::parse(&text, "it").err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.starts_with(expected) && error.is_empty() == expected.is_empty(), "{error}");
+        }
+        // Answers are computed again, whatever the text says.
+        let mut wrong = document.clone();
+        wrong["answers"] = json!({"own-gil": "ready"});
+        assert_eq!(
+            serde_json::to_value(Document::parse(&wrong.to_string(), "it").unwrap()).unwrap(),
+            document
+        );
     }
 }

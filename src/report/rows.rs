@@ -1,20 +1,20 @@
-//! The types of the report.
+//! The types of the report: the rows with all evidence, from which the document is made.
 
 use std::collections::BTreeMap;
 
-use super::{ApplicationRow, DecidedBy, ExerciseRow};
+use super::v1::{Blocker, DecidedBy, Inspected, Python, RequestInMode};
 use crate::model::{
-    AvailableUpgrade, BinaryFacts, Deployment, ExtensionFileKind, Judgement, Mode, ModuleFinding,
-    PythonDefect, Trial,
+    BinaryFacts, Deployment, ExtensionFileKind, ImportKind, Judgement, Mode, ModuleFinding, PythonDefect,
+    PythonPathOptions, SourceAnalysis, SourceLocation, Trial,
 };
 
 /// The result of an audit.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The interpreter that was audited.
-    pub python: Option<AuditedPython>,
+    pub python: Option<Python>,
     /// The free-threaded Python of a second environment, where there is one.
-    pub free_threaded: Option<AuditedPython>,
+    pub free_threaded: Option<Python>,
     /// The modes tried, the control first.
     pub modes: Vec<Mode>,
     /// What the audit was asked about.
@@ -24,7 +24,7 @@ pub struct Report {
     /// By file.
     pub modules: Vec<ModuleRow>,
     /// Root causes by mode, the ones that block most first.
-    pub blockers: BTreeMap<Mode, Vec<BlockerRow>>,
+    pub blockers: BTreeMap<Mode, Vec<Blocker>>,
     /// Applications, in the order in which they were passed.
     pub applications: Vec<ApplicationRow>,
     /// Scripts that were run in each mode and lists of requests, in the order in which they were passed.
@@ -37,19 +37,6 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.
     pub trouble: Vec<String>,
-}
-
-/// The interpreter that was audited.
-#[derive(Clone, Debug)]
-pub struct AuditedPython {
-    /// E.g. `3.14.7`.
-    pub release: String,
-    /// E.g. `cpython-314-x86_64-linux-gnu`.
-    pub abi: String,
-    /// E.g. `linux-x86_64`.
-    pub platform: String,
-    /// Built with `--disable-gil`.
-    pub free_threaded: bool,
 }
 
 /// A distribution's row.
@@ -102,52 +89,87 @@ pub struct ModuleRow {
     /// Its verdicts.
     pub judgements: BTreeMap<Mode, Judgement>,
     /// The same module's file for the free-threaded build, if that is in another environment.
-    pub other_build: Option<OtherBuild>,
+    pub other_build: Option<Inspected>,
     /// Findings for its maintainer.
     pub findings: Vec<ModuleFinding>,
 }
 
-/// A module's file for another build of Python.
+/// The report's row of an application.
 #[derive(Clone, Debug)]
-pub struct OtherBuild {
-    /// Relative to the folder on `sys.path` that it was found below.
+pub struct ApplicationRow {
+    /// As the user passed it: `shop.wsgi:application`.
+    pub name: String,
+    /// Its file.
     pub file: String,
-    /// What it declares.
-    pub facts: BinaryFacts,
+    /// The name of the WSGI callable in it.
+    pub callable: String,
+    /// What the Apache configuration adds to `sys.path` for it, if it serves the application.
+    pub served: Option<PythonPathOptions>,
+    /// What its source code shows.
+    pub sources: SourceAnalysis,
+    /// The trials of its import, by mode.
+    pub trials: BTreeMap<Mode, Trial>,
+    /// Its verdicts, by mode.
+    pub judgements: BTreeMap<Mode, Judgement>,
+    /// Every extension module of its own folders and of the environment.
+    pub modules: Vec<ModuleUse>,
+    /// Imports of a computed name in its own files that neither its import nor a request has run, with a
+    /// description.
+    pub open_imports: Vec<(SourceLocation, String)>,
 }
 
-/// What blocks distributions in one mode: the root modules of one distribution.
+/// How an application uses an extension module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockerRow {
-    /// The distribution that the root modules belong to; `None` for the standard library and unclaimed files.
-    pub distribution: Option<String>,
-    /// Root modules.
-    pub roots: Vec<BlockerRoot>,
-    /// Other distributions that are blocked or unsafe because of it.
-    pub blocks: Vec<BlockedDistribution>,
-    /// What newer versions declare, if that was asked.
-    pub upgrade: Option<AvailableUpgrade>,
-}
-
-/// A module that is the root cause of failures.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BlockerRoot {
-    /// Its name.
+pub struct ModuleUse {
+    /// Dotted name.
     pub module: String,
-    /// What it does, in one line.
-    pub what: String,
-    /// The rule's id.
-    pub rule: &'static str,
+    /// How it is imported; `None` if no import of it is known.
+    pub way: Option<ImportKind>,
+    /// Whether importing the application in the main interpreter loaded it.
+    pub is_loaded: bool,
+    /// The import statement that decides `way`.
+    pub through: Option<SourceLocation>,
+    /// The chain of imports that leads to it.
+    pub chain: Vec<String>,
 }
 
-/// A distribution that another one's root cause blocks.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BlockedDistribution {
-    /// Its name.
-    pub distribution: String,
-    /// The imports that lead to the root, outermost first.
-    pub chain: Vec<String>,
-    /// Distributions with other root causes that block it, itself included: known from trials, and from what
-    /// the modules declare that it loads in the control. Empty if nothing else is known to block it.
-    pub also_needs: Vec<String>,
+/// A script that was run in each mode, or a list of requests that was sent to an application.
+#[derive(Clone, Debug)]
+pub struct ExerciseRow {
+    /// Its file, as the user passed it.
+    pub file: String,
+    /// The application that answered, for a list of requests.
+    pub application: Option<String>,
+    /// The requests, in their order.
+    pub requests: Vec<RequestRow>,
+    /// Its trials, by mode.
+    pub trials: BTreeMap<Mode, Trial>,
+    /// Its verdicts, by mode.
+    pub judgements: BTreeMap<Mode, Judgement>,
+}
+
+/// A request and the replies to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestRow {
+    /// `GET`.
+    pub method: String,
+    /// Path and query as written, with the variables of the file.
+    pub target: String,
+    /// The reply in the control; `None` if there was none.
+    pub main: Option<ControlReply>,
+    /// Its result in the other modes.
+    pub modes: BTreeMap<Mode, RequestInMode>,
+}
+
+/// The reply to a request in the control.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ControlReply {
+    /// The status line: `200 OK`.
+    pub status: String,
+    /// The size of the body in bytes; `None` if it is not the same each time.
+    pub bytes: Option<u64>,
+    /// The SHA-256 of the body; `None` if it is not the same each time.
+    pub sha256: Option<String>,
+    /// How long the application took, in milliseconds.
+    pub milliseconds: f64,
 }

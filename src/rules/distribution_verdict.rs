@@ -86,10 +86,11 @@ fn name_part_in_reason(name: &str, judgement: &Judgement) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::RuleId;
 
     fn judgement(verdict: Verdict, root: Option<&str>) -> Judgement {
         let cause = |module: &str| RootCause {
-            rule: "refused",
+            rule: RuleId::Refused,
             module: module.to_owned(),
             chain: Vec::new(),
             what: "refused by CPython".to_owned(),
@@ -125,5 +126,84 @@ mod tests {
             judged(judgement(Verdict::Ready, None), judgement(Verdict::Unsafe, Some("_tkinter"))).verdict,
             Verdict::Unsafe
         );
+    }
+
+    fn of_parts(
+        names: Vec<(&str, Judgement)>,
+        modules: Vec<(&str, Judgement)>,
+        without: &[&str],
+    ) -> Judgement {
+        let owned = |parts: Vec<(&str, Judgement)>| {
+            parts.into_iter().map(|(name, judgement)| (name.to_owned(), judgement)).collect()
+        };
+        judge_distribution(&DistributionParts {
+            names: owned(names),
+            modules: owned(modules),
+            done_without: without.iter().map(|name| (*name).to_owned()).collect(),
+        })
+    }
+
+    #[test]
+    fn without_parts_it_contains_no_python_code() {
+        let judgement = of_parts(vec![], vec![], &[]);
+        assert_eq!(judgement, Judgement::from_reason_id(ReasonId::NoPythonCode, "contains no Python code"));
+    }
+
+    #[test]
+    fn the_worst_part_decides_and_is_named() {
+        let own = judgement(Verdict::Blocked, Some("shop"));
+        let needs = judgement(Verdict::Blocked, Some("till"));
+        let unsafe_ = Judgement { reason: "crashes".to_owned(), ..judgement(Verdict::Unsafe, None) };
+        let abi = Judgement::from_reason_id(ReasonId::OtherAbi, "other");
+        let degraded =
+            Judgement { reason: "imports without a".to_owned(), ..judgement(Verdict::Degraded, None) };
+        let ready = || judgement(Verdict::Ready, None);
+        for (part, verdict, reason) in [
+            (own, Verdict::Blocked, "shop: needs shop, refused by CPython"),
+            (needs, Verdict::Blocked, "needs till, refused by CPython"),
+            (unsafe_, Verdict::Unsafe, "shop: crashes"),
+            (degraded, Verdict::Degraded, "imports without a"),
+            (abi.clone(), Verdict::Ready, ""),
+        ] {
+            let judged = of_parts(vec![("lamp", ready()), ("shop", part)], vec![], &[]);
+            assert_eq!((judged.verdict, judged.reason.as_str()), (verdict, reason));
+        }
+        let cause = judgement(Verdict::Blocked, Some("till")).cause;
+        let named = of_parts(vec![("shop", Judgement { cause, ..abi })], vec![], &[]);
+        assert_eq!(named.reason, "shop: other");
+    }
+
+    #[test]
+    fn parts_that_it_works_without_do_not_count() {
+        let ready = || judgement(Verdict::Ready, None);
+        let blocked = || judgement(Verdict::Blocked, Some("shop._till"));
+        let degraded =
+            |lost: &str| Judgement { lost: vec![lost.to_owned()], ..judgement(Verdict::Degraded, None) };
+        let verdict = |name: Judgement, part: (&str, Judgement), is_module: bool, without: &[&str]| {
+            let (names, modules) = if is_module {
+                (vec![("shop", name)], vec![part])
+            } else {
+                (vec![("shop", name), part], vec![])
+            };
+            of_parts(names, modules, without).verdict
+        };
+        let till = "shop._till";
+        assert_eq!(verdict(ready(), (till, blocked()), true, &[]), Verdict::Blocked);
+        assert_eq!(verdict(ready(), (till, blocked()), true, &[till]), Verdict::Ready);
+        assert_eq!(verdict(ready(), ("_till", blocked()), false, &["_till"]), Verdict::Ready);
+        assert_eq!(verdict(ready(), ("till", blocked()), false, &["till"]), Verdict::Blocked);
+        let crashes = || judgement(Verdict::Unsafe, Some(till));
+        assert_eq!(verdict(ready(), (till, crashes()), true, &[till]), Verdict::Unsafe);
+        // A public name imports without the module, or without the one that this one misses.
+        assert_eq!(verdict(degraded(till), (till, blocked()), true, &[]), Verdict::Degraded);
+        assert_eq!(verdict(degraded(till), (till, crashes()), true, &[]), Verdict::Unsafe);
+        assert_eq!(verdict(degraded("other"), (till, blocked()), true, &[]), Verdict::Blocked);
+        let misses = Judgement { lost: vec!["other".to_owned()], ..blocked() };
+        assert_eq!(verdict(degraded("other"), (till, misses.clone()), true, &[]), Verdict::Degraded);
+        let unknown = Judgement { lost: misses.lost, ..judgement(Verdict::Unknown, Some(till)) };
+        assert_eq!(verdict(degraded("other"), (till, unknown), true, &[]), Verdict::Unknown);
+        // What a private name lost does not count.
+        let private = of_parts(vec![("shop", ready()), ("_s", degraded(till))], vec![(till, blocked())], &[]);
+        assert_eq!(private.verdict, Verdict::Blocked);
     }
 }

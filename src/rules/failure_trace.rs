@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::{VerdictInput, messages};
-use crate::model::{Mode, ModuleLoad, NotRunReason, Refuser, RootCause, Trial, TrialOutcome, TrialPhase};
+use crate::model::{
+    Mode, ModuleLoad, NotRunReason, Refuser, RootCause, RuleId, Trial, TrialOutcome, TrialPhase,
+};
 
 /// A failure and its root cause.
 pub(super) struct TracedFailure<'a> {
@@ -36,7 +38,7 @@ pub(super) fn trace_failure<'a>(
         let (module, chain) = (fault.subject.clone(), keep_last_occurrences(imports));
         return Some(TracedFailure {
             trial,
-            cause: RootCause { rule: "python-defect", module, chain, what },
+            cause: RootCause { rule: RuleId::PythonDefect, module, chain, what },
         });
     }
     let (module, chain) = match &trial.outcome {
@@ -68,17 +70,17 @@ pub(super) fn trace_failure<'a>(
     })
 }
 
-/// Returns the id of the rule that reports an outcome. `None` for outcomes that are no failure.
-fn rule_of_outcome(outcome: &TrialOutcome) -> Option<&'static str> {
+/// Returns the rule that reports an outcome. `None` for outcomes that are no failure.
+fn rule_of_outcome(outcome: &TrialOutcome) -> Option<RuleId> {
     Some(match outcome {
-        TrialOutcome::Refused { by: Refuser::CPython, .. } => "refused",
-        TrialOutcome::Refused { by: Refuser::Module, .. } => "refuses-by-itself",
-        TrialOutcome::Raised { .. } => "raises",
-        TrialOutcome::Crashed { .. } => "crashes",
-        TrialOutcome::TimedOut { .. } => "hangs",
-        TrialOutcome::LosesDescriptors { .. } => "loses-descriptors",
-        TrialOutcome::LeftThreads { .. } => "leaves-threads",
-        TrialOutcome::Shares { .. } => "shares-objects",
+        TrialOutcome::Refused { by: Refuser::CPython, .. } => RuleId::Refused,
+        TrialOutcome::Refused { by: Refuser::Module, .. } => RuleId::RefusesByItself,
+        TrialOutcome::Raised { .. } => RuleId::Raises,
+        TrialOutcome::Crashed { .. } => RuleId::Crashes,
+        TrialOutcome::TimedOut { .. } => RuleId::Hangs,
+        TrialOutcome::LosesDescriptors { .. } => RuleId::LosesDescriptors,
+        TrialOutcome::LeftThreads { .. } => RuleId::LeavesThreads,
+        TrialOutcome::Shares { .. } => RuleId::SharesObjects,
         TrialOutcome::Imported | TrialOutcome::NotRun(_) => return None,
     })
 }
@@ -115,4 +117,95 @@ fn keep_last_occurrences(chain: Vec<String>) -> Vec<String> {
         seen.push(name);
     }
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AbnormalExit, CrashLocation, CrashReport, InitKind};
+    use crate::rules::test_evidence::*;
+
+    fn cause(trials: Vec<Trial>) -> Option<RootCause> {
+        TestEvidence::new(trials)
+            .with_facts("lamp", facts(InitKind::SinglePhase, &[]))
+            .ask(|input| Some(trace_failure(input, "till", Mode::OwnGil)?.cause))
+    }
+
+    #[test]
+    fn the_chain_leads_to_the_module_that_failed() {
+        let mut refusal = refused(Refuser::CPython, "lamp", "");
+        if let TrialOutcome::Refused { error, .. } = &mut refusal {
+            error.chain = ["till", "shop", "till"].map(str::to_owned).to_vec();
+        }
+        let own = |outcome| trial("till", Mode::OwnGil, outcome);
+        let found = cause(vec![own(refusal)]).unwrap();
+        assert_eq!((found.module.as_str(), found.rule), ("lamp", RuleId::Refused));
+        assert_eq!(found.chain, ["shop", "till", "lamp"]);
+        assert_eq!(found.what, "refused: single-phase initialisation");
+        let through = [own(behind("shop")), trial("shop", Mode::OwnGil, behind("lamp"))];
+        let lamp = trial("lamp", Mode::OwnGil, crashed(TrialPhase::Import));
+        let found = cause(through.iter().cloned().chain([lamp]).collect()).unwrap();
+        assert_eq!((found.module.as_str(), found.rule), ("lamp", RuleId::Crashes));
+        assert_eq!(found.chain, ["till", "shop", "lamp"]);
+        assert_eq!(cause(through.to_vec()), None);
+        assert_eq!(cause(vec![own(behind("till"))]), None);
+        assert_eq!(cause(vec![own(TrialOutcome::Imported)]), None);
+    }
+
+    #[test]
+    fn a_defect_of_python_is_the_cause_for_what_shows_it() {
+        let fault = trial("_datetime", Mode::OwnGil, crashed(TrialPhase::Teardown));
+        let own = Trial {
+            python: Some(fault.into()),
+            ..trial("till", Mode::OwnGil, crashed(TrialPhase::Teardown))
+        };
+        let found = cause(vec![own]).unwrap();
+        assert_eq!((found.module.as_str(), found.rule), ("_datetime", RuleId::PythonDefect));
+        assert_eq!(found.chain, ["till", "_datetime"]);
+        assert_eq!(found.what, "a defect of this Python: crashes when the interpreter ended (SIGSEGV)");
+    }
+
+    #[test]
+    fn an_outcome_names_its_module() {
+        let lamp = || Some("lamp".to_owned());
+        let place = TrialPhase::Import;
+        let crash = |place, loading| TrialOutcome::Crashed { how: AbnormalExit::Signal(11), place, loading };
+        for (outcome, module) in [
+            (TrialOutcome::Raised { place, error: error("ValueError", "x"), suspect: lamp() }, "lamp"),
+            (raised("ValueError", "x"), "till"),
+            (crash(place, lamp()), "lamp"),
+            (crash(TrialPhase::SecondInterpreter, lamp()), "lamp"),
+            (crash(TrialPhase::UseAfterEnd, lamp()), "lamp"),
+            (crash(TrialPhase::AfterAnotherEnded, lamp()), "lamp"),
+            (crash(TrialPhase::Storm, lamp()), "lamp"),
+            (crash(TrialPhase::Startup, lamp()), "till"),
+            (crash(TrialPhase::Teardown, lamp()), "till"),
+            (crash(TrialPhase::Exit, lamp()), "till"),
+            (crash(place, None), "till"),
+            (TrialOutcome::TimedOut { place, loading: lamp() }, "lamp"),
+            (TrialOutcome::LosesDescriptors { place, loading: lamp() }, "lamp"),
+            (TrialOutcome::LosesDescriptors { place, loading: None }, "till"),
+            (TrialOutcome::LeftThreads { names: vec![] }, "till"),
+            (shares(Some("lamp"), 1), "lamp"),
+            (shares(None, 1), "till"),
+        ] {
+            let shown = format!("{outcome:?}");
+            assert_eq!(cause(vec![trial("till", Mode::OwnGil, outcome)]).unwrap().module, module, "{shown}");
+        }
+    }
+
+    #[test]
+    fn among_threads_the_faulting_instruction_names_the_module() {
+        let culprit = |place, object: &str| {
+            let site = CrashLocation { object: object.to_owned(), symbol: None, offset: 0 };
+            let crash = CrashReport { address: None, site: Some(site), stack: String::new() };
+            let loading = Some("lamp".to_owned());
+            let outcome = TrialOutcome::Crashed { how: AbnormalExit::Signal(11), place, loading };
+            let own = Trial { crash: Some(crash), ..trial("till", Mode::OwnGil, outcome) };
+            cause(vec![with_loads(own, [load("A", "shop.bulb", Ok(()))])]).unwrap().module
+        };
+        assert_eq!(culprit(TrialPhase::Storm, "bulb.so"), "shop.bulb");
+        assert_eq!(culprit(TrialPhase::Storm, "other.so"), "lamp");
+        assert_eq!(culprit(TrialPhase::Import, "bulb.so"), "lamp");
+    }
 }

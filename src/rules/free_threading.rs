@@ -2,17 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use wsgiaudit_probes_core::interpreter_names;
+
+use super::failed_import::judge_failure;
 use super::failure_trace::trace_failure;
-use super::{VerdictInput, messages, module_verdict};
+use super::{VerdictInput, messages};
 use crate::model::{
-    InitKind, Judgement, Mode, ModuleLoad, ReasonId, RootCause, SlotDeclaration, Trial, TrialOutcome, Verdict,
+    InitKind, Judgement, Mode, ModuleLoad, ReasonId, RootCause, RuleId, SlotDeclaration, Trial, TrialOutcome,
+    Verdict,
 };
 
 /// Judges an import that passes with the GIL forced off, although CPython would have switched the GIL on.
 /// Returns `None` if CPython would have left it off.
 pub(super) fn judge_gil_activation(input: &VerdictInput<'_>, trial: &Trial) -> Option<Judgement> {
-    let loads =
-        || trial.successful_loads().filter(|load| load.interpreter == "main" || load.interpreter == "A");
+    let loads = || trial.successful_loads().filter(|load| interpreter_names::is_first(&load.interpreter));
     let own = loads()
         .find(|load| load.name == trial.subject && gil_activation(input, &load.name) == GilActivation::Yes);
     if let Some(load) =
@@ -44,7 +47,7 @@ pub(super) fn judge_free_threaded_only_failure(input: &VerdictInput<'_>, name: &
             if let Some((missing, what)) = why {
                 let chain = root.cause.chain.into_iter().chain([missing.to_owned()]).collect();
                 let cause = RootCause {
-                    rule: "no-free-threaded-wheel",
+                    rule: RuleId::NoFreeThreadedWheel,
                     module: missing.to_owned(),
                     chain,
                     what: what.clone(),
@@ -56,7 +59,7 @@ pub(super) fn judge_free_threaded_only_failure(input: &VerdictInput<'_>, name: &
         }
         TrialOutcome::Imported | TrialOutcome::Refused { .. } | TrialOutcome::NotRun(_) => Verdict::Blocked,
     };
-    let judgement = module_verdict::judge_failure(input, name, Mode::Main, verdict);
+    let judgement = judge_failure(input, name, Mode::Main, verdict);
     Some(Judgement { reason: format!("on the free-threaded build, {}", judgement.reason), ..judgement })
 }
 
@@ -78,7 +81,7 @@ pub(super) fn judge_missing_accelerators(
         count => format!("imports without {first} and {} more, {what}", count - 1),
     };
     let cause = RootCause {
-        rule: "lost-accelerator",
+        rule: RuleId::LostAccelerator,
         chain: vec![trial.subject.clone(), first.clone()],
         module: first,
         what,
@@ -123,6 +126,144 @@ fn judge_gil_activating_load(input: &VerdictInput<'_>, trial: &Trial, load: &Mod
         true => what.clone(),
         false => format!("needs {}, which {what}", load.name),
     };
-    let cause = RootCause { rule: "switches-gil-on", module: load.name.clone(), chain, what };
+    let cause = RootCause { rule: RuleId::SwitchesGilOn, module: load.name.clone(), chain, what };
     Judgement::from_evidence(Verdict::Blocked, Some(cause), reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BinaryFacts;
+    use crate::rules::ReferenceEnvironment;
+    use crate::rules::test_evidence::*;
+
+    #[test]
+    fn a_declaration_tells_whether_the_gil_is_switched_on() {
+        let slots = |slots: &[(u16, u64)]| facts(InitKind::MultiPhase, slots);
+        let unread = BinaryFacts { slots: None, ..slots(&[]) };
+        for (facts, expected) in [
+            (slots(&[(4, 1)]), GilActivation::No),
+            (slots(&[(87, 1)]), GilActivation::No),
+            (slots(&[(4, 0)]), GilActivation::Yes),
+            (slots(&[]), GilActivation::Yes),
+            (facts(InitKind::ModExport, &[(87, 1)]), GilActivation::No),
+            (facts(InitKind::ModExport, &[]), GilActivation::Yes),
+            (facts(InitKind::SinglePhase, &[]), GilActivation::Unknown),
+            (facts(InitKind::None, &[]), GilActivation::Unknown),
+            (unread, GilActivation::Unknown),
+        ] {
+            let shown = format!("{facts:?}");
+            let evidence = TestEvidence::default().with_facts("till", facts);
+            assert_eq!(evidence.ask(|input| gil_activation(input, "till")), expected, "{shown}");
+        }
+        assert_eq!(TestEvidence::default().ask(|input| gil_activation(input, "math")), GilActivation::No);
+    }
+
+    #[test]
+    fn the_subject_s_own_load_is_named_first() {
+        let judged = |loads: Vec<ModuleLoad>| {
+            let trial = with_loads(imported("till", Mode::FreeThreaded), loads);
+            TestEvidence::new([])
+                .with_facts("till", facts(InitKind::MultiPhase, &[]))
+                .with_facts("lamp", facts(InitKind::MultiPhase, &[(4, 0)]))
+                .with_facts("odd", facts(InitKind::SinglePhase, &[]))
+                .with_facts("fine", facts(InitKind::MultiPhase, &[(4, 1)]))
+                .ask(|input| judge_gil_activation(input, &trial))
+        };
+        let ok = |interpreter: &str, name: &str| load(interpreter, name, Ok(()));
+        let on = RuleId::SwitchesGilOn;
+        for (loads, rule, reason) in [
+            (vec![ok("main", "lamp"), ok("main", "till")], on, "switches the GIL on: no slot 4"),
+            (vec![ok("A", "lamp")], on, "needs lamp, which switches the GIL on: slot 4 = 0"),
+            (vec![ok("A", "odd"), ok("A", "lamp")], on, "needs lamp, which switches the GIL on: slot 4 = 0"),
+            (
+                vec![ok("A", "fine"), ok("A", "odd")],
+                RuleId::GilNotTold,
+                "could not determine whether odd switches the GIL on",
+            ),
+        ] {
+            let judgement = judged(loads).unwrap();
+            assert_eq!((rule_of(&judgement), judgement.reason.as_str()), (Some(rule), reason));
+        }
+        let chained = ModuleLoad { chain: vec!["till".to_owned(), "shop".to_owned()], ..ok("A", "lamp") };
+        assert_eq!(judged(vec![chained]).unwrap().cause.unwrap().chain, ["till", "shop", "lamp"]);
+        for loads in [
+            vec![],
+            vec![ok("A", "fine"), ok("A", "math")],
+            vec![ok("B", "lamp")],
+            vec![load("A", "lamp", Err(error("ImportError", "x")))],
+        ] {
+            assert_eq!(judged(loads), None);
+        }
+    }
+
+    fn beside(loads: &[&str]) -> ReferenceEnvironment {
+        ReferenceEnvironment {
+            imports: ["till".to_owned()].into(),
+            loads: [("till".to_owned(), loads.iter().map(|name| (*name).to_owned()).collect())].into(),
+            absent: [("lamp".to_owned(), "has no free-threaded wheel".to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn what_only_the_free_threaded_control_cannot_import_is_judged() {
+        let judged = |outcome: TrialOutcome, beside: Option<ReferenceEnvironment>| {
+            let evidence = TestEvidence::new([trial("till", Mode::Main, outcome)]);
+            TestEvidence { beside, ..evidence }.ask(|input| judge_free_threaded_only_failure(input, "till"))
+        };
+        let missing = |name: &str| raised("ModuleNotFoundError", &format!("No module named '{name}'"));
+        let hangs = TrialOutcome::TimedOut { place: crate::model::TrialPhase::Import, loading: None };
+        for (outcome, verdict, rule, reason) in [
+            (
+                missing("lamp"),
+                Verdict::Blocked,
+                RuleId::NoFreeThreadedWheel,
+                "needs lamp, which has no free-threaded wheel",
+            ),
+            (
+                missing("bulb"),
+                Verdict::Blocked,
+                RuleId::Raises,
+                "on the free-threaded build, raises ModuleNotFoundError: No module named 'bulb' at import",
+            ),
+            (hangs, Verdict::Unsafe, RuleId::Hangs, "on the free-threaded build, hangs at import"),
+            (
+                shares(None, 1),
+                Verdict::Unsafe,
+                RuleId::SharesObjects,
+                "on the free-threaded build, shares a dict (till.two -> dict) between interpreters",
+            ),
+        ] {
+            assert_judged(&judged(outcome, Some(beside(&[]))).unwrap(), verdict, rule, reason);
+        }
+        assert_eq!(judged(missing("lamp"), None), None);
+        assert_eq!(judged(missing("lamp"), Some(ReferenceEnvironment::default())), None);
+        assert_eq!(judged(TrialOutcome::Imported, Some(beside(&[]))), None);
+    }
+
+    #[test]
+    fn accelerators_that_the_free_threaded_build_lacks_are_lost() {
+        let judged = |there: &[&str], control: Trial| {
+            let evidence = TestEvidence { beside: Some(beside(there)), ..TestEvidence::default() };
+            let trial = imported("till", Mode::FreeThreaded);
+            evidence.ask(|input| judge_missing_accelerators(input, &trial, &control))
+        };
+        let control = || with_loads(imported("till", Mode::Main), [load("main", "till._a", Ok(()))]);
+        for (there, reason) in [
+            (
+                &["till._a", "till._b"][..],
+                "imports without till._b, which the free-threaded build does not have",
+            ),
+            (
+                &["till._b", "till._c", "till._d"],
+                "imports without till._b and 2 more, which the free-threaded build does not have",
+            ),
+        ] {
+            let judgement = judged(there, control()).unwrap();
+            assert_judged(&judgement, Verdict::Degraded, RuleId::LostAccelerator, reason);
+            assert!(judgement.lost.contains(&"till._b".to_owned()));
+        }
+        assert_eq!(judged(&["till._a"], control()), None);
+        assert_eq!(judged(&["till._b"], Trial { through: Some("shop".to_owned()), ..control() }), None);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::VerdictInput;
-use super::module_verdict::judge_name;
+use super::name_verdict::judge_name;
 use crate::model::{ExtensionFile, Judgement, Mode, ReasonId, TrialOutcome, Verdict};
 
 /// Judges a file that has init functions for other names only. If the control loaded it under each of these
@@ -77,5 +77,77 @@ pub(super) fn judge_file_behind_stub(
                 format!("in a zip file, whose stub for it could not be tried ({why}): unpack the egg");
             Judgement::from_reason_id(ReasonId::NotTried, reason)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ExtensionFileKind, RuleId, Trial, TrialPhase};
+    use crate::rules::test_evidence::*;
+
+    fn loads_file(subject: &str, name: &str, mode: Mode, outcome: TrialOutcome) -> Trial {
+        let loads = mode.interpreters().iter().map(|interpreter| {
+            let load = load(interpreter, name, Ok(()));
+            crate::model::ModuleLoad { path: "/site/till.so".to_owned(), ..load }
+        });
+        with_loads(trial(subject, mode, outcome), loads)
+    }
+
+    #[test]
+    fn a_file_with_other_names_gets_the_worst_verdict_of_what_loads_it() {
+        let module = file("till", ExtensionFileKind::PlainLibrary);
+        let judged = |trials: Vec<Trial>, functions: &[&str]| {
+            let functions: Vec<String> = functions.iter().map(|each| (*each).to_owned()).collect();
+            TestEvidence::new(trials)
+                .ask(|input| judge_file_with_other_names(input, &module, &functions, Mode::OwnGil))
+        };
+        let shop = |outcome| {
+            vec![
+                loads_file("shop", "shop.lamp", Mode::Main, TrialOutcome::Imported),
+                loads_file("shop", "shop.lamp", Mode::OwnGil, outcome),
+            ]
+        };
+        let no_load = "it has PyInit_lamp but no init function for its own name, and no trial loaded it under another \
+                       name";
+        assert_judged(&judged(vec![], &["PyInit_lamp"]), Verdict::Unknown, RuleId::OtherNames, no_load);
+        assert_judged(&judged(vec![], &[]), Verdict::Unknown, RuleId::NotTried, "was not tried");
+        assert_judged(
+            &judged(shop(TrialOutcome::Imported), &["PyInit_lamp"]),
+            Verdict::Ready,
+            None,
+            "loaded as shop.lamp by shop",
+        );
+        assert_judged(
+            &judged(shop(crashed(TrialPhase::Import)), &["PyInit_lamp"]),
+            Verdict::Unsafe,
+            RuleId::Crashes,
+            "loaded as shop.lamp by shop: crashes at import (SIGSEGV)",
+        );
+        let both = judged(shop(TrialOutcome::Imported), &["PyInit_lamp", "PyInit_bulb"]);
+        assert_eq!(rule_of(&both), Some(RuleId::OtherNames));
+        let failed = vec![loads_file("shop", "shop.lamp", Mode::Main, crashed(TrialPhase::Import))];
+        assert_eq!(rule_of(&judged(failed, &["PyInit_lamp"])), Some(RuleId::OtherNames));
+    }
+
+    #[test]
+    fn a_stub_that_loads_nothing_shows_nothing() {
+        let module = file("till", ExtensionFileKind::Archived { has_stub: true });
+        let judged = |own: Trial| {
+            TestEvidence::new([imported("till", Mode::Main), own])
+                .ask(|input| judge_file_behind_stub(input, &module, Mode::OwnGil))
+        };
+        let loaded = loads_file("till", "till", Mode::OwnGil, TrialOutcome::Imported);
+        assert_judged(&judged(loaded), Verdict::Ready, None, "");
+        let other = Trial { after: Some("lamp".to_owned()), ..imported("till", Mode::OwnGil) };
+        for (own, why) in
+            [(imported("till", Mode::OwnGil), "it was not loaded"), (other, "needs lamp imported first")]
+        {
+            let reason =
+                format!("in a zip file, whose stub for it could not be tried ({why}): unpack the egg");
+            assert_judged(&judged(own), Verdict::Unknown, RuleId::NotTried, &reason);
+        }
+        let crashes = judged(trial("till", Mode::OwnGil, crashed(TrialPhase::Import)));
+        assert_eq!(rule_of(&crashes), Some(RuleId::Crashes));
     }
 }

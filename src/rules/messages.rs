@@ -183,3 +183,127 @@ pub(super) fn format_exception(error: &PythonError) -> String {
 fn first_nonempty_line(text: &str) -> &str {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AbnormalExit, CrashLocation, CrashReport};
+    use crate::rules::test_evidence::*;
+
+    #[test]
+    fn declarations_are_described_and_judged() {
+        let slots = |slots: &[(u16, u64)]| facts(InitKind::MultiPhase, slots);
+        let unread = BinaryFacts { slots: None, ..slots(&[]) };
+        // Description, refused with an own GIL, refused in a group without the GIL, refusal.
+        for (facts, described, own_gil, group, refusal) in [
+            (
+                facts(InitKind::SinglePhase, &[]),
+                "single-phase",
+                true,
+                true,
+                "refused: single-phase initialisation",
+            ),
+            (facts(InitKind::None, &[]), "no init function", false, false, "refused: no slot 3"),
+            (facts(InitKind::Undetermined, &[]), "undetermined", false, false, "refused: no slot 3"),
+            (unread, "undetermined", false, false, "refused: its declaration (could not be read)"),
+            (slots(&[]), "no slot 3", true, false, "refused: no slot 3"),
+            (facts(InitKind::ModExport, &[]), "no slot 3", true, false, "refused: no slot 3"),
+            (slots(&[(3, 0)]), "slot 3 = 0", true, true, "refused: slot 3 = 0"),
+            (facts(InitKind::ModExport, &[(86, 0)]), "slot 3 = 0", true, true, "refused: slot 3 = 0"),
+            (slots(&[(3, 1)]), "slot 3 = 1", true, false, "refused: slot 3 = 1"),
+            (slots(&[(3, 2)]), "slot 3 = 2", false, false, "refused: its declaration (could not be read)"),
+        ] {
+            assert_eq!(describe_slot_declaration(&facts), described);
+            assert_eq!(is_refused_by_declaration(&facts), own_gil, "{described}");
+            assert_eq!(is_refused_in_free_threaded_group(&facts), group, "{described}");
+            assert_eq!(describe_refusal(Some(&facts)), refusal, "{described}");
+        }
+        assert_eq!(describe_refusal(None), "refused by CPython");
+    }
+
+    #[test]
+    fn declarations_about_the_gil_are_described() {
+        for (facts, described) in [
+            (facts(InitKind::SinglePhase, &[]), "single-phase initialisation"),
+            (facts(InitKind::None, &[]), "no init function"),
+            (facts(InitKind::Undetermined, &[]), "undetermined"),
+            (BinaryFacts { slots: None, ..facts(InitKind::MultiPhase, &[]) }, "undetermined"),
+            (facts(InitKind::MultiPhase, &[]), "no slot 4"),
+            (facts(InitKind::ModExport, &[(87, 1)]), "slot 4 = 1"),
+        ] {
+            assert_eq!(describe_gil_declaration(&facts), described);
+            assert_eq!(describe_gil_activation(Some(&facts)), format!("switches the GIL on: {described}"));
+        }
+        assert_eq!(describe_gil_activation(None), "switches the GIL on: its declaration was not read");
+    }
+
+    #[test]
+    fn a_failure_is_described_in_a_line() {
+        let refuses = |place| TrialOutcome::Refused {
+            by: Refuser::Module,
+            module: "till".to_owned(),
+            place,
+            error: error("ImportError", "\n  no\nmore"),
+        };
+        let place = TrialPhase::Import;
+        let suspect = Some("till".to_owned());
+        let blamed = TrialOutcome::Raised { place, error: error("ValueError", ""), suspect };
+        let exits = TrialOutcome::Crashed { how: AbnormalExit::Exit(3), place, loading: None };
+        for (mode, outcome, described) in [
+            (Mode::OwnGil, TrialOutcome::Imported, ""),
+            (Mode::OwnGil, refuses(TrialPhase::Startup), "refuses sub-interpreters by itself: no"),
+            (Mode::OwnGil, refuses(place), "refuses sub-interpreters by itself: no"),
+            (
+                Mode::OwnGil,
+                refuses(TrialPhase::SecondInterpreter),
+                "refuses a second interpreter by itself: no",
+            ),
+            (
+                Mode::OwnGil,
+                refuses(TrialPhase::UseAfterEnd),
+                "refuses to load again after an interpreter ended: no",
+            ),
+            (Mode::FreeThreaded, refuses(place), "refuses to load without the GIL by itself: no"),
+            (Mode::OwnGil, blamed, "raises ValueError at import"),
+            (Mode::OwnGil, raised("ValueError", "x"), "raises ValueError: x at import; cause not known"),
+            (Mode::Main, raised("ValueError", "x"), "raises ValueError: x at import"),
+            (Mode::OwnGil, exits, "crashes at import (exit status 3 without an answer)"),
+            (
+                Mode::OwnGil,
+                shares(None, 3),
+                "shares a dict (till.two -> dict) and 2 more between interpreters",
+            ),
+            (Mode::OwnGil, behind("lamp"), "was not tried"),
+        ] {
+            assert_eq!(describe_failure(&trial("till", mode, outcome), None), described);
+        }
+        let site = CrashLocation { object: "till.so".to_owned(), symbol: None, offset: 0 };
+        let crash = CrashReport { address: None, site: Some(site), stack: String::new() };
+        let own = Trial { crash: Some(crash), ..trial("till", Mode::OwnGil, crashed(place)) };
+        assert_eq!(describe_failure(&own, None), "crashes at import (SIGSEGV in till.so)");
+    }
+
+    #[test]
+    fn shared_and_retained_objects_are_described() {
+        for (is_type, is_static, described) in [
+            (true, true, "the static type dict (till.two -> dict)"),
+            (true, false, "the type dict (till.two -> dict)"),
+            (false, true, "a dict (till.two -> dict)"),
+        ] {
+            let object = SharedPythonObject { is_type, is_static, ..shared_object(None) };
+            assert_eq!(describe_shared_object(&object), described);
+        }
+        let kept = |count| describe_retained_objects(&shared_object(None), count);
+        let rest = "of one interpreter for all: no use by another was observed";
+        for (count, more) in [(0, ""), (1, ""), (2, " and 1 more")] {
+            assert_eq!(kept(count), format!("keeps a dict (till.two -> dict){more} {rest}"));
+        }
+    }
+
+    #[test]
+    fn a_failed_load_is_a_refusal_or_an_exception() {
+        let text = "module till does not support loading in subinterpreters";
+        assert_eq!(describe_failed_load(&error("ImportError", text), None), "refused by CPython");
+        assert_eq!(describe_failed_load(&error("ImportError", "x"), None), "ImportError: x");
+    }
+}

@@ -249,4 +249,61 @@ mod tests {
             assert_eq!(missing(kind, text), None, "{kind}: {text}");
         }
     }
+
+    #[test]
+    fn each_requirement_has_its_reason_and_remedy() {
+        let named = |name: &str| Some(name.to_owned());
+        for (requirement, reason, remedy) in [
+            (
+                MissingRequirement::NewerLibrary("libc.so.6".to_owned()),
+                ReasonId::MissingLibrary,
+                "install a newer version of the library libc.so.6",
+            ),
+            (
+                MissingRequirement::File(named("/etc/shop.ini")),
+                ReasonId::MissingFile,
+                "provide /etc/shop.ini",
+            ),
+            (MissingRequirement::File(None), ReasonId::MissingFile, "provide a copy: --file PATH"),
+            (
+                MissingRequirement::File(named("/tmp/trial-7/home/")),
+                ReasonId::MissingFile,
+                "provide /tmp/trial-7/home/",
+            ),
+            (
+                MissingRequirement::Variable(None),
+                ReasonId::MissingVariable,
+                "pass it to the trials: --env NAME=VALUE",
+            ),
+        ] {
+            assert_eq!((requirement.reason_id(), requirement.describe_remedy().as_str()), (reason, remedy));
+        }
+    }
+
+    #[test]
+    fn phrases_of_services_and_variables_are_recognized() {
+        let service = Some(MissingRequirement::Service);
+        assert_eq!(missing("gaierror", "x"), service);
+        assert_eq!(missing("Other", "Name or service not known"), service);
+        let variable = |name: &str| Some(MissingRequirement::Variable(Some(name.to_owned())));
+        for (text, expected) in [
+            ("please set TOKEN", variable("TOKEN")),
+            ("TOKEN is required", None),
+            ("API_TOKEN is required", variable("API_TOKEN")),
+            ("API_TOKEN is wrong", None),
+            ("the value is not set", None),
+            ("undefined symbol: API_TOKEN", None),
+            ("AB is not set", None),
+            ("1AB is not set", None),
+            ("A2_ is not set", variable("A2_")),
+        ] {
+            assert_eq!(missing("RuntimeError", text), expected, "{text}");
+        }
+        assert_eq!(missing("NotADirectoryError", ""), Some(MissingRequirement::File(None)));
+        for text in ["lib is missing", "libs are missing", "library not found", "librarian not found"] {
+            assert_eq!(missing("ImportError", text), None, "{text}");
+        }
+        let wrong_kind = missing("ValueError", "libmagic not found");
+        assert_eq!(wrong_kind, None);
+    }
 }

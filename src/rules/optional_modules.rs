@@ -35,17 +35,8 @@ fn find_imported_control<'a>(input: &'a VerdictInput<'_>, name: &str) -> Option<
 
 /// Whether the control of a module failed. A trial that did not take place is no failure.
 fn fails_in_control(input: &VerdictInput<'_>, name: &str) -> bool {
-    input.trials.get(name, Mode::Main).is_some_and(|trial| match trial.outcome {
-        TrialOutcome::Imported
-        | TrialOutcome::NotRun(NotRunReason::Because(..) | NotRunReason::Shadowed(_)) => false,
-        TrialOutcome::Refused { .. }
-        | TrialOutcome::Raised { .. }
-        | TrialOutcome::Crashed { .. }
-        | TrialOutcome::TimedOut { .. }
-        | TrialOutcome::LosesDescriptors { .. }
-        | TrialOutcome::LeftThreads { .. }
-        | TrialOutcome::Shares { .. }
-        | TrialOutcome::NotRun(NotRunReason::Behind(_)) => true,
+    input.trials.get(name, Mode::Main).is_some_and(|trial| {
+        trial.outcome.is_failure() || matches!(trial.outcome, TrialOutcome::NotRun(NotRunReason::Behind(_)))
     })
 }
 
@@ -59,4 +50,73 @@ fn survives_failed_load(input: &VerdictInput<'_>, control: &Trial, module: &str)
         Some(Err(error)) => !is_refused || is_import_error(error),
         Some(Ok(())) | None => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{InitKind, ReasonId, TrialPhase};
+    use crate::rules::test_evidence::*;
+
+    /// Whether `shop._till` is optional: this is its own control, and that of `shop` with these loads.
+    fn is_optional(own: TrialOutcome, shop: Trial, evidence: impl Fn(TestEvidence) -> TestEvidence) -> bool {
+        let trials = [shop, trial("shop._till", Mode::Main, own)];
+        let module = file("shop._till", ExtensionFileKind::ExtensionModule);
+        let found = evidence(TestEvidence::new(trials))
+            .ask(|input| find_optional_modules(input, &["shop".to_owned(), "_x".to_owned()], &[&module]));
+        found.contains("shop._till")
+    }
+
+    fn shop(outcome: TrialOutcome, loads: Vec<crate::model::ModuleLoad>) -> Trial {
+        with_loads(trial("shop", Mode::Main, outcome), loads)
+    }
+
+    #[test]
+    fn a_module_is_optional_if_an_import_survives_its_failed_load() {
+        let fails = |kind: &str| vec![load("main", "shop._till", Err(error(kind, "x")))];
+        let passes = || vec![load("main", "shop._till", Ok(()))];
+        let imported = || TrialOutcome::Imported;
+        let same = |evidence| evidence;
+        let own = || raised("ImportError", "x");
+        assert!(is_optional(own(), shop(imported(), fails("OSError")), same));
+        assert!(is_optional(crashed(TrialPhase::Import), shop(imported(), fails("OSError")), same));
+        assert!(is_optional(behind("lamp"), shop(imported(), fails("OSError")), same));
+        assert!(!is_optional(imported(), shop(imported(), fails("OSError")), same));
+        assert!(!is_optional(because(ReasonId::Killed, "x"), shop(imported(), fails("OSError")), same));
+        assert!(!is_optional(own(), shop(own(), fails("OSError")), same));
+        assert!(!is_optional(own(), shop(imported(), vec![]), same));
+        assert!(!is_optional(
+            own(),
+            shop(imported(), vec![load("main", "lamp", Err(error("OSError", "x")))]),
+            same
+        ));
+        let both = passes().into_iter().chain(fails("OSError")).collect();
+        assert!(!is_optional(own(), shop(imported(), both), same));
+    }
+
+    #[test]
+    fn of_a_refused_module_only_an_import_error_counts() {
+        let refused =
+            |evidence: TestEvidence| evidence.with_facts("shop._till", facts(InitKind::SinglePhase, &[]));
+        for (kind, expected) in [("ImportError", true), ("ModuleNotFoundError", true), ("OSError", false)] {
+            let loads = vec![load("main", "shop._till", Err(error(kind, "x")))];
+            let own = raised("ImportError", "x");
+            assert_eq!(is_optional(own, shop(TrialOutcome::Imported, loads), refused), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn every_public_name_must_import() {
+        let loads = vec![load("main", "shop._till", Err(error("OSError", "x")))];
+        let trials =
+            [shop(TrialOutcome::Imported, loads), trial("shop._till", Mode::Main, raised("OSError", "x"))];
+        let names = ["shop", "lamp"].map(str::to_owned);
+        let plain = file("shop._till", ExtensionFileKind::PlainLibrary);
+        let module = file("shop._till", ExtensionFileKind::ExtensionModule);
+        let found = TestEvidence::new(trials).ask(|input| {
+            [(&names[..], &module), (&names[..1], &plain), (&names[..1], &module)]
+                .map(|(names, module)| find_optional_modules(input, names, &[module]).len())
+        });
+        assert_eq!(found, [0, 0, 1]);
+    }
 }

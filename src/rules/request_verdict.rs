@@ -4,6 +4,7 @@
 //! application's import fails before the first request, the reason is that of the import.
 
 use super::missing_requirement::MissingRequirement;
+use super::name_verdict::judge_name;
 use super::{VerdictInput, control_failure, messages};
 use crate::model::{
     Judgement, Mode, NotRunReason, PythonError, ReasonId, Reply, ReplyKind, RootCause, Trial, TrialOutcome,
@@ -21,13 +22,13 @@ pub struct RequestSummary {
 }
 
 /// Judges the list of requests `name` in a mode.
-pub(super) fn judge_requests(
+pub fn judge_requests(
     input: &VerdictInput<'_>,
     name: &str,
     mode: Mode,
     asked: &[RequestSummary],
 ) -> Judgement {
-    let own = input.judge_name(name, mode);
+    let own = judge_name(input, name, mode);
     let Some(control) = input.trials.get(name, Mode::Main) else { return own };
     if control.outcome != TrialOutcome::Imported {
         return judge_failed_control(own, control, mode, asked);
@@ -95,7 +96,7 @@ fn judge_failed_control(own: Judgement, control: &Trial, mode: Mode, asked: &[Re
             format!("in the main interpreter too, {what}; {advice}")
         }
     };
-    let cause = own.cause.map(|cause| RootCause { rule: id.id(), what, ..cause });
+    let cause = own.cause.map(|cause| RootCause { rule: id.into(), what, ..cause });
     Judgement { cause, ..Judgement::from_reason_id(id, reason) }
 }
 
@@ -110,17 +111,10 @@ fn judge_failed_trial(
         Verdict::Unsafe | Verdict::Blocked => {}
         Verdict::Unknown | Verdict::Degraded | Verdict::Ready | Verdict::NotApplicable => return own,
     }
-    let (error, place, is_refused) = match &trial.outcome {
-        TrialOutcome::Raised { error, place, .. } => (error, *place, false),
-        TrialOutcome::Refused { error, place, .. } => (error, *place, true),
-        TrialOutcome::Imported
-        | TrialOutcome::Crashed { .. }
-        | TrialOutcome::TimedOut { .. }
-        | TrialOutcome::LosesDescriptors { .. }
-        | TrialOutcome::LeftThreads { .. }
-        | TrialOutcome::Shares { .. }
-        | TrialOutcome::NotRun(_) => return judge_failure_before_requests(own, trial),
+    let Some((error, place)) = trial.outcome.error().zip(trial.outcome.phase()) else {
+        return judge_failure_before_requests(own, trial);
     };
+    let is_refused = matches!(trial.outcome, TrialOutcome::Refused { .. });
     let Some(reply) = find_failed_reply(trial, error) else {
         return judge_failure_before_requests(own, trial);
     };
@@ -221,5 +215,179 @@ fn describe_phase(phase: TrialPhase) -> String {
         | TrialPhase::AfterAnotherEnded
         | TrialPhase::Teardown
         | TrialPhase::Exit => format!(", {}", phase.phrase()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RuleId;
+    use crate::rules::test_evidence::*;
+
+    /// Judges two requests by trials in which these replies were recorded.
+    fn judged(control: Trial, own: Option<Trial>, mode: Mode) -> Judgement {
+        let asked = [("GET /a", Some("200 OK")), ("GET /b", None)].map(|(shown, status)| RequestSummary {
+            shown: shown.to_owned(),
+            status: status.map(str::to_owned),
+        });
+        TestEvidence::new([control].into_iter().chain(own))
+            .ask(|input| judge_requests(input, "requests", mode, &asked))
+    }
+
+    fn replying(mode: Mode, outcome: TrialOutcome, replies: &[(usize, usize, &str, &str)]) -> Trial {
+        let line = |(round, index, end, begins): &(usize, usize, &str, &str)| {
+            format!("{}{round}\t{index}\t{end}\t1.0\t\t0\t\t{begins}", Reply::MARK)
+        };
+        Trial { answers: replies.iter().map(line).collect(), ..trial("requests", mode, outcome) }
+    }
+
+    #[test]
+    fn a_request_that_fails_in_the_control_names_what_to_change() {
+        let raises = [(0, 0, "answered", ""), (0, 1, "raised", "KeyError")];
+        let captured = [(0, 1, "nothing-captured", "")];
+        let differs = [(0, 0, "differs", "")];
+        for (outcome, replies, rule, reason) in [
+            (
+                raised("KeyError", "'SHOP_HOME'"),
+                &raises[..],
+                RuleId::RequestFails,
+                "GET /b raises KeyError: 'SHOP_HOME'; pass it to the trials: --env SHOP_HOME=VALUE",
+            ),
+            (
+                raised("ValueError", "x"),
+                &raises,
+                RuleId::RequestFails,
+                "GET /b raises ValueError: x; give it what it needs: --env NAME=VALUE, --file PATH, --writable DIR, \
+                 --no-sandbox",
+            ),
+            (
+                raised("OSError", "Read-only file system: '/srv/a/b'"),
+                &raises,
+                RuleId::Sandbox,
+                "GET /b raises OSError: Read-only file system: '/srv/a/b'; give trials a copy of the folder that it \
+                 writes to: --writable /srv/a; else try --no-sandbox",
+            ),
+            (
+                raised("NothingCaptured", "GET /b has no id"),
+                &captured,
+                RuleId::RequestFails,
+                "GET /b has no id; correct the list of requests",
+            ),
+            (
+                raised("DifferentAnswer", "GET /a differs"),
+                &differs,
+                RuleId::RequestFails,
+                "GET /a differs; remove the request: its answer differs each time",
+            ),
+            (because(ReasonId::Sandbox, "denied"), &raises, RuleId::Sandbox, "GET /b: denied"),
+        ] {
+            let control = || replying(Mode::Main, outcome.clone(), replies);
+            assert_judged(&judged(control(), None, Mode::Main), Verdict::Unknown, rule, reason);
+            let own = judged(control(), None, Mode::OwnGil);
+            assert!(own.reason.ends_with(reason), "{}", own.reason);
+            let is_raised = matches!(outcome, TrialOutcome::Raised { .. });
+            assert_eq!(own.reason.starts_with("in the main interpreter too, "), is_raised, "{}", own.reason);
+        }
+        let printed = replying(Mode::Main, raised("ValueError", "x"), &raises);
+        let printed = Trial { printed: "Permission denied: '/srv/x'".to_owned(), ..printed };
+        assert_eq!(rule_of(&judged(printed, None, Mode::Main)), Some(RuleId::Sandbox));
+        let before = replying(Mode::Main, raised("ValueError", "x"), &[]);
+        assert_eq!(rule_of(&judged(before, None, Mode::Main)), Some(RuleId::FailsInControl));
+        let crashes = replying(Mode::Main, crashed(TrialPhase::Import), &raises);
+        assert_eq!(rule_of(&judged(crashes, None, Mode::Main)), Some(RuleId::CrashesInControl));
+    }
+
+    #[test]
+    fn a_request_that_fails_only_here_is_compared_with_the_control() {
+        let control = || replying(Mode::Main, TrialOutcome::Imported, &[]);
+        let raises =
+            [(1, 0, "raised", "OSError"), (0, 1, "raised", "ValueError"), (0, 0, "raised", "ValueError")];
+        let other = [(0, 1, "raised", "OSError")];
+        let differs = [(0, 0, "differs", ""), (0, 1, "raised", "ValueError")];
+        let raise = |place| TrialOutcome::Raised { place, error: error("ValueError", "x"), suspect: None };
+        let import = || raise(TrialPhase::Import);
+        for (outcome, replies, reason) in [
+            (import(), &raises[..], "GET /a raises ValueError: x; in the main interpreter it answers 200 OK"),
+            (import(), &other, "GET /b raises ValueError: x"),
+            (
+                raise(TrialPhase::Storm),
+                &other,
+                "GET /b raises ValueError: x, when several requests are served at the same time",
+            ),
+            (
+                raise(TrialPhase::SecondInterpreter),
+                &other,
+                "GET /b raises ValueError: x, in the second interpreter",
+            ),
+            (raised("DifferentAnswer", "GET /a differs"), &differs, "GET /a differs"),
+            (import(), &[], "raises ValueError: x at import; cause not known"),
+        ] {
+            let own = replying(Mode::OwnGil, outcome, replies);
+            assert_judged(
+                &judged(control(), Some(own), Mode::OwnGil),
+                Verdict::Blocked,
+                RuleId::Raises,
+                reason,
+            );
+        }
+        let passes = replying(Mode::OwnGil, TrialOutcome::Imported, &raises);
+        assert_judged(&judged(control(), Some(passes), Mode::OwnGil), Verdict::Ready, None, "");
+        let own = replying(Mode::OwnGil, import(), &other);
+        let cause = judged(control(), Some(own), Mode::OwnGil).cause.unwrap();
+        assert_eq!(cause.what, "GET /b raises ValueError: x");
+    }
+
+    #[test]
+    fn a_refused_import_names_the_request() {
+        let control = || replying(Mode::Main, TrialOutcome::Imported, &[]);
+        for (module, reason) in [
+            ("till", "GET /b needs till, refused by CPython"),
+            ("requests", "GET /b fails: refused by CPython"),
+        ] {
+            let outcome = refused(crate::model::Refuser::CPython, module, "");
+            let own = replying(Mode::OwnGil, outcome, &[(0, 1, "raised", "ImportError")]);
+            assert_judged(
+                &judged(control(), Some(own), Mode::OwnGil),
+                Verdict::Blocked,
+                RuleId::Refused,
+                reason,
+            );
+        }
+    }
+
+    #[test]
+    fn a_crash_at_import_may_be_one_of_a_request() {
+        let control = || replying(Mode::Main, TrialOutcome::Imported, &[]);
+        for (place, reason) in [
+            (TrialPhase::Import, "crashes when it is imported and serves requests (SIGSEGV)"),
+            (TrialPhase::Teardown, "crashes when the interpreter ended (SIGSEGV)"),
+        ] {
+            let own = replying(Mode::OwnGil, crashed(place), &[]);
+            assert_judged(
+                &judged(control(), Some(own), Mode::OwnGil),
+                Verdict::Unsafe,
+                RuleId::Crashes,
+                reason,
+            );
+        }
+    }
+
+    #[test]
+    fn modules_that_only_the_control_loaded_are_named() {
+        let names = ["a", "b", "c", "d", "e"];
+        let lost = |count: usize| {
+            let control = replying(Mode::Main, TrialOutcome::Imported, &[]);
+            let control = with_loads(control, names.map(|name| load("main", name, Ok(()))));
+            let own = replying(Mode::OwnGil, raised("ValueError", "x"), &[(0, 1, "failed", "")]);
+            let failed = names.iter().take(count).map(|name| load("A", name, Err(error("E", ""))));
+            let other = load("A", "other", Err(error("E", "")));
+            let again = load("B", "a", Err(error("E", "")));
+            let own = with_loads(own, failed.chain([other]).chain((count > 0).then_some(again)));
+            judged(control, Some(own), Mode::OwnGil).reason
+        };
+        assert_eq!(lost(0), "x");
+        assert_eq!(lost(1), "x; without a (E)");
+        assert_eq!(lost(4), "x; without a (E), b (E), c (E), d (E)");
+        assert_eq!(lost(5), "x; without a (E), b (E), c (E), d (E) and 1 more");
     }
 }

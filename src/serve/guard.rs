@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use wsgiaudit_probes_core::host_config::{GuardConfig, VettedModule};
 
-use super::protocol::{GuardConfig, VettedModule};
 use crate::cli::{AdmitLevel, ServeArgs, UnvettedPolicy};
 use crate::digest;
 use crate::model::Interpreter;
@@ -29,7 +29,7 @@ pub(super) fn build_guard(
     let shown = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
     let document = Document::parse(&text, &shown.to_string())?;
-    let document = document.with_real_paths()?;
+    let document = document.with_real_paths();
     let (vetted, mut changes) = vet_modules(&document);
     let now = (python.release.as_str(), python.abi.as_str());
     let then = document.environment.as_ref().map(|python| (python.python.as_str(), python.abi.as_str()));

@@ -11,8 +11,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
+use wsgiaudit_probes_core::host_config::{HostConfig, HostReady, InterpreterMode};
 
-use super::protocol::{HostConfig, HostReady, InterpreterMode};
 use crate::trial::ProbeLibrary;
 
 /// The Python code that the host process runs. It removes the supervisor's arguments from `sys.argv`, which

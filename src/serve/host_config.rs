@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-
-use super::listening_socket::ListeningSocket;
-use super::protocol::{
-    GroupConfig, GuardConfig, HostConfig, InterpreterMode, RequestLimits, WsgiApplication,
+use wsgiaudit_probes_core::host_config::{
+    GroupConfig, GuardConfig, HostConfig, InterpreterMode, RequestLimits,
 };
+
+use super::application::parse_application;
+use super::listening_socket::ListeningSocket;
 use super::{mod_wsgi_rules, serve_settings};
 use crate::cli::{ServeArgs, ServeMode};
 use crate::venv::{choose_environment, locate_environment};
@@ -97,7 +98,7 @@ fn default_group(args: &ServeArgs) -> Result<GroupConfig> {
         interpreters,
         threads: args.threads.get(),
         queue: args.queue,
-        application: WsgiApplication::parse(&args.application)?,
+        application: parse_application(&args.application)?,
         routes: vec![String::new()],
         switch_interval: None,
     })

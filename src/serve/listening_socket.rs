@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rustix::io::{FdFlags, fcntl_setfd};
-
-use super::protocol::ListenerConfig;
+use wsgiaudit_probes_core::host_config::ListenerConfig;
 
 /// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 2048;

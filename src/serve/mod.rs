@@ -12,9 +12,4 @@ mod mod_wsgi_rules;
 mod serve_settings;
 mod supervisor;
 
-/// The configuration that the supervisor passes to a host: the host's own source file, so that both sides
-/// agree.
-#[path = "../../probes/src/host/config.rs"]
-mod protocol;
-
 pub use supervisor::supervise;

@@ -2,8 +2,7 @@
 //! name the ids of mod_wsgi's log messages.
 
 use anyhow::{Result, bail};
-
-use super::protocol::{GroupConfig, InterpreterMode};
+use wsgiaudit_probes_core::host_config::{GroupConfig, InterpreterMode};
 
 /// mod_wsgi's name for the application group of the main interpreter.
 const GLOBAL: &str = "%{GLOBAL}";
@@ -61,4 +60,62 @@ pub(super) fn apply_mod_wsgi_rules(
         }
     }
     Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::application::parse_application;
+
+    fn group(name: &str, mode: InterpreterMode, interpreters: usize, interval: Option<f64>) -> GroupConfig {
+        GroupConfig {
+            name: name.to_owned(),
+            mode,
+            interpreters,
+            threads: 1,
+            queue: 1,
+            application: parse_application("shop:application").unwrap(),
+            routes: Vec::new(),
+            switch_interval: interval,
+        }
+    }
+
+    #[test]
+    fn modes_are_those_of_mod_wsgi() {
+        use InterpreterMode::{FreeThreaded, Main, OwnGil, SharedGil};
+        for (groups, expected, notes) in [
+            (vec![("a", OwnGil), ("b", SharedGil)], vec![OwnGil, SharedGil], 0),
+            (vec![(GLOBAL, OwnGil)], vec![Main], 1),
+            (vec![(GLOBAL, Main)], vec![Main], 0),
+            (vec![("a", FreeThreaded), ("b", OwnGil)], vec![FreeThreaded, SharedGil], 1),
+        ] {
+            let mut groups: Vec<_> = groups.iter().map(|(name, mode)| group(name, *mode, 1, None)).collect();
+            let said = apply_mod_wsgi_rules(&mut groups, true).unwrap();
+            let modes: Vec<_> = groups.iter().map(|group| group.mode).collect();
+            assert_eq!((modes, said.len()), (expected, notes));
+        }
+    }
+
+    #[test]
+    fn what_mod_wsgi_would_ignore_is_an_error() {
+        use InterpreterMode::{FreeThreaded, OwnGil, SharedGil};
+        for (mode, interpreters, interval, is_free_threaded, said) in [
+            (FreeThreaded, 1, None, false, Some("WSGI0200")),
+            (SharedGil, 2, None, false, Some("need the mode own-gil")),
+            (OwnGil, 2, Some(0.005), false, None),
+            (SharedGil, 1, Some(0.005), false, Some("WSGI0199")),
+            (FreeThreaded, 1, Some(0.005), true, Some("WSGI0203")),
+            (OwnGil, 1, Some(60.0), false, None),
+            (OwnGil, 1, Some(60.1), false, Some("at most 60 seconds")),
+            (OwnGil, 1, Some(0.0), false, Some("more than 0")),
+        ] {
+            let applied =
+                apply_mod_wsgi_rules(&mut [group("a", mode, interpreters, interval)], is_free_threaded);
+            match (applied, said) {
+                (Ok(_), None) => {}
+                (Err(error), Some(said)) => assert!(error.to_string().contains(said), "{error}"),
+                (applied, said) => panic!("{applied:?}, but expected {said:?}"),
+            }
+        }
+    }
 }

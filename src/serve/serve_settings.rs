@@ -5,8 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use wsgiaudit_probes_core::host_config::{GroupConfig, InterpreterMode};
 
-use super::protocol::{GroupConfig, InterpreterMode, WsgiApplication};
+use super::application::parse_application;
 
 /// The contents of the file.
 #[derive(Debug, Deserialize)]
@@ -62,7 +63,7 @@ pub(super) fn read_groups(path: &Path, application: &str, queue: usize) -> Resul
             interpreters: written.interpreters.get(),
             threads: written.threads.get(),
             queue: written.queue.unwrap_or(queue),
-            application: WsgiApplication::parse(written.application.as_deref().unwrap_or(application))?,
+            application: parse_application(written.application.as_deref().unwrap_or(application))?,
             routes,
             switch_interval: written.switch_interval,
             name: written.name,

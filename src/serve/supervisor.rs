@@ -7,12 +7,12 @@ use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tempfile::TempDir;
+use wsgiaudit_probes_core::host_config::{GroupConfig, HostReady};
 
 use super::guard;
 use super::host::{Host, SupervisorEvent};
 use super::host_config;
 use super::listening_socket::ListeningSocket;
-use super::protocol::{GroupConfig, HostReady};
 use crate::cli::ServeArgs;
 use crate::trial::ProbeLibrary;
 use crate::venv::query_interpreter;

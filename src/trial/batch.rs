@@ -12,12 +12,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::interpret::{TrialEvidence, TrialResult, interpret_evidence};
-use super::protocol::{ProcessExit, RetainedObject, Scenario, TrialEvent};
-use super::schedule::{TrialSubject, Trials};
+use wsgiaudit_probes_core::protocol::{ProcessExit, RetainedObject, Scenario, TrialEvent};
+
+use super::attempt::Attempt;
+use super::interpret::interpret_attempt;
 use super::session::TrialSession;
-use super::worker::Attempt;
-use crate::model::{Mode, ModuleLoad, TrialOutcome};
+use super::trials::{TrialSubject, Trials};
+use crate::model::{Mode, ModuleLoad, Trial};
 
 /// A subject that may join a batch: a name that the control imported, whose extension modules are all
 /// allowed.
@@ -38,12 +39,12 @@ impl<'c> BatchCandidate<'c> {
     pub(super) fn new(subject: &'c TrialSubject, known: &'c Trials, mode: Mode) -> Option<Self> {
         let trial = known.get(&subject.name, Mode::Main)?;
         let has_passed = |load: &ModuleLoad| {
-            let own = known.get(&load.name, mode).filter(|own| own.outcome == TrialOutcome::Imported);
+            let own = known.get(&load.name, mode).filter(|own| own.outcome.has_passed());
             own.is_some_and(|own| {
                 own.successful_loads().any(|other| other.name == load.name && other.path == load.path)
             })
         };
-        let is_one = trial.outcome == TrialOutcome::Imported
+        let is_one = trial.outcome.has_passed()
             && trial.after.is_none()
             && trial.through.is_none()
             && subject.file.is_none()
@@ -71,10 +72,9 @@ fn is_cpython_module(load: &ModuleLoad) -> bool {
 }
 
 /// What a batch shows about one subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
 enum BatchResult {
-    /// It passed: its events, as if it had been tried alone.
-    Passed(Vec<TrialEvent>),
+    /// It passed: its attempt, as if it had been tried alone.
+    Passed(Attempt),
     /// It must be tried alone.
     TryAlone,
     /// Inconclusive: another subject may have caused the failure.
@@ -119,7 +119,7 @@ pub(super) fn try_in_batches(
         let mut inconclusive = Vec::new();
         for candidate in candidates {
             let passed = match batch.result_of_candidate(&candidate) {
-                BatchResult::Passed(events) => Some(Attempt::from_batch_events(events)),
+                BatchResult::Passed(attempt) => Some(attempt),
                 BatchResult::TryAlone => None,
                 BatchResult::Inconclusive => {
                     inconclusive.push(candidate);
@@ -152,10 +152,10 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     fn new(mode: Mode, attempt: &'a Attempt) -> Self {
-        let events = &attempt.evidence.events;
+        let events = &attempt.events;
         let owners: Vec<Option<&str>> = subject_of_each_event(events);
         let mut owned = events.iter().zip(&owners);
-        let is_clean = attempt.evidence.end == Some(ProcessExit::Exit(0))
+        let is_clean = attempt.end == Some(ProcessExit::Exit(0))
             && events.contains(&TrialEvent::Done)
             && !owned.any(|(event, owner)| match owner {
                 None => {
@@ -171,7 +171,7 @@ impl<'a> Batch<'a> {
     ///
     /// Unless the batch is clean, only an exception of the subject itself counts.
     fn result_of_candidate(&self, candidate: &BatchCandidate<'_>) -> BatchResult {
-        let mut owned = self.attempt.evidence.events.iter().zip(&self.owners);
+        let mut owned = self.attempt.events.iter().zip(&self.owners);
         if owned
             .any(|(event, owner)| *owner == Some(candidate.name) && matches!(event, TrialEvent::Error { .. }))
         {
@@ -180,52 +180,47 @@ impl<'a> Batch<'a> {
         if !self.is_clean {
             return BatchResult::Inconclusive;
         }
-        let evidence =
-            TrialEvidence { events: self.events_of_candidate(candidate), end: Some(ProcessExit::Exit(0)) };
+        let attempt = Attempt::from_events(self.events_of_candidate(candidate));
         let in_control = candidate.loads.iter().map(|&name| name.to_owned()).collect();
-        let result = interpret_evidence(self.mode, &evidence, &in_control);
-        if self.has_passed(candidate, &result) {
-            BatchResult::Passed(evidence.events)
-        } else {
-            BatchResult::TryAlone
-        }
+        let subject = TrialSubject::from_name(candidate.name.to_owned());
+        let trial = interpret_attempt(self.mode, &subject, &attempt, &in_control);
+        if self.has_passed(candidate, &trial) { BatchResult::Passed(attempt) } else { BatchResult::TryAlone }
     }
 
     /// Whether the subject passed in every interpreter, and each interpreter loaded what the control loaded
     /// and nothing that a batch does not allow.
-    fn has_passed(&self, candidate: &BatchCandidate<'_>, result: &TrialResult) -> bool {
+    fn has_passed(&self, candidate: &BatchCandidate<'_>, trial: &Trial) -> bool {
         let is_loaded = |interpreter: &str, name: &str| {
-            result.loads.iter().any(|load| load.interpreter == interpreter && load.name == name)
+            trial.loads.iter().any(|load| load.interpreter == interpreter && load.name == name)
         };
         let retains_objects = |event: &TrialEvent| {
             let is_its_own =
-                |object: &RetainedObject| result.loads.iter().any(|load| load.path == object.file);
+                |object: &RetainedObject| trial.loads.iter().any(|load| load.path == object.file);
             matches!(event, TrialEvent::Kept { count, objects, .. }
                 if *count > objects.len() || objects.iter().any(is_its_own))
         };
         let is_its_turn =
             |event: &&TrialEvent| matches!(event, TrialEvent::Turn(name) if name == candidate.name);
-        result.outcome == TrialOutcome::Imported
-            && self.attempt.evidence.events.iter().filter(is_its_turn).count()
-                == self.mode.interpreters().len()
-            && result.left_in_main.is_empty()
-            && result.native_threads.is_empty()
-            && result.loads.iter().all(|load| load.result == Some(Ok(())) && candidate.may_load(load))
+        trial.outcome.has_passed()
+            && self.attempt.events.iter().filter(is_its_turn).count() == self.mode.interpreters().len()
+            && trial.left_in_main.is_empty()
+            && trial.native_threads.is_empty()
+            && trial.loads.iter().all(|load| load.result == Some(Ok(())) && candidate.may_load(load))
             && self
                 .mode
                 .interpreters()
                 .iter()
                 .all(|each| candidate.loads.iter().all(|name| is_loaded(each, name)))
-            && !self.attempt.evidence.events.iter().any(retains_objects)
+            && !self.attempt.events.iter().any(retains_objects)
     }
 
     /// The record as if this subject had been tried alone: its own events, the loads of its dependencies in
     /// other subjects' turns, and the events that belong to no subject.
     fn events_of_candidate(&self, candidate: &BatchCandidate<'_>) -> Vec<TrialEvent> {
-        let events = &self.attempt.evidence.events;
+        let events = &self.attempt.events;
         let loaded: BTreeSet<(&str, &str)> = events.iter().filter_map(module_of_loaded_event).collect();
         let is_needed = |event: &TrialEvent| {
-            module_of_load_event(event).is_some_and(|(interpreter, name)| {
+            event.load().is_some_and(|(interpreter, name)| {
                 candidate.loads.contains(name) && loaded.contains(&(interpreter, name))
             })
         };
@@ -255,10 +250,10 @@ impl<'a> Batch<'a> {
     /// The subject in whose turn the child died is separated from the others; if that is unknown, the batch
     /// is halved. A batch that hit its deadline is not tried again.
     fn split_for_retry<'c>(&self, mut inconclusive: Vec<BatchCandidate<'c>>) -> Vec<Vec<BatchCandidate<'c>>> {
-        if matches!(self.attempt.evidence.end, Some(ProcessExit::Deadline | ProcessExit::Overfull)) {
+        if matches!(self.attempt.end, Some(ProcessExit::Deadline | ProcessExit::Overfull)) {
             return Vec::new();
         }
-        let died = self.attempt.evidence.end != Some(ProcessExit::Exit(0));
+        let died = self.attempt.end != Some(ProcessExit::Exit(0));
         if let Some(name) = self.owners.last().copied().flatten().filter(|_| died) {
             let (culprit, others) = inconclusive.into_iter().partition(|candidate| candidate.name == name);
             return vec![culprit, others];
@@ -293,21 +288,7 @@ fn subject_of_each_event(events: &[TrialEvent]) -> Vec<Option<&str>> {
     turns.collect()
 }
 
-/// Interpreter and module of an event that belongs to a load.
-fn module_of_load_event(event: &TrialEvent) -> Option<(&str, &str)> {
-    if let TrialEvent::Loading { interpreter, name, .. }
-    | TrialEvent::Declared { interpreter, name, .. }
-    | TrialEvent::GilEnabled { interpreter, name }
-    | TrialEvent::Failed { interpreter, name, .. }
-    | TrialEvent::Loaded { interpreter, name } = event
-    {
-        Some((interpreter, name))
-    } else {
-        None
-    }
-}
-
 /// Interpreter and module of a successful load.
 fn module_of_loaded_event(event: &TrialEvent) -> Option<(&str, &str)> {
-    module_of_load_event(event).filter(|_| matches!(event, TrialEvent::Loaded { .. }))
+    event.load().filter(|_| matches!(event, TrialEvent::Loaded { .. }))
 }

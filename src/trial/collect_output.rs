@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use wsgiaudit_probes_core::protocol::{Exception, ProcessExit, ProtocolPhase, TrialEvent};
+
+use super::attempt::Attempt;
 use super::crash::read_crash;
-use super::interpret::TrialEvidence;
-use super::normalize::{self, RunInfo};
-use super::protocol::{Exception, ProcessExit, ProtocolPhase, TrialEvent};
+use super::normalize::{self, RunInfo, normalize_text};
 use super::record;
-use super::worker::{Attempt, ChildOutput};
 
 /// Maximum characters of an exception's text. The probe's limit (`observe.py`) is higher, since numbers of
 /// different lengths would move the cut.
@@ -23,29 +23,29 @@ const MAX_STACK_BYTES: usize = 8192;
 /// Reads all files in a child's folder. `end` is how the child ended, if it has.
 pub(super) fn collect_attempt(folder: &Path, end: Option<ProcessExit>, run: &RunInfo) -> Attempt {
     let (events, touched) = record::read_events(folder);
-    let is_storm = events.iter().any(|event| matches!(event, TrialEvent::Step(_, ProtocolPhase::Storm)));
+    let is_storm =
+        events.iter().any(|event| event.phase().is_some_and(|(_, phase)| phase == ProtocolPhase::Storm));
     let events = events.into_iter().map(|event| normalize_event(event, run)).collect();
-    let printed = run.normalize_text(&record::read_output(folder, OUTPUT_BYTES_READ));
+    let printed = normalize_text(run, &record::read_output(folder, OUTPUT_BYTES_READ));
     let printed = if is_storm { normalize::sort_unique_lines(&printed) } else { printed };
     let mut crash = read_crash(folder, end);
     if let Some(crash) = &mut crash {
         // In a stress test, another thread may end the process while this one writes its stack. The
         // instruction that crashed is recorded before that.
-        let stack = if is_storm { String::new() } else { run.normalize_text(&crash.stack) };
+        let stack = if is_storm { String::new() } else { normalize_text(run, &crash.stack) };
         crash.stack = truncate_text(&stack, MAX_STACK_BYTES).to_owned();
     }
-    let left = ChildOutput { printed: normalize::last_lines(&printed, MAX_OUTPUT_BYTES), crash };
-    Attempt { evidence: TrialEvidence { events, end }, left, touched }
+    Attempt { events, end, printed: normalize::last_lines(&printed, MAX_OUTPUT_BYTES), crash, touched }
 }
 
 /// Normalizes the texts in an event.
 fn normalize_event(event: TrialEvent, run: &RunInfo) -> TrialEvent {
-    let all = |names: Vec<String>| names.iter().map(|name| run.normalize_text(name)).collect();
+    let all = |names: Vec<String>| names.iter().map(|name| normalize_text(run, name)).collect();
     if let TrialEvent::Failed { interpreter, name, error } = event {
         TrialEvent::Failed { interpreter, name, error: normalize_exception(error, run) }
     } else if let TrialEvent::Error { denied, error } = event {
         TrialEvent::Error {
-            denied: denied.map(|what| run.normalize_text(&what)),
+            denied: denied.map(|what| normalize_text(run, &what)),
             error: normalize_exception(error, run),
         }
     } else if let TrialEvent::Uncaught(error) = event {
@@ -61,7 +61,7 @@ fn normalize_event(event: TrialEvent, run: &RunInfo) -> TrialEvent {
 
 /// Normalizes the text of an exception, and shortens it.
 fn normalize_exception(error: Exception, run: &RunInfo) -> Exception {
-    let text = run.normalize_text(&error.text);
+    let text = normalize_text(run, &error.text);
     let end = text.char_indices().nth(MAX_TEXT_CHARACTERS).map_or(text.len(), |(end, _)| end);
     Exception { text: text[..end].to_owned(), ..error }
 }

@@ -5,12 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use super::interpret::{TrialEvidence, TrialResult, interpret_evidence, outcome_blocked_by_sandbox};
-use super::protocol::{Scenario, TrialEvent};
-use super::schedule::{ProgressListener, TrialSubject, Trials};
+use wsgiaudit_probes_core::protocol::{Scenario, TrialEvent};
+
+use super::attempt::Attempt;
+use super::interpret::{interpret_attempt, is_same_file};
+use super::loads::collect_loads;
+use super::parallel::ProgressListener;
 use super::session::TrialSession;
-use super::worker::{Attempt, ChildOutput, EnterResult};
-use crate::model::{Mode, ModuleLoad, NotRunReason, Trial, TrialOutcome};
+use super::trials::{TrialSubject, Trials};
+use super::worker::EnterResult;
+use crate::model::{Mode, ModuleLoad, NotRunReason, Trial};
 
 /// Tries one group: subjects with the same first name.
 pub(super) fn try_group(
@@ -32,9 +36,8 @@ pub(super) fn try_import(
     after: Option<&str>,
 ) -> Option<Trial> {
     let attempt = session.run_trial(Scenario::Main, after.as_slice(), &subject.name).ok()?;
-    let result = interpret_evidence(Mode::Main, &attempt.evidence, &BTreeSet::new());
-    let trial = control_trial(subject, result, attempt.left);
-    (trial.outcome == TrialOutcome::Imported).then(|| Trial { after: after.map(str::to_owned), ..trial })
+    let trial = interpret_attempt(Mode::Main, subject, &attempt, &BTreeSet::new());
+    (trial.outcome.has_passed()).then(|| Trial { after: after.map(str::to_owned), ..trial })
 }
 
 struct ControlGroup<'d, 'w> {
@@ -74,17 +77,15 @@ impl ControlGroup<'_, '_> {
             Some(EnterResult::Inside(attempt)) => {
                 let kept = self.before.len();
                 self.add_trial(&package, &attempt);
-                self.before.extend(attempt.evidence.events);
+                self.before.extend(attempt.events);
                 self.try_subjects_below(name, inside);
                 self.before.truncate(kept);
                 self.session.leave_package();
             }
             Some(EnterResult::Outside(attempt)) => {
                 self.add_trial(&package, &attempt);
-                let imported = self
-                    .trials
-                    .get(name, Mode::Main)
-                    .is_some_and(|trial| trial.outcome == TrialOutcome::Imported);
+                let imported =
+                    self.trials.get(name, Mode::Main).is_some_and(|trial| trial.outcome.has_passed());
                 for subject in inside {
                     if imported {
                         self.try_subject(subject);
@@ -114,7 +115,7 @@ impl ControlGroup<'_, '_> {
         let is_it = |load: &ModuleLoad| load.name == subject.name && is_same_file(load.path.as_ref(), file);
         let other = self.trials.trials_in_mode(Mode::Main).find(|trial| {
             let is_no_parent = !subject.name.starts_with(&format!("{}.", trial.subject));
-            trial.outcome == TrialOutcome::Imported && is_no_parent && trial.successful_loads().any(is_it)
+            trial.outcome.has_passed() && is_no_parent && trial.successful_loads().any(is_it)
         });
         let Some(trial) = other.map(|trial| trial.clone_for_subject(&subject.name)) else { return false };
         self.trials.add_trial(trial);
@@ -128,17 +129,12 @@ impl ControlGroup<'_, '_> {
             return;
         }
         self.listener.trial_started(&subject.name, Mode::Main);
-        let before = TrialEvidence { events: self.before.clone(), end: None };
-        let known = interpret_evidence(Mode::Main, &before, &BTreeSet::new());
-        let is_loaded =
-            known.loads.iter().any(|load| load.name == subject.name && load.result == Some(Ok(())));
+        let known = collect_loads(&self.before, &BTreeSet::new());
+        let is_loaded = known.iter().any(|load| load.name == subject.name && load.result == Some(Ok(())));
         let is_inside = !self.before.is_empty();
         if is_loaded {
-            self.trials.add_trial(control_trial(
-                subject,
-                TrialResult { outcome: TrialOutcome::Imported, ..known },
-                ChildOutput::default(),
-            ));
+            let trial = self.interpret_inside(subject, &Attempt::from_events(vec![TrialEvent::Done]));
+            self.trials.add_trial(trial);
         } else if let Some(attempt) =
             is_inside.then(|| self.session.run_trial_inside(&subject.name)).flatten()
         {
@@ -153,93 +149,21 @@ impl ControlGroup<'_, '_> {
         self.listener.trials_finished(1);
     }
 
-    /// Adds the trial of a subject: its own events after those of the entered packages.
+    /// Adds the trial of a subject.
     fn add_trial(&mut self, subject: &TrialSubject, attempt: &Attempt) {
-        let events = self.before.iter().chain(&attempt.evidence.events).cloned().collect();
-        let result = interpret_evidence(
-            Mode::Main,
-            &TrialEvidence { events, end: attempt.evidence.end },
-            &BTreeSet::new(),
-        );
-        self.trials.add_trial(control_trial(subject, result, attempt.left.clone()));
+        self.trials.add_trial(self.interpret_inside(subject, attempt));
         self.trials.set_paths_read(&subject.name, attempt.touched.iter().map(|(_, path)| path.clone()));
+    }
+
+    /// Interprets the attempt of a subject: its own events after those of the entered packages.
+    fn interpret_inside(&self, subject: &TrialSubject, attempt: &Attempt) -> Trial {
+        let events = self.before.iter().chain(&attempt.events).cloned().collect();
+        let (printed, crash) = (attempt.printed.clone(), attempt.crash.clone());
+        let whole = Attempt { events, end: attempt.end, printed, crash, touched: Vec::new() };
+        interpret_attempt(Mode::Main, subject, &whole, &BTreeSet::new())
     }
 }
 
 fn first_name_part(name: &str) -> &str {
     name.split('.').next().unwrap_or_default()
-}
-
-/// Builds a trial from its result.
-///
-/// The outcome is `Shadowed` if importing the name loaded another file than the subject's, or none.
-pub(super) fn trial_from_result(
-    mode: Mode,
-    subject: &TrialSubject,
-    result: TrialResult,
-    left: ChildOutput,
-) -> Trial {
-    let outcome = match find_denial(mode, &result, &left.printed) {
-        Some(what) => outcome_blocked_by_sandbox(what),
-        None => result.outcome,
-    };
-    let mut trial = Trial {
-        subject: subject.name.clone(),
-        mode,
-        outcome,
-        loads: result.loads.into(),
-        printed: left.printed,
-        crash: left.crash,
-        kept: result.kept,
-        native_threads: result.native_threads,
-        left_in_main: result.left_in_main,
-        standard: result.standard.into(),
-        python: None,
-        answers: result.answers,
-        held: result.held,
-        after: None,
-        through: None,
-    };
-    if let (TrialOutcome::Imported, Some(file)) = (&trial.outcome, &subject.file) {
-        let loaded =
-            trial.successful_loads().filter(|load| load.name == subject.name).map(|load| load.path.clone());
-        let loaded: BTreeSet<String> = loaded.collect();
-        let is_it = |path: &String| is_same_file(path.as_ref(), file);
-        if !loaded.iter().all(is_it) || !trial.is_loaded_in_all_interpreters(&subject.name) {
-            let other = loaded.into_iter().find(|path| !is_it(path));
-            trial.outcome = TrialOutcome::NotRun(NotRunReason::Shadowed(other));
-        }
-    }
-    trial
-}
-
-/// Finds a permission error in the message or output of a control that failed in the sandbox.
-///
-/// It covers failures without a Python exception, such as a panic of Rust.
-fn find_denial<'a>(mode: Mode, result: &'a TrialResult, printed: &'a str) -> Option<&'a str> {
-    let said = match &result.outcome {
-        TrialOutcome::Crashed { .. } => printed,
-        // An ImportError may come from dlopen, which reports unreadable files in the same words.
-        TrialOutcome::Raised { error, .. } if error.kind != "ImportError" => &error.text,
-        TrialOutcome::Imported
-        | TrialOutcome::Refused { .. }
-        | TrialOutcome::Raised { .. }
-        | TrialOutcome::TimedOut { .. }
-        | TrialOutcome::LosesDescriptors { .. }
-        | TrialOutcome::LeftThreads { .. }
-        | TrialOutcome::Shares { .. }
-        | TrialOutcome::NotRun(_) => return None,
-    };
-    let is_refusal = |line: &&str| {
-        ["Permission denied", "Operation not permitted"].iter().any(|words| line.contains(words))
-    };
-    said.lines().find(is_refusal).filter(|_| mode == Mode::Main && result.is_confined)
-}
-
-fn is_same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
-    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-fn control_trial(subject: &TrialSubject, result: TrialResult, left: ChildOutput) -> Trial {
-    trial_from_result(Mode::Main, subject, result, left)
 }

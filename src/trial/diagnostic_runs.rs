@@ -1,7 +1,8 @@
 //! Diagnostic runs: additional trials with an own GIL, as evidence for maintainers. They change no verdict.
 
-use super::protocol::Scenario;
-use super::schedule::{SubjectGroup, TrialSubject, Trials, group_subjects};
+use wsgiaudit_probes_core::protocol::Scenario;
+
+use super::trials::{SubjectGroup, TrialSubject, Trials, group_subjects};
 use crate::model::{Mode, NotRunReason, Refuser, Trial, TrialOutcome};
 
 /// Which diagnostic runs take place.

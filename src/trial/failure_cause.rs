@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use wsgiaudit_probes_core::protocol::Exception;
+
 use super::loads::{nearest_failed_load, to_python_error};
-use super::protocol::Exception;
 use crate::image::MissingDependency;
 use crate::model::{Mode, ModuleLoad, PythonError, Refuser, TrialOutcome, TrialPhase};
 

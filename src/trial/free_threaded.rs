@@ -5,14 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use super::control::trial_from_result;
-use super::interpret::interpret_evidence;
-use super::protocol::{Scenario, TrialEvent};
-use super::schedule::{
-    ProgressListener, TrialConfig, TrialSubject, Trials, group_subjects, run_in_parallel,
-    try_in_sub_interpreters,
-};
+use wsgiaudit_probes_core::protocol::{Scenario, TrialEvent};
+
+use super::config::TrialConfig;
+use super::interpret::interpret_attempt;
+use super::parallel::{ProgressListener, run_in_parallel};
+use super::schedule::try_in_sub_interpreters;
 use super::session::TrialSession;
+use super::trials::{TrialSubject, Trials, group_subjects};
 use crate::model::{Mode, NotRunReason, ReasonId, Trial, TrialOutcome, TrialPhase};
 
 /// mod_wsgi sets `enable_gil` to this value under `WSGIFreeThreading On`.
@@ -30,7 +30,7 @@ pub fn run_free_threaded(
 ) -> Trials {
     let files: Vec<&TrialSubject> = subjects.iter().filter(|subject| subject.file.is_some()).collect();
     listener.add_expected_count(2 * subjects.len() + files.len());
-    let mut trials = run_in_parallel(config, &[], &files, |session, subject| {
+    let mut trials = run_in_parallel(config, &files, |session, subject| {
         listener.trial_started(&subject.name, Mode::Main);
         let found = check_enables_gil(session, subject, control);
         listener.trials_finished(1);
@@ -43,11 +43,13 @@ pub fn run_free_threaded(
     let need_gil = retry_failures_with_gil(&TrialConfig { options: GIL_ON, ..*config }, subjects, control);
     trials.extend(need_gil);
     let failed: Vec<&Trial> =
-        trials.trials_in_mode(Mode::FreeThreaded).filter(|trial| is_failure(trial)).collect();
+        trials.trials_in_mode(Mode::FreeThreaded).filter(|trial| trial.outcome.is_failure()).collect();
     let retried = retry_in_one_thread(&off, &failed);
     trials.extend(retried);
-    let only_by_several: Vec<&Trial> =
-        trials.trials_in_mode(Mode::FreeThreaded).filter(|trial| is_stress_test_failure(trial)).collect();
+    let only_by_several: Vec<&Trial> = trials
+        .trials_in_mode(Mode::FreeThreaded)
+        .filter(|trial| trial.outcome.phase() == Some(TrialPhase::Storm))
+        .collect();
     let with_gil = retry_stress_test_with_gil(&TrialConfig { options: GIL_ON, ..*config }, &only_by_several);
     trials.extend(with_gil);
     trials
@@ -57,43 +59,16 @@ pub fn run_free_threaded(
 ///
 /// If a subject passes with the GIL, the control's failure counts as its outcome without it.
 fn retry_failures_with_gil(on: &TrialConfig<'_>, subjects: &[TrialSubject], control: &Trials) -> Trials {
-    let in_control =
-        |subject: &TrialSubject| control.get(&subject.name, Mode::Main).filter(|trial| is_failure(trial));
+    let in_control = |subject: &TrialSubject| {
+        control.get(&subject.name, Mode::Main).filter(|trial| trial.outcome.is_failure())
+    };
     let failing: Vec<_> =
         subjects.iter().filter_map(|subject| Some((subject, in_control(subject)?))).collect();
-    run_in_parallel(on, &[], &failing, |session, (subject, failure)| {
+    run_in_parallel(on, &failing, |session, (subject, failure)| {
         let imported = super::control::try_import(session, subject, None);
         let fails = imported.map(|_| Trial { mode: Mode::FreeThreaded, ..(*failure).clone() });
         fails.into_iter().collect()
     })
-}
-
-fn is_failure(trial: &Trial) -> bool {
-    match trial.outcome {
-        TrialOutcome::Refused { .. }
-        | TrialOutcome::Raised { .. }
-        | TrialOutcome::Crashed { .. }
-        | TrialOutcome::TimedOut { .. }
-        | TrialOutcome::LosesDescriptors { .. }
-        | TrialOutcome::LeftThreads { .. }
-        | TrialOutcome::Shares { .. } => true,
-        TrialOutcome::Imported | TrialOutcome::NotRun(_) => false,
-    }
-}
-
-/// Whether the trial failed in the stress test, but not in one thread.
-fn is_stress_test_failure(trial: &Trial) -> bool {
-    match trial.outcome {
-        TrialOutcome::Refused { place, .. }
-        | TrialOutcome::Raised { place, .. }
-        | TrialOutcome::Crashed { place, .. }
-        | TrialOutcome::LosesDescriptors { place, .. }
-        | TrialOutcome::TimedOut { place, .. } => place == TrialPhase::Storm,
-        TrialOutcome::Imported
-        | TrialOutcome::LeftThreads { .. }
-        | TrialOutcome::Shares { .. }
-        | TrialOutcome::NotRun(_) => false,
-    }
 }
 
 /// Creates one module in its own process, to see whether that switches the GIL on.
@@ -107,7 +82,7 @@ fn check_enables_gil(session: &mut TrialSession<'_>, subject: &TrialSubject, con
         return found;
     }
     let Ok(attempt) = session.run_trial(Scenario::Created, &[], &subject.name) else { return found };
-    let events = &attempt.evidence.events;
+    let events = &attempt.events;
     let switched: Vec<&String> = events
         .iter()
         .filter_map(|event| if let TrialEvent::GilEnabled { name, .. } = event { Some(name) } else { None })
@@ -132,21 +107,13 @@ fn check_enables_gil(session: &mut TrialSession<'_>, subject: &TrialSubject, con
 /// If that passes, concurrency causes the failure. If it fails, its evidence is clearer than that of several
 /// threads.
 fn retry_in_one_thread(off: &TrialConfig<'_>, failed: &[&Trial]) -> Trials {
-    run_in_parallel(off, &[], failed, |session, stressed| {
+    run_in_parallel(off, failed, |session, stressed| {
         let Some(alone) = retry_trial(session, Scenario::Main, stressed) else { return Trials::default() };
-        let trial = match alone.outcome {
-            TrialOutcome::Imported => {
-                Trial { outcome: outcome_in_stress_test(stressed.outcome.clone()), ..(**stressed).clone() }
-            }
-            TrialOutcome::Refused { .. }
-            | TrialOutcome::Raised { .. }
-            | TrialOutcome::Crashed { .. }
-            | TrialOutcome::TimedOut { .. }
-            | TrialOutcome::LosesDescriptors { .. }
-            | TrialOutcome::LeftThreads { .. }
-            | TrialOutcome::Shares { .. }
-            | TrialOutcome::NotRun(_) => alone,
-        };
+        if !alone.outcome.has_passed() {
+            return [alone].into_iter().collect();
+        }
+        let mut trial = (**stressed).clone();
+        trial.outcome.set_phase(TrialPhase::Storm);
         [trial].into_iter().collect()
     })
 }
@@ -155,17 +122,17 @@ fn retry_in_one_thread(off: &TrialConfig<'_>, failed: &[&Trial]) -> Trials {
 ///
 /// A failure with the GIL says nothing about free threading.
 fn retry_stress_test_with_gil(on: &TrialConfig<'_>, stressed: &[&Trial]) -> Trials {
-    run_in_parallel(on, &[], stressed, |session, stressed| {
+    run_in_parallel(on, stressed, |session, stressed| {
         let same = retry_trial(session, Scenario::Storm, stressed);
-        let fails_too = same.filter(is_failure).map(|same| Trial {
-            outcome: TrialOutcome::NotRun(NotRunReason::Because(
-                ReasonId::FailsWithGil,
-                "fails when threads import and use it at the same time, with the GIL on too".to_owned(),
-            )),
-            ..same
-        });
-        fails_too.into_iter().collect()
+        same.and_then(void_failure_with_gil).into_iter().collect()
     })
+}
+
+/// Turns a failure of the stress test with the GIL on into a trial without a result. Returns `None` if it passed.
+fn void_failure_with_gil(same: Trial) -> Option<Trial> {
+    let why = "fails when threads import and use it at the same time, with the GIL on too";
+    let outcome = TrialOutcome::NotRun(NotRunReason::Because(ReasonId::FailsWithGil, why.to_owned()));
+    same.outcome.is_failure().then_some(Trial { outcome, ..same })
 }
 
 /// Repeats the trial of a subject in another scenario.
@@ -173,23 +140,25 @@ fn retry_trial(session: &mut TrialSession<'_>, scenario: Scenario, stressed: &Tr
     let subject = TrialSubject::from_name(stressed.subject.clone());
     let attempt = session.run_trial(scenario, stressed.after.as_deref().as_slice(), &subject.name).ok()?;
     let in_control: BTreeSet<String> = stressed.loads.iter().map(|load| load.name.clone()).collect();
-    let result = interpret_evidence(Mode::FreeThreaded, &attempt.evidence, &in_control);
-    let trial = trial_from_result(Mode::FreeThreaded, &subject, result, attempt.left);
+    let trial = interpret_attempt(Mode::FreeThreaded, &subject, &attempt, &in_control);
     Some(Trial { after: stressed.after.clone(), ..trial })
 }
 
-/// The same outcome, with the stress test as its phase.
-fn outcome_in_stress_test(outcome: TrialOutcome) -> TrialOutcome {
-    let place = TrialPhase::Storm;
-    match outcome {
-        TrialOutcome::Refused { by, module, error, .. } => TrialOutcome::Refused { by, module, place, error },
-        TrialOutcome::Raised { error, suspect, .. } => TrialOutcome::Raised { place, error, suspect },
-        TrialOutcome::Crashed { how, loading, .. } => TrialOutcome::Crashed { how, place, loading },
-        TrialOutcome::TimedOut { loading, .. } => TrialOutcome::TimedOut { place, loading },
-        TrialOutcome::LosesDescriptors { loading, .. } => TrialOutcome::LosesDescriptors { place, loading },
-        other @ (TrialOutcome::Imported
-        | TrialOutcome::LeftThreads { .. }
-        | TrialOutcome::Shares { .. }
-        | TrialOutcome::NotRun(_)) => other,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_with_the_gil_on_says_nothing_about_free_threading() {
+        let trial = |outcome| Trial {
+            outcome,
+            ..Trial::not_run("till", Mode::FreeThreaded, NotRunReason::Shadowed(None))
+        };
+        let hangs = TrialOutcome::TimedOut { place: TrialPhase::Storm, loading: None };
+        let outcome = void_failure_with_gil(trial(hangs)).unwrap().outcome;
+        let TrialOutcome::NotRun(NotRunReason::Because(reason, _)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(reason, ReasonId::FailsWithGil);
+        assert_eq!(void_failure_with_gil(trial(TrialOutcome::Imported)), None);
+        assert_eq!(void_failure_with_gil(trial(TrialOutcome::NotRun(NotRunReason::Shadowed(None)))), None);
     }
 }

@@ -5,7 +5,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::schedule::TrialSubject;
+use wsgiaudit_probes_core::interpreter_names::{FIRST, SECOND};
+
+use super::trials::TrialSubject;
 use crate::image::MissingDependency;
 use crate::model::{ModuleLoad, PythonError, Refuser, Trial, TrialOutcome, TrialPhase};
 
@@ -23,10 +25,10 @@ pub(super) fn infer_refusal(
         trial.loads.iter().filter(move |load| load.interpreter == interpreter && load.name == *name)
     };
     let is_file = |load: &ModuleLoad| Some(Path::new(&load.path)) == subject.file.as_deref();
-    let is_loaded = here("A").all(|load| load.result == Some(Ok(())));
+    let is_loaded = here(FIRST).all(|load| load.result == Some(Ok(())));
     let (interpreter, place) =
-        if is_loaded { ("B", TrialPhase::SecondInterpreter) } else { ("A", TrialPhase::Import) };
-    if here("A").next().is_none() || !here("A").chain(here("B")).all(is_file) {
+        if is_loaded { (SECOND, TrialPhase::SecondInterpreter) } else { (FIRST, TrialPhase::Import) };
+    if here(FIRST).next().is_none() || !here(FIRST).chain(here(SECOND)).all(is_file) {
         return None;
     }
     let error = here(interpreter).next()?.result.as_ref()?.as_ref().err()?;

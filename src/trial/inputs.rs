@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::environment::why_reserved;
 use crate::digest;
 
 /// Maximum total size of files that each trial gets a copy of. Larger ones can be read where they are.
@@ -14,19 +15,6 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// Maximum number of these files.
 const MAX_FILES: usize = 2000;
-
-/// Variables of CPython that the prefix rule does not cover, because an underscore follows `PYTHON`.
-const CPYTHON_VARIABLES: [&str; 9] = [
-    "PYTHON_BASIC_REPL",
-    "PYTHON_COLORS",
-    "PYTHON_CONTEXT_AWARE_WARNINGS",
-    "PYTHON_CPU_COUNT",
-    "PYTHON_FROZEN_MODULES",
-    "PYTHON_GIL",
-    "PYTHON_HISTORY",
-    "PYTHON_JIT",
-    "PYTHON_THREAD_INHERIT_CONTEXT",
-];
 
 /// The user's inputs to every trial.
 #[derive(Clone, Debug, Default)]
@@ -212,26 +200,6 @@ fn parse_variable(typed: &str, own: impl Fn(&str) -> Option<String>) -> Result<(
     match why_reserved(name) {
         Some(why) => Err(format!("--env {name}: {why}")),
         None => Ok((name.to_owned(), value)),
-    }
-}
-
-/// Returns the reason if trials cannot be given this variable.
-fn why_reserved(name: &str) -> Option<&'static str> {
-    let is_pythons = name.strip_prefix("PYTHON").is_some_and(|rest| !rest.starts_with('_'));
-    let is_loaders =
-        (name.starts_with("LD_") || name.starts_with("DYLD_")) && !name.ends_with("_LIBRARY_PATH");
-    if is_pythons || CPYTHON_VARIABLES.contains(&name) {
-        return Some("trials run Python isolated from variables of CPython");
-    }
-    if is_loaders {
-        return Some("it would change how the dynamic linker loads the probes, not only the subject");
-    }
-    match name {
-        "HOME" | "TMPDIR" => {
-            Some("each trial sets it to its own folder\nhint: --file PATH puts a copy there")
-        }
-        _ if name.starts_with("WSGIAUDIT_") => Some("it is reserved for wsgiaudit"),
-        _ => None,
     }
 }
 

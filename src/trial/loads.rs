@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::protocol::{Exception, LoadFailure, TrialEvent};
+use wsgiaudit_probes_core::interpreter_names::MAIN;
+use wsgiaudit_probes_core::protocol::{Exception, LoadFailure, TrialEvent};
+
 use crate::image::MissingDependency;
 use crate::model::{LoadedModuleDef, ModuleLoad, PythonError};
 
@@ -16,50 +18,24 @@ pub(super) fn collect_loads(events: &[TrialEvent], in_control: &BTreeSet<String>
     // Exception of an init function that ran in the main interpreter, until the load that ran it fails.
     let mut uncaught: Option<&Exception> = None;
     for event in events {
-        match event {
-            TrialEvent::Loading { interpreter, name, path, chain } => {
-                let chain = full_import_chain(&loads, interpreter, chain);
-                loads.push(new_load(interpreter, name, path, chain));
-                uncaught = None;
+        if let TrialEvent::Loading { interpreter, name, path, chain } = event {
+            let chain = full_import_chain(&loads, interpreter, chain);
+            loads.push(new_load(interpreter, name, path, chain));
+            uncaught = None;
+        } else if let TrialEvent::Uncaught(error) = event {
+            uncaught = Some(error);
+        } else if let TrialEvent::Failed { interpreter, name, error } = event {
+            let hidden = uncaught.take().filter(|_| error.text == RAISED_IN_MAIN);
+            record_failure(&mut loads, in_control, (interpreter, name), hidden.unwrap_or(error));
+        } else if let Some(load) = event.load().and_then(|load| find_last_load(&mut loads, load)) {
+            if let TrialEvent::GilEnabled { .. } = event {
+                load.enables_gil = true;
+            } else if let TrialEvent::Declared { definition, .. } = event {
+                let slots = definition.slots.clone();
+                load.declared = Some(LoadedModuleDef { m_size: definition.m_size, slots });
+            } else if let TrialEvent::Loaded { .. } = event {
+                load.result = Some(Ok(()));
             }
-            TrialEvent::GilEnabled { interpreter, name } => {
-                if let Some(load) = find_last_load(&mut loads, interpreter, name) {
-                    load.enables_gil = true;
-                }
-            }
-            TrialEvent::Declared { interpreter, name, definition } => {
-                if let Some(load) = find_last_load(&mut loads, interpreter, name) {
-                    let slots = definition.slots.clone();
-                    load.declared = Some(LoadedModuleDef { m_size: definition.m_size, slots });
-                }
-            }
-            TrialEvent::Loaded { interpreter, name } => {
-                if let Some(load) = find_last_load(&mut loads, interpreter, name) {
-                    load.result = Some(Ok(()));
-                }
-            }
-            TrialEvent::Uncaught(error) => uncaught = Some(error),
-            TrialEvent::Failed { interpreter, name, error } => {
-                let hidden = uncaught.take().filter(|_| error.text == RAISED_IN_MAIN);
-                record_failure(&mut loads, in_control, (interpreter, name), hidden.unwrap_or(error));
-            }
-            TrialEvent::Step(..)
-            | TrialEvent::Importing(_)
-            | TrialEvent::Error { .. }
-            | TrialEvent::Answered(_)
-            | TrialEvent::Held { .. }
-            | TrialEvent::Turn(_)
-            | TrialEvent::Touched(_)
-            | TrialEvent::Standard(_)
-            | TrialEvent::LeftInMain(_)
-            | TrialEvent::NativeThreads(_)
-            | TrialEvent::DescriptorsLost(_)
-            | TrialEvent::ThreadsLeft(_)
-            | TrialEvent::Shared { .. }
-            | TrialEvent::Kept { .. }
-            | TrialEvent::Broken(_)
-            | TrialEvent::Confined
-            | TrialEvent::Done => {}
         }
     }
     loads
@@ -88,7 +64,7 @@ fn new_load(interpreter: &str, name: &str, path: &str, chain: Vec<String>) -> Mo
 /// An import in the main interpreter during another interpreter's load is part of that load.
 fn full_import_chain(loads: &[ModuleLoad], interpreter: &str, chain: &[String]) -> Vec<String> {
     let outer = loads.iter().rev().find(|load| load.result.is_none());
-    let outer = outer.filter(|load| interpreter == "main" && load.interpreter != "main");
+    let outer = outer.filter(|load| interpreter == MAIN && load.interpreter != MAIN);
     let before = outer.into_iter().flat_map(|load| load.chain.iter().chain([&load.name]));
     before.chain(chain).cloned().collect()
 }
@@ -96,8 +72,7 @@ fn full_import_chain(loads: &[ModuleLoad], interpreter: &str, chain: &[String]) 
 /// The last load of this name in this interpreter.
 fn find_last_load<'a>(
     loads: &'a mut [ModuleLoad],
-    interpreter: &str,
-    name: &str,
+    (interpreter, name): (&str, &str),
 ) -> Option<&'a mut ModuleLoad> {
     loads.iter_mut().rev().find(|load| load.interpreter == interpreter && load.name == name)
 }

@@ -15,7 +15,7 @@ const BYTES: &[u8] = include_bytes!(env!("WSGIAUDIT_PROBES"));
 /// as JSON.
 ///
 /// The main interpreter of a trial imports exactly what mod_wsgi's does (`wsgi_interp.c`, `wsgi_logger.c` of
-/// mod_wsgi 6.1.1; measured by `tests/apache_main.rs`). An extension module that the main interpreter has
+/// mod_wsgi 6.1.1; measured by `tests/apache/main_interpreter.rs`). An extension module that the main interpreter has
 /// loaded first can hide a crash that a server would see, as `datetime` does on CPython 3.13.0. Therefore the
 /// library is not loaded with `ctypes` but by the import system. Its init function adds the entry point to
 /// `sys` and then fails with ImportError.

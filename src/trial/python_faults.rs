@@ -8,12 +8,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::control;
-use super::interpret::{TrialResult, interpret_evidence};
-use super::protocol::{Scenario, TrialEvent};
-use super::schedule::{TrialConfig, TrialSubject, Trials, run_in_parallel};
+use wsgiaudit_probes_core::protocol::{Scenario, TrialEvent};
+
+use super::attempt::Attempt;
+use super::config::TrialConfig;
+use super::interpret::interpret_attempt;
+use super::parallel::run_in_parallel;
 use super::session::TrialSession;
-use super::worker::Attempt;
+use super::trials::{TrialSubject, Trials};
 use crate::model::{Mode, Trial, TrialOutcome, TrialPhase};
 
 /// The modes in which faults are searched, with their scenarios.
@@ -23,13 +25,13 @@ const SEARCHED_MODES: [(Mode, Scenario); 2] =
 /// Returns trials of standard library modules that crash alone, without those that import another such
 /// module.
 pub(super) fn find_faults(config: &TrialConfig<'_>, trials: &Trials, modes: &[Mode]) -> Trials {
-    let controls = trials.trials_in_mode(Mode::Main).filter(|trial| trial.outcome == TrialOutcome::Imported);
+    let controls = trials.trials_in_mode(Mode::Main).filter(|trial| trial.outcome.has_passed());
     let used: BTreeSet<&str> = controls.flat_map(|trial| trial.standard.iter()).map(String::as_str).collect();
     let scenarios: Vec<_> = SEARCHED_MODES.into_iter().filter(|(mode, _)| modes.contains(mode)).collect();
     if used.is_empty() {
         return Trials::default();
     }
-    run_in_parallel(config, &[], &scenarios, |session, (mode, scenario)| {
+    run_in_parallel(config, &scenarios, |session, (mode, scenario)| {
         let mut search = FaultSearch { session, mode: *mode, used: &used, failing: Vec::new() };
         search.find_failing_modules(*scenario, trials);
         search.into_root_faults().into_iter().collect()
@@ -59,7 +61,7 @@ pub(super) fn attribute_faults(trials: &mut Trials, faults: Trials) {
 /// The trial with this fault as its cause, if the fault explains it.
 fn attribute_trial(trial: &Trial, fault: &Arc<Trial>, trials: &Trials) -> Option<Trial> {
     let python = explains_trial(fault, trial, trials).then(|| Arc::clone(fault))?;
-    if trial.outcome != TrialOutcome::Imported {
+    if !trial.outcome.has_passed() {
         return Some(Trial { python: Some(python), ..trial.clone() });
     }
     // It passed by luck, or had no stress test of its own.
@@ -73,7 +75,7 @@ fn attribute_trial(trial: &Trial, fault: &Arc<Trial>, trials: &Trials) -> Option
 fn explains_trial(fault: &Trial, trial: &Trial, trials: &Trials) -> bool {
     let imports = |control: &Trial| control.standard.contains(&fault.subject);
     let is_in_time = |(fault, own): (TrialPhase, TrialPhase)| phase_order(fault) <= phase_order(own);
-    let could_be = trial.outcome == TrialOutcome::Imported
+    let could_be = trial.outcome.has_passed()
         || death_phase(&fault.outcome).zip(death_phase(&trial.outcome)).is_some_and(is_in_time);
     could_be && trials.get(&trial.subject, Mode::Main).is_some_and(imports)
 }
@@ -121,7 +123,7 @@ impl<'u> FaultSearch<'_, '_, 'u> {
         }
         let all: Vec<&'u str> = self.used.iter().copied().collect();
         let Ok(together) = self.session.run_cached_batch(scenario, &all) else { return };
-        if !is_crash(&self.interpret_attempt(&together).outcome) {
+        if !is_crash(&self.interpret_attempt("", &together).outcome) {
             return;
         }
         let in_c = self.compiled_modules(&together);
@@ -145,8 +147,7 @@ impl<'u> FaultSearch<'_, '_, 'u> {
     ///
     /// Names without extension modules get no stress test of their own.
     fn find_stress_test_failures(&mut self, trials: &Trials) {
-        let passing =
-            trials.trials_in_mode(self.mode).filter(|trial| trial.outcome == TrialOutcome::Imported);
+        let passing = trials.trials_in_mode(self.mode).filter(|trial| trial.outcome.has_passed());
         let imported: BTreeSet<&str> = passing
             .flat_map(|trial| trial.standard.iter())
             .map(String::as_str)
@@ -157,7 +158,9 @@ impl<'u> FaultSearch<'_, '_, 'u> {
             return;
         }
         let Ok(stressed) = self.session.run_cached_batch(Scenario::OwnGilStorm, &names) else { return };
-        if is_crash(&self.interpret_attempt(&stressed).outcome) && self.session.survives_empty_stress_test() {
+        if is_crash(&self.interpret_attempt("", &stressed).outcome)
+            && self.session.survives_empty_stress_test()
+        {
             names.iter().for_each(|name| self.try_alone(Scenario::OwnGilStorm, name));
         }
     }
@@ -170,15 +173,10 @@ impl<'u> FaultSearch<'_, '_, 'u> {
             .iter()
             .any(|trial| trial.subject == name && death_phase(&trial.outcome) != Some(TrialPhase::Storm));
         let Ok(attempt) = self.session.run_trial(scenario, &[], name) else { return };
-        let result = self.interpret_attempt(&attempt);
-        if is_crash(&result.outcome) && !is_known {
+        let trial = self.interpret_attempt(name, &attempt);
+        if is_crash(&trial.outcome) && !is_known {
             self.failing.retain(|trial| trial.subject != name);
-            self.failing.push(control::trial_from_result(
-                self.mode,
-                &TrialSubject::from_name(name.to_owned()),
-                result,
-                attempt.left,
-            ));
+            self.failing.push(trial);
         }
     }
 
@@ -193,7 +191,6 @@ impl<'u> FaultSearch<'_, '_, 'u> {
     /// Extension modules, and modules that may be built into the interpreter, judged by their names.
     fn compiled_modules(&self, together: &Attempt) -> Vec<&'u str> {
         let loaded: BTreeSet<&str> = together
-            .evidence
             .events
             .iter()
             .filter_map(
@@ -203,8 +200,8 @@ impl<'u> FaultSearch<'_, '_, 'u> {
         self.used.iter().copied().filter(|name| loaded.contains(name) || is_private_module(name)).collect()
     }
 
-    fn interpret_attempt(&self, attempt: &Attempt) -> TrialResult {
-        interpret_evidence(self.mode, &attempt.evidence, &BTreeSet::new())
+    fn interpret_attempt(&self, name: &str, attempt: &Attempt) -> Trial {
+        interpret_attempt(self.mode, &TrialSubject::from_name(name.to_owned()), attempt, &BTreeSet::new())
     }
 }
 

@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::protocol::{RECORD_HEAD, RECORD_SIZE, TrialEvent};
+use wsgiaudit_probes_core::protocol::{RECORD_HEAD, TrialEvent};
+use wsgiaudit_probes_core::record_format::{decode_events, decode_head};
+use wsgiaudit_probes_core::trial_files;
 
 /// Maximum bytes read of the file of ids. The subject may write to it.
 const MAX_ID_BYTES: u64 = 64 << 10;
@@ -15,10 +17,9 @@ const MAX_ID_BYTES: u64 = 64 << 10;
 /// Also returns the paths read from disk, each with the number of events before it. Reading stops at the
 /// first damaged event. A missing record gives no events.
 pub(super) fn read_events(folder: &Path) -> (Vec<TrialEvent>, Vec<(usize, String)>) {
-    let bytes = read_record_bytes(&folder.join("record")).unwrap_or_default();
-    let lines = bytes.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok());
+    let bytes = read_record_bytes(&folder.join(trial_files::RECORD)).unwrap_or_default();
     let (mut events, mut touched) = (Vec::new(), Vec::new());
-    for event in lines {
+    for event in decode_events(&bytes) {
         if let TrialEvent::Touched(path) = event {
             touched.push((events.len(), path));
         } else {
@@ -32,16 +33,15 @@ fn read_record_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let mut head = [0; RECORD_HEAD];
     file.read_exact(&mut head)?;
-    let length = u64::from_le_bytes(head).min((RECORD_SIZE - RECORD_HEAD) as u64);
     let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
+    file.take(decode_head(head)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Reads the last `most` bytes that the child printed to both streams.
 pub(super) fn read_output(folder: &Path, most: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(folder.join("output"))?;
+        let mut file = File::open(folder.join(trial_files::OUTPUT))?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
         let mut bytes = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn read_output(folder: &Path, most: u64) -> String {
 pub(super) fn read_ids(folder: &Path) -> BTreeSet<u64> {
     let read = || {
         let mut text = String::new();
-        File::open(folder.join("ids")).ok()?.take(MAX_ID_BYTES).read_to_string(&mut text).ok()?;
+        File::open(folder.join(trial_files::IDS)).ok()?.take(MAX_ID_BYTES).read_to_string(&mut text).ok()?;
         Some(text)
     };
     let lines = read().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::protocol::PathAdditions;
+use wsgiaudit_probes_core::protocol::PathAdditions;
 
 /// Folders to add, in search order. All but `last` come before the environment's own folders.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

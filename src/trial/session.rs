@@ -4,15 +4,17 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use wsgiaudit_probes_core::protocol::{ProcessExit, Scenario, TrialEvent};
 
-use super::protocol::{ProcessExit, Scenario, TrialEvent};
-use super::worker::{Attempt, EnterResult, StressTest, Worker, WorkerConfig, WorkerLost};
+use super::attempt::Attempt;
+use super::config::{StressTest, TrialConfig};
+use super::worker::{EnterResult, Worker, WorkerLost};
 use crate::model::{NotRunReason, ReasonId};
 
 /// Runs trials with one worker at a time, and replaces it when it is lost.
 #[derive(Debug)]
 pub(super) struct TrialSession<'a> {
-    config: &'a WorkerConfig<'a>,
+    config: &'a TrialConfig<'a>,
     worker: Option<Worker<'a>>,
     /// Why no worker can be started, set after two failures in a row.
     start_error: Option<NotRunReason>,
@@ -45,7 +47,7 @@ struct AttemptKey<'q> {
 }
 
 impl<'a> TrialSession<'a> {
-    pub(super) fn new(config: &'a WorkerConfig<'a>) -> Self {
+    pub(super) fn new(config: &'a TrialConfig<'a>) -> Self {
         Self {
             config,
             worker: None,
@@ -149,7 +151,7 @@ impl<'a> TrialSession<'a> {
                 }
             };
             match worker.run_trial(scenario, after, subjects) {
-                Ok(attempt) if attempt.evidence.end == Some(ProcessExit::Signal(9)) => {
+                Ok(attempt) if attempt.was_killed() => {
                     why = killed(
                         "killed by SIGKILL twice: by itself, another process or the system (out of memory)",
                     );
@@ -173,7 +175,7 @@ impl<'a> TrialSession<'a> {
     pub(super) fn enter_package(&mut self, package: &str) -> Option<EnterResult> {
         let key = AttemptKey { enters: true, ..self.key_of_attempt(Scenario::Main, &[], package) };
         if let Some(attempt) = self.find_attempt(&key) {
-            if attempt.evidence.end.is_some() {
+            if attempt.end.is_some() {
                 return Some(EnterResult::Outside(attempt));
             }
             self.inside.push(package.to_owned());
@@ -195,7 +197,7 @@ impl<'a> TrialSession<'a> {
             return None;
         }
         match self.live_worker().ok()?.enter_package(package) {
-            Ok(EnterResult::Outside(attempt)) if attempt.evidence.end == Some(ProcessExit::Signal(9)) => None,
+            Ok(EnterResult::Outside(attempt)) if attempt.was_killed() => None,
             Ok(entered) => Some(entered),
             Err(WorkerLost) => {
                 self.worker = None;
@@ -238,7 +240,7 @@ impl<'a> TrialSession<'a> {
             return None;
         }
         match self.worker.as_mut()?.run_trial(Scenario::Main, &[], &[subject]) {
-            Ok(attempt) if attempt.evidence.end != Some(ProcessExit::Signal(9)) => {
+            Ok(attempt) if !attempt.was_killed() => {
                 self.store_attempt(&key, &attempt);
                 Some(attempt)
             }
@@ -285,12 +287,12 @@ impl<'a> TrialSession<'a> {
 
     /// Caches an attempt, unless its result may depend on the state of the machine.
     fn store_attempt(&self, key: &AttemptKey<'_>, attempt: &Attempt) {
-        let is_its_own = match attempt.evidence.end {
+        let is_its_own = match attempt.end {
             None | Some(ProcessExit::Exit(_)) => true,
             Some(ProcessExit::Signal(signal)) => signal != 9,
             Some(ProcessExit::Deadline | ProcessExit::Overfull) => false,
         };
-        let is_broken = attempt.evidence.events.iter().any(|event| matches!(event, TrialEvent::Broken(_)));
+        let is_broken = attempt.events.iter().any(|event| matches!(event, TrialEvent::Broken(_)));
         if is_its_own && !is_broken {
             self.store_value(key, attempt.touched.iter().map(|(_, path)| path), attempt);
         }
@@ -323,7 +325,7 @@ impl<'a> TrialSession<'a> {
     /// If it does not, a failed stress test says nothing about the subject.
     pub(super) fn survives_empty_stress_test(&mut self) -> bool {
         if self.survives.is_none() {
-            let is_done = |attempt: Attempt| attempt.evidence.events.last() == Some(&TrialEvent::Done);
+            let is_done = |attempt: Attempt| attempt.events.last() == Some(&TrialEvent::Done);
             let attempts = (0..3).map(|_| self.run_trial(Scenario::OwnGilStorm, &[], "sys"));
             self.survives = Some(attempts.into_iter().all(|attempt| attempt.is_ok_and(is_done)));
         }

@@ -6,14 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use wsgiaudit_probes_core::protocol::{Scenario, TrialEvent};
+
+use super::attempt::Attempt;
 use super::batch::{self, BatchCandidate};
 use super::control;
 use super::inferred_refusal::infer_refusal;
-use super::interpret::{TrialEvidence, interpret_evidence};
-use super::protocol::{ProcessExit, Scenario, TrialEvent};
-use super::schedule::{ProgressListener, TrialSubject, Trials};
+use super::interpret::interpret_attempt;
+use super::loads::collect_loads;
+use super::outcome::{last_import, outcome_of_attempt};
+use super::parallel::ProgressListener;
 use super::session::TrialSession;
-use super::worker::Attempt;
+use super::trials::{TrialSubject, Trials};
 use crate::model::{Mode, NotRunReason, ReasonId, Refuser, Trial, TrialOutcome, TrialPhase};
 
 /// Tries groups in one scenario. `control` holds the control's trials and those of earlier rounds.
@@ -136,9 +140,7 @@ impl<'c> GroupProgress<'c> {
         for subject in self.first_or_rest(first) {
             listener.trial_started(&subject.name, self.mode);
             match self.control.get(&subject.name, Mode::Main) {
-                Some(control) if control.outcome == TrialOutcome::Imported => {
-                    self.try_subject(session, subject, control)
-                }
+                Some(control) if control.outcome.has_passed() => self.try_subject(session, subject, control),
                 Some(_) | None => {
                     let why = NotRunReason::Because(
                         ReasonId::NotTried,
@@ -177,21 +179,12 @@ impl<'c> GroupProgress<'c> {
         // counts if it is CPython's refusal, if it happened after the first import, or if the control can
         // import the subject alone. Otherwise it is tried again after the subject that loads it.
         let alone = self.try_with_follow_ups(session, subject, None, control);
-        let counts = match &alone.trial.outcome {
-            TrialOutcome::Imported
-            | TrialOutcome::NotRun(_)
-            | TrialOutcome::Refused { by: Refuser::CPython, .. }
-            | TrialOutcome::LosesDescriptors { .. }
-            | TrialOutcome::LeftThreads { .. }
-            | TrialOutcome::Shares { .. } => true,
-            TrialOutcome::Refused { place, .. }
-            | TrialOutcome::Raised { place, .. }
-            | TrialOutcome::Crashed { place, .. }
-            | TrialOutcome::TimedOut { place, .. } => {
-                !matches!(place, TrialPhase::Startup | TrialPhase::Import)
-                    || control::try_import(session, subject, None).is_some()
-            }
-        };
+        let outcome = &alone.trial.outcome;
+        let counts = matches!(
+            outcome,
+            TrialOutcome::Refused { by: Refuser::CPython, .. } | TrialOutcome::LosesDescriptors { .. }
+        ) || !matches!(outcome.phase(), Some(TrialPhase::Startup | TrialPhase::Import))
+            || control::try_import(session, subject, None).is_some();
         let tried =
             if counts { alone } else { self.try_with_follow_ups(session, subject, Some(through), control) };
         self.record_trial(subject, tried);
@@ -208,7 +201,7 @@ impl<'c> GroupProgress<'c> {
         let is_open = |subject: &&&TrialSubject| {
             self.control
                 .get(&subject.name, Mode::Main)
-                .is_some_and(|control| has_passed(control) && control.after.is_none())
+                .is_some_and(|control| control.outcome.has_passed() && control.after.is_none())
                 && subject.file.is_some()
                 && !parent_packages(&subject.name).any(|parent| self.failing.contains(parent))
                 && self.find_trial_loading(&subject.name).is_none()
@@ -218,11 +211,10 @@ impl<'c> GroupProgress<'c> {
             return;
         };
         let Ok(attempt) = session.run_trial(Scenario::SharedGil, others, last) else { return };
-        let result = interpret_evidence(self.mode, &attempt.evidence, &BTreeSet::new());
         let name = format!("{last}, together with {} others", others.len());
         let subject = TrialSubject::from_name(name);
-        let trial = control::trial_from_result(self.mode, &subject, result, attempt.left);
-        if has_passed(&trial) {
+        let trial = interpret_attempt(self.mode, &subject, &attempt, &BTreeSet::new());
+        if trial.outcome.has_passed() {
             self.trials.add_trial(trial);
         }
     }
@@ -231,14 +223,15 @@ impl<'c> GroupProgress<'c> {
     fn find_trial_loading(&self, name: &str) -> Option<&Trial> {
         self.trials
             .trials_in_mode(self.mode)
-            .find(|trial| has_passed(trial) && trial.is_loaded_in_all_interpreters(name))
+            .find(|trial| trial.outcome.has_passed() && trial.is_loaded_in_all_interpreters(name))
     }
 
     /// Infers from a passed trial of a parent package that this module was refused in it.
     ///
     /// A trial of the module would import that package first and show the same refusal.
     fn infer_refused_trial(&self, subject: &TrialSubject) -> Option<Trial> {
-        let passing = |package: &str| self.trials.get(package, self.mode).filter(|trial| has_passed(trial));
+        let passing =
+            |package: &str| self.trials.get(package, self.mode).filter(|trial| trial.outcome.has_passed());
         parent_packages(&subject.name).filter_map(passing).find_map(|trial| {
             let leaves_nothing = trial.left_in_main.is_empty() && trial.native_threads.is_empty();
             let (loads, outcome) =
@@ -262,7 +255,7 @@ impl<'c> GroupProgress<'c> {
             Some(attempt) => self.interpret_attempt(attempt, subject, after, control),
             None => self.try_in_scenario(session, self.scenario, subject, after, control),
         };
-        if !has_passed(&tried.trial) || self.scenario != Scenario::OwnGil {
+        if !tried.trial.outcome.has_passed() || self.scenario != Scenario::OwnGil {
             return tried;
         }
         if !tried.trial.kept.is_empty() && session.is_sandboxed() {
@@ -277,9 +270,7 @@ impl<'c> GroupProgress<'c> {
             return tried;
         }
         let stressed = self.try_in_scenario(session, Scenario::OwnGilStorm, subject, after, control);
-        let is_failure =
-            !has_passed(&stressed.trial) && !matches!(stressed.trial.outcome, TrialOutcome::NotRun(_));
-        if !is_failure || !session.survives_empty_stress_test() {
+        if !stressed.trial.outcome.is_failure() || !session.survives_empty_stress_test() {
             return tried;
         }
         // Observations made at the end of the first trial still hold.
@@ -298,8 +289,7 @@ impl<'c> GroupProgress<'c> {
     ) -> ImportTrial {
         match session.run_trial(scenario, after.as_slice(), &subject.name) {
             Ok(attempt)
-                if self.fails_at_exit(&attempt.evidence)
-                    && control_fails_at_exit(session, after, subject) =>
+                if fails_at_exit(self.mode, &attempt) && control_fails_at_exit(session, after, subject) =>
             {
                 self.interpret_attempt(without_exit(attempt), subject, after, control)
             }
@@ -311,11 +301,6 @@ impl<'c> GroupProgress<'c> {
         }
     }
 
-    /// Whether everything passed except ending Python.
-    fn fails_at_exit(&self, evidence: &TrialEvidence) -> bool {
-        is_exit_failure(&interpret_evidence(self.mode, evidence, &BTreeSet::new()).outcome)
-    }
-
     fn interpret_attempt(
         &self,
         attempt: Attempt,
@@ -324,9 +309,8 @@ impl<'c> GroupProgress<'c> {
         control: &Trial,
     ) -> ImportTrial {
         let in_control = control.successful_loads().map(|load| load.name.clone()).collect();
-        let result = interpret_evidence(self.mode, &attempt.evidence, &in_control);
-        let importing = result.importing.clone().unwrap_or_else(|| subject.name.clone());
-        let trial = control::trial_from_result(self.mode, subject, result, attempt.left);
+        let importing = last_import(&attempt.events).unwrap_or(&subject.name).to_owned();
+        let trial = interpret_attempt(self.mode, subject, &attempt, &in_control);
         ImportTrial { importing, trial: Trial { after: after.map(str::to_owned), ..trial } }
     }
 
@@ -334,7 +318,7 @@ impl<'c> GroupProgress<'c> {
     /// it.
     fn record_trial(&mut self, subject: &TrialSubject, tried: ImportTrial) {
         let ImportTrial { importing, trial } = tried;
-        if has_passed(&trial) || matches!(trial.outcome, TrialOutcome::NotRun(_)) {
+        if !trial.outcome.is_failure() {
             self.trials.add_trial(trial);
             return;
         }
@@ -365,30 +349,24 @@ fn control_fails_at_exit(
     subject: &TrialSubject,
 ) -> bool {
     let attempt = session.run_trial(Scenario::MainToTheEnd, after.as_slice(), &subject.name);
-    attempt.is_ok_and(|attempt| {
-        is_exit_failure(&interpret_evidence(Mode::Main, &attempt.evidence, &BTreeSet::new()).outcome)
-    })
+    attempt.is_ok_and(|attempt| fails_at_exit(Mode::Main, &attempt))
 }
 
 /// The attempt up to the end of Python, as if it had exited normally.
 fn without_exit(attempt: Attempt) -> Attempt {
-    let Attempt { mut evidence, mut left, touched } = attempt;
-    evidence.events.push(TrialEvent::Done);
-    evidence.end = Some(ProcessExit::Exit(0));
-    left.crash = None;
-    Attempt { evidence, left, touched }
+    let Attempt { mut events, printed, touched, .. } = attempt;
+    events.push(TrialEvent::Done);
+    Attempt { printed, touched, ..Attempt::from_events(events) }
 }
 
-fn is_exit_failure(outcome: &TrialOutcome) -> bool {
+/// Whether everything passed except ending Python.
+fn fails_at_exit(mode: Mode, attempt: &Attempt) -> bool {
+    let loads = collect_loads(&attempt.events, &BTreeSet::new());
     matches!(
-        outcome,
+        outcome_of_attempt(mode, attempt, &loads, &BTreeSet::new()),
         TrialOutcome::Crashed { place: TrialPhase::Exit, .. }
             | TrialOutcome::TimedOut { place: TrialPhase::Exit, .. }
     )
-}
-
-fn has_passed(trial: &Trial) -> bool {
-    trial.outcome == TrialOutcome::Imported
 }
 
 /// `a` and `a.b` for `a.b.c`.

@@ -2,32 +2,12 @@
 //! declaration.
 
 use std::fs;
-use std::path::Path;
 
+use super::context::UpgradeContext;
+use super::lookup_error::LookupError;
 use super::wheel_declarations::{self, ModuleDeclarations};
-use crate::installer::{Installer, Resolution};
-use crate::model::{AvailableUpgrade, Mode, TargetPython};
-
-/// Installer, target Python and folders for upgrade checks.
-#[derive(Clone, Copy, Debug)]
-pub struct UpgradeContext<'a> {
-    /// uv or pip.
-    pub installer: Installer<'a>,
-    /// An environment of the Python that wheels must fit.
-    pub environment: &'a Path,
-    /// The same Python as a target for reading modules.
-    pub target: TargetPython,
-    /// Its suffixes of extension modules.
-    pub suffixes: &'a [String],
-    /// Name of its ABI.
-    pub abi: &'a str,
-    /// The audit's scratch folder.
-    pub scratch: &'a Path,
-    /// wsgiaudit's folder in the user's cache.
-    pub cache: &'a Path,
-    /// Whether to use only the cache.
-    pub is_offline: bool,
-}
+use crate::installer::Resolution;
+use crate::model::{AvailableUpgrade, Mode};
 
 /// The distribution to check.
 #[derive(Clone, Debug)]
@@ -89,20 +69,23 @@ fn wanted_declaration(mode: Mode) -> &'static str {
 }
 
 /// The newest version with a wheel: from the index, or from the cache if offline.
-fn find_newest_version(context: &UpgradeContext<'_>, query: &UpgradeQuery<'_>) -> Result<String, String> {
-    let file = wheel_declarations::cache_file(context, query.name, "newest.json");
+fn find_newest_version(
+    context: &UpgradeContext<'_>,
+    query: &UpgradeQuery<'_>,
+) -> Result<String, LookupError> {
+    let file = context.cache_file(query.name, "newest.json");
     if context.is_offline {
         let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        return known.ok_or_else(|| "it is not in the cache, and --offline allows no query".to_owned());
+        return known.ok_or(LookupError::NotInCache);
     }
     match context.installer.resolve_version(context.environment, query.name) {
         Resolution::Version(version) => {
             drop(wheel_declarations::write_cache_file(&file, &version));
             Ok(version)
         }
-        Resolution::Nothing => Err("the index has no wheel for this Python".to_owned()),
-        Resolution::NoProject => Err("the index has no project of this name".to_owned()),
-        Resolution::NoAnswer(why) => Err(why),
+        Resolution::Nothing => Err(LookupError::NoWheel),
+        Resolution::NoProject => Err(LookupError::NoProject),
+        Resolution::NoAnswer(why) => Err(LookupError::Installer(why)),
     }
 }
 
@@ -147,7 +130,7 @@ fn check_declarations(
 ) -> DeclarationCheck {
     let wheel = match wheel_declarations::read_wheel(context, query.name, version) {
         Ok(wheel) => wheel,
-        Err(why) => return DeclarationCheck::Unknown(why),
+        Err(why) => return DeclarationCheck::Unknown(why.to_string()),
     };
     for root in &query.roots {
         let Some(says) = wheel.get(*root) else { return DeclarationCheck::Gone((*root).to_owned()) };

@@ -4,6 +4,9 @@
 //! again.
 
 mod check;
+mod context;
+mod lookup_error;
 mod wheel_declarations;
 
-pub use check::{UpgradeContext, UpgradeQuery, check_upgrade};
+pub use check::{UpgradeQuery, check_upgrade};
+pub use context::UpgradeContext;

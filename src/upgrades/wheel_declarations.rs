@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::UpgradeContext;
+use super::context::UpgradeContext;
+use super::lookup_error::LookupError;
 use crate::image;
 use crate::model::{BinaryFacts, InitKind, SlotDeclaration};
 use crate::rules;
@@ -32,27 +33,23 @@ pub(super) fn read_wheel(
     context: &UpgradeContext<'_>,
     name: &str,
     version: &str,
-) -> Result<WheelDeclarations, String> {
-    let file = cache_file(context, name, &format!("{version}.json"));
+) -> Result<WheelDeclarations, LookupError> {
+    let file = context.cache_file(name, &format!("{version}.json"));
     let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
     if let Some(wheel) = known {
         return Ok(wheel);
     }
     if context.is_offline {
-        return Err("it is not in the cache, and --offline allows no query".to_owned());
+        return Err(LookupError::NotInCache);
     }
-    let broken = |error: std::io::Error| error.to_string();
-    let folder = tempfile::Builder::new().prefix("upgrade-").tempdir_in(context.scratch).map_err(broken)?;
-    context.installer.fetch_wheel(context.environment, &format!("{name}=={version}"), folder.path())?;
+    let folder = tempfile::Builder::new().prefix("upgrade-").tempdir_in(context.scratch)?;
+    let requirement = format!("{name}=={version}");
+    let fetched = context.installer.fetch_wheel(context.environment, &requirement, folder.path());
+    fetched.map_err(LookupError::Installer)?;
     let wheel = read_modules(context, folder.path());
     // If the cache cannot be written, the wheel is fetched again next time.
     drop(write_cache_file(&file, &wheel));
     Ok(wheel)
-}
-
-/// Path of a cache file for this distribution and this build of Python.
-pub(super) fn cache_file(context: &UpgradeContext<'_>, name: &str, file: &str) -> PathBuf {
-    context.cache.join("upgrades").join(context.abi).join(name).join(file)
 }
 
 /// Writes a cache file atomically.

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use percent_encoding::percent_decode_str;
+
 use super::module_name::is_identifier;
-use crate::model::InstalledDistribution;
+use crate::model::{InstalledDistribution, split_extension_suffix};
 
 /// A distribution with its files.
 #[derive(Clone, Debug)]
@@ -138,27 +140,7 @@ fn find_editable_source(info: &Path) -> Option<PathBuf> {
     let json: serde_json::Value = serde_json::from_str(&text).ok()?;
     let is_editable = json.pointer("/dir_info/editable").and_then(serde_json::Value::as_bool) == Some(true);
     let path = json.get("url")?.as_str()?.strip_prefix("file://")?;
-    is_editable.then(|| PathBuf::from(decode_percent(path)))
-}
-
-/// Decodes percent-encoding in the path of a URL.
-fn decode_percent(path: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = path.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after.get(..2).filter(|_| first == b'%').and_then(|two| std::str::from_utf8(two).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    is_editable.then(|| PathBuf::from(&*percent_decode_str(path).decode_utf8_lossy()))
 }
 
 /// The outermost names that import hooks serve from this source folder.
@@ -208,8 +190,8 @@ fn top_level_names(record: &[String]) -> BTreeSet<String> {
         .iter()
         .filter_map(|file| {
             let (folder, name) = file.rsplit_once('/')?;
-            let is_init = name == "__init__.py" || (name.starts_with("__init__.") && name.ends_with(".so"));
-            is_init.then_some(folder)
+            let stem = split_extension_suffix(name).map(|(stem, _)| stem);
+            (name == "__init__.py" || stem == Some("__init__")).then_some(folder)
         })
         .collect();
     record.iter().filter_map(|file| top_level_name_of_file(file, &packages)).collect()
@@ -218,8 +200,8 @@ fn top_level_names(record: &[String]) -> BTreeSet<String> {
 /// The top-level name that a file of RECORD belongs to, if it can be imported.
 fn top_level_name_of_file(file: &str, packages: &BTreeSet<&str>) -> Option<String> {
     let stem = file.strip_suffix(".py").or_else(|| {
-        let (stem, suffix) = file.rsplit_once('/').map_or(file.split_once('.'), |_| None)?;
-        suffix.ends_with("so").then_some(stem)
+        let is_top_level = !file.contains('/');
+        Some(split_extension_suffix(file).filter(|_| is_top_level)?.0)
     });
     let folders = file.match_indices('/').map(|(at, _)| &file[..at]);
     let name = folders.into_iter().find(|folder| packages.contains(folder)).or(stem)?;
@@ -244,8 +226,16 @@ mod tests {
     }
 
     #[test]
-    fn a_url_names_a_path() {
-        assert_eq!(decode_percent("/src/a%20b%C3%A4/50%"), "/src/a b\u{e4}/50%");
+    fn the_url_of_an_editable_install_names_its_source() {
+        let info = tempfile::tempdir().unwrap();
+        let source = |json: &str| {
+            fs::write(info.path().join("direct_url.json"), json).unwrap();
+            find_editable_source(info.path())
+        };
+        let url = r#"{"url": "file:///src/a%20b%C3%A4/50%", "dir_info": {"editable": true}}"#;
+        assert_eq!(source(url), Some(PathBuf::from("/src/a b\u{e4}/50%")));
+        assert_eq!(source(&url.replace("true", "false")), None);
+        assert_eq!(source(&url.replace("file:", "https:")), None);
     }
 
     #[test]

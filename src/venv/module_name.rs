@@ -1,5 +1,7 @@
 //! Module names from file names, following the import system. Pure.
 
+use crate::model::split_extension_suffix;
+
 /// What the name of a file says about an extension module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleName {
@@ -20,9 +22,7 @@ impl ModuleName {
     /// interpreter's; if empty, every ABI tag is accepted.
     pub fn from_file(file: &str, suffixes: &[String]) -> Option<Self> {
         let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
-        let stem = name.strip_suffix(".so").or_else(|| name.strip_suffix(".pyd"))?;
-        let module = stem.split('.').next().unwrap_or_default();
-        let suffix = &name[module.len()..];
+        let (module, suffix) = split_extension_suffix(name)?;
         let rank = suffixes.iter().position(|each| each == suffix);
         let parts = folder.split('/').filter(|part| !part.is_empty());
         let parts: Vec<&str> = parts.chain((module != "__init__").then_some(module)).collect();

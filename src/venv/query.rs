@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::{EDITABLE_VARIABLES, Interpreter};
+use crate::platform::{INHERITED_VARIABLES, kill_group_of};
 
 const SCRIPT: &str = include_str!("query.py");
 const HOOKS: &str = include_str!("hooks.py");
@@ -112,9 +112,7 @@ fn run_script(
         .arg(answer)
         .args(argument)
         .env_clear()
-        .envs(
-            ["PATH", "LD_LIBRARY_PATH"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))),
-        )
+        .envs(INHERITED_VARIABLES.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .envs(EDITABLE_VARIABLES)
         .env("HOME", scratch)
         .current_dir(scratch)
@@ -131,7 +129,7 @@ fn run_script(
         std::thread::sleep(Duration::from_millis(2));
     }
     // Kill its child processes too, as far as they are in its process group.
-    let _ = rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL);
+    kill_group_of(&child);
     child.kill()?;
     child.wait()?;
     Ok(None)

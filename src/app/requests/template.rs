@@ -156,7 +156,7 @@ impl TemplateVariables<'_> {
 }
 
 fn describe_unknown_name(name: &str, line: usize) -> String {
-    if let Some((request, _)) = name.split_once(".request.") {
+    if name.contains(".request.") {
         return format!(
             "line {line}: the content of sent requests is not available: define the value, as @name = value"
         );

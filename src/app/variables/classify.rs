@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::accesses::{VariableAccesses, VariableWrite, WriteKind};
 use super::module_scope::{ModuleScope, is_weak_container};
 use super::write_context::is_definition_parameter;
-use super::writes::{VariableAccesses, VariableWrite, WriteKind};
 use crate::model::VariableUse;
 
 /// Returns the use of a variable, the worst that one of its writes shows; the reason; and the index of that

@@ -6,17 +6,18 @@ use ruff_python_ast::Stmt;
 use ruff_python_ast::visitor::Visitor;
 use ruff_text_size::TextSize;
 
+use super::accesses::{HeldLock, ProcessChange};
 use super::classify::classify_variable;
-use super::collect::VariableCollector;
-use super::locks;
+use super::collector::VariableCollector;
+use super::external_effects::find_external_effects;
 use super::module_scope::ModuleScope;
 use crate::app::import_aliases::ImportAliases;
-use crate::model::{HazardWeight, VariableUse};
+use crate::model::{HazardWeight, RuleId, VariableUse};
 
 /// A hazard of one name in one file, with all its locations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::app) struct GroupedHazard {
-    pub(in crate::app) rule: &'static str,
+    pub(in crate::app) rule: RuleId,
     pub(in crate::app) name: String,
     pub(in crate::app) text: String,
     pub(in crate::app) weight: HazardWeight,
@@ -32,7 +33,7 @@ pub(in crate::app) fn find_variable_hazards(
     is_own: bool,
 ) -> Vec<GroupedHazard> {
     let module = ModuleScope::from_body(body, names, is_own);
-    let external_effects = locks::find_external_effects(body, names);
+    let external_effects = find_external_effects(body, names);
     let mut collector = VariableCollector::new(names, &module, &external_effects);
     body.iter().for_each(|stmt| collector.visit_stmt(stmt));
     let mut hazards = variable_hazards(&collector, &module);
@@ -50,9 +51,9 @@ fn variable_hazards(collector: &VariableCollector<'_>, module: &ModuleScope) -> 
         };
         let what = module.containers.get(name).map_or("variable", |kind| kind.as_str());
         let (rule, text) = match found {
-            VariableUse::FilledOnce => ("per-interpreter-cache", format!("{name} ({what}): {why}")),
+            VariableUse::FilledOnce => (RuleId::PerInterpreterCache, format!("{name} ({what}): {why}")),
             VariableUse::State | VariableUse::GuardsOutside | VariableUse::Changed => {
-                ("process-wide-global", format!("{name} ({what}): {why}: each interpreter has its own"))
+                (RuleId::ProcessWideGlobal, format!("{name} ({what}): {why}: each interpreter has its own"))
             }
         };
         let places =
@@ -66,7 +67,7 @@ fn variable_hazards(collector: &VariableCollector<'_>, module: &ModuleScope) -> 
 }
 
 fn lock_hazards(collector: &VariableCollector<'_>, module: &ModuleScope) -> Vec<GroupedHazard> {
-    let mut by_lock: BTreeMap<&str, Vec<&locks::HeldLock>> = BTreeMap::new();
+    let mut by_lock: BTreeMap<&str, Vec<&HeldLock>> = BTreeMap::new();
     for held in &collector.held_locks {
         by_lock.entry(&held.lock).or_default().push(held);
     }
@@ -80,7 +81,7 @@ fn lock_hazards(collector: &VariableCollector<'_>, module: &ModuleScope) -> Vec<
         let places = all.iter().map(|held| (held.at, held.function.clone())).collect();
         let used = VariableUse::GuardsOutside;
         Some(GroupedHazard {
-            rule: "process-wide-global",
+            rule: RuleId::ProcessWideGlobal,
             name: lock.to_owned(),
             text,
             weight: used.weight(),
@@ -92,7 +93,7 @@ fn lock_hazards(collector: &VariableCollector<'_>, module: &ModuleScope) -> Vec<
 }
 
 fn process_hazards(collector: &VariableCollector<'_>) -> Vec<GroupedHazard> {
-    let mut by_name: BTreeMap<(&str, &str), Vec<&super::process_state::ProcessChange>> = BTreeMap::new();
+    let mut by_name: BTreeMap<(RuleId, &str), Vec<&ProcessChange>> = BTreeMap::new();
     for change in &collector.changes {
         by_name.entry((change.rule, &change.name)).or_default().push(change);
     }

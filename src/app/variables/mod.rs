@@ -2,17 +2,21 @@
 //! one variable in a file form one hazard.
 //!
 //! The flow: `module_scope` finds the variables, `collect` visits the functions and records accesses
-//! (`writes`, `locks`, `process_state`) with what the values derive from (`origins`), `classify` decides how
-//! a variable is used, and `grouped_hazards` puts the hazards together.
+//! (`writes`, `locks`, `process_state`) in the `collector` with what the values derive from
+//! (`expression_origins`), `classify` decides how a variable is used, and `grouped_hazards` puts the hazards together.
 //!
 //! Not detected: changes through another name (`mine = CACHE; mine[key] = value`), through `globals()` or
 //! `sys.modules`, from another module (`shop.CACHE[key] = value`), and of objects other than containers
 //! (`settings.debug = True`).
 
+mod accesses;
 mod bindings;
 mod bound_names;
 mod classify;
 mod collect;
+mod collector;
+mod expression_origins;
+mod external_effects;
 mod grouped_hazards;
 mod locks;
 mod module_scope;

@@ -5,21 +5,10 @@
 use ruff_python_ast::{Expr, ExprCall, Operator, Stmt};
 use ruff_text_size::{Ranged, TextSize};
 
-use super::collect::VariableCollector;
+use super::accesses::ProcessChange;
+use super::collector::VariableCollector;
 use super::write_context::is_setup_name;
-use crate::model::HazardWeight;
-
-/// A change of process-wide state.
-#[derive(Clone, Debug)]
-pub(super) struct ProcessChange {
-    pub(super) at: TextSize,
-    pub(super) function: String,
-    pub(super) rule: &'static str,
-    /// The called function, or the environment variable.
-    pub(super) name: String,
-    pub(super) text: String,
-    pub(super) weight: HazardWeight,
-}
+use crate::model::{HazardWeight, RuleId};
 
 /// Functions that change the process, with what they change (CPython's `Modules/posixmodule.c`,
 /// `_localemodule.c`, `signalmodule.c`, `timemodule.c`, `resource.c`: each calls the function of the C
@@ -185,13 +174,20 @@ fn record_environment_change(
     };
     let function = collector.enclosing_function();
     let text = format!("{name} {text}");
-    collector.changes.push(ProcessChange { at, function, rule: "environment-variable", name, text, weight });
+    collector.changes.push(ProcessChange {
+        at,
+        function,
+        rule: RuleId::EnvironmentVariable,
+        name,
+        text,
+        weight,
+    });
 }
 
 fn record_process_change(collector: &mut VariableCollector<'_>, at: TextSize, name: String, text: String) {
     let weight = if runs_at_startup(collector) { HazardWeight::Middle } else { HazardWeight::High };
     let function = collector.enclosing_function();
-    collector.changes.push(ProcessChange { at, function, rule: "process-state", name, text, weight });
+    collector.changes.push(ProcessChange { at, function, rule: RuleId::ProcessState, name, text, weight });
 }
 
 /// Whether the code runs once, when the application is imported or set up, judged by the names of enclosing

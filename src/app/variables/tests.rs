@@ -4,7 +4,7 @@ use ruff_python_parser::parse_module;
 
 use super::grouped_hazards::{GroupedHazard, find_variable_hazards};
 use crate::app::import_aliases::ImportAliases;
-use crate::model::{HazardWeight, VariableUse};
+use crate::model::{HazardWeight, RuleId, VariableUse};
 
 fn hazards_of_application(source: &str) -> Vec<GroupedHazard> {
     hazards_of_file(source, true)
@@ -21,7 +21,7 @@ fn format_hazards(source: &str) -> Vec<String> {
     let line = |at: usize| source[..at].matches('\n').count() + 1;
     let all = hazards_of_application(source).into_iter().map(|row| {
         let lines: Vec<String> = row.places.iter().map(|(at, _)| line(at.to_usize()).to_string()).collect();
-        let what = row.used.map_or(row.rule, VariableUse::name);
+        let what = row.used.map_or(row.rule.id(), VariableUse::name);
         format!("{what} {} {}", row.name, lines.join(","))
     });
     all.collect()
@@ -60,7 +60,7 @@ fn state_is_what_calls_leave_and_later_calls_read() {
     ] {
         let rows = hazards_of_application(source);
         assert!(matches!(&rows[..], [row] if row.used == Some(VariableUse::State)), "{source}{rows:#?}");
-        assert_eq!((rows[0].weight, rows[0].rule), (HazardWeight::High, "process-wide-global"));
+        assert_eq!((rows[0].weight, rows[0].rule), (HazardWeight::High, RuleId::ProcessWideGlobal));
     }
 }
 
@@ -92,7 +92,7 @@ fn what_is_filled_once_is_apart() {
     ] {
         let rows = hazards_of_application(source);
         let is_it = |row: &GroupedHazard| {
-            row.used == Some(VariableUse::FilledOnce) && row.rule == "per-interpreter-cache"
+            row.used == Some(VariableUse::FilledOnce) && row.rule == RuleId::PerInterpreterCache
         };
         assert!(matches!(&rows[..], [row] if is_it(row)), "{source}{rows:#?}");
         assert_eq!(rows[0].weight, HazardWeight::Low);
@@ -113,7 +113,7 @@ fn what_cannot_be_told_is_changed() {
     ] {
         let rows = hazards_of_application(source);
         assert!(matches!(&rows[..], [row] if row.used == Some(VariableUse::Changed)), "{source}{rows:#?}");
-        assert_eq!((rows[0].weight, rows[0].rule), (HazardWeight::Middle, "process-wide-global"));
+        assert_eq!((rows[0].weight, rows[0].rule), (HazardWeight::Middle, RuleId::ProcessWideGlobal));
     }
 }
 
@@ -249,7 +249,7 @@ fn changes_of_the_process_are_told_by_what_they_change() {
         assert_eq!(rows.len(), 1, "{source}{rows:#?}");
         (rows[0].rule, rows[0].name.clone(), rows[0].weight)
     };
-    let state = |name: &str, weight| ("process-state", name.to_owned(), weight);
+    let state = |name: &str, weight| (RuleId::ProcessState, name.to_owned(), weight);
     assert_eq!(weight("import os\nos.umask(0)\n"), state("os.umask", HazardWeight::Middle));
     assert_eq!(weight("import os\ndef setup():\n    os.umask(0)\n"), state("os.umask", HazardWeight::Middle));
     assert_eq!(
@@ -260,7 +260,7 @@ fn changes_of_the_process_are_told_by_what_they_change() {
         weight("import locale\ndef f():\n    locale.setlocale(locale.LC_ALL, '')\n"),
         state("locale.setlocale", HazardWeight::High)
     );
-    let variable = |name: &str, weight| ("environment-variable", name.to_owned(), weight);
+    let variable = |name: &str, weight| (RuleId::EnvironmentVariable, name.to_owned(), weight);
     for change in [
         "os.environ['TZ'] = 'UTC'",
         "os.environ['TZ'] += 'UTC'",

@@ -1,59 +1,14 @@
 //! Writes of module-level variables by functions, and the statements and calls that are writes.
 
-use std::collections::BTreeMap;
-
 use ruff_python_ast::{Expr, ExprCall, ExprNamed, Stmt};
 use ruff_text_size::{Ranged, TextSize};
 
+use super::accesses::{VariableWrite, WriteKind};
 use super::bound_names::target_names;
-use super::collect::VariableCollector;
+use super::collector::VariableCollector;
+use super::expression_origins::origins_of_expr;
 use super::module_scope::constant_text;
-use super::origins::{self, Origins};
-use super::write_context::WriteContext;
-
-/// A write of a module-level variable by a function.
-#[derive(Clone, Debug)]
-pub(super) struct VariableWrite {
-    pub(super) at: TextSize,
-    /// The function, qualified by enclosing classes and functions.
-    pub(super) function: String,
-    pub(super) kind: WriteKind,
-    /// What the key derives from, if there is one.
-    pub(super) key: Origins,
-    /// What the value derives from.
-    pub(super) value: Origins,
-    /// Whether a condition in the function depends on the variable.
-    pub(super) is_tested: bool,
-    pub(super) context: WriteContext,
-}
-
-/// What a write does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum WriteKind {
-    /// Assigns a value to the name; its text, if it is a constant.
-    Rebind(Option<String>),
-    /// Sets an entry: `CACHE[key] = value`, `SEEN.add(key)`. Idempotent.
-    Item,
-    /// Adds an entry: `QUEUE.append(value)`.
-    Add,
-    /// Counts up: `HITS += 1`.
-    Count,
-    /// Changes the object in an entry: `CARTS[user].append(item)`.
-    Within,
-    /// Removes entries or the name.
-    Remove,
-}
-
-/// The accesses of functions to one variable.
-#[derive(Clone, Debug, Default)]
-pub(super) struct VariableAccesses {
-    pub(super) writes: Vec<VariableWrite>,
-    /// The number of reads that are not part of a write.
-    pub(super) reads: usize,
-}
-
-/// The accesses to each variable of a module, by name.
-pub(super) type AccessesByVariable = BTreeMap<String, VariableAccesses>;
+use super::origins::Origins;
 
 /// Records the writes of a statement.
 pub(super) fn record_statement(collector: &mut VariableCollector<'_>, stmt: &Stmt) {
@@ -120,14 +75,14 @@ pub(super) fn record_method_call(collector: &mut VariableCollector<'_>, call: &E
         || call.arguments.args.iter().chain(call.arguments.keywords.iter().map(|each| &each.value));
     let all = |collector: &VariableCollector<'_>| {
         let mut joined = Origins::default();
-        arguments().for_each(|each| joined.merge(origins::origins_of_expr(collector, each)));
+        arguments().for_each(|each| joined.merge(origins_of_expr(collector, each)));
         joined
     };
     let first = |collector: &VariableCollector<'_>| {
-        arguments().next().map(|each| origins::origins_of_expr(collector, each)).unwrap_or_default()
+        arguments().next().map(|each| origins_of_expr(collector, each)).unwrap_or_default()
     };
     let last = |collector: &VariableCollector<'_>| {
-        arguments().nth(1).map(|each| origins::origins_of_expr(collector, each)).unwrap_or_default()
+        arguments().nth(1).map(|each| origins_of_expr(collector, each)).unwrap_or_default()
     };
     let is_removal =
         ["pop", "popitem", "clear", "remove", "discard", "popleft", "get_nowait"].contains(&name);
@@ -181,7 +136,7 @@ fn resolve_entry(collector: &VariableCollector<'_>, expr: &Expr) -> Option<(Stri
         }
         _ => return None,
     };
-    let mut origins = key.map(|key| origins::origins_of_expr(collector, key)).unwrap_or_default();
+    let mut origins = key.map(|key| origins_of_expr(collector, key)).unwrap_or_default();
     if let Some((variable, _)) = resolve_container(collector, of) {
         return Some((variable, origins));
     }
@@ -212,7 +167,7 @@ fn record_assignment(
         Expr::Starred(starred) => record_assignment(collector, at, &starred.value, value),
         Expr::Name(_) | Expr::Attribute(_) => {
             let Some(variable) = assignable_variable(collector, target) else { return };
-            let origins = value.map(|value| origins::origins_of_expr(collector, value)).unwrap_or_default();
+            let origins = value.map(|value| origins_of_expr(collector, value)).unwrap_or_default();
             let kind = match origins.counted.contains(&variable) {
                 true => WriteKind::Count,
                 false => WriteKind::Rebind(value.and_then(constant_text)),
@@ -220,14 +175,14 @@ fn record_assignment(
             record_write(collector, at, variable, kind, (Origins::default(), origins), false);
         }
         Expr::Subscript(item) => {
-            let value = value.map(|value| origins::origins_of_expr(collector, value)).unwrap_or_default();
+            let value = value.map(|value| origins_of_expr(collector, value)).unwrap_or_default();
             if let Some((variable, _)) = resolve_container(collector, &item.value) {
-                let key = origins::origins_of_expr(collector, &item.slice);
+                let key = origins_of_expr(collector, &item.slice);
                 let kind = if value.counted.contains(&variable) { WriteKind::Count } else { WriteKind::Item };
                 collector.changed.insert(item.value.start());
                 record_write(collector, at, variable, kind, (key, value), false);
             } else if let Some((variable, mut key)) = resolve_entry(collector, &item.value) {
-                key.merge(origins::origins_of_expr(collector, &item.slice));
+                key.merge(origins_of_expr(collector, &item.slice));
                 record_write(collector, at, variable, WriteKind::Within, (key, value), false);
             }
         }
@@ -242,9 +197,9 @@ fn record_augmented_assignment(
     target: &Expr,
     value: &Expr,
 ) {
-    let value = origins::origins_of_expr(collector, value);
+    let value = origins_of_expr(collector, value);
     if let Expr::Subscript(item) = target {
-        let key = origins::origins_of_expr(collector, &item.slice);
+        let key = origins_of_expr(collector, &item.slice);
         if let Some((variable, _)) = resolve_container(collector, &item.value) {
             collector.changed.insert(item.value.start());
             record_write(collector, at, variable, WriteKind::Count, (key, value), false);
@@ -261,7 +216,7 @@ fn record_augmented_assignment(
 fn record_deletion(collector: &mut VariableCollector<'_>, at: TextSize, target: &Expr) {
     match target {
         Expr::Subscript(item) => {
-            let key = origins::origins_of_expr(collector, &item.slice);
+            let key = origins_of_expr(collector, &item.slice);
             if let Some((variable, _)) = resolve_container(collector, &item.value) {
                 collector.changed.insert(item.value.start());
                 record_write(collector, at, variable, WriteKind::Remove, (key, Origins::default()), false);

@@ -2,11 +2,11 @@
 //! are enough. An instruction that is not modeled makes every register unknown that it may have written.
 //! Source: Arm Architecture Reference Manual, A64 base instructions, "Top-level encodings for A64".
 
+use super::aarch64_memory::interpret_load_store;
+use super::aarch64_word::{A64Word, STACK_POINTER};
 use super::machine_state::{Condition, Flags, MachineState};
 use super::processor::{ControlTransfer, MemoryBus};
 use super::value::{AbstractValue, byte_mask, sign_extend};
-
-const STACK_POINTER: usize = 31;
 
 /// Interprets the instruction at [`MachineState::at`].
 pub(in crate::image) fn interpret_instruction(
@@ -23,53 +23,14 @@ pub(in crate::image) fn interpret_instruction(
         0b1000 | 0b1001 => word.interpret_immediate(state),
         0b1010 | 0b1011 => return word.interpret_branch(state),
         0b0101 | 0b1101 => word.interpret_register_form(state),
-        0b0100 | 0b0110 | 0b1100 | 0b1110 => super::aarch64_memory::interpret_load_store(&word, bus, state),
+        0b0100 | 0b0110 | 0b1100 | 0b1110 => interpret_load_store(&word, bus, state),
         0b0111 | 0b1111 => word.interpret_vector(state),
         _ => return ControlTransfer::Stop,
     }
     ControlTransfer::Next
 }
 
-/// The encoding of one instruction and its address.
-#[derive(Clone, Copy)]
-pub(in crate::image) struct A64Word {
-    pub(in crate::image) code: u32,
-    pub(in crate::image) at: u64,
-}
-
 impl A64Word {
-    pub(in crate::image) fn bits(&self, low: u32, count: u32) -> u32 {
-        self.code >> low & ((1 << count) - 1)
-    }
-
-    pub(in crate::image) fn signed_bits(&self, low: u32, count: u32) -> u64 {
-        let unused = 64 - count;
-        ((u64::from(self.bits(low, count)) << unused).cast_signed() >> unused).cast_unsigned()
-    }
-
-    /// The register number encoded at this bit.
-    pub(in crate::image) fn register(&self, low: u32) -> usize {
-        self.bits(low, 5) as usize
-    }
-
-    /// The address that `ADR` or `ADRP` computes.
-    pub(in crate::image) fn pc_relative_address(&self) -> u64 {
-        let offset = self.signed_bits(5, 19) << 2 | u64::from(self.bits(29, 2));
-        if self.bits(31, 1) == 1 {
-            (self.at & !0xfff).wrapping_add(offset << 12)
-        } else {
-            self.at.wrapping_add(offset)
-        }
-    }
-
-    /// The value of the general register encoded at this bit; register 31 is zero.
-    pub(super) fn read_register(&self, state: &MachineState, low: u32) -> AbstractValue {
-        match self.register(low) {
-            STACK_POINTER => AbstractValue::ZERO,
-            number => state.registers[number],
-        }
-    }
-
     /// Operand size: 4 or 8 bytes.
     fn width(&self) -> u32 {
         if self.bits(31, 1) == 1 { 8 } else { 4 }
@@ -441,7 +402,7 @@ impl A64Word {
     }
 
     /// Makes the registers and flags unknown that an instruction that is not modeled may have written.
-    pub(super) fn forget_destination(&self, state: &mut MachineState) {
+    fn forget_destination(&self, state: &mut MachineState) {
         state.vectors[self.register(0)] = [AbstractValue::UNKNOWN; 4];
         state.registers[self.register(0)] = match self.register(0) {
             STACK_POINTER => state.registers[STACK_POINTER],

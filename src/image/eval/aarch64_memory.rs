@@ -1,11 +1,10 @@
 //! Interprets AArch64 loads and stores.
 
-use super::aarch64::A64Word;
+use super::aarch64_word::{A64Word, STACK_POINTER};
 use super::machine_state::MachineState;
 use super::processor::MemoryBus;
 use super::value::{AbstractValue, sign_extend};
 
-const STACK_POINTER: usize = 31;
 /// Bytes that a store that is not modeled is assumed to write.
 const REACH: u64 = 64;
 

@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use super::evaluator::{Evaluator, Origin};
+use super::evaluation::{Evaluation, Origin};
 use super::machine_state::MachineState;
 use super::processor::MemoryBus;
 use super::value::AbstractValue;
+use crate::image::module_definition::read_state_size;
 
 /// The effect of a call to an imported function.
 pub(super) enum CallModel {
@@ -20,8 +21,8 @@ pub(super) enum CallModel {
 /// Limit of bytes that are copied or compared.
 const MAX_LENGTH: u64 = 4096;
 
-pub(super) fn model_call(evaluator: &Evaluator<'_>, state: &mut MachineState, name: &str) -> CallModel {
-    let call = ImportCall { evaluator, state };
+pub(super) fn model_call(evaluation: &Evaluation<'_>, state: &mut MachineState, name: &str) -> CallModel {
+    let call = ImportCall { evaluation, state };
     match name {
         "PyModuleDef_Init" => call.model_module_def_init(),
         "PyModule_Create2" | "PyModule_FromDefAndSpec2" => call.model_module_create(),
@@ -102,25 +103,14 @@ pub(in crate::image) fn never_returns(name: &str) -> bool {
         )
 }
 
-/// The value of an imported variable.
-pub(super) fn imported_data_value(evaluator: &Evaluator<'_>, name: &str) -> AbstractValue {
-    match (name, evaluator.target) {
-        // Include/cpython/pylifecycle.h: PY_VERSION_HEX of the running interpreter, here of a final release.
-        ("Py_Version", Some(target)) => {
-            AbstractValue::Known(u64::from(target.version.0) << 24 | u64::from(target.version.1) << 16 | 0xf0)
-        }
-        (_, _) => AbstractValue::UNKNOWN,
-    }
-}
-
 struct ImportCall<'a> {
-    evaluator: &'a Evaluator<'a>,
+    evaluation: &'a Evaluation<'a>,
     state: &'a mut MachineState,
 }
 
 impl ImportCall<'_> {
     fn argument(&self, index: usize) -> AbstractValue {
-        let register = self.evaluator.convention.arguments.get(index);
+        let register = self.evaluation.convention.arguments.get(index);
         register.map_or(AbstractValue::UNKNOWN, |register| self.state.registers[*register])
     }
 
@@ -128,7 +118,7 @@ impl ImportCall<'_> {
         let mut text = Vec::new();
         let mut address = address.as_known()?;
         while text.len() < 512 {
-            match self.evaluator.load(self.state, AbstractValue::Known(address), 1) {
+            match self.evaluation.load(self.state, AbstractValue::Known(address), 1) {
                 AbstractValue::Known(0) => return String::from_utf8(text).ok(),
                 AbstractValue::Known(byte) => text.push(byte as u8),
                 AbstractValue::Unknown(_) => return None,
@@ -140,7 +130,7 @@ impl ImportCall<'_> {
 
     fn return_unknown(self, function: &str) -> CallModel {
         let origin = Origin::Call(Rc::from(function));
-        CallModel::Result(self.evaluator.make_unknown(self.state, origin))
+        CallModel::Result(self.evaluation.make_unknown(self.state, origin))
     }
 
     fn model_module_def_init(self) -> CallModel {
@@ -156,9 +146,8 @@ impl ImportCall<'_> {
     }
 
     fn model_module_create(self) -> CallModel {
-        let size =
-            crate::image::module_definition::read_state_size(self.evaluator, self.state, self.argument(0));
-        CallModel::Result(self.evaluator.make_unknown(self.state, Origin::Module(size)))
+        let size = read_state_size(self.evaluation, self.state, self.argument(0));
+        CallModel::Result(self.evaluation.make_unknown(self.state, Origin::Module(size)))
     }
 
     /// cffi: `_cffi_init` in `_cffi_include.h` calls this method of `_cffi_backend`, which creates the module
@@ -166,7 +155,7 @@ impl ImportCall<'_> {
     fn model_call_method(self) -> CallModel {
         match self.read_c_string(self.argument(1)).as_deref() {
             Some("_init_cffi_1_0_external_module") => {
-                CallModel::Result(self.evaluator.make_unknown(self.state, Origin::Module(Some(-1))))
+                CallModel::Result(self.evaluation.make_unknown(self.state, Origin::Module(Some(-1))))
             }
             Some(_) | None => CallModel::Unknown,
         }
@@ -176,19 +165,19 @@ impl ImportCall<'_> {
     /// library (mypyc/lib-rt/module_shim.tmpl, mypyc/codegen/emitmodule.py).
     fn model_capsule_get_pointer(self) -> CallModel {
         let Some(name) = self.read_c_string(self.argument(1)) else { return CallModel::Unknown };
-        let space = self.evaluator.space;
+        let space = self.evaluation.space;
         let found = name.rsplit_once(".init_").and_then(|(group, module)| {
             space.find_export(space.load_module(group)?, &format!("CPyInit_{module}"))
         });
         if found.is_some() && space.is_single_phase_only() {
-            self.evaluator.limit_effort();
+            self.evaluation.limit_effort();
         }
-        self.evaluator.is_mypyc.set(found.is_some());
+        self.evaluation.is_mypyc.set(found.is_some());
         found.map_or(CallModel::Unknown, |function| CallModel::Result(AbstractValue::Known(function)))
     }
 
     fn model_get_version(self) -> CallModel {
-        let Some(target) = self.evaluator.target else { return CallModel::Unknown };
+        let Some(target) = self.evaluation.target else { return CallModel::Unknown };
         let text = format!("{}.{}.0 (main)", target.version.0, target.version.1);
         let at = self.state.allocate_heap(64, true);
         for (offset, byte) in text.bytes().enumerate() {
@@ -218,11 +207,11 @@ impl ImportCall<'_> {
         let parts: Vec<(u64, u32)> =
             (0..words).map(|word| (word * 8, 8)).chain((words * 8..size).map(|byte| (byte, 1))).collect();
         let load = |(offset, bytes): &(u64, u32)| {
-            self.evaluator.load(self.state, AbstractValue::Known(from.wrapping_add(*offset)), *bytes)
+            self.evaluation.load(self.state, AbstractValue::Known(from.wrapping_add(*offset)), *bytes)
         };
         let values: Vec<AbstractValue> = parts.iter().map(load).collect();
         for ((offset, bytes), value) in parts.into_iter().zip(values) {
-            self.evaluator.store(self.state, AbstractValue::Known(to.wrapping_add(offset)), bytes, value);
+            self.evaluation.store(self.state, AbstractValue::Known(to.wrapping_add(offset)), bytes, value);
         }
     }
 
@@ -246,7 +235,7 @@ impl ImportCall<'_> {
     fn store_unknown(self, to: u64, size: AbstractValue) {
         let size = size.as_known().unwrap_or(MAX_LENGTH).min(MAX_LENGTH);
         for word in 0..size.div_ceil(8) {
-            self.evaluator.store(
+            self.evaluation.store(
                 self.state,
                 AbstractValue::Known(to.wrapping_add(word * 8)),
                 8,
@@ -271,7 +260,7 @@ impl ImportCall<'_> {
             (AbstractValue::Known(to), AbstractValue::Known(size @ 0..=MAX_LENGTH)) => {
                 for offset in (0..size).step_by(8) {
                     let at = AbstractValue::Known(to.wrapping_add(offset));
-                    self.evaluator.store(self.state, at, (size - offset).min(8) as u32, word);
+                    self.evaluation.store(self.state, at, (size - offset).min(8) as u32, word);
                 }
             }
             (AbstractValue::Known(to), size) => self.store_unknown(to, size),
@@ -296,7 +285,7 @@ impl ImportCall<'_> {
         };
         for offset in 0..size.min(MAX_LENGTH) {
             let byte =
-                |at: AbstractValue| self.evaluator.load(self.state, at.map(|at| at.wrapping_add(offset)), 1);
+                |at: AbstractValue| self.evaluation.load(self.state, at.map(|at| at.wrapping_add(offset)), 1);
             match (byte(a), byte(b)) {
                 (AbstractValue::Known(a), AbstractValue::Known(b)) if a != b => {
                     let order = if a < b { 0xffff_ffff } else { 1 };
@@ -312,29 +301,29 @@ impl ImportCall<'_> {
 
     /// Itanium C++ ABI 3.3.3: the first byte of the guard tells whether initialization is complete.
     fn model_guard_acquire(self) -> CallModel {
-        let held = self.evaluator.load(self.state, self.argument(0), 1);
+        let held = self.evaluation.load(self.state, self.argument(0), 1);
         let acquired = held.map(|held| u64::from(held == 0));
         if acquired.as_known().is_some() { CallModel::Result(acquired) } else { CallModel::Unknown }
     }
 
     fn model_guard_release(self) -> CallModel {
         let at = self.argument(0);
-        self.evaluator.store(self.state, at, 1, AbstractValue::Known(1));
+        self.evaluation.store(self.state, at, 1, AbstractValue::Known(1));
         CallModel::Result(AbstractValue::UNKNOWN)
     }
 
     /// MSVC: 0 means not initialized, -1 being initialized (`vcruntime/thread_safe_statics.cpp`).
     fn model_thread_header(self) -> CallModel {
         let at = self.argument(0);
-        if self.evaluator.load(self.state, at, 4) == AbstractValue::ZERO {
-            self.evaluator.store(self.state, at, 4, AbstractValue::Known(0xffff_ffff));
+        if self.evaluation.load(self.state, at, 4) == AbstractValue::ZERO {
+            self.evaluation.store(self.state, at, 4, AbstractValue::Known(0xffff_ffff));
         }
         CallModel::Result(AbstractValue::UNKNOWN)
     }
 
     fn model_thread_footer(self) -> CallModel {
         let at = self.argument(0);
-        self.evaluator.store(self.state, at, 4, AbstractValue::Known(0x8000_0001));
+        self.evaluation.store(self.state, at, 4, AbstractValue::Known(0x8000_0001));
         CallModel::Result(AbstractValue::UNKNOWN)
     }
 }

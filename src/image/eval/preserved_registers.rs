@@ -1,7 +1,7 @@
 //! Caller-saved registers that a function does not change.
 
+use super::calling_convention::CallingConvention;
 use super::machine_state::MachineState;
-use super::processor::CallingConvention;
 
 /// Volatile registers that a function leaves unchanged on every path. Compilers use this knowledge of their
 /// own functions, and rely on the registers after a call (`-fipa-ra` of GCC, on by default).

@@ -96,3 +96,41 @@ pub(in crate::image) fn sign_extend(value: u64, bytes: u32) -> u64 {
     let unused = 64 - bytes.clamp(1, 8) * 8;
     ((value << unused).cast_signed() >> unused).cast_unsigned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_masked_and_extended() {
+        for (value, bytes, masked, extended) in [
+            (0x80, 1, 0x80, 0xffff_ffff_ffff_ff80),
+            (0x17f, 1, 0x7f, 0x7f),
+            (0x8000_0000, 4, 0x8000_0000, 0xffff_ffff_8000_0000),
+            (u64::MAX, 8, u64::MAX, u64::MAX),
+        ] {
+            assert_eq!((value & byte_mask(bytes), sign_extend(value, bytes)), (masked, extended));
+        }
+    }
+
+    #[test]
+    fn parts_of_unknown_values() {
+        let named = AbstractValue::Unknown(UnknownId::from_number(7));
+        let clobbered = AbstractValue::Unknown(UnknownId::CLOBBERED);
+        let half = AbstractValue::from_low_half(0x1234_5678);
+        for (value, bytes, expected) in [
+            (AbstractValue::Known(0x1234), 1, AbstractValue::Known(0x34)),
+            (named, 8, named),
+            (named, 4, AbstractValue::UNKNOWN),
+            (half, 4, AbstractValue::Known(0x1234_5678)),
+            (half, 2, AbstractValue::Known(0x5678)),
+        ] {
+            assert_eq!(value.low_bytes(bytes), expected);
+        }
+        let add = |a: AbstractValue, b| a.zip_with(b, u64::wrapping_add);
+        assert_eq!(add(AbstractValue::Known(1), AbstractValue::Known(2)), AbstractValue::Known(3));
+        assert_eq!(add(AbstractValue::Known(1), named), AbstractValue::UNKNOWN);
+        assert_eq!(add(named, clobbered), clobbered);
+        assert_eq!(clobbered.map(|value| value + 1), clobbered);
+    }
+}

@@ -8,6 +8,8 @@ use iced_x86::{
 use super::machine_state::{Condition, Flags, MachineState, STACK, STACK_FLOOR};
 use super::processor::{ControlTransfer, MemoryBus, THREAD};
 use super::value::{AbstractValue, byte_mask, sign_extend};
+use super::x86_conditions::{jump_condition, move_condition, set_condition};
+use super::x86_registers::{read_register, write_register};
 
 /// Synthetic stack canary at `fs:0x28`. Any number will do: it is only compared with itself.
 const CANARY: AbstractValue = AbstractValue::Known(0x5afe_c0de_5afe_c000);
@@ -582,100 +584,4 @@ impl X86Interpreter<'_> {
             state.registers.fill(AbstractValue::UNKNOWN);
         }
     }
-}
-
-fn high_byte_register(register: Register) -> Option<usize> {
-    match register {
-        Register::AH => Some(0),
-        Register::CH => Some(1),
-        Register::DH => Some(2),
-        Register::BH => Some(3),
-        _ => None,
-    }
-}
-
-fn read_register(state: &MachineState, register: Register) -> AbstractValue {
-    if let Some(number) = high_byte_register(register) {
-        return state.registers[number].map(|value| value >> 8 & 0xff);
-    }
-    if register.is_gpr() {
-        state.registers[register.number() & 15].low_bytes(register.size() as u32)
-    } else {
-        AbstractValue::UNKNOWN
-    }
-}
-
-fn write_register(state: &mut MachineState, register: Register, value: AbstractValue) {
-    if let Some(number) = high_byte_register(register) {
-        state.registers[number] =
-            state.registers[number].zip_with(value, |old, new| old & !0xff00 | (new & 0xff) << 8);
-    } else if register.is_gpr() {
-        let held = &mut state.registers[register.number() & 15];
-        *held = match register.size() {
-            8 => value,
-            4 => value.low_bytes(4),
-            size => {
-                held.zip_with(value, |old, new| old & !byte_mask(size as u32) | new & byte_mask(size as u32))
-            }
-        };
-    } else if register.is_vector_register() {
-        state.vectors[register.number()] = [AbstractValue::UNKNOWN; 4];
-    }
-}
-
-fn jump_condition(mnemonic: Mnemonic) -> Option<Condition> {
-    Some(match mnemonic {
-        Mnemonic::Je => Condition::Equal,
-        Mnemonic::Jne => Condition::NotEqual,
-        Mnemonic::Jb => Condition::Below,
-        Mnemonic::Jae => Condition::AboveEqual,
-        Mnemonic::Jbe => Condition::BelowEqual,
-        Mnemonic::Ja => Condition::Above,
-        Mnemonic::Jl => Condition::Less,
-        Mnemonic::Jge => Condition::GreaterEqual,
-        Mnemonic::Jle => Condition::LessEqual,
-        Mnemonic::Jg => Condition::Greater,
-        Mnemonic::Js => Condition::Negative,
-        Mnemonic::Jns => Condition::Positive,
-        Mnemonic::Jo | Mnemonic::Jno | Mnemonic::Jp | Mnemonic::Jnp => Condition::Untold,
-        _ => return None,
-    })
-}
-
-fn move_condition(mnemonic: Mnemonic) -> Option<Condition> {
-    Some(match mnemonic {
-        Mnemonic::Cmove => Condition::Equal,
-        Mnemonic::Cmovne => Condition::NotEqual,
-        Mnemonic::Cmovb => Condition::Below,
-        Mnemonic::Cmovae => Condition::AboveEqual,
-        Mnemonic::Cmovbe => Condition::BelowEqual,
-        Mnemonic::Cmova => Condition::Above,
-        Mnemonic::Cmovl => Condition::Less,
-        Mnemonic::Cmovge => Condition::GreaterEqual,
-        Mnemonic::Cmovle => Condition::LessEqual,
-        Mnemonic::Cmovg => Condition::Greater,
-        Mnemonic::Cmovs => Condition::Negative,
-        Mnemonic::Cmovns => Condition::Positive,
-        Mnemonic::Cmovo | Mnemonic::Cmovno | Mnemonic::Cmovp | Mnemonic::Cmovnp => Condition::Untold,
-        _ => return None,
-    })
-}
-
-fn set_condition(mnemonic: Mnemonic) -> Option<Condition> {
-    Some(match mnemonic {
-        Mnemonic::Sete => Condition::Equal,
-        Mnemonic::Setne => Condition::NotEqual,
-        Mnemonic::Setb => Condition::Below,
-        Mnemonic::Setae => Condition::AboveEqual,
-        Mnemonic::Setbe => Condition::BelowEqual,
-        Mnemonic::Seta => Condition::Above,
-        Mnemonic::Setl => Condition::Less,
-        Mnemonic::Setge => Condition::GreaterEqual,
-        Mnemonic::Setle => Condition::LessEqual,
-        Mnemonic::Setg => Condition::Greater,
-        Mnemonic::Sets => Condition::Negative,
-        Mnemonic::Setns => Condition::Positive,
-        Mnemonic::Seto | Mnemonic::Setno | Mnemonic::Setp | Mnemonic::Setnp => Condition::Untold,
-        _ => return None,
-    })
 }

@@ -3,7 +3,7 @@
 //! Sources: Arm Architecture Reference Manual, A64 base instructions, "Top-level encodings for A64";
 //! Procedure Call Standard (AAPCS64), "General-purpose Registers".
 
-use super::super::eval::aarch64::A64Word;
+use super::super::eval::aarch64_word::A64Word;
 use super::instruction::{BranchTarget, Flow, Instruction, MemoryAccess, RegisterSum};
 
 /// Register number of the stack pointer or the zero register.

@@ -2,12 +2,16 @@
 //! offset. Each page address near a watched address is followed along every branch, as long as a register
 //! holds it.
 
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 
+use super::super::fast_maps::MultiplyHasher;
 use super::super::memory::Image;
 use super::aarch64_decoder;
-use super::code_scan::{CHUNK, CodeScan, Reference, Usage};
+use super::code_scan::{CHUNK, CodeScan};
 use super::instruction::{BranchTarget, Flow, RegisterSum};
+use super::reference::{Reference, Usage};
 
 /// Maximum distance from a page to an address that is computed from it: a 12-bit offset, and the same again
 /// from an anchor (GCC's `TARGET_MAX_ANCHOR_OFFSET`).
@@ -20,7 +24,7 @@ const MAX_SUMS: u8 = 3;
 
 /// A register that holds an address before an instruction. Each one is followed separately.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct HeldAddress {
+struct HeldAddress {
     at: u64,
     register: u8,
     address: u64,
@@ -31,8 +35,28 @@ pub(super) struct HeldAddress {
     is_linear: bool,
 }
 
-impl CodeScan<'_> {
-    pub(super) fn scan_aarch64(&mut self, start: u64, bytes: &[u8]) {
+/// The register states from which code was followed already.
+#[derive(Default)]
+pub(super) struct FollowedAddresses(HashSet<HeldAddress, BuildHasherDefault<MultiplyHasher>>);
+
+/// Scans a chunk of code.
+pub(super) fn scan_aarch64(
+    scan: &mut CodeScan<'_>,
+    followed: &mut FollowedAddresses,
+    start: u64,
+    bytes: &[u8],
+) {
+    PageScan { scan, followed }.scan_chunk(start, bytes);
+}
+
+/// A scan that starts at instructions that load the address of a page.
+struct PageScan<'s, 'a> {
+    scan: &'s mut CodeScan<'a>,
+    followed: &'s mut FollowedAddresses,
+}
+
+impl PageScan<'_, '_> {
+    fn scan_chunk(&mut self, start: u64, bytes: &[u8]) {
         let (start, bytes) =
             (start.next_multiple_of(4), bytes.get((start.wrapping_neg() & 3) as usize..).unwrap_or_default());
         for (at, word) in (start..).step_by(4).zip(bytes.as_chunks::<4>().0).take(CHUNK / 4) {
@@ -41,7 +65,7 @@ impl CodeScan<'_> {
             let near = |range: &&Range<u64>| {
                 address < range.end.saturating_add(REACH_BACK) && range.start.saturating_sub(address) < REACH
             };
-            if register == 31 || !self.ranges.iter().any(|range| near(&range)) {
+            if register == 31 || !self.scan.ranges.iter().any(|range| near(&range)) {
                 continue;
             }
             // The result of ADRP is not an address yet, even if a watched range begins at the page. ADR
@@ -59,9 +83,11 @@ impl CodeScan<'_> {
                 sums: 0,
                 is_linear: false,
             });
-            if self.budget == 0 {
+            if self.scan.budget == 0 {
                 let anything = |to| vec![Reference { from: at, to, size: 1, usage: Usage::Take }];
-                self.found.extend(self.ranges.iter().filter(near).map(|range| anything(range.start)));
+                self.scan
+                    .found
+                    .extend(self.scan.ranges.iter().filter(near).map(|range| anything(range.start)));
             }
         }
     }
@@ -70,11 +96,11 @@ impl CodeScan<'_> {
         let mut waiting = vec![from];
         while let Some(held) = waiting.pop() {
             let mut here = Some(held);
-            while let Some(held) = here.filter(|_| self.budget > 0) {
-                if !self.seen.insert(held) {
+            while let Some(held) = here.filter(|_| self.scan.budget > 0) {
+                if !self.followed.0.insert(held) {
                     break;
                 }
-                self.budget -= 1;
+                self.scan.budget -= 1;
                 here = self.follow_instruction(held, &mut waiting);
             }
         }
@@ -87,13 +113,14 @@ impl CodeScan<'_> {
         waiting: &mut Vec<HeldAddress>,
     ) -> Option<HeldAddress> {
         let HeldAddress { at, register, address, .. } = held;
-        let word = self.image.read_u32(at)?;
+        let word = self.scan.image.read_u32(at)?;
         // x19 to x28 are callee-saved (AAPCS64): at the start of a function they no longer hold an address of
         // the code before.
         if (19..29).contains(&register) && aarch64_decoder::is_frame_setup(word) {
             return None;
         }
-        let instruction = aarch64_decoder::decode_a64(word, at, &|target| import_of_stub(self.image, target));
+        let instruction =
+            aarch64_decoder::decode_a64(word, at, &|target| import_of_stub(self.scan.image, target));
         if let Some(access) = instruction.access.filter(|access| access.base == register) {
             let usage = if access.is_store { Usage::Store } else { Usage::Load };
             for offset in access.offsets {
@@ -112,7 +139,7 @@ impl CodeScan<'_> {
             }
         }
         let gone = match instruction.flow {
-            Flow::Call(_) => self.convention.volatile,
+            Flow::Call(_) => self.scan.convention.volatile,
             _ => instruction.writes,
         };
         let is_replaced =
@@ -136,10 +163,10 @@ impl CodeScan<'_> {
 
     /// Records a reference if it is to a watched address. Uses of a computed address are tracked.
     fn record_reference(&mut self, reference: Reference, register: u8) {
-        if !self.is_watched(reference.to) {
+        if !self.scan.is_watched(reference.to) {
             return;
         }
-        let image = self.image;
+        let image = self.scan.image;
         let decode = |at| {
             Some(aarch64_decoder::decode_a64(image.read_u32(at)?, at, &|target| {
                 import_of_stub(image, target)
@@ -147,11 +174,11 @@ impl CodeScan<'_> {
         };
         let usage = match reference.usage {
             Usage::Take => {
-                self.track_address(&decode, reference.from.wrapping_add(4), register, reference.to)
+                self.scan.track_address(&decode, reference.from.wrapping_add(4), register, reference.to)
             }
             usage @ (Usage::Load | Usage::Store | Usage::Pass) => usage,
         };
-        self.found.push(vec![Reference { usage, ..reference }]);
+        self.scan.found.push(vec![Reference { usage, ..reference }]);
     }
 }
 

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::super::fast_maps::{NumberMap, NumberSet};
-use super::code_scan::Usage;
 use super::instruction::{BranchTarget, Flow, Instruction, MemoryAccess, RegisterSets, RegisterSum};
+use super::reference::Usage;
 
 /// Limit of instructions for one address; beyond it, any use is assumed ([`Usage::Take`]).
 pub(super) const MAX_INSTRUCTIONS: usize = 2000;

@@ -9,7 +9,11 @@ mod address_clusters;
 mod address_tracker;
 mod code_scan;
 mod instruction;
+mod reference;
+mod scan_cache;
 mod x86_decoder;
 mod x86_scan;
 
-pub(super) use code_scan::{MAX_WRITE_DISTANCE, Reference, ScanCache, Usage};
+pub(super) use code_scan::MAX_WRITE_DISTANCE;
+pub(super) use reference::{Reference, Usage};
+pub(super) use scan_cache::ScanCache;

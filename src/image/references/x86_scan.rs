@@ -6,7 +6,8 @@ use std::cell::RefCell;
 use iced_x86::{Decoder, DecoderOptions, InstructionInfoFactory, Mnemonic};
 
 use super::address_clusters::{AddressCluster, BLOCK, UpperHalves, has_displacement_into};
-use super::code_scan::{CHUNK, CodeScan, Reference, Usage};
+use super::code_scan::{CHUNK, CodeScan};
+use super::reference::{Reference, Usage};
 use super::x86_decoder;
 
 /// Maximum length of an instruction, and of the part before its displacement.
@@ -15,10 +16,18 @@ const MAX_BEFORE: usize = 11;
 /// Bytes of code for which the upper halves of displacements are computed once.
 const STRETCH: usize = 1 << 12;
 
-impl CodeScan<'_> {
-    /// Scans a chunk of code. Any four bytes may be a displacement: those that point into a cluster are
-    /// decoded.
-    pub(super) fn scan_x86(&mut self, start: u64, bytes: &[u8], clusters: &[AddressCluster]) {
+/// Scans a chunk of code. Any four bytes may be a displacement: those that point into a cluster are decoded.
+pub(super) fn scan_x86(scan: &mut CodeScan<'_>, start: u64, bytes: &[u8], clusters: &[AddressCluster]) {
+    DisplacementScan { scan }.scan_chunk(start, bytes, clusters);
+}
+
+/// A scan that starts at displacements that point into a cluster.
+struct DisplacementScan<'s, 'a> {
+    scan: &'s mut CodeScan<'a>,
+}
+
+impl DisplacementScan<'_, '_> {
+    fn scan_chunk(&mut self, start: u64, bytes: &[u8], clusters: &[AddressCluster]) {
         let positions = bytes.len().saturating_sub(3).min(CHUNK);
         for at in (0..positions).step_by(STRETCH) {
             let address = start.wrapping_add(at as u64);
@@ -64,17 +73,17 @@ impl CodeScan<'_> {
     fn decode_around(&mut self, displacement: u64, near: u64) {
         // The ModRM byte before the displacement must select RIP-relative addressing (mod 0, rm 5).
         let mut kind = [0];
-        if !self.image.read_bytes(displacement.wrapping_sub(1), &mut kind) || kind[0] & 0xc7 != 5 {
+        if !self.scan.image.read_bytes(displacement.wrapping_sub(1), &mut kind) || kind[0] & 0xc7 != 5 {
             return;
         }
         let mut around = [0; MAX_BEFORE + MAX_LENGTH];
         let start = displacement.wrapping_sub(MAX_BEFORE as u64);
-        let is_all_there = self.image.read_bytes(start, &mut around);
+        let is_all_there = self.scan.image.read_bytes(start, &mut around);
         let mut fitting = Vec::new();
         for before in 1..=MAX_BEFORE {
             let from = displacement.wrapping_sub(before as u64);
             let code = &mut around[MAX_BEFORE - before..][..MAX_LENGTH];
-            let length = if is_all_there { MAX_LENGTH } else { self.image.read_code(from, code) };
+            let length = if is_all_there { MAX_LENGTH } else { self.scan.image.read_code(from, code) };
             let mut decoder = Decoder::with_ip(64, &code[..length], from, DecoderOptions::NONE);
             let instruction = decoder.decode();
             let offsets = decoder.get_constant_offsets(&instruction);
@@ -91,7 +100,7 @@ impl CodeScan<'_> {
             }
         }
         if !fitting.is_empty() {
-            self.found.push(fitting);
+            self.scan.found.push(fitting);
         }
     }
 
@@ -99,11 +108,11 @@ impl CodeScan<'_> {
     fn classify_instruction(&mut self, instruction: &iced_x86::Instruction, to: u64) -> Reference {
         let from = instruction.ip();
         if instruction.mnemonic() == Mnemonic::Lea {
-            let (image, factory) = (self.image, RefCell::new(InstructionInfoFactory::new()));
+            let (image, factory) = (self.scan.image, RefCell::new(InstructionInfoFactory::new()));
             let decode = |at| x86_decoder::decode_x86(image, at, &mut factory.borrow_mut());
             let register = x86_decoder::register_number(instruction.op0_register());
             let usage = register.map_or(Usage::Take, |register| {
-                self.track_address(&decode, instruction.next_ip(), register, to)
+                self.scan.track_address(&decode, instruction.next_ip(), register, to)
             });
             return Reference { from, to, size: 1, usage };
         }

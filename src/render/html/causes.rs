@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::Mode;
+use crate::model::{Mode, Rule};
 use crate::render::table;
 use crate::report::v1::{Blocked, Blocker, Document};
-use crate::rules::Rule;
 
 use super::text::truncate_text;
 use crate::render::answer::ORDER;

@@ -1,6 +1,8 @@
 //! The declaration of a file, with the names of the C API.
 
-use crate::report::v1::{Declaration, SlotValue};
+use wsgiaudit_probes_core::module_slots;
+
+use crate::report::v1::Declaration;
 
 use super::text::truncate_text;
 
@@ -24,17 +26,13 @@ pub(super) struct SlotView {
 
 impl DeclarationView {
     pub(super) fn from_declaration(declaration: &Declaration) -> Self {
-        let word = |slot: &SlotValue| match slot {
-            SlotValue::Word(word) => truncate_text(word, 40),
-            SlotValue::Value(value) => value.to_string(),
-        };
         let init = declaration.init_function.as_deref().unwrap_or("no init function");
         let size = declaration.m_size.map_or_else(|| "not known".to_owned(), |size| size.to_string());
         let lines = vec![
             ("Init function", truncate_text(init, 200)),
-            ("Initialisation", truncate_text(&declaration.initialisation, 40)),
-            ("Slot 3, own GIL", word(&declaration.multiple_interpreters)),
-            ("Slot 4, no GIL", word(&declaration.gil)),
+            ("Initialisation", declaration.initialisation.name().to_owned()),
+            ("Slot 3, own GIL", declaration.multiple_interpreters.to_string()),
+            ("Slot 4, no GIL", declaration.gil.to_string()),
             ("m_size", size),
         ];
         Self {
@@ -50,25 +48,8 @@ impl DeclarationView {
     }
 }
 
-/// Names a slot, by the ids in CPython's `moduleobject.h`, and those of 3.15 (PEP 793, PEP 820).
 fn build_slot((id, value): &(u16, u64)) -> SlotView {
-    let (name, is_value) = match id {
-        1 | 84 => ("Py_mod_create", false),
-        2 | 85 => ("Py_mod_exec", false),
-        3 | 86 => ("Py_mod_multiple_interpreters", true),
-        4 | 87 => ("Py_mod_gil", true),
-        92 => ("Py_slot_subslots", false),
-        94 => ("Py_mod_slots", false),
-        100 => ("Py_mod_name", false),
-        101 => ("Py_mod_doc", false),
-        102 => ("Py_mod_state_size", true),
-        103 => ("Py_mod_methods", false),
-        104 => ("Py_mod_state_traverse", false),
-        105 => ("Py_mod_state_clear", false),
-        106 => ("Py_mod_state_free", false),
-        109 => ("Py_mod_abi", false),
-        110 => ("Py_mod_token", false),
-        _ => ("unknown slot", false),
-    };
+    let name = module_slots::name(*id).unwrap_or("unknown slot");
+    let is_value = module_slots::is_declaration(*id) || *id == module_slots::STATE_SIZE;
     SlotView { id: *id, name, value: if is_value { value.to_string() } else { format!("at {value:#x}") } }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Mode, Verdict};
+use crate::model::{Mode, Rule, Verdict};
 use crate::render::table;
 use crate::report::v1::{Distribution, Document, Module};
 
@@ -153,7 +153,7 @@ fn group_verdicts(row: &Distribution) -> Vec<VerdictReason> {
             modes: mode.name().to_owned(),
             cell: VerdictCell::from_judged(mode, Some(judged)),
             reason: truncate_text(&judged.reason, 600),
-            rule: cause.and_then(|cause| crate::rules::Rule::find_by_id(&cause.rule)).map(|rule| rule.id),
+            rule: cause.and_then(|cause| Rule::find_by_id(&cause.rule)).map(|rule| rule.id),
             chain: cause.map(|cause| names(&cause.chain)).unwrap_or_default(),
             lost: names(&judged.lost),
         };

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use pulldown_cmark::{Parser, html};
 
-use crate::model::Verdict;
+use crate::model::{RULES, Rule, Verdict};
 use crate::report::v1::{Document, Judged};
-use crate::rules::{RULES, Rule};
 
 /// A rule's page as HTML.
 #[derive(Clone, Debug)]

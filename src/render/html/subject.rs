@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::Mode;
+use crate::model::{ExtensionFileClass, Mode, Refuser, Rule};
 use crate::report::v1::{Crash, Document, Module, Name, Outcome, SourceFinding, SourcePlace, Tried};
-use crate::rules::Rule;
 
 use super::declaration::DeclarationView;
 use super::text::{truncate_lines, truncate_text};
@@ -74,10 +73,14 @@ impl FindingView {
 
 impl SubjectView {
     pub(super) fn from_module(module: &Module, modes: &[Mode]) -> Self {
-        let what = match module.declaration.as_ref().filter(|_| module.kind == "extension-module") {
+        let what = match module
+            .declaration
+            .as_ref()
+            .filter(|_| module.kind == ExtensionFileClass::ExtensionModule)
+        {
             Some(declaration) if !declaration.summary.is_empty() => declaration.summary.clone(),
-            Some(declaration) => declaration.initialisation.clone(),
-            None => module.kind.replace('-', " "),
+            Some(declaration) => declaration.initialisation.name().to_owned(),
+            None => module.kind.name().replace('-', " "),
         };
         let own = module
             .declaration
@@ -207,13 +210,14 @@ fn build_trial(modes: &[Mode], tried: &Tried) -> TrialView {
 
 /// Returns the facts about an outcome: label and value.
 fn outcome_fields(outcome: &Outcome) -> Vec<(&'static str, String)> {
-    let place = outcome.place.as_deref().map(|place| format!(", {}", place.replace('-', " ")));
-    let by = outcome.by.as_deref().map(|by| match by {
-        "cpython" => " by CPython".to_owned(),
-        "module" => " by the module itself".to_owned(),
-        other => format!(" by {other}"),
-    });
-    let ended = [Some(outcome.kind.replace('-', " ")), by, place].into_iter().flatten().collect::<String>();
+    let kind = outcome.kind.name().replace('-', " ");
+    let by = match outcome.by {
+        Some(Refuser::CPython) => " by CPython",
+        Some(Refuser::Module) => " by the module itself",
+        None => "",
+    };
+    let place = outcome.place.map(|place| format!(", {}", place.name().replace('-', " ")));
+    let ended = format!("{kind}{by}{}", place.unwrap_or_default());
     let said: Vec<&str> = [outcome.error.as_deref(), outcome.text.as_deref()].into_iter().flatten().collect();
     let mut facts = vec![("Trial", ended)];
     let mut add = |name, value: Option<String>| {

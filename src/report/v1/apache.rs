@@ -6,8 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, Judged};
-use crate::model::{ConfigLocation, Deployment, Mode, Verdict};
-use crate::rules::{Rule, Severity};
+use crate::model::{ConfigLocation, Deployment, Mode, Severity, Verdict};
 
 /// The Apache configuration (`--apache-config`): where it mounts applications, and which directives do not do
 /// what they say.
@@ -170,7 +169,7 @@ impl From<&Deployment> for Apache {
             application: finding.application.clone(),
             place: (&finding.place).into(),
             judged: Judged {
-                verdict: match Rule::find_by_id(finding.rule).map_or(Severity::Error, |rule| rule.severity) {
+                verdict: match finding.rule.rule().severity {
                     Severity::Error => Verdict::Blocked,
                     Severity::Warning => Verdict::Degraded,
                     Severity::Note => Verdict::Ready,
@@ -180,7 +179,7 @@ impl From<&Deployment> for Apache {
                 reason: finding.text.clone(),
                 reason_id: None,
                 cause: Some(Cause {
-                    rule: finding.rule.to_owned(),
+                    rule: finding.rule.id().to_owned(),
                     module: "wsgi_module".to_owned(),
                     chain: Vec::new(),
                     what: finding.text.clone(),

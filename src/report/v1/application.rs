@@ -7,8 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Tried;
-use crate::model::{HazardWeight, Mode, SourceHazard, SourceLocation};
-use crate::report::{ApplicationRow, ModuleUse};
+use crate::model::{ImportKind, Mode, SourceHazard, SourceLocation, VariableUse};
 
 /// An application (`--app`), and the modules that it imports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,8 +48,8 @@ pub struct Application {
 pub struct UsedModule {
     /// Dotted name.
     pub name: String,
-    /// `at-import`, `conditional`, `optional`, `lazy`, `lazy-optional`, `not-reached`.
-    pub reached: String,
+    /// How it is imported, if at all.
+    pub reached: ModuleReach,
     /// Whether importing the application in the main interpreter loaded it.
     pub loaded: bool,
     /// The import statement that decides `reached`.
@@ -59,6 +58,24 @@ pub struct UsedModule {
     /// The chain of imports that leads to it, the application first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<String>,
+}
+
+/// How an application's import of a module is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModuleReach {
+    /// When the application is imported.
+    AtImport,
+    /// When the application is imported, under a condition that was not evaluated.
+    Conditional,
+    /// When the application is imported, by code that catches a failed import.
+    Optional,
+    /// When a function runs, typically during a request.
+    Lazy,
+    /// When a function runs, by code that catches a failed import.
+    LazyOptional,
+    /// No import of it is known.
+    NotReached,
 }
 
 /// A line of Python source.
@@ -84,12 +101,9 @@ pub struct SourceFinding {
     /// `Shop.carts`), an environment variable, a function that changes the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How functions use a module-level variable, as far as its file shows: `state` (calls store what later
-    /// calls read), `guards-outside` (a lock, held around a resource that other interpreters share),
-    /// `changed` (for an unknown purpose), `filled-once` (a cache, a registry, an object created at first
-    /// use).
+    /// How functions use a module-level variable, as far as its file shows.
     #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
-    pub used: Option<String>,
+    pub used: Option<VariableUse>,
     /// The location; of several, the most serious one.
     #[serde(flatten)]
     pub place: SourcePlace,
@@ -108,39 +122,15 @@ pub struct NotFollowed {
     pub place: SourcePlace,
 }
 
-impl Application {
-    pub(super) fn new(row: &ApplicationRow, modes: BTreeMap<Mode, Tried>) -> Self {
-        let of = |all: &[SourceHazard], is_minor: bool| {
-            let all = all.iter().filter(|hazard| (hazard.weight == HazardWeight::Low) == is_minor);
-            all.map(SourceFinding::from).collect()
-        };
-        let not_followed = |all: &[(SourceLocation, String)]| {
-            all.iter().map(|(spot, what)| NotFollowed { what: what.clone(), place: spot.into() }).collect()
-        };
-        Self {
-            name: row.name.clone(),
-            file: row.file.clone(),
-            files: row.sources.files,
-            modes,
-            modules: row.modules.iter().map(UsedModule::from).collect(),
-            hazards: of(&row.sources.hazards, false),
-            hazards_elsewhere: of(&row.sources.elsewhere, false),
-            minor_hazards: of(&row.sources.hazards, true),
-            minor_hazards_elsewhere: of(&row.sources.elsewhere, true),
-            not_followed: not_followed(&row.sources.not_followed),
-            not_followed_elsewhere: not_followed(&row.sources.not_followed_elsewhere),
-        }
-    }
-}
-
-impl From<&ModuleUse> for UsedModule {
-    fn from(used: &ModuleUse) -> Self {
-        Self {
-            name: used.module.clone(),
-            reached: used.way.map_or("not-reached", |way| way.name()).to_owned(),
-            loaded: used.is_loaded,
-            through: used.through.as_ref().map(SourcePlace::from),
-            chain: used.chain.clone(),
+impl From<Option<ImportKind>> for ModuleReach {
+    fn from(way: Option<ImportKind>) -> Self {
+        match way {
+            Some(ImportKind::AtImport) => Self::AtImport,
+            Some(ImportKind::Conditional) => Self::Conditional,
+            Some(ImportKind::Optional) => Self::Optional,
+            Some(ImportKind::Lazy) => Self::Lazy,
+            Some(ImportKind::LazyOptional) => Self::LazyOptional,
+            None => Self::NotReached,
         }
     }
 }
@@ -148,10 +138,10 @@ impl From<&ModuleUse> for UsedModule {
 impl From<&SourceHazard> for SourceFinding {
     fn from(hazard: &SourceHazard) -> Self {
         Self {
-            rule: hazard.rule.to_owned(),
+            rule: hazard.rule.id().to_owned(),
             text: hazard.text.clone(),
             name: hazard.name.clone(),
-            used: hazard.used.map(|used| used.name().to_owned()),
+            used: hazard.used,
             place: (&hazard.spot).into(),
             places: hazard.others.iter().map(SourcePlace::from).collect(),
         }
@@ -173,5 +163,38 @@ impl From<&SourceLocation> for SourcePlace {
     fn from(spot: &SourceLocation) -> Self {
         let file = spot.file.to_string_lossy().into_owned();
         Self { file, line: spot.line, function: spot.function.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_shown_with_its_function() {
+        let place = |function: &str| SourcePlace {
+            file: "shop.py".to_owned(),
+            line: 3,
+            function: function.to_owned(),
+        };
+        assert_eq!(place("cart").to_string(), "shop.py:3 in cart()");
+        assert_eq!(place("").to_string(), "shop.py:3");
+    }
+
+    #[test]
+    fn a_module_is_reached_as_it_is_imported() {
+        let ways = [
+            (Some(ImportKind::AtImport), ModuleReach::AtImport),
+            (Some(ImportKind::Conditional), ModuleReach::Conditional),
+            (Some(ImportKind::Optional), ModuleReach::Optional),
+            (Some(ImportKind::Lazy), ModuleReach::Lazy),
+            (Some(ImportKind::LazyOptional), ModuleReach::LazyOptional),
+            (None, ModuleReach::NotReached),
+        ];
+        for (way, reach) in ways {
+            assert_eq!(ModuleReach::from(way), reach);
+            let name = way.map_or("not-reached", ImportKind::name);
+            assert_eq!(serde_json::to_value(reach).unwrap(), name);
+        }
     }
 }

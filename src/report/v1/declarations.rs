@@ -4,6 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::{BinaryFacts, BinaryHazard, InitKind, SlotDeclaration};
+use crate::rules;
+
 /// What `wsgiaudit inspect` writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Declarations {
@@ -41,30 +44,20 @@ pub struct Declaration {
     pub summary: String,
     /// E.g. `PyInit__speedups`.
     pub init_function: Option<String>,
-    /// `single-phase`, `multi-phase`, `PyModExport`, `none` or `undetermined`.
-    pub initialisation: String,
+    /// How the module is initialized.
+    pub initialisation: InitKind,
     /// `PyModuleDef.m_size`: bytes of module state, -1 for none.
     pub m_size: Option<i64>,
     /// Slot 3, `Py_mod_multiple_interpreters`: 0 not supported, 1 with a shared GIL, 2 with an own GIL.
-    pub multiple_interpreters: SlotValue,
+    pub multiple_interpreters: SlotDeclaration,
     /// Slot 4, `Py_mod_gil`: 0 needs the GIL, 1 does not.
-    pub gil: SlotValue,
+    pub gil: SlotDeclaration,
     /// Every slot in order: its number and its value; an address in the file for a function.
     pub slots: Option<Vec<(u16, u64)>>,
     /// Hazards in the file.
     pub hazards: Vec<Hazard>,
     /// What could not be determined, and why.
     pub doubts: Vec<String>,
-}
-
-/// `"absent"`, `"undetermined"`, or the value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum SlotValue {
-    /// `absent` or `undetermined`.
-    Word(String),
-    /// The slot's value.
-    Value(u64),
 }
 
 /// A hazard in the binary, whatever its slots declare.
@@ -74,4 +67,49 @@ pub struct Hazard {
     pub kind: String,
     /// A symbol, a size, an address.
     pub evidence: String,
+}
+
+impl Declarations {
+    /// Creates the document for these files, in their order.
+    pub fn new(all: &[(String, BinaryFacts)]) -> Self {
+        let files = all.iter().map(|(file, facts)| Inspected::new(file, facts));
+        Self { schema: 1, tool: Tool::this_program(), files: files.collect() }
+    }
+}
+
+impl Inspected {
+    /// What this file declares.
+    pub fn new(file: &str, facts: &BinaryFacts) -> Self {
+        Self { file: file.to_owned(), declaration: facts.into() }
+    }
+}
+
+impl Tool {
+    /// This program.
+    pub fn this_program() -> Self {
+        Self { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}
+
+impl From<&BinaryFacts> for Declaration {
+    fn from(facts: &BinaryFacts) -> Self {
+        let slots = facts.slots.as_ref();
+        Self {
+            summary: rules::describe_slot_declaration(facts),
+            init_function: facts.init_function.clone(),
+            initialisation: facts.initialisation,
+            m_size: facts.m_size,
+            multiple_interpreters: facts.multiple_interpreters_slot(),
+            gil: facts.gil_slot(),
+            slots: slots.map(|slots| slots.iter().map(|slot| (slot.id, slot.value)).collect()),
+            hazards: facts.hazards.iter().map(Hazard::from).collect(),
+            doubts: facts.doubts.iter().map(|doubt| doubt.0.clone()).collect(),
+        }
+    }
+}
+
+impl From<&BinaryHazard> for Hazard {
+    fn from(hazard: &BinaryHazard) -> Self {
+        Self { kind: hazard.kind.id().to_owned(), evidence: hazard.evidence.clone() }
+    }
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Apache, Application, Declaration, Inspected, Outcome, Request, RequestTimes, Tool};
-use crate::model::{Mode, Verdict};
-use crate::report::DecidedBy;
+use super::{Apache, Application, Declaration, Inspected, Judged, Request, RequestTimes, Tool, Tried};
+use crate::model::{AvailableUpgrade, ExtensionFileClass, Mode, Verdict};
 
 /// The result of an audit. Except for the header, it depends only on what was audited: the same environment
 /// gives the same bytes, wherever it is. Placeholders like `{environment}` stand for folders of the machine;
@@ -60,6 +59,19 @@ pub struct Document {
     pub notes: Vec<String>,
     /// What was left out or could not be read: while there is any, the audit is incomplete.
     pub trouble: Vec<String>,
+}
+
+/// What an audit was asked about. These rows decide its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DecidedBy {
+    /// Everything that is installed.
+    #[default]
+    Distributions,
+    /// The applications named (`--app`, `--apache-config`).
+    Applications,
+    /// The extension modules named (`wsgiaudit module`).
+    Modules,
 }
 
 /// When and where an audit ran.
@@ -158,8 +170,8 @@ pub struct Module {
     pub sha256: Option<String>,
     /// The distribution that claims it.
     pub distribution: Option<String>,
-    /// `extension-module`, `plain-library`, `other-abi`, ...
-    pub kind: String,
+    /// What the file is.
+    pub kind: ExtensionFileClass,
     /// What it declares; `null` if it is not an extension module.
     pub declaration: Option<Declaration>,
     /// The same module's file for the free-threaded build, if that is in another environment.
@@ -208,51 +220,6 @@ pub struct PythonFinding {
     pub issue: Option<String>,
 }
 
-/// The outcome of a trial, and the verdict.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Tried {
-    /// The outcome; absent if there was no trial.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
-    /// The verdict.
-    #[serde(flatten)]
-    pub judged: Judged,
-}
-
-/// A verdict with its reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Judged {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Why, in one line; absent for most of what is ready.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    /// The id of the reason, if the verdict is `unknown` or `not-applicable`: `wsgiaudit explain` has a page
-    /// for each.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason_id: Option<String>,
-    /// The root cause.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<Cause>,
-    /// Extension modules that the control loads and this mode does not (degraded).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lost: Vec<String>,
-}
-
-/// The root cause of a failure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Cause {
-    /// The rule's id, e.g. `refused`.
-    #[serde(default)]
-    pub rule: String,
-    /// The module at the root.
-    pub module: String,
-    /// The imports that lead there, outermost first, ending in `module`.
-    pub chain: Vec<String>,
-    /// What it did, in one line, without naming it.
-    pub what: String,
-}
-
 /// What blocks distributions in one mode: the root modules of one distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Blocker {
@@ -264,23 +231,11 @@ pub struct Blocker {
     pub blocks: Vec<Blocked>,
     /// What newer versions declare, if that was asked (`--upgrades`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upgrade: Option<Upgrade>,
-}
-
-/// What a package index offers for a distribution that blocks others. Declarations only: nothing of it was
-/// tried.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Upgrade {
-    /// The newest version with a wheel for this Python; `null` where the index gave no answer.
-    pub newest: Option<String>,
-    /// The first version from which on every root module declares the support asked for.
-    pub since: Option<String>,
-    /// The same in a sentence.
-    pub words: String,
+    pub upgrade: Option<AvailableUpgrade>,
 }
 
 /// A module that is the root cause of failures.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Root {
     /// Its name.
     pub module: String,
@@ -292,7 +247,7 @@ pub struct Root {
 }
 
 /// A distribution that another one's root cause blocks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Blocked {
     /// Its name.
     pub distribution: String,
@@ -301,13 +256,6 @@ pub struct Blocked {
     /// Distributions with other root causes that block it, itself included. Empty if nothing else is known to
     /// block it.
     pub also_needs: Vec<String>,
-}
-
-impl Judged {
-    /// Returns the id of the page that explains it: its reason, or else the rule of its root cause.
-    pub fn explanation_id(&self) -> Option<&str> {
-        self.reason_id.as_deref().or(self.cause.as_ref().map(|cause| cause.rule.as_str()))
-    }
 }
 
 impl Document {

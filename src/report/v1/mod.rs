@@ -3,18 +3,21 @@
 
 mod apache;
 mod application;
-mod convert;
 mod declarations;
 mod document;
+mod judged;
 mod outcome;
 mod requests;
+mod texts;
 
 pub use apache::{Apache, ApacheFinding, ConfigLine, Landing, NotTold};
-pub use application::{Application, NotFollowed, SourceFinding, SourcePlace, UsedModule};
-pub use declarations::{Declaration, Declarations, Hazard, Inspected, SlotValue, Tool};
+pub use application::{Application, ModuleReach, NotFollowed, SourceFinding, SourcePlace, UsedModule};
+pub use declarations::{Declaration, Declarations, Hazard, Inspected, Tool};
 pub use document::{
-    Blocked, Blocker, Cause, Distribution, Document, Exercise, Finding, Header, Judged, Module, Name, Python,
-    PythonFinding, Remembered, Root, Tried, Upgrade,
+    Blocked, Blocker, DecidedBy, Distribution, Document, Exercise, Finding, Header, Module, Name, Python,
+    PythonFinding, Remembered, Root,
 };
-pub use outcome::{Crash, FailedLoad, Outcome, Shared};
-pub use requests::{Request, RequestInMode, RequestTimes};
+pub use judged::{Cause, Judged, Tried};
+pub use outcome::{Crash, FailedLoad, Outcome};
+pub use requests::{Request, RequestInMode, RequestResult, RequestTimes};
+pub(super) use texts::DocumentPart;

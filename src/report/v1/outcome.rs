@@ -3,18 +3,19 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::{OutcomeKind, Refuser, SharedPythonObject, TrialPhase};
+
 /// How a trial ended, with the evidence.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
-    /// `imported`, `refused`, `raised`, `crashed`, `timed-out`, `shares`, `left-threads`,
-    /// `loses-descriptors` or `not-run`.
-    pub kind: String,
-    /// The phase of the protocol in which it ended, e.g. `second-interpreter`.
+    /// What happened.
+    pub kind: OutcomeKind,
+    /// The phase of the protocol in which it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
-    /// Who refused: `cpython`, or the `module` itself.
+    pub place: Option<TrialPhase>,
+    /// Who refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    pub by: Option<Refuser>,
     /// The module in which it happened, or which is suspected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
@@ -45,27 +46,11 @@ pub struct Outcome {
     pub crash: Option<Crash>,
     /// Objects that both interpreters reach: the first of them, `text` has the number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shared: Vec<Shared>,
+    pub shared: Vec<SharedPythonObject>,
     /// Objects of one interpreter that C data retains for all of them, where no other interpreter was seen to
     /// use them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kept: Vec<Shared>,
-}
-
-/// An object that both interpreters reach, and the reference path to it in each.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Shared {
-    /// The name of its type; for a type object, its own name.
-    pub kind: String,
-    /// Whether it is a type.
-    pub is_type: bool,
-    /// Whether it lies in the data of a shared library, not on a heap.
-    pub is_static: bool,
-    /// The extension module that it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub module: Option<String>,
-    /// The reference path to it in interpreter A and in B.
-    pub ways: [String; 2],
+    pub kept: Vec<SharedPythonObject>,
 }
 
 /// Where a fatal signal occurred. Numbers are hexadecimal, as debuggers expect them.
@@ -90,7 +75,7 @@ pub struct Crash {
 /// A load of an extension module that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedLoad {
-    /// `main`, `A` or `B`.
+    /// `main`, `A`, `B`, `C` or `D`.
     pub interpreter: String,
     /// The module.
     pub name: String,

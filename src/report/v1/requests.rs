@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Mode;
-use crate::report::{self, RequestRow};
+use crate::model::{Mode, ReplyKind};
 
 /// A request and the replies to it. How long they took is in the header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,13 +30,28 @@ pub struct Request {
 /// The result of a request in one mode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestInMode {
-    /// `same`: answered as in the main interpreter; `differs`; `raised`: the application raised an exception;
-    /// `nothing-captured`: a reply did not contain the value that a request needs; `not-known`: the trial
-    /// ended before the result was recorded, or did not take place.
-    pub result: String,
+    /// How the reply compares with that in the main interpreter.
+    pub result: RequestResult,
     /// The status line, if it differs and there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+}
+
+/// How a request in one mode compares with the main interpreter. Ordered by how much it shows, so `max` of
+/// several is the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RequestResult {
+    /// It was answered as in the main interpreter.
+    Same,
+    /// The trial ended before the result was recorded, or did not take place.
+    NotKnown,
+    /// The reply differs, or its status is 5xx.
+    Differs,
+    /// A value that it needs, or that a later request needs from its reply, could not be captured.
+    NothingCaptured,
+    /// The application raised an exception.
+    Raised,
 }
 
 /// How long the application took for each request of a list, in the main interpreter.
@@ -49,32 +63,41 @@ pub struct RequestTimes {
     pub milliseconds: Vec<Option<f64>>,
 }
 
-impl From<&RequestRow> for Request {
-    fn from(row: &RequestRow) -> Self {
-        let main = row.main.as_ref();
-        let modes = row.modes.iter().map(|(mode, reply)| {
-            let (result, status) = (reply.result.name().to_owned(), reply.status.clone());
-            (*mode, RequestInMode { result, status })
-        });
-        Self {
-            method: row.method.clone(),
-            target: row.target.clone(),
-            status: main.map(|main| main.status.clone()),
-            bytes: main.and_then(|main| main.bytes),
-            sha256: main.and_then(|main| main.sha256.clone()),
-            modes: modes.collect(),
+impl RequestResult {
+    /// Every result.
+    pub const ALL: [Self; 5] =
+        [Self::Same, Self::NotKnown, Self::Differs, Self::NothingCaptured, Self::Raised];
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::NotKnown => "not-known",
+            Self::Differs => "differs",
+            Self::NothingCaptured => "nothing-captured",
+            Self::Raised => "raised",
+        }
+    }
+
+    /// What a reply of this kind shows.
+    pub fn from_reply_kind(end: ReplyKind) -> Self {
+        match end {
+            ReplyKind::Answered => Self::Same,
+            ReplyKind::NothingCaptured => Self::NothingCaptured,
+            ReplyKind::Differs | ReplyKind::Failed => Self::Differs,
+            ReplyKind::Raised => Self::Raised,
         }
     }
 }
 
-impl RequestTimes {
-    /// Creates the times of each list of requests.
-    pub fn from_report(report: &report::Report) -> Vec<Self> {
-        let lists = report.exercises.iter().enumerate().filter(|(_, row)| !row.requests.is_empty());
-        let times = lists.map(|(exercise, row)| {
-            let milliseconds = row.requests.iter().map(|request| Some(request.main.as_ref()?.milliseconds));
-            Self { exercise, milliseconds: milliseconds.collect() }
-        });
-        times.collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_json_are_names_in_tables() {
+        for result in RequestResult::ALL {
+            assert_eq!(serde_json::to_value(result).unwrap(), result.name());
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Captures;
 
-use super::RunInfo;
 use super::pattern::{HiddenPattern, parse_number};
+use super::run_info::RunInfo;
 
 /// A word that always precedes an id: `pid 42`, `"tid": 42`.
 const NAMED: &str = r#"(?i)\b(?:p|pp|pg|s|t|lw)id\b["']?[ \t]*[=:#(\[]?[ \t]*(?<n>[0-9]+)\b"#;

@@ -14,11 +14,13 @@ mod lines;
 mod pattern;
 mod run_info;
 mod temporary_names;
+mod text;
 mod times;
 
 pub use addresses::hide_addresses;
 pub(super) use lines::{last_lines, sort_unique_lines};
 pub(super) use run_info::{ClockReading, RunInfo};
+pub(super) use text::normalize_text;
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{addresses, ids, temporary_names, times};
-
 /// The time of two clocks, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::trial) struct ClockReading {
@@ -51,17 +49,6 @@ impl RunInfo {
     ) -> Self {
         let environment = python.parent().and_then(Path::parent).map(path_spellings).unwrap_or_default();
         Self { scratch: path_spellings(scratch), environment, ids, time: [began, ClockReading::now()] }
-    }
-
-    /// Hides everything in a text that varies between runs.
-    pub(in crate::trial) fn normalize_text(&self, text: &str) -> String {
-        let found = self.environment.iter().find_map(|path| Some((path, text.split_once(path.as_str())?)));
-        if let Some((path, (before, after))) = found {
-            return self.normalize_text(before) + path + &self.normalize_text(after);
-        }
-        let text = temporary_names::hide_temporary_names(self, text);
-        let text = times::hide_times(self, text);
-        addresses::hide_addresses(&ids::hide_ids(self, text))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use super::RunInfo;
 use super::pattern::{ANY, HiddenPattern};
+use super::run_info::RunInfo;
 use crate::trial::SCRATCH;
 
 /// Folders of a worker and of its trials. Folders of trials can be nested.

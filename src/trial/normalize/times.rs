@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use regex::Captures;
 
 use super::pattern::{HiddenPattern, parse_number};
-use super::{ClockReading, RunInfo};
+use super::run_info::{ClockReading, RunInfo};
 
 /// A date, with the time of day if one follows: `2026-11-29T19:57:52.123Z`.
 const DATE: &str = r"\b(?<n>(?<year>[0-9]{4})[-/.](?<month>[0-9]{2})[-/.](?<day>[0-9]{2})(?:[T _][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?)?(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})\b)?)";

@@ -1,0 +1,10 @@
+//! Linux.
+
+mod descendants;
+mod processor;
+
+/// Folders whose files the kernel generates.
+pub const SYSTEM_FOLDERS: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+pub(super) use descendants::{adopt_orphans, child_processes};
+pub use processor::describe_processor;

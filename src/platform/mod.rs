@@ -1,0 +1,23 @@
+//! What depends on the operating system: processes, the sandbox, and what `/proc` tells.
+//!
+//! `linux` and `fallback` offer the same functions; a system for which neither fits gets a folder of its own.
+
+mod confined_thread;
+#[cfg(not(target_os = "linux"))]
+mod fallback;
+#[cfg(target_os = "linux")]
+mod linux;
+mod process_group;
+mod variables;
+
+pub use confined_thread::{find_unenforced_limits, run_confined};
+#[cfg(not(target_os = "linux"))]
+pub use fallback::{SYSTEM_FOLDERS, describe_processor};
+#[cfg(not(target_os = "linux"))]
+use fallback::{adopt_orphans, child_processes};
+#[cfg(target_os = "linux")]
+pub use linux::{SYSTEM_FOLDERS, describe_processor};
+#[cfg(target_os = "linux")]
+use linux::{adopt_orphans, child_processes};
+pub use process_group::{ProcessGroup, kill_all_groups, kill_group_of, sweep_orphans};
+pub use variables::{INHERITED_VARIABLES, is_loader_variable};

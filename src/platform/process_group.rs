@@ -1,0 +1,93 @@
+//! Child processes in process groups of their own, which end together with all their descendants.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpid};
+
+use super::{adopt_orphans, child_processes};
+
+/// Leaders of running groups. Every other child of this process is an orphan of one of them.
+static LEADERS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// A child process that leads a process group of its own.
+#[derive(Debug)]
+pub struct ProcessGroup {
+    leader: Child,
+    pid: Pid,
+}
+
+impl ProcessGroup {
+    /// Starts the leader.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        // Start under the lock: otherwise a concurrent sweep would kill the new process as an orphan.
+        with_leaders(|leaders| {
+            let leader = command.process_group(0).spawn()?;
+            let pid = Pid::from_child(&leader);
+            leaders.push(pid);
+            Ok(Self { leader, pid })
+        })
+    }
+
+    /// The id of the leader.
+    pub fn id(&self) -> u32 {
+        self.leader.id()
+    }
+
+    /// Whether the leader still runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.leader.try_wait(), Ok(None))
+    }
+
+    /// Kills the leader and all its descendants.
+    pub fn kill(&mut self) {
+        kill_group(self.pid);
+        drop(self.leader.kill());
+        drop(self.leader.wait());
+        with_leaders(|leaders| leaders.retain(|leader| *leader != self.pid));
+        sweep_orphans();
+    }
+}
+
+/// Kills every running group. Their owners still have to wait for them.
+pub fn kill_all_groups() {
+    with_leaders(|leaders| leaders.iter().copied().for_each(kill_group));
+}
+
+/// Kills the process group that a child process leads.
+pub fn kill_group_of(leader: &Child) {
+    kill_group(Pid::from_child(leader));
+}
+
+/// Makes this process the parent of descendants whose own parents end, and kills those that it has.
+///
+/// So no process that a trial started outlives its group or the audit, even if it daemonizes. Linux only.
+pub fn sweep_orphans() {
+    adopt_orphans();
+    // Killing an orphan makes its children orphans: repeat until there are none.
+    for _ in 0..100 {
+        let orphans = with_leaders(|leaders| {
+            child_processes().into_iter().filter(|child| !leaders.contains(child)).collect::<Vec<_>>()
+        });
+        if orphans.is_empty() {
+            return;
+        }
+        for orphan in orphans {
+            let _ = kill_process(orphan, Signal::KILL);
+            let _ = waitpid(Some(orphan), WaitOptions::empty());
+        }
+    }
+}
+
+fn kill_group(leader: Pid) {
+    let _ = kill_process_group(leader, Signal::KILL);
+}
+
+fn with_leaders<R>(change: impl FnOnce(&mut Vec<Pid>) -> R) -> R {
+    change(&mut LEADERS.lock().unwrap_or_else(PoisonError::into_inner))
+}

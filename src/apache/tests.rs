@@ -212,7 +212,7 @@ fn describe_site(text: &str) -> String {
     let more: Vec<(String, &str)> = more.map(|(name, text)| (format!("/site/{name}"), text)).collect();
     let mut all = vec![
         ("/here/conf", main.as_str()),
-        ("/modules/mod_wsgi.so", "mod_wsgi/%s\06.1.1\03.14.7\0"),
+        ("/modules/mod_wsgi.so", "mod_wsgi/%s\x006.1.1\x003.14.7\0"),
         ("/site/app.wsgi", ""),
         ("/site/shop.wsgi", ""),
         ("/site/blog.wsgi", ""),
@@ -232,7 +232,7 @@ fn describe_site(text: &str) -> String {
 /// Reads lines that follow a `LoadModule` of mod_wsgi 6.1.1. Returns the error.
 fn refusal(lines: &str) -> Option<String> {
     let config = format!("LoadModule wsgi_module mod_wsgi.so\n{lines}\n");
-    let module = ("/etc/apache/mod_wsgi.so", "mod_wsgi/%s\06.1.1\0");
+    let module = ("/etc/apache/mod_wsgi.so", "mod_wsgi/%s\x006.1.1\0");
     site(&files(&[("/etc/apache/httpd.conf", &config), module])).err().map(|error| error.what)
 }
 
@@ -377,7 +377,7 @@ fn a_htaccess_is_checked_against_what_is_allowed_in_it() {
         );
         let source = files(&[
             ("/etc/apache/httpd.conf", config.as_str()),
-            ("/etc/apache/mod_wsgi.so", "mod_wsgi/%s\06.1.1\0"),
+            ("/etc/apache/mod_wsgi.so", "mod_wsgi/%s\x006.1.1\0"),
             ("/srv/app.wsgi", ""),
             ("/srv/.htaccess", line),
         ]);

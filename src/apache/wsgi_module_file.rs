@@ -127,11 +127,11 @@ mod tests {
             let source = files(&[("/m/mod_wsgi.so", text), ("/m/x.cpython-314t-x.so", text)]);
             WsgiModuleFile::read_module(LocatedValue { value: name.into(), place }, &source)
         };
-        let module = read("/m/mod_wsgi.so", "mod_wsgi/%s\05.0.2\03.14.7\01.2.3.4\0short\0");
+        let module = read("/m/mod_wsgi.so", "mod_wsgi/%s\x005.0.2\x003.14.7\x001.2.3.4\0short\0");
         assert_eq!((module.release, module.trouble), (Some(ModWsgiVersion(5, 0, 2)), None));
         let python = |is_free_threaded| Some(LinkedPython { version: "3.14".to_owned(), is_free_threaded });
         assert_eq!(module.python, python(None));
-        assert_eq!(read("/m/x.cpython-314t-x.so", "4.9.4\03.14.7\0").python, python(Some(true)));
+        assert_eq!(read("/m/x.cpython-314t-x.so", "4.9.4\x003.14.7\0").python, python(Some(true)));
         let module = read("/m/mod_wsgi.so", "3.14.7\0");
         let trouble = module.trouble.as_deref();
         assert_eq!((module.release, trouble), (None, Some("the file does not contain its version")));

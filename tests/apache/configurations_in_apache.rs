@@ -41,7 +41,8 @@ fn serve(name: &str) -> Served {
     let site = tempfile::Builder::new().prefix("site-").tempdir().unwrap();
     // Daemon processes run as another user.
     fs::set_permissions(site.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let application = fs::read_to_string(folder().with_file_name("apache-scripts").join("where.wsgi")).unwrap();
+    let application =
+        fs::read_to_string(folder().with_file_name("apache-scripts").join("where.wsgi")).unwrap();
     for (script, more) in [
         ("app", ""),
         ("ready", ""),

@@ -23,8 +23,8 @@ fn summary(layer: &str) -> (String, String) {
     let paragraph: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
     let paragraph = paragraph.join(" ");
     // A sentence ends with a full stop in front of a capital letter, not within `e.g. this`.
-    let end = paragraph.match_indices(". ").map(|(index, _)| index + 1);
-    let end = end.filter(|end| paragraph[end + 1..].starts_with(|letter: char| letter.is_uppercase())).next();
+    let mut ends = paragraph.match_indices(". ").map(|(index, _)| index + 1);
+    let end = ends.find(|end| paragraph[end + 1..].starts_with(|letter: char| letter.is_uppercase()));
     let sentence = paragraph[..end.unwrap_or(paragraph.len())].to_owned();
     // Links of rustdoc lead nowhere here.
     let plain = sentence.replace("[`", "`").replace("`]", "`");

@@ -81,7 +81,8 @@ fn every_form_of_the_stored_report_is_as_it_was() {
 
 /// What SARIF's schema finds wrong with a log.
 pub(crate) fn sarif_errors(log: &Value) -> Vec<String> {
-    let mut schema: Value = serde_json::from_str(include_str!("../fixtures/schemas/sarif-2.1.0.json")).unwrap();
+    let mut schema: Value =
+        serde_json::from_str(include_str!("../fixtures/schemas/sarif-2.1.0.json")).unwrap();
     // No regular expression, in the official schema (corrected in its errata); nothing of ours.
     for object in ["run", "toolComponent"] {
         let language = &mut schema["definitions"][object]["properties"]["language"];

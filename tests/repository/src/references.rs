@@ -39,8 +39,14 @@ fn item_name(item: &syn::Item) -> Option<String> {
         syn::Item::Static(item) => &item.ident,
         syn::Item::Struct(item) => &item.ident,
         syn::Item::Trait(item) => &item.ident,
+        syn::Item::TraitAlias(item) => &item.ident,
         syn::Item::Type(item) => &item.ident,
         syn::Item::Union(item) => &item.ident,
+        syn::Item::ExternCrate(_)
+        | syn::Item::ForeignMod(_)
+        | syn::Item::Impl(_)
+        | syn::Item::Use(_)
+        | syn::Item::Verbatim(_) => return None,
         _ => return None,
     };
     Some(name.to_string())

@@ -1,5 +1,4 @@
 //! The sources keep the repository's rules.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fs;
 use std::path::PathBuf;

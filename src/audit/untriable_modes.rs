@@ -48,22 +48,10 @@ mod tests {
 
     fn interpreter(version: (u8, u8, u8), no_trials: Option<&str>) -> Interpreter {
         Interpreter {
-            executable: "python".into(),
-            implementation: "cpython".to_owned(),
             version,
             release: format!("{}.{}.{}", version.0, version.1, version.2),
-            free_threaded: false,
-            abi: String::new(),
-            suffixes: Vec::new(),
-            platform: String::new(),
-            base_prefix: None,
-            site: Vec::new(),
-            editable: Vec::new(),
-            files: Vec::new(),
-            archives: Vec::new(),
-            user_site: None,
-            has_hooks: false,
             no_trials: no_trials.map(str::to_owned),
+            ..Interpreter::example()
         }
     }
 

@@ -51,6 +51,29 @@ impl Interpreter {
     /// The first version with `Py_NewInterpreterFromConfig` (PEP 684).
     pub const FIRST_WITH_OWN_GIL: (u8, u8) = (3, 12);
 
+    /// CPython 3.14.1 on x86-64 Linux, with a GIL and nothing installed.
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        Self {
+            executable: "/venv/bin/python".into(),
+            implementation: "cpython".to_owned(),
+            version: (3, 14, 1),
+            release: "3.14.1".to_owned(),
+            free_threaded: false,
+            abi: "cpython-314-x86_64-linux-gnu".to_owned(),
+            suffixes: vec![".so".to_owned()],
+            platform: "linux-x86_64".to_owned(),
+            base_prefix: None,
+            site: Vec::new(),
+            editable: Vec::new(),
+            files: Vec::new(),
+            archives: Vec::new(),
+            user_site: None,
+            has_hooks: false,
+            no_trials: None,
+        }
+    }
+
     /// Major and minor version and build.
     pub fn target(&self) -> TargetPython {
         TargetPython { version: (self.version.0, self.version.1), free_threaded: self.free_threaded }

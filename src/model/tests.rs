@@ -109,24 +109,7 @@ fn an_import_inside_another_is_as_uncertain_as_both() {
 
 #[test]
 fn an_interpreter_has_the_modes_of_its_build() {
-    let python = |version, free_threaded| Interpreter {
-        executable: PathBuf::new(),
-        implementation: "cpython".to_owned(),
-        version,
-        release: String::new(),
-        free_threaded,
-        abi: String::new(),
-        suffixes: Vec::new(),
-        platform: String::new(),
-        base_prefix: None,
-        site: Vec::new(),
-        editable: Vec::new(),
-        files: Vec::new(),
-        archives: Vec::new(),
-        user_site: None,
-        has_hooks: false,
-        no_trials: None,
-    };
+    let python = |version, free_threaded| Interpreter { version, free_threaded, ..Interpreter::example() };
     let (with_gil, without) = (python((3, 12, 1), false), python((3, 14, 0), true));
     assert_eq!(with_gil.target(), TargetPython { version: (3, 12), free_threaded: false });
     assert_eq!(without.target(), TargetPython { version: (3, 14), free_threaded: true });

@@ -266,24 +266,7 @@ mod tests {
     use crate::report::fixtures::{control, distribution, judged, multi_phase, own_gil, trial};
 
     fn python() -> Interpreter {
-        Interpreter {
-            executable: "/venv/bin/python".into(),
-            implementation: "cpython".to_owned(),
-            version: (3, 14, 1),
-            release: "3.14.1".to_owned(),
-            free_threaded: false,
-            abi: "cpython-314".to_owned(),
-            suffixes: vec![".so".to_owned()],
-            platform: "linux-x86_64".to_owned(),
-            base_prefix: None,
-            site: Vec::new(),
-            editable: Vec::new(),
-            files: Vec::new(),
-            archives: Vec::new(),
-            user_site: None,
-            has_hooks: false,
-            no_trials: None,
-        }
+        Interpreter::example()
     }
 
     fn installed(name: &str) -> InstalledDistribution {

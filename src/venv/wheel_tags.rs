@@ -59,24 +59,7 @@ mod tests {
     use super::*;
 
     fn python(minor: u8, free_threaded: bool) -> Interpreter {
-        Interpreter {
-            executable: "python".into(),
-            implementation: "cpython".to_owned(),
-            version: (3, minor, 1),
-            release: String::new(),
-            free_threaded,
-            abi: "cpython-314-x86_64-linux-gnu".to_owned(),
-            suffixes: Vec::new(),
-            platform: "linux-x86_64".to_owned(),
-            base_prefix: None,
-            site: Vec::new(),
-            editable: Vec::new(),
-            files: Vec::new(),
-            archives: Vec::new(),
-            user_site: None,
-            has_hooks: false,
-            no_trials: None,
-        }
+        Interpreter { version: (3, minor, 1), free_threaded, ..Interpreter::example() }
     }
 
     #[test]

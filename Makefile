@@ -3,7 +3,7 @@
 # Pythons and virtualenvs are kept in ~/.cache/wsgiaudit.
 
 .SUFFIXES:
-.PHONY: help demo test test-everything test-filtered test-fast test-modwsgi test-declarations house docs bench bench-upgrades \
+.PHONY: help demo test test-everything test-filtered test-fast test-modwsgi test-declarations house mutants docs bench bench-upgrades \
 	bench-serve survey wheel maturin pythons modwsgi fuzz clean demo-environment switches-environment \
 	applications-environment sites-environment generators-environment tools-environment backends-environment \
 	serve-environment
@@ -45,6 +45,7 @@ help:
 	@echo 'make test-modwsgi   the verdicts compared with mod_wsgi in Apache (part of `make test`)'
 	@echo 'make test-declarations  what is read in real modules compared with what they return when they run'
 	@echo 'make house          measures of the sources, and circles among their modules'
+	@echo 'make mutants        mutate the pure middle, and list what no unit test notices; SHARD=1/50 takes a sample'
 	@echo 'make fuzz           feed the reader of declarations with damaged modules for ten minutes'
 	@echo
 	@echo 'make docs           build the documentation into target/book'
@@ -169,6 +170,12 @@ FAST = documentation:: apache::configurations:: apache::directive:: cli::blocker
 # How well the sources keep the rules of the repository.
 house:
 	cargo run --quiet --package wsgiaudit-repository
+
+# All mutants take days on two cores. SHARD=k/n takes each n-th of them. What it finds is in target/mutants.out.
+mutants:
+	@set -e; \
+	command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants; \
+	cargo mutants --output target $(if $(SHARD),--shard $(SHARD) --sharding round-robin)
 
 # The documentation, as HTML. Gets mdbook with cargo.
 docs:

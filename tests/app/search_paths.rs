@@ -415,7 +415,7 @@ fn a_folder_that_holds_much_is_looked_at_where_it_is_imported_from() {
     let audit = || project.audit(&["--app", "shop.wsgi:application"]).env("HOME", project.root());
     is_blocked_through(audit(), "shop/wsgi.py", 2);
     let said = audit().run().ended_with(1);
-    assert!(said.out.contains("holds much beside the application"), "{}", said.out);
+    assert!(said.out.contains("holds much besides the application"), "{}", said.out);
     assert!(!said.out.contains("other.no_slot"), "{}", said.out);
 }
 

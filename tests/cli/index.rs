@@ -94,7 +94,7 @@ fn an_index_without_the_project_is_believed_where_it_has_another() {
         for kind in ["404", "empty", "login"] {
             let (judged, status) = alone(installer, &alone_in_it, &format!("{index}/{kind}/simple"), &[]);
             assert_eq!(judged["verdict"], "unknown", "{installer} {kind}: {judged}");
-            assert!(judged["reason"].as_str().unwrap().contains("is its address right?"), "{judged}");
+            assert!(judged["reason"].as_str().unwrap().contains("is its address correct?"), "{judged}");
             assert_eq!(status, Some(3), "{installer} {kind}");
         }
         for kind in ["other", "other-empty"] {

@@ -133,7 +133,7 @@ fn meson_python_that_has_something_to_build() {
     let said = audit(&venv).ended_with(3);
     assert_eq!(listing(), before);
     assert!(said.out.contains("WSGIPerInterpreterGIL On: not known."), "{}", said.out);
-    assert!(said.out.contains("a package that is rebuilt at import has to be built before"), "{}", said.out);
+    assert!(said.out.contains("build a package that rebuilds at import beforehand"), "{}", said.out);
     drop(project);
 }
 

@@ -182,7 +182,7 @@ fn a_row_opens_to_its_modules_and_their_evidence() {
         "SIGSEGV",
         "setup+0x",
         "{environment}/lib/python3.14/site-packages/crash_in_second",
-        "WAY OUT",
+        "WHAT TO DO",
     ] {
         assert!(shown.contains(part), "{part} is not in\n{shown}");
     }

@@ -67,19 +67,6 @@ fn every_rule_is_provoked_by_a_test() {
     assert!(unprovoked.is_empty(), "no test provokes these rules: {unprovoked:?}");
 }
 
-/// `WSGIAUDIT_REWRITE=1` writes it.
-#[test]
-fn the_page_of_all_rules_is_generated() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/rules.md");
-    let pages: Vec<String> =
-        RULES.iter().map(|rule| rule.page.replace("\n#", "\n##").replacen('#', "##", 1)).collect();
-    let text = format!("# Rules\n\nWhat `wsgiaudit explain` prints.\n\n{}", pages.join("\n"));
-    if std::env::var_os("WSGIAUDIT_REWRITE").is_some() {
-        fs::write(&file, &text).unwrap();
-    }
-    assert!(fs::read_to_string(&file).unwrap() == text, "WSGIAUDIT_REWRITE=1 cargo test rules:: writes it");
-}
-
 #[test]
 fn every_rule_that_a_report_names_is_there_and_the_table_names_the_way_out() {
     let cases =

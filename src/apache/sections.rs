@@ -231,6 +231,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_wildcard_does_not_match_a_slash() {
+        assert!(matches_glob("/a*", "/ab"));
+        assert!(!matches_glob("/a*", "/ab/c"));
+        assert!(matches_glob("[", "["), "an invalid pattern is taken literally");
+    }
+
+    #[test]
     fn sections_are_for_what_apache_says_they_are_for() {
         let holds = |kind: &str, argument: &str| {
             let place = SectionCondition::new(kind, argument).unwrap();

@@ -1,7 +1,6 @@
 //! Names, verdicts and texts of each type, in tables.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;

@@ -586,3 +586,36 @@ fn parse_require_section(kind: &str, section: &Directive) -> AccessControl {
     };
     AccessControl { place: found.map_or_else(|| section.place.clone(), |access| access.place), allows }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directive(name: &str, args: &str, children: Vec<Directive>) -> Directive {
+        let place = ConfigLocation { file: "/x".into(), line: 1 };
+        Directive { name: name.to_owned(), args: args.to_owned(), place, children, undefined: Vec::new() }
+    }
+
+    #[test]
+    fn a_section_of_requirements_is_for_all_for_some_or_for_none() {
+        use AllowedClients::{All, None, Some};
+        for (requirements, expected_all, expected_any) in [
+            (vec!["all granted", "all granted"], All, All),
+            (vec!["all denied", "all denied"], None, None),
+            (vec!["ip 10", "user x"], Some, Some),
+            (vec!["all granted", "ip 10"], Some, All),
+            (vec!["all denied", "ip 10"], None, Some),
+        ] {
+            let children =
+                || requirements.iter().map(|args| directive("require", args, Vec::new())).collect();
+            let allows = |kind: &str| parse_require_section(kind, &directive(kind, "", children())).allows;
+            let found = (allows("requireall"), allows("requireany"), allows("requirenone"));
+            assert_eq!(found, (expected_all, expected_any, Some), "{requirements:?}");
+        }
+        let nested = directive("<requireany", "", vec![directive("require", "all granted", Vec::new())]);
+        assert_eq!(
+            parse_require_section("requireall", &directive("<requireall", "", vec![nested])).allows,
+            All
+        );
+    }
+}

@@ -406,6 +406,8 @@ fn a_htaccess_is_checked_against_what_is_allowed_in_it() {
         ("All", "<Files x>\nAlias /x /y\n</Files>", true),
         ("All", "<Files x>\n", true),
         ("Indexes", "IndexIgnore x", false),
+        // Another name for such files: this one is not read.
+        ("AuthConfig\n</Directory>\nAccessFileName .other\n<Directory /x>", "SetEnv A b", false),
     ] {
         assert_eq!(refused(allowed, line), expected, "AllowOverride {allowed}: {line}");
     }

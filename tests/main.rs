@@ -1,5 +1,5 @@
-//! End to end: the command as a process, on real environments. One file a theme; one binary, since each
-//! would build and link the whole again.
+//! End to end: the command as a process, on real environments. A folder for each part of the program; one binary, since
+//! each would build and link the whole again.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod apache;

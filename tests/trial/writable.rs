@@ -116,7 +116,8 @@ fn imports_and_exercises_find_the_copy_too_and_each_a_new_one() {
 import os
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data')
 MARK = 'mark-' + str(os.getpid())
-assert set(os.listdir(FOLDER)) <= {'shop.db', MARK}, os.listdir(FOLDER)
+FOUND = set(os.listdir(FOLDER))
+assert {'shop.db'} <= FOUND <= {'shop.db', MARK}, FOUND
 open(os.path.join(FOLDER, MARK), 'w').close()
 ";
     let folder = shop(&venv, writes);

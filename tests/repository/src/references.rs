@@ -81,17 +81,18 @@ impl References {
     /// The arguments of a macro are no syntax tree: takes each run of names that `::` joins.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
-        let mut is_joined = false;
+        // Two join names; one stands between a field and its value.
+        let mut colons = 0;
         for token in tokens {
             match token {
                 TokenTree::Ident(name) => {
-                    if !is_joined {
+                    if colons != 2 {
                         self.end_path(&mut path);
                     }
                     path.push(name.to_string());
-                    is_joined = false;
+                    colons = 0;
                 }
-                TokenTree::Punct(sign) if sign.as_char() == ':' => is_joined = true,
+                TokenTree::Punct(sign) if sign.as_char() == ':' => colons += 1,
                 TokenTree::Group(group) => {
                     self.end_path(&mut path);
                     self.add_tokens(group.stream());

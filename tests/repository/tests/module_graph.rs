@@ -29,6 +29,7 @@ fn each_way_to_name_a_module_is_seen() {
         "use crate::b::*; pub fn f() { g() }",
         "pub fn f() { crate::b::g() }",
         "pub fn f() { println!(\"{:?}\", crate::b::g()) }",
+        "pub fn f() { println!(\"{:?}\", S { field: crate::b::g() }) }",
         "pub fn f(_: crate::b::T) {}",
     ];
     for way in ways {

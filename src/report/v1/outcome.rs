@@ -75,7 +75,7 @@ pub struct Crash {
 /// A load of an extension module that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedLoad {
-    /// `main`, `A`, `B`, `C` or `D`.
+    /// `main`, `A`, `B`, `C`, `D` or `storm`.
     pub interpreter: String,
     /// The module.
     pub name: String,

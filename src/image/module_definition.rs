@@ -178,7 +178,8 @@ impl DefinitionReader<'_> {
     }
 }
 
-/// Whether the value of a slot must be known; those of other slots are addresses of functions.
+/// Whether the value of a slot must be known. The values of most other slots are addresses of functions and
+/// texts.
 fn needs_value(id: u16) -> bool {
-    module_slots::is_declaration(id) || [module_slots::STATE_SIZE, module_slots::SUBSLOTS].contains(&id)
+    module_slots::is_declaration(id) || module_slots::is_nested(id) || id == module_slots::STATE_SIZE
 }

@@ -7,5 +7,6 @@
 
 mod host;
 mod interpreter;
+mod lock;
 mod python;
 mod trial;

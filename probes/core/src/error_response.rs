@@ -23,8 +23,7 @@ pub enum ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// The status of the response.
-    pub fn status(self) -> StatusCode {
+    fn status(self) -> StatusCode {
         match self {
             Self::NoMetrics => StatusCode::NOT_FOUND,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -1,7 +1,7 @@
 //! What the auditor and its probes share, and the parts of the probes that need no Python.
 //!
 //! The probes are a library that is loaded into the audited Python, so they cannot be linked into a test. What
-//! they decide, parse and format without Python stands here, where unit tests reach it.
+//! they decide, parse and format without Python is in this crate, where unit tests reach it.
 //!
 //! Shared with the auditor, so that both sides always agree:
 //!
@@ -9,18 +9,21 @@
 //!   [`trial_files`]: the names of its files.
 //! - [`interpreter_names`]: the names of a trial's interpreters.
 //! - [`module_slots`]: the slots of module definitions.
+//! - [`mapping`]: lines of `/proc/PID/maps`.
 //! - [`sandbox`]: the sandbox of a trial.
 //! - [`host_config`]: the configuration of the host of `wsgiaudit serve`.
 //!
 //! For trials:
 //!
-//! - [`observed_event`]: what `observe.py` reports; [`accessed_path`]: how the files that it reads are recorded.
+//! - [`observed_event`]: what `observe.py` reports; [`accessed_path`]: how the files that a trial reads are
+//!   recorded.
 //! - [`memory_map`]: ranges of memory, pages and object headers; [`process_stat`]: files of `/proc`.
 //!
 //! For the host:
 //!
 //! - [`peer`]: the client of a request; [`request_path`] and [`request_headers`]: what it asks for.
-//! - [`response_head`]: what an application answers, as [`latin1`]; [`error_response`]: what the server answers.
+//! - [`response_head`]: the head of an application's response; [`latin1`]: how its texts are encoded;
+//!   [`error_response`]: the responses of the server itself.
 //! - [`application_result`]: the tagged values that `glue.py` returns.
 //! - [`module_admission`]: whether an extension module may be loaded.
 //! - [`group_meter`] and [`histogram`]: metrics of an application group; [`metrics`] exports them.

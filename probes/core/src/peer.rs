@@ -44,15 +44,15 @@ impl TrustedProxies {
         if !self.is_trusted(&peer.address) {
             return peer.clone();
         }
-        let last =
+        let values_of =
             |name| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>();
-        let named = last("x-forwarded-for").join(",");
+        let named = values_of("x-forwarded-for").join(",");
         let client = named
             .split(',')
             .map(str::trim)
             .rev()
             .find(|address| !self.is_trusted(address) && !address.is_empty());
-        let scheme = last("x-forwarded-proto").join(",");
+        let scheme = values_of("x-forwarded-proto").join(",");
         let scheme = match scheme.rsplit(',').next().map(str::trim) {
             Some("https") => "https",
             Some(_) | None => "http",

@@ -3,8 +3,8 @@
 use http::header::{COOKIE, HeaderMap, HeaderName};
 use http::uri::Uri;
 
-/// Whether the application may see a header: not if its name has an underscore, which would be indistinguishable
-/// from a hyphen, and not `Proxy`, which would become `HTTP_PROXY` (CVE-2016-5385).
+/// Whether the application may see a header: not if its name has an underscore, which would be
+/// indistinguishable from a hyphen, and not `Proxy`, which would become `HTTP_PROXY` (CVE-2016-5385).
 pub fn is_for_application(name: &HeaderName) -> bool {
     !name.as_str().contains('_') && name.as_str() != "proxy"
 }

@@ -98,7 +98,7 @@ impl ResponseHead {
 
     /// How a complete body of this size fits the head. `is_head` says that the request asked for the head only.
     pub fn fit_body(&self, is_head: bool, size: usize) -> BodyFit {
-        if is_head || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&self.status) {
+        if is_bodiless(self.status, is_head) {
             return BodyFit::Bare;
         }
         match self.content_length {
@@ -107,6 +107,12 @@ impl ResponseHead {
             None => BodyFit::Whole(size),
         }
     }
+}
+
+/// Whether a response has no body, whatever its head declares (RFC 9110, section 6.4.1). `is_head` says that
+/// the request asked for the head only.
+pub fn is_bodiless(status: StatusCode, is_head: bool) -> bool {
+    is_head || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }
 
 /// How a complete body fits the head of its response.

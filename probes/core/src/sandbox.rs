@@ -2,8 +2,7 @@
 //!
 //! Denies writing outside its folder, using the network, signaling or inspecting other processes, and
 //! changing the system. Uses Landlock (`landlock(7)`) and seccomp (`seccomp(2)`) as far as the kernel
-//! supports them. The auditor uses it too, to find out what cannot be
-//! enforced here.
+//! supports them. The auditor uses it too, to find out what this system cannot enforce.
 
 use std::path::Path;
 

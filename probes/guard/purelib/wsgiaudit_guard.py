@@ -1,19 +1,19 @@
-"""Admits an extension module only where an audit has vetted it for this interpreter.
+"""Loads an extension module only if an audit has vetted it for this interpreter.
 
-`import wsgiaudit_guard` at the top of a WSGI script under mod_wsgi, before anything else. The report is the
-document that `wsgiaudit VENV --json wsgiaudit.json` writes: the file that the environment variable
-WSGIAUDIT_REPORT names, else `wsgiaudit.json` beside the script. From then on in this interpreter, a shared object
-loads only if the report has its path and its SHA-256 and calls it `ready` for this interpreter's mode. Else the
-import raises an ImportError that names the module, the verdict, the root cause and the way out, and the same goes
-to sys.stderr, which is Apache's error log.
+`import wsgiaudit_guard` at the top of a WSGI script under mod_wsgi, before anything else. It reads the report that
+`wsgiaudit VENV --json wsgiaudit.json` writes: the file that the environment variable WSGIAUDIT_REPORT names, or
+`wsgiaudit.json` beside the script. From then on, this interpreter loads a shared object only if the report has its
+path and its SHA-256, and its verdict for this interpreter's mode is `ready`. Otherwise the import raises an
+ImportError that names the module, the verdict, its root cause, and the command that explains what to do. The same
+text goes to sys.stderr, which is Apache's error log.
 
-CPython announces a shared object to its audit hooks right before it opens it (PEP 578, the event `import` with a
-file's name; `Python/import.c`), whichever way it came to the loader; a hook cannot be removed. What bypasses
-CPython's loader, such as ctypes, is not seen; and a file that is changed between its digest and its opening is not
-either, so what the server's user can write is not safe from that user. The standard library's own modules pass: what
-they cannot do, CPython refuses itself.
+CPython calls its audit hooks just before it opens a shared object (PEP 578, the event `import` with a file name;
+`Python/import.c`), in whatever way the load was requested, and a hook cannot be removed. The guard does not see what
+bypasses CPython's loader, such as ctypes. Nor does it see a change of a file between the computation of its digest
+and its opening, so it does not protect from a user who can write to the files. Modules of the standard library are
+not checked: CPython itself refuses those that do not support an interpreter.
 
-In an audit of the application itself, which is what the report is made by, it admits everything."""
+In a trial of an audit, which produces the report, everything is admitted."""
 
 import hashlib
 import json
@@ -26,13 +26,13 @@ _told = set()
 
 
 def _mode():
-    """The report's word for the interpreter that this runs in."""
+    """The mode of this interpreter, as the report names it."""
     import sysconfig
 
     try:
         import _interpreters as interpreters
     except ImportError:
-        import _xxsubinterpreters as interpreters  # 3.12, which does not tell who owns a GIL
+        import _xxsubinterpreters as interpreters  # 3.12, which does not say whose GIL an interpreter uses
     current = interpreters.get_current()
     current = current[0] if isinstance(current, tuple) else current
     is_main = int(current) == 0
@@ -41,7 +41,7 @@ def _mode():
     if is_main:
         return "main"
     config = getattr(interpreters, "get_config", None)
-    # Where it cannot be asked, the stricter of the two.
+    # If the configuration cannot be read, the stricter mode.
     return "own-gil" if config is None or config(current).gil == "own" else "shared-gil"
 
 
@@ -50,7 +50,7 @@ def _say(text):
 
 
 def _refuse(text, name=None, path=None):
-    """Says it once; an application may try again with every request."""
+    """Raises an ImportError. Prints the text only once, since an application may try again with every request."""
     if text not in _told:
         _told.add(text)
         _say(text)
@@ -58,7 +58,7 @@ def _refuse(text, name=None, path=None):
 
 
 def _find():
-    """The report's file."""
+    """The path of the report."""
     named = os.environ.get("WSGIAUDIT_REPORT")
     if named:
         return named
@@ -72,7 +72,7 @@ def _find():
 
 
 def _read(file):
-    """The modules of the report by path, links resolved."""
+    """The modules of the report, by path with symbolic links resolved."""
     hint = "write it with wsgiaudit VENV --json wsgiaudit.json, beside the WSGI script or named by WSGIAUDIT_REPORT"
     try:
         with open(file, encoding="utf-8") as stream:
@@ -94,7 +94,7 @@ def _read(file):
 
 
 def _why_not(name, path):
-    """`None` for a file that is vetted here, else why it is not."""
+    """`None` if a file is vetted for this interpreter, otherwise the reason why it is not."""
     module = _vetted.get(os.path.realpath(path))
     if module is None:
         return f"{path} is not in the report; audit the environment again"
@@ -139,7 +139,7 @@ def _hook(event, arguments):
 
 def _begin():
     sys.addaudithook(_hook)
-    # What came before is asked about too: it cannot be unloaded, but the application does not start on it.
+    # Modules that are loaded already are checked too: they cannot be unloaded, but the application does not start.
     for module in list(sys.modules.values()):
         spec = getattr(module, "__spec__", None)
         if type(getattr(spec, "loader", None)).__name__ == "ExtensionFileLoader" and spec.origin:
@@ -148,7 +148,7 @@ def _begin():
 
 
 mode = _mode()
-# Set by an audit for its trials (src/trial/worker.rs), which do not run under mod_wsgi: there it switches nothing off.
+# An audit sets it for its trials (src/trial/environment.rs). Under mod_wsgi, where no trial runs, it is ignored.
 if "WSGIAUDIT_TRIAL" in os.environ and "mod_wsgi" not in sys.modules:
     _say("off: this is a trial of an audit")
 else:

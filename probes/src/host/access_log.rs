@@ -16,6 +16,7 @@ use hyper::http::request::Parts;
 use wsgiaudit_probes_core::access_log_line::AccessLogLine;
 use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::peer::Peer;
+use wsgiaudit_probes_core::response_head::is_bodiless;
 
 use super::log::log_message;
 use super::request_exchange::{ResponseAborted, ResponseBody};
@@ -25,8 +26,8 @@ use super::request_exchange::{ResponseAborted, ResponseBody};
 pub(super) struct RequestTracker {
     pub(super) began: Instant,
     pub(super) meter: Option<Arc<Meter>>,
-    /// Whether the response has no body, whatever its head declares (a HEAD request).
-    is_bare: bool,
+    /// Whether the request asked for the head only.
+    is_head: bool,
     /// The access log, and what is known for its line so far.
     line: Option<(AccessLog, AccessLogLine)>,
 }
@@ -38,7 +39,7 @@ impl RequestTracker {
             let line = AccessLogLine::new(peer, SystemTime::now(), request, &head.headers);
             (log.clone(), line)
         });
-        Self { began: Instant::now(), meter: None, is_bare: head.method == Method::HEAD, line }
+        Self { began: Instant::now(), meter: None, is_head: head.method == Method::HEAD, line }
     }
 
     /// Wraps the response body so that the end of the response is recorded.
@@ -46,11 +47,11 @@ impl RequestTracker {
         self,
         response: hyper::Response<ResponseBody>,
     ) -> hyper::Response<TrackedBody> {
+        let is_bodiless = is_bodiless(response.status(), self.is_head);
         let status = response.status().as_u16();
-        let is_bare = self.is_bare || [204, 304].contains(&status);
         response.map(|content| {
-            let is_whole = is_bare || content.is_end_stream();
-            TrackedBody { content, record: self, status, sent: 0, is_whole }
+            let is_whole = is_bodiless || content.is_end_stream();
+            TrackedBody { content, tracker: self, status, sent: 0, is_whole }
         })
     }
 
@@ -69,7 +70,7 @@ impl RequestTracker {
 /// A response body that reports its end to a [`RequestTracker`].
 pub(super) struct TrackedBody {
     content: ResponseBody,
-    record: RequestTracker,
+    tracker: RequestTracker,
     status: u16,
     sent: u64,
     is_whole: bool,
@@ -77,7 +78,7 @@ pub(super) struct TrackedBody {
 
 impl Drop for TrackedBody {
     fn drop(&mut self) {
-        self.record.finish_request(self.status, self.sent, self.is_whole);
+        self.tracker.finish_request(self.status, self.sent, self.is_whole);
     }
 }
 

@@ -214,8 +214,8 @@ unsafe fn raise_error(kind: *mut PyObject, why: &str) -> *mut PyObject {
     null_mut()
 }
 
-/// Returns the tag of what a function of `glue.py` returned; `None` if it is not a tuple with a tag and the items
-/// that belong to it.
+/// Returns the tag of what a function of `glue.py` returned; `None` if it is not a tuple of a tag and the
+/// items that belong to it.
 ///
 /// # Safety
 /// The thread holds the GIL of the object's interpreter.

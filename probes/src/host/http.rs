@@ -155,22 +155,18 @@ fn spawn_connection(
     let (server, listener, alive) = (Arc::clone(server), Arc::clone(listener), alive.clone());
     tokio::spawn(async move {
         let mut phase = server.phase.subscribe();
-        // Whether a request is in progress: such a connection is not cut short.
-        let busy = AtomicBool::new(false);
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs_f64(server.limits.head))
             .max_buf_size(server.limits.head_size.max(8192));
         let service = service_fn(|request| {
-            let (server, listener, peer, busy) = (&server, &listener, &peer, &busy);
+            let (server, listener, peer) = (&server, &listener, &peer);
             async move {
-                busy.store(true, Ordering::Relaxed);
                 server.open.fetch_add(1, Ordering::Relaxed);
                 let open = OpenRequestGuard(server);
                 let response = handle_request(server, listener, peer, request).await;
                 drop(open);
-                busy.store(false, Ordering::Relaxed);
                 Ok::<_, Infallible>(response)
             }
         });

@@ -14,7 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use sha2::{Digest, Sha256};
 use wsgiaudit_probes_core::host_config::{GuardConfig, InterpreterMode, VettedModule};
@@ -22,6 +22,7 @@ use wsgiaudit_probes_core::module_admission::{AdmissionError, VettedModules};
 
 use super::gil::run_detached;
 use super::log::log_message;
+use crate::lock::lock_ignoring_poison;
 use crate::python::{self, Object, PyObject};
 
 static GUARD: OnceLock<GuardState> = OnceLock::new();
@@ -285,8 +286,4 @@ fn mirror_folders(copies: &Path, root: &Path, file: &Path) -> io::Result<PathBuf
         }
     }
     Ok(mirrored)
-}
-
-fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

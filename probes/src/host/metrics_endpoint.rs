@@ -38,10 +38,14 @@ pub(super) async fn serve_metrics(server: Arc<ServerState>, listener: ListenerCo
 
 async fn serve_metrics_connection(server: Arc<ServerState>, stream: Box<dyn ConnectionStream>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let (groups, process) = (metrics::read_groups(&server), metrics::read_process(&server));
+        let read_metrics = || (metrics::read_groups(&server), metrics::read_process(&server));
         let response = match request.uri().path() {
-            "/metrics" => metrics_response("text/plain; version=0.0.4", render_prometheus(&groups, &process)),
+            "/metrics" => {
+                let (groups, process) = read_metrics();
+                metrics_response("text/plain; version=0.0.4", render_prometheus(&groups, &process))
+            }
             "/metrics.json" => {
+                let (groups, process) = read_metrics();
                 metrics_response("application/json", build_json(&groups, &process).to_string())
             }
             _ => to_response(ErrorResponse::NoMetrics),

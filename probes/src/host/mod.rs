@@ -13,7 +13,8 @@
 //! - [`import_guard`]: loads extension modules only if the report vetted them.
 //! - [`glue`]: the C functions that `glue.py` calls, and what it returns.
 //!
-//! What needs neither Python nor a socket stands in the crate `wsgiaudit_probes_core`. `glue.py` implements WSGI inside each interpreter: `start_response`, `write`, iterables, `wsgi.input`.
+//! What needs neither Python nor a socket is in the crate `wsgiaudit_probes_core`. `glue.py` implements WSGI
+//! inside each interpreter: `start_response`, `write`, iterables, `wsgi.input`.
 
 mod access_log;
 mod application_group;

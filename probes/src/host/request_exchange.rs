@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::request_path::RequestPath;
+
+use crate::lock::lock_ignoring_poison;
 
 /// Number of response chunks that may be buffered for a slow client.
 const MAX_BUFFERED_CHUNKS: usize = 4;
@@ -251,11 +253,6 @@ async fn drain_body(mut body: Incoming) {
         }
     };
     drop(tokio::time::timeout(Duration::from_secs(1), drained).await);
-}
-
-/// Locks a mutex, ignoring poisoning: a panic elsewhere leaves no partial update of the data locked here.
-fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The body of a response.

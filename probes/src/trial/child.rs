@@ -31,7 +31,7 @@ pub(super) enum ChildRole {
 /// The I/O error of the step that failed.
 pub(super) fn prepare_child(
     order: &TrialOrder,
-    who: ChildRole,
+    role: ChildRole,
     has_shared_memory: bool,
 ) -> std::io::Result<()> {
     let folder = Path::new(&order.folder);
@@ -55,19 +55,19 @@ pub(super) fn prepare_child(
     crash_handler::install_handlers(&crash, &stack)?;
     let numbers = folder.join(trial_files::IDS);
     thread_ids::open_id_file(&numbers)?;
-    if who != ChildRole::Inside {
+    if role != ChildRole::Inside {
         set_home(&home);
     }
     let shown = bind_mounts::bind_folders(&order.shown)?;
     if order.sandbox {
         // A zygote must live longer than one trial.
-        resource_limits::limit_resources((who != ChildRole::Zygote).then_some(order.deadline));
-        let mut writable: Vec<&Path> = match who {
+        resource_limits::limit_resources((role != ChildRole::Zygote).then_some(order.deadline));
+        let mut writable: Vec<&Path> = match role {
             ChildRole::Trial => vec![&home, &crash, &stack, &numbers],
             ChildRole::Zygote => vec![folder],
             ChildRole::Inside => Vec::new(),
         };
-        if has_shared_memory && who != ChildRole::Inside {
+        if has_shared_memory && role != ChildRole::Inside {
             writable.push(Path::new(shared_memory::FOLDER));
         }
         writable.extend(shown);

@@ -1,11 +1,12 @@
 //! Detects that a module closes or replaces file descriptors it does not own, by means of a sentinel
 //! descriptor.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
 use super::record;
+use crate::lock::lock_ignoring_poison;
 
 struct DescriptorSentinel {
     descriptor: libc::c_int,
@@ -25,12 +26,12 @@ pub(super) fn open_sentinel() {
     let is_open = unsafe { libc::pipe(ends.as_mut_ptr()) } == 0;
     let file = file_identity(ends[0]).filter(|_| is_open);
     let sentinel = file.map(|file| DescriptorSentinel { descriptor: ends[0], file, lost: None });
-    *SENTINEL.lock().unwrap_or_else(PoisonError::into_inner) = sentinel;
+    *lock_ignoring_poison(&SENTINEL) = sentinel;
 }
 
 /// Checks the sentinel. If it is newly lost, remembers this extension module as the cause.
 pub(super) fn check_sentinel(module: Option<&str>) {
-    let mut sentinel = SENTINEL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut sentinel = lock_ignoring_poison(&SENTINEL);
     let is_lost = |sentinel: &&mut DescriptorSentinel| {
         sentinel.lost.is_none() && file_identity(sentinel.descriptor) != Some(sentinel.file)
     };
@@ -42,7 +43,7 @@ pub(super) fn check_sentinel(module: Option<&str>) {
 /// Checks the sentinel and records a loss. Returns whether it is lost.
 pub(super) fn record_if_lost() -> bool {
     check_sentinel(None);
-    let sentinel = SENTINEL.lock().unwrap_or_else(PoisonError::into_inner);
+    let sentinel = lock_ignoring_poison(&SENTINEL);
     let lost = sentinel.as_ref().and_then(|sentinel| sentinel.lost.clone());
     lost.map(|module| record::write_event(&TrialEvent::DescriptorsLost(module))).is_some()
 }

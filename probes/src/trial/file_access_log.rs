@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::PathBuf;
 use std::ptr::null_mut;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use wsgiaudit_probes_core::accessed_path::{PathClass, classify_path, normalize_path};
 use wsgiaudit_probes_core::protocol::{FileAccessScope, TrialEvent};
 
 use super::record;
+use crate::lock::lock_ignoring_poison;
 use crate::python::{self, Object, PyObject};
 
 /// Maximum number of recorded files outside of the watched folders.
@@ -35,8 +36,7 @@ static ACCESS_LOG: Mutex<Option<FileAccessLog>> = Mutex::new(None);
 /// # Safety
 /// The thread holds the GIL.
 pub(super) unsafe fn start_recording(watched: FileAccessScope) {
-    *ACCESS_LOG.lock().unwrap_or_else(PoisonError::into_inner) =
-        Some(FileAccessLog { watched, recorded: BTreeSet::new() });
+    *lock_ignoring_poison(&ACCESS_LOG) = Some(FileAccessLog { watched, recorded: BTreeSet::new() });
     // SAFETY: the hook is a function of this library, which is never unloaded; the caller holds the GIL.
     unsafe {
         python::PySys_AddAuditHook(audit_hook, null_mut());
@@ -68,13 +68,13 @@ unsafe fn module_files() -> Vec<*mut PyObject> {
 
 /// Writes to a new record what this process had read before.
 pub(super) fn record_inherited() {
-    let touched = ACCESS_LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    let touched = lock_ignoring_poison(&ACCESS_LOG);
     touched.iter().flat_map(|touched| &touched.recorded).for_each(|path| write_access(path));
 }
 
 /// Discards what was recorded, so that each subject's accesses are recorded with that subject.
 pub(super) fn clear_recorded() {
-    let mut touched = ACCESS_LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut touched = lock_ignoring_poison(&ACCESS_LOG);
     touched.iter_mut().for_each(|touched| touched.recorded.clear());
 }
 
@@ -111,7 +111,7 @@ unsafe fn record_access(named: *mut PyObject) {
         }
         path_from_object(named)
     };
-    let mut touched = ACCESS_LOG.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut touched = lock_ignoring_poison(&ACCESS_LOG);
     let Some(FileAccessLog { watched, recorded }) = touched.as_mut() else { return };
     let path = match path.as_deref().map(|path| classify_path(path, watched)) {
         None => TOO_MANY.to_owned(),

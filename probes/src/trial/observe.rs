@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::ptr::null_mut;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use wsgiaudit_probes_core::interpreter_names;
 use wsgiaudit_probes_core::observed_event::parse_event;
@@ -11,6 +11,7 @@ use wsgiaudit_probes_core::protocol::{PathAdditions, Scenario, TrialEvent, Trial
 
 use super::child::abort_probe;
 use super::{descriptor_sentinel, module_definition, record, thread_ids};
+use crate::lock::lock_ignoring_poison;
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
@@ -26,7 +27,7 @@ static PATH: Mutex<Option<PathAdditions>> = Mutex::new(None);
 
 /// Sets the `sys.path` additions for all interpreters that get an observer from now on.
 pub(super) fn set_path_additions(path: &PathAdditions) {
-    *PATH.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.clone());
+    *lock_ignoring_poison(&PATH) = Some(path.clone());
 }
 
 /// Compiles `observe.py` once for this process and all its children. If that fails, each interpreter compiles
@@ -155,7 +156,7 @@ impl Observer {
     /// # Safety
     /// As for [`Observer::call_function`].
     unsafe fn extend_path(&self) -> Result<(), String> {
-        let path = PATH.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
+        let path = lock_ignoring_poison(&PATH).clone().unwrap_or_default();
         let steps: [(&CStr, &[String]); 4] = [
             (c"add_last", &path.last),
             (c"add_first", &path.plain),
@@ -169,8 +170,8 @@ impl Observer {
         Ok(())
     }
 
-    /// Sets the interpreter name for the records of this thread, if it is not the thread that installed the
-    /// observer.
+    /// Sets the interpreter name for the records of this thread. [`Observer::install`] does so for its own
+    /// thread; other threads that use the observer call this themselves.
     pub(super) fn set_thread_interpreter_name(name: &str) {
         INTERPRETER.with_borrow_mut(|current| name.clone_into(current));
         thread_ids::append_thread_id();

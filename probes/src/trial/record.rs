@@ -5,10 +5,12 @@ use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::ptr::null_mut;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use wsgiaudit_probes_core::protocol::{ProtocolPhase, RECORD_SIZE, TrialEvent};
 use wsgiaudit_probes_core::record_format::{RecordPosition, encode_event};
+
+use crate::lock::lock_ignoring_poison;
 
 /// Maximum number of objects that one event describes.
 pub(super) const MAX_DESCRIBED: usize = 12;
@@ -46,7 +48,7 @@ pub(super) fn open_record(path: &Path) -> std::io::Result<()> {
     if map == libc::MAP_FAILED {
         return Err(std::io::Error::last_os_error());
     }
-    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) =
+    *lock_ignoring_poison(&CURRENT) =
         Some(MappedRecord { map: map.cast(), position: RecordPosition::default() });
     Ok(())
 }
@@ -54,7 +56,7 @@ pub(super) fn open_record(path: &Path) -> std::io::Result<()> {
 /// Appends an event. A full record takes no more events, and so never contains [`TrialEvent::Done`].
 pub(super) fn write_event(event: &TrialEvent) {
     let Ok(line) = encode_event(event) else { return };
-    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut current = lock_ignoring_poison(&CURRENT);
     let Some(record) = current.as_mut() else { return };
     let Some((start, head)) = record.position.reserve_line(line.len()) else { return };
     // SAFETY: the range lies within the mapping, and the length is written after the bytes.

@@ -33,8 +33,8 @@ pub(super) fn limit_files() {
     lower_limit(libc::RLIMIT_FSIZE, MAX_FILE_SIZE);
 }
 
-/// Limits memory, processes and, if there is a deadline (in milliseconds), processor time. Makes the process the
-/// first victim of the OOM killer.
+/// Limits memory, processes and, if there is a deadline (in milliseconds), processor time. Makes the process
+/// the first victim of the OOM killer.
 pub(super) fn limit_resources(deadline: Option<u64>) {
     lower_limit(libc::RLIMIT_DATA, MAX_MEMORY);
     lower_limit(libc::RLIMIT_AS, MAX_ADDRESS_SPACE);

@@ -31,8 +31,8 @@ impl TrialInterpreter {
         Self { name, reach, interpreter }
     }
 
-    /// Imports the subjects one by one, while watching objects. Returns an order with the subjects that could be
-    /// imported, or `None` if there are none.
+    /// Imports the subjects one by one, while watching objects. Returns an order with the subjects that could
+    /// be imported, or `None` if there are none.
     pub(super) fn import_subjects(
         &self,
         order: &Arc<TrialOrder>,

@@ -1,11 +1,12 @@
 //! Objects of one interpreter that are watched while another one runs, and the uses observed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::arena_accesses::ArenaAccess;
 use super::arenas;
 use super::page_watch::PageWatch;
 use super::sharing::RetainingPointer;
+use crate::lock::lock_ignoring_poison;
 
 /// Objects of one interpreter to watch while another one runs, and the uses observed so far.
 #[derive(Clone, Default)]
@@ -55,7 +56,7 @@ impl WatchedObjects {
         let watch = PageWatch::start_watch(self.pointers, self.interpreter);
         let result = work();
         let (pointers, accesses) = watch.stop_watch();
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = lock_ignoring_poison(&self.used);
         used.pointers.extend(pointers);
         used.accesses.extend(accesses);
         result
@@ -63,6 +64,6 @@ impl WatchedObjects {
 
     /// Returns and resets the uses observed so far.
     pub(super) fn take_uses(&self) -> ObservedUses {
-        std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock_ignoring_poison(&self.used))
     }
 }

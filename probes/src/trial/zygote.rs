@@ -25,8 +25,8 @@ use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer,
 /// disconnects.
 ///
 /// The zygote's own output goes to the file `log`. `sandbox` is `1` if trials are sandboxed. `watched` is
-/// empty, or a [`FileAccessScope`](crate::protocol::FileAccessScope) as JSON. Returns the exit status of the
-/// process.
+/// empty, or a [`FileAccessScope`](wsgiaudit_probes_core::protocol::FileAccessScope) as JSON. Returns the exit
+/// status of the process.
 static SERVE: StaticMethodDef = StaticMethodDef(PyMethodDef {
     ml_name: c"wsgiaudit_zygote".as_ptr(),
     ml_meth: PyMethodDefPointer { PyCFunction: py_serve },
@@ -166,9 +166,9 @@ impl Zygote {
         }
     }
 
-    fn begin_child(&self, order: &TrialOrder, who: ChildRole) {
+    fn begin_child(&self, order: &TrialOrder, role: ChildRole) {
         child::install_panic_hook();
-        if let Err(error) = child::prepare_child(order, who, self.shared_memory) {
+        if let Err(error) = child::prepare_child(order, role, self.shared_memory) {
             record::write_event(&TrialEvent::Broken(format!("the trial's folder: {error}")));
             child::exit_now(PROBE_FAILED);
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wsgiaudit_probes_core::host_config::InterpreterMode;
 use wsgiaudit_probes_core::interpreter_names::{FIRST, FOURTH, MAIN, SECOND, THIRD};
 
 /// A kind of interpreter in which mod_wsgi can run an application.
@@ -52,13 +53,13 @@ impl Mode {
         }
     }
 
-    /// The name in reports and tables.
+    /// The name in reports and tables. The host of `wsgiaudit serve` finds verdicts by it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Main => "main",
-            Self::SharedGil => "shared-gil",
-            Self::OwnGil => "own-gil",
-            Self::FreeThreaded => "free-threaded",
+            Self::Main => InterpreterMode::Main.name(),
+            Self::SharedGil => InterpreterMode::SharedGil.name(),
+            Self::OwnGil => InterpreterMode::OwnGil.name(),
+            Self::FreeThreaded => InterpreterMode::FreeThreaded.name(),
             Self::FreeThreadedGroup => "free-threaded-group",
         }
     }

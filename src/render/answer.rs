@@ -7,9 +7,9 @@ use super::escape::{escape, escape_and_truncate};
 use crate::model::{Mode, RULES, Verdict};
 use crate::report::{Answer, DecidedBy, DecidingItemKind, Document};
 
-/// Renders a line for each mode that was asked about, and a comparison if own GIL and free threading were
-/// both asked about. Required modes always have a line, and so have all modes that Apache's configuration
-/// uses.
+/// Renders a line for each mode that was asked about, except for main and shared-gil, and a comparison if own
+/// GIL and free threading were both asked about. Required modes always have a line, and so have all modes
+/// that Apache's configuration uses.
 pub(super) fn render_answers(document: &Document, required: &[Mode]) -> String {
     let is_shown = |mode: &Mode| match mode {
         _ if document.apache.is_some() || required.contains(mode) => true,

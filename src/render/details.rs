@@ -155,8 +155,8 @@ fn render_advice(module: &Module) -> String {
     let mut text = String::new();
     for rule in ids.into_iter().filter_map(Rule::find_by_id) {
         let _ = writeln!(text, "  what to do ({})", rule.id);
-        for way in rule.section("What to do").lines() {
-            let _ = writeln!(text, "    {way}");
+        for line in rule.section("What to do").lines() {
+            let _ = writeln!(text, "    {line}");
         }
     }
     text

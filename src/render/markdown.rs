@@ -66,13 +66,13 @@ fn render_blockers(blockers: &[Blocker]) -> String {
         };
         let blocks: Vec<String> =
             blocker.blocks.iter().map(|each| encode_as_code(&each.distribution, 60)).collect();
-        let way_out = match &blocker.upgrade {
+        let advice = match &blocker.upgrade {
             Some(upgrade) => encode_as_code(&upgrade.words, 200),
             None => encode_as_code(&format!("wsgiaudit explain {}", root.rule), 60),
         };
         let _ = writeln!(
             text,
-            "| {} | {}: {}{more} | {} | {way_out} |",
+            "| {} | {}: {}{more} | {} | {advice} |",
             blocker
                 .distribution
                 .as_deref()

@@ -329,7 +329,7 @@ mod tests {
         SourceAnalysis { reached, files: 1, ..SourceAnalysis::default() }
     }
 
-    /// What an application that is ready by its own import comes to.
+    /// The parts of an application whose own import is ready in own-gil.
     fn parts(sources: SourceAnalysis, loaded: &[&str]) -> ApplicationParts<'static> {
         ApplicationParts {
             name: "shop",

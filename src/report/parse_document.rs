@@ -6,7 +6,10 @@ use super::v1::Document;
 #[derive(Debug, thiserror::Error)]
 pub enum ParseReportError {
     /// It is not a report.
-    #[error("{name} is no report of wsgiaudit\nhint: wsgiaudit path/to/venv --json report.json writes one")]
+    #[error(
+        "{name} is no report of wsgiaudit, or has a value that this version does not know\n\
+         hint: wsgiaudit path/to/venv --json report.json writes one"
+    )]
     Other {
         /// Where the text is from.
         name: String,

@@ -85,7 +85,7 @@ fn is_damaged_file_error(text: &str) -> bool {
 }
 
 /// Advice for a control whose failure does not show what is missing.
-pub(super) const GIVE: &str =
+pub(super) const GENERAL_ADVICE: &str =
     "give it what it needs: --env NAME=VALUE, --file PATH, --writable DIR, --no-sandbox";
 
 /// Returns the reason's id for the outcome of a control, and the advice.
@@ -97,10 +97,10 @@ fn diagnose_outcome(outcome: &TrialOutcome) -> (ReasonId, String) {
                 None if is_damaged_file_error(&error.text) => {
                     (ReasonId::DamagedFile, INSTALL_AGAIN.to_owned())
                 }
-                None => (ReasonId::FailsInControl, format!("; {GIVE}")),
+                None => (ReasonId::FailsInControl, format!("; {GENERAL_ADVICE}")),
             }
         }
-        TrialOutcome::Crashed { .. } => (ReasonId::CrashesInControl, format!("; {GIVE}")),
+        TrialOutcome::Crashed { .. } => (ReasonId::CrashesInControl, format!("; {GENERAL_ADVICE}")),
         TrialOutcome::TimedOut { .. } => {
             (ReasonId::TooSlow, "; give it more time: --timeout SECONDS".to_owned())
         }

@@ -3,7 +3,7 @@
 //! CPython's check reads nothing but the declaration, so a refusal needs no trial. A module that the control
 //! could not import is refused all the same.
 
-use super::failure_trace::trace_failure;
+use super::failure_trace::{keep_last_occurrences, trace_failure};
 use super::free_threading::{GilActivation, gil_activation};
 use super::{VerdictInput, messages};
 use crate::model::{
@@ -46,12 +46,8 @@ fn refusal_of_required_module(input: &VerdictInput<'_>, name: &str, mode: Mode) 
     let loads = find_fatal_loads(root.trial)?;
     let found = loads.into_iter().find_map(|load| Some((load, refusal_of_module(input, &load.name, mode)?)));
     let (load, cause) = found?;
-    let mut chain: Vec<String> = Vec::new();
-    for each in root.cause.chain.iter().chain(&load.chain).chain([&load.name]) {
-        chain.retain(|known| known != each);
-        chain.push(each.clone());
-    }
-    Some(RootCause { chain, ..cause })
+    let chain = root.cause.chain.iter().chain(&load.chain).chain([&load.name]).cloned();
+    Some(RootCause { chain: keep_last_occurrences(chain), ..cause })
 }
 
 /// Returns the failed loads whose `ImportError` is the one that ended the import.

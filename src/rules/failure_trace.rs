@@ -110,8 +110,8 @@ fn find_culprit(trial: &Trial, phase: TrialPhase, loading: Option<&String>) -> S
 }
 
 /// Removes repeated names from a chain of imports and keeps the last occurrence of each.
-fn keep_last_occurrences(chain: Vec<String>) -> Vec<String> {
-    let mut seen = Vec::with_capacity(chain.len());
+pub(super) fn keep_last_occurrences(chain: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
     for name in chain {
         seen.retain(|each| *each != name);
         seen.push(name);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use wsgiaudit_probes_core::interpreter_names;
 
 use super::failed_import::judge_failure;
-use super::failure_trace::trace_failure;
+use super::failure_trace::{keep_last_occurrences, trace_failure};
 use super::{VerdictInput, messages};
 use crate::model::{
     InitKind, Judgement, Mode, ModuleLoad, ReasonId, RootCause, RuleId, SlotDeclaration, Trial, TrialOutcome,
@@ -117,11 +117,8 @@ pub(super) fn gil_activation(input: &VerdictInput<'_>, module: &str) -> GilActiv
 /// Judges an import as blocked because of a load that switches the GIL on.
 fn judge_gil_activating_load(input: &VerdictInput<'_>, trial: &Trial, load: &ModuleLoad) -> Judgement {
     let what = messages::describe_gil_activation(input.facts.get(load.name.as_str()).copied());
-    let mut chain = vec![trial.subject.clone()];
-    for name in load.chain.iter().chain([&load.name]) {
-        chain.retain(|each| each != name);
-        chain.push(name.clone());
-    }
+    let chain = [&trial.subject].into_iter().chain(&load.chain).chain([&load.name]).cloned();
+    let chain = keep_last_occurrences(chain);
     let reason = match load.name == trial.subject {
         true => what.clone(),
         false => format!("needs {}, which {what}", load.name),

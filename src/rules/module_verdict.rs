@@ -67,8 +67,8 @@ pub fn judge_module(
     }
 }
 
-/// Turns the judgement of a module that the control cannot import and its distribution works without. A
-/// refusal by declaration is kept.
+/// Makes a module `not-applicable` that the control cannot import and its distribution works without. Other
+/// judgements, such as a refusal by declaration, are kept.
 fn judge_optional_module(judgement: Judgement, name: &str) -> Judgement {
     match (judgement.verdict, &judgement.cause) {
         (Verdict::Unknown, Some(cause)) => {
@@ -89,7 +89,7 @@ fn judge_optional_module(judgement: Judgement, name: &str) -> Judgement {
     }
 }
 
-/// Turns the judgement of a damaged file: a failure of the control says nothing about the intact module.
+/// Makes the damage the reason if the control failed: that says nothing about the intact module.
 fn judge_damaged_file(judgement: Judgement, how: &str) -> Judgement {
     let Some(cause) = judgement.cause.as_ref().filter(|_| judgement.verdict == Verdict::Unknown) else {
         return judgement;

@@ -65,8 +65,7 @@ fn judge_by_trials(input: &VerdictInput<'_>, name: &str, mode: Mode) -> Judgemen
     let trial = input.trials.get(name, mode);
     // On a free-threaded build the control runs without the GIL, too. A failure that only happens without the
     // GIL is judged by the trial in this mode.
-    let fails_without_gil = mode.is_free_threaded()
-        && trial.is_some_and(|trial| trial.outcome.was_tried() && trial.outcome != TrialOutcome::Imported);
+    let fails_without_gil = mode.is_free_threaded() && trial.is_some_and(|trial| trial.outcome.is_failure());
     if let Some(judgement) =
         control_failure::judge_failed_control(input, control, mode).filter(|_| !fails_without_gil)
     {

@@ -86,7 +86,7 @@ fn judge_failed_control(own: Judgement, control: &Trial, mode: Mode, asked: &[Re
         (None, _) if is_list_at_fault => "correct the list of requests".to_owned(),
         (None, _) => match MissingRequirement::from_error(error).filter(|_| reply.end == ReplyKind::Raised) {
             Some(missing) => missing.describe_remedy(),
-            None => control_failure::GIVE.to_owned(),
+            None => control_failure::GENERAL_ADVICE.to_owned(),
         },
     };
     let what = control_failure::truncate_description(what);

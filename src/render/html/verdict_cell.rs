@@ -38,7 +38,7 @@ pub(super) struct VerdictCell {
 }
 
 impl VerdictCell {
-    /// Creates the cell for a mode. `None` if the mode was not judged.
+    /// Creates the cell for a mode. `judged` is `None` if the mode was not judged.
     pub(super) fn from_judged(mode: Mode, judged: Option<&Judged>) -> Self {
         match judged {
             Some(judged) => Self::new(mode, judged.verdict, truncate_text(&judged.reason, 300)),

@@ -1,5 +1,6 @@
 //! The document, schema 1: the stored form of a report, which every output format and every later reader
-//! starts from. Its types are separate from the inner ones: fields are added, never changed or removed.
+//! starts from. Its types, and those of the model that they use, are the schema: fields and values are added,
+//! never changed or removed.
 
 mod apache;
 mod application;

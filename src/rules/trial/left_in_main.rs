@@ -17,7 +17,7 @@ pub(super) fn check(evidence: &ModuleEvidence<'_>) -> Option<ModuleFinding> {
         return None;
     }
     let how = if matches!(trial.outcome, TrialOutcome::Refused { .. }) { "refused" } else { "imported" };
-    // Modules of its own package come first: other imported modules are usually harmless.
+    // Imported modules of other packages come last: they are usually harmless.
     let top = format!("sys.modules['{}", name.split('.').next().unwrap_or_default());
     let mut left: Vec<&str> = trial.left_in_main.iter().map(String::as_str).collect();
     left.sort_by_key(|each| each.starts_with("sys.modules") && !each.starts_with(&top));

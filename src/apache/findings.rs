@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::mount_findings;
+use super::mount_findings::{self, finding_at};
 use super::python_build::PythonBuild;
 use super::site::ApacheSite;
 use super::values::LocatedValue;
@@ -335,8 +335,4 @@ fn filter_on(set: Option<&LocatedValue<bool>>) -> Option<&LocatedValue<bool>> {
 
 fn finding_for<T>(set: &LocatedValue<T>, rule: RuleId, mode: Mode, text: String) -> DeploymentFinding {
     finding_at(&set.place, rule, mode, text)
-}
-
-fn finding_at(place: &ConfigLocation, rule: RuleId, mode: Mode, text: String) -> DeploymentFinding {
-    DeploymentFinding { place: place.clone(), rule, mode, text, application: None }
 }

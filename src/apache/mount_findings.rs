@@ -104,7 +104,13 @@ const RULES_WITHOUT_MOUNT: [RuleId; 13] = [
     RuleId::ApacheSectionUnused,
 ];
 
-fn finding_at(place: &ConfigLocation, rule: RuleId, mode: Mode, text: String) -> DeploymentFinding {
+/// Makes a finding about a line. The application, if it has one, is filled in later.
+pub(super) fn finding_at(
+    place: &ConfigLocation,
+    rule: RuleId,
+    mode: Mode,
+    text: String,
+) -> DeploymentFinding {
     DeploymentFinding { place: place.clone(), rule, mode, text, application: None }
 }
 

@@ -128,7 +128,7 @@ fn what_apache_is_started_with_is_read_beside_its_configuration() {
     let build = PythonBuild { release: "3.14.7".to_owned(), is_free_threaded: false, has_own_gil: true };
     let said = analyze_deployment("x".into(), &site(&debian).unwrap(), &build, &[]);
     assert_eq!(said.landings[0].script, Path::new("/srv/a"));
-    // What is not known of a user or a socket touches no landing.
+    // An undefined variable in a user or a socket affects no mount.
     assert_eq!(said.not_told, []);
     let express = files(&[
         (
@@ -172,7 +172,7 @@ fn directives_are_known_by_the_version_that_is_loaded() {
     assert!(said.contains("mod_wsgi has no directive wsgideamonprocess (write WSGIDaemonProcess)"), "{said}");
     assert_eq!(loads("4.9.4", "WSGILazyInitialization On").unwrap(), []);
     assert_eq!(loads("5.0.2", "WSGIDestroyInterpreter Off").unwrap(), []);
-    // A later version than is known may have it.
+    // A version newer than the directive table may have it.
     let later = loads("7.0.0", "WSGINew On").unwrap();
     assert!(later[0].1.contains("and the module loaded is 7.0.0"), "{later:?}");
     let source = files(&[("/etc/apache/httpd.conf", "LoadModule alias_module x\nWSGIProcessGroup d\n")]);
@@ -406,7 +406,7 @@ fn a_htaccess_is_checked_against_what_is_allowed_in_it() {
         ("All", "<Files x>\nAlias /x /y\n</Files>", true),
         ("All", "<Files x>\n", true),
         ("Indexes", "IndexIgnore x", false),
-        // Another name for such files: this one is not read.
+        // `AccessFileName` names another file, so the `.htaccess` is not read.
         ("AuthConfig\n</Directory>\nAccessFileName .other\n<Directory /x>", "SetEnv A b", false),
     ] {
         assert_eq!(refused(allowed, line), expected, "AllowOverride {allowed}: {line}");

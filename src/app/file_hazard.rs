@@ -21,7 +21,8 @@ pub(super) struct FileHazard {
     pub(super) refused: Option<ImportKind>,
 }
 
-/// Returns the weight of a rule's hazards: high if they fail in an interpreter with its own GIL.
+/// Returns the weight of a rule's hazards by its severity. Warnings are about code that fails in an interpreter
+/// with its own GIL, notes about code that works there in another way.
 pub(super) fn weight_of_rule(rule: RuleId) -> HazardWeight {
     match rule.rule().severity {
         Severity::Error | Severity::Warning => HazardWeight::High,

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use super::context::{AuditContext, AuditedEnvironment};
 use super::shadowed_modules;
 use crate::model::{Interpreter, Judgement, Mode, ReasonId};
-use crate::report::{ExerciseRow, Report, judge_exercise};
-use crate::rules::judge_name;
+use crate::report::{ExerciseRow, Report, RequestRow, judge_exercise};
+use crate::rules::{VerdictInput, judge_name};
 use crate::trial::{SearchPath, TrialSubject, Trials};
 
 /// Adds a row for each script that the plan names, with its results in every audited environment.
@@ -99,7 +99,7 @@ pub(super) fn run_control_twice(
     })
 }
 
-/// Judges the trials of a subject in these modes, and adds them to the row.
+/// Judges the trials of an exercise in these modes, and adds them to the row.
 pub(super) fn add_judgements(
     audited: &AuditedEnvironment,
     modes: &[Mode],
@@ -107,10 +107,25 @@ pub(super) fn add_judgements(
     name: &str,
     row: &mut ExerciseRow,
 ) {
+    let control = trials.get(name, Mode::Main);
+    add_judgements_with(audited, modes, trials, name, row, |input, mode, _| {
+        judge_exercise(judge_name(input, name, mode), control)
+    });
+}
+
+/// Judges the trials of a subject in these modes with `judge`, and adds them to the row.
+pub(super) fn add_judgements_with(
+    audited: &AuditedEnvironment,
+    modes: &[Mode],
+    trials: &Trials,
+    name: &str,
+    row: &mut ExerciseRow,
+    judge: impl Fn(&VerdictInput<'_>, Mode, &[RequestRow]) -> Judgement,
+) {
     let facts = audited.facts_by_module();
     let verdict_input = audited.verdict_input(trials, &facts);
     for &mode in modes {
-        let judgement = judge_exercise(judge_name(&verdict_input, name, mode), trials.get(name, Mode::Main));
+        let judgement = judge(&verdict_input, mode, &row.requests);
         row.add_mode(mode, trials.get(name, mode).cloned(), judgement);
     }
 }

@@ -8,7 +8,7 @@ use super::context::{AuditContext, AuditedEnvironment, ModeSelection};
 use super::environment_audit::audit_environment;
 use crate::free_threaded_env::{self, AbsenceReason, FreeThreadedEnvironmentSpec};
 use crate::model::{
-    InstalledDistribution, Interpreter, Judgement, Mode, ReasonId, RootCause, RuleId, TrialOutcome, Verdict,
+    InstalledDistribution, Interpreter, Judgement, Mode, ReasonId, RootCause, RuleId, Verdict,
 };
 use crate::plan::FreeThreadedSource;
 use crate::report::normalize_name;
@@ -140,7 +140,7 @@ fn audit_located(
     let imported = first
         .trials
         .trials_in_mode(Mode::Main)
-        .filter(|trial| trial.outcome == TrialOutcome::Imported)
+        .filter(|trial| trial.outcome.has_passed())
         .map(|trial| &trial.subject);
     let own: BTreeSet<&str> = first.environment.modules.iter().map(|module| module.name.as_str()).collect();
     let loads =

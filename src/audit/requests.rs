@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::application_folders::ExecutedLines;
 use super::context::{AuditContext, AuditedEnvironment};
 use super::deployment::ServedScript;
-use super::exercise::run_control_twice;
+use super::exercise::{add_judgements_with, run_control_twice};
 use super::request_driver::{ExpectedReply, request_driver_source};
 use super::request_list::RequestList;
 use super::resolved_application::{ResolvedApplication, find_applications};
@@ -153,7 +153,7 @@ fn run_requests(
     Ok(result)
 }
 
-/// Judges the trials of a subject in these modes, and adds them to the row.
+/// Judges the trials of a list of requests in these modes, and adds them to the row.
 fn add_request_judgements(
     audited: &AuditedEnvironment,
     modes: &[Mode],
@@ -161,22 +161,15 @@ fn add_request_judgements(
     name: &str,
     row: &mut ExerciseRow,
 ) {
-    let facts = audited.facts_by_module();
-    let verdict_input = audited.verdict_input(trials, &facts);
     let control = trials.get(name, Mode::Main);
     let summaries = row.requests.iter().map(|request| RequestSummary {
         shown: format!("{} {}", request.method, request.target),
         status: request.main.as_ref().map(|main| main.status.clone()),
     });
     let summaries: Vec<RequestSummary> = summaries.collect();
-    for &mode in modes {
-        let judgement = judge_request_list(
-            judge_requests(&verdict_input, name, mode, &summaries),
-            control,
-            &row.requests,
-        );
-        row.add_mode(mode, trials.get(name, mode).cloned(), judgement);
-    }
+    add_judgements_with(audited, modes, trials, name, row, |input, mode, requests| {
+        judge_request_list(judge_requests(input, name, mode, &summaries), control, requests)
+    });
 }
 
 /// Returns the expected replies in the first round of an interpreter and in later ones, from two rounds each

@@ -175,12 +175,15 @@ impl ConfigurationChange<'_> {
                 ChangeStep::Switch { own_gil } => (&mount.process_group, &mount.application_group, *own_gil),
                 ChangeStep::Move(to) => (&to.process, &to.application, !to.application.is_empty()),
             };
-            if !edits.contains_key(&place.file) {
-                let text = self.read_text(&place.file)?;
-                edits.insert(place.file.clone(), FileEdit::new(&text));
-                texts_before.insert(place.file.clone(), text);
-            }
-            let Some(edit) = edits.get_mut(&place.file) else { continue };
+            let edit = match edits.entry(place.file.clone()) {
+                std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+                std::collections::btree_map::Entry::Vacant(new) => {
+                    let text = self.read_text(&place.file)?;
+                    let edit = FileEdit::new(&text);
+                    texts_before.insert(place.file.clone(), text);
+                    new.insert(edit)
+                }
+            };
             let around = edit.outermost_section(place.line);
             if let ChangeStep::Move(to) = &*step {
                 let name = if to.application.is_empty() { "%{GLOBAL}" } else { &to.application };
@@ -248,7 +251,7 @@ impl ConfigurationChange<'_> {
         for ((old, new), step) in old.iter().zip(new).zip(steps) {
             if expected_mount(old, step, new) != *new {
                 return Err(ChangeError::OtherEffect(format!(
-                    "{}: with the change, requests to {} would be served in {} ({})",
+                    "{}: with the change, requests to {} would not be served as planned: in {} ({})",
                     old.place,
                     old.url,
                     describe_interpreter(&new.process_group, &new.application_group),

@@ -143,7 +143,8 @@ fn install_available(
 /// After a failed query that took longer than this, the index is not queried again.
 const SLOW_QUERY: Duration = Duration::from_secs(20);
 
-/// Queries the index for a pin. `silent` holds the error once the index has timed out.
+/// Queries the index for a pin. `index_error` holds the error once a query took too long; later pins are not
+/// queried then.
 fn query_index(
     installer: Installer<'_>,
     root: &Path,

@@ -11,8 +11,8 @@ const LINKER_MEMORY: u64 = 64;
 /// Limit of names in one line of evidence.
 const MAX_NAMES: usize = 4;
 
-/// All hazards found in a module, in the order of the rules. `facts` is what it declares. A module without findings may still
-/// have hazards.
+/// All hazards found in a module, in the order of the rules. `facts` is what it declares. A module without
+/// findings may still have hazards.
 pub(super) fn find_hazards(image: &Image, facts: &BinaryFacts) -> Vec<BinaryHazard> {
     let found = [
         (RuleId::GilStateApi, gil_state_evidence(image)),

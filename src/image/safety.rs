@@ -18,8 +18,8 @@ pub(super) enum Safety {
 }
 
 /// Checks all code references to the writable memory that a definition at `addresses` depends on, unless all
-/// code that runs before the init function returns was interpreted. `scan_cache` keeps the references found in the module's
-/// code.
+/// code that runs before the init function returns was interpreted. `scan_cache` keeps the references found
+/// in the module's code.
 pub(super) fn check_safety(
     evaluation: &Evaluation<'_>,
     addresses: &DefinitionAddresses,

@@ -111,7 +111,7 @@ pub struct BinaryFacts {
     pub m_size: Option<i64>,
     /// Every slot in order; `None` if undetermined. Empty for single-phase modules.
     pub slots: Option<Vec<Slot>>,
-    /// Hazards, sorted.
+    /// Hazards, in the order of the rules.
     pub hazards: Vec<BinaryHazard>,
     /// What could not be determined and why, sorted. Empty if everything above is determined.
     pub doubts: Vec<Doubt>,

@@ -293,7 +293,7 @@ pub enum NotRunReason {
 /// One attempt of the import system to load an extension module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleLoad {
-    /// Which of the trial's interpreters, `main`, `A`, `B`, `C`, `D`.
+    /// Which of the trial's interpreters: `main`, `A`, `B`, `C`, `D`, or `storm` in a stress test.
     pub interpreter: String,
     /// The dotted name it was loaded as.
     pub name: String,

@@ -248,7 +248,7 @@ impl<'a> Batch<'a> {
     /// Splits inconclusive candidates into new batches.
     ///
     /// The subject in whose turn the child died is separated from the others; if that is unknown, the batch
-    /// is halved. A batch that hit its deadline is not tried again.
+    /// is halved. A batch that hit its deadline, or wrote too much, is not tried again.
     fn split_for_retry<'c>(&self, mut inconclusive: Vec<BatchCandidate<'c>>) -> Vec<Vec<BatchCandidate<'c>>> {
         if matches!(self.attempt.end, Some(ProcessExit::Deadline | ProcessExit::Overfull)) {
             return Vec::new();

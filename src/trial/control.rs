@@ -37,7 +37,7 @@ pub(super) fn try_import(
 ) -> Option<Trial> {
     let attempt = session.run_trial(Scenario::Main, after.as_slice(), &subject.name).ok()?;
     let trial = interpret_attempt(Mode::Main, subject, &attempt, &BTreeSet::new());
-    (trial.outcome.has_passed()).then(|| Trial { after: after.map(str::to_owned), ..trial })
+    trial.outcome.has_passed().then(|| Trial { after: after.map(str::to_owned), ..trial })
 }
 
 struct ControlGroup<'d, 'w> {

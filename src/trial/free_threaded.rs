@@ -128,7 +128,8 @@ fn retry_stress_test_with_gil(on: &TrialConfig<'_>, stressed: &[&Trial]) -> Tria
     })
 }
 
-/// Turns a failure of the stress test with the GIL on into a trial without a result. Returns `None` if it passed.
+/// Turns a failure of the stress test with the GIL on into a trial without a result. Returns `None` if it
+/// passed or was not run.
 fn void_failure_with_gil(same: Trial) -> Option<Trial> {
     let why = "fails when threads import and use it at the same time, with the GIL on too";
     let outcome = TrialOutcome::NotRun(NotRunReason::Because(ReasonId::FailsWithGil, why.to_owned()));

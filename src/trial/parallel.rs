@@ -10,13 +10,13 @@ use crate::model::Mode;
 /// Receives progress. Called from several threads.
 pub trait ProgressListener: Sync {
     /// The number of trials to expect in total.
-    fn set_expected_count(&self, _answers: usize) {}
+    fn set_expected_count(&self, _count: usize) {}
     /// Adds to the number of trials to expect.
-    fn add_expected_count(&self, _answers: usize) {}
+    fn add_expected_count(&self, _count: usize) {}
     /// A trial starts.
     fn trial_started(&self, _subject: &str, _mode: Mode) {}
     /// This many more trials have a result.
-    fn trials_finished(&self, _answers: usize) {}
+    fn trials_finished(&self, _count: usize) {}
 }
 
 /// Runs the tasks on several workers and merges their trials.

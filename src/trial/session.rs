@@ -171,7 +171,7 @@ impl<'a> TrialSession<'a> {
 
     /// Imports a package in the control and enters it.
     ///
-    /// Returns `None` if the worker was lost.
+    /// Returns `None` if there is no result: no worker could be started, it was lost, or the child was killed.
     pub(super) fn enter_package(&mut self, package: &str) -> Option<EnterResult> {
         let key = AttemptKey { enters: true, ..self.key_of_attempt(Scenario::Main, &[], package) };
         if let Some(attempt) = self.find_attempt(&key) {
@@ -230,7 +230,7 @@ impl<'a> TrialSession<'a> {
 
     /// Runs a trial on top of the entered packages.
     ///
-    /// Returns `None` if the worker was lost.
+    /// Returns `None` if the worker was lost, or the child was killed.
     pub(super) fn run_trial_inside(&mut self, subject: &str) -> Option<Attempt> {
         let key = self.key_of_attempt(Scenario::Main, &[], subject);
         if let Some(attempt) = self.find_attempt(&key) {

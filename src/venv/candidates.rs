@@ -38,6 +38,23 @@ pub struct Candidate {
     pub place: CandidateOrigin,
 }
 
+impl Candidate {
+    /// The candidate for a file below `folder`, the folder at position `root` of `sys.path`.
+    ///
+    /// Returns `None` if the file does not have the suffix of an extension module.
+    pub(super) fn from_file(
+        path: &Path,
+        folder: &Path,
+        root: usize,
+        is_broken_link: bool,
+        suffixes: &[String],
+    ) -> Option<Self> {
+        let file = path.strip_prefix(folder).ok()?.to_string_lossy().into_owned();
+        let name = ModuleName::from_file(&file, suffixes)?;
+        Some(Self { name, path: path.to_owned(), file, root, is_broken_link, place: CandidateOrigin::OnPath })
+    }
+}
+
 /// Result of a search.
 #[derive(Clone, Debug, Default)]
 pub struct CandidateScan {
@@ -98,18 +115,7 @@ fn find_candidates_in_folder(
                 }
             },
         };
-        let Ok(file) = path.strip_prefix(folder) else { continue };
-        let file = file.to_string_lossy().into_owned();
-        if let Some(name) = ModuleName::from_file(&file, suffixes) {
-            found.candidates.push(Candidate {
-                name,
-                path: path.to_owned(),
-                file,
-                root,
-                is_broken_link,
-                place: CandidateOrigin::OnPath,
-            });
-        }
+        found.candidates.extend(Candidate::from_file(path, folder, root, is_broken_link, suffixes));
     }
     found
 }

@@ -173,7 +173,7 @@ fn find_eponymous_package(name: &str, source: &Path, folders: &[PathBuf]) -> Opt
 }
 
 /// Values of a header in metadata (RFC 822 format).
-fn header_values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
+pub(super) fn header_values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
     let lines = text.lines().take_while(|line| !line.is_empty());
     lines.filter_map(move |line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
 }

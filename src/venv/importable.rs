@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::candidates::{Candidate, CandidateOrigin};
-use super::module_name::{ModuleName, is_identifier};
+use super::candidates::Candidate;
+use super::module_name::is_identifier;
 
 /// Maximum number of files visited. More than in any application's own code, so the rest are data.
 const MAX_FILES: usize = 100_000;
@@ -67,18 +67,7 @@ pub fn find_importable_modules(
             found.is_complete = false;
             break;
         }
-        let Ok(file) = path.strip_prefix(folder) else { continue };
-        let file = file.to_string_lossy().into_owned();
-        if let Some(name) = ModuleName::from_file(&file, suffixes) {
-            found.candidates.push(Candidate {
-                name,
-                path: path.to_owned(),
-                file,
-                root: 0,
-                is_broken_link,
-                place: CandidateOrigin::OnPath,
-            });
-        }
+        found.candidates.extend(Candidate::from_file(path, folder, 0, is_broken_link, suffixes));
     }
     found
 }

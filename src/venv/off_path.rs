@@ -1,7 +1,7 @@
 //! Extension modules outside of the folders on `sys.path`: those served by import hooks, and those in zip
 //! files.
 //!
-//! Also finds candidates that another file shadows.
+//! Also finds the file that shadows a candidate.
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use super::dist_info::header_values;
+
 /// Reads the requirements of every distribution in a folder, without markers and without those of extras.
 pub fn read_requirements(site: &Path) -> Vec<String> {
     let entries = fs::read_dir(site).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -17,10 +19,8 @@ pub fn read_requirements(site: &Path) -> Vec<String> {
 
 /// Parses the `Requires-Dist` headers of METADATA.
 fn parse_requirements(text: &str) -> Vec<String> {
-    let headers = text.lines().take_while(|line| !line.is_empty());
-    let required = headers.filter_map(|line| line.strip_prefix("Requires-Dist:"));
-    let without_extras = required.filter_map(|value| {
-        let (requirement, marker) = value.split_once(';').unwrap_or((value, ""));
+    let without_extras = header_values(text, "Requires-Dist").filter_map(|value| {
+        let (requirement, marker) = value.split_once(';').unwrap_or((value.as_str(), ""));
         (!marker.contains("extra")).then(|| requirement.trim().to_owned())
     });
     without_extras.collect()

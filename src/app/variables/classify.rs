@@ -153,7 +153,7 @@ fn classify_write(
                 ),
             )
         }
-        WriteKind::Remove => (FilledOnce, "functions only remove entries".to_owned()),
+        WriteKind::Remove => (FilledOnce, "functions remove entries".to_owned()),
     }
 }
 

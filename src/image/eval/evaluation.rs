@@ -73,11 +73,21 @@ pub(in crate::image) struct Evaluation<'w> {
     pub(in crate::image) distrusted: BTreeSet<u64>,
 }
 
-/// The origins of unknown values, by id and by call site.
+/// The origins of unknown values, by id, and their ids by call site; for memory by its address.
 #[derive(Default)]
 struct OriginTable {
     origins: Vec<Origin>,
     index: NameMap<(u64, Origin), UnknownId>,
+}
+
+impl OriginTable {
+    /// Adds an origin, and returns the id of its unknown value.
+    fn add_origin(&mut self, call_site: u64, origin: Origin) -> UnknownId {
+        self.origins.push(origin.clone());
+        let id = UnknownId::from_number(u32::try_from(self.origins.len()).unwrap_or(0));
+        self.index.insert((call_site, origin), id);
+        id
+    }
 }
 
 /// Code bytes around the last instruction.
@@ -157,10 +167,7 @@ impl<'w> Evaluation<'w> {
             state.replace_unknown(id, AbstractValue::UNKNOWN);
             return AbstractValue::Unknown(id);
         }
-        origin_table.origins.push(key.1.clone());
-        let id = UnknownId::from_number(u32::try_from(origin_table.origins.len()).unwrap_or(0));
-        origin_table.index.insert(key, id);
-        AbstractValue::Unknown(id)
+        AbstractValue::Unknown(origin_table.add_origin(key.0, key.1))
     }
 
     /// Forgets modules stored in the file's memory: code that was not interpreted may have replaced them. Not
@@ -253,9 +260,7 @@ impl MemoryBus for Evaluation<'_> {
                 if let Some(id) = origin_table.index.get(&key) {
                     return AbstractValue::Unknown(*id);
                 }
-                origin_table.origins.push(key.1.clone());
-                let id = UnknownId::from_number(u32::try_from(origin_table.origins.len()).unwrap_or(0));
-                origin_table.index.insert(key, id);
+                let id = origin_table.add_origin(key.0, key.1);
                 return if bytes == 8 { AbstractValue::Unknown(id) } else { AbstractValue::UNKNOWN };
             }
             self.trusted.borrow_mut().extend(words);

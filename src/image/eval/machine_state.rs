@@ -187,10 +187,8 @@ impl MachineState {
                 if bytes == 8 && self.nonzero.contains(&id) =>
             {
                 return match condition {
-                    Condition::Equal | Condition::BelowEqual => Some(false),
-                    Condition::NotEqual | Condition::Above => Some(true),
-                    Condition::Below => Some(false),
-                    Condition::AboveEqual => Some(true),
+                    Condition::Equal | Condition::Below | Condition::BelowEqual => Some(false),
+                    Condition::NotEqual | Condition::Above | Condition::AboveEqual => Some(true),
                     Condition::Less
                     | Condition::GreaterEqual
                     | Condition::LessEqual
@@ -245,20 +243,13 @@ impl MachineState {
         if id.is_anonymous() {
             return;
         }
-        let equal = match condition {
-            Condition::Equal => outcome,
-            Condition::NotEqual => !outcome,
-            Condition::Below
-            | Condition::AboveEqual
-            | Condition::BelowEqual
-            | Condition::Above
-            | Condition::Less
-            | Condition::GreaterEqual
-            | Condition::LessEqual
-            | Condition::Greater
-            | Condition::Negative
-            | Condition::Positive
-            | Condition::Untold => return,
+        // Other conditions determine no value.
+        let equal = if condition == Condition::Equal {
+            outcome
+        } else if condition == Condition::NotEqual {
+            !outcome
+        } else {
+            return;
         };
         if bytes == 8 && equal {
             self.replace_unknown(id, AbstractValue::Known(value));

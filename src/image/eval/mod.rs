@@ -1,4 +1,5 @@
 //! Interprets an init function on every path that the contents of the file allow.
+
 mod aarch64;
 mod aarch64_memory;
 pub(super) mod aarch64_word;

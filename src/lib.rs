@@ -18,6 +18,7 @@
 //!   intended.
 //! - [`free_threaded_env`]: makes an environment with the same distributions for a free-threaded Python.
 //! - [`digest`]: SHA-256 digests.
+//! - [`copies`]: private copies of an environment's shared objects, a tree for each interpreter.
 //! - [`platform`]: what depends on the operating system.
 //! - [`regular_file`]: safe reading of files from untrusted paths.
 //! - [`installer`]: installs and downloads packages with uv or pip.
@@ -94,6 +95,7 @@ pub mod audit;
 pub mod cache;
 pub mod cli;
 pub mod command;
+pub mod copies;
 pub mod diff;
 pub mod digest;
 pub mod directive;

@@ -10,11 +10,12 @@ use wsgiaudit_repository::module_graph::{ModuleGraph, join_modules};
 use wsgiaudit_repository::sources::{parse_crate, repository_root};
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 27] = [
+const LAYERS: [(&str, &[&str]); 28] = [
     ("model", &[]),
     ("digest", &[]),
     ("platform", &[]),
     ("regular_file", &[]),
+    ("copies", &["digest", "regular_file"]),
     ("apache", &["model", "regular_file"]),
     ("app", &["model"]),
     ("image", &["model", "regular_file"]),

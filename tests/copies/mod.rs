@@ -1,0 +1,6 @@
+//! Private copies of shared objects.
+
+mod rewriting;
+mod store;
+mod trees;
+mod workshop;

@@ -337,6 +337,8 @@ pub enum RequiredMode {
     SharedGil,
     /// `WSGIPerInterpreterGIL On`
     OwnGil,
+    /// `WSGIPerInterpreterGIL On`, with private copies of extension modules (beyond CPython's promise)
+    OwnGilCopies,
     /// `WSGIFreeThreading On`, in the main interpreter
     FreeThreaded,
     /// `WSGIFreeThreading On`, in application groups
@@ -349,6 +351,7 @@ impl RequiredMode {
         match self {
             Self::SharedGil => Mode::SharedGil,
             Self::OwnGil => Mode::OwnGil,
+            Self::OwnGilCopies => Mode::OwnGilCopies,
             Self::FreeThreaded => Mode::FreeThreaded,
             Self::FreeThreadedGroup => Mode::FreeThreadedGroup,
         }
@@ -492,6 +495,8 @@ pub enum ServeMode {
     SharedGil,
     /// A sub-interpreter with a GIL of its own
     OwnGil,
+    /// A sub-interpreter with a GIL of its own and private copies of extension modules
+    OwnGilCopies,
     /// The main interpreter of a free-threaded Python, the GIL forced off
     FreeThreaded,
 }

@@ -124,6 +124,7 @@ impl AuditContext<'_> {
             variables: &[],
             options: &[],
             path: &NO_EXTRA_PATH,
+            copies: None,
             stop: self.stop,
             cache: None,
         }

@@ -81,7 +81,7 @@ impl Interpreter {
 
     /// The modes in which it can run trials.
     pub fn modes(&self) -> &'static [Mode] {
-        if self.free_threaded { &Mode::ALL } else { &Mode::WITH_GIL }
+        if self.free_threaded { &Mode::OF_FREE_THREADED_BUILD } else { &Mode::WITH_GIL }
     }
 
     /// Whether it supports a per-interpreter GIL.

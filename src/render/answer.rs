@@ -14,7 +14,8 @@ pub(super) fn render_answers(document: &Document, required: &[Mode]) -> String {
     let is_shown = |mode: &Mode| match mode {
         _ if document.apache.is_some() || required.contains(mode) => true,
         Mode::OwnGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => true,
-        Mode::Main | Mode::SharedGil => false,
+        // The line of `own-gil` says it, too.
+        Mode::Main | Mode::SharedGil | Mode::OwnGilCopies => false,
     };
     let shown = ORDER.into_iter().filter(is_shown);
     let mut lines: Vec<String> = shown
@@ -34,8 +35,14 @@ pub(super) fn render_answers(document: &Document, required: &[Mode]) -> String {
 }
 
 /// The order in which modes are shown: the most important first, the control last.
-pub(super) const ORDER: [Mode; 5] =
-    [Mode::OwnGil, Mode::SharedGil, Mode::FreeThreaded, Mode::FreeThreadedGroup, Mode::Main];
+pub(super) const ORDER: [Mode; 6] = [
+    Mode::OwnGil,
+    Mode::OwnGilCopies,
+    Mode::SharedGil,
+    Mode::FreeThreaded,
+    Mode::FreeThreadedGroup,
+    Mode::Main,
+];
 
 /// Returns the name of a mode in mod_wsgi's configuration.
 pub(super) fn directive_of_mode(mode: Mode) -> &'static str {
@@ -43,6 +50,7 @@ pub(super) fn directive_of_mode(mode: Mode) -> &'static str {
         Mode::Main => "WSGIApplicationGroup %{GLOBAL}",
         Mode::SharedGil => "Application groups with a shared GIL",
         Mode::OwnGil => "WSGIPerInterpreterGIL On",
+        Mode::OwnGilCopies => "WSGIPerInterpreterGIL On, with private copies",
         Mode::FreeThreaded => "WSGIFreeThreading On",
         Mode::FreeThreadedGroup => "WSGIFreeThreading On, in application groups",
     }

@@ -88,6 +88,7 @@ fn default_group(args: &ServeArgs) -> Result<GroupConfig> {
         Some(ServeMode::Main) => InterpreterMode::Main,
         Some(ServeMode::SharedGil) => InterpreterMode::SharedGil,
         Some(ServeMode::OwnGil) => InterpreterMode::OwnGil,
+        Some(ServeMode::OwnGilCopies) => InterpreterMode::OwnGilCopies,
         Some(ServeMode::FreeThreaded) => InterpreterMode::FreeThreaded,
         None if interpreters > 1 => InterpreterMode::OwnGil,
         None => InterpreterMode::Main,

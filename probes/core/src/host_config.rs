@@ -99,6 +99,8 @@ pub enum InterpreterMode {
     SharedGil,
     /// A sub-interpreter with its own GIL.
     OwnGil,
+    /// A sub-interpreter with its own GIL and private copies of extension modules and libraries.
+    OwnGilCopies,
     /// The main interpreter of a free-threaded build.
     FreeThreaded,
 }
@@ -110,6 +112,7 @@ impl InterpreterMode {
             Self::Main => "main",
             Self::SharedGil => "shared-gil",
             Self::OwnGil => "own-gil",
+            Self::OwnGilCopies => "own-gil-copies",
             Self::FreeThreaded => "free-threaded",
         }
     }

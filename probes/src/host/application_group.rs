@@ -93,7 +93,7 @@ impl RunningGroup {
         let configuration = match plan.mode {
             InterpreterMode::Main | InterpreterMode::FreeThreaded => None,
             InterpreterMode::SharedGil => Some(shared_gil_config(free_threaded)),
-            InterpreterMode::OwnGil => Some(OWN_GIL),
+            InterpreterMode::OwnGil | InterpreterMode::OwnGilCopies => Some(OWN_GIL),
         };
         let settings = serde_json::json!({
             "application": plan.application,

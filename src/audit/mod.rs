@@ -12,6 +12,7 @@ mod free_threaded;
 mod interpreter_query;
 mod modules;
 mod named_files;
+mod private_copies;
 mod python_source;
 mod request_driver;
 mod request_list;

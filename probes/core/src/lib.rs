@@ -19,6 +19,11 @@
 //!   recorded.
 //! - [`memory_map`]: ranges of memory, pages and object headers; [`process_stat`]: files of `/proc`.
 //!
+//! For private copies of extension modules:
+//!
+//! - [`import_check`]: when CPython's check of extension modules is off.
+//! - [`export_function`]: the functions that a shared object exports for a module.
+//!
 //! For the host:
 //!
 //! - [`peer`]: the client of a request; [`request_path`] and [`request_headers`]: what it asks for.
@@ -34,9 +39,11 @@ pub mod access_log_line;
 pub mod accessed_path;
 pub mod application_result;
 pub mod error_response;
+pub mod export_function;
 pub mod group_meter;
 pub mod histogram;
 pub mod host_config;
+pub mod import_check;
 pub mod interpreter_names;
 pub mod latin1;
 pub mod mapping;

@@ -144,6 +144,10 @@ pub struct TrialArgs {
     /// processors and processes. For machines and modules that do not work with the sandbox
     #[arg(long)]
     pub no_sandbox: bool,
+    /// Also try the mode own-gil-copies: interpreters with their own GIL that each load private copies of the
+    /// environment's extension modules and libraries. Writes three copies of them to the cache
+    #[arg(long)]
+    pub copies: bool,
     /// Run every trial, even if an earlier audit of the same files has the result
     #[arg(long)]
     pub no_cache: bool,
@@ -424,6 +428,10 @@ pub struct ServeArgs {
     /// The kind of interpreter [default: main; with --interpreters, own-gil]
     #[arg(long, value_enum)]
     pub mode: Option<ServeMode>,
+    /// The mode own-gil-copies: each interpreter has its own GIL, and private copies of all extension modules and
+    /// libraries of the environment
+    #[arg(long, conflicts_with = "mode")]
+    pub copies: bool,
     /// Equal interpreters, each with its own GIL, that share the requests
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub interpreters: NonZeroUsize,

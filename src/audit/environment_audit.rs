@@ -36,7 +36,7 @@ pub(super) fn audit_environment(
     trouble.extend(environment.trouble.iter().cloned());
     let modes = match (selection, environment.interpreter.as_ref()) {
         (ModeSelection::FreeThreading, _) => &Mode::WITHOUT_GIL,
-        (ModeSelection::AllModes, Some(interpreter)) => interpreter.modes(),
+        (ModeSelection::AllModes, Some(interpreter)) => interpreter.modes(context.plan.copies),
         (ModeSelection::AllModes, None) => &Mode::WITH_GIL,
     };
     let (mut no_trials, mut notes) = find_untriable_modes(environment.interpreter.as_ref());

@@ -49,7 +49,10 @@ impl Mode {
     ];
 
     /// The modes of a build with a GIL.
-    pub const WITH_GIL: [Self; 4] = [Self::Main, Self::SharedGil, Self::OwnGil, Self::OwnGilCopies];
+    pub const WITH_GIL: [Self; 3] = [Self::Main, Self::SharedGil, Self::OwnGil];
+
+    /// The modes of a build with a GIL, with private copies.
+    pub const WITH_COPIES: [Self; 4] = [Self::Main, Self::SharedGil, Self::OwnGil, Self::OwnGilCopies];
 
     /// The modes of a free-threaded build. Private copies are tried on builds with a GIL only.
     pub const OF_FREE_THREADED_BUILD: [Self; 5] =

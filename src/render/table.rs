@@ -208,8 +208,8 @@ fn reason_and_findings(row: &Module) -> String {
     [reason].into_iter().filter(|reason| !reason.is_empty()).chain(findings).collect::<Vec<_>>().join("; ")
 }
 
-/// Joins the reasons of the modes: that of own-gil, or of shared-gil if own-gil has none, then that of
-/// free-threaded.
+/// Joins the reasons of the modes: that of own-gil, or of shared-gil if own-gil has none, then those of
+/// own-gil-copies, if it is not ready, and of free-threaded.
 pub(super) fn summarize_reasons<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>) -> String {
     let own = judged(Mode::OwnGil).filter(|own| !own.reason.is_empty());
     let other = |mode| judged(mode).filter(|other| !other.reason.is_empty());
@@ -220,8 +220,11 @@ pub(super) fn summarize_reasons<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>)
         (None, _) => None,
     };
     let same = |free: &&Judged| own.is_none_or(|own| own.reason != free.reason);
+    let is_obstacle = |with_copies: &&Judged| with_copies.verdict <= Verdict::Degraded;
+    let copies = other(Mode::OwnGilCopies).filter(same).filter(is_obstacle);
+    let copies = copies.map(|with_copies| named(Mode::OwnGilCopies, with_copies));
     let second = other(Mode::FreeThreaded).filter(same).map(|free| named(Mode::FreeThreaded, free));
-    first.into_iter().chain(second).collect::<Vec<_>>().join("; ")
+    first.into_iter().chain(copies).chain(second).collect::<Vec<_>>().join("; ")
 }
 
 /// Draws a table with a header.

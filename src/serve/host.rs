@@ -13,6 +13,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
 use wsgiaudit_probes_core::host_config::{HostConfig, HostReady, InterpreterMode};
 
+use super::private_copies::HostCopies;
 use crate::trial::ProbeLibrary;
 
 /// The Python code that the host process runs. It removes the supervisor's arguments from `sys.argv`, which
@@ -40,6 +41,8 @@ pub(super) struct Host {
     pub(super) started: Instant,
     /// Whether it reported that it serves requests.
     pub(super) serves: bool,
+    /// Its private copies, removed when it has ended.
+    pub(super) copies: Option<HostCopies>,
 }
 
 impl Host {
@@ -84,7 +87,7 @@ impl Host {
             drop(events.send(SupervisorEvent::Ready(pid, ready)));
             drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child))));
         });
-        Ok(Self { pid, started: Instant::now(), serves: false })
+        Ok(Self { pid, started: Instant::now(), serves: false, copies: None })
     }
 
     /// Requests an orderly shutdown.

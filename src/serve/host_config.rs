@@ -68,6 +68,7 @@ pub(super) fn build_host_config(
             body_size: args.max_body,
         },
         guard,
+        copies: None,
         http_threads: args.http_threads.get(),
     };
     Ok((config, notes))
@@ -90,6 +91,7 @@ fn default_group(args: &ServeArgs) -> Result<GroupConfig> {
         Some(ServeMode::OwnGil) => InterpreterMode::OwnGil,
         Some(ServeMode::OwnGilCopies) => InterpreterMode::OwnGilCopies,
         Some(ServeMode::FreeThreaded) => InterpreterMode::FreeThreaded,
+        None if args.copies => InterpreterMode::OwnGilCopies,
         None if interpreters > 1 => InterpreterMode::OwnGil,
         None => InterpreterMode::Main,
     };

@@ -13,6 +13,7 @@ use super::guard;
 use super::host::{Host, SupervisorEvent};
 use super::host_config;
 use super::listening_socket::ListeningSocket;
+use super::private_copies::HostCopies;
 use crate::cli::ServeArgs;
 use crate::trial::ProbeLibrary;
 use crate::venv::query_interpreter;
@@ -73,7 +74,7 @@ impl Supervisor<'_> {
         let python = host_config::find_python(self.args)?;
         let found = query_interpreter(&python, self.folder.path())?;
         let guard = guard::build_guard(self.args, &found, self.folder.path())?;
-        let (config, notes) = host_config::build_host_config(
+        let (mut config, notes) = host_config::build_host_config(
             self.args,
             &self.bound,
             &self.metrics,
@@ -81,8 +82,12 @@ impl Supervisor<'_> {
             found.free_threaded,
         )?;
         notes.iter().for_each(|note| (self.say)(note));
-        let host = Host::start(&python, &self.library, &config, self.folder.path(), &self.sender)?;
-        self.hosts.push(host);
+        let folder = self.folder.path();
+        let copies =
+            HostCopies::prepare(&config.groups, &found, &config.path, config.guard.as_ref(), folder)?;
+        config.copies = copies.as_ref().map(HostCopies::trees);
+        let host = Host::start(&python, &self.library, &config, folder, &self.sender)?;
+        self.hosts.push(Host { copies, ..host });
         self.groups = config.groups;
         Ok(())
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::CopyTrees;
+
 /// Configuration of one host process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HostConfig {
@@ -25,6 +27,8 @@ pub struct HostConfig {
     pub limits: RequestLimits,
     /// Which extension modules may be loaded; `None` allows all.
     pub guard: Option<GuardConfig>,
+    /// A tree of private copies for each interpreter with the mode `own-gil-copies`, if there are any.
+    pub copies: Option<CopyTrees>,
     /// Number of threads that handle HTTP.
     pub http_threads: usize,
 }

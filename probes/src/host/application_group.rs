@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::host_config::{GroupConfig, InterpreterMode};
 
-use super::import_guard;
+use super::{import_guard, private_copies};
 use super::log::log_message;
 use super::request_exchange::{RequestJob, WorkerCommand};
 use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
@@ -191,7 +191,14 @@ impl InterpreterSpec {
                 }
             }
             import_guard::register_interpreter(self.mode);
-            match WsgiRuntime::new(&self.settings) {
+            let prepared = match self.mode {
+                InterpreterMode::OwnGilCopies => private_copies::install_in_interpreter(),
+                InterpreterMode::Main
+                | InterpreterMode::SharedGil
+                | InterpreterMode::OwnGil
+                | InterpreterMode::FreeThreaded => Ok(()),
+            };
+            match prepared.and_then(|()| WsgiRuntime::new(&self.settings)) {
                 Err(why) => drop(started.send(Err(why))),
                 Ok(runtime) => {
                     let runtime = Arc::new(runtime);

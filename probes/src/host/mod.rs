@@ -27,6 +27,7 @@ mod listen_socket;
 mod log;
 mod metrics;
 mod metrics_endpoint;
+mod private_copies;
 mod request_exchange;
 pub(crate) mod server;
 mod worker_thread;

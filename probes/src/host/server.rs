@@ -20,7 +20,7 @@ use super::application_group::{self, ApplicationGroup, GroupsEnd, RunningGroup};
 use super::http::{self, ServerPhase, ServerState};
 use super::import_guard;
 use super::log::log_message;
-use super::{metrics, metrics_endpoint};
+use super::{metrics, metrics_endpoint, private_copies};
 use crate::python;
 
 /// Entry point, called by the bootstrap code with the GIL held.
@@ -47,6 +47,10 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
         let config = std::fs::read(&path)
             .map_err(|error| error.to_string())
             .and_then(|text| serde_json::from_slice::<HostConfig>(&text).map_err(|error| error.to_string()));
+        let config = config.and_then(|config| match config.copies.clone() {
+            Some(trees) => private_copies::prepare(trees).map(|()| config),
+            None => Ok(config),
+        });
         if let Some(plan) = config.as_ref().ok().and_then(|config| config.guard.clone()) {
             import_guard::install_guard(plan);
         }

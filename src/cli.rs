@@ -45,6 +45,9 @@ pub enum Command {
     /// Explain a rule: what it means, how it is detected, and what to do
     #[command(after_help = "E.g. wsgiaudit explain refused; wsgiaudit rules lists them")]
     Explain(ExplainArgs),
+    /// Make private copies of an environment's extension modules and libraries, a set for each interpreter, for
+    /// servers to load instead of the originals. Running it again updates the copies
+    Copies(CopiesArgs),
     /// Host a WSGI application, each application group in its own interpreter, with the environment's own
     /// Python
     #[command(after_help = "Signals:
@@ -398,6 +401,22 @@ pub struct ExplainArgs {
         crate::model::RULES.iter().map(|rule| clap::builder::PossibleValue::new(rule.id).help(rule.title()))
     ), hide_possible_values = true)]
     pub rule: String,
+}
+
+/// Options of the private copies.
+#[derive(Debug, Args)]
+pub struct CopiesArgs {
+    /// A virtualenv, a Python prefix, or a python [default: $VIRTUAL_ENV, else ./.venv]
+    pub environment: Option<PathBuf>,
+    /// Number of interpreters, each with a set of copies of its own
+    #[arg(long, value_name = "N")]
+    pub interpreters: NonZeroUsize,
+    /// The folder for the copies: a new or empty one, or one that this command made before
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
 }
 
 /// Options of hosting an application.

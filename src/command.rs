@@ -1,6 +1,6 @@
 //! Runs the subcommands. Output files are opened before the trials run, so that a bad path fails at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -13,9 +13,11 @@ use signal_hook::iterator::Signals;
 use crate::apache::FileSystem;
 use crate::audit;
 use crate::cli::{
-    AuditArgs, Cli, Color, Command, DiffArgs, DiffFormat, DirectiveArgs, GateArgs, InspectArgs, ListFormat,
-    ManArgs, ModuleArgs, PolicyArgs, PrintArgs, RenderArgs, ReportFormat, RulesArgs, ServeArgs, TargetServer,
+    AuditArgs, Cli, Color, Command, CopiesArgs, DiffArgs, DiffFormat, DirectiveArgs, GateArgs, InspectArgs,
+    ListFormat, ManArgs, ModuleArgs, PolicyArgs, PrintArgs, RenderArgs, ReportFormat, RulesArgs, ServeArgs,
+    TargetServer,
 };
+use crate::copies::{AdmittedCopies, CopiesManifest, CopyRequest, OutputFolder, PlannedTrees};
 use crate::diff::compare_reports;
 use crate::directive::{self, ApplicationMount, ConfigurationChange, GeneratedConfiguration};
 use crate::exit::Exit;
@@ -28,7 +30,7 @@ use crate::platform::sweep_orphans;
 use crate::render::escape::escape;
 use crate::render::progress::Progress;
 use crate::render::table::TableOptions;
-use crate::render::{details, diff as changes, github, html, json, junit, markdown, sarif, table};
+use crate::render::{copies, details, diff as changes, github, html, json, junit, markdown, sarif, table};
 use crate::report::Document;
 use crate::report::v1::Remembered;
 use crate::serve;
@@ -51,6 +53,7 @@ pub fn run_command(cli: &Cli) -> Result<Exit> {
             let page = Rule::find_by_id(&args.rule).map(|rule| rule.page).unwrap_or_default();
             print_bytes(page.as_bytes()).map(|()| Exit::Ready)
         }
+        Some(Command::Copies(args)) => make_copies(args, None),
         Some(Command::Serve(args)) => run_server(args),
         Some(Command::Completions(args)) => {
             print_bytes(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
@@ -111,6 +114,45 @@ fn describe_cached_trials(document: &Document) -> Option<String> {
     let Remembered { all, remembered } = document.header.as_ref()?.trials?;
     let message = format!("{remembered} of {all} trials were answered from the cache of earlier audits");
     (remembered > 0).then(|| message + " (--no-cache runs them again)")
+}
+
+/// Makes private copies, of all shared objects or of those that a report admits, and prints what was made.
+///
+/// The exit status is [`Exit::Incomplete`] if something could not be copied.
+#[expect(clippy::print_stderr, reason = "tells how much disk space is needed before it is used")]
+fn make_copies(args: &CopiesArgs, admitted: Option<&AdmittedCopies>) -> Result<Exit> {
+    let sources = audit::find_copy_sources(args.environment.as_deref())?;
+    for message in &sources.trouble {
+        eprintln!("wsgiaudit: {}", escape(message));
+    }
+    // Opened first: copies below a root are not copied again.
+    let output = OutputFolder::open(&args.output)?;
+    let folder = output.path().to_owned();
+    let (none, only) = (BTreeMap::new(), admitted.map(|admitted| &admitted.sources));
+    let planned = PlannedTrees::from_request(&CopyRequest {
+        roots: &sources.roots,
+        count: args.interpreters.get(),
+        only,
+        expected: admitted.map_or(&none, |admitted| &admitted.digests),
+    })?;
+    let (needed, available) = (output.estimate_disk_need(&planned), output.available_space()?);
+    eprintln!(
+        "wsgiaudit: writing at most {} to {}, which has {} left",
+        copies::format_bytes(needed),
+        folder.display(),
+        copies::format_bytes(available)
+    );
+    let report = admitted.map(|admitted| admitted.report_sha256.clone());
+    let (manifest, summary) = output.write(&planned, CopiesManifest::new(sources.environment, report))?;
+    if let Some(most) = manifest.most_interpreters.filter(|most| *most < args.interpreters.get() as u64) {
+        eprintln!("wsgiaudit: if each interpreter loads everything, a process has room for {most} of them");
+    }
+    let text = match args.format {
+        ListFormat::Table => copies::render_table(&folder, &manifest, &summary),
+        ListFormat::Json => copies::render_json(&manifest)?,
+    };
+    print_bytes(text.as_bytes())?;
+    Ok(if manifest.left_out.is_empty() { Exit::Ready } else { Exit::Incomplete })
 }
 
 /// Hosts an application until SIGTERM.

@@ -85,6 +85,9 @@
 //! - *Gate* ([`gate::Gate`]): the conditions that decide the exit status ([`exit::Exit`]). An *acceptance*
 //!   ([`gate::Acceptance`]) tolerates a verdict until an expiry date; a *baseline* is an older report,
 //!   compared with which only verdicts that got worse fail ([`diff::Comparison`]).
+//! - *Private copy* ([`copies::PlannedCopy`]): a shared object of the environment with a library name of its own, for
+//!   one interpreter. A *tree* is all copies for an interpreter; a *set* is the trees of a process
+//!   ([`copies::CopySet`]).
 //! - *Workaround*: what to do about a verdict: an upgrade ([`model::AvailableUpgrade`]), another mode, or a
 //!   directive.
 #![forbid(unsafe_code)]

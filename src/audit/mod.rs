@@ -4,6 +4,7 @@ mod application;
 mod application_folders;
 mod cached_inspection;
 mod context;
+mod copy_roots;
 mod deployment;
 mod environment_audit;
 mod environment_scan;
@@ -27,4 +28,5 @@ mod untriable_modes;
 mod upgrade_advice;
 mod wheels;
 
+pub use copy_roots::{CopySources, find_copy_sources, list_copy_roots};
 pub use run::run_audit;

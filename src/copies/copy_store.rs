@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use super::copy_error::CopyError;
 use super::write_copy::WrittenCopy;
-use super::write_trees::CopyStorage;
+use super::write_trees::{CopyStorage, StoredCopy};
 use crate::digest;
 
 /// Identifies the current boot of the system.
@@ -163,7 +163,7 @@ impl CopyStorage for CopyStore {
         self.folder.join("incoming")
     }
 
-    fn find_copy(&self, key: &str) -> Option<PathBuf> {
+    fn find_copy(&self, key: &str) -> Option<StoredCopy> {
         let (path, record_path) = (self.object_path(key), self.record_path(key));
         let record = CopyRecord::parse(&fs::read_to_string(&record_path).ok()?)?;
         let state = self.state_of_file(&fs::symlink_metadata(&path).ok()?);
@@ -171,22 +171,23 @@ impl CopyStorage for CopyStore {
             if digest::of_file(&path).ok()? != record.digest {
                 return None;
             }
-            CopyRecord { state, ..record }.write(&record_path).ok()?;
+            CopyRecord { digest: record.digest.clone(), state }.write(&record_path).ok()?;
         }
         // The record's time says when the copy was used last.
         File::open(&record_path).and_then(|file| file.set_modified(SystemTime::now())).ok()?;
-        Some(path)
+        Some(StoredCopy { path, digest: record.digest })
     }
 
-    fn add_copy(&self, key: &str, copy: WrittenCopy) -> Result<PathBuf, CopyError> {
+    fn add_copy(&self, key: &str, copy: WrittenCopy) -> Result<StoredCopy, CopyError> {
         let path = self.object_path(key);
         let error = || CopyError::io("write", &path);
         fs::create_dir_all(path.parent().unwrap_or(&self.folder)).map_err(error())?;
         // Another program may have added the same copy: the file is replaced, and its trees keep the old one.
         let file = copy.file.persist(&path).map_err(|failure| error()(failure.error))?;
         let state = self.state_of_file(&file.metadata().map_err(error())?);
-        CopyRecord { digest: copy.digest, state }.write(&self.record_path(key)).map_err(error())?;
-        Ok(path)
+        let record = CopyRecord { digest: copy.digest, state };
+        record.write(&self.record_path(key)).map_err(error())?;
+        Ok(StoredCopy { path, digest: record.digest })
     }
 }
 

@@ -34,14 +34,22 @@ pub(super) fn estimate_disk_need(
     sizes.sum()
 }
 
+/// Returns the free space of a folder's file system in bytes, as far as this user may use it.
+///
+/// # Errors
+/// When the file system cannot be asked.
+pub(super) fn available_space(folder: &Path) -> Result<u64, CopyError> {
+    let space = rustix::fs::statvfs(folder)
+        .map_err(|error| CopyError::io("read the free space of", folder)(error.into()))?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
 /// Checks that the file system of `folder` has room for so many bytes.
 ///
 /// # Errors
 /// When it has not, or cannot be asked.
 pub(super) fn check_room(folder: &Path, needed: u64) -> Result<(), CopyError> {
-    let space = rustix::fs::statvfs(folder)
-        .map_err(|error| CopyError::io("read the free space of", folder)(error.into()))?;
-    let available = space.f_bavail.saturating_mul(space.f_frsize);
+    let available = available_space(folder)?;
     match needed == 0 || available >= needed.saturating_add(RESERVE) {
         true => Ok(()),
         false => Err(CopyError::NoRoom { folder: folder.to_owned(), needed, available }),

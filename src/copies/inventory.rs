@@ -50,8 +50,8 @@ struct FoundFile {
 impl Inventory {
     /// Reads all shared objects below `roots`: files named like them (`x.so`, `x.so.1`) with such content.
     ///
-    /// Left out are executables, libpython, and the standard library with its extension modules. Roots may be
-    /// nested.
+    /// Left out are executables, libpython, the C library, and the standard library with its extension modules.
+    /// Roots may be nested.
     ///
     /// # Errors
     /// When a root does not exist.
@@ -204,11 +204,35 @@ fn list_candidates(root: &Path, roots: &[PathBuf], unreadable: &mut Vec<(PathBuf
         };
         let name = entry.file_name().to_string_lossy();
         let is_candidate = name.ends_with(".so") || name.contains(".so.");
-        if is_candidate && entry.file_type().is_file() && !name.starts_with("libpython") {
+        if is_candidate && entry.file_type().is_file() && !is_loaded_with_python(&name) {
             paths.insert(entry.into_path());
         }
     }
     paths.into_iter().collect()
+}
+
+/// Libraries that every process of Python has, or that the C library loads for itself: the C library and its parts,
+/// and libpython. A second one under another name would not work.
+const LOADED_WITH_PYTHON: [&str; 15] = [
+    "ld-linux",
+    "ld-musl",
+    "ld64.so",
+    "libanl.so",
+    "libc.",
+    "libdl.so",
+    "libm.so",
+    "libmvec.so",
+    "libnss_",
+    "libpthread.so",
+    "libpython",
+    "libresolv.so",
+    "librt.so",
+    "libthread_db.so",
+    "libutil.so",
+];
+
+fn is_loaded_with_python(name: &str) -> bool {
+    LOADED_WITH_PYTHON.iter().any(|start| name.starts_with(start))
 }
 
 /// Whether a folder is Python's standard library or holds its extension modules. They are never copied: CPython
@@ -221,11 +245,15 @@ fn is_standard_library(folder: &Path) -> bool {
 /// Reads a file. Returns `None` if it is not a shared object; the error is for the user.
 fn read_object(path: &Path, position: usize, root: &Path) -> Result<Option<FoundFile>, String> {
     let real = path.canonicalize().map_err(|error| error.to_string())?;
+    if path.to_str().is_none() || real.to_str().is_none() {
+        return Err("its path is not UTF-8".to_owned());
+    }
     let Some((bytes, identity)) = read_elf(path).map_err(|error| error.to_string())? else {
         return Ok(None);
     };
     let names = match ElfNames::read(&bytes) {
         Ok(names) if names.is_program => return Ok(None),
+        Ok(names) if names.soname.as_deref().is_some_and(is_loaded_with_python) => return Ok(None),
         Ok(names) => names,
         Err(ElfError::NotElf | ElfError::NotSharedObject) => return Ok(None),
         Err(error) => return Err(error.to_string()),

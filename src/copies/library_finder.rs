@@ -78,6 +78,8 @@ fn search_path_in_tree(object: &SharedObject, roots: &[PathBuf]) -> Option<(Stri
 struct LibraryFinder {
     by_path: BTreeMap<PathBuf, usize>,
     by_name: BTreeMap<String, BTreeSet<usize>>,
+    /// The machine of each object, in their order.
+    machines: Vec<(u16, bool)>,
     system: SystemLibraries,
 }
 
@@ -94,7 +96,8 @@ impl LibraryFinder {
                 by_name.entry(name.to_owned()).or_default().insert(index);
             }
         }
-        Self { by_path, by_name, system: SystemLibraries::find() }
+        let machines = objects.iter().map(|object| object.names.machine).collect();
+        Self { by_path, by_name, machines, system: SystemLibraries::find() }
     }
 
     fn find_needs(&self, object: &SharedObject, inherited: &[PathBuf]) -> Vec<Need> {
@@ -103,18 +106,27 @@ impl LibraryFinder {
             folders.extend_from_slice(inherited);
         }
         let needed = object.names.needed.iter().chain(&object.names.filters);
-        needed.map(|name| Need { name: name.clone(), target: self.find_library(name, &folders) }).collect()
+        needed
+            .map(|name| Need {
+                name: name.clone(),
+                target: self.find_library(name, &folders, object.names.machine),
+            })
+            .collect()
     }
 
-    fn find_library(&self, name: &str, folders: &[PathBuf]) -> NeedTarget {
+    fn find_library(&self, name: &str, folders: &[PathBuf], machine: (u16, bool)) -> NeedTarget {
         if name.contains('/') {
             // The linker opens a name with a slash as it is, without a search.
             return NeedTarget::Outside(PathBuf::from(name));
         }
+        let is_for_machine = |index: &usize| self.machines.get(*index) == Some(&machine);
         for folder in folders {
             let path = folder.join(name);
-            if let Some(index) = self.by_path.get(&path) {
-                return NeedTarget::Object(*index, folder.clone());
+            // The linker passes over libraries for other machines.
+            match self.by_path.get(&path) {
+                Some(index) if is_for_machine(index) => return NeedTarget::Object(*index, folder.clone()),
+                Some(_) => continue,
+                None => {}
             }
             if path.exists() {
                 let is_system = self.system.has_folder(folder);
@@ -124,7 +136,7 @@ impl LibraryFinder {
         if self.system.has_library(name) {
             return NeedTarget::System;
         }
-        let mut named = self.by_name.get(name).into_iter().flatten();
+        let mut named = self.by_name.get(name).into_iter().flatten().filter(|index| is_for_machine(index));
         match (named.next(), named.next()) {
             (Some(only), None) => NeedTarget::Preloaded(*only),
             _ => NeedTarget::Unknown,

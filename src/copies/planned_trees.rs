@@ -1,11 +1,14 @@
 //! The trees of a request, before anything is written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::copy_error::CopyError;
 use super::copy_plan::{CopyPlan, plan_copies};
 use super::inventory::Inventory;
+use super::shared_object::SharedObject;
+use super::summary::CopySummary;
+use super::write_trees::FailedCopies;
 
 /// What to copy, and how often.
 #[derive(Clone, Debug)]
@@ -19,6 +22,17 @@ pub struct CopyRequest<'r> {
     pub only: Option<&'r BTreeSet<PathBuf>>,
     /// SHA-256 digests that the sources must have, as far as they are known.
     pub expected: &'r BTreeMap<PathBuf, String>,
+}
+
+/// What a report admits to be copied.
+#[derive(Clone, Debug, Default)]
+pub struct AdmittedCopies {
+    /// Absolute paths of the admitted extension modules. What they need is copied too.
+    pub sources: BTreeSet<PathBuf>,
+    /// SHA-256 digests of the files by absolute path, as far as the report has them.
+    pub digests: BTreeMap<PathBuf, String>,
+    /// SHA-256 of the report itself.
+    pub report_sha256: String,
 }
 
 /// The trees of a request, before anything is written.
@@ -46,10 +60,20 @@ impl PlannedTrees {
         Ok(planned)
     }
 
-    fn check_digests(&self, expected: &BTreeMap<PathBuf, String>) -> Result<(), CopyError> {
+    /// Summarizes a tree, without the sources whose copies failed.
+    pub(super) fn summarize(&self, failed: &FailedCopies) -> CopySummary {
+        CopySummary::new(self.copied_objects(), &self.inventory.unreadable, failed)
+    }
+
+    /// The objects that are copied, in the order of the plans.
+    pub(super) fn copied_objects(&self) -> impl Iterator<Item = &SharedObject> {
         let copies = self.plans.first().into_iter().flat_map(|plan| &plan.copies);
-        let sources: BTreeSet<&PathBuf> = copies.map(|copy| &copy.source).collect();
-        for object in self.inventory.objects.iter().filter(|object| sources.contains(&object.path)) {
+        let sources: BTreeSet<&Path> = copies.map(|copy| copy.source.as_path()).collect();
+        self.inventory.objects.iter().filter(move |object| sources.contains(object.path.as_path()))
+    }
+
+    fn check_digests(&self, expected: &BTreeMap<PathBuf, String>) -> Result<(), CopyError> {
+        for object in self.copied_objects() {
             let known = std::iter::once(&object.path).chain(&object.aliases).find_map(|path| {
                 let digest = expected.get(path)?;
                 Some((path, digest))

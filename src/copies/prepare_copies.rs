@@ -8,7 +8,6 @@ use super::copy_set::CopySet;
 use super::copy_store::CopyStore;
 use super::disk_space::{check_room, estimate_disk_need};
 use super::planned_trees::{CopyRequest, PlannedTrees};
-use super::summary::CopySummary;
 use super::write_trees::{CopyStorage as _, write_trees};
 
 /// Makes, or reuses, `count` trees of private copies of the shared objects below `roots` (`site-packages` folders,
@@ -46,8 +45,8 @@ pub fn prepare_requested_copies(request: &CopyRequest<'_>, store: &CopyStore) ->
     }
     check_room(&store.sets_folder(), needed)?;
     let mut set = CopySet::create(store)?;
-    let failed = write_trees(&planned.plans, store, set.folder())?;
+    let written = write_trees(&planned.plans, store, set.folder())?;
     drop(lock);
-    set.describe(CopySummary::new(&planned, &failed), needed);
+    set.describe(planned.summarize(&written.failed()), needed);
     Ok(set)
 }

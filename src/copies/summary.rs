@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::planned_trees::PlannedTrees;
 use super::shared_object::{NeedTarget, SharedObject};
 use super::write_trees::FailedCopies;
 
@@ -40,12 +39,14 @@ pub struct CopySummary {
 }
 
 impl CopySummary {
-    /// Describes planned trees, as far as the copies could be written.
-    pub(super) fn new(planned: &PlannedTrees, failed: &FailedCopies) -> Self {
-        let mut summary = Self { left_out: planned.inventory.unreadable.clone(), ..Self::default() };
-        let copies = planned.plans.first().into_iter().flat_map(|plan| &plan.copies);
-        let sources: BTreeSet<&PathBuf> = copies.map(|copy| &copy.source).collect();
-        for object in planned.inventory.objects.iter().filter(|object| sources.contains(&object.path)) {
+    /// Summarizes the copies of objects, except for those that failed.
+    pub(super) fn new<'o>(
+        objects: impl Iterator<Item = &'o SharedObject>,
+        unreadable: &[(PathBuf, String)],
+        failed: &FailedCopies,
+    ) -> Self {
+        let mut summary = Self { left_out: unreadable.to_vec(), ..Self::default() };
+        for object in objects {
             match failed.get(&object.path) {
                 Some(error) => summary.left_out.push((object.path.clone(), error.to_string())),
                 None => summary.add_object(object),

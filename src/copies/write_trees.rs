@@ -19,14 +19,39 @@ pub(super) trait CopyStorage: Sync {
     fn incoming_folder(&self) -> PathBuf;
 
     /// Returns the file of a copy, if it is there and its content is what was written.
-    fn find_copy(&self, key: &str) -> Option<PathBuf>;
+    fn find_copy(&self, key: &str) -> Option<StoredCopy>;
 
     /// Keeps a copy that was written into the folder for incoming files, and returns its file.
-    fn add_copy(&self, key: &str, copy: WrittenCopy) -> Result<PathBuf, CopyError>;
+    fn add_copy(&self, key: &str, copy: WrittenCopy) -> Result<StoredCopy, CopyError>;
 }
 
-/// Copies whose names cannot be rewritten, by source. Their trees do not have them.
+/// A copy in its storage.
+#[derive(Clone, Debug)]
+pub(super) struct StoredCopy {
+    pub(super) path: PathBuf,
+    /// SHA-256 of the copy.
+    pub(super) digest: String,
+}
+
+/// Why copies could not be made, by source.
 pub(super) type FailedCopies = BTreeMap<PathBuf, ElfError>;
+
+/// What was written.
+pub(super) struct WrittenTrees {
+    /// For each source, in the order of the plans: its path, and the SHA-256 digests of its copies, one for each
+    /// tree. The error says that its names cannot be rewritten; then no tree has a copy.
+    pub(super) digests: Vec<(PathBuf, Result<Vec<String>, ElfError>)>,
+}
+
+impl WrittenTrees {
+    /// The sources whose names cannot be rewritten.
+    pub(super) fn failed(&self) -> FailedCopies {
+        let failed = |(path, digests): &(PathBuf, Result<_, _>)| {
+            Some((path.clone(), digests.as_ref().err().copied()?))
+        };
+        self.digests.iter().filter_map(failed).collect()
+    }
+}
 
 /// Makes the trees of plans, which have the same sources, as subfolders `0`, `1`, ... of `folder`. Copies that the
 /// storage does not have are added to it.
@@ -37,9 +62,9 @@ pub(super) fn write_trees(
     plans: &[CopyPlan],
     storage: &dyn CopyStorage,
     folder: &Path,
-) -> Result<FailedCopies, CopyError> {
+) -> Result<WrittenTrees, CopyError> {
     let sources = plans.first().map_or(0, |plan| plan.copies.len());
-    let files: Vec<Result<Vec<PathBuf>, ElfError>> = (0..sources)
+    let files: Vec<Result<Vec<StoredCopy>, ElfError>> = (0..sources)
         .into_par_iter()
         .map(|index| {
             let copies: Vec<&PlannedCopy> = plans.iter().filter_map(|plan| plan.copies.get(index)).collect();
@@ -51,7 +76,7 @@ pub(super) fn write_trees(
         make_folders(plan, &tree)?;
         for (copy, files) in plan.copies.iter().zip(&files) {
             if let Some(file) = files.as_ref().ok().and_then(|files| files.get(number)) {
-                link_or_copy(file, &tree.join(&copy.destination))?;
+                link_or_copy(&file.path, &tree.join(&copy.destination))?;
             }
         }
         for (path, target) in &plan.links {
@@ -60,14 +85,18 @@ pub(super) fn write_trees(
         }
     }
     let copies = plans.first().into_iter().flat_map(|plan| &plan.copies).zip(files);
-    Ok(copies.filter_map(|(copy, files)| Some((copy.source.clone(), files.err()?))).collect())
+    let digests = copies.map(|(copy, files)| {
+        let digests = files.map(|files| files.into_iter().map(|file| file.digest).collect());
+        (copy.source.clone(), digests)
+    });
+    Ok(WrittenTrees { digests: digests.collect() })
 }
 
 /// Returns the files of one source's copies, one for each tree. The source is read at most once.
 fn provide_copies(
     copies: &[&PlannedCopy],
     storage: &dyn CopyStorage,
-) -> Result<Result<Vec<PathBuf>, ElfError>, CopyError> {
+) -> Result<Result<Vec<StoredCopy>, ElfError>, CopyError> {
     let (incoming, mut content) = (storage.incoming_folder(), None);
     let mut files = Vec::new();
     for copy in copies {

@@ -3,6 +3,7 @@
 mod answer;
 mod apache;
 mod application;
+pub mod copies;
 pub mod details;
 pub mod diff;
 pub mod escape;

@@ -1,5 +1,6 @@
 //! Private copies of shared objects.
 
+mod command;
 mod rewriting;
 mod store;
 mod trees;

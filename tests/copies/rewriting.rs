@@ -250,3 +250,54 @@ fn libraries_of_the_other_byte_order() {
         in_other_order("libshop-of-a-longer-name.so.1", true);
     }
 }
+
+/// Compiles for AArch64 and runs there, where Debian's cross compiler and qemu-user are installed.
+#[test]
+fn libraries_of_aarch64() {
+    let workshop = Workshop::new();
+    let compiler = "aarch64-linux-gnu-gcc";
+    std::fs::write(workshop.path("shop.map"), "SHOP_1 { global: count; local: *; };").unwrap();
+    let source = "static int n; int count(void) { return ++n; }";
+    let options = ["-Wl,-soname,libshop-0123abcd.so.1", "-Wl,--version-script=@shop.map"];
+    let Some(shop) = workshop.try_compile(compiler, "libshop-0123abcd.so.1", "c", source, &options) else {
+        return;
+    };
+    let source = "int count(void); int answer(void) { return count(); }";
+    let options = ["@libshop-0123abcd.so.1", "-Wl,-rpath,$ORIGIN", "-Wl,--enable-new-dtags"];
+    let user = workshop.try_compile(compiler, "user.so", "c", source, &options).unwrap();
+    let mut all = vec![user.clone()];
+    for (number, new) in ["libshop-99999999.so.1", "libshop-of-a-longer-name.so.1"].into_iter().enumerate() {
+        let renamed = [("libshop-0123abcd.so.1", new)];
+        let folder = format!("copy{number}");
+        rename(&shop, &workshop.path(&format!("{folder}/{new}")), &renamed);
+        let copy = workshop.path(&format!("{folder}/user.so"));
+        rename(&user, &copy, &renamed);
+        let shown = readelf(&["-W", "-h", "-d", "-V", "-l", "-S", "--dyn-syms"], &copy);
+        assert!(shown.contains("AArch64") && shown.contains(&format!("[{new}]")), "{shown}");
+        all.push(copy);
+    }
+    all.extend(all.clone());
+    if let Some(said) = workshop.load_with(compiler, &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"], &all)
+    {
+        assert_eq!(said, "1 1 1 2 2 2");
+    }
+}
+
+#[test]
+fn gdb_stops_in_a_copy_and_names_it() {
+    let workshop = Workshop::new();
+    let (shop, user) = compile_pair(&workshop);
+    let new = "libshop-of-a-longer-name.so.1";
+    let renamed = [("libshop-0123abcd.so.1", new)];
+    rename(&shop, &workshop.path(&format!("copy/{new}")), &renamed);
+    let copy = workshop.path("copy/user.so");
+    rename(&user, &copy, &renamed);
+    workshop.load(std::slice::from_ref(&copy));
+    let mut gdb = std::process::Command::new("gdb");
+    gdb.args(["-nx", "-batch", "-ex", "set breakpoint pending on", "-ex", "break count", "-ex", "run"]);
+    gdb.args(["-ex", "backtrace", "--args"]).arg(workshop.path("loader")).arg(&copy);
+    let Ok(done) = gdb.output() else { return };
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(said.contains("#1 ") && said.contains("in answer () from "), "{done:?}");
+    assert!(said.contains(&format!("copy/{new}")), "{done:?}");
+}

@@ -203,6 +203,50 @@ fn pythons_own_libraries_are_not_copied() {
     assert!(set.find_copy(0, &module).is_some());
 }
 
+/// A second C library in a process would not work. A wheel with one is none that auditwheel repaired.
+#[test]
+fn a_bundled_c_library_is_left_to_the_linker() {
+    let workshop = Workshop::new();
+    let libc =
+        workshop.compile("site/x.libs/libc.so.6", "int f(void) { return 1; }", &["-Wl,-soname,libc.so.6"]);
+    let renamed = workshop.path("site/x.libs/libc-0123abcd.so.6");
+    fs::copy(&libc, &renamed).unwrap();
+    let source =
+        "int getpid(void); int answer(void) { return getpid() > 1; } void *PyInit_x(void) { return 0; }";
+    let module = workshop.compile("site/x.so", source, &["-Wl,-rpath,$ORIGIN/x.libs"]);
+    let set = prepare(&workshop, &[workshop.path("site")], 2);
+    assert_eq!(set.summary().objects, 1);
+    assert!(set.find_copy(0, &renamed).is_none());
+    let copies = [0, 1].map(|tree| set.find_copy(tree, &module).unwrap());
+    assert_eq!(workshop.load(&copies), "1 1");
+}
+
+/// Some wheels bring libraries for several machines.
+#[test]
+fn libraries_for_another_machine_are_passed_over() {
+    let workshop = Workshop::new();
+    let site = build_site(&workshop);
+    let library = site.join("other.libs/libmid.so");
+    fs::create_dir_all(library.parent().unwrap()).unwrap();
+    let mut bytes = fs::read(site.join("red.libs/libmid.so")).unwrap();
+    // `e_machine`: AArch64, or x86-64 if this is AArch64.
+    bytes[18] = if bytes[18] == 183 { 62 } else { 183 };
+    fs::write(&library, bytes).unwrap();
+    let libraries = site.join("blue.libs");
+    let module = workshop.compile(
+        "site/both.so",
+        "int middle(void); int answer(void) { return middle(); } void *PyInit_both(void) { return 0; }",
+        &[
+            "@site/blue.libs/libmid.so",
+            "-Wl,-rpath,$ORIGIN/other.libs:$ORIGIN/blue.libs",
+            &format!("-Wl,-rpath-link,{}", libraries.display()),
+        ],
+    );
+    let set = prepare(&workshop, &[site], 2);
+    let copies = [0, 1].map(|tree| set.find_copy(tree, &module).unwrap());
+    assert_eq!(workshop.load(&[module, copies[0].clone(), copies[1].clone()]), "201 201 201");
+}
+
 /// conda keeps the libraries of an environment in the `lib` of its prefix.
 #[test]
 fn libraries_of_the_prefix_are_copied_if_it_is_a_root_and_shared_otherwise() {

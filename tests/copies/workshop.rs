@@ -1,7 +1,10 @@
 //! Compiles small libraries and loads them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::support::c_compiler;
 
 /// A folder of sources and libraries.
 pub(crate) struct Workshop {
@@ -23,6 +26,17 @@ int main(int count, char **paths) {
     return 0;
 }
 "#;
+
+/// Compiles a source into a shared object.
+pub(super) fn compile_into(out: &Path, source: &str, options: &[&str]) {
+    fs::create_dir_all(out.parent().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("source.c");
+    fs::write(&file, source).unwrap();
+    let mut command = c_compiler();
+    command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(out).arg(&file).args(options);
+    assert!(command.status().unwrap().success());
+}
 
 impl Workshop {
     pub(crate) fn new() -> Self {
@@ -62,21 +76,27 @@ impl Workshop {
 
     /// What `answer` of each library returns, all loaded in one process; or why they cannot be loaded.
     pub(crate) fn load(&self, libraries: &[PathBuf]) -> String {
+        self.load_with("cc", &[], libraries).unwrap()
+    }
+
+    /// The same for a loader of another compiler, run by another program. `None` if there is no such program.
+    pub(crate) fn load_with(&self, compiler: &str, runner: &[&str], libraries: &[PathBuf]) -> Option<String> {
         let (source, program) = (self.path("loader.c"), self.path("loader"));
         if !program.exists() {
-            std::fs::write(&source, LOADER).unwrap();
-            assert!(
-                Command::new("cc")
-                    .arg("-o")
-                    .args([&program, &source])
-                    .arg("-ldl")
-                    .status()
-                    .unwrap()
-                    .success()
-            );
+            fs::write(&source, LOADER).unwrap();
+            let mut command = Command::new(compiler);
+            assert!(command.arg("-o").args([&program, &source]).arg("-ldl").status().unwrap().success());
         }
-        let done = Command::new(program).args(libraries).env_remove("LD_LIBRARY_PATH").output().unwrap();
-        String::from_utf8(done.stdout).unwrap().trim_end().to_owned()
+        let mut command = match runner {
+            [] => Command::new(program),
+            [runner, options @ ..] => {
+                let mut command = Command::new(runner);
+                command.args(options).arg(program);
+                command
+            }
+        };
+        let done = command.args(libraries).env_remove("LD_LIBRARY_PATH").output().ok()?;
+        Some(String::from_utf8(done.stdout).unwrap().trim_end().to_owned())
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) struct DynamicEntry {
 pub(super) struct ElfLayout<'b> {
     pub(super) bytes: &'b [u8],
     pub(super) encoding: Encoding,
+    /// `e_machine`, and whether addresses have 64 bits.
+    pub(super) machine: (u16, bool),
     pub(super) segments: Vec<Segment>,
     pub(super) dynamic: Vec<DynamicEntry>,
     /// File offset and size of the table of dynamic strings; both 0 if there is none.
@@ -59,9 +61,11 @@ impl<'b> ElfLayout<'b> {
         if encoding.read_u16(bytes, kind) != Some(elf::ET_DYN.0) {
             return Err(ElfError::NotSharedObject);
         }
+        let machine = encoding.read_u16(bytes, field!(encoding, FileHeader32, FileHeader64, e_machine));
+        let machine = (machine.ok_or(ElfError::NotElf)?, encoding.is_64);
         let segments = read_segments(bytes, encoding)?;
         let dynamic = read_dynamic(bytes, encoding, &segments)?;
-        let mut layout = Self { bytes, encoding, segments, dynamic, strings: (0, 0) };
+        let mut layout = Self { bytes, encoding, machine, segments, dynamic, strings: (0, 0) };
         layout.strings = layout.find_strings()?;
         Ok(layout)
     }

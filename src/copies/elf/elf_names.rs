@@ -12,6 +12,8 @@ use super::string_references::{StringRole, list_string_references};
 /// Bytes that are not UTF-8 are replaced; no library of a wheel has such a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ElfNames {
+    /// The machine (`e_machine`), and whether addresses have 64 bits. Objects of other machines do not match.
+    pub machine: (u16, bool),
     /// `DT_SONAME`: the name by which the dynamic linker recognizes the loaded library.
     pub soname: Option<String>,
     /// `DT_NEEDED`, in order.
@@ -60,6 +62,7 @@ impl ElfNames {
         let tls = layout.segments.iter().find(|segment| segment.kind == elf::PT_TLS.0);
         let mut defined = symbols.symbols.iter().filter(|symbol| symbol.is_defined);
         Ok(Self {
+            machine: layout.machine,
             soname: named(StringRole::Soname).next(),
             needed: named(StringRole::Needed).collect(),
             run_path: split(StringRole::RunPath),

@@ -411,6 +411,10 @@ pub struct CopiesArgs {
     /// Number of interpreters, each with a set of copies of its own
     #[arg(long, value_name = "N")]
     pub interpreters: NonZeroUsize,
+    /// Copy only the extension modules that are ready in own-gil-copies in this report (`wsgiaudit ENV --copies
+    /// --json FILE`), and what they need. A file that has changed since is an error
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// The folder for the copies: a new or empty one, or one that this command made before
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,

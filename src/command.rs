@@ -19,6 +19,7 @@ use crate::cli::{
 };
 use crate::copies::{AdmittedCopies, CopiesManifest, CopyRequest, OutputFolder, PlannedTrees};
 use crate::diff::compare_reports;
+use crate::digest;
 use crate::directive::{self, ApplicationMount, ConfigurationChange, GeneratedConfiguration};
 use crate::exit::Exit;
 use crate::gate::{Acceptance, Gate, ProjectSettings, decide};
@@ -35,7 +36,7 @@ use crate::report::Document;
 use crate::report::v1::Remembered;
 use crate::serve;
 use crate::settings;
-use crate::trial::StopFlag;
+use crate::trial::{ProbeLibrary, StopFlag};
 
 /// Runs a command and returns the exit status.
 ///
@@ -53,7 +54,10 @@ pub fn run_command(cli: &Cli) -> Result<Exit> {
             let page = Rule::find_by_id(&args.rule).map(|rule| rule.page).unwrap_or_default();
             print_bytes(page.as_bytes()).map(|()| Exit::Ready)
         }
-        Some(Command::Copies(args)) => make_copies(args, None),
+        Some(Command::Copies(args)) => {
+            let admitted = args.report.as_deref().map(read_admitted_copies).transpose()?;
+            make_copies(args, admitted.as_ref())
+        }
         Some(Command::Serve(args)) => run_server(args),
         Some(Command::Completions(args)) => {
             print_bytes(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
@@ -116,6 +120,21 @@ fn describe_cached_trials(document: &Document) -> Option<String> {
     (remembered > 0).then(|| message + " (--no-cache runs them again)")
 }
 
+/// Reads which extension modules a report admits with private copies.
+fn read_admitted_copies(file: &Path) -> Result<AdmittedCopies> {
+    let shown = file.display();
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    let document = Document::parse(&text, &shown.to_string())?.with_real_paths();
+    if !document.modes.contains(&Mode::OwnGilCopies) {
+        bail!(
+            "{shown} has no verdicts for own-gil-copies\nhint: audit again: wsgiaudit ENV --copies --json {shown}"
+        );
+    }
+    let digests = document.digests_of_ready_modules(Mode::OwnGilCopies);
+    let sources = digests.keys().cloned().collect();
+    Ok(AdmittedCopies { sources, digests, report_sha256: digest::of_bytes(text.as_bytes()) })
+}
+
 /// Makes private copies, of all shared objects or of those that a report admits, and prints what was made.
 ///
 /// The exit status is [`Exit::Incomplete`] if something could not be copied.
@@ -144,6 +163,7 @@ fn make_copies(args: &CopiesArgs, admitted: Option<&AdmittedCopies>) -> Result<E
     );
     let report = admitted.map(|admitted| admitted.report_sha256.clone());
     let (manifest, summary) = output.write(&planned, CopiesManifest::new(sources.environment, report))?;
+    ProbeLibrary::install_loader(&folder).context("cannot write the loader of copies")?;
     if let Some(most) = manifest.most_interpreters.filter(|most| *most < args.interpreters.get() as u64) {
         eprintln!("wsgiaudit: if each interpreter loads everything, a process has room for {most} of them");
     }

@@ -49,7 +49,7 @@
 //! - *Extension module*: a Python module in a shared object ([`model::ExtensionFile`]). Its *declaration* is
 //!   what it states about sub-interpreters and the GIL, in its slots ([`model::SlotDeclaration`]) and flags.
 //! - *Mode* ([`model::Mode`]): a kind of interpreter that mod_wsgi can run an application in: `shared-gil`,
-//!   `own-gil`, `free-threaded`, `free-threaded-group`, or `main`, the control.
+//!   `own-gil`, `own-gil-copies`, `free-threaded`, `free-threaded-group`, or `main`, the control.
 //! - *Subject* ([`trial::TrialSubject`]): what a trial imports and uses: an extension module, a top-level
 //!   name of a distribution, an application, or an *exercise* (a script that uses installed packages as a
 //!   request would).

@@ -10,8 +10,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::copies_manifest::CopiesManifest;
 use super::copy_error::CopyError;
-use super::copy_store::{MARKER, open_lock_file};
+use super::copy_store::open_lock_file;
 use super::disk_space::{available_space, check_room, estimate_disk_need};
+use super::inventory::MARKER;
 use super::planned_trees::PlannedTrees;
 use super::summary::CopySummary;
 use super::write_copy::WrittenCopy;

@@ -40,6 +40,9 @@ pub enum CopyError {
         /// The free bytes of the file system.
         available: u64,
     },
+    /// The file system is mounted such that nothing can be loaded from it.
+    #[error("{} is on a file system that is mounted noexec\nhint: copies there cannot be loaded", .0.display())]
+    NoExec(PathBuf),
     /// The folder for the store could be changed by other users.
     #[error("{} must be a folder that only this user can access (mode 0700)", .0.display())]
     NotPrivate(PathBuf),

@@ -11,15 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::copy_error::CopyError;
+use super::inventory::MARKER;
 use super::write_copy::WrittenCopy;
 use super::write_trees::{CopyStorage, StoredCopy};
 use crate::digest;
 
 /// Identifies the current boot of the system.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-
-/// The name of an empty file in every folder of copies, which is not searched for shared objects.
-pub(super) const MARKER: &str = ".wsgiaudit-copies";
 
 /// A store of copies on disk. Several programs may use it at the same time.
 #[derive(Clone, Debug)]

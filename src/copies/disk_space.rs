@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
+use rustix::fs::{StatVfs, StatVfsMountFlags};
+
 use super::copy_error::CopyError;
 use super::copy_plan::{CopyPlan, PlannedCopy};
 use super::write_copy::clone_file;
@@ -39,9 +41,24 @@ pub(super) fn estimate_disk_need(
 /// # Errors
 /// When the file system cannot be asked.
 pub(super) fn available_space(folder: &Path) -> Result<u64, CopyError> {
-    let space = rustix::fs::statvfs(folder)
-        .map_err(|error| CopyError::io("read the free space of", folder)(error.into()))?;
+    let space = query_file_system(folder)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+/// Checks that shared objects can be loaded from a folder.
+///
+/// # Errors
+/// When its file system is mounted `noexec`, or cannot be asked.
+pub(super) fn check_loadable(folder: &Path) -> Result<(), CopyError> {
+    match query_file_system(folder)?.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        true => Err(CopyError::NoExec(folder.to_owned())),
+        false => Ok(()),
+    }
+}
+
+fn query_file_system(folder: &Path) -> Result<StatVfs, CopyError> {
+    rustix::fs::statvfs(folder)
+        .map_err(|error| CopyError::io("query the file system of", folder)(error.into()))
 }
 
 /// Checks that the file system of `folder` has room for so many bytes.

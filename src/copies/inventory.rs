@@ -9,12 +9,14 @@ use rayon::prelude::*;
 use walkdir::{DirEntry, WalkDir};
 
 use super::copy_error::CopyError;
-use super::copy_store::MARKER;
 use super::elf::{ElfError, ElfNames};
 use super::library_finder::resolve_needs;
 use super::shared_object::SharedObject;
 use crate::digest;
 use crate::regular_file::open_checked;
+
+/// The name of an empty file in every folder of copies, which is not searched for shared objects.
+pub(super) const MARKER: &str = ".wsgiaudit-copies";
 
 /// Largest shared object that is read. The largest ones in wheels have 2 GiB.
 const MAX_OBJECT: u64 = 8 << 30;

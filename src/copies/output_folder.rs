@@ -10,8 +10,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::copies_manifest::CopiesManifest;
 use super::copy_error::CopyError;
-use super::copy_store::{MARKER, open_lock_file};
-use super::disk_space::{available_space, check_room, estimate_disk_need};
+use super::copy_store::open_lock_file;
+use super::disk_space::{available_space, check_loadable, check_room, estimate_disk_need};
+use super::inventory::MARKER;
 use super::planned_trees::PlannedTrees;
 use super::summary::CopySummary;
 use super::write_copy::WrittenCopy;
@@ -35,10 +36,11 @@ impl OutputFolder {
     /// Opens a folder, which is made if it is missing. Waits for another run that is writing it.
     ///
     /// # Errors
-    /// When the folder holds something else, or cannot be made.
+    /// When the folder holds something else, cannot be made, or nothing could be loaded from it.
     pub fn open(folder: &Path) -> Result<Self, CopyError> {
         fs::create_dir_all(folder).map_err(CopyError::io("make", folder))?;
         let folder = folder.canonicalize().map_err(CopyError::io("find", folder))?;
+        check_loadable(&folder)?;
         let marker = folder.join(MARKER);
         let is_empty = || fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_none());
         if !marker.is_file() && !is_empty() {

@@ -50,7 +50,7 @@ impl Workshop {
     /// Compiles a source into a shared object below the folder. Options may name other files of the folder as
     /// `@name`.
     pub(crate) fn compile(&self, out: &str, source: &str, options: &[&str]) -> PathBuf {
-        self.try_compile("cc", out, "c", source, options).expect("cc")
+        self.try_compile("cc", out, "c", source, options).unwrap()
     }
 
     /// `None` if the compiler cannot do it.
@@ -63,9 +63,9 @@ impl Workshop {
         options: &[&str],
     ) -> Option<PathBuf> {
         let out = self.path(out);
-        std::fs::create_dir_all(out.parent().unwrap()).unwrap();
+        fs::create_dir_all(out.parent().unwrap()).unwrap();
         let file = self.path(&format!("source.{extension}"));
-        std::fs::write(&file, source).unwrap();
+        fs::write(&file, source).unwrap();
         let options =
             options.iter().map(|option| option.replace('@', &format!("{}/", self.folder.path().display())));
         let mut command = Command::new(compiler);

@@ -15,7 +15,7 @@ use object::elf::{
 
 use super::elf_error::ElfError;
 use super::elf_layout::{ElfLayout, field};
-use super::rewrite_names::{Replacement, Rewrite};
+use super::rewrite::{Replacement, Rewrite};
 
 /// The largest page size in use (AArch64). Some linkers align segments to 2 MiB, which is not needed here.
 const MAX_PAGE_SIZE: u64 = 0x1_0000;

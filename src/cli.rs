@@ -436,7 +436,8 @@ pub struct ServeArgs {
     /// Seconds that running requests may take after SIGTERM
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = parse_seconds)]
     pub drain: f64,
-    /// Seconds until a response must begin; after that it is 504, and another process takes over
+    /// Seconds from when a thread takes a request until its response must begin; after that it is 504, and another
+    /// process takes over
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub request_timeout: Option<f64>,
     /// Requests after which another process takes over
@@ -462,6 +463,25 @@ pub struct ServeArgs {
     /// Maximum size of a request's body in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_body: u64,
+    /// Size in bytes up to which a request's body is kept in memory; a larger one goes to a temporary file
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
+    pub body_memory: usize,
+    /// Seconds for the whole body of a request to arrive
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600.0, value_parser = parse_seconds)]
+    pub body_timeout: f64,
+    /// Bytes per second that a client must send of a request's body on average, once --stall-timeout has passed;
+    /// 0 for any rate
+    #[arg(long, value_name = "BYTES", default_value_t = 500)]
+    pub body_rate: u64,
+    /// Maximum size of a request's head in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
+    pub max_head: usize,
+    /// Maximum number of a request's header lines
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_headers: usize,
+    /// Maximum size of a request's target (path and query) in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 32 << 10)]
+    pub max_target: usize,
     /// Threads for HTTP, outside of Python
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub http_threads: NonZeroUsize,

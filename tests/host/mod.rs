@@ -1,8 +1,10 @@
 //! `wsgiaudit serve`.
 
 mod application_groups;
+mod clients;
 mod frameworks;
 mod guard;
+mod http_table;
 mod serving;
 mod soak;
 mod telemetry;

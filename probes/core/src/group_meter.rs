@@ -11,7 +11,7 @@ pub struct Meter {
     /// Time the server waited for a GIL of the group, each time it acquired one. Waits inside the application
     /// are not measured.
     pub gil_wait: Histogram,
-    /// Time from a request's arrival until a thread takes it.
+    /// Time from when a request has arrived until a thread takes it.
     pub queue: Histogram,
     /// Time from there until the application is done, including its waits for clients and GILs.
     pub application: Histogram,

@@ -129,7 +129,7 @@ pub struct WsgiApplication {
 }
 
 /// Limits of a request and of shutdown, in seconds and bytes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RequestLimits {
     /// Time for running requests to finish after SIGTERM.
     pub drain: f64,
@@ -137,14 +137,24 @@ pub struct RequestLimits {
     pub head: f64,
     /// Time between two chunks of a request body, and for a client to accept a chunk of a response.
     pub stall: f64,
-    /// Time for an application to start its response.
+    /// Time for a whole request body to arrive.
+    pub body: f64,
+    /// Minimum rate at which a body must arrive once `stall` has passed, in bytes per second; 0 for none.
+    pub body_rate: u64,
+    /// Time for an application to start its response, from when a thread takes the request.
     pub request: Option<f64>,
     /// Number of requests after which the process asks to be replaced.
     pub requests: Option<u64>,
     /// Maximum size of a request head.
     pub head_size: usize,
+    /// Maximum size of a request target.
+    pub target_size: usize,
+    /// Maximum number of header lines.
+    pub headers: usize,
     /// Maximum size of a request body.
     pub body_size: u64,
+    /// Size up to which a request body is kept in memory.
+    pub body_memory: usize,
 }
 
 /// Sent by the host once every group has started or failed to start.

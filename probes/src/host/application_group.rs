@@ -61,6 +61,11 @@ impl ApplicationGroup {
         Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
+    /// Whether all threads are busy and the queue is full.
+    pub(super) fn is_full(&self) -> bool {
+        self.permits.available_permits() == 0
+    }
+
     /// Queues a job without waiting. Returns false if the group has stopped.
     pub(super) fn enqueue_job(&self, job: RequestJob) -> bool {
         self.queue.send(WorkerCommand::Serve(job)).is_ok()

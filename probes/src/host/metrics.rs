@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use wsgiaudit_probes_core::metrics::{GroupMetrics, ProcessMetrics};
 use wsgiaudit_probes_core::process_stat::parse_resident_pages;
 
-use super::http::ServerState;
+use super::server_state::ServerState;
 
 /// Reads the metrics of all groups that started.
 pub(super) fn read_groups(server: &ServerState) -> Vec<GroupMetrics> {
@@ -25,6 +25,7 @@ pub(super) fn read_process(server: &ServerState) -> ProcessMetrics {
     ProcessMetrics {
         cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
         resident_bytes: resident_bytes(),
+        rejected_requests: server.rejected.load(Ordering::Relaxed),
         open_requests: server.open.load(Ordering::Relaxed),
         uptime_seconds: server.started.elapsed().as_secs_f64(),
     }

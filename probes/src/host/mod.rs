@@ -1,8 +1,11 @@
 //! The host: a WSGI server in the audited environment's own python.
 //!
 //! - [`server`]: entry point and lifecycle: start, ready, drain, end.
-//! - [`http`]: HTTP/1.1 by hyper and tokio, on threads that never hold a GIL.
-//! - [`listen_socket`]: listening sockets.
+//! - [`http`]: accepts connections; HTTP/1.1 is by hyper and tokio, on threads that never hold a GIL.
+//! - [`listen_socket`]: listening sockets; [`client_stream`]: the bytes of a connection.
+//! - [`connection`]: the requests of a connection; [`dispatch`]: passes them to application groups.
+//! - [`request_body`]: receives the body of a request, before the application takes the request.
+//! - [`server_state`]: what all connections share.
 //! - [`request_exchange`]: one request and its response, between the HTTP side and the Python side.
 //! - [`application_group`]: an application group: its queue, its interpreters, their threads.
 //! - [`worker_thread`]: a thread of an interpreter: attached to it only while it runs Python.
@@ -18,6 +21,9 @@
 
 mod access_log;
 mod application_group;
+mod client_stream;
+mod connection;
+mod dispatch;
 mod environ;
 mod gil;
 mod glue;
@@ -27,6 +33,8 @@ mod listen_socket;
 mod log;
 mod metrics;
 mod metrics_endpoint;
+mod request_body;
 mod request_exchange;
 pub(crate) mod server;
+mod server_state;
 mod worker_thread;

@@ -17,9 +17,10 @@ use wsgiaudit_probes_core::request_path::RouteTable;
 
 use super::access_log::AccessLog;
 use super::application_group::{self, ApplicationGroup, GroupsEnd, RunningGroup};
-use super::http::{self, ServerPhase, ServerState};
+use super::http;
 use super::import_guard;
 use super::log::log_message;
+use super::server_state::{ServerPhase, ServerState};
 use super::{metrics, metrics_endpoint};
 use crate::python;
 
@@ -102,6 +103,7 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
         phase,
         open: AtomicU64::new(0),
         count: AtomicU64::new(0),
+        rejected: AtomicU64::new(0),
         is_done: AtomicBool::new(false),
     });
     let drain = Duration::from_secs_f64(config.limits.drain);

@@ -105,6 +105,7 @@ fn default_group(args: &ServeArgs) -> Result<GroupConfig> {
         queue: args.queue,
         application: parse_application(&args.application)?,
         routes: vec![String::new()],
+        is_mounted: true,
         switch_interval: None,
     })
 }

@@ -76,6 +76,7 @@ mod tests {
             queue: 1,
             application: parse_application("shop:application").unwrap(),
             routes: Vec::new(),
+            is_mounted: true,
             switch_interval: interval,
         }
     }

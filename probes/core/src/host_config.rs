@@ -85,6 +85,8 @@ pub struct GroupConfig {
     pub application: WsgiApplication,
     /// URL path prefixes: the longest match wins. An empty prefix matches every path.
     pub routes: Vec<String>,
+    /// Whether a prefix is a mount, `SCRIPT_NAME`. Otherwise the application sees the whole path.
+    pub is_mounted: bool,
     /// Argument of `sys.setswitchinterval`, in seconds.
     pub switch_interval: Option<f64>,
 }

@@ -21,6 +21,8 @@ use crate::python::{self, PyInterpreterConfig};
 pub(super) struct ApplicationGroup {
     pub(super) name: String,
     pub(super) mode: InterpreterMode,
+    /// Whether its prefixes are mounts.
+    pub(super) is_mounted: bool,
     pub(super) meter: Arc<Meter>,
     queue: crossbeam_channel::Sender<WorkerCommand>,
     /// One permit for each request that may be processed or queued.
@@ -134,8 +136,15 @@ impl RunningGroup {
         let threads = plan.threads * interpreters.len();
         let permits =
             Arc::new(Semaphore::new(threads.saturating_add(plan.queue).min(Semaphore::MAX_PERMITS)));
-        let group =
-            ApplicationGroup { name: plan.name.clone(), mode: plan.mode, meter, queue, permits, threads };
+        let group = ApplicationGroup {
+            name: plan.name.clone(),
+            mode: plan.mode,
+            is_mounted: plan.is_mounted,
+            meter,
+            queue,
+            permits,
+            threads,
+        };
         let running = Self { group: Arc::new(group), interpreters };
         match failure {
             None => Ok(running),

@@ -70,7 +70,9 @@ async fn dispatch_request(
     }
     check_request((&head.method, &head.uri, head.version), &mut head.headers, &server.limits)?;
     let path = RequestPath::decode(head.uri.path());
-    let Some(Some(group)) = server.routes.find_route(&path) else { return Err(ErrorResponse::NoGroup) };
+    let Some((prefix, Some(group))) = server.routes.find_route(&path) else {
+        return Err(ErrorResponse::NoGroup);
+    };
     tracker.meter = Some(Arc::clone(&group.meter));
     if body.size_hint().exact().is_some_and(|length| length > server.limits.body_size) {
         return Err(ErrorResponse::BodyTooLarge);
@@ -91,6 +93,7 @@ async fn dispatch_request(
     let job = RequestJob {
         queued: Instant::now(),
         head,
+        mount: if group.is_mounted { prefix.to_owned() } else { String::new() },
         path,
         peer,
         listener: Arc::clone(listener),

@@ -66,6 +66,30 @@ if settings["switch_interval"] is not None:
 if settings["guard"]:
     _guard()
 sys.path[:0] = settings["path"]
+# CPython gives sub-interpreters the arguments of the process, which are the server's.
+sys.argv[:] = ["wsgiaudit"]
+_process = os.getpid()
+
+
+def _restrict_signals():
+    """Ignore signal.signal with a note, as mod_wsgi does (WSGIRestrictSignal): signals are the server's."""
+    import signal
+
+    register = signal.signal
+
+    def ignore(signalnum, handler):
+        if os.getpid() != _process:
+            return register(signalnum, handler)
+        caller = sys._getframe(1)
+        where = f"{caller.f_code.co_filename}, line {caller.f_lineno}"
+        name = getattr(signalnum, "name", signalnum)
+        print(f"wsgiaudit: signal.signal({name}) is ignored, as under mod_wsgi ({where})", file=sys.stderr, flush=True)
+        return None
+
+    signal.signal = ignore
+
+
+_restrict_signals()
 
 
 class _Raw(io.RawIOBase):
@@ -296,9 +320,6 @@ def _failure(sent):
         return (_ABORTED,)
     headers = [("Content-Type", "text/plain")]
     return (_COMPLETE, "500 Internal Server Error", headers, b"Internal Server Error\n")
-
-
-_process = os.getpid()
 
 
 def _end_child(error):

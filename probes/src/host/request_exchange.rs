@@ -36,6 +36,8 @@ pub(super) struct RequestJob {
     pub(super) queued: Instant,
     pub(super) head: Parts,
     pub(super) path: RequestPath,
+    /// The prefix of the path that is `SCRIPT_NAME`.
+    pub(super) mount: String,
     pub(super) peer: Peer,
     pub(super) listener: std::sync::Arc<ListenerConfig>,
     pub(super) exchange: std::sync::Arc<Exchange>,

@@ -63,6 +63,18 @@ fn a_slow_body_keeps_no_thread_and_is_no_fault_of_the_application() {
 }
 
 #[test]
+fn requests_behind_a_thread_that_hangs_are_not_lost() {
+    let server = Server::start(APPLICATION, &["--request-timeout", "1", "--drain", "3"]);
+    std::thread::scope(|scope| {
+        let hanging = scope.spawn(|| server.get("/wait?600").0);
+        std::thread::sleep(Duration::from_millis(300));
+        let behind: Vec<_> = (0..5).map(|_| scope.spawn(|| server.get("/process").0)).collect();
+        assert_eq!(hanging.join().unwrap(), 504);
+        assert!(behind.into_iter().all(|thread| thread.join().unwrap() == 503), "{}", server.log());
+    });
+}
+
+#[test]
 fn a_body_that_is_too_slow_is_given_up() {
     let head = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n";
     let drip: Vec<&[u8]> = std::iter::once(&head[..]).chain((0..20).map(|_| &b"x"[..])).collect();

@@ -23,6 +23,8 @@ pub struct Meter {
     pub refused: AtomicU64,
     /// Requests whose response did not start within `--request-timeout`.
     pub late: AtomicU64,
+    /// Threads that still run a request that is late.
+    pub stuck: AtomicU64,
     /// Incomplete responses: the client disconnected, or the application failed.
     pub broken: AtomicU64,
 }

@@ -2,6 +2,7 @@
 
 use std::ptr::null_mut;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -63,9 +64,14 @@ impl ApplicationGroup {
         Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
-    /// Whether all threads are busy and the queue is full.
+    /// Whether a request would not be served: the queue is full, or it does not move.
     pub(super) fn is_full(&self) -> bool {
-        self.permits.available_permits() == 0
+        self.permits.available_permits() == 0 || self.is_stuck()
+    }
+
+    /// Whether every thread runs a request that is late, so that the queue does not move.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.meter.stuck.load(Ordering::Relaxed) >= self.threads as u64
     }
 
     /// Queues a job without waiting. Returns false if the group has stopped.

@@ -23,6 +23,9 @@ use super::request_body::{RequestBody, receive_body};
 use super::request_exchange::{Exchange, RequestJob, ResponseBody, WsgiResponse};
 use super::server_state::{ServerPhase, ServerState};
 
+/// How often a request that waits in a queue looks whether the queue still moves.
+const STUCK_INTERVAL: Duration = Duration::from_millis(200);
+
 /// Answers a request.
 pub(super) async fn handle_request(
     server: &ServerState,
@@ -139,21 +142,30 @@ async fn await_response(
         return response.await.map_err(|_| ErrorResponse::NoResponse);
     };
     let timeout = async {
-        exchange.wait_until_taken().await;
-        tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
-    };
-    tokio::select! {
-        biased;
-        response = response => response.map_err(|_| ErrorResponse::NoResponse),
-        () = timeout => {
-            group.meter.late.fetch_add(1, Ordering::Relaxed);
-            server.request_replacement(&format!(
-                "group {}: {what:?} took longer than --request-timeout",
-                group.name
-            ));
-            Err(ErrorResponse::Timeout)
+        while tokio::time::timeout(STUCK_INTERVAL, exchange.wait_until_taken()).await.is_err() {
+            if group.is_stuck() {
+                return refuse_for_full_queue(group);
+            }
         }
+        tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+        ErrorResponse::Timeout
+    };
+    let error = tokio::select! {
+        biased;
+        response = response => return response.map_err(|_| ErrorResponse::NoResponse),
+        error = timeout => error,
+    };
+    if error == ErrorResponse::Timeout {
+        if exchange.mark_late() {
+            group.meter.stuck.fetch_add(1, Ordering::Relaxed);
+        }
+        group.meter.late.fetch_add(1, Ordering::Relaxed);
+        server.request_replacement(&format!(
+            "group {}: {what:?} took longer than --request-timeout",
+            group.name
+        ));
     }
+    Err(error)
 }
 
 /// Converts a response of the server itself to hyper's form.

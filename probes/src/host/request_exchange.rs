@@ -4,6 +4,7 @@
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,11 @@ const MAX_BUFFERED_CHUNKS: usize = 4;
 
 /// Block size for reading files.
 const BLOCK_SIZE: usize = 128 << 10;
+
+/// States of a request that a thread has taken: it runs, it runs and is late, or it has ended.
+const RUNNING: u8 = 0;
+const LATE: u8 = 1;
+const ENDED: u8 = 2;
 
 /// A response in hyper's form.
 pub(super) type WsgiResponse = hyper::Response<ResponseBody>;
@@ -65,6 +71,7 @@ pub(super) struct Exchange {
     /// Number of bytes that were read of a body in a file.
     position: Mutex<u64>,
     taken: Notify,
+    run: AtomicU8,
     output: Mutex<ResponseState>,
 }
 
@@ -96,8 +103,16 @@ impl Exchange {
     ) -> (Self, oneshot::Receiver<WsgiResponse>) {
         let (sender, response) = oneshot::channel();
         let output = Mutex::new(ResponseState::Head(Some(sender)));
-        let exchange =
-            Self { runtime, stall, body, is_head, position: Mutex::new(0), taken: Notify::new(), output };
+        let exchange = Self {
+            runtime,
+            stall,
+            body,
+            is_head,
+            position: Mutex::new(0),
+            taken: Notify::new(),
+            run: AtomicU8::new(RUNNING),
+            output,
+        };
         (exchange, response)
     }
 
@@ -114,6 +129,16 @@ impl Exchange {
     /// Waits until a thread has taken the request.
     pub(super) async fn wait_until_taken(&self) {
         self.taken.notified().await;
+    }
+
+    /// Notes that the request is late. Returns whether a thread still runs it.
+    pub(super) fn mark_late(&self) -> bool {
+        self.run.compare_exchange(RUNNING, LATE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Notes that the thread has finished with the request. Returns whether it was late.
+    pub(super) fn mark_ended(&self) -> bool {
+        self.run.swap(ENDED, Ordering::Relaxed) == LATE
     }
 
     /// Reads up to `most` bytes of a request body that is in a file; empty at its end.

@@ -2,6 +2,7 @@
 
 use std::ptr::null_mut;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
@@ -251,6 +252,9 @@ pub(super) unsafe fn serve_jobs(
         };
         // Recorded before the response is sent, so that a client that has the response finds it counted.
         meter.application.record_duration(began.elapsed());
+        if job.exchange.mark_ended() {
+            meter.stuck.fetch_sub(1, Ordering::Relaxed);
+        }
         action.send_response(&job);
     }
 }

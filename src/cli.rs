@@ -427,6 +427,9 @@ pub struct ServeArgs {
     /// Threads of each interpreter
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub threads: NonZeroUsize,
+    /// Processes that serve beside each other, each with all interpreters and threads; one that ends is replaced
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    pub processes: NonZeroUsize,
     /// Number of requests that may wait for a thread; further ones are answered with 503
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub queue: usize,
@@ -443,6 +446,15 @@ pub struct ServeArgs {
     /// Requests after which another process takes over
     #[arg(long, value_name = "N")]
     pub max_requests: Option<u64>,
+    /// Up to so many requests more, at random, so that not all processes are replaced at once
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "max_requests")]
+    pub max_requests_jitter: u64,
+    /// Resident memory in bytes above which another process takes over
+    #[arg(long, value_name = "BYTES")]
+    pub max_memory: Option<u64>,
+    /// Seconds after which another process takes over
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub max_lifetime: Option<f64>,
     /// Seconds for the head of a request to arrive, counted from the last response; then the connection is
     /// closed
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = parse_seconds)]
@@ -450,7 +462,8 @@ pub struct ServeArgs {
     /// Seconds in which a client may send nothing of a request's body, or receive nothing of its response
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
     pub stall_timeout: f64,
-    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH
+    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH. With several
+    /// processes, the others have the ports that follow, or PATH.1 and so on
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Vec<String>,
     /// Log a line for each request, in Apache's combined format with the time it took; - for standard output

@@ -9,6 +9,7 @@ mod host;
 mod host_config;
 mod listening_socket;
 mod mod_wsgi_rules;
+mod restart_delay;
 mod serve_settings;
 mod supervisor;
 

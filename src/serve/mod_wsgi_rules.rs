@@ -77,6 +77,7 @@ mod tests {
             application: parse_application("shop:application").unwrap(),
             routes: Vec::new(),
             is_mounted: true,
+            processes: 1,
             switch_interval: interval,
         }
     }

@@ -74,6 +74,7 @@ pub(super) fn read_groups(path: &Path, application: &str, queue: usize) -> Resul
             application: parse_application(written.application.as_deref().unwrap_or(application))?,
             routes,
             is_mounted: written.mount,
+            processes: 1,
             switch_interval: written.switch_interval,
             name: written.name,
         });

@@ -8,3 +8,4 @@ mod http_table;
 mod serving;
 mod soak;
 mod telemetry;
+mod workers;

@@ -157,6 +157,8 @@ pub(super) struct AccessLog(Sender<AccessLogEntry>);
 
 enum AccessLogEntry {
     Line(String),
+    /// Opens the file again, after it was renamed.
+    Reopen,
     /// Confirms that all entries before it have been written.
     Written(Sender<()>),
 }
@@ -170,13 +172,13 @@ impl AccessLog {
     /// # Errors
     /// An error message if the file cannot be opened.
     pub(super) fn open(path: &str) -> Result<Self, String> {
-        let file: Box<dyn Write + Send> = match path {
-            "-" => Box::new(std::io::stdout()),
-            path => Box::new(open_for_append(path)?),
-        };
+        let file = open_log(path)?;
         let (sender, entries) = channel();
-        let (file, path) = (BufWriter::new(file), path.to_owned());
-        std::thread::spawn(move || write_entries(file, &entries, &path));
+        let path = path.to_owned();
+        std::thread::Builder::new()
+            .name("wsgiaudit-log".to_owned())
+            .spawn(move || write_entries(file, &entries, &path))
+            .map_err(|error| format!("cannot start the thread of the access log: {error}"))?;
         Ok(Self(sender))
     }
 
@@ -184,6 +186,11 @@ impl AccessLog {
     pub(super) fn write_line(&self, line: String) {
         // Fails only if the writer thread has ended, at the end of the process.
         drop(self.0.send(AccessLogEntry::Line(line)));
+    }
+
+    /// Opens the file again: a program that rotates logs has renamed it.
+    pub(super) fn reopen(&self) {
+        drop(self.0.send(AccessLogEntry::Reopen));
     }
 
     /// Waits until all entries have been written, or for [`FLUSH_TIMEOUT`].
@@ -195,14 +202,20 @@ impl AccessLog {
     }
 }
 
-fn open_for_append(path: &str) -> Result<File, String> {
+type LogFile = BufWriter<Box<dyn Write + Send>>;
+
+fn open_log(path: &str) -> Result<LogFile, String> {
+    if path == "-" {
+        return Ok(BufWriter::new(Box::new(std::io::stdout())));
+    }
     let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.map_err(|error| format!("cannot open the access log {path}: {error}"))
+    let file: File = opened.map_err(|error| format!("cannot open the access log {path}: {error}"))?;
+    Ok(BufWriter::new(Box::new(file)))
 }
 
 /// Writes log entries until all senders are gone. A write error is reported once, until writing succeeds
 /// again.
-fn write_entries(mut file: BufWriter<Box<dyn Write + Send>>, entries: &Receiver<AccessLogEntry>, path: &str) {
+fn write_entries(mut file: LogFile, entries: &Receiver<AccessLogEntry>, path: &str) {
     let mut failed = false;
     while let Ok(first) = entries.recv() {
         let mut waiting = Vec::new();
@@ -211,6 +224,13 @@ fn write_entries(mut file: BufWriter<Box<dyn Write + Send>>, entries: &Receiver<
             match entry {
                 AccessLogEntry::Line(line) => written = written.and(file.write_all(line.as_bytes())),
                 AccessLogEntry::Written(confirmation) => waiting.push(confirmation),
+                AccessLogEntry::Reopen => {
+                    written = written.and(file.flush());
+                    match open_log(path) {
+                        Ok(opened) => file = opened,
+                        Err(error) => log_message(&format!("{error}; the old file is still written")),
+                    }
+                }
             }
         }
         let written = written.and(file.flush());

@@ -117,7 +117,7 @@ impl RunningGroup {
             "guard": import_guard::is_installed(),
             "multithread": plan.threads > 1,
             // Identical interpreters share no state, like processes, so `wsgi.multiprocess` is true for them.
-            "multiprocess": plan.interpreters > 1,
+            "multiprocess": plan.interpreters > 1 || plan.processes > 1,
         });
         let spec = InterpreterSpec {
             mode: plan.mode,

@@ -68,7 +68,7 @@ async fn dispatch_request(
     tracker: &mut RequestTracker,
 ) -> Result<WsgiResponse, ErrorResponse> {
     let count = server.count.fetch_add(1, Ordering::Relaxed) + 1;
-    if server.limits.requests.is_some_and(|most| count >= most) {
+    if server.most_requests.is_some_and(|most| count >= most) {
         server.request_replacement(&format!("{count} requests"));
     }
     check_request((&head.method, &head.uri, head.version), &mut head.headers, &server.limits)?;

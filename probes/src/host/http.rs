@@ -12,8 +12,11 @@ use super::listen_socket::ConnectionListener;
 use super::log::log_message;
 use super::server_state::{ServerPhase, ServerState, wait_for_phase};
 
-/// How long an open connection may still send a request after SIGTERM.
-const GRACE: Duration = Duration::from_millis(300);
+/// How long an open connection may still send a request after SIGTERM. It is answered, and then the connection ends.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The same, if another process has taken over: nobody waits for the end of this one.
+const HAND_OVER_GRACE: Duration = Duration::from_secs(5);
 
 /// Accepts connections until the phase changes, then drains the open ones. Returns when none is left.
 pub(super) async fn serve_listeners(server: Arc<ServerState>, listeners: Vec<ListenerConfig>) {
@@ -29,8 +32,14 @@ pub(super) async fn serve_listeners(server: Arc<ServerState>, listeners: Vec<Lis
     wait_for_phase(&mut server.phase.subscribe(), ServerPhase::Draining).await;
     tokio::spawn({
         let server = Arc::clone(&server);
+        let grace = match *server.phase.borrow() {
+            ServerPhase::HandedOver => {
+                HAND_OVER_GRACE.min(Duration::from_secs_f64(server.limits.drain / 2.0))
+            }
+            ServerPhase::Serving | ServerPhase::Draining | ServerPhase::Closing => GRACE,
+        };
         async move {
-            tokio::time::sleep(GRACE).await;
+            tokio::time::sleep(grace).await;
             server.phase.send_replace(ServerPhase::Closing);
         }
     });

@@ -268,6 +268,15 @@ pub(crate) unsafe fn new_latin1_str(bytes: &[u8]) -> Option<Object> {
     }
 }
 
+/// Creates a Python `bytes`.
+///
+/// # Safety
+/// The thread holds a GIL.
+pub(crate) unsafe fn new_bytes(bytes: &[u8]) -> Option<Object> {
+    // SAFETY: pointer and length belong to a slice that is alive.
+    unsafe { Object::new(PyBytes_FromStringAndSize(bytes.as_ptr().cast::<c_char>(), bytes.len() as isize)) }
+}
+
 /// Takes the pending exception and returns its `repr`. For failures of the probe itself.
 ///
 /// # Safety

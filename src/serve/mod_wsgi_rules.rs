@@ -87,6 +87,8 @@ mod tests {
             queue: 1,
             application: parse_application("shop:application").unwrap(),
             routes: Vec::new(),
+            is_mounted: true,
+            processes: 1,
             switch_interval: interval,
         }
     }

@@ -39,11 +39,6 @@ fn names_in_json_are_names_in_tables() {
             "after-another-ended",
             "after another interpreter ended, though not before",
         ),
-        (
-            TrialPhase::Call,
-            "call",
-            "when its functions are called, though not in the main interpreter",
-        ),
         (TrialPhase::Teardown, "teardown", "when the interpreter ended"),
         (TrialPhase::Exit, "exit", "when the process ended, after its interpreters"),
         (TrialPhase::Storm, "storm", "when threads import and use it at the same time"),
@@ -85,7 +80,7 @@ fn names_fill_a_column() {
 #[test]
 fn a_mode_has_its_interpreters() {
     let facts = Mode::ALL.map(|mode| (mode.interpreters().len(), mode.is_free_threaded()));
-    assert_eq!(facts, [(1, false), (4, false), (3, false), (1, true), (4, true)]);
+    assert_eq!(facts, [(1, false), (4, false), (3, false), (3, false), (1, true), (4, true)]);
     assert_eq!(Mode::FreeThreaded.interpreters(), ["main"]);
     assert_eq!(Mode::OwnGil.interpreters(), ["A", "B", "C"]);
 }

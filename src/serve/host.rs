@@ -36,6 +36,16 @@ pub(super) enum SupervisorEvent {
     Ended(u32, ExitStatus),
 }
 
+/// The files of a host process, removed on drop.
+#[derive(Debug)]
+pub(super) struct HostFiles {
+    /// Its folder.
+    pub(super) folder: TempDir,
+    /// Its private copies.
+    #[expect(dead_code, reason = "held, not read")]
+    pub(super) copies: Option<HostCopies>,
+}
+
 /// A running host process.
 #[derive(Debug)]
 pub(super) struct Host {
@@ -45,15 +55,13 @@ pub(super) struct Host {
     pub(super) started: Instant,
     /// Whether it reported that it serves requests.
     pub(super) serves: bool,
-    /// Its private copies, removed when it has ended.
-    pub(super) copies: Option<HostCopies>,
     /// Its files, removed on drop.
     #[expect(dead_code, reason = "held, not read")]
-    folder: TempDir,
+    files: HostFiles,
 }
 
 impl Host {
-    /// Starts a host process for a slot, with a folder of its own. Its events are sent to `events`.
+    /// Starts a host process for a slot, with files of its own. Its events are sent to `events`.
     ///
     /// # Errors
     /// If the python cannot be run.
@@ -61,12 +69,12 @@ impl Host {
         python: &Path,
         library: &ProbeLibrary,
         config: &HostConfig,
-        (slot, folder): (usize, TempDir),
+        (slot, files): (usize, HostFiles),
         events: &Sender<SupervisorEvent>,
     ) -> Result<Self> {
         let (reader, writer) = pipe()?;
         fcntl_setfd(&writer, FdFlags::empty())?;
-        let file = folder.path().join("config.json");
+        let file = files.folder.path().join("config.json");
         let config = HostConfig { ready: writer.as_raw_fd(), ..config.clone() };
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
         let is_free = config.groups.iter().any(|group| group.mode == InterpreterMode::FreeThreaded);
@@ -96,7 +104,7 @@ impl Host {
         });
         // On a thread of its own: a child that the host has forked may keep the pipe open.
         std::thread::spawn(move || drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child)))));
-        Ok(Self { pid, slot, started: Instant::now(), serves: false, copies: None, folder })
+        Ok(Self { pid, slot, started: Instant::now(), serves: false, files })
     }
 
     /// Requests an orderly shutdown.

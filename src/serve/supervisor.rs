@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{GroupConfig, HostMessage, HostReady};
 
 use super::guard;
-use super::host::{Host, SupervisorEvent};
+use super::host::{Host, HostFiles, SupervisorEvent};
 use super::host_config;
 use super::listening_socket::ListeningSocket;
 use super::private_copies::HostCopies;
@@ -100,8 +100,9 @@ impl Supervisor<'_> {
         let copies =
             HostCopies::prepare(&config.groups, &found, &config.path, config.guard.as_ref(), store)?;
         config.copies = copies.as_ref().map(HostCopies::trees);
-        let host = Host::start(&python, &self.library, &config, (slot, folder), &self.sender)?;
-        self.hosts.push(Host { copies, ..host });
+        let files = HostFiles { folder, copies };
+        let host = Host::start(&python, &self.library, &config, (slot, files), &self.sender)?;
+        self.hosts.push(host);
         self.groups = config.groups;
         Ok(())
     }

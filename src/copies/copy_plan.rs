@@ -34,7 +34,8 @@ pub struct PlannedCopy {
     pub digest: String,
     /// The strings that change.
     pub names: NameMap,
-    /// Identifies the content and the tree: two trees never have a file in common.
+    /// Identifies the content, the object and the tree. The dynamic linker takes one file for one library, so two
+    /// copies must not be one file even if their content is the same.
     pub key: String,
     /// Most bytes that the copy can have.
     pub size: u64,
@@ -123,7 +124,7 @@ pub fn plan_copies(inventory: &Inventory, tree: usize) -> CopyPlan {
             source: object.path.clone(),
             destination: path_in_tree(&object.path),
             digest: object.digest.clone(),
-            key: digest::of_text(&format!("{FORMAT}\n{tree}\n{}\n{names:?}", object.digest)),
+            key: digest::of_text(&format!("{FORMAT}\n{tree}\n{}\n{}\n{names:?}", object.id, object.digest)),
             size: object.size + growth,
             growth,
             names,

@@ -107,6 +107,20 @@ fn a_copy_without_library_names_is_another_file_in_each_tree() {
 }
 
 #[test]
+fn two_modules_with_the_same_content_stay_two() {
+    let workshop = Workshop::new();
+    let source = "static int n; int answer(void) { return ++n; } void *PyInit_x(void) { return 0; }";
+    let first = workshop.compile("site/a/x.so", source, &["-Wl,--build-id=none"]);
+    let second = workshop.path("site/b/x.so");
+    fs::create_dir_all(second.parent().unwrap()).unwrap();
+    fs::copy(&first, &second).unwrap();
+    let set = prepare(&workshop, &[workshop.path("site")], 1);
+    let copies = [&first, &second].map(|source| set.find_copy(0, source).unwrap());
+    assert_eq!(workshop.load(&[first, second]), "1 1");
+    assert_eq!(workshop.load(&copies), "1 1");
+}
+
+#[test]
 fn needs_are_found_as_the_linker_finds_them() {
     let workshop = Workshop::new();
     let site = build_site(&workshop).canonicalize().unwrap();
@@ -293,6 +307,26 @@ fn an_absolute_search_path_leads_to_the_copies() {
         ],
     );
     let set = prepare(&workshop, &[site], 2);
+    let copies = [0, 1].map(|tree| set.find_copy(tree, &module).unwrap());
+    assert_eq!(workshop.load(&[module, copies[0].clone(), copies[1].clone()]), "201 201 201");
+}
+
+#[test]
+fn a_relative_search_path_through_a_linked_folder_leads_to_the_copies() {
+    let workshop = Workshop::new();
+    let site = build_site(&workshop);
+    symlink("blue.libs", site.join("libs64")).unwrap();
+    let module = workshop.compile(
+        "site/green/mod.so",
+        "int middle(void); int answer(void) { return middle(); } void *PyInit_mod(void) { return 0; }",
+        &[
+            "@site/blue.libs/libmid.so",
+            "-Wl,-rpath,$ORIGIN/../libs64",
+            &format!("-Wl,-rpath-link,{}", site.join("blue.libs").display()),
+        ],
+    );
+    // The folder is not searched through the link.
+    let set = prepare(&workshop, &[site.join("green"), site.join("blue.libs")], 2);
     let copies = [0, 1].map(|tree| set.find_copy(tree, &module).unwrap());
     assert_eq!(workshop.load(&[module, copies[0].clone(), copies[1].clone()]), "201 201 201");
 }

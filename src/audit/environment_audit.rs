@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::cached_inspection;
 use super::context::{AuditContext, AuditedEnvironment, ModeSelection};
+use super::copy_roots::list_copy_roots;
 use super::environment_scan;
 use super::interpreter_query::query_interpreter;
 use super::named_files::AuditScope;
@@ -45,7 +46,8 @@ pub(super) fn audit_environment(
         && modes.contains(&Mode::OwnGilCopies)
         && !no_trials.contains_key(&Mode::OwnGilCopies)
     {
-        match TrialCopies::prepare(context, interpreter, &[]) {
+        let roots = list_copy_roots(interpreter, &environment.root);
+        match TrialCopies::prepare(context.copies_folder(), &roots) {
             Ok(made) => {
                 notes.extend(made.describe_price());
                 copies = Some(made);
@@ -108,8 +110,10 @@ pub(super) fn audit_application_modules(
     if let Some(interpreter) = environment.interpreter.as_ref().filter(|python| python.no_trials.is_none()) {
         let folders = environment.modules.iter().filter_map(|module| module.path.parent());
         let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
+        let mut roots = list_copy_roots(interpreter, &environment.root);
+        roots.extend(folders);
         copies = match first.possible_modes().contains(&Mode::OwnGilCopies) {
-            true => TrialCopies::prepare(context, interpreter, &Vec::from_iter(folders)).ok(),
+            true => TrialCopies::prepare(context.copies_folder(), &roots).ok(),
             false => None,
         };
         let config = TrialConfig {

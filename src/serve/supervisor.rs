@@ -97,8 +97,7 @@ impl Supervisor<'_> {
         }
         // The processes share one store: its files serve one interpreter of each.
         let store = self.folder.path();
-        let copies =
-            HostCopies::prepare(&config.groups, &found, &config.path, config.guard.as_ref(), store)?;
+        let copies = HostCopies::prepare(&config.groups, &found, &config.path, config.guard.as_ref(), store)?;
         config.copies = copies.as_ref().map(HostCopies::trees);
         let files = HostFiles { folder, copies };
         let host = Host::start(&python, &self.library, &config, (slot, files), &self.sender)?;

@@ -260,7 +260,8 @@ impl<'c> GroupProgress<'c> {
             Some(attempt) => self.interpret_attempt(attempt, subject, after, control),
             None => self.try_in_scenario(session, self.scenario, subject, after, control),
         };
-        let Some(scenarios) = FollowUps::of_scenario(self.scenario).filter(|_| tried.trial.outcome.has_passed())
+        let Some(scenarios) =
+            FollowUps::of_scenario(self.scenario).filter(|_| tried.trial.outcome.has_passed())
         else {
             return tried;
         };

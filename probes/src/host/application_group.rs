@@ -11,10 +11,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::host_config::{GroupConfig, InterpreterMode};
 
-use super::{import_guard, private_copies};
 use super::log::log_message;
 use super::request_exchange::{RequestJob, WorkerCommand};
 use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
+use super::{import_guard, private_copies};
 use crate::interpreter::{OWN_GIL, shared_gil_config};
 use crate::python::{self, PyInterpreterConfig};
 

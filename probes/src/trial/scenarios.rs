@@ -117,9 +117,7 @@ fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> b
     let main = unsafe { python::PyEval_SaveThread() };
     let sequence = SubjectSequence::start_sequence();
     let passed = match &before {
-        Some(before)
-            if matches!(order.place, Scenario::OwnGilCalled | Scenario::OwnGilCopiesCalled) =>
-        {
+        Some(before) if matches!(order.place, Scenario::OwnGilCalled | Scenario::OwnGilCopiesCalled) => {
             retained_objects::run_call_scenario(&order, config, before, &sequence)
         }
         before => run_lifecycles(&order, config, before.as_ref(), &sequence),

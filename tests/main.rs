@@ -8,6 +8,7 @@ mod cli;
 mod copies;
 mod documentation;
 mod host;
+mod hostile;
 mod image;
 mod render;
 mod support;

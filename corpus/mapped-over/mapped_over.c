@@ -1,4 +1,4 @@
-/* Hostile: maps memory of its own over every shared mapping that it finds, such as an auditor's record. */
+/* Hostile: maps memory of its own over every shared mapping that it finds, as an auditor's record might be. */
 #include "../module.h"
 #include <stdio.h>
 #include <sys/mman.h>

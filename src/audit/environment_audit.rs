@@ -7,6 +7,7 @@ use super::cached_inspection;
 use super::context::{AuditContext, AuditedEnvironment, ModeSelection};
 use super::copy_roots::list_copy_roots;
 use super::environment_scan;
+use super::environment_state::EnvironmentState;
 use super::interpreter_query::query_interpreter;
 use super::named_files::AuditScope;
 use super::private_copies::{TrialCopies, judge_without_copies};
@@ -71,7 +72,12 @@ pub(super) fn audit_environment(
                 copies: copies.as_ref().map(TrialCopies::trees),
                 ..context.trial_config(&interpreter.executable)
             };
-            try_environment(context, &config, &environment, interpreter, &possible.collect::<Vec<_>>())
+            let modes = possible.collect::<Vec<_>>();
+            let state = || EnvironmentState::read(interpreter.site.iter().map(PathBuf::as_path));
+            let before = state();
+            let tried = try_environment(context, &config, &environment, interpreter, &modes);
+            trouble.extend(before.describe_changes(&state()));
+            tried
         }
         Some(_) | None => (Trials::default(), DiagnosticRuns::default()),
     };

@@ -8,6 +8,7 @@ mod copy_roots;
 mod deployment;
 mod environment_audit;
 mod environment_scan;
+mod environment_state;
 mod exercise;
 mod free_threaded;
 mod interpreter_query;

@@ -192,6 +192,18 @@ impl<'l> AddressSpace<'l> {
         None
     }
 
+    /// Whether a library that comes with the module has this symbol, or one that such a library needs.
+    pub(super) fn is_in_libraries(&self, name: &str) -> bool {
+        let mut before = 0;
+        while self.images.borrow().len() > before {
+            before = self.images.borrow().len();
+            if self.find_in_libraries(name).is_some() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Loads another extension module and returns the index of its image.
     pub(super) fn load_module(&self, name: &str) -> Option<usize> {
         self.load_dependency(&self.modules, name, || self.resolver.find_module(name))

@@ -37,13 +37,19 @@ pub fn inspect_source(
             let facts = entry.determine_facts(&space, target);
             BinaryFacts { hazards: find_hazards(&space.root_image(), &facts), ..facts }
         }
-        None => BinaryFacts {
-            init_function: None,
-            initialisation: InitKind::None,
-            m_size: None,
-            slots: None,
-            hazards: Vec::new(),
-            doubts: Vec::new(),
+        None => match InitFunction::find_in_libraries(&space, stem, target) {
+            Some(name) => {
+                let doubt = format!("{name} is in a library that it needs");
+                BinaryFacts { init_function: Some(name), ..BinaryFacts::undetermined(doubt) }
+            }
+            None => BinaryFacts {
+                init_function: None,
+                initialisation: InitKind::None,
+                m_size: None,
+                slots: None,
+                hazards: Vec::new(),
+                doubts: Vec::new(),
+            },
         },
     };
     facts.doubts.sort();
@@ -72,17 +78,32 @@ enum InitResult {
     Untold(String),
 }
 
+/// The names of the init function for which CPython looks, in this order, and whether each returns slots.
+fn init_function_names(stem: &str, target: Option<TargetPython>) -> Vec<(String, bool)> {
+    let exports = target.is_none_or(|target| target.version >= (3, 15));
+    let prefixes =
+        [("PyModExport", true), ("PyInit", false)].into_iter().filter(|(_, export)| exports || !export);
+    let suffix = init_function_suffix(stem);
+    prefixes.filter_map(|(prefix, export)| Some((format!("{prefix}{}", suffix.as_ref()?), export))).collect()
+}
+
 impl InitFunction {
     /// Finds the exported init function. Since 3.15 `PyModExport_x` takes precedence over `PyInit_x` (PEP
     /// 793).
     fn find(image: &Image, stem: &str, target: Option<TargetPython>) -> Option<Self> {
-        let suffix = init_function_suffix(stem)?;
-        let find = |prefix: &str, export| {
-            let name = format!("{prefix}{suffix}");
-            image.find_export(&name).map(|address| Self { name, address, export })
-        };
-        let exports = target.is_none_or(|target| target.version >= (3, 15));
-        exports.then(|| find("PyModExport", true)).flatten().or_else(|| find("PyInit", false))
+        init_function_names(stem, target)
+            .into_iter()
+            .find_map(|(name, export)| image.find_export(&name).map(|address| Self { name, address, export }))
+    }
+
+    /// The name of the init function if a library has it that the file needs: `dlsym` searches these too.
+    fn find_in_libraries(
+        space: &AddressSpace<'_>,
+        stem: &str,
+        target: Option<TargetPython>,
+    ) -> Option<String> {
+        let mut names = init_function_names(stem, target).into_iter();
+        names.find_map(|(name, _)| space.is_in_libraries(&name).then_some(name))
     }
 
     fn determine_facts(&self, space: &AddressSpace<'_>, target: Option<TargetPython>) -> BinaryFacts {

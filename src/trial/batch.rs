@@ -2,9 +2,10 @@
 //!
 //! Most of the time of an import goes into its dependencies, and many subjects share these.
 //!
-//! A batch accepts only names whose extension modules are CPython's or have passed alone. A subject passes if
-//! each interpreter has loaded everything that the control loaded, and the child exits normally. All other
-//! subjects are tried alone.
+//! A batch accepts only names whose extension modules are CPython's or have passed alone, and only together
+//! with names that load the same ones: foreign C code could help its company, and with these each subject is in
+//! company anyway. A subject passes if each interpreter has loaded everything that the control loaded, and the
+//! child exits normally. All other subjects are tried alone.
 //!
 //! Extension modules are always tried alone. What they leave behind in C may do no harm once other subjects
 //! have filled the memory, so a pass in a batch would prove nothing (observed with orjson).
@@ -58,6 +59,11 @@ impl<'c> BatchCandidate<'c> {
             passed: passed.map(|load| load.name.as_str()).collect(),
             touched,
         })
+    }
+
+    /// The extension modules that each member of its batch loads, except CPython's.
+    pub(super) fn foreign_modules(&self) -> &BTreeSet<&'c str> {
+        &self.passed
     }
 
     /// Whether the subject may load this module in a batch.
@@ -250,7 +256,9 @@ impl<'a> Batch<'a> {
     /// The subject in whose turn the child died is separated from the others; if that is unknown, the batch
     /// is halved. A batch that hit its deadline, or wrote too much, is not tried again.
     fn split_for_retry<'c>(&self, mut inconclusive: Vec<BatchCandidate<'c>>) -> Vec<Vec<BatchCandidate<'c>>> {
-        if matches!(self.attempt.end, Some(ProcessExit::Deadline | ProcessExit::Overfull)) {
+        if let Some(ProcessExit::Deadline | ProcessExit::Overfull | ProcessExit::TooMuchMemory) =
+            self.attempt.end
+        {
             return Vec::new();
         }
         let died = self.attempt.end != Some(ProcessExit::Exit(0));

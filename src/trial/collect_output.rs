@@ -20,9 +20,14 @@ const OUTPUT_BYTES_READ: u64 = 16 << 10;
 /// Maximum bytes kept of a stack.
 const MAX_STACK_BYTES: usize = 8192;
 
-/// Reads all files in a child's folder. `end` is how the child ended, if it has.
-pub(super) fn collect_attempt(folder: &Path, end: Option<ProcessExit>, run: &RunInfo) -> Attempt {
-    let (events, touched) = record::read_events(folder);
+/// Reads a child's record and all files in its folder. `end` is how the child ended, if it has.
+pub(super) fn collect_attempt(
+    record: &[u8],
+    folder: &Path,
+    end: Option<ProcessExit>,
+    run: &RunInfo,
+) -> Attempt {
+    let (events, touched) = record::split_record(record);
     let is_storm =
         events.iter().any(|event| event.phase().is_some_and(|(_, phase)| phase == ProtocolPhase::Storm));
     let events = events.into_iter().map(|event| normalize_event(event, run)).collect();

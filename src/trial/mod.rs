@@ -25,6 +25,7 @@ mod parallel;
 mod probe_library;
 mod python_faults;
 mod record;
+mod reply_reader;
 mod schedule;
 mod search_path;
 mod session;

@@ -37,6 +37,7 @@ pub(super) fn outcome_of_attempt(
             ReasonId::WritesTooMuch,
             "it was stopped after writing more than 1 GiB or 20000 files".to_owned(),
         )),
+        ProcessExit::TooMuchMemory => outcome_blocked_by_sandbox("more than 8 GiB of memory in all"),
     };
     match (find_decisive_event(mode, &attempt.events), attempt.end) {
         (Some(TrialEvent::Broken(why)), _) => probe_failure(&format!("the probe failed: {why}")),

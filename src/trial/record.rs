@@ -1,25 +1,24 @@
-//! Reads a child's files: the record, the end of its output, and its process and thread ids.
+//! Reads a child's record, and its files: the end of its output, and its process and thread ids.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use wsgiaudit_probes_core::protocol::{RECORD_HEAD, TrialEvent};
-use wsgiaudit_probes_core::record_format::{decode_events, decode_head};
+use wsgiaudit_probes_core::protocol::TrialEvent;
+use wsgiaudit_probes_core::record_format::decode_events;
 use wsgiaudit_probes_core::trial_files;
 
 /// Maximum bytes read of the file of ids. The subject may write to it.
 const MAX_ID_BYTES: u64 = 64 << 10;
 
-/// Reads the events of a trial's record, in order.
+/// Decodes the events of a trial's record, in order.
 ///
-/// Also returns the paths read from disk, each with the number of events before it. Reading stops at the
-/// first damaged event. A missing record gives no events.
-pub(super) fn read_events(folder: &Path) -> (Vec<TrialEvent>, Vec<(usize, String)>) {
-    let bytes = read_record_bytes(&folder.join(trial_files::RECORD)).unwrap_or_default();
+/// Also returns the paths read from disk, each with the number of events before it. Decoding stops at the
+/// first damaged event.
+pub(super) fn split_record(record: &[u8]) -> (Vec<TrialEvent>, Vec<(usize, String)>) {
     let (mut events, mut touched) = (Vec::new(), Vec::new());
-    for event in decode_events(&bytes) {
+    for event in decode_events(record) {
         if let TrialEvent::Touched(path) = event {
             touched.push((events.len(), path));
         } else {
@@ -27,15 +26,6 @@ pub(super) fn read_events(folder: &Path) -> (Vec<TrialEvent>, Vec<(usize, String
         }
     }
     (events, touched)
-}
-
-fn read_record_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let mut head = [0; RECORD_HEAD];
-    file.read_exact(&mut head)?;
-    let mut bytes = Vec::new();
-    file.take(decode_head(head)).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Reads the last `most` bytes that the child printed to both streams.

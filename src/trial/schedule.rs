@@ -97,16 +97,22 @@ pub(super) fn try_in_sub_interpreters<const N: usize>(
     };
     let mut tasks = Vec::new();
     for (scenario, groups) in wanted {
-        let (mut batchable, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| {
-            let mode = sub_interpreters::mode_of_scenario(scenario);
-            let first = group.first().and_then(|first| BatchCandidate::new(first, control, mode));
-            sub_interpreters::allows_batches(scenario) && first.is_some()
-        });
-        batchable.sort_by_key(|group| Reverse(loads(group)));
+        let mode = sub_interpreters::mode_of_scenario(scenario);
+        let (mut batchable, mut others) = (Vec::new(), Vec::new());
+        for group in groups {
+            let first = group.first().copied().filter(|_| sub_interpreters::allows_batches(scenario));
+            match first.and_then(|first| BatchCandidate::new(first, control, mode)) {
+                Some(first) => batchable.push((first.foreign_modules().clone(), group)),
+                None => others.push(group),
+            }
+        }
+        batchable.sort_by(|(a, first), (b, second)| (a, loads(second)).cmp(&(b, loads(first))));
         // Keep enough tasks for every worker.
         let size = (batchable.len() / config.jobs.get() / 2).clamp(1, sub_interpreters::MAX_BATCH_SIZE);
-        let together = others.chunks(1).chain(batchable.chunks(size));
-        tasks.extend(together.map(|groups| (scenario, groups.to_vec())));
+        let same = batchable.chunk_by(|(a, _), (b, _)| a == b).flat_map(|same| same.chunks(size));
+        let together = same.map(|groups| groups.iter().map(|(_, group)| group.clone()).collect());
+        let alone = others.into_iter().map(|group| vec![group]);
+        tasks.extend(alone.chain(together).map(|groups| (scenario, groups)));
     }
     let length =
         |groups: &[SubjectGroup<'_>]| groups.iter().map(|group| loads(group) + group.len()).sum::<usize>();

@@ -290,7 +290,7 @@ impl<'a> TrialSession<'a> {
         let is_its_own = match attempt.end {
             None | Some(ProcessExit::Exit(_)) => true,
             Some(ProcessExit::Signal(signal)) => signal != 9,
-            Some(ProcessExit::Deadline | ProcessExit::Overfull) => false,
+            Some(ProcessExit::Deadline | ProcessExit::Overfull | ProcessExit::TooMuchMemory) => false,
         };
         let is_broken = attempt.events.iter().any(|event| matches!(event, TrialEvent::Broken(_)));
         if is_its_own && !is_broken {

@@ -39,9 +39,11 @@ pub(super) fn try_groups(
             progress.iter_mut().for_each(|group| group.try_large_group(session, group.first_or_rest(false)));
         }
         if allows_batches(scenario) {
-            let open: Vec<BatchCandidate<'_>> =
+            let mut open: Vec<BatchCandidate<'_>> =
                 progress.iter().flat_map(|group| group.batch_candidates(first)).collect();
-            for chunk in open.chunks(MAX_BATCH_SIZE) {
+            open.sort_by(|a, b| a.foreign_modules().cmp(b.foreign_modules()));
+            let same = open.chunk_by(|a, b| a.foreign_modules() == b.foreign_modules());
+            for chunk in same.flat_map(|same| same.chunks(MAX_BATCH_SIZE)) {
                 chunk.first().iter().for_each(|first| listener.trial_started(first.name, mode));
                 for (name, attempt) in batch::try_in_batches(session, mode, scenario, chunk.to_vec()) {
                     let owner = progress.iter_mut().find(|group| group.has_subject(&name));

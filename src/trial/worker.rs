@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -24,6 +24,7 @@ use super::environment::trial_environment;
 use super::normalize::{ClockReading, RunInfo};
 use super::probe_library::BOOTSTRAP;
 use super::record;
+use super::reply_reader::ReplyReader;
 use super::stop_flag::StopFlag;
 use crate::cache::TrialCache;
 use crate::platform::ProcessGroup;
@@ -56,10 +57,12 @@ pub(super) struct Worker<'a> {
     began: ClockReading,
     process: ProcessGroup,
     commands: UnixStream,
-    replies: BufReader<UnixStream>,
+    replies: ReplyReader,
     /// Order ids and folders of the zygotes of entered packages, innermost last.
     inside: Vec<(u64, PathBuf)>,
     shared_memory: bool,
+    /// Process id of the zygote. Its parent, the guardian, is the process that was started.
+    zygote: u32,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -103,7 +106,7 @@ impl<'a> Worker<'a> {
         match accept_connection(&listener, &mut process, config.stop) {
             Some(stream) => {
                 let commands = stream.try_clone().map_err(|error| error.to_string())?;
-                let replies = BufReader::new(stream);
+                let replies = ReplyReader::new(stream);
                 let mut worker = Self {
                     config,
                     folder,
@@ -113,15 +116,17 @@ impl<'a> Worker<'a> {
                     replies,
                     inside: Vec::new(),
                     shared_memory: false,
+                    zygote: 0,
                 };
                 match worker.read_reply(ZYGOTE_TIMEOUT) {
-                    Ok(ZygoteReply::Ready { shared_memory: false })
+                    Ok((ZygoteReply::Ready { shared_memory: false, .. }, _))
                         if config.given.has_writable_folders() =>
                     {
                         Err(NO_MOUNTS.to_owned())
                     }
-                    Ok(ZygoteReply::Ready { shared_memory }) => {
+                    Ok((ZygoteReply::Ready { shared_memory, process }, _)) => {
                         worker.shared_memory = shared_memory;
+                        worker.zygote = process;
                         Ok(worker)
                     }
                     Ok(_) | Err(WorkerLost) => Err("the probes did not start".to_owned()),
@@ -146,8 +151,8 @@ impl<'a> Worker<'a> {
         let folder = PathBuf::from(&order.folder);
         let id = order.id;
         let attempt = self.send_command(&ZygoteCommand::Try(order)).and_then(|()| {
-            let end = self.wait_for_end(id)?;
-            Ok(self.collect_from_folder(&folder, Some(end)))
+            let (end, record) = self.wait_for_end(id)?;
+            Ok(self.collect(&record, &folder, Some(end)))
         });
         drop(fs::remove_dir_all(&folder));
         attempt
@@ -158,22 +163,15 @@ impl<'a> Worker<'a> {
         let order = self.create_order(Scenario::Main, &[], &[subject])?;
         let (id, folder) = (order.id, PathBuf::from(&order.folder));
         self.send_command(&ZygoteCommand::Enter(order))?;
-        match self.read_reply(self.config.limits.timeout) {
-            Ok(ZygoteReply::Entered) => {
+        match self.read_reply(self.config.limits.timeout + ZYGOTE_TIMEOUT)? {
+            (ZygoteReply::Entered(_), record) => {
                 self.inside.push((id, folder.clone()));
-                Ok(EnterResult::Inside(self.collect_from_folder(&folder, None)))
+                Ok(EnterResult::Inside(self.collect(&record, &folder, None)))
             }
-            Ok(ZygoteReply::Ended(ended, end)) if ended == id => {
-                Ok(EnterResult::Outside(self.collect_from_folder(&folder, Some(end))))
+            (ZygoteReply::Ended(ended, end, _), record) if ended == id => {
+                Ok(EnterResult::Outside(self.collect(&record, &folder, Some(end))))
             }
-            Ok(ZygoteReply::Ready { .. } | ZygoteReply::Ended(..)) => Err(WorkerLost),
-            // The zygote does not enforce a deadline for this import; only the auditor does.
-            Err(WorkerLost) if self.is_alive() => {
-                let attempt = self.collect_from_folder(&folder, Some(ProcessExit::Deadline));
-                self.process.kill();
-                Ok(EnterResult::Outside(attempt))
-            }
-            Err(WorkerLost) => Err(WorkerLost),
+            (ZygoteReply::Ready { .. } | ZygoteReply::Ended(..), _) => Err(WorkerLost),
         }
     }
 
@@ -238,15 +236,16 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Reads what a trial left in its folder.
-    fn collect_from_folder(&self, folder: &Path, end: Option<ProcessExit>) -> Attempt {
+    /// Joins the record of a trial with what it left in its folder.
+    fn collect(&self, record: &[u8], folder: &Path, end: Option<ProcessExit>) -> Attempt {
         // Include the ids of its zygotes: modules imported there may have stored them.
-        let own = [std::process::id(), self.process.id()].map(u64::from);
+        let own = [std::process::id(), self.process.id(), self.zygote].map(u64::from);
         let mut ids: BTreeSet<u64> = own.into_iter().collect();
         for folder in folder.ancestors().take_while(|folder| *folder != self.folder) {
             ids.extend(record::read_ids(folder));
         }
-        collect_attempt(folder, end, &RunInfo::new(self.config.scratch, self.config.python, ids, self.began))
+        let run = RunInfo::new(self.config.scratch, self.config.python, ids, self.began);
+        collect_attempt(record, folder, end, &run)
     }
 
     fn send_command(&mut self, command: &ZygoteCommand) -> Result<(), WorkerLost> {
@@ -255,23 +254,20 @@ impl<'a> Worker<'a> {
         self.commands.write_all(&line).map_err(|_| WorkerLost)
     }
 
-    /// Waits for the end of this order's child.
+    /// Waits for the end of this order's child. Returns how it ended, and its record.
     ///
     /// Another id means that the zygote of an entered package died.
-    fn wait_for_end(&mut self, id: u64) -> Result<ProcessExit, WorkerLost> {
+    fn wait_for_end(&mut self, id: u64) -> Result<(ProcessExit, Vec<u8>), WorkerLost> {
         match self.read_reply(self.config.limits.timeout + ZYGOTE_TIMEOUT)? {
-            ZygoteReply::Ended(ended, end) if ended == id => Ok(end),
-            ZygoteReply::Ended(..) | ZygoteReply::Ready { .. } | ZygoteReply::Entered => Err(WorkerLost),
+            (ZygoteReply::Ended(ended, end, _), record) if ended == id => Ok((end, record)),
+            (ZygoteReply::Ended(..) | ZygoteReply::Ready { .. } | ZygoteReply::Entered(_), _) => {
+                Err(WorkerLost)
+            }
         }
     }
 
-    fn read_reply(&mut self, within: Duration) -> Result<ZygoteReply, WorkerLost> {
-        let mut line = String::new();
-        self.replies.get_ref().set_read_timeout(Some(within)).map_err(|_| WorkerLost)?;
-        match self.replies.read_line(&mut line) {
-            Ok(0) | Err(_) => Err(WorkerLost),
-            Ok(_) => serde_json::from_str(&line).map_err(|_| WorkerLost),
-        }
+    fn read_reply(&mut self, within: Duration) -> Result<(ZygoteReply, Vec<u8>), WorkerLost> {
+        self.replies.read_reply(within).map_err(|_| WorkerLost)
     }
 }
 

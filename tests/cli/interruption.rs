@@ -29,7 +29,7 @@ const SLEEPS: &str = "import time\ntime.sleep(600)\n";
 fn ctrl_c_reports_what_there_is_and_leaves_nothing() {
     let venv = Venv::new().with_python("dozes", SLEEPS).with_python("sleeps", SLEEPS);
     let running = Running::start(&venv, &["--jobs", "2"]);
-    running.wait_for("its zygotes and their children", |running| running.processes().len() >= 4);
+    running.wait_for("its zygotes with guardians and children", |running| running.processes().len() >= 6);
     signal(running.child.id(), "INT");
     let (status, report) = running.end();
     assert_eq!(status, 130);
@@ -40,7 +40,7 @@ fn ctrl_c_reports_what_there_is_and_leaves_nothing() {
 fn a_trial_that_is_killed_once_is_tried_again() {
     let venv = Venv::new().with("well-behaved").with_python("dawdles", "import time\ntime.sleep(1)\n");
     let running = Running::start(&venv, &[]);
-    running.wait_for("a child", |running| running.processes().len() >= 2);
+    running.wait_for("a child", |running| running.processes().len() >= 3);
     running.processes().into_iter().for_each(|process| signal(process, "KILL"));
     let (status, report) = running.end();
     assert_eq!((status, verdict(&report, "well_behaved").as_str()), (0, "ready"));

@@ -58,6 +58,12 @@ impl Running {
         entries.filter_map(|entry| Some(entry.metadata().ok()?.blocks() * 512)).sum()
     }
 
+    /// Whether a trial has made a file of this name.
+    pub(crate) fn has_file(&self, name: &str) -> bool {
+        let mut entries = walkdir::WalkDir::new(self.temporary.path()).into_iter().flatten();
+        entries.any(|entry| entry.file_name() == name)
+    }
+
     pub(crate) fn wait_for(&self, what: &str, condition: impl Fn(&Self) -> bool) {
         let started = Instant::now();
         while !condition(self) {

@@ -5,7 +5,7 @@
 //!
 //! Shared with the auditor, so that both sides always agree:
 //!
-//! - [`protocol`]: the wire protocol of trials; [`record_format`]: the file that a trial's process writes;
+//! - [`protocol`]: the wire protocol of trials; [`record_format`]: what a trial's process sends;
 //!   [`trial_files`]: the names of its files.
 //! - [`interpreter_names`]: the names of a trial's interpreters.
 //! - [`module_slots`]: the slots of module definitions.

@@ -34,6 +34,34 @@ pub fn list_children() -> Vec<i32> {
     processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(is_child).collect()
 }
 
+/// Lists the descendants of this process that are not reaped yet.
+pub fn list_descendants() -> Vec<i32> {
+    let Ok(own) = i32::try_from(std::process::id()) else { return Vec::new() };
+    let (mut found, mut next) = (children_of(own), 0);
+    while let Some(process) = found.get(next).copied() {
+        found.extend(children_of(process));
+        next += 1;
+    }
+    found
+}
+
+/// Lists the children of all threads of a process.
+fn children_of(process: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let parse = |list: String| list.split(' ').filter_map(|id| id.parse().ok()).collect::<Vec<_>>();
+    lists.flat_map(parse).collect()
+}
+
+/// Returns the sum of these lines of a text such as `/proc/PID/status`, in kB.
+pub fn sum_kilobytes(text: &str, names: &[&str]) -> u64 {
+    let values = text.lines().filter_map(|line| {
+        let (name, value) = line.split_at(line.find(':')? + 1);
+        names.contains(&name).then(|| value.trim().strip_suffix(" kB")?.parse::<u64>().ok()).flatten()
+    });
+    values.sum()
+}
+
 /// Returns the number of resident pages in the text of `/proc/self/statm`: the second field.
 pub fn parse_resident_pages(statm: &str) -> Option<u64> {
     statm.split(' ').nth(1)?.parse().ok()
@@ -43,7 +71,7 @@ pub fn parse_resident_pages(statm: &str) -> Option<u64> {
 mod tests {
     use std::process::Command;
 
-    use super::{ProcessStat, list_children, parse_resident_pages};
+    use super::{ProcessStat, list_children, list_descendants, parse_resident_pages, sum_kilobytes};
 
     #[test]
     #[cfg(target_os = "linux")]
@@ -55,6 +83,33 @@ mod tests {
         child.wait().unwrap();
         assert!(children.contains(&id) && !children.contains(&own), "{children:?}");
         assert!(!list_children().contains(&id));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn descendants_are_children_and_theirs() {
+        let mut child = Command::new("sh").args(["-c", "sleep 60; true"]).spawn().unwrap();
+        let id = i32::try_from(child.id()).unwrap();
+        let has_grandchild =
+            || super::children_of(id).first().is_some_and(|id| list_descendants().contains(id));
+        let found = (0..500).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            has_grandchild()
+        });
+        let all = list_descendants();
+        for grandchild in super::children_of(id) {
+            Command::new("kill").arg(grandchild.to_string()).status().unwrap();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found && all.contains(&id), "{all:?}");
+    }
+
+    #[test]
+    fn named_lines_are_added() {
+        let status = "Name:\ta b\nRssAnon:\t    200 kB\nRssFile:\t 7 kB\nRssShmem:\t      50 kB\n";
+        assert_eq!(sum_kilobytes(status, &["RssAnon:", "RssShmem:"]), 250);
+        assert_eq!(sum_kilobytes("RssAnon: x kB\nRssShmem", &["RssAnon:", "RssShmem:"]), 0);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The wire protocol between the auditor and the probes.
 //!
 //! There are two channels, neither of them stdout. [`ZygoteCommand`]s and [`ZygoteReply`]s travel as JSON
-//! lines over a Unix socket between auditor and zygote. The child process of a trial writes [`TrialEvent`]s
-//! to its record, a file mapped before any foreign code runs.
+//! lines over a Unix socket between auditor and zygote. The child process of a trial sends [`TrialEvent`]s to
+//! the zygote over another one. The zygote keeps them: they are the trial's record, which follows its reply.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +25,7 @@ pub enum ZygoteCommand {
 pub struct TrialOrder {
     /// Identifies the child in the reply.
     pub id: u64,
-    /// The child's folder. It holds `record`, `output`, and `home`, the working folder that the child may
-    /// write to.
+    /// The child's folder. It holds `output`, and `home`, the working folder that the child may write to.
     pub folder: String,
     /// Whether to sandbox the child.
     pub sandbox: bool,
@@ -163,11 +162,25 @@ pub enum ZygoteReply {
     Ready {
         /// Whether trials have a private `/dev/shm`. Without one, a subject may behave differently.
         shared_memory: bool,
+        /// Its process id.
+        process: u32,
     },
-    /// A zygote that was entered is ready and takes commands from now on.
-    Entered,
-    /// The child of the trial with this id has ended, and so have all processes it started.
-    Ended(u64, ProcessExit),
+    /// A zygote that was entered is ready and takes commands from now on. The record of its import follows: as
+    /// many bytes.
+    Entered(usize),
+    /// The child of the trial with this id has ended, and so have all processes it started. Its record follows:
+    /// as many bytes.
+    Ended(u64, ProcessExit, usize),
+}
+
+impl ZygoteReply {
+    /// Number of bytes of the record that follows.
+    pub fn record_size(&self) -> usize {
+        match self {
+            Self::Ready { .. } => 0,
+            Self::Entered(size) | Self::Ended(_, _, size) => *size,
+        }
+    }
 }
 
 /// How a child process ended, as its parent saw it. Evidence besides the child's own record.
@@ -181,9 +194,11 @@ pub enum ProcessExit {
     Deadline,
     /// It was killed because its folder exceeded the size limit.
     Overfull,
+    /// It was killed because it and its processes used too much memory.
+    TooMuchMemory,
 }
 
-/// An event in the record of a trial, written by the child just before or right after it happens.
+/// An event in the record of a trial, sent by the child just before or right after it happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrialEvent {
     /// The sandbox is active from here on.
@@ -313,6 +328,12 @@ impl TrialEvent {
         }
     }
 
+    /// Whether the event tells how far the trial has come. Only the driver of a trial sends such events: no
+    /// foreign code can.
+    pub fn is_progress(&self) -> bool {
+        matches!(self, Self::Confined | Self::Step(..) | Self::Turn(_) | Self::Done)
+    }
+
     /// The phase that begins with the event, and its interpreter.
     pub fn phase(&self) -> Option<(&str, ProtocolPhase)> {
         if let Self::Step(interpreter, phase) = self { Some((interpreter, *phase)) } else { None }
@@ -409,12 +430,8 @@ pub struct LoadFailure {
 /// Exit status of a process in which the probes failed: `EX_SOFTWARE` of sysexits.h(3head).
 pub const PROBE_FAILED: i32 = 70;
 
-/// Size of a record file in bytes: a length of eight bytes (little endian), then JSON lines. The file is
-/// sparse.
+/// Maximum size of a record in bytes.
 pub const RECORD_SIZE: usize = 4 << 20;
-
-/// Offset of the JSON lines in a record file.
-pub const RECORD_HEAD: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
-//! The format of a trial's record: a length of eight bytes, then JSON lines ([`RECORD_SIZE`]).
+//! The record of a trial: its events as JSON lines.
 
-use crate::protocol::{RECORD_HEAD, RECORD_SIZE, TrialEvent};
+use crate::protocol::{RECORD_SIZE, TrialEvent};
 
 /// Encodes an event as a line.
 ///
@@ -17,36 +17,55 @@ pub fn decode_events(lines: &[u8]) -> impl Iterator<Item = TrialEvent> {
     lines.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok())
 }
 
-/// Returns the number of bytes that follow this head. A damaged head never says more than fits.
-pub fn decode_head(head: [u8; RECORD_HEAD]) -> u64 {
-    u64::from_le_bytes(head).min((RECORD_SIZE - RECORD_HEAD) as u64)
+/// The record of a trial as its supervisor keeps it, out of reach of the process on trial.
+#[derive(Clone, Debug, Default)]
+pub struct TrialRecord {
+    lines: Vec<u8>,
+    is_full: bool,
+    is_done: bool,
 }
 
-/// How far a record is written.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RecordPosition {
-    /// Number of bytes after the head. Once an event did not fit, more than the record can hold.
-    length: usize,
-}
-
-impl RecordPosition {
-    /// Reserves space for a line of this size. Returns its offset in the file, and the head to write after it.
-    /// `None` if the record is full, which it stays, so that no later event hides that one is missing.
-    pub fn reserve_line(&mut self, size: usize) -> Option<(usize, [u8; RECORD_HEAD])> {
-        let start = RECORD_HEAD + self.length;
-        if start + size > RECORD_SIZE {
-            self.length = RECORD_SIZE;
-            return None;
+impl TrialRecord {
+    /// Appends what the process has sent: lines, or parts of lines. Nothing follows [`TrialEvent::Done`]. A
+    /// record that would exceed [`RECORD_SIZE`] is full and stays as it is, so that no later event hides that
+    /// one is missing.
+    pub fn append(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.is_full |= self.lines.len() + part.len() > RECORD_SIZE;
+            if self.is_full || self.is_done {
+                return;
+            }
+            self.lines.extend_from_slice(part);
+            self.is_done = part.ends_with(b"\n") && is_done(self.last_line());
         }
-        self.length += size;
-        Some((start, (self.length as u64).to_le_bytes()))
     }
+
+    /// The lines so far. The last one may be incomplete.
+    pub fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// Whether the last event is [`TrialEvent::Done`].
+    pub fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// The last complete line.
+    fn last_line(&self) -> &[u8] {
+        let complete = self.lines.strip_suffix(b"\n").unwrap_or_default();
+        complete.rsplit(|byte| *byte == b'\n').next().unwrap_or_default()
+    }
+}
+
+fn is_done(line: &[u8]) -> bool {
+    // No other event is as short: most lines need not be parsed.
+    line.len() < 10 && serde_json::from_slice(line).is_ok_and(|event| TrialEvent::Done == event)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RecordPosition, decode_events, decode_head, encode_event};
-    use crate::protocol::{ProtocolPhase, RECORD_HEAD, RECORD_SIZE, TrialEvent};
+    use super::{TrialRecord, decode_events, encode_event};
+    use crate::protocol::{ProtocolPhase, RECORD_SIZE, TrialEvent};
 
     #[test]
     fn what_is_written_is_read() {
@@ -64,27 +83,31 @@ mod tests {
     }
 
     #[test]
-    fn lines_follow_one_another_after_the_head() {
-        let mut record = RecordPosition::default();
-        assert_eq!(record.reserve_line(10), Some((8, 10_u64.to_le_bytes())));
-        assert_eq!(record.reserve_line(300), Some((18, 310_u64.to_le_bytes())));
+    fn a_record_is_done_once_the_whole_last_line_says_so() {
+        let mut record = TrialRecord::default();
+        assert!(!record.is_done());
+        record.append(b"\"Confined\"\n\"Done");
+        assert!(!record.is_done());
+        record.append(b"\"\n");
+        assert!(record.is_done());
+        record.append(b"{\"Touched\":\"a\"}\n");
+        assert_eq!(record.lines(), b"\"Confined\"\n\"Done\"\n");
+        let mut record = TrialRecord::default();
+        record.append(b"\"Done\"\n{\"Importing\":\"a\"}\n");
+        assert_eq!((record.is_done(), record.lines()), (true, &b"\"Done\"\n"[..]));
     }
 
     #[test]
     fn a_full_record_stays_full() {
-        let mut record = RecordPosition::default();
-        let all = RECORD_SIZE - RECORD_HEAD;
-        assert!(record.reserve_line(all - 5).is_some());
-        assert!(record.reserve_line(5).is_some());
-        let mut record = RecordPosition::default();
-        assert!(record.reserve_line(all - 5).is_some());
-        assert_eq!(record.reserve_line(6), None);
-        assert_eq!(record.reserve_line(1), None);
-    }
-
-    #[test]
-    fn a_damaged_head_is_limited_to_the_record() {
-        assert_eq!(decode_head(10_u64.to_le_bytes()), 10);
-        assert_eq!(decode_head([0xff; 8]), 4_194_296);
+        let mut record = TrialRecord::default();
+        record.append(&vec![b' '; RECORD_SIZE - 7]);
+        record.append(b"\"Done\"\n");
+        assert_eq!(record.lines().len(), RECORD_SIZE);
+        let mut record = TrialRecord::default();
+        record.append(&vec![b' '; RECORD_SIZE - 6]);
+        record.append(b"\"Done\"\n");
+        record.append(b"\n");
+        assert!(record.lines().iter().all(|byte| *byte == b' '));
+        assert!(!record.is_done());
     }
 }

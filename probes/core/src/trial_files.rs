@@ -1,7 +1,5 @@
-//! Names of the files in a trial's folder, which the probes write and the auditor reads.
-
-/// What the child records ([`crate::record_format`]).
-pub const RECORD: &str = "record";
+//! Names of the files in a trial's folder, which the probes write and the auditor reads. Foreign code can
+//! write to them: no verdict rests on them.
 
 /// What the child prints to both streams.
 pub const OUTPUT: &str = "output";

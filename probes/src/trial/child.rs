@@ -1,4 +1,4 @@
-//! Prepares a forked child for a trial: record, output, session, limits, home folder and sandbox.
+//! Prepares a forked child for a trial: output, session, limits, home folder and sandbox.
 
 use std::ffi::CString;
 use std::fs::OpenOptions;
@@ -36,7 +36,6 @@ pub(super) fn prepare_child(
 ) -> std::io::Result<()> {
     let folder = Path::new(&order.folder);
     let home = folder.join(trial_files::HOME);
-    record::open_record(&folder.join(trial_files::RECORD))?;
     file_access_log::record_inherited();
     let output = OpenOptions::new().append(true).create(true).open(folder.join(trial_files::OUTPUT))?;
     let nothing = OpenOptions::new().read(true).open("/dev/null")?;

@@ -46,3 +46,21 @@ pub(super) unsafe fn read_module_definition(
         Some(RuntimeModuleDef { m_size, slots })
     }
 }
+
+/// Path of the shared object that contains the definition of a module; `None` if the object is not a module, or
+/// C code did not make it.
+///
+/// # Safety
+/// As for [`read_module_definition`].
+pub(super) unsafe fn find_defining_file(module: *mut PyObject) -> Option<String> {
+    // SAFETY: guaranteed by the caller; dladdr fills the structure or returns 0, and the name outlives the call.
+    unsafe {
+        let definition = python::PyModule_GetDef(module);
+        python::PyErr_Clear();
+        let mut found = std::mem::zeroed::<libc::Dl_info>();
+        let is_found = !definition.is_null() && libc::dladdr(definition.cast(), &raw mut found) != 0;
+        let name =
+            (is_found && !found.dli_fname.is_null()).then(|| std::ffi::CStr::from_ptr(found.dli_fname))?;
+        Some(name.to_string_lossy().into_owned())
+    }
+}

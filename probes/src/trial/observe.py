@@ -1,15 +1,17 @@
-# The observer: runs inside every interpreter of a trial. `record` and `declared` are C functions of the probes,
-# added to the namespace before this runs. Imports only built-in modules, so that everything else a trial loads
-# is due to its subject.
-import _imp
-import gc
-import sys
-
-failures = []  # (exception, dotted name) of every failed load; holds the exceptions, so identity is stable
-loaded = []  # dotted names of the extension modules loaded, in order; read by the probes
-being_created = []  # dotted names of the extension modules being created, outermost first
-from_within = []  # extension modules loaded while another one was created, by its init function
-there = set(sys.modules)  # modules imported before the trial
+# The observer: what the probes call in every interpreter of a trial. Each call runs this in a namespace of its own,
+# which holds the few names that the probes give it (observe.rs) and is emptied afterwards: foreign code that finds it,
+# in a frame or as an object, can neither record a load nor change what later calls do. Imports nothing, so that
+# everything a trial loads is due to its subject.
+#
+#   record(kind, field, ...)   records an event, though none that speaks for a module
+#   present(name, module)      records the load of a module that C code has made
+#   failures                   (exception, dotted name) of every failed load; holds the exceptions: identity is stable
+#   loaded                     dotted names of the extension modules loaded, in order; read by the probes
+#   from_within                extension modules loaded while another one was created, by its init function
+#   there                      the modules imported before the trial
+#   new, waiting               lists of `find_new` and `call_next`
+#   sys, gc, builtins          the modules
+#   count_threads, clock, pause   `_thread._count`, `time.monotonic` and `time.sleep`
 
 
 def words(error):
@@ -104,72 +106,28 @@ def denied_behind(error):
     return ""
 
 
-create_dynamic, exec_dynamic = _imp.create_dynamic, _imp.exec_dynamic
-create_builtin = _imp.create_builtin
+def loading(spec):
+    """The fields of the event that an extension module is about to be loaded."""
+    return ["loading", str(spec.name), str(spec.origin), *importing_now(sys._getframe())]
 
 
 def failed(name, error):
-    """Record that an extension module could not be loaded."""
+    """The fields of the event that an extension module could not be loaded."""
     kind, text = words(error)
     behind = loads_behind(error)
     failures.append((error, name))
-    record("failed", name, behind, raised_in(error), kind, text, *importing_now(sys._getframe(2)), name)
+    return ["failed", name, behind, raised_in(error), kind, text, *importing_now(sys._getframe()), name]
 
 
-def gil_is_on():
-    """Whether this process runs with a GIL. Always true except on a free-threaded build."""
-    return getattr(sys, "_is_gil_enabled", lambda: True)()
-
-
-def create(spec, file=None):
-    """Replaces `_imp.create_dynamic`."""
-    name, path = str(spec.name), str(spec.origin)
-    record("loading", name, path, *importing_now(sys._getframe(1)))
-    was_on = gil_is_on()
-    if being_created:
-        from_within.append(name)
-    being_created.append(name)
-    try:
-        module = create_dynamic(spec) if file is None else create_dynamic(spec, file)
-    except BaseException as error:
-        failed(name, error)
-        raise
-    finally:
-        being_created.pop()
-    if module is not None:
-        declared(name, module)
-    # CPython enables the GIL depending on the module's declaration, after its creation and before its execution.
-    if not was_on and gil_is_on():
-        record("gil-enabled", name)
-    return module
-
-
-def execute(module):
-    """Replaces `_imp.exec_dynamic`."""
+def name_of(module):
+    """The dotted name of an extension module, as a list."""
     spec = getattr(module, "__spec__", None)
-    name = str(getattr(spec, "name", None) or getattr(module, "__name__", "?"))
-    try:
-        result = exec_dynamic(module)
-    except BaseException as error:
-        failed(name, error)
-        raise
-    loaded.append(name)
-    record("loaded", name)
-    return result
+    return [str(getattr(spec, "name", None) or getattr(module, "__name__", "?"))]
 
 
-def create_from_within(spec):
-    """Replaces `_imp.create_builtin`: a built-in module such as faulthandler can be refused too."""
-    try:
-        return create_builtin(spec)
-    except BaseException as error:
-        name = str(spec.name)
-        record("loading", name, str(spec.origin), *importing_now(sys._getframe(1)))
-        failed(name, error)
-        raise
-
-
-_imp.create_dynamic, _imp.exec_dynamic, _imp.create_builtin = create, execute, create_from_within
+def begin(_name):
+    """Remember what is imported before the trial."""
+    there.update(sys.modules)
 
 
 def add_last(folders):
@@ -197,13 +155,13 @@ def bring(name):
         step = ".".join(parts[:end])
         record("importing", step)
         try:
-            __import__(step)
+            builtins.__import__(step)
         except BaseException as error:
             tell(error)
             return False
     if name in there:
         present_at_start()
-    present()
+    tell_present()
     record("standard", *standard())
     tell_held(from_within)
     answers = own(name, "__answers__")
@@ -257,37 +215,19 @@ def answers_of(error):
     return answers if type(answers) is list and all(type(each) is str for each in answers) else []
 
 
-def hear_uncaught(_name):
-    """Record exceptions that CPython prints because it cannot raise them. Since 3.13, an init function runs in the main
-    interpreter first when another one imports the module. If it raises there, 3.13 calls `excepthook`, 3.14
-    `unraisablehook`."""
-    print_exception, print_unraisable = sys.excepthook, sys.unraisablehook
-
-    def hear(error):
-        if error is not None:
-            kind, text = words(error)
-            record("uncaught", loads_behind(error), raised_in(error), kind, text, *importing_then(error))
-
-    def hear_exception(kind, error, trace):
-        hear(error)
-        print_exception(kind, error, trace)
-
-    def hear_unraisable(unraisable):
-        hear(unraisable.exc_value)
-        print_unraisable(unraisable)
-
-    sys.excepthook, sys.unraisablehook = hear_exception, hear_unraisable
+def uncaught(error):
+    """The fields of the event that CPython prints an exception because it cannot raise it."""
+    kind, text = words(error)
+    return ["uncaught", loads_behind(error), raised_in(error), kind, text, *importing_then(error)]
 
 
-def present():
+def tell_present():
     """Record extension modules imported without the import system, as mypyc's groups initialize theirs."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         is_new = name not in there and name not in loaded
         if is_new and isinstance(file, str) and file.endswith((".so", ".pyd")):
-            loaded.append(name)
-            record("loading", name, file)
-            record("loaded", name)
+            present(name, module)
 
 
 def present_at_start():
@@ -297,12 +237,7 @@ def present_at_start():
         file = getattr(module, "__file__", None)
         is_new = name in there and name not in loaded
         if is_new and isinstance(file, str) and file.endswith((".so", ".pyd")) and "/lib-dynload/" not in file:
-            loaded.append(name)
-            record("loading", name, file)
-            record("loaded", name)
-
-
-new = []
+            present(name, module)
 
 
 def find_new(_name):
@@ -316,7 +251,7 @@ def bring_new(names):
     names = names.split(",")
     for name in names:
         try:
-            __import__(name)
+            builtins.__import__(name)
         except BaseException:
             pass
     tell_held([name for name in loaded if name in names])
@@ -372,7 +307,7 @@ def create_only(name):
             return
         path = spec.submodule_search_locations
     try:
-        create(spec)
+        sys.modules["_imp"].create_dynamic(spec)
     except BaseException:
         pass  # recorded
 
@@ -380,10 +315,8 @@ def create_only(name):
 def storm(names):
     """One thread's part of a stress test: use the subjects repeatedly for 0.03 s, and at least three times unless that
     takes more than 0.5 s."""
-    import time
-
-    began, rounds = time.monotonic(), 0
-    while time.monotonic() < began + (0.5 if rounds < 3 else 0.03):
+    began, rounds = clock(), 0
+    while clock() < began + (0.5 if rounds < 3 else 0.03):
         if not use(names):
             return False
         rounds += 1
@@ -440,34 +373,27 @@ def look(names):
 def leaves_threads(_name):
     """Whether threads would outlive the interpreter: daemon threads, and threads started by `_thread`. The end of the
     interpreter waits for all others. Threads about to finish get half a second. Records the threads' names."""
-    import _thread
-    import time
-
     for _ in range(50):
         threading = sys.modules.get("threading")
         known = list(getattr(threading, "_active", {}).values())
         started = [thread for thread in known if type(thread).__name__ not in ("_MainThread", "_DummyThread")]
         awaited = [thread for thread in started if not thread.daemon and thread.is_alive()]
-        if _thread._count() <= len(awaited):
+        if count_threads() <= len(awaited):
             return False
-        time.sleep(0.01)
+        pause(0.01)
     names = [str(thread.name) for thread in started if thread.daemon]
     record("threads", *(names or ["_thread.start_new_thread"]))
     return True
 
 
-waiting = None
-
-
 def call_next(_name):
     """Call the next function or type of the loaded extension modules, with arbitrary arguments. Returns whether there
     was one."""
-    global waiting
-    if waiting is None:
-        waiting = [value for name in loaded for value in of_module(name)]
     if not waiting:
+        waiting.append(iter([value for name in loaded for value in of_module(name)]))
+    value = next(waiting[0], None)
+    if value is None:
         return False
-    value = waiting.pop(0)
     for arguments in (), (None,), ("",), (None, None):
         try:
             value(*arguments)

@@ -1,18 +1,25 @@
 //! The observer: `observe.py` in an interpreter, its calls into this library, and how trials call it.
+//!
+//! Each call has a namespace of its own, and what records loads is here, out of reach of Python code
+//! ([`import_hooks`](super::import_hooks)).
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::CStr;
+use std::path::Path;
 use std::ptr::null_mut;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use wsgiaudit_probes_core::interpreter_names;
 use wsgiaudit_probes_core::observed_event::parse_event;
 use wsgiaudit_probes_core::protocol::{PathAdditions, Scenario, TrialEvent, TrialOrder};
 
+use super::arenas::current_interpreter_id;
 use super::child::abort_probe;
-use super::{descriptor_sentinel, module_definition, record, thread_ids};
+use super::import_hooks::{self, OriginalFunctions};
+use super::{descriptor_sentinel, module_definition, private_copies, record, thread_ids};
 use crate::lock::lock_ignoring_poison;
-use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
+use crate::python::{self, METH_VARARGS, Object, PyCFunction, PyMethodDef, PyMethodDefPointer, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
     Ok(source) => source,
@@ -104,10 +111,30 @@ thread_local! {
     pub(super) static OBSERVER: RefCell<Option<Observer>> = const { RefCell::new(None) };
 }
 
-/// The namespace of `observe.py` in one interpreter.
-pub(super) struct Observer {
-    globals: Object,
+/// The observers by interpreter, for calls from any of its threads.
+static OBSERVERS: Mutex<BTreeMap<i64, Arc<ObserverState>>> = Mutex::new(BTreeMap::new());
+
+/// The observer of one interpreter, until it is dropped.
+pub(super) struct Observer(Arc<ObserverState>);
+
+/// What is needed to call `observe.py` in one interpreter.
+pub(super) struct ObserverState {
+    interpreter: i64,
+    /// The compiled `observe.py`.
+    code: Object,
+    /// The names that each call starts with: the comment in `observe.py` lists them.
+    names: Object,
+    /// The functions of the import system that the hooks replace.
+    pub(super) originals: OriginalFunctions,
+    /// Names of the extension modules being created, outermost first.
+    pub(super) being_created: Mutex<Vec<String>>,
 }
+
+// SAFETY: only threads that hold the interpreter's GIL use or drop its objects; on a free-threaded build they
+// are thread-safe.
+unsafe impl Send for ObserverState {}
+// SAFETY: as above.
+unsafe impl Sync for ObserverState {}
 
 impl Observer {
     /// Installs the observer in the current interpreter, under the name `name` in the record.
@@ -119,32 +146,23 @@ impl Observer {
     /// The thread holds the GIL, now and whenever the observer is used or dropped.
     pub(super) unsafe fn install(name: &str) -> Result<Self, String> {
         Self::set_thread_interpreter_name(name);
-        // SAFETY: every reference is checked before use and owned by an `Object` or the dictionary.
+        // SAFETY: guaranteed by the caller.
         unsafe {
-            let globals = Object::new(python::PyDict_New()).ok_or_else(|| python::take_error())?;
-            let builtins = python::PyEval_GetBuiltins();
-            python::PyDict_SetItemString(globals.as_ptr(), c"__builtins__".as_ptr(), builtins);
-            let record = Object::new(python::PyCFunction_NewEx(
-                (&raw const RECORD.0).cast_mut(),
-                null_mut(),
-                null_mut(),
-            ))
-            .ok_or_else(|| python::take_error())?;
-            python::PyDict_SetItemString(globals.as_ptr(), c"record".as_ptr(), record.as_ptr());
-            let declared = Object::new(python::PyCFunction_NewEx(
-                (&raw const DECLARED.0).cast_mut(),
-                null_mut(),
-                null_mut(),
-            ))
-            .ok_or_else(|| python::take_error())?;
-            python::PyDict_SetItemString(globals.as_ptr(), c"declared".as_ptr(), declared.as_ptr());
             let code = match COMPILED.get() {
                 Some(bytes) => unmarshal_code(bytes)?,
                 None => compile_source()?,
             };
-            Object::new(python::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), globals.as_ptr()))
-                .ok_or_else(|| python::take_error())?;
-            let observer = Self { globals };
+            let state = Arc::new(ObserverState {
+                interpreter: current_interpreter_id(),
+                code,
+                names: create_names()?,
+                originals: OriginalFunctions::find()?,
+                being_created: Mutex::default(),
+            });
+            lock_ignoring_poison(&OBSERVERS).insert(state.interpreter, Arc::clone(&state));
+            let observer = Self(state);
+            observer.call_function(c"begin", "")?;
+            import_hooks::install_hooks()?;
             observer.extend_path()?;
             Ok(observer)
         }
@@ -185,30 +203,14 @@ impl Observer {
     /// # Safety
     /// The thread holds the GIL of the observer's interpreter.
     pub(super) unsafe fn call_function(&self, function: &CStr, name: &str) -> Result<bool, String> {
-        // SAFETY: as in `install`; `PyDict_GetItemString` returns a borrowed reference, valid while the
-        // dictionary lives.
+        // SAFETY: guaranteed by the caller.
         unsafe {
-            let callable = python::PyDict_GetItemString(self.globals.as_ptr(), function.as_ptr());
-            if callable.is_null() {
-                return Err(format!("observe.py has no {function:?}"));
-            }
-            let argument = Object::new(python::PyUnicode_FromStringAndSize(
-                name.as_ptr().cast(),
-                isize::try_from(name.len()).unwrap_or(0),
-            ))
-            .ok_or_else(|| python::take_error())?;
-            let result = Object::new(python::PyObject_CallFunctionObjArgs(
-                callable,
-                argument.as_ptr(),
-                null_mut::<PyObject>(),
-            ))
-            .ok_or_else(|| python::take_error())?;
+            let argument = python::new_str(name).ok_or_else(|| python::take_error())?;
+            let result = self.0.call(function, &[argument.as_ptr()])?;
             Ok(python::PyObject_IsTrue(result.as_ptr()) == 1)
         }
     }
-}
 
-impl Observer {
     /// Returns the extension modules loaded in this interpreter, in order.
     ///
     /// # Safety
@@ -218,21 +220,148 @@ impl Observer {
         unsafe { self.read_name_list(c"loaded") }
     }
 
-    /// Returns a list of names from the namespace of `observe.py`.
+    /// Returns a list of names that the calls share.
     ///
     /// # Safety
     /// As for [`Observer::call_function`].
     pub(super) unsafe fn read_name_list(&self, name: &CStr) -> Vec<String> {
-        // SAFETY: references borrowed from the dictionary and the list, which are both alive.
+        // SAFETY: guaranteed by the caller; the reference is borrowed from a dictionary that is alive.
+        unsafe { read_names(python::PyDict_GetItemString(self.0.names.as_ptr(), name.as_ptr())) }
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        lock_ignoring_poison(&OBSERVERS).remove(&self.0.interpreter);
+        // SAFETY: the thread holds the GIL (see `install`).
+        unsafe { self.0.originals.restore() };
+    }
+}
+
+impl ObserverState {
+    /// The observer of the interpreter that this thread is attached to.
+    ///
+    /// # Safety
+    /// The thread holds a GIL.
+    pub(super) unsafe fn find_here() -> Option<Arc<Self>> {
+        // SAFETY: guaranteed by the caller.
+        let interpreter = unsafe { current_interpreter_id() };
+        lock_ignoring_poison(&OBSERVERS).get(&interpreter).cloned()
+    }
+
+    /// Calls a function of `observe.py` in a new namespace.
+    ///
+    /// # Errors
+    /// The exception.
+    ///
+    /// # Safety
+    /// The thread holds the GIL of this interpreter, no exception is pending, and the arguments are alive.
+    unsafe fn call(&self, function: &CStr, arguments: &[*mut PyObject]) -> Result<Object, String> {
+        // SAFETY: guaranteed by the caller; every reference is checked before use.
         unsafe {
-            let loaded = python::PyDict_GetItemString(self.globals.as_ptr(), name.as_ptr());
-            if loaded.is_null() {
-                return Vec::new();
+            let error = || python::take_error();
+            let names = Object::new(python::PyDict_Copy(self.names.as_ptr())).ok_or_else(error)?;
+            Object::new(python::PyEval_EvalCode(self.code.as_ptr(), names.as_ptr(), names.as_ptr()))
+                .ok_or_else(error)?;
+            let callable = python::PyDict_GetItemString(names.as_ptr(), function.as_ptr());
+            if callable.is_null() {
+                return Err(format!("observe.py has no {function:?}"));
             }
-            (0..python::PyList_Size(loaded))
-                .filter_map(|index| python::str_to_string(python::PyList_GetItem(loaded, index)))
-                .collect()
+            python::Py_IncRef(callable);
+            let callable = Object::new(callable).ok_or_else(error)?;
+            let given = Object::new(python::PyTuple_New(arguments.len() as isize)).ok_or_else(error)?;
+            for (index, argument) in arguments.iter().enumerate() {
+                python::Py_IncRef(*argument);
+                python::PyTuple_SetItem(given.as_ptr(), index as isize, *argument);
+            }
+            let result = Object::new(python::PyObject_CallObject(callable.as_ptr(), given.as_ptr()));
+            let result = result.ok_or_else(error);
+            // The functions refer to the namespace that refers to them.
+            python::PyDict_Clear(names.as_ptr());
+            result
         }
+    }
+
+    /// Calls a function of `observe.py` that returns the fields of an event.
+    ///
+    /// # Errors
+    /// The exception: the arguments are foreign objects.
+    ///
+    /// # Safety
+    /// As for [`ObserverState::call`].
+    pub(super) unsafe fn read_fields(
+        &self,
+        function: &CStr,
+        arguments: &[*mut PyObject],
+    ) -> Result<Vec<String>, String> {
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.call(function, arguments).map(|fields| read_names(fields.as_ptr())) }
+    }
+
+    /// Appends to a list that the calls share.
+    ///
+    /// # Safety
+    /// As for [`ObserverState::call`].
+    pub(super) unsafe fn append_name(&self, list: &CStr, name: &str) {
+        // SAFETY: guaranteed by the caller; a borrowed list of a dictionary that is alive.
+        unsafe {
+            let list = python::PyDict_GetItemString(self.names.as_ptr(), list.as_ptr());
+            if let Some(name) = python::new_str(name).filter(|_| !list.is_null()) {
+                python::PyList_Append(list, name.as_ptr());
+            }
+        }
+    }
+}
+
+/// Returns the strings of a list; of anything else, nothing.
+///
+/// # Safety
+/// `list` is null or alive, and the thread holds the GIL.
+unsafe fn read_names(list: *mut PyObject) -> Vec<String> {
+    // SAFETY: guaranteed by the caller; items of a list are borrowed.
+    unsafe {
+        if list.is_null() || !python::has_type_flag(list, python::Py_TPFLAGS_LIST_SUBCLASS) {
+            return Vec::new();
+        }
+        (0..python::PyList_Size(list))
+            .filter_map(|index| python::str_to_string(python::PyList_GetItem(list, index)))
+            .collect()
+    }
+}
+
+/// Creates the names that each call starts with. The functions of other modules are taken before foreign code
+/// can replace them.
+///
+/// # Safety
+/// The thread holds the GIL.
+unsafe fn create_names() -> Result<Object, String> {
+    // SAFETY: every reference is checked before use; the dictionary takes its own.
+    unsafe {
+        let error = || python::take_error();
+        let names = Object::new(python::PyDict_New()).ok_or_else(error)?;
+        let set = |name: &CStr, value: Option<Object>| {
+            let value = value.ok_or_else(error)?;
+            python::PyDict_SetItemString(names.as_ptr(), name.as_ptr(), value.as_ptr());
+            Ok::<_, String>(())
+        };
+        let module = |name: &CStr| Object::new(python::PyImport_ImportModule(name.as_ptr()));
+        let function = |name: &CStr, function: &CStr| {
+            Object::new(python::PyObject_GetAttrString(module(name)?.as_ptr(), function.as_ptr()))
+        };
+        set(c"__builtins__", Object::new(python::PyDict_Copy(python::PyEval_GetBuiltins())))?;
+        for name in [c"sys", c"gc", c"builtins"] {
+            set(name, module(name))?;
+        }
+        set(c"count_threads", function(c"_thread", c"_count"))?;
+        set(c"clock", function(c"time", c"monotonic"))?;
+        set(c"pause", function(c"time", c"sleep"))?;
+        set(c"record", RECORD.create_function())?;
+        set(c"present", PRESENT.create_function())?;
+        set(c"there", Object::new(python::PySet_New(null_mut())))?;
+        for list in [c"failures", c"loaded", c"from_within", c"new", c"waiting"] {
+            set(list, Object::new(python::PyList_New(0)))?;
+        }
+        Ok(names)
     }
 }
 
@@ -271,37 +400,42 @@ pub(super) struct StaticMethodDef(pub(super) PyMethodDef);
 // SAFETY: CPython only reads it; its pointers refer to constants and code.
 unsafe impl Sync for StaticMethodDef {}
 
-/// `record(kind, field, ...)`, all `str`.
-static RECORD: StaticMethodDef = StaticMethodDef(PyMethodDef {
-    ml_name: c"record".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: py_record },
-    ml_flags: METH_VARARGS,
-    ml_doc: std::ptr::null(),
-});
+impl StaticMethodDef {
+    /// The definition of a function that gets its arguments as a tuple.
+    pub(super) const fn new(name: &'static CStr, function: PyCFunction) -> Self {
+        Self(PyMethodDef {
+            ml_name: name.as_ptr(),
+            ml_meth: PyMethodDefPointer { PyCFunction: function },
+            ml_flags: METH_VARARGS,
+            ml_doc: std::ptr::null(),
+        })
+    }
 
-/// `declared(name, module)`: records the definition that a new module was created from.
-static DECLARED: StaticMethodDef = StaticMethodDef(PyMethodDef {
-    ml_name: c"declared".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: py_declared },
-    ml_flags: METH_VARARGS,
-    ml_doc: std::ptr::null(),
-});
-
-unsafe extern "C" fn py_declared(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
-    unsafe {
-        let name = python::str_to_string(python::PyTuple_GetItem(arguments, 0)).unwrap_or_default();
-        let definition = module_definition::read_module_definition(
-            python::PyTuple_GetItem(arguments, 1),
-            python::is_free_threaded(),
-        );
-        if let Some(definition) = definition {
-            let interpreter = current_interpreter_name();
-            record::write_event(&TrialEvent::Declared { interpreter, name, definition });
+    /// Creates the function; `None` with a Python exception set.
+    ///
+    /// # Safety
+    /// The thread holds a GIL.
+    pub(super) unsafe fn create_function(&'static self) -> Option<Object> {
+        // SAFETY: the definition is static.
+        unsafe {
+            Object::new(python::PyCFunction_NewEx((&raw const self.0).cast_mut(), null_mut(), null_mut()))
         }
-        let none = python::Py_None();
-        python::Py_IncRef(none);
-        none
+    }
+}
+
+/// `record(kind, field, ...)`, all `str`.
+static RECORD: StaticMethodDef = StaticMethodDef::new(c"record", py_record);
+
+/// `present(name, module)`: records the load of a module that C code has made without the import system.
+static PRESENT: StaticMethodDef = StaticMethodDef::new(c"present", py_present);
+
+/// Records the event that these fields describe, and who loses descriptors.
+pub(super) fn record_fields(fields: &[String]) {
+    if let Some(event) = parse_event(fields, current_interpreter_name()) {
+        record::write_event(&event);
+        if let TrialEvent::Loaded { name, .. } | TrialEvent::Failed { name, .. } = &event {
+            descriptor_sentinel::check_sentinel(Some(name));
+        }
     }
 }
 
@@ -311,12 +445,41 @@ unsafe extern "C" fn py_record(_module: *mut PyObject, arguments: *mut PyObject)
         let fields = (0..python::PyTuple_Size(arguments))
             .map(|index| python::str_to_string(python::PyTuple_GetItem(arguments, index)).unwrap_or_default())
             .collect::<Vec<_>>();
-        if let Some(event) = parse_event(&fields, current_interpreter_name()) {
-            record::write_event(&event);
-            if let TrialEvent::Loaded { name, .. } | TrialEvent::Failed { name, .. } = &event {
-                descriptor_sentinel::check_sentinel(Some(name));
-            }
+        // Foreign code may have found this function: loads are recorded by the hooks alone.
+        let event = parse_event(&fields, current_interpreter_name());
+        event.iter().filter(|event| event.load().is_none()).for_each(record::write_event);
+        new_none()
+    }
+}
+
+unsafe extern "C" fn py_present(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
+    unsafe {
+        let (name, module) = (python::PyTuple_GetItem(arguments, 0), python::PyTuple_GetItem(arguments, 1));
+        let file = Object::new(python::PyObject_GetAttrString(module, c"__file__".as_ptr()));
+        python::PyErr_Clear();
+        let file = file.and_then(|file| python::str_to_string(file.as_ptr()));
+        let made_by = module_definition::find_defining_file(module);
+        let made_by = made_by.map(|file| private_copies::original_path(&file).unwrap_or(file));
+        if let (Some(name), Some(file), Some(made_by)) = (python::str_to_string(name), file, made_by)
+            && Path::new(&made_by).parent().is_some_and(|folder| Path::new(&file).starts_with(folder))
+            && let Some(observer) = ObserverState::find_here()
+        {
+            observer.append_name(c"loaded", &name);
+            record_fields(&["loading".to_owned(), name.clone(), file]);
+            record_fields(&["loaded".to_owned(), name]);
         }
+        new_none()
+    }
+}
+
+/// A new reference to `None`.
+///
+/// # Safety
+/// The thread holds a GIL.
+unsafe fn new_none() -> *mut PyObject {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
         let none = python::Py_None();
         python::Py_IncRef(none);
         none
@@ -326,7 +489,7 @@ unsafe extern "C" fn py_record(_module: *mut PyObject, arguments: *mut PyObject)
 /// Name of the interpreter that this thread is attached to. A thread of A may be attached to the main
 /// interpreter, to run an init function there (CPython 3.13+, `switch_to_main_interpreter` in
 /// `Python/import.c`).
-fn current_interpreter_name() -> String {
+pub(super) fn current_interpreter_name() -> String {
     let name = INTERPRETER.with_borrow(Clone::clone);
     // SAFETY: the caller holds a GIL.
     let is_main = unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) } == 0;

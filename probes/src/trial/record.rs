@@ -1,70 +1,150 @@
-//! The record of a trial: events in a file that is mapped before foreign code runs, so that they survive a
-//! crash.
+//! The record of a trial: events that this process sends to its supervisor, which keeps them in its own
+//! memory. So they survive a crash, and what was sent cannot be changed.
 
-use std::fs::OpenOptions;
-use std::os::fd::AsRawFd;
-use std::path::Path;
-use std::ptr::null_mut;
-use std::sync::Mutex;
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
-use wsgiaudit_probes_core::protocol::{ProtocolPhase, RECORD_SIZE, TrialEvent};
-use wsgiaudit_probes_core::record_format::{RecordPosition, encode_event};
+use wsgiaudit_probes_core::protocol::{ProtocolPhase, TrialEvent};
+use wsgiaudit_probes_core::record_format::encode_event;
 
 use crate::lock::lock_ignoring_poison;
 
 /// Maximum number of objects that one event describes.
 pub(super) const MAX_DESCRIBED: usize = 12;
 
-/// The record of this process. A child of a zygote replaces the inherited one.
-static CURRENT: Mutex<Option<MappedRecord>> = Mutex::new(None);
+/// The connection of this process to its supervisor. Its descriptor exists in the table of the driver and the
+/// relay only.
+static CONNECTION: Mutex<Option<Arc<UnixStream>>> = Mutex::new(None);
 
-struct MappedRecord {
-    map: *mut u8,
-    position: RecordPosition,
+/// Where other threads send their events.
+static RELAY: Mutex<Option<Sender<RelayedEvent>>> = Mutex::new(None);
+
+/// Id of the process whose events are relayed. A process that foreign code forks has no relay.
+static RELAYED_PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// An event, or none, and what is dropped once it and all before it are sent.
+type RelayedEvent = (Option<TrialEvent>, Option<SyncSender<()>>);
+
+thread_local! {
+    /// Whether the table of descriptors of this thread has the connection.
+    static HOLDS_CONNECTION: Cell<bool> = const { Cell::new(false) };
 }
 
-// SAFETY: the mapping belongs to the process, and the mutex serializes the writers.
-unsafe impl Send for MappedRecord {}
+/// Makes this the connection to the supervisor, held by the calling thread, the only one of the process.
+pub(super) fn open_record(connection: UnixStream) {
+    RELAYED_PROCESS.store(0, SeqCst);
+    *lock_ignoring_poison(&CONNECTION) = Some(Arc::new(connection));
+    hold_connection();
+}
 
-/// Creates the record of this process in this file.
-///
-/// # Errors
-/// If the file cannot be created, extended or mapped.
-pub(super) fn open_record(path: &Path) -> std::io::Result<()> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    file.set_len(RECORD_SIZE as u64)?;
-    // SAFETY: a shared mapping of a file of this process, kept for the life of the process; it does not need
-    // the descriptor.
-    let map = unsafe {
-        libc::mmap(
-            null_mut(),
-            RECORD_SIZE,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED,
-            file.as_raw_fd(),
-            0,
-        )
-    };
-    if map == libc::MAP_FAILED {
-        return Err(std::io::Error::last_os_error());
+/// Lets the calling thread write to the connection itself.
+pub(super) fn hold_connection() {
+    HOLDS_CONNECTION.set(true);
+}
+
+/// Takes the connection and these descriptors from the calling thread and from those that it starts later.
+pub(super) fn give_up_connection(others: &[RawFd]) {
+    let connection = lock_ignoring_poison(&CONNECTION).as_ref().map(|stream| stream.as_raw_fd());
+    HOLDS_CONNECTION.set(false);
+    let Some(connection) = connection else { return };
+    if unshare_descriptors() {
+        for descriptor in others.iter().chain([&connection]) {
+            // SAFETY: the owners use these descriptors on threads with another table only.
+            unsafe { libc::close(*descriptor) };
+        }
     }
-    *lock_ignoring_poison(&CURRENT) =
-        Some(MappedRecord { map: map.cast(), position: RecordPosition::default() });
-    Ok(())
 }
 
-/// Appends an event. A full record takes no more events, and so never contains [`TrialEvent::Done`].
-pub(super) fn write_event(event: &TrialEvent) {
-    let Ok(line) = encode_event(event) else { return };
-    let mut current = lock_ignoring_poison(&CURRENT);
-    let Some(record) = current.as_mut() else { return };
-    let Some((start, head)) = record.position.reserve_line(line.len()) else { return };
-    // SAFETY: the range lies within the mapping, and the length is written after the bytes.
+/// Gives the calling thread a table of descriptors of its own. `close_range` may be allowed where `unshare` is
+/// not, as in a container.
+#[cfg(target_os = "linux")]
+fn unshare_descriptors() -> bool {
+    const NONE: libc::c_uint = libc::c_uint::MAX;
+    // SAFETY: system calls with constant arguments; no descriptor has the highest number.
     unsafe {
-        std::ptr::copy_nonoverlapping(line.as_ptr(), record.map.add(start), line.len());
-        std::sync::atomic::fence(std::sync::atomic::Ordering::Release);
-        record.map.cast::<u64>().write_volatile(u64::from_ne_bytes(head));
+        libc::syscall(libc::SYS_close_range, NONE - 1, NONE - 1, libc::CLOSE_RANGE_UNSHARE) == 0
+            || libc::unshare(libc::CLONE_FILES) == 0
     }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unshare_descriptors() -> bool {
+    false
+}
+
+/// Starts the relay: the thread that sends the events of foreign threads. The calling thread holds the
+/// connection.
+pub(super) fn start_relay() -> JoinHandle<()> {
+    let (sender, inbox) = channel();
+    *lock_ignoring_poison(&RELAY) = Some(sender);
+    RELAYED_PROCESS.store(std::process::id(), SeqCst);
+    std::thread::spawn(move || relay_events(&inbox))
+}
+
+/// Stops the relay and closes the connection.
+pub(super) fn stop_relay(relay: JoinHandle<()>) {
+    RELAYED_PROCESS.store(0, SeqCst);
+    drop(lock_ignoring_poison(&RELAY).take());
+    drop(relay.join());
+    drop(lock_ignoring_poison(&CONNECTION).take());
+}
+
+/// Sends events until there is no sender. Steps of the protocol are the driver's alone.
+fn relay_events(inbox: &Receiver<RelayedEvent>) {
+    hold_connection();
+    for (event, _sent) in inbox {
+        event.iter().filter(|event| !event.is_progress()).for_each(send_event);
+    }
+}
+
+/// Appends an event, and waits until it is on its way. The supervisor keeps a limited number of bytes, and once
+/// an event did not fit, no [`TrialEvent::Done`].
+pub(super) fn write_event(event: &TrialEvent) {
+    if HOLDS_CONNECTION.get() {
+        if event.is_progress() {
+            flush();
+        }
+        return send_event(event);
+    }
+    // File accesses are many: whatever comes next is sent after them.
+    relay_event(Some(event.clone()), !matches!(event, TrialEvent::Touched(_)));
+}
+
+/// Waits until the events of all threads are sent.
+pub(super) fn flush() {
+    relay_event(None, true);
+}
+
+/// Passes an event to the relay. Waits until it and all before it are sent, if `waits`.
+fn relay_event(event: Option<TrialEvent>, waits: bool) {
+    if RELAYED_PROCESS.load(SeqCst) != std::process::id() {
+        return;
+    }
+    let Some(relay) = lock_ignoring_poison(&RELAY).clone() else { return };
+    let (sent, is_sent) = sync_channel(1);
+    if relay.send((event, waits.then_some(sent))).is_ok() && waits {
+        let _is_sent = is_sent.recv();
+    }
+}
+
+fn send_event(event: &TrialEvent) {
+    let Ok(line) = encode_event(event) else { return };
+    if let Some(connection) = lock_ignoring_poison(&CONNECTION).as_deref() {
+        // Without a supervisor, this process is killed.
+        drop((&mut &*connection).write_all(&line));
+    }
+}
+
+/// Waits until the supervisor has passed the complete record on. Returns whether it did.
+pub(super) fn wait_for_receipt() -> bool {
+    let connection = lock_ignoring_poison(&CONNECTION).clone();
+    connection.is_some_and(|connection| (&mut &*connection).read_exact(&mut [0]).is_ok())
 }
 
 /// Appends that a phase begins in this interpreter.

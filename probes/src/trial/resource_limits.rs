@@ -1,12 +1,14 @@
 //! Resource limits of a trial. They are generous, since an import stopped by a limit shows nothing about the
 //! subject.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use wsgiaudit_probes_core::process_stat::ProcessStat;
+use wsgiaudit_probes_core::process_stat::{ProcessStat, sum_kilobytes};
 
 /// Maximum size of a file, in bytes.
 const MAX_FILE_SIZE: u64 = 512 << 20;
@@ -17,7 +19,7 @@ const MAX_FOLDER_SIZE: u64 = 1 << 30;
 /// Maximum number of files in a trial's folder.
 const MAX_FILES: usize = 20_000;
 
-/// Maximum private writable memory, in bytes.
+/// Maximum memory of a trial, in bytes: private and writable of each process, and of all of them together.
 const MAX_MEMORY: u64 = 8 << 30;
 
 /// Maximum address space, in bytes.
@@ -78,12 +80,18 @@ pub(super) fn count_user_tasks() -> u64 {
     })
 }
 
-/// Whether a trial's folder exceeds the limits.
-pub(super) fn is_overfull(folder: &Path) -> bool {
-    let (mut bytes, mut files) = (0, 0);
+/// Whether a trial's folder exceeds the limits, together with the files without a name that its processes have
+/// open. A folder whose path is too long to be read counts as one that does.
+pub(super) fn is_overfull(folder: &Path, processes: &[i32]) -> bool {
+    let (mut bytes, mut files) = unlinked_files(processes);
     let mut waiting = vec![folder.to_owned()];
     while let Some(folder) = waiting.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::InvalidFilename => return true,
+            Err(_) => continue,
+        };
+        for entry in entries.flatten() {
             let Ok(metadata) = entry.metadata() else { continue };
             files += 1;
             bytes += metadata.blocks() * 512;
@@ -95,5 +103,28 @@ pub(super) fn is_overfull(folder: &Path) -> bool {
             }
         }
     }
-    false
+    bytes > MAX_FOLDER_SIZE
+}
+
+/// Size on disk, and number, of the files without a name that these processes have open.
+fn unlinked_files(processes: &[i32]) -> (u64, usize) {
+    let open = processes.iter().filter_map(|process| fs::read_dir(format!("/proc/{process}/fd")).ok());
+    let files = open.flatten().flatten().filter_map(|entry| fs::metadata(entry.path()).ok());
+    let unlinked = files.filter(|metadata| metadata.is_file() && metadata.nlink() == 0);
+    let sizes: BTreeMap<(u64, u64), u64> =
+        unlinked.map(|metadata| ((metadata.dev(), metadata.ino()), metadata.blocks() * 512)).collect();
+    (sizes.values().sum(), sizes.len())
+}
+
+/// Whether these processes together use more memory than one of them may: private memory, and memory that they
+/// share. What several of them share counts once.
+pub(super) fn uses_too_much_memory(processes: &[i32]) -> bool {
+    let sum = |file: &str, names: &[&str]| {
+        let texts =
+            processes.iter().filter_map(|process| fs::read_to_string(format!("/proc/{process}/{file}")).ok());
+        texts.map(|text| sum_kilobytes(&text, names)).sum::<u64>() * 1024
+    };
+    // The proportional sizes are exact, and slow to read.
+    sum("status", &["RssAnon:", "RssShmem:"]) > MAX_MEMORY
+        && sum("smaps_rollup", &["Pss_Anon:", "Pss_Shmem:"]) > MAX_MEMORY
 }

@@ -11,6 +11,7 @@ use wsgiaudit_probes_core::interpreter_names::{FIRST, SECOND};
 use wsgiaudit_probes_core::protocol::{self, ProtocolPhase, TrialEvent, TrialOrder};
 
 use super::child::abort_probe;
+use super::driver::with_main_interpreter;
 use super::observe::join_subjects;
 use super::record::{MAX_DESCRIBED, record_phase};
 use super::sharing::{
@@ -21,7 +22,6 @@ use super::subject_sequence::SubjectSequence;
 use super::trial_interpreter::TrialInterpreter;
 use super::watched_objects::{ObservedUses, WatchedObjects};
 use super::{arena_accesses, arenas, process_threads, record};
-use crate::interpreter::with_main_interpreter;
 use crate::python::PyInterpreterConfig;
 
 /// The state of the process before the trial.

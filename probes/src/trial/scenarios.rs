@@ -6,7 +6,8 @@ use wsgiaudit_probes_core::interpreter_names::{FIRST, FOURTH, MAIN, SECOND, THIR
 use wsgiaudit_probes_core::protocol::{ProtocolPhase, Scenario, SharedPyObject, TrialEvent, TrialOrder};
 
 use super::child::abort_probe;
-use super::observe::{OBSERVER, import_all, install_observer};
+use super::driver::{on_main_thread, with_main_interpreter};
+use super::observe::{OBSERVER, Observer, import_all, install_observer};
 use super::record::{MAX_DESCRIBED, record_phase};
 use super::retained_objects::{Baseline, RetainedState};
 use super::sharing::LeakedObject;
@@ -14,21 +15,21 @@ use super::subject_sequence::SubjectSequence;
 use super::trial_interpreter::TrialInterpreter;
 use super::watched_objects::WatchedObjects;
 use super::{
-    arenas, descriptor_sentinel, finalization, free_poisoning, heap_scribble, observe, private_copies,
-    record, retained_objects, stress_test,
+    arenas, descriptor_sentinel, finalization, free_poisoning, heap_scribble, import_hooks, observe,
+    private_copies, record, retained_objects, stress_test,
 };
-use crate::interpreter::{self, has_own_gil, with_main_interpreter};
+use crate::interpreter::{self, has_own_gil};
 use crate::python::{self, PyInterpreterConfig};
 
 /// Runs a trial in this process and returns whether it passed.
 ///
-/// If it did not, the reason is in the record: an import failed, or a finding ended the trial. The caller
-/// holds the main interpreter's GIL and still holds it afterwards.
+/// If it did not, the reason is in the record: an import failed, or a finding ended the trial. The caller is
+/// the driver.
 pub(super) fn run_trial(order: &TrialOrder) -> bool {
-    descriptor_sentinel::open_sentinel();
+    on_main_thread(descriptor_sentinel::open_sentinel);
     observe::set_path_additions(&order.path);
-    // SAFETY: guaranteed by the caller.
-    unsafe { private_copies::prepare(order) };
+    // SAFETY: with the main interpreter's GIL.
+    with_main_interpreter(|| unsafe { private_copies::prepare(order) });
     let passed = match order.place {
         Scenario::Main | Scenario::MainToTheEnd => run_in_main(order),
         Scenario::SharedGil => {
@@ -46,9 +47,10 @@ pub(super) fn run_trial(order: &TrialOrder) -> bool {
         | Scenario::OwnGilCopiesCalled => run_in_sub_interpreters(order, interpreter::OWN_GIL),
     };
     if passed && finalizes_python(order.place) {
-        // SAFETY: guaranteed by the caller; all sub-interpreters of a passed trial have ended, and the child
-        // exits next.
-        unsafe { finalization::finalize_python() };
+        record_phase(MAIN, ProtocolPhase::Exit);
+        // SAFETY: on the first thread; all sub-interpreters of a passed trial have ended, and the child exits
+        // next.
+        on_main_thread(|| unsafe { finalization::finalize_python() });
     }
     if passed {
         record::write_event(&TrialEvent::Done);
@@ -81,14 +83,23 @@ fn finalizes_python(place: Scenario) -> bool {
 /// inherits that zygote's observer.
 fn run_in_main(order: &TrialOrder) -> bool {
     record_phase(MAIN, ProtocolPhase::Start);
+    // SAFETY: with the GIL of the main interpreter.
+    with_main_interpreter(|| unsafe { install_main_observer() });
+    record_phase(MAIN, ProtocolPhase::Import);
+    // SAFETY: with the GIL of the main interpreter.
+    let import = |observer: &Observer| unsafe { import_all(observer, order) };
+    with_main_interpreter(|| OBSERVER.with_borrow(|observer| observer.as_ref().is_some_and(import)))
+}
+
+/// Installs the observer of the main interpreter, unless this process has inherited one.
+///
+/// # Safety
+/// The thread is the first one and holds the main interpreter's GIL.
+unsafe fn install_main_observer() {
     OBSERVER.with_borrow_mut(|installed| {
-        // SAFETY: the caller holds the GIL.
-        unsafe {
-            let observer = installed.get_or_insert_with(|| install_observer(MAIN));
-            record_phase(MAIN, ProtocolPhase::Import);
-            import_all(observer, order)
-        }
-    })
+        // SAFETY: guaranteed by the caller.
+        installed.get_or_insert_with(|| unsafe { install_observer(MAIN) });
+    });
 }
 
 /// Runs the lifecycles of sub-interpreters.
@@ -98,23 +109,8 @@ fn run_in_main(order: &TrialOrder) -> bool {
 /// subjects in memory that the others left behind.
 fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
-    if !python::runs_init_in_importer() || order.place.uses_copies() {
-        // SAFETY: guaranteed by the caller.
-        unsafe { observe_init_functions() };
-    }
-    // SAFETY: guaranteed by the caller.
-    let before = (has_own_gil(config) || python::is_free_threaded())
-        .then(|| unsafe { Baseline::take_baseline() }.unwrap_or_else(|error| abort_probe(&error)));
-    if python::is_free_threaded() && !has_own_gil(config) {
-        // SAFETY: guaranteed by the caller.
-        unsafe { free_poisoning::install_free_hook() };
-    }
-    if !python::is_free_threaded() && has_own_gil(config) {
-        // SAFETY: guaranteed by the caller.
-        unsafe { arenas::track_arenas() };
-    }
-    // SAFETY: the thread stays detached for as long as other threads run interpreters.
-    let main = unsafe { python::PyEval_SaveThread() };
+    // SAFETY: with the main interpreter's GIL, before there is another interpreter.
+    let before = with_main_interpreter(|| unsafe { prepare_main_interpreter(order.place, config) });
     let sequence = SubjectSequence::start_sequence();
     let passed = match &before {
         Some(before) if matches!(order.place, Scenario::OwnGilCalled | Scenario::OwnGilCopiesCalled) => {
@@ -123,9 +119,31 @@ fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> b
         before => run_lifecycles(&order, config, before.as_ref(), &sequence),
     };
     sequence.record_leftovers(passed);
-    // SAFETY: the thread state detached above is attached on the same thread.
-    unsafe { python::PyEval_RestoreThread(main) };
     passed
+}
+
+/// Prepares the main interpreter for a trial of others. Returns the state of the process, for comparing heaps;
+/// `None` if one GIL protects all of them.
+///
+/// # Safety
+/// The thread is the first one and holds the main interpreter's GIL. There is no other interpreter.
+unsafe fn prepare_main_interpreter(place: Scenario, config: PyInterpreterConfig) -> Option<Arc<Baseline>> {
+    let (is_free_threaded, own_gil) = (python::is_free_threaded(), has_own_gil(config));
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        if !python::runs_init_in_importer() || place.uses_copies() {
+            observe_init_functions();
+        }
+        let before = (own_gil || is_free_threaded)
+            .then(|| Baseline::take_baseline().unwrap_or_else(|error| abort_probe(&error)));
+        if is_free_threaded && !own_gil {
+            free_poisoning::install_free_hook();
+        }
+        if !is_free_threaded && own_gil {
+            arenas::track_arenas();
+        }
+        before
+    }
 }
 
 /// Observes what init functions load and raise in the main interpreter, where CPython runs them first.
@@ -133,13 +151,11 @@ fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> b
 /// # Safety
 /// The thread holds the main interpreter's GIL.
 unsafe fn observe_init_functions() {
-    OBSERVER.with_borrow_mut(|installed| {
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            let observer = installed.get_or_insert_with(|| install_observer(MAIN));
-            observer.call_function(c"hear_uncaught", "").unwrap_or_else(|error| abort_probe(&error));
-        }
-    });
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        install_main_observer();
+        import_hooks::hear_uncaught();
+    }
 }
 
 /// Runs the lifecycles of A to D and returns whether the trial passed. `before` is the state before the

@@ -10,26 +10,28 @@ use wsgiaudit_probes_core::protocol::{ProtocolPhase, TrialOrder};
 
 use super::child::abort_probe;
 use super::crash_handler::install_signal_stack;
-use super::observe::{Observer, import_all, install_observer, join_subjects};
+use super::driver::{on_main_thread, with_main_interpreter};
+use super::observe::{OBSERVER, Observer, import_all, install_observer, join_subjects};
 use super::private_copies;
 use super::record::record_phase;
 use crate::interpreter::{self, InterpreterThread};
 use crate::python;
 
-/// All threads import the subjects at once, then use them at once. Returns whether that succeeded.
+/// All threads import the subjects at once, then use them at once. Returns whether that succeeded. The caller
+/// is the driver.
 pub(super) fn run_threads(order: &TrialOrder) -> bool {
     record_phase(MAIN, ProtocolPhase::Start);
-    // SAFETY: the caller holds the GIL of the main interpreter.
-    let observer = unsafe { install_observer(MAIN) };
+    // SAFETY: with the GIL of the main interpreter.
+    with_main_interpreter(|| OBSERVER.set(Some(unsafe { install_observer(MAIN) })));
     record_phase(MAIN, ProtocolPhase::Import);
-    if !run_on_threads(order.threads, &observer, |observer| {
+    if !run_on_threads(order.threads, |observer| {
         // SAFETY: `run_on_threads` has attached this thread to the main interpreter.
         unsafe { import_all(observer, order) }
     }) {
         return false;
     }
     record_phase(MAIN, ProtocolPhase::Storm);
-    run_on_threads(order.threads, &observer, |observer| {
+    run_on_threads(order.threads, |observer| {
         (0..order.rounds).all(|_| {
             // SAFETY: as above.
             unsafe { observer.call_function(c"storm", &join_subjects(order)) }
@@ -42,7 +44,7 @@ pub(super) fn run_threads(order: &TrialOrder) -> bool {
 /// ends it.
 ///
 /// The threads synchronize, so that interpreters start and end at the same time. Returns whether all rounds
-/// succeeded. The caller holds the main interpreter's GIL and still holds it afterwards.
+/// succeeded. The caller is the driver.
 pub(super) fn run_interpreters(order: &TrialOrder) -> bool {
     record_phase(STRESS_TEST, ProtocolPhase::Storm);
     // A tree of private copies serves one interpreter, so each thread runs one.
@@ -51,20 +53,17 @@ pub(super) fn run_interpreters(order: &TrialOrder) -> bool {
         Some(_) | None => (order.threads, order.rounds),
     };
     let (order, barrier) = (Arc::new(order.clone()), Barrier::new(threads));
-    // SAFETY: the caller's thread stays detached for as long as other threads run interpreters.
-    let main = unsafe { python::PyEval_SaveThread() };
-    let passed = std::thread::scope(|scope| {
-        let lifecycle = || {
-            barrier.wait();
-            // A thread that failed still takes part in the barriers, since the others wait there.
-            (0..rounds).fold(true, |succeeded, _| succeeded & run_one_lifecycle(&order, &barrier))
-        };
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(lifecycle)).collect();
-        threads.into_iter().map(std::thread::ScopedJoinHandle::join).all(|joined| joined.unwrap_or(false))
-    });
-    // SAFETY: the thread state detached above.
-    unsafe { python::PyEval_RestoreThread(main) };
-    passed
+    let lifecycle = || {
+        barrier.wait();
+        // A thread that failed still takes part in the barriers, since the others wait there.
+        (0..rounds).fold(true, |succeeded, _| succeeded & run_one_lifecycle(&order, &barrier))
+    };
+    on_main_thread(|| {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(lifecycle)).collect();
+            threads.into_iter().map(std::thread::ScopedJoinHandle::join).all(|joined| joined.unwrap_or(false))
+        })
+    })
 }
 
 /// Runs one interpreter from start to end, waiting for the other threads before its end. Returns whether that
@@ -92,11 +91,13 @@ fn run_one_lifecycle(order: &Arc<TrialOrder>, barrier: &Barrier) -> bool {
         .unwrap_or_else(|error| abort_probe(&error))
 }
 
-/// Creates the subject's module from its shared object without executing it.
+/// Creates the subject's module from its shared object without executing it. The caller is the driver.
 pub(super) fn create_module_only(order: &TrialOrder) -> bool {
     record_phase(MAIN, ProtocolPhase::Start);
-    // SAFETY: the caller holds the GIL of the main interpreter.
-    let called = unsafe { install_observer(MAIN).call_function(c"create_only", &join_subjects(order)) };
+    // SAFETY: with the GIL of the main interpreter.
+    let called = with_main_interpreter(|| unsafe {
+        install_observer(MAIN).call_function(c"create_only", &join_subjects(order))
+    });
     called.unwrap_or_else(|error| abort_probe(&error));
     true
 }
@@ -115,34 +116,36 @@ impl SharedObserver<'_> {
     }
 }
 
-/// Runs `work` on several threads that start at once. Returns whether it returned true on all of them. The
-/// caller's thread is attached, is detached meanwhile, and is attached again afterwards.
-fn run_on_threads(threads: usize, observer: &Observer, work: impl Fn(&Observer) -> bool + Sync) -> bool {
-    let (start, work) = (Barrier::new(threads), &work);
-    // SAFETY: the caller's thread state, detached while other threads run.
-    let main = unsafe { python::PyEval_SaveThread() };
-    let passed = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads)
-            .map(|_| {
-                let (observer, start) = (SharedObserver(observer), &start);
-                scope.spawn(move || {
-                    install_signal_stack();
-                    Observer::set_thread_interpreter_name(MAIN);
-                    start.wait();
-                    // SAFETY: a thread without a thread state gets one of the main interpreter, until
-                    // released.
-                    unsafe {
-                        let ensured = python::PyGILState_Ensure();
-                        let passed = work(observer.get());
-                        python::PyGILState_Release(ensured);
-                        passed
-                    }
-                })
+/// Runs `work` with the main interpreter's observer on several threads that start at once. Returns whether it
+/// returned true on all of them. Meanwhile, the main thread is detached.
+fn run_on_threads(threads: usize, work: impl Fn(&Observer) -> bool + Sync) -> bool {
+    let (start, work) = (&Barrier::new(threads), &work);
+    on_main_thread(|| {
+        OBSERVER.with_borrow(|observer| {
+            let Some(observer) = observer.as_ref().map(SharedObserver) else { return false };
+            std::thread::scope(|scope| {
+                let run = || scope.spawn(move || run_on_this_thread(observer, start, work));
+                let threads: Vec<_> = (0..threads).map(|_| run()).collect();
+                let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+                joined.fold(true, |passed, joined| passed & joined.unwrap_or(false))
             })
-            .collect();
-        threads.into_iter().map(std::thread::ScopedJoinHandle::join).all(|joined| joined.unwrap_or(false))
-    });
-    // SAFETY: the thread state detached above.
-    unsafe { python::PyEval_RestoreThread(main) };
-    passed
+        })
+    })
+}
+
+fn run_on_this_thread(
+    observer: SharedObserver<'_>,
+    start: &Barrier,
+    work: &(impl Fn(&Observer) -> bool + Sync),
+) -> bool {
+    install_signal_stack();
+    Observer::set_thread_interpreter_name(MAIN);
+    start.wait();
+    // SAFETY: a thread without a thread state gets one of the main interpreter, until released.
+    unsafe {
+        let ensured = python::PyGILState_Ensure();
+        let passed = work(observer.get());
+        python::PyGILState_Release(ensured);
+        passed
+    }
 }

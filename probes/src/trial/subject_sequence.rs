@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
+use super::driver::with_main_interpreter;
 use super::namespace_diff::NamespaceSnapshot;
 use super::{file_access_log, process_threads, record};
-use crate::interpreter::with_main_interpreter;
 
-/// What is observed outside of the trial's interpreters, and during which subject's import it appeared. Used
-/// on the main interpreter's own thread, while that is detached.
+/// What is observed outside of the trial's interpreters, and during which subject's import it appeared.
 pub(super) struct SubjectSequence {
     /// The names in the main interpreter, as of the last record.
     names: RefCell<NamespaceSnapshot>,

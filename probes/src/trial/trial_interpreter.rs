@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wsgiaudit_probes_core::protocol::{ProtocolPhase, Scenario, TrialOrder};
 
 use super::child::abort_probe;
+use super::driver::on_main_thread;
 use super::observe::{OBSERVER, Observer, import_all, install_observer, join_subjects};
 use super::record::{MAX_DESCRIBED, record_phase};
 use super::sharing::{self, HeapScope, HeapSnapshot, LeakedObject};
@@ -24,7 +25,7 @@ pub(super) struct TrialInterpreter {
 impl TrialInterpreter {
     pub(super) fn start_interpreter(name: &'static str, config: PyInterpreterConfig) -> Self {
         record_phase(name, ProtocolPhase::Start);
-        let interpreter = InterpreterThread::start(config)
+        let interpreter = on_main_thread(|| InterpreterThread::start(config))
             .unwrap_or_else(|error| abort_probe(&format!("interpreter {name}: {error}")));
         // How two interpreters of this kind can harm each other's objects: see the module docs of `sharing`.
         let reach = if has_own_gil(config) { HeapScope::Code } else { HeapScope::Collector };

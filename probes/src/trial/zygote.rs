@@ -6,6 +6,8 @@
 
 use std::ffi::c_long;
 use std::io::{BufRead, BufReader, Write};
+use std::mem::{forget, replace};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::ptr::null_mut;
@@ -14,12 +16,16 @@ use std::time::Duration;
 use wsgiaudit_probes_core::protocol::{
     PROBE_FAILED, ProcessExit, Scenario, TrialEvent, TrialOrder, ZygoteCommand, ZygoteReply,
 };
+use wsgiaudit_probes_core::record_format::TrialRecord;
 
 use super::child::ChildRole;
+use super::descriptor_transfer::{receive_descriptor, send_descriptor};
+use super::driver::run_driver;
+use super::guardian::start_guardian;
 use super::observe::StaticMethodDef;
-use super::supervise::supervise_child;
+use super::supervise::SupervisedChild;
 use super::{child, file_access_log, observe, record, resource_limits, scenarios, shared_memory};
-use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
+use crate::python::{self, PyObject};
 
 /// `sys.wsgiaudit_zygote(socket, log, sandbox, watched)`, all `str`: serves the auditor at `socket` until it
 /// disconnects.
@@ -27,12 +33,7 @@ use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer,
 /// The zygote's own output goes to the file `log`. `sandbox` is `1` if trials are sandboxed. `watched` is
 /// empty, or a [`FileAccessScope`](wsgiaudit_probes_core::protocol::FileAccessScope) as JSON. Returns the exit
 /// status of the process.
-static SERVE: StaticMethodDef = StaticMethodDef(PyMethodDef {
-    ml_name: c"wsgiaudit_zygote".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: py_serve },
-    ml_flags: METH_VARARGS,
-    ml_doc: std::ptr::null(),
-});
+static SERVE: StaticMethodDef = StaticMethodDef::new(c"wsgiaudit_zygote", py_serve);
 
 /// The library's init function.
 ///
@@ -46,9 +47,7 @@ static SERVE: StaticMethodDef = StaticMethodDef(PyMethodDef {
 pub(crate) unsafe extern "C" fn PyInit_wsgiaudit_probes() -> *mut PyObject {
     // SAFETY: guaranteed by the caller; the method definition is static and the exception type immortal.
     unsafe {
-        let entry =
-            Object::new(python::PyCFunction_NewEx((&raw const SERVE.0).cast_mut(), null_mut(), null_mut()));
-        if let Some(entry) = entry
+        if let Some(entry) = SERVE.create_function()
             && python::PySys_SetObject(c"wsgiaudit_zygote".as_ptr(), entry.as_ptr()) == 0
         {
             python::PyErr_SetString(python::PyExc_ImportError, c"wsgiaudit_probes is not a module".as_ptr());
@@ -90,6 +89,8 @@ fn start_zygote(socket: &str, log: &Path, sandbox: bool) -> std::io::Result<Zygo
     let replies = UnixStream::connect(socket)?;
     let commands = BufReader::new(replies.try_clone()?);
     child::redirect_streams(log)?;
+    // SAFETY: the caller holds the GIL; there is no other thread yet.
+    unsafe { start_guardian(&replies) }?;
     let shared_memory = sandbox && shared_memory::mount_private();
     child::die_with_parent();
     child::adopt_orphans();
@@ -97,8 +98,8 @@ fn start_zygote(socket: &str, log: &Path, sandbox: bool) -> std::io::Result<Zygo
     resource_limits::count_user_tasks();
     // SAFETY: the caller holds the GIL.
     unsafe { observe::precompile_source() };
-    let mut zygote = Zygote { commands, replies, is_entered: false, shared_memory };
-    zygote.send_reply(ZygoteReply::Ready { shared_memory })?;
+    let zygote = Zygote { commands, replies, is_entered: false, shared_memory };
+    zygote.send_reply(ZygoteReply::Ready { shared_memory, process: std::process::id() }, &[])?;
     Ok(zygote)
 }
 
@@ -117,48 +118,60 @@ impl Zygote {
                 Ok(ZygoteCommand::Enter(order)) => (order.id, self.enter_subject(&order)),
                 Ok(ZygoteCommand::Leave) | Err(_) => return,
             };
-            if ended.and_then(|end| self.send_reply(ZygoteReply::Ended(id, end))).is_err() {
+            let replied = ended.and_then(|(end, record)| {
+                self.send_reply(ZygoteReply::Ended(id, end, record.lines().len()), record.lines())
+            });
+            if replied.is_err() {
                 return;
             }
         }
     }
 
-    fn run_in_child(&mut self, order: &TrialOrder) -> std::io::Result<ProcessExit> {
+    fn run_in_child(&mut self, order: &TrialOrder) -> std::io::Result<(ProcessExit, TrialRecord)> {
         match fork_process()? {
             ForkSide::Parent(child) => {
-                let deadline = Duration::from_millis(order.deadline);
-                let end = supervise_child(child, Some(deadline), Path::new(&order.folder));
+                let serves = None::<fn(&TrialRecord, &UnixStream)>;
+                let ended =
+                    child.supervise(Duration::from_millis(order.deadline), Path::new(&order.folder), serves);
                 if self.shared_memory && !self.is_entered {
                     shared_memory::remove_all_files();
                 }
-                Ok(end)
+                Ok(ended)
             }
-            ForkSide::Child => {
+            ForkSide::Child(connection) => {
                 self.close_connection();
-                self.begin_child(order, if self.is_entered { ChildRole::Inside } else { ChildRole::Trial });
-                scenarios::run_trial(order);
-                child::exit_now(0)
+                let role = if self.is_entered { ChildRole::Inside } else { ChildRole::Trial };
+                self.begin_child(order, role, connection);
+                run_driver(&[], || {
+                    scenarios::run_trial(order);
+                    record::flush();
+                    child::exit_now(0)
+                })
             }
         }
     }
 
     /// Forks a child that becomes the zygote and reads the commands, while this process waits for its end.
-    /// The auditor enforces the deadline, since only it knows whether the child is importing or serving.
-    fn enter_subject(&mut self, order: &TrialOrder) -> std::io::Result<ProcessExit> {
+    fn enter_subject(&mut self, order: &TrialOrder) -> std::io::Result<(ProcessExit, TrialRecord)> {
         match fork_process()? {
-            ForkSide::Parent(child) => Ok(supervise_child(child, None, Path::new(&order.folder))),
-            ForkSide::Child => {
-                let (identity, order) = (
-                    descriptor_identity(&self.replies),
-                    TrialOrder { place: Scenario::Main, ..order.clone() },
-                );
-                self.begin_child(&order, if self.is_entered { ChildRole::Inside } else { ChildRole::Zygote });
-                self.is_entered = true;
+            ForkSide::Parent(child) => {
+                // Foreign code is in the child: this process tells what it did.
+                let serves = |record: &TrialRecord, mut connection: &UnixStream| {
+                    let lines = record.lines();
+                    if self.send_reply(ZygoteReply::Entered(lines.len()), lines).is_ok() {
+                        drop(connection.write_all(&[0]));
+                    }
+                };
+                let deadline = Duration::from_millis(order.deadline);
+                Ok(child.supervise(deadline, Path::new(&order.folder), Some(serves)))
+            }
+            ForkSide::Child(connection) => {
+                let order = TrialOrder { place: Scenario::Main, ..order.clone() };
+                let role = if self.is_entered { ChildRole::Inside } else { ChildRole::Zygote };
+                self.begin_child(&order, role, connection);
                 child::adopt_orphans();
-                // Foreign code runs with the descriptors of this process open: it may close or replace them.
-                let imported = scenarios::run_trial(&order);
-                let is_ours = identity == descriptor_identity(&self.replies);
-                if imported && is_ours && self.send_reply(ZygoteReply::Entered).is_ok() {
+                if self.import_before_serving(&order).is_ok() {
+                    self.is_entered = true;
                     self.serve_commands();
                 }
                 child::exit_now(0)
@@ -166,7 +179,30 @@ impl Zygote {
         }
     }
 
-    fn begin_child(&self, order: &TrialOrder, role: ChildRole) {
+    /// Imports the subject. Meanwhile, foreign code does not have the connection to the auditor.
+    ///
+    /// # Errors
+    /// If the import failed, or the connection is lost.
+    fn import_before_serving(&mut self, order: &TrialOrder) -> std::io::Result<()> {
+        let (back, way_back) = UnixStream::pair()?;
+        let private = [self.replies.as_raw_fd(), self.commands.get_ref().as_raw_fd(), way_back.as_raw_fd()];
+        let (replies, back_to_main) = (self.replies.as_raw_fd(), &way_back);
+        run_driver(&private, || {
+            if scenarios::run_trial(order) && record::wait_for_receipt() {
+                send_descriptor(back_to_main, replies)
+            } else {
+                Err(std::io::ErrorKind::ConnectionAborted.into())
+            }
+        })?;
+        let replies = UnixStream::from(receive_descriptor(&back)?);
+        let commands = BufReader::new(replies.try_clone()?);
+        // The old numbers belong to foreign code now.
+        forget((replace(&mut self.replies, replies), replace(&mut self.commands, commands), way_back));
+        Ok(())
+    }
+
+    fn begin_child(&self, order: &TrialOrder, role: ChildRole, connection: UnixStream) {
+        record::open_record(connection);
         child::install_panic_hook();
         if let Err(error) = child::prepare_child(order, role, self.shared_memory) {
             record::write_event(&TrialEvent::Broken(format!("the trial's folder: {error}")));
@@ -174,15 +210,15 @@ impl Zygote {
         }
     }
 
-    fn send_reply(&mut self, reply: ZygoteReply) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(&reply)?;
-        line.push(b'\n');
-        self.replies.write_all(&line)
+    fn send_reply(&self, reply: ZygoteReply, record: &[u8]) -> std::io::Result<()> {
+        let mut message = serde_json::to_vec(&reply)?;
+        message.push(b'\n');
+        message.extend(record);
+        (&mut &self.replies).write_all(&message)
     }
 
     /// Closes the connection in a child, so that foreign code cannot send replies.
     fn close_connection(&mut self) {
-        use std::os::fd::AsRawFd;
         // SAFETY: descriptors of this process that are not used again: the process ends with `_exit`.
         unsafe {
             libc::close(self.replies.as_raw_fd());
@@ -192,36 +228,42 @@ impl Zygote {
 }
 
 enum ForkSide {
-    Parent(libc::pid_t),
-    Child,
+    Parent(SupervisedChild),
+    /// With the connection to the parent.
+    Child(UnixStream),
 }
 
-/// Forks like `os.fork()` (`Modules/posixmodule.c`): takes the import lock, runs the hooks, resets locks in
-/// the child.
+/// Forks a child, connected to this process, which supervises it.
 fn fork_process() -> std::io::Result<ForkSide> {
+    let (here, there) = UnixStream::pair()?;
     // SAFETY: the thread holds the GIL and is the only one of this process.
-    unsafe {
-        python::PyOS_BeforeFork();
-        match libc::fork() {
-            0 => {
-                python::PyOS_AfterFork_Child();
-                Ok(ForkSide::Child)
-            }
-            child => {
-                python::PyOS_AfterFork_Parent();
-                if child < 0 { Err(std::io::Error::last_os_error()) } else { Ok(ForkSide::Parent(child)) }
-            }
+    match unsafe { fork_python() }? {
+        0 => {
+            drop(here);
+            Ok(ForkSide::Child(there))
         }
+        child => SupervisedChild::new(child, here).map(ForkSide::Parent),
     }
 }
 
-/// Device and inode of a descriptor's file: changes if the descriptor is closed or replaced.
-fn descriptor_identity(stream: &UnixStream) -> Option<(u64, u64)> {
-    use std::os::fd::AsRawFd;
-    // SAFETY: fstat fills the structure or fails.
+/// Forks like `os.fork()` (`Modules/posixmodule.c`): takes the import lock, runs the hooks, resets locks in
+/// the child. Returns 0 in the child.
+///
+/// # Errors
+/// If the system has no more processes.
+///
+/// # Safety
+/// The thread holds the GIL and is the only one of this process.
+pub(super) unsafe fn fork_python() -> std::io::Result<libc::pid_t> {
+    // SAFETY: guaranteed by the caller.
     unsafe {
-        let mut status = std::mem::zeroed::<libc::stat>();
-        (libc::fstat(stream.as_raw_fd(), &raw mut status) == 0)
-            .then_some((status.st_dev as u64, status.st_ino as u64))
+        python::PyOS_BeforeFork();
+        let child = libc::fork();
+        if child == 0 {
+            python::PyOS_AfterFork_Child();
+        } else {
+            python::PyOS_AfterFork_Parent();
+        }
+        if child < 0 { Err(std::io::Error::last_os_error()) } else { Ok(child) }
     }
 }

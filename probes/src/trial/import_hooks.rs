@@ -1,0 +1,344 @@
+//! Hooks into the import system of an interpreter: built-in functions that record each load of an extension
+//! module around CPython's own functions. Python code finds nothing behind them.
+
+use std::ffi::{CStr, CString};
+use std::ptr::null_mut;
+use std::sync::Arc;
+
+use wsgiaudit_probes_core::protocol::TrialEvent;
+
+use super::observe::{ObserverState, StaticMethodDef, current_interpreter_name, record_fields};
+use super::{module_definition, record};
+use crate::lock::lock_ignoring_poison;
+use crate::python::{self, Object, PyObject};
+
+const CREATE_DYNAMIC: &CStr = c"create_dynamic";
+const EXEC_DYNAMIC: &CStr = c"exec_dynamic";
+const CREATE_BUILTIN: &CStr = c"create_builtin";
+const EXCEPT_HOOK: &CStr = c"excepthook";
+const UNRAISABLE_HOOK: &CStr = c"unraisablehook";
+
+/// `create_dynamic(spec, file=None)`.
+static CREATE_DYNAMIC_HOOK: StaticMethodDef = StaticMethodDef::new(CREATE_DYNAMIC, py_create_dynamic);
+/// `exec_dynamic(module)`.
+static EXEC_DYNAMIC_HOOK: StaticMethodDef = StaticMethodDef::new(EXEC_DYNAMIC, py_exec_dynamic);
+/// `create_builtin(spec)`: a built-in module such as faulthandler can be refused too.
+static CREATE_BUILTIN_HOOK: StaticMethodDef = StaticMethodDef::new(CREATE_BUILTIN, py_create_builtin);
+/// `excepthook(type, value, traceback)`.
+static EXCEPT_HOOK_HOOK: StaticMethodDef = StaticMethodDef::new(EXCEPT_HOOK, py_excepthook);
+/// `unraisablehook(unraisable)`.
+static UNRAISABLE_HOOK_HOOK: StaticMethodDef = StaticMethodDef::new(UNRAISABLE_HOOK, py_unraisablehook);
+
+/// The functions of an interpreter that the hooks replace.
+pub(super) struct OriginalFunctions {
+    /// The module `_imp`.
+    module: Object,
+    create_dynamic: Object,
+    exec_dynamic: Object,
+    create_builtin: Object,
+    excepthook: Object,
+    unraisablehook: Object,
+}
+
+impl OriginalFunctions {
+    /// Finds the functions in the current interpreter.
+    ///
+    /// # Errors
+    /// The exception, if one is missing.
+    ///
+    /// # Safety
+    /// The thread holds the GIL, now and whenever the functions are used or dropped.
+    pub(super) unsafe fn find() -> Result<Self, String> {
+        // SAFETY: guaranteed by the caller; references are checked.
+        unsafe {
+            let module = Object::new(python::PyImport_ImportModule(c"_imp".as_ptr()));
+            let module = module.ok_or_else(|| python::take_error())?;
+            let function = |owner: &Object, name: &CStr| {
+                let found = Object::new(python::PyObject_GetAttrString(owner.as_ptr(), name.as_ptr()));
+                found.ok_or_else(|| python::take_error())
+            };
+            let sys = Object::new(python::PyImport_ImportModule(c"sys".as_ptr()));
+            let sys = sys.ok_or_else(|| python::take_error())?;
+            Ok(Self {
+                create_dynamic: function(&module, CREATE_DYNAMIC)?,
+                exec_dynamic: function(&module, EXEC_DYNAMIC)?,
+                create_builtin: function(&module, CREATE_BUILTIN)?,
+                excepthook: function(&sys, EXCEPT_HOOK)?,
+                unraisablehook: function(&sys, UNRAISABLE_HOOK)?,
+                module,
+            })
+        }
+    }
+
+    /// Puts the functions of the import system back.
+    ///
+    /// # Safety
+    /// The thread holds the GIL.
+    pub(super) unsafe fn restore(&self) {
+        let all = [
+            (CREATE_DYNAMIC, &self.create_dynamic),
+            (EXEC_DYNAMIC, &self.exec_dynamic),
+            (CREATE_BUILTIN, &self.create_builtin),
+        ];
+        for (name, function) in all {
+            // SAFETY: guaranteed by the caller.
+            unsafe { python::PyObject_SetAttrString(self.module.as_ptr(), name.as_ptr(), function.as_ptr()) };
+        }
+    }
+}
+
+/// Installs the hooks of the import system in the current interpreter.
+///
+/// # Errors
+/// The exception.
+///
+/// # Safety
+/// The thread holds the GIL.
+pub(super) unsafe fn install_hooks() -> Result<(), String> {
+    // SAFETY: guaranteed by the caller; references are checked.
+    unsafe {
+        let module = Object::new(python::PyImport_ImportModule(c"_imp".as_ptr()));
+        let module = module.ok_or_else(|| python::take_error())?;
+        for (name, hook) in [
+            (CREATE_DYNAMIC, &CREATE_DYNAMIC_HOOK),
+            (EXEC_DYNAMIC, &EXEC_DYNAMIC_HOOK),
+            (CREATE_BUILTIN, &CREATE_BUILTIN_HOOK),
+        ] {
+            let hook = hook.create_function().ok_or_else(|| python::take_error())?;
+            python::PyObject_SetAttrString(module.as_ptr(), name.as_ptr(), hook.as_ptr());
+        }
+        Ok(())
+    }
+}
+
+/// Records exceptions that CPython prints because it cannot raise them. Since 3.13, an init function runs in
+/// the main interpreter first when another one imports the module. If it raises there, 3.13 calls
+/// `excepthook`, 3.14 `unraisablehook`.
+///
+/// # Safety
+/// The thread holds the main interpreter's GIL.
+pub(super) unsafe fn hear_uncaught() {
+    for (name, hook) in [(EXCEPT_HOOK, &EXCEPT_HOOK_HOOK), (UNRAISABLE_HOOK, &UNRAISABLE_HOOK_HOOK)] {
+        // SAFETY: guaranteed by the caller.
+        if let Some(hook) = unsafe { hook.create_function() } {
+            // SAFETY: as above.
+            unsafe { python::PySys_SetObject(name.as_ptr(), hook.as_ptr()) };
+        }
+    }
+}
+
+unsafe extern "C" fn py_create_dynamic(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL.
+    unsafe {
+        let Some(observer) = find_observer() else { return null_mut() };
+        let Some(spec) = first_argument(arguments) else { return null_mut() };
+        let Some(fields) = or_import_error(observer.read_fields(c"loading", &[spec])) else {
+            return null_mut();
+        };
+        let name = fields.get(1).cloned().unwrap_or_default();
+        record_fields(&fields);
+        let had_gil = has_gil();
+        if !lock_ignoring_poison(&observer.being_created).is_empty() {
+            observer.append_name(c"from_within", &name);
+        }
+        lock_ignoring_poison(&observer.being_created).push(name.clone());
+        let module = python::PyObject_CallObject(observer.originals.create_dynamic.as_ptr(), arguments);
+        lock_ignoring_poison(&observer.being_created).pop();
+        if module.is_null() {
+            record_failure(&observer, &name);
+            return null_mut();
+        }
+        let interpreter = current_interpreter_name();
+        if let Some(definition) =
+            module_definition::read_module_definition(module, python::is_free_threaded())
+        {
+            let (interpreter, name) = (interpreter.clone(), name.clone());
+            record::write_event(&TrialEvent::Declared { interpreter, name, definition });
+        }
+        // CPython enables the GIL depending on the module's declaration, after its creation and before its
+        // execution.
+        if !had_gil && has_gil() {
+            record::write_event(&TrialEvent::GilEnabled { interpreter, name });
+        }
+        module
+    }
+}
+
+unsafe extern "C" fn py_exec_dynamic(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL.
+    unsafe {
+        let Some(observer) = find_observer() else { return null_mut() };
+        let Some(module) = first_argument(arguments) else { return null_mut() };
+        let Some(name) = or_import_error(observer.read_fields(c"name_of", &[module])) else {
+            return null_mut();
+        };
+        let name = name.concat();
+        let result = python::PyObject_CallObject(observer.originals.exec_dynamic.as_ptr(), arguments);
+        if result.is_null() {
+            record_failure(&observer, &name);
+        } else {
+            observer.append_name(c"loaded", &name);
+            record_fields(&["loaded".to_owned(), name]);
+        }
+        result
+    }
+}
+
+unsafe extern "C" fn py_create_builtin(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL.
+    unsafe {
+        let Some(observer) = find_observer() else { return null_mut() };
+        let Some(spec) = first_argument(arguments) else { return null_mut() };
+        let module = python::PyObject_CallObject(observer.originals.create_builtin.as_ptr(), arguments);
+        if module.is_null() {
+            let pending = PendingException::take();
+            let fields = observer.read_fields(c"loading", &[spec]).unwrap_or_default();
+            record_fields(&fields);
+            pending.restore();
+            record_failure(&observer, fields.get(1).map_or("", String::as_str));
+        }
+        module
+    }
+}
+
+unsafe extern "C" fn py_excepthook(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
+    unsafe {
+        let Some(observer) = find_observer() else { return null_mut() };
+        let error = python::PyTuple_GetItem(arguments, 1);
+        python::PyErr_Clear();
+        record_uncaught(&observer, error);
+        python::PyObject_CallObject(observer.originals.excepthook.as_ptr(), arguments)
+    }
+}
+
+unsafe extern "C" fn py_unraisablehook(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL.
+    unsafe {
+        let Some(observer) = find_observer() else { return null_mut() };
+        let Some(unraisable) = first_argument(arguments) else { return null_mut() };
+        let error = Object::new(python::PyObject_GetAttrString(unraisable, c"exc_value".as_ptr()));
+        python::PyErr_Clear();
+        error.iter().for_each(|error| record_uncaught(&observer, error.as_ptr()));
+        python::PyObject_CallObject(observer.originals.unraisablehook.as_ptr(), arguments)
+    }
+}
+
+/// # Safety
+/// The thread holds the GIL; `error` is null or alive.
+unsafe fn record_uncaught(observer: &ObserverState, error: *mut PyObject) {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        if !error.is_null() && error != python::Py_None() {
+            record_fields(&observer.read_fields(c"uncaught", &[error]).unwrap_or_default());
+        }
+    }
+}
+
+/// Records that an extension module could not be loaded. The exception stays pending.
+///
+/// # Safety
+/// The thread holds the GIL, and an exception is pending.
+unsafe fn record_failure(observer: &ObserverState, name: &str) {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let pending = PendingException::take();
+        if let (Some(text), Some(error)) = (python::new_str(name), pending.value()) {
+            // An exception that cannot be described is a failure too.
+            let plain = || ["failed", name, "", "", "Exception", "", name].map(str::to_owned).to_vec();
+            let fields = observer.read_fields(c"failed", &[text.as_ptr(), error]).unwrap_or_else(|_| plain());
+            record_fields(&fields);
+        }
+        pending.restore();
+    }
+}
+
+/// Raises the exception that a function of `observe.py` raised.
+///
+/// # Safety
+/// The thread holds the GIL.
+unsafe fn or_import_error(fields: Result<Vec<String>, String>) -> Option<Vec<String>> {
+    if let Err(error) = &fields {
+        let text = CString::new(error.replace('\0', "")).unwrap_or_default();
+        // SAFETY: guaranteed by the caller; the exception type is immortal.
+        unsafe { python::PyErr_SetString(python::PyExc_ImportError, text.as_ptr()) };
+    }
+    fields.ok()
+}
+
+/// The observer of this interpreter; `None` with an exception set once it has been removed.
+///
+/// # Safety
+/// The thread holds a GIL.
+unsafe fn find_observer() -> Option<Arc<ObserverState>> {
+    // SAFETY: guaranteed by the caller; the exception type is immortal.
+    unsafe {
+        let observer = ObserverState::find_here();
+        if observer.is_none() {
+            python::PyErr_SetString(python::PyExc_ImportError, c"this interpreter is ending".as_ptr());
+        }
+        observer
+    }
+}
+
+/// The first of a function's arguments, borrowed; `None` with an exception set if there is none.
+///
+/// # Safety
+/// The thread holds the GIL; `arguments` is a tuple.
+unsafe fn first_argument(arguments: *mut PyObject) -> Option<*mut PyObject> {
+    // SAFETY: guaranteed by the caller.
+    let first = unsafe { python::PyTuple_GetItem(arguments, 0) };
+    (!first.is_null()).then_some(first)
+}
+
+/// Whether this process runs with a GIL. Always true except on a free-threaded build.
+///
+/// # Safety
+/// The thread is attached to an interpreter.
+unsafe fn has_gil() -> bool {
+    if !python::is_free_threaded() {
+        return true;
+    }
+    // SAFETY: guaranteed by the caller; the function is borrowed from `sys`.
+    unsafe {
+        let function = python::PySys_GetObject(c"_is_gil_enabled".as_ptr());
+        let answer = (!function.is_null()).then(|| python::PyObject_CallObject(function, null_mut()));
+        let answer = answer.and_then(|answer| Object::new(answer));
+        python::PyErr_Clear();
+        answer.is_none_or(|answer| python::PyObject_IsTrue(answer.as_ptr()) == 1)
+    }
+}
+
+/// The exception that was pending.
+struct PendingException([*mut PyObject; 3]);
+
+impl PendingException {
+    /// # Safety
+    /// The thread holds the GIL.
+    #[expect(deprecated, reason = "PyErr_GetRaisedException is 3.12+; the control also runs on older ones")]
+    unsafe fn take() -> Self {
+        let [mut kind, mut value, mut trace] = [null_mut(); 3];
+        // SAFETY: guaranteed by the caller; the three pointers become owned references or null.
+        unsafe {
+            python::PyErr_Fetch(&mut kind, &mut value, &mut trace);
+            python::PyErr_NormalizeException(&mut kind, &mut value, &mut trace);
+            if !value.is_null() && !trace.is_null() {
+                python::PyException_SetTraceback(value, trace);
+            }
+        }
+        Self([kind, value, trace])
+    }
+
+    /// The exception, borrowed.
+    fn value(&self) -> Option<*mut PyObject> {
+        Some(self.0[1]).filter(|value| !value.is_null())
+    }
+
+    /// # Safety
+    /// The thread holds the GIL.
+    #[expect(deprecated, reason = "as above")]
+    unsafe fn restore(self) {
+        // SAFETY: guaranteed by the caller; the references are given back.
+        unsafe { python::PyErr_Restore(self.0[0], self.0[1], self.0[2]) };
+    }
+}

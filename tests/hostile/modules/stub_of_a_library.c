@@ -1,0 +1,2 @@
+/* Empty: the init function is in a library that it needs. */
+int wsgiaudit_stub;

@@ -75,10 +75,13 @@ impl ConnectionState {
     }
 }
 
+/// A connection with deadlines for reading and writing.
+type TimedStream = TimeoutStream<Box<dyn ConnectionStream>>;
+
 /// The stream of a connection. It scans what arrives, and closes the connection without a reset.
 pub(super) struct ClientStream<H: Send + 'static> {
     /// `None` once dropped.
-    stream: Option<Pin<Box<TimeoutStream<Box<dyn ConnectionStream>>>>>,
+    stream: Option<Pin<Box<TimedStream>>>,
     state: Arc<ConnectionState>,
     /// Whether the client has sent its last byte, or one that ends the connection.
     is_ended: bool,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::AuditContext;
 use crate::cache::{CacheOptions, FileCache, TrialCache, digest_of_system};
+use crate::copies;
 use crate::digest;
 use crate::image;
 use crate::model::{BinaryFacts, Environment, Interpreter, TargetPython};
@@ -39,7 +40,12 @@ pub(super) fn open_trial_cache(
         kin: installed.co_installed_entries(&folders),
         folders,
         scratch: context.scratch.path(),
-        besides: format!("{} {interpreter:?} {}", trial::probes_digest(), digest_of_system()),
+        besides: format!(
+            "{} {interpreter:?} {} {}",
+            trial::probes_digest(),
+            digest_of_system(),
+            copies::COPY_FORMAT
+        ),
     })
 }
 

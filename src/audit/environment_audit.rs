@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::cached_inspection;
 use super::context::{AuditContext, AuditedEnvironment, ModeSelection};
-use super::copy_roots::list_copy_roots;
 use super::environment_scan;
 use super::environment_state::EnvironmentState;
 use super::interpreter_query::query_interpreter;
@@ -17,7 +16,7 @@ use crate::platform;
 use crate::report::DecidedBy;
 use crate::rules::is_refused_by_declaration;
 use crate::trial::{DiagnosticMode, DiagnosticRuns, SearchPath, TrialConfig, TrialSubject, Trials};
-use crate::venv::{InstalledDistributions, LocatedEnvironment};
+use crate::venv::{InstalledDistributions, LocatedEnvironment, list_copy_roots};
 
 /// Scans an environment and tries what is installed in it.
 pub(super) fn audit_environment(
@@ -50,7 +49,7 @@ pub(super) fn audit_environment(
         let roots = list_copy_roots(interpreter, &environment.root);
         match TrialCopies::prepare(context.copies_folder(), &roots) {
             Ok(made) => {
-                notes.extend(made.describe_price());
+                notes.extend(made.describe_needs());
                 copies = Some(made);
             }
             Err(error) => {
@@ -112,24 +111,30 @@ pub(super) fn audit_application_modules(
 ) -> AuditedEnvironment {
     let mut trials = first.trials.clone();
     let mut diagnostic_runs = DiagnosticRuns::default();
+    let mut no_trials = first.no_trials.clone();
     let mut copies = None;
     if let Some(interpreter) = environment.interpreter.as_ref().filter(|python| python.no_trials.is_none()) {
         let folders = environment.modules.iter().filter_map(|module| module.path.parent());
         let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
         let mut roots = list_copy_roots(interpreter, &environment.root);
         roots.extend(folders);
-        copies = match first.possible_modes().contains(&Mode::OwnGilCopies) {
-            true => TrialCopies::prepare(context.copies_folder(), &roots).ok(),
-            false => None,
-        };
+        let mut modes = first.possible_modes();
+        if modes.contains(&Mode::OwnGilCopies) {
+            match TrialCopies::prepare(context.copies_folder(), &roots) {
+                Ok(made) => copies = Some(made),
+                Err(error) => {
+                    no_trials.insert(Mode::OwnGilCopies, judge_without_copies(&error));
+                    modes.retain(|mode| *mode != Mode::OwnGilCopies);
+                }
+            }
+        }
         let config = TrialConfig {
             path,
             copies: copies.as_ref().map(TrialCopies::trees),
             ..context.trial_config(&interpreter.executable)
         };
         let tried;
-        (tried, diagnostic_runs) =
-            try_environment(context, &config, &environment, interpreter, &first.possible_modes());
+        (tried, diagnostic_runs) = try_environment(context, &config, &environment, interpreter, &modes);
         trials.extend(tried);
     }
     AuditedEnvironment {
@@ -139,7 +144,7 @@ pub(super) fn audit_application_modules(
         modes: first.modes,
         trials,
         diagnostic_runs,
-        no_trials: first.no_trials.clone(),
+        no_trials,
         notes: Vec::new(),
         trouble: Vec::new(),
         cache: None,

@@ -36,8 +36,8 @@ impl TrialCopies {
         &self.trees
     }
 
-    /// Describes the price of private copies; `None` if there is nothing to copy.
-    pub(super) fn describe_price(&self) -> Option<String> {
+    /// Describes what private copies need; `None` if there is nothing to copy.
+    pub(super) fn describe_needs(&self) -> Option<String> {
         let summary = self.set.summary();
         (summary.objects > 0).then(|| describe_summary(summary))
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_price_names_what_limits_the_number_of_interpreters() {
+    fn the_note_names_what_limits_the_number_of_interpreters() {
         let summary = CopySummary { objects: 3, bytes: 2_500_000, mappings: 20, ..CopySummary::default() };
         let text = describe_summary(&summary);
         assert!(text.starts_with("private copies: 3 files, 2.5 MB on disk for each interpreter"), "{text}");

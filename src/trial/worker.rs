@@ -244,8 +244,8 @@ impl<'a> Worker<'a> {
         for folder in folder.ancestors().take_while(|folder| *folder != self.folder) {
             ids.extend(record::read_ids(folder));
         }
-        let run = RunInfo::new(self.config.scratch, self.config.python, ids, self.began);
-        collect_attempt(record, folder, end, &run)
+        let TrialConfig { scratch, python, copies, .. } = *self.config;
+        collect_attempt(record, folder, end, &RunInfo::new(scratch, python, copies, ids, self.began))
     }
 
     fn send_command(&mut self, command: &ZygoteCommand) -> Result<(), WorkerLost> {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
-use super::observe::{ObserverState, StaticMethodDef, current_interpreter_name, record_fields};
+use super::observe::{ObserverState, current_interpreter_name, record_fields};
 use super::{module_definition, record};
 use crate::lock::lock_ignoring_poison;
-use crate::python::{self, Object, PyObject};
+use crate::python::{self, FunctionDef, Object, PyObject};
 
 const CREATE_DYNAMIC: &CStr = c"create_dynamic";
 const EXEC_DYNAMIC: &CStr = c"exec_dynamic";
@@ -19,15 +19,15 @@ const EXCEPT_HOOK: &CStr = c"excepthook";
 const UNRAISABLE_HOOK: &CStr = c"unraisablehook";
 
 /// `create_dynamic(spec, file=None)`.
-static CREATE_DYNAMIC_HOOK: StaticMethodDef = StaticMethodDef::new(CREATE_DYNAMIC, py_create_dynamic);
+static CREATE_DYNAMIC_HOOK: FunctionDef = FunctionDef::new(CREATE_DYNAMIC, py_create_dynamic);
 /// `exec_dynamic(module)`.
-static EXEC_DYNAMIC_HOOK: StaticMethodDef = StaticMethodDef::new(EXEC_DYNAMIC, py_exec_dynamic);
+static EXEC_DYNAMIC_HOOK: FunctionDef = FunctionDef::new(EXEC_DYNAMIC, py_exec_dynamic);
 /// `create_builtin(spec)`: a built-in module such as faulthandler can be refused too.
-static CREATE_BUILTIN_HOOK: StaticMethodDef = StaticMethodDef::new(CREATE_BUILTIN, py_create_builtin);
+static CREATE_BUILTIN_HOOK: FunctionDef = FunctionDef::new(CREATE_BUILTIN, py_create_builtin);
 /// `excepthook(type, value, traceback)`.
-static EXCEPT_HOOK_HOOK: StaticMethodDef = StaticMethodDef::new(EXCEPT_HOOK, py_excepthook);
+static EXCEPT_HOOK_HOOK: FunctionDef = FunctionDef::new(EXCEPT_HOOK, py_excepthook);
 /// `unraisablehook(unraisable)`.
-static UNRAISABLE_HOOK_HOOK: StaticMethodDef = StaticMethodDef::new(UNRAISABLE_HOOK, py_unraisablehook);
+static UNRAISABLE_HOOK_HOOK: FunctionDef = FunctionDef::new(UNRAISABLE_HOOK, py_unraisablehook);
 
 /// The functions of an interpreter that the hooks replace.
 pub(super) struct OriginalFunctions {
@@ -104,7 +104,7 @@ pub(super) unsafe fn install_hooks() -> Result<(), String> {
             (EXEC_DYNAMIC, &EXEC_DYNAMIC_HOOK),
             (CREATE_BUILTIN, &CREATE_BUILTIN_HOOK),
         ] {
-            let hook = hook.create_function().ok_or_else(|| python::take_error())?;
+            let hook = hook.new_function(null_mut(), null_mut()).ok_or_else(|| python::take_error())?;
             python::PyObject_SetAttrString(module.as_ptr(), name.as_ptr(), hook.as_ptr());
         }
         Ok(())
@@ -120,7 +120,7 @@ pub(super) unsafe fn install_hooks() -> Result<(), String> {
 pub(super) unsafe fn hear_uncaught() {
     for (name, hook) in [(EXCEPT_HOOK, &EXCEPT_HOOK_HOOK), (UNRAISABLE_HOOK, &UNRAISABLE_HOOK_HOOK)] {
         // SAFETY: guaranteed by the caller.
-        if let Some(hook) = unsafe { hook.create_function() } {
+        if let Some(hook) = unsafe { hook.new_function(null_mut(), null_mut()) } {
             // SAFETY: as above.
             unsafe { python::PySys_SetObject(name.as_ptr(), hook.as_ptr()) };
         }

@@ -5,7 +5,6 @@ mod arena_accesses;
 mod arenas;
 mod bind_mounts;
 mod child;
-mod copy_trees;
 mod crash_handler;
 mod descriptor_sentinel;
 mod descriptor_transfer;

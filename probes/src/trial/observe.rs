@@ -17,9 +17,10 @@ use wsgiaudit_probes_core::protocol::{PathAdditions, Scenario, TrialEvent, Trial
 use super::arenas::current_interpreter_id;
 use super::child::abort_probe;
 use super::import_hooks::{self, OriginalFunctions};
-use super::{descriptor_sentinel, module_definition, private_copies, record, thread_ids};
+use super::{descriptor_sentinel, module_definition, record, thread_ids};
+use crate::copies;
 use crate::lock::lock_ignoring_poison;
-use crate::python::{self, METH_VARARGS, Object, PyCFunction, PyMethodDef, PyMethodDefPointer, PyObject};
+use crate::python::{self, FunctionDef, Object, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
     Ok(source) => source,
@@ -355,8 +356,8 @@ unsafe fn create_names() -> Result<Object, String> {
         set(c"count_threads", function(c"_thread", c"_count"))?;
         set(c"clock", function(c"time", c"monotonic"))?;
         set(c"pause", function(c"time", c"sleep"))?;
-        set(c"record", RECORD.create_function())?;
-        set(c"present", PRESENT.create_function())?;
+        set(c"record", RECORD.new_function(null_mut(), null_mut()))?;
+        set(c"present", PRESENT.new_function(null_mut(), null_mut()))?;
         set(c"there", Object::new(python::PySet_New(null_mut())))?;
         for list in [c"failures", c"loaded", c"from_within", c"new", c"waiting"] {
             set(list, Object::new(python::PyList_New(0)))?;
@@ -394,40 +395,11 @@ pub(super) fn join_subjects(order: &TrialOrder) -> String {
     order.subjects.join(",")
 }
 
-/// A static method definition: plain C data, shared by all interpreters.
-pub(super) struct StaticMethodDef(pub(super) PyMethodDef);
-
-// SAFETY: CPython only reads it; its pointers refer to constants and code.
-unsafe impl Sync for StaticMethodDef {}
-
-impl StaticMethodDef {
-    /// The definition of a function that gets its arguments as a tuple.
-    pub(super) const fn new(name: &'static CStr, function: PyCFunction) -> Self {
-        Self(PyMethodDef {
-            ml_name: name.as_ptr(),
-            ml_meth: PyMethodDefPointer { PyCFunction: function },
-            ml_flags: METH_VARARGS,
-            ml_doc: std::ptr::null(),
-        })
-    }
-
-    /// Creates the function; `None` with a Python exception set.
-    ///
-    /// # Safety
-    /// The thread holds a GIL.
-    pub(super) unsafe fn create_function(&'static self) -> Option<Object> {
-        // SAFETY: the definition is static.
-        unsafe {
-            Object::new(python::PyCFunction_NewEx((&raw const self.0).cast_mut(), null_mut(), null_mut()))
-        }
-    }
-}
-
 /// `record(kind, field, ...)`, all `str`.
-static RECORD: StaticMethodDef = StaticMethodDef::new(c"record", py_record);
+static RECORD: FunctionDef = FunctionDef::new(c"record", py_record);
 
 /// `present(name, module)`: records the load of a module that C code has made without the import system.
-static PRESENT: StaticMethodDef = StaticMethodDef::new(c"present", py_present);
+static PRESENT: FunctionDef = FunctionDef::new(c"present", py_present);
 
 /// Records the event that these fields describe, and who loses descriptors.
 pub(super) fn record_fields(fields: &[String]) {
@@ -448,7 +420,7 @@ unsafe extern "C" fn py_record(_module: *mut PyObject, arguments: *mut PyObject)
         // Foreign code may have found this function: loads are recorded by the hooks alone.
         let event = parse_event(&fields, current_interpreter_name());
         event.iter().filter(|event| event.load().is_none()).for_each(record::write_event);
-        new_none()
+        python::new_none()
     }
 }
 
@@ -460,7 +432,7 @@ unsafe extern "C" fn py_present(_module: *mut PyObject, arguments: *mut PyObject
         python::PyErr_Clear();
         let file = file.and_then(|file| python::str_to_string(file.as_ptr()));
         let made_by = module_definition::find_defining_file(module);
-        let made_by = made_by.map(|file| private_copies::original_path(&file).unwrap_or(file));
+        let made_by = made_by.map(|file| copies::original_path(&file).unwrap_or(file));
         if let (Some(name), Some(file), Some(made_by)) = (python::str_to_string(name), file, made_by)
             && Path::new(&made_by).parent().is_some_and(|folder| Path::new(&file).starts_with(folder))
             && let Some(observer) = ObserverState::find_here()
@@ -469,20 +441,7 @@ unsafe extern "C" fn py_present(_module: *mut PyObject, arguments: *mut PyObject
             record_fields(&["loading".to_owned(), name.clone(), file]);
             record_fields(&["loaded".to_owned(), name]);
         }
-        new_none()
-    }
-}
-
-/// A new reference to `None`.
-///
-/// # Safety
-/// The thread holds a GIL.
-unsafe fn new_none() -> *mut PyObject {
-    // SAFETY: guaranteed by the caller.
-    unsafe {
-        let none = python::Py_None();
-        python::Py_IncRef(none);
-        none
+        python::new_none()
     }
 }
 

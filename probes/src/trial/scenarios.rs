@@ -29,7 +29,7 @@ pub(super) fn run_trial(order: &TrialOrder) -> bool {
     on_main_thread(descriptor_sentinel::open_sentinel);
     observe::set_path_additions(&order.path);
     // SAFETY: with the main interpreter's GIL.
-    with_main_interpreter(|| unsafe { private_copies::prepare(order) });
+    with_main_interpreter(|| unsafe { private_copies::prepare_process(order) });
     let passed = match order.place {
         Scenario::Main | Scenario::MainToTheEnd => run_in_main(order),
         Scenario::SharedGil => {
@@ -110,7 +110,7 @@ unsafe fn install_main_observer() {
 fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
     // SAFETY: with the main interpreter's GIL, before there is another interpreter.
-    let before = with_main_interpreter(|| unsafe { prepare_main_interpreter(order.place, config) });
+    let before = with_main_interpreter(|| unsafe { prepare_main_interpreter(config) });
     let sequence = SubjectSequence::start_sequence();
     let passed = match &before {
         Some(before) if matches!(order.place, Scenario::OwnGilCalled | Scenario::OwnGilCopiesCalled) => {
@@ -127,11 +127,11 @@ fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> b
 ///
 /// # Safety
 /// The thread is the first one and holds the main interpreter's GIL. There is no other interpreter.
-unsafe fn prepare_main_interpreter(place: Scenario, config: PyInterpreterConfig) -> Option<Arc<Baseline>> {
+unsafe fn prepare_main_interpreter(config: PyInterpreterConfig) -> Option<Arc<Baseline>> {
     let (is_free_threaded, own_gil) = (python::is_free_threaded(), has_own_gil(config));
     // SAFETY: guaranteed by the caller.
     unsafe {
-        if !python::runs_init_in_importer() || place.uses_copies() {
+        if !python::runs_init_in_importer() {
             observe_init_functions();
         }
         let before = (own_gil || is_free_threaded)

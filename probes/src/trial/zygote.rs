@@ -22,10 +22,9 @@ use super::child::ChildRole;
 use super::descriptor_transfer::{receive_descriptor, send_descriptor};
 use super::driver::run_driver;
 use super::guardian::start_guardian;
-use super::observe::StaticMethodDef;
 use super::supervise::SupervisedChild;
 use super::{child, file_access_log, observe, record, resource_limits, scenarios, shared_memory};
-use crate::python::{self, PyObject};
+use crate::python::{self, FunctionDef, PyObject};
 
 /// `sys.wsgiaudit_zygote(socket, log, sandbox, watched)`, all `str`: serves the auditor at `socket` until it
 /// disconnects.
@@ -33,7 +32,7 @@ use crate::python::{self, PyObject};
 /// The zygote's own output goes to the file `log`. `sandbox` is `1` if trials are sandboxed. `watched` is
 /// empty, or a [`FileAccessScope`](wsgiaudit_probes_core::protocol::FileAccessScope) as JSON. Returns the exit
 /// status of the process.
-static SERVE: StaticMethodDef = StaticMethodDef::new(c"wsgiaudit_zygote", py_serve);
+static SERVE: FunctionDef = FunctionDef::new(c"wsgiaudit_zygote", py_serve);
 
 /// The library's init function.
 ///
@@ -47,7 +46,7 @@ static SERVE: StaticMethodDef = StaticMethodDef::new(c"wsgiaudit_zygote", py_ser
 pub(crate) unsafe extern "C" fn PyInit_wsgiaudit_probes() -> *mut PyObject {
     // SAFETY: guaranteed by the caller; the method definition is static and the exception type immortal.
     unsafe {
-        if let Some(entry) = SERVE.create_function()
+        if let Some(entry) = SERVE.new_function(null_mut(), null_mut())
             && python::PySys_SetObject(c"wsgiaudit_zygote".as_ptr(), entry.as_ptr()) == 0
         {
             python::PyErr_SetString(python::PyExc_ImportError, c"wsgiaudit_probes is not a module".as_ptr());

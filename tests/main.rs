@@ -8,6 +8,7 @@ mod cli;
 mod documentation;
 mod host;
 mod image;
+mod inputs;
 mod render;
 mod support;
 mod trial;

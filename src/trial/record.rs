@@ -1,13 +1,17 @@
 //! Reads a child's files: the record, the end of its output, and its process and thread ids.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use wsgiaudit_probes_core::protocol::{RECORD_HEAD, TrialEvent};
 use wsgiaudit_probes_core::record_format::{decode_events, decode_head};
 use wsgiaudit_probes_core::trial_files;
+
+use crate::regular_file::open_unlinked;
+
+/// Maximum bytes read of a record. The subject may write to it.
+const MAX_RECORD_BYTES: u64 = 64 << 20;
 
 /// Maximum bytes read of the file of ids. The subject may write to it.
 const MAX_ID_BYTES: u64 = 64 << 10;
@@ -17,7 +21,7 @@ const MAX_ID_BYTES: u64 = 64 << 10;
 /// Also returns the paths read from disk, each with the number of events before it. Reading stops at the
 /// first damaged event. A missing record gives no events.
 pub(super) fn read_events(folder: &Path) -> (Vec<TrialEvent>, Vec<(usize, String)>) {
-    let bytes = read_record_bytes(&folder.join(trial_files::RECORD)).unwrap_or_default();
+    let bytes = read_record_bytes(folder).unwrap_or_default();
     let (mut events, mut touched) = (Vec::new(), Vec::new());
     for event in decode_events(&bytes) {
         if let TrialEvent::Touched(path) = event {
@@ -29,19 +33,24 @@ pub(super) fn read_events(folder: &Path) -> (Vec<TrialEvent>, Vec<(usize, String
     (events, touched)
 }
 
-fn read_record_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+fn read_record_bytes(folder: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = open_unlinked(folder, trial_files::RECORD)?;
     let mut head = [0; RECORD_HEAD];
     file.read_exact(&mut head)?;
     let mut bytes = Vec::new();
-    file.take(decode_head(head)).read_to_end(&mut bytes)?;
+    file.take(decode_head(head).min(MAX_RECORD_BYTES)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Reads the last `most` bytes that the child printed to both streams.
 pub(super) fn read_output(folder: &Path, most: u64) -> String {
+    read_end(folder, trial_files::OUTPUT, most)
+}
+
+/// Reads the last `most` bytes of a file that grows.
+pub(super) fn read_end(folder: &Path, name: &str, most: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(folder.join(trial_files::OUTPUT))?;
+        let mut file = open_unlinked(folder, name)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
         let mut bytes = Vec::new();
@@ -55,7 +64,7 @@ pub(super) fn read_output(folder: &Path, most: u64) -> String {
 pub(super) fn read_ids(folder: &Path) -> BTreeSet<u64> {
     let read = || {
         let mut text = String::new();
-        File::open(folder.join(trial_files::IDS)).ok()?.take(MAX_ID_BYTES).read_to_string(&mut text).ok()?;
+        open_unlinked(folder, trial_files::IDS).ok()?.take(MAX_ID_BYTES).read_to_string(&mut text).ok()?;
         Some(text)
     };
     let lines = read().unwrap_or_default();

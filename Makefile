@@ -46,7 +46,7 @@ help:
 	@echo 'make test-declarations  what is read in real modules compared with what they return when they run'
 	@echo 'make house          measures of the sources, and circles among their modules'
 	@echo 'make mutants        mutate the pure middle, and list what no unit test notices; SHARD=1/50 takes a sample'
-	@echo 'make fuzz           feed the reader of declarations with damaged modules for ten minutes'
+	@echo 'make fuzz           feed each parser with damaged input for ten minutes; FUZZ=apache chooses one'
 	@echo
 	@echo 'make docs           build the documentation into target/book'
 	@echo 'make wheel          build the wheel for `pip install` into target/wheels'
@@ -279,19 +279,34 @@ survey:
 	$(wsgiaudit) render reports/survey.json --format html --output reports/survey.html || [ $$? = 1 ]; \
 	"$$python" -I reports/summarise.py
 
-# Ten minutes of damaged modules, starting from those of tests/fixtures/seeds and corpus/. Needs clang; gets cargo-fuzz.
+# Ten minutes of damaged input for each parser of what others have written, from the fixtures and corpus/.
+# FUZZ names parsers, FUZZ_SECONDS another time. Needs clang; gets cargo-fuzz.
+FUZZ = inspect wheel metadata apache requests report python
+FUZZ_SECONDS = 600
 fuzz:
 	@set -e; \
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz; \
 	include=$$("$$($(python) 3.14)" -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
-	mkdir -p tests/fuzz/corpus/inspect; \
-	cp tests/fixtures/seeds/*.so tests/fixtures/seeds/*.pyd tests/fuzz/corpus/inspect; \
+	seeds=tests/fuzz/corpus; \
+	for parser in $(FUZZ); do mkdir -p $$seeds/$$parser; done; \
+	cp tests/fixtures/seeds/*.so tests/fixtures/seeds/*.pyd $$seeds/inspect; \
 	for source in corpus/*/*.c; do \
 		cc -w -O2 -fPIC -shared -s -I"$$include" "$$source" \
-			-o "tests/fuzz/corpus/inspect/$$(basename "$$source" .c).so" || true; \
+			-o "$$seeds/inspect/$$(basename "$$source" .c).so" || true; \
 	done; \
-	cd tests/fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir . inspect corpus/inspect -- \
-		-max_total_time=600 -timeout=20 -rss_limit_mb=1024 -max_len=65536
+	cp tests/fixtures/apache-config/*.conf $$seeds/apache; \
+	for file in tests/fixtures/applications/*/requests.http; do \
+		cp "$$file" "$$seeds/requests/$$(basename "$$(dirname "$$file")").http"; \
+	done; \
+	cp tests/fixtures/golden/report.json $$seeds/report; \
+	cp tests/fixtures/applications/*/*.py $$seeds/python; \
+	printf '\001fuzz/__init__.py,sha256=x,1\n' >$$seeds/metadata/record; \
+	printf '\000Name: fuzz\nVersion: 1\nRequires-Dist: a; extra == "x"\n' >$$seeds/metadata/metadata; \
+	cd tests/fuzz; \
+	for parser in $(FUZZ); do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir . $$parser corpus/$$parser -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=1024 -max_len=65536; \
+	done
 
 clean:
 	cargo clean

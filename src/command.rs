@@ -1,10 +1,12 @@
 //! Runs the subcommands. Output files are opened before the trials run, so that a bad path fails at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -27,13 +29,14 @@ use crate::image;
 use crate::manual;
 use crate::model::{BinaryFacts, InitKind, Mode, Rule};
 use crate::plan::{AuditPlan, is_colored};
-use crate::platform::sweep_orphans;
+use crate::platform::{end_process, sweep_orphans};
+use crate::regular_file;
 use crate::render::escape::escape;
 use crate::render::progress::Progress;
 use crate::render::table::TableOptions;
 use crate::render::{copies, details, diff as changes, github, html, json, junit, markdown, sarif, table};
-use crate::report::Document;
 use crate::report::v1::Remembered;
+use crate::report::{Document, MAX_REPORT_SIZE};
 use crate::serve;
 use crate::settings;
 use crate::trial::{ProbeLibrary, StopFlag};
@@ -94,13 +97,21 @@ fn run_plan(
     let mut output = ReportDestination::open(print)?;
     let mut json = json.map(create_file).transpose()?;
     let stop = Arc::new(StopFlag::default());
-    stop_on_signals(&stop)?;
+    let reporting = Arc::new(AtomicBool::new(false));
+    stop_on_signals(&stop, &reporting)?;
     sweep_orphans();
 
     let progress = Progress::new(is_quiet);
     let audited = audit::run_audit(plan, &progress, &stop);
     progress.finish();
-    let document = audited?;
+    let document = match audited {
+        Err(error) if stop.is_set() => {
+            eprintln!("wsgiaudit: interrupted before there was a report: {error:#}");
+            return Ok(Exit::Interrupted);
+        }
+        audited => audited?,
+    };
+    reporting.store(true, Ordering::Relaxed);
     if let Some(line) = describe_cached_trials(&document).filter(|_| !is_quiet) {
         eprintln!("wsgiaudit: {line}");
     }
@@ -324,10 +335,13 @@ fn read_report(path: &Path) -> Result<Document> {
 
 /// Reads the text of a stored report; `-` is standard input.
 fn read_report_text(path: &Path) -> Result<String> {
-    match path.as_os_str() == "-" {
-        true => io::read_to_string(io::stdin()).context("cannot read standard input"),
-        false => fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())),
-    }
+    let text = match path.as_os_str() == "-" {
+        true => regular_file::read_open(io::stdin().lock(), MAX_REPORT_SIZE)
+            .context("cannot read standard input")?,
+        false => regular_file::read_limited(path, MAX_REPORT_SIZE)
+            .with_context(|| format!("cannot read {}\nhint: - reads standard input", path.display()))?,
+    };
+    String::from_utf8(text).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Prints declarations without running anything. Returns [`Exit::Incomplete`] if one could not be determined.
@@ -440,10 +454,28 @@ fn write_output(to: &mut impl Write, text: impl AsRef<[u8]>) -> Result<()> {
     }
 }
 
-/// Stops the trials on SIGINT or SIGTERM; the results so far are reported.
-fn stop_on_signals(stop: &Arc<StopFlag>) -> Result<()> {
+/// Time for an audit to end with a report after a signal, and then to print it.
+const END_TIME: Duration = Duration::from_millis(600);
+const PRINT_TIME: Duration = Duration::from_millis(250);
+const MESSAGE_TIME: Duration = Duration::from_millis(5);
+
+/// Stops the trials on SIGINT or SIGTERM; the results so far are reported. Whatever the audit does then, the
+/// process ends within a second. `reporting` is set when the report is ready.
+#[expect(clippy::print_stderr, reason = "the process ends here")]
+fn stop_on_signals(stop: &Arc<StopFlag>, reporting: &Arc<AtomicBool>) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
-    let stop = Arc::clone(stop);
-    std::thread::spawn(move || signals.forever().for_each(|_| stop.request_stop()));
+    let (stop, reporting) = (Arc::clone(stop), Arc::clone(reporting));
+    std::thread::spawn(move || {
+        signals.forever().next();
+        stop.request_stop();
+        std::thread::sleep(END_TIME);
+        if reporting.load(Ordering::Relaxed) {
+            std::thread::sleep(PRINT_TIME);
+        }
+        // In another thread: standard error may be a pipe that nobody reads.
+        std::thread::spawn(|| eprintln!("wsgiaudit: interrupted before there was a report"));
+        std::thread::sleep(MESSAGE_TIME);
+        end_process(Exit::Interrupted.status().into())
+    });
     Ok(())
 }

@@ -1,21 +1,36 @@
 //! SHA-256 digests in lowercase hexadecimal, the form that reports and the import guard of `serve` use.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::regular_file;
+
+/// Limit of bytes read for a digest. A file without content on disk may claim any size.
+const MAX_SIZE: u64 = 8 << 30;
+
 /// Returns the digest of a file's content.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When it is not a regular file, cannot be read, or is larger than 8 GiB.
 pub fn of_file(path: &Path) -> io::Result<String> {
-    let (mut file, mut digest, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
+    let mut file = regular_file::open_checked(path)?;
+    if file.metadata()?.len() > MAX_SIZE {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has more than {MAX_SIZE} bytes"),
+        ));
+    }
+    let (mut digest, mut block) = (Sha256::new(), vec![0; 1 << 16]);
+    let mut left = MAX_SIZE;
     loop {
         match file.read(&mut block)? {
-            0 => return Ok(to_hexadecimal(&digest.finalize())),
-            size => digest.update(block.get(..size).unwrap_or_default()),
+            size if size == 0 || left == 0 => return Ok(to_hexadecimal(&digest.finalize())),
+            size => {
+                digest.update(block.get(..size).unwrap_or_default());
+                left = left.saturating_sub(size as u64);
+            }
         }
     }
 }

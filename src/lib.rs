@@ -20,7 +20,9 @@
 //! - [`digest`]: SHA-256 digests.
 //! - [`copies`]: private copies of an environment's shared objects, a tree for each interpreter.
 //! - [`platform`]: what depends on the operating system.
-//! - [`regular_file`]: safe reading of files from untrusted paths.
+//! - [`regular_file`], [`bounded_walk`] and [`foreign_archive`]: safe reading of files, folders and zip files that
+//!   others have written.
+//! - [`python_source`]: parses Python sources that others have written.
 //! - [`installer`]: installs and downloads packages with uv or pip.
 //! - [`upgrades`]: what newer versions of blocking distributions declare.
 //! - [`cache`]: results of earlier audits, valid as long as their inputs are unchanged.
@@ -95,6 +97,7 @@
 pub mod apache;
 pub mod app;
 pub mod audit;
+pub mod bounded_walk;
 pub mod cache;
 pub mod cli;
 pub mod command;
@@ -103,6 +106,7 @@ pub mod diff;
 pub mod digest;
 pub mod directive;
 pub mod exit;
+pub mod foreign_archive;
 pub mod free_threaded_env;
 pub mod gate;
 pub mod image;
@@ -111,6 +115,7 @@ pub mod manual;
 pub mod model;
 pub mod plan;
 pub mod platform;
+pub mod python_source;
 pub mod regular_file;
 pub mod render;
 pub mod report;

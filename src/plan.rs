@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result};
 
 use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
-use crate::installer::find_cache_folder;
+use crate::installer::{NoCacheFolder, find_cache_folder};
 use crate::model::Mode;
 use crate::trial::{StressTest, TrialInputs, TrialLimits};
 use crate::venv::choose_environment;
@@ -51,8 +51,8 @@ pub struct AuditPlan {
     pub given: TrialInputs,
     /// How many trials run at the same time.
     pub jobs: NonZeroUsize,
-    /// The cache folder; `None` to run every trial.
-    pub cache: Option<PathBuf>,
+    /// The cache folder, or why there is none; `None` to run every trial.
+    pub cache: Option<Result<PathBuf, NoCacheFolder>>,
 }
 
 /// Extension modules and wheels to audit, and their requirements.
@@ -148,8 +148,7 @@ impl AuditPlan {
             },
             given,
             jobs: trials.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
-            // Without a cache folder, every trial is run.
-            cache: if trials.no_cache { None } else { find_cache_folder().ok() },
+            cache: (!trials.no_cache).then(find_cache_folder),
         })
     }
 }

@@ -1,22 +1,40 @@
-//! Opens and reads files whose path comes from untrusted input: regular files only, without blocking, up to a
-//! given size.
+//! Opens and reads what others have written: regular files only, without blocking, up to a given size.
+//!
+//! Everything that comes from an environment, a trial's folder, the cache or the command line is read by these
+//! functions. `tests/repository/tests/foreign_files.rs` checks that, and lists the exceptions.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags, openat};
 
-/// Opens a regular file.
+/// Without `O_NONBLOCK`, opening a FIFO blocks until a writer opens it; `O_NOCTTY` keeps a terminal from
+/// becoming the controlling one.
+const FLAGS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// Opens a regular file. Symbolic links are followed.
 ///
 /// # Errors
 /// When the path is not a regular file, or cannot be opened.
 pub fn open_checked(path: &Path) -> io::Result<File> {
-    // Without O_NONBLOCK, opening a FIFO blocks until a writer opens it. The open file is checked, not the
-    // path: the path may change between a check and the open.
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    check(OpenOptions::new().read(true).custom_flags(FLAGS.bits().cast_signed()).open(path)?)
+}
+
+/// Opens a regular file in a folder that a trial may write to. A symbolic link is an error: it would lead the
+/// auditor, which may read more than the trial, to any file.
+///
+/// # Errors
+/// As [`open_checked`], and when the file or the folder is a symbolic link.
+pub fn open_unlinked(folder: &Path, name: &str) -> io::Result<File> {
+    let flags = (OFlags::DIRECTORY | OFlags::NOFOLLOW).bits().cast_signed();
+    let folder = OpenOptions::new().read(true).custom_flags(flags).open(folder)?;
+    check(File::from(openat(folder, name, FLAGS | OFlags::NOFOLLOW, Mode::empty())?))
+}
+
+/// Checks the open file, not its path: what the path names may change between a check and the opening.
+fn check(file: File) -> io::Result<File> {
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(io::Error::other("it is not a regular file")),
@@ -28,16 +46,70 @@ pub fn open_checked(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As [`open_checked`], and when the file is larger.
 pub fn read_limited(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_open(open_checked(path)?, most)
+}
+
+/// Reads a regular file in a folder that a trial may write to, of at most `most` bytes.
+///
+/// # Errors
+/// As [`open_unlinked`], and when the file is larger.
+pub fn read_unlinked(folder: &Path, name: &str, most: u64) -> io::Result<Vec<u8>> {
+    read_open(open_unlinked(folder, name)?, most)
+}
+
+/// Reads a text in UTF-8 of at most `most` bytes.
+///
+/// # Errors
+/// As [`read_limited`], and when it is not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(read_limited(path, most)?)
+        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+/// Opens a file to lock it, and creates it if it is missing.
+///
+/// # Errors
+/// When it is not a regular file, or cannot be opened.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    let flags = (FLAGS | OFlags::NOFOLLOW).bits().cast_signed();
+    check(
+        OpenOptions::new()
+            .write(true)
+            .read(true)
+            .create(true)
+            .truncate(false)
+            .custom_flags(flags)
+            .open(path)?,
+    )
+}
+
+/// Replaces a file as a whole: others see the old or the new content. Nothing that lies there is opened.
+///
+/// # Errors
+/// When its folder cannot be written.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
+    beside.write_all(bytes)?;
+    beside.persist(path)?;
+    Ok(())
+}
+
+/// Reads to the end of a file that was opened before, of at most `most` bytes.
+///
+/// # Errors
+/// When it cannot be read, and when it is larger.
+pub fn read_open(file: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_checked(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > most {
-        true => Err(io::Error::other(format!("it has more than {most} bytes"))),
+        true => Err(io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {most} bytes"))),
         false => Ok(bytes),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
     use std::process::Command;
 
     use super::*;
@@ -49,10 +121,28 @@ mod tests {
         std::fs::write(&file, "four").unwrap();
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         assert_eq!(read_limited(&file, 4).unwrap(), b"four");
+        assert_eq!(read_text(&file, 4).unwrap(), "four");
         let why = |path: &Path, most| read_limited(path, most).unwrap_err().to_string();
         assert_eq!(why(&file, 3), "it has more than 3 bytes");
         assert_eq!(why(&fifo, 3), "it is not a regular file");
         assert_eq!(why(folder.path(), 3), "it is not a regular file");
         assert_eq!(why(Path::new("/dev/zero"), 3), "it is not a regular file");
+    }
+
+    #[test]
+    fn a_link_is_not_followed_in_a_folder_of_a_trial() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(folder.path().join("secret"), "secret").unwrap();
+        std::fs::write(inside.join("own"), "own").unwrap();
+        symlink("../secret", inside.join("link")).unwrap();
+        symlink("inside", folder.path().join("other")).unwrap();
+        assert!(Command::new("mkfifo").arg(inside.join("fifo")).status().unwrap().success());
+        assert_eq!(read_unlinked(&inside, "own", 9).unwrap(), b"own");
+        for name in ["link", "fifo", "absent"] {
+            assert!(read_unlinked(&inside, name, 9).is_err(), "{name}");
+        }
+        assert!(read_unlinked(&folder.path().join("other"), "own", 9).is_err());
     }
 }

@@ -10,6 +10,7 @@ mod documentation;
 mod host;
 mod hostile;
 mod image;
+mod inputs;
 mod render;
 mod support;
 mod trial;

@@ -105,7 +105,8 @@ fn find_nearest_name(name: &str, all: &[DirectiveSpec]) -> Option<&'static str> 
     let lower = name.to_ascii_lowercase();
     let distance =
         |spec: &DirectiveSpec| strsim::damerau_levenshtein(&spec.name.to_ascii_lowercase(), &lower);
-    let found = all.iter().map(|spec| (distance(spec), spec.name)).min();
+    let is_as_long = |spec: &&DirectiveSpec| spec.name.len().abs_diff(lower.len()) <= MAX_EDIT_DISTANCE;
+    let found = all.iter().filter(is_as_long).map(|spec| (distance(spec), spec.name)).min();
     found.filter(|(distance, _)| *distance <= MAX_EDIT_DISTANCE).map(|(_, name)| name)
 }
 

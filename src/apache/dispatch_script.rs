@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use ruff_python_ast::{Expr, Stmt};
-use ruff_python_parser::parse_module;
 
 use super::ConfigurationSource;
 use super::request_settings::RequestSettings;
 use super::values::LocatedValue;
 use crate::model::ConfigLocation;
+use crate::python_source::parse_source;
 
 /// The names that a dispatch script returns; `None` where it keeps the configured name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,9 +31,14 @@ pub(super) fn read_dispatch_script(
     let text = source
         .read_text(script)
         .map_err(|error| format!("the dispatch script {path} cannot be read: {error}"))?;
-    let parsed = parse_module(&text).map_err(|error| format!("the dispatch script {path}: {error}"))?;
+    parse_source(&text, |body| read_definitions(body, script))
+        .unwrap_or_else(|error| Err(format!("the dispatch script {path}: {error}")))
+}
+
+fn read_definitions(body: &[Stmt], script: &Path) -> Result<DispatchedNames, String> {
+    let path = script.display();
     let mut dispatched = DispatchedNames::default();
-    for statement in &parsed.syntax().body {
+    for statement in body {
         let defines = |name: &str| match name {
             "process_group" | "application_group" | "callable_object" => Err(format!(
                 "the dispatch script {path} decides for each request: {name} does not return a constant"

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ruff_python_ast::{Expr, Stmt};
-use ruff_python_parser::parse_module;
 
 use super::ConfigurationSource;
+use crate::python_source::parse_source;
 
 /// Returns the file and the callable of the application behind a generated handler script; `None` if
 /// mod_wsgi-express did not generate the script.
@@ -19,16 +19,7 @@ pub(super) fn find_express_application(
     if !text.contains("ApplicationHandler(entry_point") {
         return None;
     }
-    let parsed = parse_module(&text).ok()?;
-    let mut constants: BTreeMap<&str, String> = BTreeMap::new();
-    for statement in &parsed.syntax().body {
-        if let Stmt::Assign(assigned) = statement
-            && let [Expr::Name(name)] = &assigned.targets[..]
-            && let Expr::StringLiteral(value) = &*assigned.value
-        {
-            constants.insert(name.id.as_str(), value.value.to_str().to_owned());
-        }
-    }
+    let constants = parse_source(&text, find_constants).ok()?;
     let constant = |name: &str| constants.get(name).cloned().unwrap_or_default();
     let (entry, kind) = (constant("entry_point"), constant("application_type"));
     let folder = PathBuf::from(constant("working_directory"));
@@ -44,4 +35,18 @@ pub(super) fn find_express_application(
     Some(file.map(|file| (file, constant("callable_object"))).ok_or_else(|| {
         format!("the application of {named} ({kind} {entry}) was not found: name it with --app")
     }))
+}
+
+/// Returns the names that are assigned a string.
+fn find_constants(body: &[Stmt]) -> BTreeMap<String, String> {
+    let mut constants = BTreeMap::new();
+    for statement in body {
+        if let Stmt::Assign(assigned) = statement
+            && let [Expr::Name(name)] = &assigned.targets[..]
+            && let Expr::StringLiteral(value) = &*assigned.value
+        {
+            constants.insert(name.id.to_string(), value.value.to_str().to_owned());
+        }
+    }
+    constants
 }

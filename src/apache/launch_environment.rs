@@ -7,6 +7,9 @@ use std::path::Path;
 
 use super::ConfigurationSource;
 
+/// Limit of bytes of a value. Values that contain each other grow exponentially.
+const MAX_VALUE: usize = 64 << 10;
+
 /// Environment variables, and names defined with `-D`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LaunchEnvironment {
@@ -92,6 +95,9 @@ impl LaunchEnvironment {
                 (None, None, "SUFFIX") => text.push_str(suffix.unwrap_or_default()),
                 (None, None, "APACHE_CONFDIR") => text.push_str("/etc/apache2"),
                 (None, None, _) => return None,
+            }
+            if text.len() > MAX_VALUE {
+                return None;
             }
             rest = tail;
         }

@@ -59,14 +59,22 @@ pub(super) fn split_words(mut text: &str) -> Vec<String> {
     all
 }
 
-/// Substitutes `${NAME}`. Undefined variables stay as they are, and their names are returned.
+/// Limit of bytes of a line, after variables and parameters of macros are replaced. Values that contain each
+/// other grow exponentially.
+pub(super) const MAX_LINE: usize = 1 << 20;
+
+/// Substitutes `${NAME}`. Undefined variables stay as they are, and their names are returned. Returns nothing if
+/// the result would be longer than [`MAX_LINE`].
 pub(super) fn substitute_variables(
     line: &str,
     value: impl Fn(&str) -> Option<String>,
-) -> (String, Vec<String>) {
+) -> Option<(String, Vec<String>)> {
     let (mut text, mut rest, mut missing) = (String::new(), line, Vec::new());
     while let Some((before, after)) = rest.split_once("${") {
         text.push_str(before);
+        if text.len() > MAX_LINE {
+            return None;
+        }
         let Some((name, tail)) = after.split_once('}') else {
             text.push_str("${");
             rest = after;
@@ -82,7 +90,7 @@ pub(super) fn substitute_variables(
         rest = tail;
     }
     text.push_str(rest);
-    (text, missing)
+    (text.len() <= MAX_LINE).then_some((text, missing))
 }
 
 #[cfg(test)]
@@ -110,7 +118,9 @@ mod tests {
         let value = |name: &str| (name == "A").then(|| "${B}".to_owned());
         assert_eq!(
             substitute_variables("x${A}y${C}${", value),
-            ("x${B}y${C}${".to_owned(), vec!["C".to_owned()])
+            Some(("x${B}y${C}${".to_owned(), vec!["C".to_owned()]))
         );
+        assert_eq!(substitute_variables(&"${A}".repeat(MAX_LINE / 2), value), None);
+        assert_eq!(substitute_variables(&"x".repeat(MAX_LINE + 1), value), None);
     }
 }

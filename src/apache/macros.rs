@@ -1,8 +1,11 @@
 //! mod_macro of httpd 2.4: named groups of lines with parameters.
 
 use super::configuration_source::ConfigurationError;
-use super::lexer::split_words;
+use super::lexer::{MAX_LINE, split_words};
 use crate::model::ConfigLocation;
+
+/// Limit of bytes of the lines that a macro expands to.
+const MAX_EXPANSION: usize = 16 << 20;
 
 /// `<Macro NAME PARAMETER...>`.
 #[derive(Clone, Debug)]
@@ -33,18 +36,26 @@ impl Macro {
     /// Returns its lines with the parameters replaced by arguments.
     ///
     /// # Errors
-    /// The number of arguments differs from the number of parameters.
+    /// The number of arguments differs from the number of parameters, or a line gets too long.
     pub(super) fn expand_lines(&self, arguments: &[String]) -> Result<Vec<(ConfigLocation, String)>, String> {
         if arguments.len() != self.parameters.len() {
             let (name, wanted, given) = (&self.name, self.parameters.len(), arguments.len());
             return Err(format!("the macro {name} takes {wanted} arguments, and {given} are given"));
         }
-        let lines = self.lines.iter();
-        Ok(lines.map(|(place, line)| (place.clone(), self.replace_parameters(line, arguments))).collect())
+        let mut left = MAX_EXPANSION;
+        let lines = self.lines.iter().map(|(place, line)| {
+            let text = self.replace_parameters(line, arguments).ok_or("one of its lines is too long")?;
+            left = left.checked_sub(text.len()).ok_or("its lines are too long")?;
+            Ok((place.clone(), text))
+        });
+        lines
+            .collect::<Result<_, &str>>()
+            .map_err(|why| format!("the macro {} is not used: {why}", self.name))
     }
 
-    /// Replaces parameters from left to right; of several that start at the same position, the longest.
-    fn replace_parameters(&self, line: &str, arguments: &[String]) -> String {
+    /// Replaces parameters from left to right; of several that start at the same position, the longest. Returns
+    /// nothing if the line gets too long.
+    fn replace_parameters(&self, line: &str, arguments: &[String]) -> Option<String> {
         let (mut text, mut rest) = (String::new(), line);
         loop {
             let pairs = self.parameters.iter().zip(arguments);
@@ -55,10 +66,13 @@ impl Macro {
             let (before, after) = rest.split_at(at);
             text.push_str(before);
             text.push_str(value);
+            if text.len() > MAX_LINE || parameter.is_empty() {
+                return None;
+            }
             rest = after.get(parameter.len()..).unwrap_or_default();
         }
         text.push_str(rest);
-        text
+        Some(text)
     }
 }
 

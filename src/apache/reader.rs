@@ -1,7 +1,9 @@
 //! Reads configuration files into a tree of directives as httpd 2.4 does (`server/config.c`). Variables,
 //! `Include`, `Define`, `LoadModule` and conditions take effect line by line.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
@@ -9,7 +11,7 @@ use glob::{MatchOptions, Pattern};
 use super::conditional_sections::{self, LoadedModules};
 use super::configuration_source::resolve_path;
 use super::launch_environment::LaunchEnvironment;
-use super::lexer::{logical_lines, split_word, split_words, substitute_variables};
+use super::lexer::{MAX_LINE, logical_lines, split_word, split_words, substitute_variables};
 use super::macros::Macro;
 use super::{ConfigurationError, ConfigurationSource};
 use crate::model::ConfigLocation;
@@ -63,6 +65,15 @@ const MAX_DEPTH: usize = 128;
 /// repeatedly do.
 const MAX_LINES: usize = 2_000_000;
 
+/// Limit on the size of all lines, after variables are replaced.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Limit of sections inside each other. What reads them calls itself for each.
+const MAX_SECTIONS: usize = 128;
+
+/// Limit of names read in folders for `Include`.
+const MAX_LISTED: usize = 100_000;
+
 /// Reads a configuration. Without `ServerRoot`, paths are relative to the file's folder, which is Debian's
 /// layout. Definitions and variables also come from files beside it: Debian's `envvars`, the `apachectl` of
 /// mod_wsgi-express.
@@ -81,7 +92,7 @@ pub fn read_configuration(
         launch,
         ..ReaderState::default()
     };
-    let mut reader = ConfigurationReader { source, known, undecided: Vec::new(), lines: 0 };
+    let mut reader = ConfigurationReader::new(source, known);
     let start = ConfigLocation { file: file.to_owned(), line: 1 };
     let directives = reader.read_file(file, &start, 0)?;
     Ok(ConfigurationTree { directives, undecided: reader.undecided, known: reader.known })
@@ -96,7 +107,7 @@ pub(super) fn read_htaccess(
     known: &ReaderState,
     source: &dyn ConfigurationSource,
 ) -> Result<Vec<Directive>, ConfigurationError> {
-    let mut reader = ConfigurationReader { source, known: known.clone(), undecided: Vec::new(), lines: 0 };
+    let mut reader = ConfigurationReader::new(source, known.clone());
     let start = ConfigLocation { file: file.to_owned(), line: 1 };
     reader.read_file(file, &start, 0)
 }
@@ -106,6 +117,12 @@ struct ConfigurationReader<'a> {
     known: ReaderState,
     undecided: Vec<(ConfigLocation, String)>,
     lines: usize,
+    /// Bytes of the lines, after variables were replaced.
+    bytes: usize,
+    /// Sections that are open now, in all files.
+    sections: usize,
+    /// Names read in folders.
+    listed: Cell<usize>,
 }
 
 /// A section whose closing tag has not been read yet.
@@ -127,7 +144,12 @@ enum SectionHandling {
     Macro,
 }
 
-impl ConfigurationReader<'_> {
+impl<'a> ConfigurationReader<'a> {
+    fn new(source: &'a dyn ConfigurationSource, known: ReaderState) -> Self {
+        let (undecided, listed) = (Vec::new(), Cell::new(0));
+        Self { source, known, undecided, lines: 0, bytes: 0, sections: 0, listed }
+    }
+
     fn read_file(
         &mut self,
         path: &Path,
@@ -175,6 +197,7 @@ impl ConfigurationReader<'_> {
             if open.last().is_some_and(|each| each.kind == SectionHandling::Macro) {
                 if line.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("</macro")) {
                     let closed = close_section(&mut open, &line, &place)?;
+                    self.sections = self.sections.saturating_sub(1);
                     let Directive { args, place, .. } = &closed.directive;
                     let defined = Macro::new(args, place, std::mem::take(&mut kept))?;
                     self.known.macros.insert(defined.name.clone(), defined);
@@ -186,6 +209,7 @@ impl ConfigurationReader<'_> {
             let is_skipped = open.iter().any(|each| each.kind == SectionHandling::Skipped);
             if line.starts_with("</") {
                 let closed = close_section(&mut open, &line, &place)?;
+                self.sections = self.sections.saturating_sub(1);
                 let into = open.last_mut().map_or(&mut top, |each| &mut each.directive.children);
                 match closed.kind {
                     SectionHandling::Section => into.push(closed.directive),
@@ -196,7 +220,7 @@ impl ConfigurationReader<'_> {
             }
             let (line, undefined) = match is_skipped {
                 true => (line, Vec::new()),
-                false => substitute_variables(&line, |name| self.find_variable(name)),
+                false => self.replace_variables(&line, &place)?,
             };
             let (name, args) = split_word(&line);
             let directive = Directive {
@@ -212,6 +236,11 @@ impl ConfigurationReader<'_> {
                     false => self.choose_section_handling(&directive)?,
                 };
                 let args = directive.args.trim_end().trim_end_matches('>').trim_end().to_owned();
+                self.sections += 1;
+                if self.sections > MAX_SECTIONS {
+                    let what = format!("more than {MAX_SECTIONS} sections are nested");
+                    return Err(ConfigurationError::new(&directive.place, what));
+                }
                 open.push(OpenSection { directive: Directive { args, ..directive }, kind });
             } else if !is_skipped {
                 let found = self.process_directive(directive, depth)?;
@@ -224,6 +253,25 @@ impl ConfigurationReader<'_> {
                 Err(ConfigurationError::new(&each.directive.place, what))
             }
             None => Ok(top),
+        }
+    }
+
+    /// Replaces the variables of a line. Returns the undefined ones too.
+    fn replace_variables(
+        &mut self,
+        line: &str,
+        place: &ConfigLocation,
+    ) -> Result<(String, Vec<String>), ConfigurationError> {
+        let replaced = substitute_variables(line, |name| self.find_variable(name)).ok_or_else(|| {
+            ConfigurationError::new(place, format!("the line has more than {MAX_LINE} bytes"))
+        })?;
+        self.bytes += replaced.0.len();
+        match self.bytes > MAX_BYTES {
+            true => Err(ConfigurationError::new(
+                place,
+                format!("the configuration has more than {MAX_BYTES} bytes"),
+            )),
+            false => Ok(replaced),
         }
     }
 
@@ -321,6 +369,10 @@ impl ConfigurationReader<'_> {
             true => {
                 let mut found = Vec::new();
                 self.expand_pattern(Path::new("/"), &split_path(&text), &mut found);
+                if self.listed.get() > MAX_LISTED {
+                    let what = format!("{text} matches in more than {MAX_LISTED} files and folders");
+                    return Err(ConfigurationError::new(&directive.place, what));
+                }
                 if found.is_empty() && !is_optional {
                     let what = format!("no file matches {text} (IncludeOptional allows that)");
                     return Err(ConfigurationError::new(&directive.place, what));
@@ -347,7 +399,7 @@ impl ConfigurationReader<'_> {
                 files.push(path);
                 continue;
             }
-            let names = self.source.list_folder(&path).map_err(|error| error.to_string());
+            let names = self.list_folder(&path).map_err(|error| error.to_string());
             let names =
                 if depth > MAX_DEPTH { Err("folders are nested too deeply".to_owned()) } else { names };
             let mut names = names.map_err(|error| {
@@ -357,6 +409,16 @@ impl ConfigurationReader<'_> {
             left.extend(names.into_iter().map(|name| (path.join(name), depth + 1)));
         }
         Ok(files)
+    }
+
+    /// Lists a folder, as long as not too many names were listed.
+    fn list_folder(&self, folder: &Path) -> io::Result<Vec<String>> {
+        if self.listed.get() > MAX_LISTED {
+            return Err(io::Error::other(format!("Include lists more than {MAX_LISTED} files and folders")));
+        }
+        let names = self.source.list_folder(folder)?;
+        self.listed.set(self.listed.get() + names.len());
+        Ok(names)
     }
 
     /// Finds the paths that match the components of a pattern, in order.
@@ -375,7 +437,7 @@ impl ConfigurationReader<'_> {
         let Ok(pattern) = Pattern::new(part) else { return };
         // httpd passes APR_FNM_PERIOD: a wildcard does not match a leading period.
         let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
-        let mut names = self.source.list_folder(folder).unwrap_or_default();
+        let mut names = self.list_folder(folder).unwrap_or_default();
         names.retain(|name| pattern.matches_with(name, options));
         names.sort();
         for name in names {

@@ -23,6 +23,8 @@ impl PartialEq for RegularExpression {
 
 /// Largest number of sample texts for one expression; enough for every alternative of common patterns.
 const MAX_SAMPLES: usize = 16;
+/// Limit of bytes that a repetition adds to a sample: repetitions of repetitions grow exponentially.
+const MAX_SAMPLE: usize = 4096;
 
 impl RegularExpression {
     pub(super) fn new(text: &str) -> Self {
@@ -132,8 +134,10 @@ fn sample_hir(hir: &Hir, groups: &BTreeMap<u32, String>) -> Vec<Vec<u8>> {
         HirKind::Repetition(repetition) => {
             let most = repetition.max.unwrap_or(u32::MAX);
             let times = repetition.min.max(1).min(most).min(32) as usize;
-            let mut all: Vec<Vec<u8>> =
-                sample_hir(&repetition.sub, groups).into_iter().map(|one| one.repeat(times)).collect();
+            let mut all: Vec<Vec<u8>> = sample_hir(&repetition.sub, groups)
+                .into_iter()
+                .map(|one| one.repeat(times.min(MAX_SAMPLE / one.len().max(1))))
+                .collect();
             if repetition.min == 0 {
                 all.insert(0, Vec::new());
             }

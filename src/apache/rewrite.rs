@@ -8,6 +8,9 @@ use super::lexer::split_words;
 use super::regular_expression::{RegularExpression, substitute_captures};
 use crate::model::ConfigLocation;
 
+/// Limit of bytes of a URL: each rule can double it.
+const MAX_URL: usize = 64 << 10;
+
 /// The mod_rewrite configuration of a server or section.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RewriteConfiguration {
@@ -210,6 +213,9 @@ impl RewriteConfiguration {
             }
             let path = rule.substitution.split('?').next().unwrap_or_default();
             url = substitute_captures(path, &captures);
+            if url.len() > MAX_URL {
+                return not_told();
+            }
             subject.clone_from(&url);
             if is_last || has("pt", "passthrough") {
                 break;

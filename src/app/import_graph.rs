@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::imports::Import;
 use super::module_finder::{ModuleFinder, ModuleResolution};
-use super::scan::scan_source;
+use super::scan::{read_source, scan_source};
 use super::scanner::{FileContext, FileScan};
 use crate::model::{
     ImportKind, PathChange, ReachedModule, SourceAnalysis, SourceHazard, SourceLocation, UnresolvedImport,
@@ -227,8 +227,7 @@ impl ImportGraph<'_> {
         }
         let is_own = self.finder.is_own(file);
         let context = FileContext { package, is_own, has_lazy_modules: self.known.has_lazy_modules };
-        let text = std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let scanned = text.map_err(|error| error.to_string()).and_then(|text| scan_source(&text, context));
+        let scanned = read_source(file).and_then(|text| scan_source(&text, context));
         let FileScan { imports, hazards, not_followed, path_changes } = scanned.unwrap_or_else(|why| {
             FileScan { not_followed: vec![(1, String::new(), why)], ..FileScan::default() }
         });

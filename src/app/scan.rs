@@ -1,8 +1,10 @@
 //! Scans a source file once for imports, hazards, and imports that cannot be followed.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
 use ruff_python_ast::visitor::{Visitor, walk_arguments, walk_expr, walk_parameters, walk_stmt};
 use ruff_python_ast::{Expr, Stmt, StmtIf};
-use ruff_python_parser::parse_module;
 use ruff_text_size::Ranged;
 
 use super::conditions::{EvaluatedBranch, Reachability, branches_of_if};
@@ -13,20 +15,33 @@ use super::scanner::{FileContext, FileScan, Scanner};
 use super::variables::find_variable_hazards;
 use super::{hazards, import_calls, path_changes};
 use crate::model::ImportKind;
+use crate::python_source::{self, parse_source};
+use crate::regular_file;
 
-/// Maximum size of a file in bytes: larger files are generated tables.
-const LARGEST: usize = 8 << 20;
+/// Reads the text of a file. What is not UTF-8 is replaced.
+///
+/// # Errors
+/// A message, if the file cannot be read, or is too large.
+pub(super) fn read_source(file: &Path) -> Result<String, String> {
+    match regular_file::read_limited(file, python_source::MAX_SIZE) {
+        Ok(bytes) => Ok(String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            Err(format!("it is too large and was not read: {error}"))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
 
 /// Scans the text of a file.
 ///
 /// # Errors
-/// A message, if the text is too large or not valid Python.
+/// A message, if the text is too large, nested too deeply, or not valid Python.
 pub(super) fn scan_source(text: &str, context: FileContext<'_>) -> Result<FileScan, String> {
-    if text.len() > LARGEST {
-        return Err(format!("it is too large and was not read: {} bytes", text.len()));
-    }
-    let parsed = parse_module(text).map_err(|error| format!("it does not parse: {error}"))?;
-    let body: &[Stmt] = &parsed.syntax().body;
+    parse_source(text, |body| scan_statements(body, text, context))
+}
+
+fn scan_statements(body: &[Stmt], text: &str, context: FileContext<'_>) -> FileScan {
     let names = ImportAliases::from_body(body);
     let called = FunctionCalls::from_body(body, &names);
     let variables = find_variable_hazards(body, &names, context.is_own);
@@ -37,7 +52,7 @@ pub(super) fn scan_source(text: &str, context: FileContext<'_>) -> Result<FileSc
     let mut found = scanner.found;
     found.hazards.sort();
     found.hazards.dedup();
-    Ok(found)
+    found
 }
 
 impl Scanner<'_> {

@@ -195,6 +195,7 @@ impl ApplicationFolders {
             interpreter: Some(interpreter.clone()),
             distributions: vec![InstalledDistribution::application_placeholder()],
             modules,
+            standard_modules: first.environment.standard_modules.clone(),
             trouble: Vec::new(),
         };
         // The folders that the application's import adds come first, before anything of it is imported.

@@ -7,6 +7,7 @@ use crate::cache::{CacheOptions, FileCache, TrialCache, digest_of_system};
 use crate::copies;
 use crate::digest;
 use crate::image;
+use crate::installer::NoCacheFolder;
 use crate::model::{BinaryFacts, Environment, Interpreter, TargetPython};
 use crate::platform;
 use crate::trial;
@@ -18,10 +19,16 @@ pub(super) fn open_file_cache(
     context: &AuditContext<'_>,
     interpreter: Option<&Interpreter>,
 ) -> Option<FileCache> {
-    let folder = context.plan.cache.as_deref()?;
+    let folder = context.plan.cache.as_ref()?.as_ref().ok()?;
     let is_confined =
         context.plan.limits.sandbox && platform::find_unenforced_limits(context.scratch.path()).is_empty();
     FileCache::open(folder, &interpreter.filter(|_| is_confined)?.executable)
+}
+
+/// Returns a note if there is a cache that is not used because others can write to it.
+pub(super) fn describe_foreign_cache(context: &AuditContext<'_>) -> Option<String> {
+    let why = context.plan.cache.as_ref()?.as_ref().err()?;
+    matches!(why, NoCacheFolder::Foreign(_)).then(|| format!("{why}: every trial was run"))
 }
 
 /// Opens the cache of trials in an environment.

@@ -1,7 +1,7 @@
 //! What the steps of an audit share: its arguments and resources, and an environment that was scanned and tried.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::private_copies::TrialCopies;
 use super::request_list::RequestList;
@@ -124,7 +124,8 @@ impl AuditContext<'_> {
 
     /// The folder in which private copies are kept: the cache, or without one the scratch folder.
     pub(super) fn copies_folder(&self) -> &Path {
-        self.plan.cache.as_deref().unwrap_or(self.scratch.path())
+        let cache = self.plan.cache.as_ref().and_then(|cache| cache.as_ref().ok());
+        cache.map_or(self.scratch.path(), PathBuf::as_path)
     }
 
     /// Returns how to run trials with this Python.

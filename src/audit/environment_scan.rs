@@ -1,7 +1,9 @@
 //! Scans an environment on disk: finds every file that Python could load as an extension module, and the
 //! distribution that it belongs to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
 
 use super::cached_inspection::CachedInspector;
 use super::modules::{self, LoadTarget};
@@ -44,7 +46,17 @@ pub(super) fn scan_environment(
         modules::read_modules(found.candidates, target, &inspector, |path| installed.owner_of_file(path));
     let trouble = installed.trouble.iter().chain(&found.trouble).cloned().collect();
     let distributions = installed.all.iter().map(|each| each.distribution.clone()).collect();
-    (Environment { root: located.root.clone(), interpreter, distributions, modules, trouble }, installed)
+    let standard_modules = python.map(|python| digest_standard_modules(python, &inspector));
+    let root = located.root.clone();
+    (Environment { root, interpreter, distributions, modules, standard_modules, trouble }, installed)
+}
+
+/// Digests the extension modules of CPython itself, which lie in `lib-dynload`, sorted by path. Foreign files
+/// there are left out: they are audited as others are.
+fn digest_standard_modules(python: &Interpreter, inspector: &CachedInspector<'_>) -> Vec<(PathBuf, String)> {
+    let files = venv::find_standard_modules(python);
+    let digests: Vec<Option<String>> = files.par_iter().map(|file| inspector.sha256_of_file(file)).collect();
+    files.into_iter().zip(digests).filter_map(|(file, digest)| Some((file, digest?))).collect()
 }
 
 /// Returns what decides whether a file can be loaded by this Python.

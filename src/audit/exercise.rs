@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use super::context::{AuditContext, AuditedEnvironment};
 use super::shadowed_modules;
 use crate::model::{Interpreter, Judgement, Mode, ReasonId};
+use crate::regular_file;
 use crate::report::{ExerciseRow, Report, RequestRow, judge_exercise};
 use crate::rules::{VerdictInput, judge_name};
 use crate::trial::{SearchPath, TrialSubject, Trials};
@@ -24,7 +25,7 @@ pub(super) fn add_exercises(
 ) -> Result<()> {
     for (index, named) in context.plan.exercises.iter().enumerate() {
         let file = named.canonicalize().with_context(|| format!("cannot read {}", named.display()))?;
-        fs::File::open(&file).with_context(|| format!("cannot read {}", named.display()))?;
+        regular_file::open_checked(&file).with_context(|| format!("cannot read {}", named.display()))?;
         let mut row = ExerciseRow::new(&named.to_string_lossy());
         for (number, audited) in environments.iter().enumerate() {
             let drivers = context.scratch.create_folder(&format!("exercise-{index}-{number}"))?;

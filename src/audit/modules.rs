@@ -1,6 +1,5 @@
 //! Classifies the candidates of a scan: what each file is, and what it declares.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -8,6 +7,7 @@ use rayon::prelude::*;
 use super::cached_inspection::CachedInspector;
 use crate::image::{self, SharedObjectError, SharedObjectKind};
 use crate::model::{BinaryFacts, ExtensionFile, ExtensionFileKind, InitKind, TargetPython};
+use crate::regular_file;
 use crate::venv::{self, Candidate, CandidateOrigin};
 
 /// The Python that would load the files.
@@ -88,7 +88,9 @@ fn classify_candidate(
     let kind = match image::kind_of_file(&candidate.path) {
         Ok(kind) => kind,
         Err(SharedObjectError::Unreadable) => {
-            let why = File::open(&candidate.path).err().map_or_else(String::new, |error| error.to_string());
+            let why = regular_file::open_checked(&candidate.path)
+                .err()
+                .map_or_else(String::new, |error| error.to_string());
             return (ExtensionFileKind::Unreadable(why.clone()), BinaryFacts::undetermined(why));
         }
         Err(damage) => {

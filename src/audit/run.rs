@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::application;
+use super::cached_inspection;
 use super::context::{AuditContext, AuditedEnvironment, ModeSelection};
 use super::deployment::ApacheConfiguration;
 use super::environment_audit::audit_environment;
@@ -53,6 +54,7 @@ pub fn run_audit(plan: &AuditPlan, listener: &dyn ProgressListener, stop: &StopF
         scope.add_to_audit(&mut first);
     }
     first.notes.extend(context.given.describe_for_report());
+    first.notes.extend(cached_inspection::describe_foreign_cache(&context));
     let second = free_threaded::audit_free_threaded(&context, &mut first);
     if stop.is_set() {
         first.trouble.push("interrupted: what was not tried by then is unknown".to_owned());

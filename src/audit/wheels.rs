@@ -1,15 +1,22 @@
 //! Unpacks wheels as an installer does, several into one folder.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use zip::ZipArchive;
+use anyhow::{Context, Result, anyhow, bail};
 
-/// The limit for the unpacked size of a wheel in bytes: larger than any known wheel.
-const MAX_UNPACKED_SIZE: u64 = 8 << 30;
+use crate::foreign_archive::{Archive, open_archive};
+
+/// The limit for the unpacked size of a wheel in bytes. The largest known wheels have some 3 GB.
+const MAX_UNPACKED_SIZE: u64 = 4 << 30;
+
+/// A wheel that is larger than this when it is unpacked, and larger than this many times its packed size, is
+/// made to fill the disk.
+const MAX_COMPRESSED_SIZE: u64 = 256 << 20;
+const MAX_RATIO: u64 = 100;
 
 /// An unpacked wheel.
 #[derive(Clone, Debug)]
@@ -45,9 +52,8 @@ impl WheelUnpacker {
     /// When it cannot be read, or is not a wheel.
     pub(super) fn unpack_wheel(&mut self, wheel: &Path) -> Result<Result<UnpackedWheel, String>> {
         let name = wheel.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let file = File::open(wheel).with_context(|| format!("cannot read {}", wheel.display()))?;
         let unusable = || format!("{} cannot be unpacked: is it a wheel?", wheel.display());
-        let mut archive = ZipArchive::new(BufReader::new(file)).with_context(unusable)?;
+        let mut archive = open_archive(wheel).map_err(|why| anyhow!(why)).with_context(unusable)?;
         let (mut size, mut files) = (0_u64, BTreeMap::new());
         for index in 0..archive.len() {
             let entry = archive.by_index_raw(index).with_context(unusable)?;
@@ -57,11 +63,8 @@ impl WheelUnpacker {
                 files.insert(file, entry.crc32());
             }
         }
-        if size > MAX_UNPACKED_SIZE {
-            bail!(
-                "{} would unpack to {size} bytes, which is over the limit: nothing was unpacked",
-                wheel.display()
-            );
+        if let Some(why) = self.why_too_large(size, wheel.metadata().with_context(unusable)?.len())? {
+            bail!("{} would unpack to {size} bytes, {why}: nothing was unpacked", wheel.display());
         }
         let differs = files.iter().find_map(|(file, checksum)| {
             self.there.get(file).filter(|(other, _)| other != checksum).map(|(_, by)| (file, by))
@@ -69,15 +72,33 @@ impl WheelUnpacker {
         if let Some((file, by)) = differs {
             return Ok(Err(format!("{by} has a different {file}: audit them one at a time")));
         }
-        archive.extract(&self.folder).with_context(unusable)?;
+        for index in 0..archive.len() {
+            unpack_entry(&mut archive, index, &self.folder).with_context(unusable)?;
+        }
         self.move_libraries().with_context(unusable)?;
         let brought = files.iter().map(|(file, checksum)| (file.clone(), (*checksum, name.clone())));
         self.there.extend(brought);
         Ok(Ok(UnpackedWheel { name, files: files.into_keys().collect() }))
     }
 
+    /// Why a wheel is not unpacked, given its size after and before.
+    fn why_too_large(&self, size: u64, packed: u64) -> Result<Option<String>> {
+        fs::create_dir_all(&self.folder)?;
+        let system = rustix::fs::statvfs(&self.folder)?;
+        let free = system.f_bavail.saturating_mul(system.f_frsize);
+        Ok(if size > MAX_UNPACKED_SIZE {
+            Some(format!("which is over the limit of {MAX_UNPACKED_SIZE}"))
+        } else if size > MAX_COMPRESSED_SIZE && size / MAX_RATIO > packed {
+            Some(format!("more than {MAX_RATIO} times its own size"))
+        } else if size > free {
+            Some(format!("and the temporary folder has room for {free}"))
+        } else {
+            None
+        })
+    }
+
     /// Moves the content of `NAME.data/platlib` and `purelib` to where it is imported from.
-    fn move_libraries(&self) -> std::io::Result<()> {
+    fn move_libraries(&self) -> io::Result<()> {
         let folders = fs::read_dir(&self.folder)?.flatten().map(|entry| entry.path());
         for data in folders.filter(|path| path.extension().is_some_and(|extension| extension == "data")) {
             for library in ["platlib", "purelib"] {
@@ -88,8 +109,26 @@ impl WheelUnpacker {
     }
 }
 
+/// Unpacks one entry into a folder, as a regular file or a folder: installers make no links.
+fn unpack_entry(archive: &mut Archive, index: usize, folder: &Path) -> io::Result<()> {
+    let entry = archive.by_index(index).map_err(io::Error::other)?;
+    let inside = entry.enclosed_name().ok_or_else(|| io::Error::other("an entry leaves the wheel"))?;
+    let target = folder.join(inside);
+    if entry.is_dir() {
+        return fs::create_dir_all(target);
+    }
+    target.parent().map_or(Ok(()), fs::create_dir_all)?;
+    let mode = if entry.unix_mode().is_some_and(|mode| mode & 0o111 != 0) { 0o755 } else { 0o644 };
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(target)?;
+    let claimed = entry.size();
+    match io::copy(&mut entry.take(claimed.saturating_add(1)), &mut file)? {
+        copied if copied == claimed => Ok(()),
+        _ => Err(io::Error::other("an entry is not as long as it says")),
+    }
+}
+
 /// Moves the content of one folder into another, which may have folders of the same names.
-fn merge_folders(from: &Path, to: &Path) -> std::io::Result<()> {
+fn merge_folders(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from).into_iter().flatten().flatten() {
         let target = to.join(entry.file_name());
         match entry.path().is_dir() && target.is_dir() {

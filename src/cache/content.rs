@@ -10,10 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use walkdir::WalkDir;
-
 use super::dist_info_paths::{self, DistInfoPaths};
 use super::file_cache::{FileCache, state_of_metadata};
+use crate::bounded_walk::{WalkLimits, walk_folder};
 use crate::digest;
 
 /// For each entry of a folder, all entries that were installed together with it.
@@ -121,20 +120,27 @@ impl ContentDigests {
                 files.push((entry.clone(), "absent".to_owned()));
                 continue;
             }
-            let walk = WalkDir::new(entry).follow_links(true).sort_by_file_name();
-            for found in walk.into_iter().filter_entry(|found| found.file_name() != "__pycache__") {
-                let found = found.ok()?;
-                if found.file_type().is_dir() {
-                    continue;
+            let is_wanted = |found: &walkdir::DirEntry| found.file_name() != "__pycache__";
+            let mut states = Vec::new();
+            let missed = walk_folder(entry, WalkLimits::SITE, is_wanted, |found| {
+                let is_folder = found.as_ref().is_ok_and(|found| found.file_type().is_dir());
+                if !is_folder {
+                    states.push(found.ok().and_then(|found| self.stable_state(found)));
                 }
-                let metadata = found.metadata().ok();
-                let is_still = |metadata: &fs::Metadata| {
-                    metadata.is_file() && !self.memory.is_recently_changed(metadata)
-                };
-                files.push((found.into_path(), state_of_metadata(&metadata.filter(is_still)?)));
+            });
+            if !missed.is_empty() {
+                return None;
             }
+            files.extend(states.into_iter().collect::<Option<Vec<_>>>()?);
         }
         Some(files)
+    }
+
+    /// Path and state of a regular file that was not changed recently.
+    fn stable_state(&self, found: walkdir::DirEntry) -> Option<(PathBuf, String)> {
+        let metadata = found.metadata().ok()?;
+        let is_stable = metadata.is_file() && !self.memory.is_recently_changed(&metadata);
+        is_stable.then(|| (found.into_path(), state_of_metadata(&metadata)))
     }
 
     /// Saves the digests for the next audit.

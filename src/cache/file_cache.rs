@@ -11,8 +11,10 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::storage::{environments_folder, write_atomically};
+use super::storage::{environments_folder, read_own};
 use crate::digest;
+use crate::platform::{create_private_folder, find_foreign_access};
+use crate::regular_file;
 
 /// A file that changed within this time before the audit, or later, could change again with the same
 /// timestamp.
@@ -20,6 +22,9 @@ const RECENT: Duration = Duration::from_millis(20);
 
 /// Name of the file with the saved values.
 const FILE: &str = "content.json";
+
+/// Size limit of that file. The values of 780 modules take some 2 MB.
+const MAX_SIZE: u64 = 256 << 20;
 
 /// Values by signature: a digest of the files' metadata, for which they need not be read.
 type ValuesBySignature = BTreeMap<String, String>;
@@ -38,11 +43,14 @@ pub struct FileCache {
 impl FileCache {
     /// Opens the values saved for this Python's environment.
     ///
-    /// Returns `None` if the folder is not writable.
+    /// Returns `None` if the folder is not writable, or others can write to it.
     pub fn open(cache: &Path, python: &Path) -> Option<Self> {
         let folder = environments_folder(cache).join(digest::of_text(&python.to_string_lossy()));
-        fs::create_dir_all(&folder).ok()?;
-        let text = fs::read(folder.join(FILE)).ok();
+        create_private_folder(&folder).ok()?;
+        if let Some(_others) = find_foreign_access(&folder) {
+            return None;
+        }
+        let text = read_own(&folder.join(FILE), MAX_SIZE);
         let old = text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Some(Self { folder, began: SystemTime::now(), old, used: Mutex::default() })
     }
@@ -134,7 +142,7 @@ impl FileCache {
     pub(super) fn close(&self) {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(text) = serde_json::to_vec(&*used) {
-            let _none = write_atomically(&self.folder.join(FILE), &text);
+            let _none = regular_file::replace(&self.folder.join(FILE), &text);
         }
     }
 }

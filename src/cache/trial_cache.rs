@@ -13,12 +13,17 @@ use serde::{Deserialize, Serialize};
 use super::content::{CoInstalledEntries, ContentDigests};
 use super::environment_digest;
 use super::file_cache::FileCache;
-use super::storage::write_atomically;
+use super::storage::read_own;
 use crate::digest;
-use crate::platform::SYSTEM_FOLDERS;
+use crate::platform::{SYSTEM_FOLDERS, remove_folder};
+use crate::regular_file;
 
 /// Results of an environment are deleted after this time without an audit.
 const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Size limits of a stored result, and of the file with the path of the Python.
+const MAX_ENTRY_SIZE: u64 = 64 << 20;
+const MAX_PATH_SIZE: u64 = 64 << 10;
 
 /// Placeholder for the audit's scratch folder in stored results.
 const SCRATCH: &str = "{wsgiaudit-scratch}";
@@ -89,7 +94,7 @@ impl TrialCache {
             asked: AtomicUsize::new(0),
             folder,
         };
-        write_atomically(&cache.folder.join(PYTHON_FILE), python.as_os_str().as_encoded_bytes())?;
+        regular_file::replace(&cache.folder.join(PYTHON_FILE), python.as_os_str().as_encoded_bytes()).ok()?;
         cache.folder.parent().into_iter().for_each(remove_stale_environments);
         Some(cache)
     }
@@ -112,7 +117,7 @@ impl TrialCache {
         if self.own.lock().ok()?.contains(&name) {
             return None;
         }
-        let text = fs::read_to_string(self.folder.join(name)).ok()?;
+        let text = String::from_utf8(read_own(&self.folder.join(name), MAX_ENTRY_SIZE)?).ok()?;
         let entry: CacheEntry<T> =
             serde_json::from_str(&text.replace(SCRATCH, &path_in_json(&self.scratch))).ok()?;
         let is_as_it_was =
@@ -139,7 +144,7 @@ impl TrialCache {
             let entry =
                 CacheEntry { base: self.base.clone(), touched: touched.collect::<Option<_>>()?, answer };
             let text = serde_json::to_string(&entry).ok()?.replace(&path_in_json(&self.scratch), SCRATCH);
-            write_atomically(&self.folder.join(name), text.as_bytes())
+            regular_file::replace(&self.folder.join(name), text.as_bytes()).ok()
         };
         // Errors, such as a full disk, only mean that nothing is stored.
         let _none = kept();
@@ -172,12 +177,12 @@ fn remove_stale_environments(all: &Path) {
     let Ok(folders) = fs::read_dir(all) else { return };
     for folder in folders.flatten().map(|entry| entry.path()) {
         let file = folder.join(PYTHON_FILE);
-        let Ok(python) = fs::read_to_string(&file) else { continue };
+        let Ok(python) = regular_file::read_text(&file, MAX_PATH_SIZE) else { continue };
         let used = fs::metadata(file).and_then(|state| state.modified());
         let is_old =
             used.is_ok_and(|used| SystemTime::now().duration_since(used).is_ok_and(|age| age > MAX_AGE));
         if is_old || !Path::new(&python).exists() {
-            drop(fs::remove_dir_all(folder));
+            drop(remove_folder(&folder));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `manifest.json` of a folder of copies: what each copy was made from.
 
-use std::fs::{self, Permissions};
+use std::fs::Permissions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,13 @@ use super::copy_error::CopyError;
 use super::planned_trees::PlannedTrees;
 use super::summary::CopySummary;
 use super::write_trees::WrittenTrees;
+use crate::regular_file;
 
 /// The name of the manifest in its folder.
 pub(super) const MANIFEST: &str = "manifest.json";
+
+/// Size limit of the manifest.
+const MAX_SIZE: u64 = 64 << 20;
 
 /// The number of this form of the manifest.
 const SCHEMA: u8 = 1;
@@ -88,7 +92,8 @@ impl CopiesManifest {
     /// # Errors
     /// When it is missing, or not one of this schema.
     pub fn read(folder: &Path) -> io::Result<Self> {
-        let manifest: Self = serde_json::from_slice(&fs::read(folder.join(MANIFEST))?)?;
+        let manifest: Self =
+            serde_json::from_slice(&regular_file::read_limited(&folder.join(MANIFEST), MAX_SIZE)?)?;
         match manifest.schema == SCHEMA {
             true => Ok(manifest),
             false => Err(io::Error::other(format!("its schema is {}, not {SCHEMA}", manifest.schema))),

@@ -7,6 +7,7 @@ use super::copy_error::CopyError;
 use super::copy_plan::path_in_tree;
 use super::copy_store::{CopyStore, open_lock_file};
 use super::summary::CopySummary;
+use crate::platform::remove_folder;
 
 /// Trees of private copies, in subfolders `0`, `1`, ... of a folder that is removed with this value. The store
 /// keeps the copies for the next set.
@@ -73,7 +74,7 @@ impl CopySet {
 
 impl Drop for CopySet {
     fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.folder));
+        drop(remove_folder(&self.folder));
         drop(fs::remove_file(&self.lock_path));
         self.store.clean_up();
     }

@@ -15,9 +15,14 @@ use super::inventory::MARKER;
 use super::write_copy::WrittenCopy;
 use super::write_trees::{CopyStorage, StoredCopy};
 use crate::digest;
+use crate::platform::remove_folder;
+use crate::regular_file;
 
 /// Identifies the current boot of the system.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Size limit of the record of a copy: a digest, and some numbers.
+const MAX_RECORD_SIZE: u64 = 4096;
 
 /// A store of copies on disk. Several programs may use it at the same time.
 #[derive(Clone, Debug)]
@@ -59,7 +64,10 @@ impl CopyStore {
         let marker = folder.join(MARKER);
         open_lock_file(&marker).map_err(CopyError::io("make", &marker))?;
         // A crash of the system can lose what was written, so the state of a file is trusted during one boot only.
-        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned();
+        let boot = regular_file::read_text(Path::new(BOOT_ID), MAX_RECORD_SIZE)
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
         Ok(Self { folder, limit: limit_in_bytes, boot })
     }
 
@@ -105,13 +113,14 @@ impl CopyStore {
         for entry in fs::read_dir(self.sets_folder()).into_iter().flatten().flatten() {
             let path = entry.path();
             if path.extension().is_some_and(|extension| extension == "lock") {
-                let is_abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+                let is_abandoned =
+                    regular_file::open_checked(&path).is_ok_and(|file| file.try_lock().is_ok());
                 if is_abandoned {
-                    drop(fs::remove_dir_all(path.with_extension("")));
+                    drop(remove_folder(&path.with_extension("")));
                     drop(fs::remove_file(&path));
                 }
             } else if !path.with_extension("lock").exists() {
-                drop(fs::remove_dir_all(&path));
+                drop(remove_folder(&path));
             }
         }
     }
@@ -164,7 +173,7 @@ impl CopyStorage for CopyStore {
 
     fn find_copy(&self, key: &str) -> Option<StoredCopy> {
         let (path, record_path) = (self.object_path(key), self.record_path(key));
-        let record = CopyRecord::parse(&fs::read_to_string(&record_path).ok()?)?;
+        let record = CopyRecord::parse(&regular_file::read_text(&record_path, MAX_RECORD_SIZE).ok()?)?;
         let state = self.state_of_file(&fs::symlink_metadata(&path).ok()?);
         if record.state != state || self.boot.is_empty() {
             if digest::of_file(&path).ok()? != record.digest {
@@ -173,7 +182,9 @@ impl CopyStorage for CopyStore {
             CopyRecord { digest: record.digest.clone(), state }.write(&record_path).ok()?;
         }
         // The record's time says when the copy was used last.
-        File::open(&record_path).and_then(|file| file.set_modified(SystemTime::now())).ok()?;
+        regular_file::open_checked(&record_path)
+            .and_then(|file| file.set_modified(SystemTime::now()))
+            .ok()?;
         Some(StoredCopy { path, digest: record.digest })
     }
 

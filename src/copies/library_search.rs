@@ -3,9 +3,13 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::elf::ElfNames;
+use crate::regular_file;
 
 /// The index of the libraries in the folders of `/etc/ld.so.conf`, which `ldconfig` writes.
 const SYSTEM_CACHE: &str = "/etc/ld.so.cache";
+
+/// Size limit of it.
+const MAX_CACHE_SIZE: u64 = 64 << 20;
 
 /// The libraries of the system.
 pub(super) struct SystemLibraries {
@@ -22,7 +26,10 @@ impl SystemLibraries {
             .filter(|entry| entry.file_name().to_string_lossy().contains("-linux-"))
             .map(|entry| entry.path());
         let folders = plain.into_iter().chain(of_architectures).collect();
-        Self { folders, cache: std::fs::read(SYSTEM_CACHE).unwrap_or_default() }
+        Self {
+            folders,
+            cache: regular_file::read_limited(Path::new(SYSTEM_CACHE), MAX_CACHE_SIZE).unwrap_or_default(),
+        }
     }
 
     /// Whether the linker finds a library of this name without any search path.

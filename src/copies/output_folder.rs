@@ -18,6 +18,7 @@ use super::summary::CopySummary;
 use super::write_copy::WrittenCopy;
 use super::write_trees::{CopyStorage, StoredCopy, write_trees};
 use crate::digest;
+use crate::platform::remove_folder;
 
 /// A folder with trees `0`, `1`, ... and their manifest.
 ///
@@ -175,7 +176,7 @@ fn exchange_folders(new: &Path, place: &Path) -> io::Result<()> {
 }
 
 fn remove_if_present(path: &Path) -> Result<(), CopyError> {
-    match fs::remove_dir_all(path) {
+    match remove_folder(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CopyError::io("remove", path)(error)),
         Ok(()) | Err(_) => Ok(()),
     }

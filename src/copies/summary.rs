@@ -1,10 +1,11 @@
 //! What trees of copies contain, and how many interpreters a process can have with them.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::shared_object::{NeedTarget, SharedObject};
 use super::write_trees::FailedCopies;
+use crate::regular_file;
 
 /// Bytes of static TLS that glibc has for libraries loaded at run time, with default tunables
 /// (`_dl_tls_static_surplus_init` in glibc's `elf/dl-tls.c`: 3 * 144 + 4 * 144 + 144 + 512). Alignment can leave a
@@ -87,7 +88,7 @@ impl CopySummary {
 
     /// Most interpreters whose mappings the kernel allows if each loads everything; `None` if there are none.
     pub fn most_by_mappings(&self) -> Option<u64> {
-        let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+        let limit = regular_file::read_text(Path::new("/proc/sys/vm/max_map_count"), 100);
         let limit = limit.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(DEFAULT_MAPPINGS);
         limit.saturating_sub(RESERVED_MAPPINGS).checked_div(self.mappings)
     }

@@ -2,7 +2,6 @@
 //! distribution that is missing in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -13,6 +12,11 @@ use rayon::prelude::*;
 use super::find_python;
 use crate::installer::{Installer, Resolution, find_cache_folder};
 use crate::model::InstalledDistribution;
+use crate::platform::{create_private_folder, remove_folder};
+use crate::regular_file;
+
+/// Size limit of the list of what is installed.
+const MAX_LIST_SIZE: u64 = 16 << 20;
 
 /// What to create.
 #[derive(Clone, Copy, Debug)]
@@ -60,26 +64,29 @@ pub fn create_environment(spec: &FreeThreadedEnvironmentSpec<'_>) -> Result<Free
     let pins: Vec<Option<String>> = spec.distributions.iter().map(pin_of_distribution).collect();
     let folder = environment_folder(&python, &pins, spec.options)?;
     let broken = |error: std::io::Error| format!("cannot use {}: {error}", folder.display());
-    fs::create_dir_all(&folder).map_err(broken)?;
-    let lock = File::create(folder.join("lock")).map_err(broken)?;
+    create_private_folder(&folder).map_err(broken)?;
+    let lock = regular_file::open_lock(&folder.join("lock")).map_err(broken)?;
     lock.lock().map_err(broken)?;
 
     let root = folder.join("environment");
     let complete = folder.join("installed");
     if !complete.exists() {
         if root.exists() {
-            fs::remove_dir_all(&root).map_err(broken)?;
+            remove_folder(&root).map_err(broken)?;
         }
         installer
             .create_virtualenv(&root)
             .map_err(|said| format!("{} failed to create a virtualenv: {said}", python.display()))?;
     }
-    let before: BTreeSet<String> =
-        fs::read_to_string(&complete).unwrap_or_default().lines().map(str::to_owned).collect();
+    let before: BTreeSet<String> = regular_file::read_text(&complete, MAX_LIST_SIZE)
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect();
     let open: Vec<&String> = pins.iter().flatten().filter(|pin| !before.contains(*pin)).collect();
     let (installed, failed) = install_available(installer, &root, &open, !before.is_empty());
     let all: Vec<String> = before.into_iter().chain(installed).collect();
-    fs::write(&complete, all.join("\n")).map_err(broken)?;
+    regular_file::replace(&complete, all.join("\n").as_bytes()).map_err(broken)?;
 
     let absent = spec.distributions.iter().zip(&pins).enumerate().filter_map(|(index, (each, pin))| {
         let why = match pin {
@@ -199,7 +206,7 @@ fn pin_of_distribution(distribution: &InstalledDistribution) -> Option<String> {
 
 /// Folder in the user's cache for these pins, this Python and these options.
 fn environment_folder(python: &Path, pins: &[Option<String>], options: &[String]) -> Result<PathBuf, String> {
-    let cache = find_cache_folder()?;
+    let cache = find_cache_folder().map_err(|why| why.to_string())?;
     let mut hasher = DefaultHasher::new();
     let is_new_as = python.metadata().and_then(|metadata| metadata.modified()).ok();
     (python, is_new_as, pins, options).hash(&mut hasher);

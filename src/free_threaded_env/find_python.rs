@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::platform::ProcessGroup;
+
 /// Finds the free-threaded Python of this version on PATH or through uv; uv installs it if necessary.
 pub(super) fn find_free_threaded_python((major, minor): (u8, u8)) -> Result<PathBuf, String> {
     let version = format!("{major}.{minor}t");
@@ -24,7 +26,9 @@ pub(super) fn find_free_threaded_python((major, minor): (u8, u8)) -> Result<Path
 }
 
 fn run_uv(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("uv").args(arguments).stdin(Stdio::null()).output().ok()?;
+    let mut command = Command::new("uv");
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let output = ProcessGroup::spawn(&mut command).and_then(|group| group.wait_with_output("")).ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     output.status.success().then_some(text)
 }

@@ -1,38 +1,28 @@
 //! Inspects the extension modules of a wheel in memory, without unpacking it to disk.
 
 use std::cell::Cell;
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
-
-use zip::ZipArchive;
 
 use super::byte_source::ByteSource;
 use super::dependency_resolver::DependencyResolver;
 use super::file_names::{file_stem, module_stem, other_init_functions};
 use super::inspect::inspect_source;
 use super::symbols::read_init_functions_from_bytes;
+use crate::foreign_archive::{Archive, open_archive};
 use crate::model::{BinaryFacts, TargetPython};
 
 /// Limit of bytes unpacked for one entry. The few larger extension modules are reported as undetermined.
 const MAX_ENTRY_SIZE: u64 = 200 << 20;
 /// Limit of bytes unpacked for one module and its dependencies.
 const MAX_TOTAL_SIZE: u64 = MAX_ENTRY_SIZE + (16 << 20);
-/// Limit of entries; no real wheel has so many.
-const MAX_ENTRIES: usize = 100_000;
-
-type WheelArchive = ZipArchive<BufReader<File>>;
 
 /// Inspects every extension module of a wheel. Returns facts by the path in the archive.
 pub fn inspect_wheel(path: &Path, target: Option<TargetPython>) -> Vec<(String, BinaryFacts)> {
     let whole = |reason: String| vec![(path.display().to_string(), BinaryFacts::undetermined(reason))];
-    let opened = File::open(path).map_err(|error| error.to_string());
-    let archive =
-        opened.and_then(|file| ZipArchive::new(BufReader::new(file)).map_err(|error| error.to_string()));
-    let mut archive = match archive {
-        Ok(archive) if archive.len() <= MAX_ENTRIES => archive,
-        Ok(_) => return whole("the wheel has too many entries".to_owned()),
+    let mut archive = match open_archive(path) {
+        Ok(archive) => archive,
         Err(reason) => return whole(format!("the wheel cannot be read: {reason}")),
     };
     let mut names: Vec<String> =
@@ -47,7 +37,7 @@ pub fn inspect_wheel(path: &Path, target: Option<TargetPython>) -> Vec<(String, 
 
 fn inspect_wheel_entry(
     path: &Path,
-    archive: &mut WheelArchive,
+    archive: &mut Archive,
     names: &[String],
     name: &str,
     stem: &str,
@@ -76,7 +66,7 @@ fn is_plain_path(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-fn unpack_entry(archive: &mut WheelArchive, name: &str, limit: u64) -> Result<Vec<u8>, String> {
+fn unpack_entry(archive: &mut Archive, name: &str, limit: u64) -> Result<Vec<u8>, String> {
     let entry = archive.by_name(name).map_err(|error| format!("the wheel is damaged: {error}"))?;
     if entry.size() > limit {
         return Err(format!("its {} bytes exceed the limit of {limit} bytes", entry.size()));
@@ -106,7 +96,7 @@ impl WheelFiles<'_> {
     fn open_entry(&self, wanted: impl Fn(&Path) -> bool) -> Option<Rc<dyn ByteSource>> {
         let name =
             self.names.iter().find(|name| is_plain_path(Path::new(name)) && wanted(Path::new(name)))?;
-        let mut archive = ZipArchive::new(BufReader::new(File::open(self.path).ok()?)).ok()?;
+        let mut archive = open_archive(self.path).ok()?;
         let bytes = unpack_entry(&mut archive, name, self.remaining.get()).ok()?;
         self.remaining.set(self.remaining.get().saturating_sub(bytes.len() as u64));
         Some(Rc::new(bytes))

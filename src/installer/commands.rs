@@ -1,11 +1,15 @@
 //! Commands of uv and pip.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::index_evidence::{self, IndexEvidence};
+use crate::platform::{ProcessGroup, TemporaryFolder};
+use crate::regular_file;
+
+/// Size limit of the file in which `pip.py` records what the index answered.
+const MAX_RECORD_SIZE: u64 = 64 << 20;
 
 /// uv or pip, with the options passed to it.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +98,7 @@ impl Installer<'_> {
         if ended.code != Some(1) {
             return Err(summarize_error(&ended.said));
         }
-        let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let scratch = TemporaryFolder::new().map_err(|error| error.to_string())?;
         let mut again = compile();
         again.arg("--cache-dir").arg(scratch.path()).env("RUST_LOG", "uv_client=trace");
         let ended = run_command(&mut again, Some(requirement))?;
@@ -109,7 +113,7 @@ impl Installer<'_> {
     /// Resolves with `pip install --dry-run`, which `pip.py` runs and records.
     fn resolve_with_pip(self, python: &Path, requirement: &str) -> Result<Resolution, String> {
         let broken = |error: std::io::Error| error.to_string();
-        let scratch = tempfile::tempdir().map_err(broken)?;
+        let scratch = TemporaryFolder::new().map_err(broken)?;
         let (script, record) = (scratch.path().join("pip.py"), scratch.path().join("record.json"));
         fs::write(&script, include_str!("pip.py")).map_err(broken)?;
         let mut command = Command::new(self.python);
@@ -123,7 +127,7 @@ impl Installer<'_> {
                 .map(Resolution::Version)
                 .ok_or_else(unparsed_answer_message);
         }
-        match fs::read_to_string(&record) {
+        match regular_file::read_text(&record, MAX_RECORD_SIZE) {
             Ok(record) => to_resolution(index_evidence::evidence_from_pip(&record, self.options)),
             Err(_) => Err(summarize_error(&ended.said)),
         }
@@ -197,18 +201,13 @@ struct CommandOutput {
 
 /// Runs a command with this standard input.
 fn run_command(command: &mut Command, input: Option<&str>) -> Result<CommandOutput, String> {
-    let mut begin = || -> std::io::Result<std::process::Output> {
-        let mut child = command
-            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        if let (Some(text), Some(mut stdin)) = (input, child.stdin.take()) {
-            stdin.write_all(text.as_bytes())?;
-        }
-        child.wait_with_output()
-    };
-    let output = begin().map_err(|error| error.to_string())?;
+    command
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output =
+        ProcessGroup::spawn(command).and_then(|group| group.wait_with_output(input.unwrap_or_default()));
+    let output = output.map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(CommandOutput {
         is_success: output.status.success(),

@@ -5,6 +5,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::regular_file;
+
+/// Size limit of a project's page in uv's cache.
+const MAX_LISTING_SIZE: u64 = 256 << 20;
+
 /// What the evidence shows about a requirement for which the installer found nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum IndexEvidence {
@@ -94,7 +99,7 @@ fn read_listings(cache: &Path) -> Vec<Vec<u8>> {
     let simple = folders.filter(|folder| folder.file_name().to_string_lossy().starts_with("simple-"));
     let files = simple.flat_map(|folder| walkdir::WalkDir::new(folder.path())).flatten();
     let listed = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "rkyv"));
-    listed.filter_map(|file| fs::read(file.path()).ok()).collect()
+    listed.filter_map(|file| regular_file::read_limited(file.path(), MAX_LISTING_SIZE).ok()).collect()
 }
 
 /// Whether a project page in uv's cache contains the name of a wheel or an archive.

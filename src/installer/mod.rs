@@ -9,5 +9,5 @@ mod cache_folder;
 mod commands;
 mod index_evidence;
 
-pub use cache_folder::find_cache_folder;
+pub use cache_folder::{NoCacheFolder, find_cache_folder};
 pub use commands::{Installer, Resolution};

@@ -136,6 +136,8 @@ pub struct Environment {
     pub distributions: Vec<InstalledDistribution>,
     /// Every file with an extension suffix, sorted by file.
     pub modules: Vec<ExtensionFile>,
+    /// The extension modules of CPython itself, sorted by path, each with its SHA-256; `None` without a Python.
+    pub standard_modules: Option<Vec<(PathBuf, String)>>,
     /// Messages about what could not be read. Any of them makes the audit incomplete.
     pub trouble: Vec<String>,
 }

@@ -10,6 +10,14 @@ pub fn describe_processor() -> String {
     String::new()
 }
 
+/// Removes a folder with all its content.
+///
+/// # Errors
+/// When something cannot be removed.
+pub fn remove_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    std::fs::remove_dir_all(folder)
+}
+
 /// Does nothing: descendants whose parents end become children of the init process.
 pub(super) fn adopt_orphans() {}
 

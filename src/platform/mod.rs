@@ -7,17 +7,21 @@ mod confined_thread;
 mod fallback;
 #[cfg(target_os = "linux")]
 mod linux;
+mod private_folder;
 mod process_group;
+mod temporary_folder;
 mod variables;
 
 pub use confined_thread::{find_unenforced_limits, run_confined};
 #[cfg(not(target_os = "linux"))]
-pub use fallback::{SYSTEM_FOLDERS, describe_processor};
+pub use fallback::{SYSTEM_FOLDERS, describe_processor, remove_folder};
 #[cfg(not(target_os = "linux"))]
 use fallback::{adopt_orphans, child_processes};
 #[cfg(target_os = "linux")]
-pub use linux::{SYSTEM_FOLDERS, describe_processor};
+pub use linux::{SYSTEM_FOLDERS, describe_processor, remove_folder};
 #[cfg(target_os = "linux")]
 use linux::{adopt_orphans, child_processes};
-pub use process_group::{ProcessGroup, kill_all_groups, kill_group_of, sweep_orphans};
+pub use private_folder::{create_private_folder, find_foreign_access, is_own};
+pub use process_group::{ProcessGroup, kill_all_groups, sweep_orphans};
+pub use temporary_folder::{TemporaryFolder, end_process};
 pub use variables::{INHERITED_VARIABLES, is_loader_variable};

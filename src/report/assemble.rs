@@ -1,10 +1,11 @@
 //! Assembles the report from the evidence of an audit. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::blockers::find_blockers;
 use super::rows::{DistributionRow, ModuleRow, NameRow, Report};
-use super::v1::{DecidedBy, Python};
+use super::v1::{DecidedBy, Python, StandardModule};
 use crate::model::{
     BinaryFacts, Environment, ExtensionFile, ExtensionFileKind, InstalledDistribution, Judgement, Mode,
     PythonDefect, Trial,
@@ -85,6 +86,7 @@ pub fn assemble_report(evidence: AuditEvidence<'_>) -> Report {
             abi: interpreter.abi.clone(),
             platform: interpreter.platform.clone(),
             free_threaded: interpreter.free_threaded,
+            standard_modules: environment.standard_modules.as_deref().map(list_standard_modules),
         }),
         free_threaded: None,
         modes: evidence.modes.to_vec(),
@@ -103,6 +105,14 @@ pub fn assemble_report(evidence: AuditEvidence<'_>) -> Report {
         python_findings,
         trouble: evidence.trouble,
     }
+}
+
+fn list_standard_modules(all: &[(PathBuf, String)]) -> Vec<StandardModule> {
+    let module = |(file, sha256): &(PathBuf, String)| StandardModule {
+        file: file.to_string_lossy().into_owned(),
+        sha256: sha256.clone(),
+    };
+    all.iter().map(module).collect()
 }
 
 /// The modules without which each distribution works in the control, by the distribution's index.
@@ -325,6 +335,7 @@ mod tests {
                 file("beta.m", Some(1), &[]),
                 file("loose", None, &[(3, 2)]),
             ],
+            standard_modules: None,
             trouble: Vec::new(),
         };
         let pairs = [("alpha", "alpha.m"), ("alpha.m", "alpha.m"), ("loose", "loose")];

@@ -7,7 +7,7 @@ use super::rows::{
     ApplicationRow, ControlReply, DistributionRow, ExerciseRow, ModuleRow, ModuleUse, NameRow, Report,
     RequestRow,
 };
-use super::v1::{DecidedBy, Inspected, Python, RequestInMode, RequestResult};
+use super::v1::{DecidedBy, Inspected, Python, RequestInMode, RequestResult, StandardModule};
 use crate::model::{
     AbnormalExit, AvailableUpgrade, BinaryFacts, BinaryHazard, ConfigLocation, CrashLocation, CrashReport,
     DaemonProcess, Deployment, DeploymentFinding, Doubt, ExtensionFileKind, HazardWeight, ImportKind,
@@ -296,8 +296,13 @@ pub(super) fn full_report() -> Report {
     apache.landings[0].other_groups = vec![text("group")];
     apache.findings = vec![config_finding(RuleId::ApacheAccessDenied, Mode::OwnGil, Some("shop"))];
     apache.not_told = vec![(config_line(), text("open"))];
-    let python =
-        Python { python: text("3.14"), abi: text("abi"), platform: text("linux"), free_threaded: false };
+    let python = Python {
+        python: text("3.14"),
+        abi: text("abi"),
+        platform: text("linux"),
+        free_threaded: false,
+        standard_modules: Some(vec![StandardModule { file: text("_ssl.so"), sha256: text("12") }]),
+    };
     let mut blockers = super::blockers::find_blockers(
         Mode::OwnGil,
         std::slice::from_ref(&owner),

@@ -21,7 +21,7 @@ pub use application::{ApplicationParts, build_application_row};
 pub use assemble::{AuditEvidence, assemble_report};
 pub use exercise::{judge_exercise, judge_request_list};
 pub use join_free_threaded::{join_free_threaded, normalize_name};
-pub use parse_document::ParseReportError;
+pub use parse_document::{MAX_REPORT_SIZE, ParseReportError};
 pub use path_redaction::PathPlaceholders;
 pub use rows::{
     ApplicationRow, ControlReply, DistributionRow, ExerciseRow, ModuleRow, ModuleUse, NameRow, Report,

@@ -2,6 +2,9 @@
 
 use super::v1::Document;
 
+/// Size limit of a stored report in bytes. That of an environment with 780 modules has some 5 MB.
+pub const MAX_REPORT_SIZE: u64 = 128 << 20;
+
 /// A text could not be parsed as a report.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseReportError {

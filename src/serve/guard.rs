@@ -5,12 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use wsgiaudit_probes_core::host_config::{GuardConfig, VettedModule};
+use wsgiaudit_probes_core::host_config::{GuardConfig, StandardModule, VettedModule};
 
 use crate::cli::{AdmitLevel, ServeArgs, UnvettedPolicy};
 use crate::digest;
 use crate::model::Interpreter;
-use crate::report::Document;
+use crate::regular_file;
+use crate::report::{Document, MAX_REPORT_SIZE, v1};
 
 /// Maximum number of differences that the error message lists.
 const MAX_CHANGES: usize = 5;
@@ -27,10 +28,18 @@ pub(super) fn build_guard(
 ) -> Result<Option<GuardConfig>> {
     let Some(path) = &args.report else { return Ok(None) };
     let shown = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let text =
+        regular_file::read_text(path, MAX_REPORT_SIZE).with_context(|| format!("cannot read {shown}"))?;
     let document = Document::parse(&text, &shown.to_string())?;
     let document = document.with_real_paths();
     let (vetted, mut changes) = vet_modules(&document);
+    let standard = match document.environment.as_ref().map(|python| python.standard_modules.as_deref()) {
+        Some(Some(modules)) => vet_standard_modules(modules, &mut changes),
+        Some(None) | None => {
+            changes.push("it does not have the digests of Python's own extension modules".to_owned());
+            Vec::new()
+        }
+    };
     let now = (python.release.as_str(), python.abi.as_str());
     let then = document.environment.as_ref().map(|python| (python.python.as_str(), python.abi.as_str()));
     if then != Some(now) {
@@ -53,10 +62,28 @@ pub(super) fn build_guard(
     fs::create_dir_all(&copies)?;
     Ok(Some(GuardConfig {
         vetted,
+        standard,
         admit_degraded: args.admit == Some(AdmitLevel::Degraded),
         warn_only: args.unvetted == UnvettedPolicy::Warn,
         folder: copies.canonicalize()?.to_string_lossy().into_owned(),
     }))
+}
+
+/// Returns CPython's own extension modules that are unchanged, and adds a message for each that changed.
+fn vet_standard_modules(modules: &[v1::StandardModule], changes: &mut Vec<String>) -> Vec<StandardModule> {
+    let mut standard = Vec::new();
+    for v1::StandardModule { file, sha256 } in modules {
+        let path = Path::new(file);
+        match digest::of_file(path) {
+            Ok(found) if found == *sha256 => {}
+            Ok(_) => changes.push(format!("{file} has changed")),
+            Err(error) => changes.push(format!("{file}: {error}")),
+        }
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = real.to_string_lossy().into_owned();
+        standard.push(StandardModule { path, sha256: sha256.clone() });
+    }
+    standard
 }
 
 /// Returns the report's verdicts for each unchanged file, and a message for each file that changed.

@@ -8,6 +8,10 @@ use serde::Deserialize;
 use wsgiaudit_probes_core::host_config::{GroupConfig, InterpreterMode};
 
 use super::application::parse_application;
+use crate::regular_file;
+
+/// Size limit of the file.
+const MAX_SIZE: u64 = 4 << 20;
 
 /// The contents of the file.
 #[derive(Debug, Deserialize)]
@@ -54,7 +58,7 @@ fn default_mount() -> bool {
 /// If it cannot be read, or contradicts itself.
 pub(super) fn read_groups(path: &Path, application: &str, queue: usize) -> Result<Vec<GroupConfig>> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let text = regular_file::read_text(path, MAX_SIZE).with_context(|| format!("cannot read {shown}"))?;
     let settings: ServeSettings = toml::from_str(&text).with_context(|| format!("{shown} is not valid"))?;
     let mut groups = Vec::new();
     for written in settings.group {

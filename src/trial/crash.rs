@@ -1,6 +1,5 @@
 //! Reads the probe's crash files: `crash` (three numbers and a memory map) and `stack`.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use wsgiaudit_probes_core::trial_files;
 
 use crate::image::symbol_at_offset;
 use crate::model::{CrashLocation, CrashReport};
+use crate::regular_file::open_unlinked;
 
 /// Maximum bytes read of each file. The process that wrote them was crashing.
 const MAX_BYTES: u64 = 4 << 20;
@@ -19,12 +19,12 @@ const MAX_BYTES: u64 = 4 << 20;
 /// Returns `None` if the process did not end by the recorded signal, for example because the subject handles
 /// that signal.
 pub(super) fn read_crash(folder: &Path, end: Option<ProcessExit>) -> Option<CrashReport> {
-    let recorded = CrashRecord::parse(&read_limited(&folder.join(trial_files::CRASH))?)?;
+    let recorded = CrashRecord::parse(&read_beginning(folder, trial_files::CRASH)?)?;
     if end != Some(ProcessExit::Signal(recorded.signal)) {
         return None;
     }
-    let stack = String::from_utf8_lossy(&read_limited(&folder.join(trial_files::STACK)).unwrap_or_default())
-        .into_owned();
+    let stack =
+        String::from_utf8_lossy(&read_beginning(folder, trial_files::STACK).unwrap_or_default()).into_owned();
     Some(CrashReport {
         address: (recorded.address != 0 || recorded.is_memory_fault()).then_some(recorded.address),
         site: recorded.file.map(|(path, offset)| CrashLocation {
@@ -36,9 +36,9 @@ pub(super) fn read_crash(folder: &Path, end: Option<ProcessExit>) -> Option<Cras
     })
 }
 
-fn read_limited(path: &Path) -> Option<Vec<u8>> {
+fn read_beginning(folder: &Path, name: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    open_unlinked(folder, name).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 

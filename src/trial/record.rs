@@ -1,13 +1,14 @@
 //! Reads a child's record, and its files: the end of its output, and its process and thread ids.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use wsgiaudit_probes_core::protocol::TrialEvent;
 use wsgiaudit_probes_core::record_format::decode_events;
 use wsgiaudit_probes_core::trial_files;
+
+use crate::regular_file::open_unlinked;
 
 /// Maximum bytes read of the file of ids. The subject may write to it.
 const MAX_ID_BYTES: u64 = 64 << 10;
@@ -30,8 +31,13 @@ pub(super) fn split_record(record: &[u8]) -> (Vec<TrialEvent>, Vec<(usize, Strin
 
 /// Reads the last `most` bytes that the child printed to both streams.
 pub(super) fn read_output(folder: &Path, most: u64) -> String {
+    read_end(folder, trial_files::OUTPUT, most)
+}
+
+/// Reads the last `most` bytes of a file that grows.
+pub(super) fn read_end(folder: &Path, name: &str, most: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(folder.join(trial_files::OUTPUT))?;
+        let mut file = open_unlinked(folder, name)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
         let mut bytes = Vec::new();
@@ -45,7 +51,7 @@ pub(super) fn read_output(folder: &Path, most: u64) -> String {
 pub(super) fn read_ids(folder: &Path) -> BTreeSet<u64> {
     let read = || {
         let mut text = String::new();
-        File::open(folder.join(trial_files::IDS)).ok()?.take(MAX_ID_BYTES).read_to_string(&mut text).ok()?;
+        open_unlinked(folder, trial_files::IDS).ok()?.take(MAX_ID_BYTES).read_to_string(&mut text).ok()?;
         Some(text)
     };
     let lines = read().unwrap_or_default();

@@ -27,10 +27,14 @@ use super::record;
 use super::reply_reader::ReplyReader;
 use super::stop_flag::StopFlag;
 use crate::cache::TrialCache;
-use crate::platform::ProcessGroup;
+use crate::platform::{ProcessGroup, remove_folder};
 
 /// Time limit for a zygote to start, and the margin beyond a trial's deadline before the zygote is given up.
 const ZYGOTE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Name of the file with what a zygote prints, and the maximum of bytes read of it.
+const LOG: &str = "log";
+const MAX_LOG_BYTES: u64 = 64 << 10;
 
 /// Error message for `--writable` on a system without mount namespaces.
 const NO_MOUNTS: &str = "--writable needs mount namespaces, and this system does not allow them: make a copy of the folder \
@@ -75,7 +79,7 @@ impl<'a> Worker<'a> {
     pub(super) fn start(config: &'a TrialConfig<'a>) -> Result<Self, String> {
         let began = ClockReading::now();
         let folder = config.scratch.join(format!("worker-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
-        let log = folder.join("log");
+        let log = folder.join(LOG);
         let socket = folder.join("socket");
         let spawn = || -> io::Result<(UnixListener, ProcessGroup)> {
             fs::create_dir_all(&folder)?;
@@ -134,7 +138,7 @@ impl<'a> Worker<'a> {
             }
             None => {
                 process.kill();
-                let said = fs::read_to_string(&log).unwrap_or_default();
+                let said = record::read_end(&folder, LOG, MAX_LOG_BYTES);
                 Err(said.lines().last().unwrap_or("it printed nothing").to_owned())
             }
         }
@@ -154,7 +158,7 @@ impl<'a> Worker<'a> {
             let (end, record) = self.wait_for_end(id)?;
             Ok(self.collect(&record, &folder, Some(end)))
         });
-        drop(fs::remove_dir_all(&folder));
+        drop(remove_folder(&folder));
         attempt
     }
 
@@ -180,7 +184,7 @@ impl<'a> Worker<'a> {
         let Some((id, folder)) = self.inside.pop() else { return Ok(()) };
         self.send_command(&ZygoteCommand::Leave)?;
         self.wait_for_end(id)?;
-        drop(fs::remove_dir_all(folder));
+        drop(remove_folder(&folder));
         Ok(())
     }
 
@@ -274,7 +278,7 @@ impl<'a> Worker<'a> {
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
         self.process.kill();
-        drop(fs::remove_dir_all(&self.folder));
+        drop(remove_folder(&self.folder));
     }
 }
 

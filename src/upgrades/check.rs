@@ -1,8 +1,6 @@
 //! Checks one distribution: its newest version, and the first version whose modules have the required
 //! declaration.
 
-use std::fs;
-
 use super::context::UpgradeContext;
 use super::lookup_error::LookupError;
 use super::wheel_declarations::{self, ModuleDeclarations};
@@ -75,7 +73,7 @@ fn find_newest_version(
 ) -> Result<String, LookupError> {
     let file = context.cache_file(query.name, "newest.json");
     if context.is_offline {
-        let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        let known = wheel_declarations::read_cache_file(&file);
         return known.ok_or(LookupError::NotInCache);
     }
     match context.installer.resolve_version(context.environment, query.name) {

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::context::UpgradeContext;
 use super::lookup_error::LookupError;
 use crate::image;
 use crate::model::{BinaryFacts, InitKind, SlotDeclaration};
+use crate::platform::create_private_folder;
+use crate::regular_file;
 use crate::rules;
 use crate::venv::ModuleName;
 
@@ -35,7 +38,7 @@ pub(super) fn read_wheel(
     version: &str,
 ) -> Result<WheelDeclarations, LookupError> {
     let file = context.cache_file(name, &format!("{version}.json"));
-    let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let known = read_cache_file(&file);
     if let Some(wheel) = known {
         return Ok(wheel);
     }
@@ -52,14 +55,19 @@ pub(super) fn read_wheel(
     Ok(wheel)
 }
 
+/// Size limit of a cache file.
+const MAX_CACHE_FILE_SIZE: u64 = 16 << 20;
+
+/// Reads a cache file; `None` if it is missing or invalid.
+pub(super) fn read_cache_file<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    let text = regular_file::read_limited(file, MAX_CACHE_FILE_SIZE).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
 /// Writes a cache file atomically.
 pub(super) fn write_cache_file(file: &Path, what: &impl Serialize) -> std::io::Result<()> {
-    let folder = file.parent().unwrap_or(file);
-    fs::create_dir_all(folder)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&mut temporary, what)?;
-    temporary.persist(file)?;
-    Ok(())
+    file.parent().map_or(Ok(()), create_private_folder)?;
+    regular_file::replace(file, &serde_json::to_vec(what)?)
 }
 
 /// Reads the declarations of all extension modules in a fetched wheel, packed or unpacked.

@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use walkdir::{DirEntry, WalkDir};
+use walkdir::DirEntry;
 
 use super::module_name::ModuleName;
+use crate::bounded_walk::{WalkLimits, walk_folder};
+
+/// Limit of messages about what cannot be read in a folder.
+const MAX_ERRORS: usize = 50;
 
 /// Where a candidate was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +64,7 @@ impl Candidate {
 pub struct CandidateScan {
     /// Candidates in the order of the import system: by dotted name, folder and suffix.
     pub candidates: Vec<Candidate>,
-    /// Messages about folders that could not be read.
+    /// Messages about folders that could not be read, or not be searched as a whole.
     pub trouble: Vec<String>,
 }
 
@@ -92,7 +96,7 @@ fn find_candidates_in_folder(
     site: &[PathBuf],
     suffixes: &[String],
 ) -> CandidateScan {
-    let mut found = CandidateScan::default();
+    let (mut candidates, mut trouble) = (Vec::new(), Vec::new());
     let is_wanted = |entry: &DirEntry| {
         entry.depth() == 0
             || !(entry.file_type().is_dir()
@@ -100,22 +104,26 @@ fn find_candidates_in_folder(
                     || entry.path().join("pyvenv.cfg").is_file()
                     || entry.file_name() == ".git"))
     };
-    for entry in WalkDir::new(folder).follow_links(true).into_iter().filter_entry(is_wanted) {
+    let missed = walk_folder(folder, WalkLimits::SITE, is_wanted, |entry| {
         let (path, is_broken_link) = match &entry {
+            // Python imports regular files only.
             Ok(entry) if entry.file_type().is_file() => (entry.path(), false),
-            Ok(_) => continue,
+            Ok(_) => return,
             Err(error) => match error.path() {
                 Some(path) if path.is_symlink() && !path.exists() => (path, true),
                 // A symbolic link to a parent folder: its content is searched already.
-                _ if error.loop_ancestor().is_some() => continue,
-                _ if error.depth() == 0 => continue,
-                _ => {
-                    found.trouble.push(error.to_string());
-                    continue;
-                }
+                _ if error.loop_ancestor().is_some() => return,
+                _ if error.depth() == 0 => return,
+                _ => return trouble.push(error.to_string()),
             },
         };
-        found.candidates.extend(Candidate::from_file(path, folder, root, is_broken_link, suffixes));
+        candidates.extend(Candidate::from_file(path, folder, root, is_broken_link, suffixes));
+    });
+    if trouble.len() > MAX_ERRORS {
+        let more = trouble.len() - MAX_ERRORS;
+        trouble.truncate(MAX_ERRORS);
+        trouble.push(format!("{}: {more} more files and folders cannot be read", folder.display()));
     }
-    found
+    trouble.extend(missed);
+    CandidateScan { candidates, trouble }
 }

@@ -2,12 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
+use super::metadata_file::{self, read_metadata};
 use super::module_name::is_identifier;
 use crate::model::{InstalledDistribution, split_extension_suffix};
+
+/// Size limit of a RECORD. That of the largest known distributions has some 6 MB.
+const MAX_RECORD_SIZE: u64 = 16 << 20;
+
+/// Limits for the RECORD files of an environment together: bytes, and files that they list. Each file takes some
+/// 300 bytes of memory.
+const MAX_RECORDS_SIZE: u64 = 64 << 20;
+const MAX_RECORDED_FILES: usize = 1_000_000;
 
 /// A distribution with its files.
 #[derive(Clone, Debug)]
@@ -69,13 +79,20 @@ impl InstalledDistributions {
 /// Reads every `*.dist-info` in these folders. `editable` lists names and paths that import hooks serve.
 pub fn find_distributions(site: &[PathBuf], editable: &[(String, PathBuf)]) -> InstalledDistributions {
     let mut installed = InstalledDistributions::default();
+    let mut reader = DistInfoReader {
+        folders: site,
+        editable,
+        left: MAX_RECORDS_SIZE,
+        files: MAX_RECORDED_FILES,
+        trouble: Vec::new(),
+    };
     for folder in site {
         let Ok(entries) = fs::read_dir(folder) else { continue };
         let infos = entries.flatten().map(|entry| entry.path());
         for info in infos.filter(|path| path.extension().is_some_and(|extension| extension == "dist-info")) {
-            match read_dist_info(folder, &info, site, editable) {
+            match reader.read_dist_info(folder, &info) {
                 Ok(installation) => installed.all.push(installation),
-                Err(why) => installed.trouble.push(format!("{}: {why}", info.display())),
+                Err(why) => reader.trouble.push(format!("{}: {why}", info.display())),
             }
         }
     }
@@ -84,6 +101,7 @@ pub fn find_distributions(site: &[PathBuf], editable: &[(String, PathBuf)]) -> I
             |each: &Installation| (each.distribution.name.to_lowercase(), each.distribution.version.clone());
         key(a).cmp(&key(b))
     });
+    installed.trouble = reader.trouble;
     installed.trouble.sort();
     let owners = installed.all.iter().enumerate();
     installed.owners =
@@ -91,53 +109,97 @@ pub fn find_distributions(site: &[PathBuf], editable: &[(String, PathBuf)]) -> I
     installed
 }
 
-/// Reads one `*.dist-info` folder.
-fn read_dist_info(
-    site: &Path,
-    info: &Path,
-    folders: &[PathBuf],
-    editable: &[(String, PathBuf)],
-) -> Result<Installation, String> {
-    let metadata = fs::read(info.join("METADATA")).map_err(|error| format!("METADATA: {error}"))?;
-    let metadata = String::from_utf8_lossy(&metadata);
-    let record = read_record_paths(&info.join("RECORD"));
-    let wheel = fs::read_to_string(info.join("WHEEL")).unwrap_or_default();
-    let source = find_editable_source(info);
-    let name = header_value(&metadata, "Name").ok_or("METADATA has no Name")?;
-    let mut top_level = top_level_names(&record);
-    if let Some(source) = &source {
-        let listed = fs::read_to_string(info.join("top_level.txt")).unwrap_or_default();
-        top_level.extend(listed.lines().filter(|name| is_identifier(name)).map(str::to_owned));
-        let served = outermost_served_names(editable, source);
-        // Namespace packages are listed by their members.
-        top_level.retain(|name| !served.iter().any(|other| is_inside(other, name)));
-        top_level.extend(served);
-        top_level.extend(find_eponymous_package(&name, source, folders));
-        // Import hooks written by build backends.
-        top_level.retain(|name| !(name.starts_with('_') && name.contains("editable")));
-    }
-    let distribution = InstalledDistribution {
-        name,
-        version: header_value(&metadata, "Version").ok_or("METADATA has no Version")?,
-        top_level: top_level.into_iter().collect(),
-        tags: header_values(&wheel, "Tag").collect(),
-        editable: source.is_some(),
-    };
-    let files = record.iter().map(|file| site.join(file)).collect();
-    Ok(Installation { distribution, files, source })
+/// Reads `*.dist-info` folders.
+struct DistInfoReader<'a> {
+    /// Folders on `sys.path`.
+    folders: &'a [PathBuf],
+    /// Names and paths that import hooks serve.
+    editable: &'a [(String, PathBuf)],
+    /// Bytes of RECORD files that may still be read, and files that they may list.
+    left: u64,
+    files: usize,
+    trouble: Vec<String>,
 }
 
-/// First column of RECORD: paths relative to the folder that contains the dist-info, with `/`.
-fn read_record_paths(path: &Path) -> Vec<String> {
-    let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_path(path);
-    let rows = reader.into_iter().flat_map(csv::Reader::into_records);
-    rows.flatten().filter_map(|row| row.get(0).map(str::to_owned)).collect()
+impl DistInfoReader<'_> {
+    /// Reads one `*.dist-info` folder. Without its METADATA there is no distribution; what else cannot be read
+    /// is reported.
+    fn read_dist_info(&mut self, site: &Path, info: &Path) -> Result<Installation, String> {
+        let metadata = read_metadata(info, "METADATA", metadata_file::MAX_SIZE);
+        let metadata = metadata.map_err(|error| format!("METADATA: {error}"))?;
+        let metadata = String::from_utf8_lossy(&metadata);
+        let record = self.read_record(info);
+        let mut read = |name: &str| {
+            let bytes = self.read_optional(info, name, metadata_file::MAX_SIZE);
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let wheel = read("WHEEL");
+        let source = parse_editable_source(&read("direct_url.json"));
+        let listed = source.as_ref().map(|_| read("top_level.txt"));
+        let name = header_value(&metadata, "Name").ok_or("METADATA has no Name")?;
+        let mut top_level = top_level_names(&record);
+        if let Some(source) = &source {
+            let listed = listed.unwrap_or_default();
+            top_level.extend(listed.lines().filter(|name| is_identifier(name)).map(str::to_owned));
+            let served = outermost_served_names(self.editable, source);
+            // Namespace packages are listed by their members.
+            top_level.retain(|name| !served.iter().any(|other| is_inside(other, name)));
+            top_level.extend(served);
+            top_level.extend(find_eponymous_package(&name, source, self.folders));
+            // Import hooks written by build backends.
+            top_level.retain(|name| !(name.starts_with('_') && name.contains("editable")));
+        }
+        let distribution = InstalledDistribution {
+            name,
+            version: header_value(&metadata, "Version").ok_or("METADATA has no Version")?,
+            top_level: top_level.into_iter().collect(),
+            tags: header_values(&wheel, "Tag").collect(),
+            editable: source.is_some(),
+        };
+        let files = record.iter().map(|file| site.join(file)).collect();
+        Ok(Installation { distribution, files, source })
+    }
+
+    /// Reads the paths of RECORD.
+    fn read_record(&mut self, info: &Path) -> Vec<String> {
+        let bytes = self.read_optional(info, "RECORD", MAX_RECORD_SIZE.min(self.left));
+        self.left -= bytes.len() as u64;
+        let paths = parse_record_paths(&bytes, self.files);
+        if paths.len() > self.files {
+            self.trouble.push(format!("{}: RECORD: it is too large and was not read", info.display()));
+            return Vec::new();
+        }
+        self.files -= paths.len();
+        paths
+    }
+
+    /// Reads a file that need not exist. If it cannot be read, that is reported, and it is empty.
+    fn read_optional(&mut self, info: &Path, name: &str, most: u64) -> Vec<u8> {
+        match read_metadata(info, name, most) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                self.trouble.push(format!("{}: {name}: it is too large and was not read", info.display()));
+                Vec::new()
+            }
+            Err(error) => {
+                self.trouble.push(format!("{}: {name}: {error}", info.display()));
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// First column of RECORD: paths relative to the folder that contains the dist-info, with `/`. One more than
+/// `most` if there are more.
+fn parse_record_paths(record: &[u8], most: usize) -> Vec<String> {
+    let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(record);
+    let rows = reader.into_records().flatten();
+    rows.filter_map(|row| row.get(0).map(str::to_owned)).take(most.saturating_add(1)).collect()
 }
 
 /// Source folder of an editable install (`direct_url.json`, PEP 610).
-fn find_editable_source(info: &Path) -> Option<PathBuf> {
-    let text = fs::read_to_string(info.join("direct_url.json")).ok()?;
-    let json: serde_json::Value = serde_json::from_str(&text).ok()?;
+fn parse_editable_source(text: &str) -> Option<PathBuf> {
+    let json: serde_json::Value = serde_json::from_str(text).ok()?;
     let is_editable = json.pointer("/dir_info/editable").and_then(serde_json::Value::as_bool) == Some(true);
     let path = json.get("url")?.as_str()?.strip_prefix("file://")?;
     is_editable.then(|| PathBuf::from(&*percent_decode_str(path).decode_utf8_lossy()))
@@ -227,11 +289,7 @@ mod tests {
 
     #[test]
     fn the_url_of_an_editable_install_names_its_source() {
-        let info = tempfile::tempdir().unwrap();
-        let source = |json: &str| {
-            fs::write(info.path().join("direct_url.json"), json).unwrap();
-            find_editable_source(info.path())
-        };
+        let source = parse_editable_source;
         let url = r#"{"url": "file:///src/a%20b%C3%A4/50%", "dir_info": {"editable": true}}"#;
         assert_eq!(source(url), Some(PathBuf::from("/src/a b\u{e4}/50%")));
         assert_eq!(source(&url.replace("true", "false")), None);

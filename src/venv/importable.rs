@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use walkdir::{DirEntry, WalkDir};
+use walkdir::DirEntry;
 
 use super::candidates::Candidate;
 use super::module_name::is_identifier;
-
-/// Maximum number of files visited. More than in any application's own code, so the rest are data.
-const MAX_FILES: usize = 100_000;
+use crate::bounded_walk::{WalkLimits, walk_folder};
 
 /// Maximum depth of packages.
 const MAX_DEPTH: usize = 16;
+
+/// Limits of a search. An application's own code has fewer files, so the rest are data.
+const LIMITS: WalkLimits = WalkLimits { entries: 100_000, depth: MAX_DEPTH, ..WalkLimits::SITE };
 
 /// The extension modules in a folder.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +37,7 @@ pub fn find_importable_modules(
     only: Option<&BTreeSet<String>>,
     suffixes: &[String],
 ) -> ImportableModules {
-    let mut found = ImportableModules { is_complete: true, ..ImportableModules::default() };
+    let (mut candidates, mut trouble, mut is_complete) = (Vec::new(), Vec::new(), true);
     let is_wanted = |entry: &DirEntry| {
         let is_named =
             |only: &BTreeSet<String>| only.contains(module_stem(entry.file_name())) || entry.depth() != 1;
@@ -44,32 +45,21 @@ pub fn find_importable_modules(
             || (only.is_none_or(is_named)
                 && (!entry.file_type().is_dir() || may_be_package(entry.path(), entry.file_name(), apart)))
     };
-    let mut files = 0_usize;
-    let entries = WalkDir::new(folder).follow_links(true).max_depth(MAX_DEPTH).sort_by_file_name();
-    for entry in entries.into_iter().filter_entry(is_wanted) {
+    let missed = walk_folder(folder, LIMITS, is_wanted, |entry| {
         let (path, is_broken_link) = match &entry {
-            Ok(entry) if entry.file_type().is_dir() => {
-                found.is_complete &= entry.depth() < MAX_DEPTH;
-                continue;
-            }
-            Ok(entry) => (entry.path(), false),
+            Ok(entry) if entry.file_type().is_dir() => return is_complete &= entry.depth() < MAX_DEPTH,
+            Ok(entry) if entry.file_type().is_file() => (entry.path(), false),
+            Ok(_) => return,
             Err(error) => match error.path() {
                 Some(path) if path.is_symlink() && !path.exists() => (path, true),
-                _ if error.loop_ancestor().is_some() => continue,
-                _ => {
-                    found.trouble.push(error.to_string());
-                    continue;
-                }
+                _ if error.loop_ancestor().is_some() => return,
+                _ => return trouble.push(error.to_string()),
             },
         };
-        files += 1;
-        if files > MAX_FILES {
-            found.is_complete = false;
-            break;
-        }
-        found.candidates.extend(Candidate::from_file(path, folder, 0, is_broken_link, suffixes));
-    }
-    found
+        candidates.extend(Candidate::from_file(path, folder, 0, is_broken_link, suffixes));
+    });
+    is_complete &= missed.is_empty();
+    ImportableModules { candidates, is_complete, trouble }
 }
 
 fn module_stem(name: &OsStr) -> &str {

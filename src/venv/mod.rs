@@ -7,10 +7,12 @@ mod copy_roots;
 mod dist_info;
 mod importable;
 mod locate;
+mod metadata_file;
 mod module_name;
 mod off_path;
 mod query;
 mod requirements;
+mod standard_modules;
 mod wheel_tags;
 
 pub use candidates::{Candidate, CandidateOrigin, CandidateScan, find_candidates};
@@ -24,4 +26,5 @@ pub use module_name::ModuleName;
 pub use off_path::{candidates_from_files, find_archived_modules, find_served_modules, find_shadowing_file};
 pub use query::{HookedModules, InterpreterQueryError, query_import_hooks, query_interpreter};
 pub use requirements::{import_name_of_requirement, read_requirements};
+pub use standard_modules::find_standard_modules;
 pub use wheel_tags::why_wheel_does_not_fit;

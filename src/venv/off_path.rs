@@ -4,14 +4,11 @@
 //! Also finds the file that shadows a candidate.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
-
-use zip::ZipArchive;
 
 use super::candidates::{Candidate, CandidateOrigin, CandidateScan, find_candidates};
 use super::module_name::ModuleName;
+use crate::foreign_archive::open_archive;
 
 /// Finds modules below the packages that import hooks serve, given by dotted name and folder.
 pub fn find_served_modules(packages: &[(String, PathBuf)], suffixes: &[String]) -> CandidateScan {
@@ -72,8 +69,7 @@ pub fn find_archived_modules(archives: &[PathBuf], suffixes: &[String]) -> Candi
 }
 
 fn list_archive(archive: &Path) -> Result<BTreeSet<String>, String> {
-    let file = File::open(archive).map_err(|error| error.to_string())?;
-    let archive = ZipArchive::new(BufReader::new(file)).map_err(|error| error.to_string())?;
+    let archive = open_archive(archive)?;
     Ok(archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect())
 }
 

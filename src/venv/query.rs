@@ -3,22 +3,25 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::{EDITABLE_VARIABLES, Interpreter};
-use crate::platform::{INHERITED_VARIABLES, kill_group_of};
+use crate::platform::{INHERITED_VARIABLES, ProcessGroup};
+use crate::regular_file;
 
 const SCRIPT: &str = include_str!("query.py");
 const HOOKS: &str = include_str!("hooks.py");
 
 /// Time limit for a script. A working Python needs much less.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Size limit of an answer, and of what is printed beside it. `.pth` files of the environment run then.
+const MAX_ANSWER_SIZE: u64 = 64 << 20;
 
 /// Why an interpreter could not be queried.
 #[derive(Debug, thiserror::Error)]
@@ -86,13 +89,14 @@ fn query_with_script<T: DeserializeOwned>(
     drop(fs::remove_file(&answer));
     let status = run_script(python, script, &answer, argument, &printed, scratch)
         .map_err(|error| InterpreterQueryError::NotRun { python: python.to_owned(), error })?;
-    let text = fs::read_to_string(&answer).unwrap_or_default();
+    let text = regular_file::read_text(&answer, MAX_ANSWER_SIZE).unwrap_or_default();
+    let printed = regular_file::read_limited(&printed, MAX_ANSWER_SIZE).unwrap_or_default();
     match serde_json::from_str::<T>(&text) {
         Ok(answer) if status.is_some_and(|status| status.success()) => Ok(answer),
         Ok(_) | Err(_) => Err(InterpreterQueryError::NoAnswer {
             python: python.to_owned(),
             status: status.map_or_else(|| "no answer in 30 s".to_owned(), |status| status.to_string()),
-            printed: fs::read_to_string(&printed).unwrap_or_default(),
+            printed: String::from_utf8_lossy(&printed).into_owned(),
         }),
     }
 }
@@ -107,7 +111,8 @@ fn run_script(
     scratch: &Path,
 ) -> io::Result<Option<ExitStatus>> {
     let output = File::create(printed)?;
-    let mut child = Command::new(python)
+    let mut command = Command::new(python);
+    command
         .args(["-I", "-B", "-c", script])
         .arg(answer)
         .args(argument)
@@ -116,23 +121,15 @@ fn run_script(
         .envs(EDITABLE_VARIABLES)
         .env("HOME", scratch)
         .current_dir(scratch)
-        .process_group(0)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
-        .stderr(output)
-        .spawn()?;
-    let started = Instant::now();
-    while started.elapsed() < SCRIPT_TIMEOUT {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        std::thread::sleep(Duration::from_millis(2));
+        .stderr(output);
+    let mut group = ProcessGroup::spawn(&mut command)?;
+    let status = group.wait_for(SCRIPT_TIMEOUT)?;
+    if status.is_none() {
+        group.kill();
     }
-    // Kill its child processes too, as far as they are in its process group.
-    kill_group_of(&child);
-    child.kill()?;
-    child.wait()?;
-    Ok(None)
+    Ok(status)
 }
 
 /// `: ` and the last line of the output, or nothing.

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use super::dist_info::header_values;
+use super::metadata_file::{self, read_metadata};
 
 /// Reads the requirements of every distribution in a folder, without markers and without those of extras.
 pub fn read_requirements(site: &Path) -> Vec<String> {
     let entries = fs::read_dir(site).into_iter().flatten().flatten().map(|entry| entry.path());
     let infos = entries.filter(|path| path.extension().is_some_and(|extension| extension == "dist-info"));
-    let texts = infos.filter_map(|info| fs::read(info.join("METADATA")).ok());
+    let texts = infos.filter_map(|info| read_metadata(&info, "METADATA", metadata_file::MAX_SIZE).ok());
     let mut all: Vec<String> =
         texts.flat_map(|text| parse_requirements(&String::from_utf8_lossy(&text))).collect();
     all.sort();

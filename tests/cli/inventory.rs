@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::support::command::{Said, Wsgiaudit};
 use crate::support::editable::{Project, compile, refused};
+use crate::support::linked_python::linked_python;
 use crate::support::venv::Venv;
 
 fn audit(venv: &Venv) -> Said {
@@ -394,41 +395,10 @@ fn every_pythons_suffixes_are_inspected() {
     }
 }
 
-/// Copies an installation of CPython, as links, with a folder for extension modules of its own.
-fn linked_python(venv: &Venv) -> (tempfile::TempDir, std::path::PathBuf) {
-    let copy = tempfile::Builder::new().prefix("python-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let ask = "import sys, sysconfig; print(sys.base_prefix, sysconfig.get_path('stdlib'), sep='\\n')";
-    let said = Command::new(venv.python()).args(["-I", "-c", ask]).output().unwrap();
-    let said = String::from_utf8(said.stdout).unwrap();
-    let (prefix, library) = said.trim().split_once('\n').unwrap();
-    let inside = Path::new(library).strip_prefix(prefix).unwrap();
-    let target = copy.path().join(inside);
-    for folder in
-        [target.clone(), target.join("lib-dynload"), target.join("site-packages"), copy.path().join("bin")]
-    {
-        fs::create_dir_all(folder).unwrap();
-    }
-    for (from, to) in [
-        (Path::new(library).to_owned(), target.clone()),
-        (Path::new(library).join("lib-dynload"), target.join("lib-dynload")),
-    ] {
-        for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
-            let to = to.join(entry.file_name());
-            if !to.exists() {
-                std::os::unix::fs::symlink(entry.path(), to).unwrap();
-            }
-        }
-    }
-    let name = inside.file_name().unwrap();
-    let python = copy.path().join("bin").join(name);
-    fs::copy(Path::new(prefix).join("bin").join(name), &python).unwrap();
-    (copy, python)
-}
-
 #[test]
 fn what_was_copied_beside_cpythons_own_modules() {
     let venv = Venv::new();
-    let (copy, python) = linked_python(&venv);
+    let (copy, python) = linked_python(&venv.python());
     let library = python.file_name().unwrap();
     compile(
         &venv,
@@ -449,7 +419,7 @@ fn what_was_copied_beside_cpythons_own_modules() {
 #[test]
 fn the_users_own_packages_are_told_of() {
     let venv = Venv::new();
-    let (copy, python) = linked_python(&venv);
+    let (copy, python) = linked_python(&venv.python());
     let home = copy.path().join("home");
     let version = python.file_name().unwrap().to_str().unwrap();
     compile(&venv, &refused("mine"), &home.join(".local/lib").join(version).join("site-packages/mine.so"));
@@ -461,7 +431,7 @@ fn the_users_own_packages_are_told_of() {
 #[test]
 fn a_virtualenv_that_sees_its_pythons_packages() {
     let venv = Venv::new();
-    let (copy, python) = linked_python(&venv);
+    let (copy, python) = linked_python(&venv.python());
     let system = copy.path().join("lib").join(python.file_name().unwrap()).join("site-packages");
     compile(&venv, &refused("system_wide"), &system.join("system_wide.so"));
     let seeing = copy.path().join("venv");

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::command::Wsgiaudit;
+use crate::support::linked_python::linked_python;
 use crate::support::pythons;
 use crate::support::server::{Server, command};
 use crate::support::venv::Venv;
@@ -141,6 +142,57 @@ fn a_copy_elsewhere_and_a_new_file_are_not_vetted() {
     let warned = audited.serve(&["--interpreters", "2", "--unvetted", "warn"]);
     assert!(warned.get("/import/elsewhere.well_behaved").1.ends_with(".so"));
     assert!(warned.log().contains("is not in the report") && warned.log().contains("loaded anyway"));
+}
+
+#[test]
+fn pythons_own_modules_load_as_they_were_at_the_audit() {
+    let (copy, python) = linked_python(&pythons::all().remove(0).executable);
+    let library = copy.path().join("lib").join(python.file_name().unwrap()).join("lib-dynload");
+    let venv = Venv::new().with("well-behaved");
+    let foreign = venv.file("well_behaved");
+    let name = foreign.file_name().unwrap().to_str().unwrap();
+    // A link to the real one, which a test does not change, becomes a copy.
+    let bisect = library.join(name.replace("well_behaved", "_bisect"));
+    let content = fs::read(&bisect).unwrap();
+    fs::remove_file(&bisect).unwrap();
+    fs::write(&bisect, &content).unwrap();
+    let report = tempfile::NamedTempFile::new().unwrap();
+    let said = Wsgiaudit::new().arg(&python).args(["--no-cache", "--json"]).arg(report.path()).run();
+    assert!(said.status.is_some_and(|status| status != 2), "{}{}", said.out, said.err);
+    let args = |more: &[&str]| {
+        let all = ["-e", text(&python), "--report", text(report.path()), "--bind", "127.0.0.1:0", "app"];
+        [&all, more].concat().iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>()
+    };
+    for mode in [&["--interpreters", "2"][..], &["--mode", "main"]] {
+        let args = args(mode);
+        let server = Server::spawn(folder(), &args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(server.get("/import/_zoneinfo").1.contains("/_zoneinfo."), "{mode:?}");
+        // Foreign files, copied there after the audit: one of a new name, and in place of one of Python's own.
+        fs::copy(&foreign, library.join(name)).unwrap();
+        fs::copy(&foreign, &bisect).unwrap();
+        let (_, said) = server.get("/import/well_behaved");
+        assert!(said.contains("is not in the report"), "{mode:?}: {said}");
+        let (_, said) = server.get("/import/_bisect");
+        assert!(said.contains("has changed since the audit"), "{mode:?}: {said}");
+        for file in [&bisect, &library.join(name)] {
+            let (_, said) = server.get(&format!("/fresh-imp?{}", text(file)));
+            assert!(said.contains("is not loaded by wsgiaudit"), "{mode:?}: {said}");
+        }
+        fs::remove_file(library.join(name)).unwrap();
+        fs::write(&bisect, &content).unwrap();
+        assert!(server.get("/import/_bisect").1.contains("/_bisect."), "{mode:?}");
+    }
+    // A report of before has no digests of them.
+    let mut old: serde_json::Value = serde_json::from_slice(&fs::read(report.path()).unwrap()).unwrap();
+    assert!(old["environment"].as_object_mut().unwrap().remove("standard_modules").is_some());
+    fs::write(report.path(), old.to_string()).unwrap();
+    let place = folder();
+    let args = args(&["--mode", "main"]);
+    let status =
+        command(place.path(), &args.iter().map(String::as_str).collect::<Vec<_>>()).spawn().unwrap().wait();
+    assert_eq!(status.unwrap().code(), Some(2));
+    let log = fs::read_to_string(place.path().join("log")).unwrap();
+    assert!(log.contains("digests of Python's own extension modules"), "{log}");
 }
 
 #[test]

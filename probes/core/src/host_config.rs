@@ -38,6 +38,8 @@ pub struct HostConfig {
 pub struct GuardConfig {
     /// The modules that the report covers.
     pub vetted: Vec<VettedModule>,
+    /// CPython's own extension modules, as they were at the audit.
+    pub standard: Vec<StandardModule>,
     /// Whether modules with the verdict `degraded` may be loaded.
     pub admit_degraded: bool,
     /// Whether to log a violation instead of refusing the import.
@@ -57,6 +59,15 @@ pub struct VettedModule {
     pub sha256: String,
     /// Verdict and reason, by mode.
     pub verdicts: BTreeMap<String, (String, String)>,
+}
+
+/// One of CPython's own extension modules.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StandardModule {
+    /// Path of the file, symbolic links resolved.
+    pub path: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
 }
 
 /// A listening socket.

@@ -11,6 +11,9 @@ use crate::host_config::{GuardConfig, InterpreterMode, VettedModule};
 #[derive(Clone, Debug)]
 pub struct VettedModules {
     modules: HashMap<PathBuf, VettedModule>,
+    /// SHA-256 of CPython's own extension modules. CPython itself refuses those that do not support an
+    /// interpreter.
+    standard: HashMap<PathBuf, String>,
     admits_degraded: bool,
 }
 
@@ -78,7 +81,19 @@ impl VettedModules {
     /// Takes the modules of a guard's configuration.
     pub fn new(config: &GuardConfig) -> Self {
         let modules = config.vetted.iter().map(|module| (PathBuf::from(&module.path), module.clone()));
-        Self { modules: modules.collect(), admits_degraded: config.admit_degraded }
+        let standard = config.standard.iter();
+        let standard = standard.map(|module| (PathBuf::from(&module.path), module.sha256.clone()));
+        Self {
+            modules: modules.collect(),
+            standard: standard.collect(),
+            admits_degraded: config.admit_degraded,
+        }
+    }
+
+    /// Returns the SHA-256 that this file had at the audit, if it is one of CPython's own extension modules.
+    /// Symbolic links are resolved already.
+    pub fn digest_of_standard_module(&self, file: &Path) -> Option<&str> {
+        self.standard.get(file).map(String::as_str)
     }
 
     /// Returns what the report says about this file, if it may be loaded. Symbolic links are resolved already.
@@ -126,7 +141,7 @@ mod tests {
     use std::path::Path;
 
     use super::{AdmissionError, VettedModules};
-    use crate::host_config::{GuardConfig, InterpreterMode, VettedModule};
+    use crate::host_config::{GuardConfig, InterpreterMode, StandardModule, VettedModule};
 
     fn vetted(verdict: &str, reason: &str, admit_degraded: bool) -> VettedModules {
         let module = VettedModule {
@@ -136,7 +151,16 @@ mod tests {
             verdicts: BTreeMap::from([("own-gil".to_owned(), (verdict.to_owned(), reason.to_owned()))]),
         };
         let (warn_only, folder) = (false, String::new());
-        VettedModules::new(&GuardConfig { vetted: vec![module], admit_degraded, warn_only, folder })
+        let standard = vec![StandardModule { path: "/lib/_ssl.so".to_owned(), sha256: "12".to_owned() }];
+        VettedModules::new(&GuardConfig { vetted: vec![module], standard, admit_degraded, warn_only, folder })
+    }
+
+    #[test]
+    fn standard_modules_are_known_by_file_and_not_by_folder() {
+        let modules = vetted("ready", "", false);
+        assert_eq!(modules.digest_of_standard_module(Path::new("/lib/_ssl.so")), Some("12"));
+        assert_eq!(modules.digest_of_standard_module(Path::new("/lib/other.so")), None);
+        assert_eq!(modules.digest_of_standard_module(Path::new("/site/m.so")), None);
     }
 
     fn refusal(modules: &VettedModules, file: &str, mode: InterpreterMode) -> String {

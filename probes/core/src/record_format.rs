@@ -17,30 +17,51 @@ pub fn decode_events(lines: &[u8]) -> impl Iterator<Item = TrialEvent> {
     lines.split(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok())
 }
 
+/// Begins a line that the relay of a trial has sent: an event of a thread that foreign code runs on.
+pub const RELAYED: u8 = b'>';
+
 /// The record of a trial as its supervisor keeps it, out of reach of the process on trial.
 #[derive(Clone, Debug, Default)]
 pub struct TrialRecord {
     lines: Vec<u8>,
+    /// The beginning of a line whose rest is missing.
+    begun: Vec<u8>,
     is_full: bool,
     is_done: bool,
 }
 
 impl TrialRecord {
-    /// Appends what the process has sent: lines, or parts of lines. Nothing follows [`TrialEvent::Done`]. A
-    /// record that would exceed [`RECORD_SIZE`] is full and stays as it is, so that no later event hides that
-    /// one is missing.
+    /// Appends what the process has sent: lines, or parts of lines. Foreign threads cannot tell how far the
+    /// trial has come: such lines of the relay are left out. Nothing follows [`TrialEvent::Done`]. A record that
+    /// would exceed [`RECORD_SIZE`] is full and stays as it is, so that no later event hides that one is missing.
     pub fn append(&mut self, bytes: &[u8]) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.is_full |= self.lines.len() + part.len() > RECORD_SIZE;
+            self.is_full |= self.lines.len() + self.begun.len() + part.len() > RECORD_SIZE;
             if self.is_full || self.is_done {
                 return;
             }
-            self.lines.extend_from_slice(part);
-            self.is_done = part.ends_with(b"\n") && is_done(self.last_line());
+            self.begun.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.begun);
+                self.append_line(&line);
+            }
         }
     }
 
-    /// The lines so far. The last one may be incomplete.
+    fn append_line(&mut self, line: &[u8]) {
+        let parse = |line: &[u8]| serde_json::from_slice::<TrialEvent>(line).ok();
+        match line.strip_prefix(&[RELAYED]) {
+            Some(line) if parse(line).is_some_and(|event| event.is_progress()) => {}
+            Some(line) => self.lines.extend_from_slice(line),
+            None => {
+                self.lines.extend_from_slice(line);
+                // No other event is as short: most lines need not be parsed.
+                self.is_done = line.len() < 10 && parse(line) == Some(TrialEvent::Done);
+            }
+        }
+    }
+
+    /// The complete lines so far.
     pub fn lines(&self) -> &[u8] {
         &self.lines
     }
@@ -49,17 +70,6 @@ impl TrialRecord {
     pub fn is_done(&self) -> bool {
         self.is_done
     }
-
-    /// The last complete line.
-    fn last_line(&self) -> &[u8] {
-        let complete = self.lines.strip_suffix(b"\n").unwrap_or_default();
-        complete.rsplit(|byte| *byte == b'\n').next().unwrap_or_default()
-    }
-}
-
-fn is_done(line: &[u8]) -> bool {
-    // No other event is as short: most lines need not be parsed.
-    line.len() < 10 && serde_json::from_slice(line).is_ok_and(|event| TrialEvent::Done == event)
 }
 
 #[cfg(test)]
@@ -98,16 +108,31 @@ mod tests {
     }
 
     #[test]
-    fn a_full_record_stays_full() {
+    fn foreign_threads_cannot_tell_how_far_the_trial_has_come() {
         let mut record = TrialRecord::default();
-        record.append(&vec![b' '; RECORD_SIZE - 7]);
-        record.append(b"\"Done\"\n");
-        assert_eq!(record.lines().len(), RECORD_SIZE);
-        let mut record = TrialRecord::default();
-        record.append(&vec![b' '; RECORD_SIZE - 6]);
-        record.append(b"\"Done\"\n");
-        record.append(b"\n");
-        assert!(record.lines().iter().all(|byte| *byte == b' '));
+        record.append(
+            b"\"Confined\"\n>{\"Importing\":\"a\"}\n>\"Done\"\n>{\"Step\":[\"A\",\"End\"]}\n> \"Done",
+        );
+        record.append(b"\"\n>{\"Turn\":\"a\"}\n>\"Confined\"\n>?\n");
         assert!(!record.is_done());
+        assert_eq!(record.lines(), b"\"Confined\"\n{\"Importing\":\"a\"}\n?\n");
+        record.append(b"\"Done\"\n");
+        // The record ends where an event is damaged.
+        assert_eq!(decode_events(record.lines()).last(), Some(TrialEvent::Importing("a".to_owned())));
+    }
+
+    #[test]
+    fn a_full_record_stays_full() {
+        let filled = |size: usize| {
+            let mut record = TrialRecord::default();
+            record.append(&[&vec![b' '; size - 1][..], b"\n"].concat());
+            record.append(b"\"Done\"\n");
+            record
+        };
+        let record = filled(RECORD_SIZE - 7);
+        assert_eq!((record.lines().len(), record.is_done()), (RECORD_SIZE, true));
+        let mut record = filled(RECORD_SIZE - 6);
+        record.append(b"\n");
+        assert_eq!((record.lines().len(), record.is_done()), (RECORD_SIZE - 6, false));
     }
 }

@@ -10,8 +10,8 @@ text goes to sys.stderr, which is Apache's error log.
 CPython calls its audit hooks just before it opens a shared object (PEP 578, the event `import` with a file name;
 `Python/import.c`), in whatever way the load was requested, and a hook cannot be removed. The guard does not see what
 bypasses CPython's loader, such as ctypes. Nor does it see a change of a file between the computation of its digest
-and its opening, so it does not protect from a user who can write to the files. Modules of the standard library are
-not checked: CPython itself refuses those that do not support an interpreter.
+and its opening, so it does not protect from a user who can write to the files. Extension modules of CPython itself
+need no verdict, since CPython refuses those that do not support an interpreter; the report has their SHA-256 too.
 
 In a trial of an audit, which produces the report, everything is admitted.
 
@@ -77,7 +77,7 @@ def _find():
 
 
 def _read(file):
-    """The modules of the report, by path with symbolic links resolved."""
+    """The modules of the report, and the digests of CPython's own, by path with symbolic links resolved."""
     hint = "write it with wsgiaudit VENV --json wsgiaudit.json, beside the WSGI script or named by WSGIAUDIT_REPORT"
     try:
         with open(file, encoding="utf-8") as stream:
@@ -91,24 +91,40 @@ def _read(file):
             for place, path in places.items():
                 folder = folder.replace("{" + place + "}", path)
             vetted[os.path.realpath(os.path.join(folder, module["file"]))] = module
+        if "standard_modules" not in report["environment"]:
+            _refuse(f"the report {file} lacks the SHA-256 of CPython's own modules; audit the environment again")
+        standard = {}
+        for module in report["environment"]["standard_modules"]:
+            path = module["file"]
+            for place, folder in places.items():
+                path = path.replace("{" + place + "}", folder)
+            standard[os.path.realpath(path)] = module["sha256"]
     except OSError as error:
         _refuse(f"no report can be read ({error}); {hint}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         _refuse(f"{file} is no report of wsgiaudit with its header ({error!r}); {hint}")
-    return vetted
+    return vetted, standard
+
+
+def _digest(path):
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _why_not(name, path):
     """`None` if a file is vetted for this interpreter, otherwise the reason why it is not."""
-    module = _vetted.get(os.path.realpath(path))
-    if module is None:
+    real = os.path.realpath(path)
+    module = _vetted.get(real)
+    if module is None and real not in _standard:
         return f"{path} is not in the report; audit the environment again"
-    with open(path, "rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != module.get("sha256"):
+    expected = _standard[real] if module is None else module.get("sha256")
+    digest = _digest(path)
+    if digest != expected:
         return f"{path} has changed since the audit; audit the environment again"
+    if module is None:
+        return None
     if mode == _WITH_COPIES:
-        why = _why_no_copy(os.path.realpath(path), digest)
+        why = _why_no_copy(real, digest)
         if why is not None:
             return why
     judged = module["modes"].get(mode)
@@ -132,9 +148,8 @@ def _why_no_copy(path, digest):
     if made["sha256"] != digest:
         return f"the private copy of {path} was made from another version; make the copies again with wsgiaudit copies"
     copy = made["copies"][_copies["number"]]
-    with open(os.path.join(_copies["folder"], copy["path"]), "rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != copy["sha256"]:
-            return f"the private copy of {path} was changed after it was made; make the copies again"
+    if _digest(os.path.join(_copies["folder"], copy["path"])) != copy["sha256"]:
+        return f"the private copy of {path} was changed after it was made; make the copies again"
     return None
 
 
@@ -195,14 +210,8 @@ def _load_native(path):
         _refuse(f"{path} cannot be loaded: {error}")
 
 
-def _is_standard(path):
-    folder = os.path.dirname(os.path.realpath(path))
-    prefix = os.path.realpath(sys.base_exec_prefix) + os.sep
-    return os.path.basename(folder) == "lib-dynload" and folder.startswith(prefix)
-
-
 def _admit(name, path):
-    if _is_standard(path) or path in _own:
+    if path in _own:
         return
     try:
         why = _why_not(name, path)
@@ -237,5 +246,5 @@ _is_off = "WSGIAUDIT_TRIAL" in os.environ and "mod_wsgi" not in sys.modules
 if _is_off:
     _say("off: this is a trial of an audit")
 else:
-    _vetted = _read(_find())
+    _vetted, _standard = _read(_find())
     _begin()

@@ -2,7 +2,8 @@
 //!
 //! It has two parts. First, `glue.py` replaces `_imp.create_dynamic` in each interpreter: the file is read
 //! once, hashed while it is read, and written to a private folder. CPython loads that copy, so the file
-//! cannot change between check and load. Second, an audit hook (PEP 578), which cannot be removed and applies
+//! cannot change between check and load. CPython's own extension modules are hashed too, and loaded from where
+//! they are. Second, an audit hook (PEP 578), which cannot be removed and applies
 //! to every interpreter of the process, refuses every other load. So calling the original
 //! `_imp.create_dynamic` does not bypass the guard.
 
@@ -31,9 +32,6 @@ static GUARD: OnceLock<GuardState> = OnceLock::new();
 struct GuardState {
     plan: GuardConfig,
     vetted: VettedModules,
-    /// Folders of CPython's own extension modules, which are not checked: CPython itself refuses those that
-    /// do not support an interpreter.
-    standard_library: Vec<PathBuf>,
     /// Mode of each interpreter created by this server, by interpreter id.
     interpreters: Mutex<HashMap<i64, InterpreterMode>>,
     /// Interpreter id and path of each file that the audit hook allows.
@@ -49,8 +47,6 @@ struct GuardState {
 pub(super) unsafe fn install_guard(plan: GuardConfig) {
     let state = GuardState {
         vetted: VettedModules::new(&plan),
-        // SAFETY: guaranteed by the caller.
-        standard_library: unsafe { find_lib_dynload() },
         plan,
         interpreters: Mutex::default(),
         admitted: Mutex::default(),
@@ -79,26 +75,6 @@ pub(super) unsafe fn register_interpreter(mode: InterpreterMode) {
     }
 }
 
-/// Returns the entries `lib-dynload` of `sys.path` below Python's own prefix.
-unsafe fn find_lib_dynload() -> Vec<PathBuf> {
-    // SAFETY: borrowed references to objects of `sys`, checked before use.
-    unsafe {
-        let prefix = python::PySys_GetObject(c"base_exec_prefix".as_ptr());
-        let path = python::PySys_GetObject(c"path".as_ptr());
-        let Some(prefix) = (!prefix.is_null()).then(|| python::str_to_string(prefix)).flatten() else {
-            return Vec::new();
-        };
-        let Ok(prefix) = fs::canonicalize(prefix) else { return Vec::new() };
-        let count = if path.is_null() { 0 } else { python::PyList_Size(path).max(0) };
-        (0..count)
-            .filter_map(|index| {
-                fs::canonicalize(python::str_to_string(python::PyList_GetItem(path, index))?).ok()
-            })
-            .filter(|folder| folder.starts_with(&prefix) && folder.ends_with("lib-dynload"))
-            .collect()
-    }
-}
-
 unsafe fn current_interpreter_id() -> i64 {
     // SAFETY: the caller is attached.
     unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) }
@@ -115,8 +91,8 @@ unsafe extern "C" fn audit_hook(event: *const c_char, arguments: *mut PyObject, 
         }
         let Some(path) = python::str_to_string(python::PyTuple_GetItem(arguments, 1)) else { return 0 };
         let Some(state) = GUARD.get() else { return 0 };
-        if state.is_standard_extension(Path::new(&path))
-            || lock_ignoring_poison(&state.admitted).contains(&(current_interpreter_id(), path.clone()))
+        if lock_ignoring_poison(&state.admitted).contains(&(current_interpreter_id(), path.clone()))
+            || state.is_standard_module(Path::new(&path))
         {
             return 0;
         }
@@ -190,13 +166,13 @@ unsafe fn raise_import_error(name: &str, path: &str, why: &str) {
 }
 
 impl GuardState {
-    fn is_standard_extension(&self, path: &Path) -> bool {
-        let folder = path.parent().and_then(|folder| fs::canonicalize(folder).ok());
-        // The file may be a symbolic link that leads elsewhere, so the resolved path is checked too.
-        folder.is_some_and(|folder| self.standard_library.contains(&folder))
-            && fs::canonicalize(path).is_ok_and(|path| {
-                path.parent().is_some_and(|folder| self.standard_library.iter().any(|own| own == folder))
-            })
+    /// Whether a file is one of CPython's own extension modules, and still what it was at the audit.
+    fn is_standard_module(&self, path: &Path) -> bool {
+        let real = fs::canonicalize(path).unwrap_or_default();
+        let expected = self.vetted.digest_of_standard_module(&real);
+        expected.is_some_and(|expected| {
+            copy_and_hash(&real, &mut io::sink()).is_ok_and(|found| found == expected)
+        })
     }
 
     /// Returns the path to load, or the reason for refusing.
@@ -206,17 +182,23 @@ impl GuardState {
         path: &str,
         mode: Option<InterpreterMode>,
     ) -> Result<String, AdmissionError> {
-        if self.is_standard_extension(Path::new(path)) {
-            return Ok(path.to_owned());
-        }
         let module = || name.to_owned();
-        let Some(mode) = mode else { return Err(AdmissionError::ForeignInterpreter { name: module() }) };
         let unreadable = |error: io::Error| AdmissionError::Unreadable {
             name: module(),
             path: path.to_owned(),
             error: error.to_string(),
         };
         let real = fs::canonicalize(path).map_err(unreadable)?;
+        if let Some(expected) = self.vetted.digest_of_standard_module(&real) {
+            let found = copy_and_hash(&real, &mut io::sink()).map_err(unreadable)?;
+            if found == expected {
+                return Ok(path.to_owned());
+            }
+            let mode = mode.map_or("any interpreter", InterpreterMode::name);
+            let (file, change) = (real.display().to_string(), describe_change(&found, expected));
+            return Err(AdmissionError::Changed { name: module(), mode, file, change });
+        }
+        let Some(mode) = mode else { return Err(AdmissionError::ForeignInterpreter { name: module() }) };
         let vetted = self.vetted.admit_module(name, &real, mode)?;
         if mode == InterpreterMode::OwnGilCopies && copies::has_copy(&real) {
             // The interpreter's loader opens its private copy, whose source had the vetted digest when it was made.
@@ -237,31 +219,45 @@ impl GuardState {
         if let Some(copy) = copies.get(real) {
             return Ok(copy.clone());
         }
-        let mut source = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(real)?;
         let target = mirror_folders(Path::new(&self.plan.folder), Path::new(&vetted.folder), real)?;
         drop(fs::remove_file(&target));
         let mut copy = File::options().write(true).create_new(true).mode(0o500).open(&target)?;
-        let (mut digest, mut block) = (Sha256::new(), vec![0; 1 << 17]);
-        loop {
-            let size = source.read(&mut block)?;
-            let Some(bytes) = block.get(..size).filter(|bytes| !bytes.is_empty()) else { break };
-            digest.update(bytes);
-            copy.write_all(bytes)?;
-        }
-        let mut found = String::new();
-        for byte in digest.finalize() {
-            // Writing to a `String` cannot fail.
-            let _ = write!(found, "{byte:02x}");
-        }
+        let found = copy_and_hash(real, &mut copy)?;
         if found != vetted.sha256 {
             fs::remove_file(&target)?;
-            let what = format!("its SHA-256 is {found}, not {}", vetted.sha256);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, describe_change(&found, &vetted.sha256)));
         }
         let target = target.to_string_lossy().into_owned();
         copies.insert(real.to_owned(), target.clone());
         Ok(target)
     }
+}
+
+/// Copies a regular file, and returns the SHA-256 of the bytes that were copied.
+fn copy_and_hash(real: &Path, copy: &mut impl Write) -> io::Result<String> {
+    // Opening a FIFO would block.
+    let mut source =
+        File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(real)?;
+    if !source.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let (mut digest, mut block) = (Sha256::new(), vec![0; 1 << 17]);
+    loop {
+        let size = source.read(&mut block)?;
+        let Some(bytes) = block.get(..size).filter(|bytes| !bytes.is_empty()) else { break };
+        digest.update(bytes);
+        copy.write_all(bytes)?;
+    }
+    let mut found = String::new();
+    for byte in digest.finalize() {
+        // Writing to a `String` cannot fail.
+        let _ = write!(found, "{byte:02x}");
+    }
+    Ok(found)
+}
+
+fn describe_change(found: &str, expected: &str) -> String {
+    format!("its SHA-256 is {found}, not {expected}")
 }
 
 /// Returns the path for a copy, with its folders created.

@@ -3,7 +3,7 @@
 //!
 //! Foreign code runs on the main thread and on those started from there. Their table of file descriptors is
 //! not the driver's, so the kernel keeps them from the connection: they cannot write a step that they did not
-//! reach. What else there is to record they pass to the driver's relay ([`record`]).
+//! reach. What else there is to record they pass to the driver's relay ([`relay`](super::relay)).
 
 use std::cell::RefCell;
 use std::mem::{MaybeUninit, transmute};
@@ -32,14 +32,15 @@ pub(super) fn run_driver<R: Send>(private: &[RawFd], drive: impl FnOnce() -> R +
     let (separated, is_separated) = channel();
     let driver = move || {
         record::hold_connection();
-        let relay = record::start_relay();
+        let Some(relay) = record::start_relay() else { abort_probe("there is no connection") };
         let _waits = started.send(());
         // Without this wait, the first step could run before foreign threads have lost the descriptors.
         let _is_separated = is_separated.recv();
         MAIN_THREAD.set(Some(jobs));
         let result = drive();
         MAIN_THREAD.set(None);
-        record::stop_relay(relay);
+        relay.stop();
+        record::close_connection();
         result
     };
     std::thread::scope(|scope| {
@@ -47,7 +48,9 @@ pub(super) fn run_driver<R: Send>(private: &[RawFd], drive: impl FnOnce() -> R +
         let driver = scope.spawn(driver);
         let _has_started = has_started.recv();
         restore_signals(&signals);
-        record::give_up_connection(private);
+        if !record::give_up_connection(private) {
+            abort_probe("this system does not let it keep the record from foreign code");
+        }
         let _waits = separated.send(());
         run_jobs(&inbox);
         driver.join().unwrap_or_else(|_| abort_probe("the driver of the trial panicked"))
@@ -82,17 +85,13 @@ pub(super) fn with_main_interpreter<R: Send>(work: impl FnOnce() -> R + Send) ->
     on_main_thread(|| interpreter::with_main_interpreter(work))
 }
 
-/// Blocks signals of the calling thread, which the threads that it starts inherit: a handler of foreign code
-/// must not run on them. Faults are excepted, since a watched page may hold memory of the driver.
+/// Blocks all signals of the calling thread, which the threads that it starts inherit: a handler of foreign code
+/// must not run on them. Foreign code can send itself every signal, also those of faults.
 fn block_signals() -> libc::sigset_t {
-    const FAULTS: [libc::c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
     let (mut blocked, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     // SAFETY: sigfillset and pthread_sigmask initialize the sets.
     unsafe {
         libc::sigfillset(blocked.as_mut_ptr());
-        for fault in FAULTS {
-            libc::sigdelset(blocked.as_mut_ptr(), fault);
-        }
         libc::pthread_sigmask(libc::SIG_BLOCK, blocked.as_ptr(), before.as_mut_ptr());
         before.assume_init()
     }

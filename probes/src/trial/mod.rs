@@ -22,6 +22,7 @@ mod page_watch;
 mod private_copies;
 mod process_threads;
 mod record;
+mod relay;
 mod resource_limits;
 mod retained_objects;
 mod scenarios;

@@ -362,6 +362,8 @@ unsafe fn create_names() -> Result<Object, String> {
         for list in [c"failures", c"loaded", c"from_within", c"new", c"waiting"] {
             set(list, Object::new(python::PyList_New(0)))?;
         }
+        // The collector lists its objects to whoever asks (`gc.get_objects`).
+        python::PyObject_GC_UnTrack(names.as_ptr().cast());
         Ok(names)
     }
 }

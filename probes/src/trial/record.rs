@@ -5,14 +5,12 @@ use std::cell::Cell;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use wsgiaudit_probes_core::protocol::{ProtocolPhase, TrialEvent};
 use wsgiaudit_probes_core::record_format::encode_event;
 
+use super::relay;
 use crate::lock::lock_ignoring_poison;
 
 /// Maximum number of objects that one event describes.
@@ -22,15 +20,6 @@ pub(super) const MAX_DESCRIBED: usize = 12;
 /// relay only.
 static CONNECTION: Mutex<Option<Arc<UnixStream>>> = Mutex::new(None);
 
-/// Where other threads send their events.
-static RELAY: Mutex<Option<Sender<RelayedEvent>>> = Mutex::new(None);
-
-/// Id of the process whose events are relayed. A process that foreign code forks has no relay.
-static RELAYED_PROCESS: AtomicU32 = AtomicU32::new(0);
-
-/// An event, or none, and what is dropped once it and all before it are sent.
-type RelayedEvent = (Option<TrialEvent>, Option<SyncSender<()>>);
-
 thread_local! {
     /// Whether the table of descriptors of this thread has the connection.
     static HOLDS_CONNECTION: Cell<bool> = const { Cell::new(false) };
@@ -38,7 +27,7 @@ thread_local! {
 
 /// Makes this the connection to the supervisor, held by the calling thread, the only one of the process.
 pub(super) fn open_record(connection: UnixStream) {
-    RELAYED_PROCESS.store(0, SeqCst);
+    relay::forget_relay();
     *lock_ignoring_poison(&CONNECTION) = Some(Arc::new(connection));
     hold_connection();
 }
@@ -48,17 +37,31 @@ pub(super) fn hold_connection() {
     HOLDS_CONNECTION.set(true);
 }
 
+/// Starts the relay. The calling thread holds the connection.
+///
+/// # Errors
+/// If there is no connection.
+pub(super) fn start_relay() -> Option<relay::Relay> {
+    lock_ignoring_poison(&CONNECTION).as_ref().map(|connection| relay::start_relay(connection.as_raw_fd()))
+}
+
+/// Closes the connection. The relay has been stopped.
+pub(super) fn close_connection() {
+    drop(lock_ignoring_poison(&CONNECTION).take());
+}
+
 /// Takes the connection and these descriptors from the calling thread and from those that it starts later.
-pub(super) fn give_up_connection(others: &[RawFd]) {
+/// Returns whether that succeeded.
+#[must_use]
+pub(super) fn give_up_connection(others: &[RawFd]) -> bool {
     let connection = lock_ignoring_poison(&CONNECTION).as_ref().map(|stream| stream.as_raw_fd());
     HOLDS_CONNECTION.set(false);
-    let Some(connection) = connection else { return };
-    if unshare_descriptors() {
-        for descriptor in others.iter().chain([&connection]) {
-            // SAFETY: the owners use these descriptors on threads with another table only.
-            unsafe { libc::close(*descriptor) };
-        }
+    let is_separated = unshare_descriptors();
+    for descriptor in others.iter().chain(&connection).filter(|_| is_separated) {
+        // SAFETY: the owners use these descriptors on threads with another table only.
+        unsafe { libc::close(*descriptor) };
     }
+    is_separated
 }
 
 /// Gives the calling thread a table of descriptors of its own. `close_range` may be allowed where `unshare` is
@@ -78,66 +81,30 @@ fn unshare_descriptors() -> bool {
     false
 }
 
-/// Starts the relay: the thread that sends the events of foreign threads. The calling thread holds the
-/// connection.
-pub(super) fn start_relay() -> JoinHandle<()> {
-    let (sender, inbox) = channel();
-    *lock_ignoring_poison(&RELAY) = Some(sender);
-    RELAYED_PROCESS.store(std::process::id(), SeqCst);
-    std::thread::spawn(move || relay_events(&inbox))
-}
-
-/// Stops the relay and closes the connection.
-pub(super) fn stop_relay(relay: JoinHandle<()>) {
-    RELAYED_PROCESS.store(0, SeqCst);
-    drop(lock_ignoring_poison(&RELAY).take());
-    drop(relay.join());
-    drop(lock_ignoring_poison(&CONNECTION).take());
-}
-
-/// Sends events until there is no sender. Steps of the protocol are the driver's alone.
-fn relay_events(inbox: &Receiver<RelayedEvent>) {
-    hold_connection();
-    for (event, _sent) in inbox {
-        event.iter().filter(|event| !event.is_progress()).for_each(send_event);
-    }
-}
-
 /// Appends an event, and waits until it is on its way. The supervisor keeps a limited number of bytes, and once
 /// an event did not fit, no [`TrialEvent::Done`].
 pub(super) fn write_event(event: &TrialEvent) {
+    let Ok(line) = encode_event(event) else { return };
     if HOLDS_CONNECTION.get() {
         if event.is_progress() {
             flush();
         }
-        return send_event(event);
+        return send_line(&line);
     }
     // File accesses are many: whatever comes next is sent after them.
-    relay_event(Some(event.clone()), !matches!(event, TrialEvent::Touched(_)));
+    relay::relay_line(&line, !matches!(event, TrialEvent::Touched(_)));
 }
 
 /// Waits until the events of all threads are sent.
 pub(super) fn flush() {
-    relay_event(None, true);
+    relay::relay_line(b"", true);
 }
 
-/// Passes an event to the relay. Waits until it and all before it are sent, if `waits`.
-fn relay_event(event: Option<TrialEvent>, waits: bool) {
-    if RELAYED_PROCESS.load(SeqCst) != std::process::id() {
-        return;
-    }
-    let Some(relay) = lock_ignoring_poison(&RELAY).clone() else { return };
-    let (sent, is_sent) = sync_channel(1);
-    if relay.send((event, waits.then_some(sent))).is_ok() && waits {
-        let _is_sent = is_sent.recv();
-    }
-}
-
-fn send_event(event: &TrialEvent) {
-    let Ok(line) = encode_event(event) else { return };
+fn send_line(line: &[u8]) {
+    let _only = relay::lock_connection();
     if let Some(connection) = lock_ignoring_poison(&CONNECTION).as_deref() {
         // Without a supervisor, this process is killed.
-        drop((&mut &*connection).write_all(&line));
+        drop((&mut &*connection).write_all(line));
     }
 }
 

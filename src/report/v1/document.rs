@@ -112,6 +112,19 @@ pub struct Python {
     pub platform: String,
     /// Built with `--disable-gil`.
     pub free_threaded: bool,
+    /// The extension modules of CPython itself, which are not in `modules`, sorted by file. Absent in
+    /// older reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_modules: Option<Vec<StandardModule>>,
+}
+
+/// One of CPython's own extension modules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StandardModule {
+    /// Its file, symbolic links resolved.
+    pub file: String,
+    /// Its SHA-256.
+    pub sha256: String,
 }
 
 /// A distribution (what pip installs).

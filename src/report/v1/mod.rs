@@ -16,7 +16,7 @@ pub use application::{Application, ModuleReach, NotFollowed, SourceFinding, Sour
 pub use declarations::{Declaration, Declarations, Hazard, Inspected, Tool};
 pub use document::{
     Blocked, Blocker, DecidedBy, Distribution, Document, Exercise, Finding, Header, Module, Name, Python,
-    PythonFinding, Remembered, Root,
+    PythonFinding, Remembered, Root, StandardModule,
 };
 pub use judged::{Cause, Judged, Tried};
 pub use outcome::{Crash, FailedLoad, Outcome};

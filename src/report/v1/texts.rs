@@ -7,7 +7,8 @@ use super::{
     Apache, ApacheFinding, Application, Blocked, Blocker, Cause, ConfigLine, Crash, DecidedBy, Declaration,
     Distribution, Document, Exercise, FailedLoad, Finding, Hazard, Header, Inspected, Judged, Landing,
     Module, ModuleReach, Name, NotFollowed, NotTold, Outcome, Python, PythonFinding, Remembered, Request,
-    RequestInMode, RequestResult, RequestTimes, Root, SourceFinding, SourcePlace, Tool, Tried, UsedModule,
+    RequestInMode, RequestResult, RequestTimes, Root, SourceFinding, SourcePlace, StandardModule, Tool,
+    Tried, UsedModule,
 };
 use crate::model::{
     AvailableUpgrade, ExtensionFileClass, InitKind, Mode, OutcomeKind, Refuser, SharedPythonObject,
@@ -131,12 +132,13 @@ with_fields! {
     Outcome {
         kind, place, by, module, error, text, after, through, python, failed_loads, printed, crash, shared, kept,
     }
-    Python { python, abi, platform, free_threaded }
+    Python { python, abi, platform, free_threaded, standard_modules }
     PythonFinding { rule, mode, verdict, module, what, text, mended, issue }
     Request { method, target, status, bytes, sha256, modes }
     RequestInMode { result, status }
     Root { module, what, rule }
     SharedPythonObject { kind, is_type, is_static, module, ways }
+    StandardModule { file, sha256 }
     SourceFinding { rule, text, name, used, place, places }
     SourcePlace { file, line, function }
     Tool { name, version }

@@ -2,7 +2,7 @@
  * signals to each thread, and by signals to the process when all threads that it has stopped block them. */
 #include "protocol.h"
 
-static const int signals[] = {SIGUSR1, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGALRM, SIGRTMAX};
+static const int signals[] = {SIGUSR1, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGALRM, 64};
 #define SIGNALS (sizeof signals / sizeof *signals)
 
 static void on_signal(int Py_UNUSED(signal)) {

@@ -469,11 +469,13 @@ fn stop_on_signals(stop: &Arc<StopFlag>, reporting: &Arc<AtomicBool>) -> Result<
         signals.forever().next();
         stop.request_stop();
         std::thread::sleep(END_TIME);
-        if reporting.load(Ordering::Relaxed) {
+        let is_reporting = reporting.load(Ordering::Relaxed);
+        if is_reporting {
             std::thread::sleep(PRINT_TIME);
         }
+        let when = if is_reporting { "while it printed its report" } else { "before there was a report" };
         // In another thread: standard error may be a pipe that nobody reads.
-        std::thread::spawn(|| eprintln!("wsgiaudit: interrupted before there was a report"));
+        std::thread::spawn(move || eprintln!("wsgiaudit: interrupted {when}"));
         std::thread::sleep(MESSAGE_TIME);
         end_process(Exit::Interrupted.status().into())
     });

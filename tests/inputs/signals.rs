@@ -95,8 +95,9 @@ fn while_an_installer_does_not_answer() {
 
 #[test]
 fn while_nobody_reads_its_report() {
-    let venv = Venv::new().with("well-behaved");
-    // A page has more bytes than a pipe holds.
+    // A page with as many has more bytes than a pipe holds.
+    let venv = (0..100)
+        .fold(Venv::new(), |venv, number| venv.with_python(&format!("with_a_long_name_{number}"), ""));
     let audit = Wsgiaudit::new().arg(venv.path()).args(["--no-cache", "--quiet", "--format", "html"]);
     assert_eq!(interrupt(audit, "INT", Duration::from_secs(15)).0, Some(130));
 }

@@ -80,7 +80,7 @@ mod tests {
         }
         let before = read();
         assert_eq!(before.describe_changes(&read()), None);
-        fs::set_permissions(path("b"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path("b"), Permissions::from_mode(0o000)).unwrap();
         let said = before.describe_changes(&read()).unwrap();
         assert!(said.ends_with(&format!(": {}", path("b").display())), "{said}");
         for name in ["a", "c"] {

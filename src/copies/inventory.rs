@@ -6,12 +6,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use walkdir::{DirEntry, WalkDir};
+use walkdir::DirEntry;
 
 use super::copy_error::CopyError;
 use super::elf::{ElfError, ElfNames};
 use super::library_finder::resolve_needs;
 use super::shared_object::SharedObject;
+use crate::bounded_walk::{WalkLimits, walk_folder};
 use crate::digest;
 use crate::regular_file::open_checked;
 
@@ -188,17 +189,14 @@ fn list_candidates(root: &Path, roots: &[PathBuf], unreadable: &mut Vec<(PathBuf
         !entry.file_type().is_dir() || !is_left_out()
     };
     let mut paths = BTreeSet::new();
-    for entry in
-        WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(is_searched)
-    {
+    let missed = walk_folder(root, WalkLimits::SITE, is_searched, |entry| {
         let entry = match entry {
             Ok(entry) => entry,
             // A link to a parent folder leads only to files that are searched anyway, a broken link to no file.
-            Err(error) if error.loop_ancestor().is_some() => continue,
-            Err(error) if error.path().is_some_and(|path| path.is_symlink() && !path.exists()) => continue,
+            Err(error) if error.loop_ancestor().is_some() => return,
+            Err(error) if error.path().is_some_and(|path| path.is_symlink() && !path.exists()) => return,
             Err(error) => {
-                unreadable.push((error.path().unwrap_or(root).to_owned(), error.to_string()));
-                continue;
+                return unreadable.push((error.path().unwrap_or(root).to_owned(), error.to_string()));
             }
         };
         let name = entry.file_name().to_string_lossy();
@@ -206,7 +204,8 @@ fn list_candidates(root: &Path, roots: &[PathBuf], unreadable: &mut Vec<(PathBuf
         if is_candidate && entry.file_type().is_file() && !is_loaded_with_python(&name) {
             paths.insert(entry.into_path());
         }
-    }
+    });
+    unreadable.extend(missed.into_iter().map(|message| (root.to_owned(), message)));
     paths.into_iter().collect()
 }
 

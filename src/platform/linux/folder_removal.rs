@@ -152,8 +152,8 @@ mod tests {
         fs::write(around.path().join("other"), "kept").unwrap();
         symlink("../other", folder.join("link")).unwrap();
         symlink("..", folder.join("a/up")).unwrap();
-        fs::set_permissions(folder.join("a/closed"), fs::Permissions::from_mode(0)).unwrap();
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder.join("a/closed"), fs::Permissions::from_mode(0o000)).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o000)).unwrap();
         remove_folder(&folder).unwrap();
         assert!(!folder.exists());
         assert_eq!(fs::read_to_string(around.path().join("other")).unwrap(), "kept");

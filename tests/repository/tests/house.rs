@@ -18,7 +18,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
     ("foreign_archive", &["regular_file"]),
     ("python_source", &[]),
     ("digest", &["regular_file"]),
-    ("copies", &["digest", "platform", "regular_file"]),
+    ("copies", &["bounded_walk", "digest", "platform", "regular_file"]),
     ("apache", &["model", "python_source", "regular_file"]),
     ("app", &["model", "python_source", "regular_file"]),
     ("image", &["foreign_archive", "model", "regular_file"]),

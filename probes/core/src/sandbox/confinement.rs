@@ -30,7 +30,8 @@ pub fn confine(_to: &Confinement<'_>) -> Vec<&'static str> {
     vec!["write outside their folders, signal other processes and use the network"]
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::fs::{self, Permissions};
     use std::net::UdpSocket;
@@ -83,9 +84,9 @@ mod tests {
         let before = state(&file);
         let ((), missing) = run_confined(inside.path(), || {
             // Success is pretended, and nothing happens.
-            fs::set_permissions(&file, Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(&file, Permissions::from_mode(0o000)).unwrap();
             let opened = fs::File::open(&file).unwrap();
-            opened.set_permissions(Permissions::from_mode(0)).unwrap();
+            opened.set_permissions(Permissions::from_mode(0o000)).unwrap();
             opened.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
             std::os::unix::fs::chown(&file, Some(0), Some(0)).unwrap();
         });

@@ -42,7 +42,9 @@ pub(super) fn hold_connection() {
 /// # Errors
 /// If there is no connection.
 pub(super) fn start_relay() -> Option<relay::Relay> {
-    lock_ignoring_poison(&CONNECTION).as_ref().map(|connection| relay::start_relay(connection.as_raw_fd()))
+    lock_ignoring_poison(&CONNECTION)
+        .as_ref()
+        .map(|connection| relay::start_relay(connection.as_raw_fd(), hold_connection))
 }
 
 /// Closes the connection. The relay has been stopped.

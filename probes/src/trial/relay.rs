@@ -14,7 +14,6 @@ use std::thread::JoinHandle;
 
 use wsgiaudit_probes_core::record_format::RELAYED;
 
-use super::record;
 use crate::lock::lock_ignoring_poison;
 
 /// Bytes of the lines that wait to be sent.
@@ -54,15 +53,16 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 /// The running relay.
 pub(super) struct Relay(JoinHandle<()>);
 
-/// Starts the relay. The calling thread has the connection, which stays open until the relay is stopped.
-pub(super) fn start_relay(connection: RawFd) -> Relay {
+/// Starts the relay, which calls `begin` first. The calling thread has the connection, which stays open until the
+/// relay is stopped.
+pub(super) fn start_relay(connection: RawFd, begin: fn()) -> Relay {
     {
         let mut lines = lock_ignoring_poison(&LINES);
         (lines.size, lines.added, lines.sent, lines.is_running) = (0, 0, 0, true);
     }
     PROCESS.store(std::process::id(), SeqCst);
     Relay(std::thread::spawn(move || {
-        record::hold_connection();
+        begin();
         send_lines(connection);
     }))
 }

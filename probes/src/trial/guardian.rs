@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 use super::child;
+use super::process_fork::fork_python;
 use super::supervise::{kill_children, open_pidfd, wait_for_exit};
-use super::zygote::fork_python;
 
 /// Forks. This process becomes the guardian and ends with its child; only the child returns.
 ///

@@ -1,22 +1,18 @@
 //! Hooks into the import system of an interpreter: built-in functions that record each load of an extension
 //! module around CPython's own functions. Python code finds nothing behind them.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
-use super::observe::{ObserverState, current_interpreter_name, record_fields};
+use super::child::abort_probe;
+use super::observe::{Observer, ObserverState, current_interpreter_name, record_fields};
+use super::original_functions::{CREATE_BUILTIN, CREATE_DYNAMIC, EXCEPT_HOOK, EXEC_DYNAMIC, UNRAISABLE_HOOK};
 use super::{module_definition, record};
 use crate::lock::lock_ignoring_poison;
 use crate::python::{self, FunctionDef, Object, PyObject};
-
-const CREATE_DYNAMIC: &CStr = c"create_dynamic";
-const EXEC_DYNAMIC: &CStr = c"exec_dynamic";
-const CREATE_BUILTIN: &CStr = c"create_builtin";
-const EXCEPT_HOOK: &CStr = c"excepthook";
-const UNRAISABLE_HOOK: &CStr = c"unraisablehook";
 
 /// `create_dynamic(spec, file=None)`.
 static CREATE_DYNAMIC_HOOK: FunctionDef = FunctionDef::new(CREATE_DYNAMIC, py_create_dynamic);
@@ -29,62 +25,13 @@ static EXCEPT_HOOK_HOOK: FunctionDef = FunctionDef::new(EXCEPT_HOOK, py_exceptho
 /// `unraisablehook(unraisable)`.
 static UNRAISABLE_HOOK_HOOK: FunctionDef = FunctionDef::new(UNRAISABLE_HOOK, py_unraisablehook);
 
-/// The functions of an interpreter that the hooks replace.
-pub(super) struct OriginalFunctions {
-    /// The module `_imp`.
-    module: Object,
-    create_dynamic: Object,
-    exec_dynamic: Object,
-    create_builtin: Object,
-    excepthook: Object,
-    unraisablehook: Object,
-}
-
-impl OriginalFunctions {
-    /// Finds the functions in the current interpreter.
-    ///
-    /// # Errors
-    /// The exception, if one is missing.
-    ///
-    /// # Safety
-    /// The thread holds the GIL, now and whenever the functions are used or dropped.
-    pub(super) unsafe fn find() -> Result<Self, String> {
-        // SAFETY: guaranteed by the caller; references are checked.
-        unsafe {
-            let module = Object::new(python::PyImport_ImportModule(c"_imp".as_ptr()));
-            let module = module.ok_or_else(|| python::take_error())?;
-            let function = |owner: &Object, name: &CStr| {
-                let found = Object::new(python::PyObject_GetAttrString(owner.as_ptr(), name.as_ptr()));
-                found.ok_or_else(|| python::take_error())
-            };
-            let sys = Object::new(python::PyImport_ImportModule(c"sys".as_ptr()));
-            let sys = sys.ok_or_else(|| python::take_error())?;
-            Ok(Self {
-                create_dynamic: function(&module, CREATE_DYNAMIC)?,
-                exec_dynamic: function(&module, EXEC_DYNAMIC)?,
-                create_builtin: function(&module, CREATE_BUILTIN)?,
-                excepthook: function(&sys, EXCEPT_HOOK)?,
-                unraisablehook: function(&sys, UNRAISABLE_HOOK)?,
-                module,
-            })
-        }
-    }
-
-    /// Puts the functions of the import system back.
-    ///
-    /// # Safety
-    /// The thread holds the GIL.
-    pub(super) unsafe fn restore(&self) {
-        let all = [
-            (CREATE_DYNAMIC, &self.create_dynamic),
-            (EXEC_DYNAMIC, &self.exec_dynamic),
-            (CREATE_BUILTIN, &self.create_builtin),
-        ];
-        for (name, function) in all {
-            // SAFETY: guaranteed by the caller.
-            unsafe { python::PyObject_SetAttrString(self.module.as_ptr(), name.as_ptr(), function.as_ptr()) };
-        }
-    }
+/// Installs the observer in the current interpreter, under this name in the record.
+///
+/// # Safety
+/// The thread holds the interpreter's GIL for as long as the observer lives.
+pub(super) unsafe fn install_observer(name: &str) -> Observer {
+    // SAFETY: guaranteed by the caller.
+    unsafe { Observer::install(name, install_hooks) }.unwrap_or_else(|error| abort_probe(&error))
 }
 
 /// Installs the hooks of the import system in the current interpreter.
@@ -94,7 +41,7 @@ impl OriginalFunctions {
 ///
 /// # Safety
 /// The thread holds the GIL.
-pub(super) unsafe fn install_hooks() -> Result<(), String> {
+unsafe fn install_hooks() -> Result<(), String> {
     // SAFETY: guaranteed by the caller; references are checked.
     unsafe {
         let module = Object::new(python::PyImport_ImportModule(c"_imp".as_ptr()));

@@ -16,7 +16,7 @@ use wsgiaudit_probes_core::protocol::{PathAdditions, Scenario, TrialEvent, Trial
 
 use super::arenas::current_interpreter_id;
 use super::child::abort_probe;
-use super::import_hooks::{self, OriginalFunctions};
+use super::original_functions::OriginalFunctions;
 use super::{descriptor_sentinel, module_definition, record, thread_ids};
 use crate::copies;
 use crate::lock::lock_ignoring_poison;
@@ -138,14 +138,18 @@ unsafe impl Send for ObserverState {}
 unsafe impl Sync for ObserverState {}
 
 impl Observer {
-    /// Installs the observer in the current interpreter, under the name `name` in the record.
+    /// Installs the observer in the current interpreter, under the name `name` in the record, with the hooks of
+    /// the import system.
     ///
     /// # Errors
     /// The exception, if the probe's own code fails.
     ///
     /// # Safety
     /// The thread holds the GIL, now and whenever the observer is used or dropped.
-    pub(super) unsafe fn install(name: &str) -> Result<Self, String> {
+    pub(super) unsafe fn install(
+        name: &str,
+        install_hooks: unsafe fn() -> Result<(), String>,
+    ) -> Result<Self, String> {
         Self::set_thread_interpreter_name(name);
         // SAFETY: guaranteed by the caller.
         unsafe {
@@ -163,7 +167,7 @@ impl Observer {
             lock_ignoring_poison(&OBSERVERS).insert(state.interpreter, Arc::clone(&state));
             let observer = Self(state);
             observer.call_function(c"begin", "")?;
-            import_hooks::install_hooks()?;
+            install_hooks()?;
             observer.extend_path()?;
             Ok(observer)
         }
@@ -366,15 +370,6 @@ unsafe fn create_names() -> Result<Object, String> {
         python::PyObject_GC_UnTrack(names.as_ptr().cast());
         Ok(names)
     }
-}
-
-/// Installs the observer in the current interpreter, under this name in the record.
-///
-/// # Safety
-/// The thread holds the interpreter's GIL for as long as the observer lives.
-pub(super) unsafe fn install_observer(name: &str) -> Observer {
-    // SAFETY: guaranteed by the caller.
-    unsafe { Observer::install(name) }.unwrap_or_else(|error| abort_probe(&error))
 }
 
 /// Imports the modules to import first, then the subjects. Returns whether all imports succeeded and left

@@ -7,7 +7,7 @@ use wsgiaudit_probes_core::protocol::{ProtocolPhase, Scenario, SharedPyObject, T
 
 use super::child::abort_probe;
 use super::driver::{on_main_thread, with_main_interpreter};
-use super::observe::{OBSERVER, Observer, import_all, install_observer};
+use super::observe::{OBSERVER, Observer, import_all};
 use super::record::{MAX_DESCRIBED, record_phase};
 use super::retained_objects::{Baseline, RetainedState};
 use super::sharing::LeakedObject;
@@ -98,7 +98,7 @@ fn run_in_main(order: &TrialOrder) -> bool {
 unsafe fn install_main_observer() {
     OBSERVER.with_borrow_mut(|installed| {
         // SAFETY: guaranteed by the caller.
-        installed.get_or_insert_with(|| unsafe { install_observer(MAIN) });
+        installed.get_or_insert_with(|| unsafe { import_hooks::install_observer(MAIN) });
     });
 }
 

@@ -6,7 +6,8 @@ use wsgiaudit_probes_core::protocol::{ProtocolPhase, Scenario, TrialOrder};
 
 use super::child::abort_probe;
 use super::driver::on_main_thread;
-use super::observe::{OBSERVER, Observer, import_all, install_observer, join_subjects};
+use super::import_hooks::install_observer;
+use super::observe::{OBSERVER, Observer, import_all, join_subjects};
 use super::record::{MAX_DESCRIBED, record_phase};
 use super::sharing::{self, HeapScope, HeapSnapshot, LeakedObject};
 use super::subject_sequence::SubjectSequence;

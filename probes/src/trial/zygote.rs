@@ -22,6 +22,7 @@ use super::child::ChildRole;
 use super::descriptor_transfer::{receive_descriptor, send_descriptor};
 use super::driver::run_driver;
 use super::guardian::start_guardian;
+use super::process_fork::fork_python;
 use super::supervise::SupervisedChild;
 use super::{child, file_access_log, observe, record, resource_limits, scenarios, shared_memory};
 use crate::python::{self, FunctionDef, PyObject};
@@ -242,27 +243,5 @@ fn fork_process() -> std::io::Result<ForkSide> {
             Ok(ForkSide::Child(there))
         }
         child => SupervisedChild::new(child, here).map(ForkSide::Parent),
-    }
-}
-
-/// Forks like `os.fork()` (`Modules/posixmodule.c`): takes the import lock, runs the hooks, resets locks in
-/// the child. Returns 0 in the child.
-///
-/// # Errors
-/// If the system has no more processes.
-///
-/// # Safety
-/// The thread holds the GIL and is the only one of this process.
-pub(super) unsafe fn fork_python() -> std::io::Result<libc::pid_t> {
-    // SAFETY: guaranteed by the caller.
-    unsafe {
-        python::PyOS_BeforeFork();
-        let child = libc::fork();
-        if child == 0 {
-            python::PyOS_AfterFork_Child();
-        } else {
-            python::PyOS_AfterFork_Parent();
-        }
-        if child < 0 { Err(std::io::Error::last_os_error()) } else { Ok(child) }
     }
 }

@@ -1,10 +1,13 @@
 //! The system calls that a trial cannot make, or not with all arguments.
 
+use std::collections::BTreeMap;
+
 use seccompiler::SeccompCmpArgLen::Dword;
 use seccompiler::SeccompCmpOp::{Eq, MaskedEq, Ne};
 use seccompiler::{BackendError, SeccompCondition, SeccompRule};
 
-use super::system_calls::SyscallRules;
+/// System calls, each with the rules of which one must apply; none for any arguments.
+pub(super) type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Calls that fail with `EPERM`: the network (except pairs of connected sockets), memory and limits of other
 /// processes, IPC objects that outlive processes, extended attributes, and changes of the system, in case the

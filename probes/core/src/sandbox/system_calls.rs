@@ -8,10 +8,7 @@ use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule, sock_filter,
 };
 
-use super::denied_calls::{DENIED, WITHOUT_EFFECT, denied_arguments};
-
-/// System calls, each with the rules of which one must apply; none for any arguments.
-pub(super) type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
+use super::denied_calls::{DENIED, SyscallRules, WITHOUT_EFFECT, denied_arguments};
 
 /// Applies the filters to the calling thread.
 ///

@@ -1,0 +1,69 @@
+//! CPython's own functions of an interpreter, which the hooks ([`import_hooks`](super::import_hooks)) replace.
+
+use std::ffi::CStr;
+
+use crate::python::{self, Object};
+
+pub(super) const CREATE_DYNAMIC: &CStr = c"create_dynamic";
+pub(super) const EXEC_DYNAMIC: &CStr = c"exec_dynamic";
+pub(super) const CREATE_BUILTIN: &CStr = c"create_builtin";
+pub(super) const EXCEPT_HOOK: &CStr = c"excepthook";
+pub(super) const UNRAISABLE_HOOK: &CStr = c"unraisablehook";
+
+/// The functions of an interpreter that the hooks replace.
+pub(super) struct OriginalFunctions {
+    /// The module `_imp`.
+    module: Object,
+    pub(super) create_dynamic: Object,
+    pub(super) exec_dynamic: Object,
+    pub(super) create_builtin: Object,
+    pub(super) excepthook: Object,
+    pub(super) unraisablehook: Object,
+}
+
+impl OriginalFunctions {
+    /// Finds the functions in the current interpreter.
+    ///
+    /// # Errors
+    /// The exception, if one is missing.
+    ///
+    /// # Safety
+    /// The thread holds the GIL, now and whenever the functions are used or dropped.
+    pub(super) unsafe fn find() -> Result<Self, String> {
+        // SAFETY: guaranteed by the caller; references are checked.
+        unsafe {
+            let module = Object::new(python::PyImport_ImportModule(c"_imp".as_ptr()));
+            let module = module.ok_or_else(|| python::take_error())?;
+            let function = |owner: &Object, name: &CStr| {
+                let found = Object::new(python::PyObject_GetAttrString(owner.as_ptr(), name.as_ptr()));
+                found.ok_or_else(|| python::take_error())
+            };
+            let sys = Object::new(python::PyImport_ImportModule(c"sys".as_ptr()));
+            let sys = sys.ok_or_else(|| python::take_error())?;
+            Ok(Self {
+                create_dynamic: function(&module, CREATE_DYNAMIC)?,
+                exec_dynamic: function(&module, EXEC_DYNAMIC)?,
+                create_builtin: function(&module, CREATE_BUILTIN)?,
+                excepthook: function(&sys, EXCEPT_HOOK)?,
+                unraisablehook: function(&sys, UNRAISABLE_HOOK)?,
+                module,
+            })
+        }
+    }
+
+    /// Puts the functions of the import system back.
+    ///
+    /// # Safety
+    /// The thread holds the GIL.
+    pub(super) unsafe fn restore(&self) {
+        let all = [
+            (CREATE_DYNAMIC, &self.create_dynamic),
+            (EXEC_DYNAMIC, &self.exec_dynamic),
+            (CREATE_BUILTIN, &self.create_builtin),
+        ];
+        for (name, function) in all {
+            // SAFETY: guaranteed by the caller.
+            unsafe { python::PyObject_SetAttrString(self.module.as_ptr(), name.as_ptr(), function.as_ptr()) };
+        }
+    }
+}

@@ -370,6 +370,8 @@ pub struct Trial {
     pub kept: Vec<SharedPythonObject>,
     /// The names of native threads, unknown to Python, that outlived its interpreters.
     pub native_threads: Vec<String>,
+    /// The function that was called last with arbitrary arguments: `_fast.scan`.
+    pub called: Option<String>,
     /// What it added to the main interpreter although it was imported in another one: `sys.modules['x']`,
     /// `builtins.y`.
     pub left_in_main: Vec<String>,
@@ -403,6 +405,7 @@ impl Trial {
             crash: None,
             kept: Vec::new(),
             native_threads: Vec::new(),
+            called: None,
             left_in_main: Vec::new(),
             standard: Arc::default(),
             python: None,

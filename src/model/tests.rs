@@ -39,11 +39,7 @@ fn names_in_json_are_names_in_tables() {
             "after-another-ended",
             "after another interpreter ended, though not before",
         ),
-        (
-            TrialPhase::Call,
-            "call",
-            "when its functions are called, though not in the main interpreter",
-        ),
+        (TrialPhase::Call, "call", "when its functions are called, though not in the main interpreter"),
         (TrialPhase::Teardown, "teardown", "when the interpreter ended"),
         (TrialPhase::Exit, "exit", "when the process ended, after its interpreters"),
         (TrialPhase::Storm, "storm", "when threads import and use it at the same time"),

@@ -97,8 +97,9 @@ fn module_at_crash_site(trial: &Trial) -> Option<&String> {
 /// the subject.
 fn find_culprit(trial: &Trial, phase: TrialPhase, loading: Option<&String>) -> String {
     match phase {
-        // Several threads load modules at the same time. The faulting instruction is better evidence.
-        TrialPhase::Storm => module_at_crash_site(trial).or(loading),
+        // Several threads load modules at the same time, or all are loaded. The faulting instruction is better
+        // evidence.
+        TrialPhase::Storm | TrialPhase::Call => module_at_crash_site(trial).or(loading),
         TrialPhase::Import
         | TrialPhase::SecondInterpreter
         | TrialPhase::UseAfterEnd

@@ -92,6 +92,7 @@ pub(super) fn describe_failure(trial: &Trial, facts: Option<&BinaryFacts>) -> St
                 TrialPhase::SecondInterpreter => "refuses a second interpreter by itself",
                 TrialPhase::UseAfterEnd
                 | TrialPhase::AfterAnotherEnded
+                | TrialPhase::Call
                 | TrialPhase::Teardown
                 | TrialPhase::Exit
                 | TrialPhase::Storm => "refuses to load again after an interpreter ended",
@@ -107,7 +108,12 @@ pub(super) fn describe_failure(trial: &Trial, facts: Option<&BinaryFacts>) -> St
         TrialOutcome::Crashed { how, place, .. } => {
             let site = trial.crash.as_ref().and_then(|crash| crash.site.as_ref());
             let site = site.map(|site| format!(" {site}")).unwrap_or_default();
-            format!("crashes {} ({how}{site})", place.phrase())
+            let called = trial.called.as_ref().filter(|_| *place == TrialPhase::Call);
+            let phrase = called.map_or_else(
+                || place.phrase().to_owned(),
+                |function| format!("when {function} is called, though not in the main interpreter"),
+            );
+            format!("crashes {phrase} ({how}{site})")
         }
         TrialOutcome::TimedOut { place, .. } => format!("hangs {}", place.phrase()),
         TrialOutcome::LosesDescriptors { place, .. } => {

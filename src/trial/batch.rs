@@ -67,7 +67,7 @@ impl<'c> BatchCandidate<'c> {
 }
 
 /// Whether this is one of CPython's extension modules: its makefile installs them into `lib-dynload`.
-fn is_cpython_module(load: &ModuleLoad) -> bool {
+pub(super) fn is_cpython_module(load: &ModuleLoad) -> bool {
     Path::new(&load.path).parent().is_some_and(|folder| folder.ends_with("lib-dynload"))
 }
 

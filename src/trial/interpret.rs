@@ -49,10 +49,16 @@ pub(super) fn interpret_attempt(
             None
         }
     });
+    let called = attempt
+        .events
+        .iter()
+        .rev()
+        .find_map(|event| if let TrialEvent::Calling(name) = event { Some(name.clone()) } else { None });
     let mut trial = Trial {
         subject: subject.name.clone(),
         mode,
         kept: kept.flatten().map(|object| to_retained_object(object, &loads)).collect(),
+        called,
         native_threads: native_threads.flatten().cloned().collect(),
         left_in_main: left_in_main.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect(),
         standard: standard.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect(),

@@ -149,6 +149,7 @@ fn last_phase(events: &[TrialEvent]) -> TrialPhase {
         | Some((_, ProtocolPhase::Touch)) => TrialPhase::UseAfterEnd,
         None | Some((_, ProtocolPhase::Start)) => TrialPhase::Startup,
         Some((_, ProtocolPhase::Import)) => TrialPhase::Import,
+        Some((_, ProtocolPhase::Call)) => TrialPhase::Call,
         Some((_, ProtocolPhase::End)) => TrialPhase::Teardown,
         Some((_, ProtocolPhase::Exit)) => TrialPhase::Exit,
         Some((_, ProtocolPhase::Storm)) => TrialPhase::Storm,

@@ -105,7 +105,8 @@ pub enum Scenario {
     /// Sub-interpreters with their own GIL, each with private copies of extension modules and libraries
     /// ([`TrialOrder::copies`]).
     OwnGilCopies,
-    /// As [`Scenario::OwnGilCalled`], with private copies.
+    /// As [`Scenario::OwnGilCalled`], with private copies, and only functions that can be called in the main
+    /// interpreter without ending the process. A crash counts, too.
     OwnGilCopiesCalled,
     /// As [`Scenario::OwnGilStorm`], with private copies: each thread runs one interpreter, since a copy
     /// serves one interpreter only.
@@ -194,6 +195,8 @@ pub enum TrialEvent {
     Turn(String),
     /// The import of this module begins: the subject, a parent package of it, or a module imported first.
     Importing(String),
+    /// This function or type is about to be called with arbitrary arguments: `_fast.scan`.
+    Calling(String),
     /// The import system is about to load an extension module.
     Loading {
         /// Which interpreter.
@@ -330,6 +333,8 @@ pub enum ProtocolPhase {
     Compare,
     /// Use what was imported.
     Touch,
+    /// Call the functions of the loaded modules with arbitrary arguments.
+    Call,
     /// Use what was imported from several threads at the same time.
     Storm,
     /// End the interpreter.

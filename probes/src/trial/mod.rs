@@ -4,13 +4,15 @@
 mod arena_accesses;
 mod arenas;
 mod bind_mounts;
+mod call_control;
 mod child;
 mod crash_handler;
 mod descriptor_sentinel;
+mod ended_interpreters;
 mod file_access_log;
-mod finalization;
 mod free_poisoning;
 mod heap_scribble;
+mod main_interpreter;
 mod module_definition;
 mod namespace_diff;
 mod observe;

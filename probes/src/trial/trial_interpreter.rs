@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wsgiaudit_probes_core::protocol::{ProtocolPhase, Scenario, TrialOrder};
 
 use super::child::abort_probe;
+use super::ended_interpreters::EndingInterpreter;
 use super::observe::{OBSERVER, Observer, import_all, install_observer, join_subjects};
 use super::record::{MAX_DESCRIBED, record_phase};
 use super::sharing::{self, HeapScope, HeapSnapshot, LeakedObject};
@@ -150,15 +151,16 @@ impl TrialInterpreter {
         }
         let released = self.interpreter.run_job(|| {
             // SAFETY: a job runs with its interpreter's GIL held, and the interpreter ends next.
-            let started = unsafe { free_poisoning::start_poisoning() };
+            let ending = unsafe {
+                free_poisoning::start_poisoning().and_then(|()| EndingInterpreter::describe_current())
+            };
             // The observer's references need the GIL to be dropped.
             drop(OBSERVER.take());
-            started
+            ending
         });
-        released
-            .and_then(|started| started)
-            .and_then(|()| self.interpreter.end_interpreter())
-            .unwrap_or_else(|error| abort_probe(&error));
+        let ending = released.and_then(|ending| ending).unwrap_or_else(|error| abort_probe(&error));
+        self.interpreter.end_interpreter().unwrap_or_else(|error| abort_probe(&error));
+        ending.into_iter().for_each(EndingInterpreter::watch_memory);
         true
     }
 

@@ -242,10 +242,35 @@ pub(in crate::trial) unsafe fn type_at_address(
     heap: &HeapSnapshot,
     address: usize,
 ) -> Option<(String, usize)> {
-    let kind = address as *mut PyObject;
     // SAFETY: guaranteed by the caller: objects in the heap are alive.
+    unsafe { heap.can_reach(address).then(|| describe_type(address)).flatten() }
+}
+
+/// Returns the types of the current interpreter that its garbage collector tracks: address, name and basic
+/// size. Static types are not among them.
+///
+/// # Errors
+/// The exception, if the collector's objects cannot be listed.
+///
+/// # Safety
+/// The thread holds the interpreter's GIL.
+pub(in crate::trial) unsafe fn tracked_types() -> Result<HashMap<usize, (String, usize)>, String> {
+    // SAFETY: guaranteed by the caller: tracked objects are alive.
     unsafe {
-        if !heap.can_reach(address) || !super::ownership::is_type(kind) {
+        let addresses = tracked_addresses()?.into_iter();
+        Ok(addresses.filter_map(|address| Some((address, describe_type(address)?))).collect())
+    }
+}
+
+/// Returns the name and basic size of a type; `None` if the object is not a type.
+///
+/// # Safety
+/// The thread holds the GIL of the interpreter of this object, which is alive.
+unsafe fn describe_type(address: usize) -> Option<(String, usize)> {
+    let kind = address as *mut PyObject;
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        if !super::ownership::is_type(kind) {
             return None;
         }
         let name = Object::new(python::PyType_GetName(kind.cast()))?;

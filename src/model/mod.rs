@@ -8,6 +8,7 @@ mod environment;
 mod extension_suffix;
 mod facts;
 mod finding;
+mod isolation;
 mod judgement;
 mod mode;
 mod module;
@@ -32,6 +33,7 @@ pub use environment::{EDITABLE_VARIABLES, Environment, InstalledDistribution, In
 pub use extension_suffix::{split_extension_suffix, tag_of_suffix};
 pub use facts::{BinaryFacts, BinaryHazard, Doubt, InitKind, Slot, SlotDeclaration, TargetPython};
 pub use finding::{ModuleFinding, PythonDefect};
+pub use isolation::{IsolationBreach, IsolationDoubt};
 pub use judgement::{Judgement, RootCause};
 pub use mode::Mode;
 pub use module::{ExtensionFile, ExtensionFileClass, ExtensionFileKind};

@@ -1,8 +1,8 @@
 //! Texts for the reasons of judgements, and the predicates on declarations that they share.
 
 use crate::model::{
-    BinaryFacts, InitKind, Mode, PythonError, Refuser, RootCause, SharedPythonObject, SlotDeclaration, Trial,
-    TrialOutcome, TrialPhase,
+    BinaryFacts, InitKind, IsolationBreach, IsolationDoubt, Mode, PythonError, Refuser, RootCause,
+    SharedPythonObject, SlotDeclaration, Trial, TrialOutcome, TrialPhase,
 };
 
 /// Describes what a module declares about interpreters with their own GIL.
@@ -103,7 +103,9 @@ pub(super) fn describe_failure(trial: &Trial, facts: Option<&BinaryFacts>) -> St
             // In the control there is nothing but the subject to attribute the failure to.
             let is_known = suspect.is_some() || trial.mode == Mode::Main;
             let cause = if is_known { "" } else { "; cause not known" };
-            format!("raises {} {}{cause}", format_exception(error), place.phrase())
+            let limit = error.process_limit().map(|limit| format!("; a limit of the process: {limit}"));
+            let limit = limit.unwrap_or_default();
+            format!("raises {} {}{cause}{limit}", format_exception(error), place.phrase())
         }
         TrialOutcome::Crashed { how, place, .. } => {
             let site = trial.crash.as_ref().and_then(|crash| crash.site.as_ref());
@@ -130,7 +132,46 @@ pub(super) fn describe_failure(trial: &Trial, facts: Option<&BinaryFacts>) -> St
             };
             format!("shares {first}{more} between interpreters")
         }
+        TrialOutcome::BreaksIsolation { how, place, .. } => {
+            format!("{} {}", describe_breach(how), place.phrase())
+        }
         TrialOutcome::NotRun(_) => "was not tried".to_owned(),
+    }
+}
+
+/// Describes how C code reached beyond its interpreter.
+fn describe_breach(how: &IsolationBreach) -> String {
+    match how {
+        IsolationBreach::EntersMain { thread } => {
+            format!("its C code runs in the main interpreter instead of its own (thread {thread})")
+        }
+        IsolationBreach::ReplacesAllocator { domain } => {
+            format!("replaces CPython's allocator for all interpreters ({domain})")
+        }
+    }
+}
+
+/// Describes what all interpreters have in common.
+pub(super) fn describe_doubt(doubt: &IsolationDoubt) -> String {
+    match doubt {
+        IsolationDoubt::SharedLibrary { file, is_copy: true, .. } => {
+            format!("all interpreters share the first one's private copy of {file}")
+        }
+        IsolationDoubt::SharedLibrary { file, module, is_copy: false } => {
+            let loader = module.as_ref().map(|module| format!(", loaded by {module}")).unwrap_or_default();
+            format!("all interpreters share the library {file}{loader}: it has no private copies")
+        }
+        IsolationDoubt::SharedVariable { symbol, user, owner } => {
+            format!("the copies of {user} use the variable {symbol} of one interpreter's copy of {owner}")
+        }
+        IsolationDoubt::SignalHandler { signal, file } => {
+            let file = file.as_ref().map(|file| format!(" in {file}")).unwrap_or_default();
+            format!("installs a handler{file} for signal {signal}, which every thread of the process may run")
+        }
+        IsolationDoubt::SharedFunction { symbol, user, owner } => {
+            format!("the copies of {user} call {symbol} of one interpreter's copy of {owner}")
+        }
+        IsolationDoubt::ProcessState(what) => format!("changes {what}"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
 use super::attempt::Attempt;
+use super::isolation::collect_doubts;
 use super::loads::collect_loads;
 use super::outcome::{outcome_blocked_by_sandbox, outcome_of_attempt};
 use super::shared_objects::to_retained_object;
@@ -59,6 +60,7 @@ pub(super) fn interpret_attempt(
         mode,
         kept: kept.flatten().map(|object| to_retained_object(object, &loads)).collect(),
         called,
+        doubts: collect_doubts(&attempt.events, &loads),
         native_threads: native_threads.flatten().cloned().collect(),
         left_in_main: left_in_main.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect(),
         standard: standard.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect(),

@@ -18,6 +18,7 @@ mod free_threaded;
 mod inferred_refusal;
 mod inputs;
 mod interpret;
+mod isolation;
 mod loads;
 mod normalize;
 mod outcome;

@@ -306,7 +306,8 @@ impl<'c> GroupProgress<'c> {
         control: &Trial,
     ) -> Option<ImportTrial> {
         let called = self.try_in_scenario(session, scenario, subject, after, control);
-        if matches!(called.trial.outcome, TrialOutcome::Shares { .. }) {
+        if matches!(called.trial.outcome, TrialOutcome::Shares { .. } | TrialOutcome::BreaksIsolation { .. })
+        {
             return Some(called);
         }
         if !scenario.uses_copies() || !is_crash_of_call(&called.trial.outcome) {

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::isolation::IsolationEvent;
+
 /// A command from the auditor to the zygote.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ZygoteCommand {
@@ -71,6 +73,12 @@ impl CopyTrees {
         let (number, _) = below.split_once('/')?;
         number.bytes().all(|byte| byte.is_ascii_digit()).then(|| &below[number.len()..])
     }
+
+    /// Number of the tree that this path lies in.
+    pub fn tree_of_path(&self, path: &str) -> Option<usize> {
+        let (number, _) = path.strip_prefix(&self.folder)?.strip_prefix('/')?.split_once('/')?;
+        number.parse().ok()
+    }
 }
 
 /// Folders that each interpreter of a trial adds to its `sys.path` after `site` has run, as a server does.
@@ -128,6 +136,26 @@ pub enum Scenario {
 }
 
 impl Scenario {
+    /// Whether the interpreters have a GIL of their own.
+    pub fn has_own_gil(self) -> bool {
+        match self {
+            Self::OwnGil
+            | Self::OwnGilUnchecked
+            | Self::OwnGilAlone
+            | Self::OwnGilCalled
+            | Self::OwnGilStorm
+            | Self::OwnGilCopies
+            | Self::OwnGilCopiesCalled
+            | Self::OwnGilCopiesStorm => true,
+            Self::Main
+            | Self::MainToTheEnd
+            | Self::SharedGil
+            | Self::FreeThreadedGroup
+            | Self::Storm
+            | Self::Created => false,
+        }
+    }
+
     /// Whether each interpreter loads private copies.
     pub fn uses_copies(self) -> bool {
         match self {
@@ -293,6 +321,8 @@ pub enum TrialEvent {
     /// File descriptors opened before an import were closed or replaced. Names the extension module during
     /// whose load this was first noticed.
     DescriptorsLost(Option<String>),
+    /// C code did something beyond its own interpreter. Where it happened follows from the phase.
+    Isolation(IsolationEvent),
     /// Names of threads that would outlive the interpreter about to end.
     ThreadsLeft(Vec<String>),
     /// The probe itself failed. This says nothing about the subject.

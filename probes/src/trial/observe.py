@@ -1,4 +1,4 @@
-# The observer: runs inside every interpreter of a trial. `record` and `declared` are C functions of the probes,
+# The observer: runs inside every interpreter of a trial. `record`, `declared` and `opening` are C functions of the probes,
 # added to the namespace before this runs. Imports only built-in modules, so that everything else a trial loads
 # is due to its subject.
 import _imp
@@ -129,6 +129,7 @@ def create(spec, file=None):
     if being_created:
         from_within.append(name)
     being_created.append(name)
+    opening(path, sys.getdlopenflags())
     try:
         module = create_dynamic(spec) if file is None else create_dynamic(spec, file)
     except BaseException as error:

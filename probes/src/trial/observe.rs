@@ -1,7 +1,7 @@
 //! The observer: `observe.py` in an interpreter, its calls into this library, and how trials call it.
 
 use std::cell::RefCell;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
 use std::sync::{Mutex, OnceLock};
 
@@ -10,7 +10,7 @@ use wsgiaudit_probes_core::observed_event::parse_event;
 use wsgiaudit_probes_core::protocol::{PathAdditions, Scenario, TrialEvent, TrialOrder};
 
 use super::child::abort_probe;
-use super::{descriptor_sentinel, module_definition, record, thread_ids};
+use super::{descriptor_sentinel, isolation, module_definition, record, thread_ids};
 use crate::lock::lock_ignoring_poison;
 use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
 
@@ -138,6 +138,13 @@ impl Observer {
             ))
             .ok_or_else(|| python::take_error())?;
             python::PyDict_SetItemString(globals.as_ptr(), c"declared".as_ptr(), declared.as_ptr());
+            let opening = Object::new(python::PyCFunction_NewEx(
+                (&raw const OPENING.0).cast_mut(),
+                null_mut(),
+                null_mut(),
+            ))
+            .ok_or_else(|| python::take_error())?;
+            python::PyDict_SetItemString(globals.as_ptr(), c"opening".as_ptr(), opening.as_ptr());
             let code = match COMPILED.get() {
                 Some(bytes) => unmarshal_code(bytes)?,
                 None => compile_source()?,
@@ -287,6 +294,27 @@ static DECLARED: StaticMethodDef = StaticMethodDef(PyMethodDef {
     ml_doc: std::ptr::null(),
 });
 
+/// `opening(path, flags)`: CPython is about to open this extension module with these flags.
+static OPENING: StaticMethodDef = StaticMethodDef(PyMethodDef {
+    ml_name: c"opening".as_ptr(),
+    ml_meth: PyMethodDefPointer { PyCFunction: py_opening },
+    ml_flags: METH_VARARGS,
+    ml_doc: std::ptr::null(),
+});
+
+unsafe extern "C" fn py_opening(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
+    unsafe {
+        let path = python::str_to_string(python::PyTuple_GetItem(arguments, 0)).unwrap_or_default();
+        let flags = python::PyLong_AsLong(python::PyTuple_GetItem(arguments, 1));
+        python::PyErr_Clear();
+        isolation::open_before_load(&path, c_int::try_from(flags).unwrap_or(libc::RTLD_NOW));
+        let none = python::Py_None();
+        python::Py_IncRef(none);
+        none
+    }
+}
+
 unsafe extern "C" fn py_declared(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
     // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
     unsafe {
@@ -315,6 +343,7 @@ unsafe extern "C" fn py_record(_module: *mut PyObject, arguments: *mut PyObject)
             record::write_event(&event);
             if let TrialEvent::Loaded { name, .. } | TrialEvent::Failed { name, .. } = &event {
                 descriptor_sentinel::check_sentinel(Some(name));
+                isolation::inspect_new_images(Some(name));
             }
         }
         let none = python::Py_None();

@@ -109,6 +109,9 @@ impl RetainedState {
         }
         let retained_in_a = self.statics.unchanged_pointers();
         let statics = scan_statics(b, before, Some(&self.statics));
+        if record_if_received(&[&statics, &scan_statics(a, before, None)]) {
+            return true;
+        }
         let is_quiet = before.is_quiet(2);
         let (in_b, in_a) =
             (watch_objects_of(a, &retained_in_a, is_quiet), watch_objects_of(b, &statics.pointers, is_quiet));
@@ -123,6 +126,14 @@ impl RetainedState {
         }
         false
     }
+}
+
+/// Records the objects that another interpreter's private copies keep: that interpreter has received them, although
+/// its copies serve it alone. Returns whether there are any.
+fn record_if_received(scans: &[&StaticsScan]) -> bool {
+    let pointers = scans.iter().flat_map(|scan| scan.unchanged_pointers());
+    let received = pointers.filter(|pointer| pointer.is_of_other);
+    record_used(&received.map(|pointer| to_retained_object(&pointer)).collect::<Vec<_>>())
 }
 
 /// The objects of this interpreter that the pointers refer to, and its arenas. Empty if a module has threads

@@ -14,7 +14,7 @@ use super::subject_sequence::SubjectSequence;
 use super::trial_interpreter::TrialInterpreter;
 use super::watched_objects::WatchedObjects;
 use super::{
-    arenas, call_control, descriptor_sentinel, ended_interpreters, free_poisoning, heap_scribble,
+    arenas, call_control, descriptor_sentinel, ended_interpreters, free_poisoning, heap_scribble, isolation,
     main_interpreter, observe, private_copies, record, retained_objects, stress_test,
 };
 use crate::interpreter::{self, has_own_gil, with_main_interpreter};
@@ -32,6 +32,8 @@ pub(super) fn run_trial(order: &TrialOrder) -> bool {
         .then(|| unsafe { call_control::find_callable_functions(order) });
     // SAFETY: guaranteed by the caller.
     unsafe { private_copies::prepare(order) };
+    isolation::start_image_watch(order);
+    isolation::start_process_watch(order);
     let passed = match order.place {
         Scenario::Main | Scenario::MainToTheEnd => run_in_main(order),
         Scenario::SharedGil => {
@@ -184,6 +186,7 @@ fn run_lifecycles(
     let b = TrialInterpreter::start_interpreter(SECOND, config);
     let watched = retained.as_ref().map(RetainedState::watched_objects).unwrap_or_default();
     let Some(order) = b.import_subjects(&order, sequence, &watched) else { return false };
+    isolation::record_unmatched_images();
     if before.is_some_and(|before| record_shared_objects(&a, &b, &order, before)) {
         return false;
     }

@@ -14,6 +14,7 @@ use super::heap::{self, HeapSnapshot};
 use super::loaded_images::LoadedImages;
 use super::ownership::OwnershipCheck;
 use crate::python::{self, Object, PyObject};
+use crate::trial::{arenas, private_copies};
 
 /// A word in the static data of a shared object file that holds the address of an object.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(in crate::trial) struct RetainingPointer {
     pub(in crate::trial) file: String,
     /// File-relative address of the word.
     pub(in crate::trial) offset: usize,
+    /// Whether the file is another interpreter's private copy: that interpreter got the object.
+    pub(in crate::trial) is_of_other: bool,
 }
 
 /// What a scan excludes, since it does not belong to the interpreter scanned.
@@ -79,7 +82,7 @@ impl StaticsScan {
         let (images, written) = (LoadedImages::list_loaded(), writable_ranges());
         let mut words = HashMap::new();
         let mut candidates = Vec::new();
-        for data in images.data_loaded_since(foreign.images) {
+        for data in images.data_loaded_since(foreign.images, private_copies::current_tree()) {
             let end = data.range.end.min(data.range.start + MAX_SCANNED);
             let addresses = data.range.start.next_multiple_of(8)..end & !7;
             for word in addresses.step_by(8) {
@@ -92,7 +95,11 @@ impl StaticsScan {
                 {
                     words.insert(word, value);
                     if earlier.is_none_or(|earlier| earlier.words.get(&word) != Some(&value)) {
-                        candidates.push((word, value, data.file.to_owned(), word - data.base));
+                        candidates.push((
+                            word,
+                            value,
+                            (data.file.to_owned(), word - data.base, data.is_of_other),
+                        ));
                     }
                 }
             }
@@ -106,9 +113,14 @@ impl StaticsScan {
             let objects =
                 find_objects(candidates.iter().map(|(_, value, ..)| *value), &written, foreign.memory)?;
             let owner = OwnershipCheck::new(images, foreign.heap)?;
+            let interpreter = arenas::current_interpreter_id();
+            let tracked = tracked_addresses()?;
+            // Objects in another interpreter's copy are mostly that one's own.
+            let is_mine = |object| tracked.contains(&object) || arenas::is_in_arena_of(interpreter, object);
             let mut pointers = Vec::new();
-            for (word, object, file, offset) in candidates {
+            for (word, object, (file, offset, is_of_other)) in candidates {
                 if objects.contains(&object)
+                    && (!is_of_other || is_mine(object))
                     && !python::has_type_flag(object as *mut PyObject, python::Py_TPFLAGS_TUPLE_SUBCLASS)
                     && !owner.is_owned_by_cpython(object)?
                 {
@@ -120,6 +132,7 @@ impl StaticsScan {
                         is_type: super::ownership::is_type(object as *mut PyObject),
                         file,
                         offset,
+                        is_of_other,
                     });
                 }
             }

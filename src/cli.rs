@@ -52,7 +52,8 @@ pub enum Command {
     /// Python
     #[command(after_help = "Signals:
   SIGTERM, SIGINT  answer accepted requests, then exit: status 0, or 1 if --drain was too short
-  SIGHUP           restart with the same sockets; the old process exits when the new one is ready")]
+  SIGHUP           restart with the same sockets; the old process exits when the new one is ready
+  SIGUSR1          open the access log again, after it was renamed")]
     Serve(ServeArgs),
     /// Print a shell completion script
     #[command(
@@ -461,6 +462,9 @@ pub struct ServeArgs {
     /// Threads of each interpreter
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub threads: NonZeroUsize,
+    /// Number of processes, each with all interpreters and threads; a process that ends is replaced
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    pub processes: NonZeroUsize,
     /// Number of requests that may wait for a thread; further ones are answered with 503
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub queue: usize,
@@ -470,12 +474,23 @@ pub struct ServeArgs {
     /// Seconds that running requests may take after SIGTERM
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = parse_seconds)]
     pub drain: f64,
-    /// Seconds until a response must begin; after that it is 504, and another process takes over
+    /// Seconds from when a thread takes a request until its response must begin; after that it is 504, and another
+    /// process takes over
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub request_timeout: Option<f64>,
     /// Requests after which another process takes over
     #[arg(long, value_name = "N")]
     pub max_requests: Option<u64>,
+    /// Maximum of a random number that is added to --max-requests, so that the processes are not all replaced at
+    /// once
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "max_requests")]
+    pub max_requests_jitter: u64,
+    /// Resident memory in bytes above which another process takes over
+    #[arg(long, value_name = "BYTES")]
+    pub max_memory: Option<u64>,
+    /// Seconds after which another process takes over
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub max_lifetime: Option<f64>,
     /// Seconds for the head of a request to arrive, counted from the last response; then the connection is
     /// closed
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = parse_seconds)]
@@ -483,7 +498,8 @@ pub struct ServeArgs {
     /// Seconds in which a client may send nothing of a request's body, or receive nothing of its response
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
     pub stall_timeout: f64,
-    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH
+    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH. With several
+    /// processes, each further one has the next port, or PATH.1 and so on
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Vec<String>,
     /// Log a line for each request, in Apache's combined format with the time it took; - for standard output
@@ -496,6 +512,24 @@ pub struct ServeArgs {
     /// Maximum size of a request's body in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_body: u64,
+    /// Size in bytes up to which a request's body is kept in memory; a larger one goes to a temporary file
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
+    pub body_memory: usize,
+    /// Seconds for the whole body of a request to arrive
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600.0, value_parser = parse_seconds)]
+    pub body_timeout: f64,
+    /// Minimum average rate of a request's body in bytes per second, once --stall-timeout has passed; 0 for none
+    #[arg(long, value_name = "BYTES", default_value_t = 500)]
+    pub body_rate: u64,
+    /// Maximum size of a request's head in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
+    pub max_head: usize,
+    /// Maximum number of a request's header lines
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_headers: usize,
+    /// Maximum size of a request's target (path and query) in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 32 << 10)]
+    pub max_target: usize,
     /// Threads for HTTP, outside of Python
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub http_threads: NonZeroUsize,

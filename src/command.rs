@@ -123,7 +123,7 @@ fn describe_cached_trials(document: &Document) -> Option<String> {
 /// Reads which extension modules a report admits with private copies.
 fn read_admitted_copies(file: &Path) -> Result<AdmittedCopies> {
     let shown = file.display();
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    let text = read_report_text(file)?;
     let document = Document::parse(&text, &shown.to_string())?.with_real_paths();
     if !document.modes.contains(&Mode::OwnGilCopies) {
         bail!(
@@ -319,11 +319,15 @@ fn parse_mounts(report: &Document, named: &[String]) -> Result<Vec<ApplicationMo
 
 /// Reads a stored report; `-` is standard input.
 fn read_report(path: &Path) -> Result<Document> {
-    let text = match path.as_os_str() == "-" {
-        true => io::read_to_string(io::stdin()).context("cannot read standard input")?,
-        false => fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    Ok(Document::parse(&text, &path.display().to_string())?)
+    Ok(Document::parse(&read_report_text(path)?, &path.display().to_string())?)
+}
+
+/// Reads the text of a stored report; `-` is standard input.
+fn read_report_text(path: &Path) -> Result<String> {
+    match path.as_os_str() == "-" {
+        true => io::read_to_string(io::stdin()).context("cannot read standard input"),
+        false => fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display())),
+    }
 }
 
 /// Prints declarations without running anything. Returns [`Exit::Incomplete`] if one could not be determined.

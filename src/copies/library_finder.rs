@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-use super::library_search::{SystemLibraries, relative_path, resolve_entry, search_entries};
+use super::library_search::{
+    SystemLibraries, expand_entry, normalize, relative_path, resolve_entry, search_entries,
+};
 use super::shared_object::{Need, NeedTarget, SharedObject};
 
 /// Fills in what each object needs, and the search path of its copy.
@@ -57,16 +59,19 @@ fn own_search_folders(object: &SharedObject) -> Vec<PathBuf> {
 }
 
 /// Returns old and new search path, if the old one does not work in a tree: an absolute path to copied libraries
-/// would lead to the originals, and a relative one to other libraries would lead to nothing.
+/// would lead to the originals, and a relative one to other libraries, or through a linked folder, to nothing.
 fn search_path_in_tree(object: &SharedObject, roots: &[PathBuf]) -> Option<(String, String)> {
     let folder = object.path.parent().unwrap_or(Path::new("/"));
     let adapt = |entry: &String| {
-        let Some(target) = resolve_entry(entry, folder) else { return entry.clone() };
-        let is_copied = roots.iter().any(|root| target.starts_with(root));
-        match (is_copied, entry.starts_with('/')) {
-            (true, true) => format!("$ORIGIN/{}", relative_path(folder, &target).display()),
-            (false, false) => target.display().to_string(),
-            (true, false) | (false, true) => entry.clone(),
+        let resolved = expand_entry(entry, folder).zip(resolve_entry(entry, folder));
+        let Some((expanded, target)) = resolved else { return entry.clone() };
+        let (is_absolute, is_direct) = (entry.starts_with('/'), normalize(&expanded) == target);
+        match roots.iter().any(|root| target.starts_with(root)) {
+            true if is_absolute || !is_direct => {
+                format!("$ORIGIN/{}", relative_path(folder, &target).display())
+            }
+            false if !is_absolute => target.display().to_string(),
+            true | false => entry.clone(),
         }
     };
     let old = search_entries(&object.names);

@@ -49,13 +49,16 @@ pub(super) fn search_entries(names: &ElfNames) -> &[String] {
 /// `None` for entries with other variables (`$LIB`, `$PLATFORM`), which no wheel uses, and for empty ones, which
 /// mean the current folder.
 pub(super) fn resolve_entry(entry: &str, folder: &Path) -> Option<PathBuf> {
+    let path = expand_entry(entry, folder)?;
+    Some(path.canonicalize().unwrap_or_else(|_| normalize(&path)))
+}
+
+/// As [`resolve_entry`], with links unresolved.
+pub(super) fn expand_entry(entry: &str, folder: &Path) -> Option<PathBuf> {
     let origin = folder.to_str()?;
-    let expanded = entry.replace("${ORIGIN}", origin).replace("$ORIGIN", origin);
-    let path = Path::new(&expanded);
-    if expanded.contains('$') || !path.is_absolute() {
-        return None;
-    }
-    Some(path.canonicalize().unwrap_or_else(|_| normalize(path)))
+    let expanded = PathBuf::from(entry.replace("${ORIGIN}", origin).replace("$ORIGIN", origin));
+    let has_variable = expanded.to_str().is_none_or(|path| path.contains('$'));
+    (expanded.is_absolute() && !has_variable).then_some(expanded)
 }
 
 /// Removes `.` and `..` from a path without looking at the file system.

@@ -10,8 +10,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::copies_manifest::CopiesManifest;
 use super::copy_error::CopyError;
-use super::copy_store::{MARKER, open_lock_file};
-use super::disk_space::{available_space, check_room, estimate_disk_need};
+use super::copy_store::open_lock_file;
+use super::disk_space::{available_space, check_loadable, check_room, estimate_disk_need};
+use super::inventory::MARKER;
 use super::planned_trees::PlannedTrees;
 use super::summary::CopySummary;
 use super::write_copy::WrittenCopy;
@@ -35,14 +36,15 @@ impl OutputFolder {
     /// Opens a folder, which is made if it is missing. Waits for another run that is writing it.
     ///
     /// # Errors
-    /// When the folder holds something else, or cannot be made.
+    /// When the folder holds something else, cannot be made, or nothing could be loaded from it.
     pub fn open(folder: &Path) -> Result<Self, CopyError> {
         fs::create_dir_all(folder).map_err(CopyError::io("make", folder))?;
         let folder = folder.canonicalize().map_err(CopyError::io("find", folder))?;
+        check_loadable(&folder)?;
         let marker = folder.join(MARKER);
         let is_empty = || fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_none());
         if !marker.is_file() && !is_empty() {
-            return Err(CopyError::InTheWay(folder));
+            return Err(CopyError::HoldsOtherFiles(folder));
         }
         let lock = open_lock_file(&marker).map_err(CopyError::io("make", &marker))?;
         lock.lock().map_err(CopyError::io("lock", &marker))?;
@@ -58,7 +60,7 @@ impl OutputFolder {
     /// The free space of the folder's file system in bytes.
     ///
     /// # Errors
-    /// When the file system cannot be asked.
+    /// When the file system cannot be queried.
     pub fn available_space(&self) -> Result<u64, CopyError> {
         available_space(&self.folder)
     }
@@ -82,7 +84,7 @@ impl OutputFolder {
         let new = self.new_folder();
         remove_if_present(&new)?;
         let written = self.write_new_trees(planned, manifest);
-        // With the old trees, or what was written until an error.
+        // It now holds the old trees or, after an error, an incomplete set of new ones.
         remove_if_present(&new)?;
         written
     }
@@ -121,7 +123,7 @@ impl OutputFolder {
         Ok(())
     }
 
-    /// Everything that this run writes, until it is complete.
+    /// The folder for everything that this run writes, until all of it is complete.
     fn new_folder(&self) -> PathBuf {
         self.folder.join(".new")
     }
@@ -157,7 +159,7 @@ fn find_unchanged_copies(folder: &Path) -> BTreeMap<String, StoredCopy> {
     unchanged.collect()
 }
 
-/// Moves `new` to `place`, and what is there to `new`.
+/// Moves the folder `new` to `place`, and the folder that was at `place` out of the way.
 fn exchange_folders(new: &Path, place: &Path) -> io::Result<()> {
     if !place.exists() {
         return fs::rename(new, place);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::copy_error::CopyError;
 use super::copy_set::CopySet;
 use super::copy_store::CopyStore;
-use super::disk_space::{check_room, estimate_disk_need};
+use super::disk_space::{check_loadable, check_room, estimate_disk_need};
 use super::planned_trees::{CopyRequest, PlannedTrees};
 use super::write_trees::{CopyStorage as _, write_trees};
 
@@ -28,9 +28,10 @@ pub fn prepare_copies(
 ///
 /// # Errors
 /// When a root or a source cannot be read, a source does not have its expected digest or changes meanwhile, there
-/// is not enough room, or the copies cannot be written.
+/// is not enough room, or the copies cannot be written or could not be loaded.
 pub fn prepare_requested_copies(request: &CopyRequest<'_>, store: &CopyStore) -> Result<CopySet, CopyError> {
     let planned = PlannedTrees::from_request(request)?;
+    check_loadable(&store.sets_folder())?;
     store.clean_up();
     let measure = || {
         estimate_disk_need(&planned.plans, &store.incoming_folder(), &|key| store.find_copy(key).is_some())

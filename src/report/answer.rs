@@ -121,8 +121,9 @@ impl Document {
     /// Returns the SHA-256 of each extension module that is ready in this mode, by its path with links resolved.
     /// The document must have real paths ([`Document::with_real_paths`]).
     pub fn digests_of_ready_modules(&self, mode: Mode) -> BTreeMap<PathBuf, String> {
-        let is_ready =
-            |module: &&Module| module.modes.get(&mode).is_some_and(|tried| tried.judged.verdict == Verdict::Ready);
+        let is_ready = |module: &&Module| {
+            module.modes.get(&mode).is_some_and(|tried| tried.judged.verdict == Verdict::Ready)
+        };
         let entry = |module: &Module| {
             let path = Path::new(&module.folder).join(&module.file);
             Some((path.canonicalize().unwrap_or(path), module.sha256.clone()?))

@@ -3,6 +3,7 @@
 //! Only reads; nothing is ever written into the environment.
 
 mod candidates;
+mod copy_roots;
 mod dist_info;
 mod importable;
 mod locate;
@@ -13,6 +14,7 @@ mod requirements;
 mod wheel_tags;
 
 pub use candidates::{Candidate, CandidateOrigin, CandidateScan, find_candidates};
+pub use copy_roots::list_copy_roots;
 pub use dist_info::{Installation, InstalledDistributions, find_distributions};
 pub use importable::{ImportableModules, find_importable_modules};
 pub use locate::{

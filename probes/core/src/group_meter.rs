@@ -1,6 +1,6 @@
 //! Metrics of an application group.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::histogram::Histogram;
@@ -11,7 +11,7 @@ pub struct Meter {
     /// Time the server waited for a GIL of the group, each time it acquired one. Waits inside the application
     /// are not measured.
     pub gil_wait: Histogram,
-    /// Time from a request's arrival until a thread takes it.
+    /// Time from when a request has arrived until a thread takes it.
     pub queue: Histogram,
     /// Time from there until the application is done, including its waits for clients and GILs.
     pub application: Histogram,
@@ -23,6 +23,9 @@ pub struct Meter {
     pub refused: AtomicU64,
     /// Requests whose response did not start within `--request-timeout`.
     pub late: AtomicU64,
+    /// Threads that still run a request that is late. Below 0 for a moment if a thread ends such a request before it is
+    /// counted.
+    pub stuck: AtomicI64,
     /// Incomplete responses: the client disconnected, or the application failed.
     pub broken: AtomicU64,
 }

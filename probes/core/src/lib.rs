@@ -27,6 +27,8 @@
 //!
 //! For the host:
 //!
+//! - [`request_framing`]: where requests begin and end on a connection; [`request_check`]: which are refused;
+//!   [`body_pace`]: how slowly a client may send a body.
 //! - [`peer`]: the client of a request; [`request_path`] and [`request_headers`]: what it asks for.
 //! - [`response_head`]: the head of an application's response; [`latin1`]: how its texts are encoded;
 //!   [`error_response`]: the responses of the server itself.
@@ -39,6 +41,7 @@
 pub mod access_log_line;
 pub mod accessed_path;
 pub mod application_result;
+pub mod body_pace;
 pub mod elf_relocation;
 pub mod error_response;
 pub mod export_function;
@@ -59,6 +62,8 @@ pub mod peer;
 pub mod process_stat;
 pub mod protocol;
 pub mod record_format;
+pub mod request_check;
+pub mod request_framing;
 pub mod request_headers;
 pub mod request_path;
 pub mod response_head;

@@ -31,7 +31,7 @@ pub(super) fn run_trial(order: &TrialOrder) -> bool {
     let functions = (order.place == Scenario::OwnGilCopiesCalled)
         .then(|| unsafe { call_control::find_callable_functions(order) });
     // SAFETY: guaranteed by the caller.
-    unsafe { private_copies::prepare(order) };
+    unsafe { private_copies::prepare_process(order) };
     isolation::start_image_watch(order);
     isolation::start_process_watch(order);
     let passed = match order.place {
@@ -119,7 +119,7 @@ fn run_in_sub_interpreters(
     functions: Option<&[String]>,
 ) -> bool {
     let order = Arc::new(order.clone());
-    if !python::runs_init_in_importer() || order.place.uses_copies() {
+    if !python::runs_init_in_importer() {
         // SAFETY: guaranteed by the caller.
         unsafe { observe_init_functions() };
     }

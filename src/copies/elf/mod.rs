@@ -9,10 +9,12 @@ mod elf_layout;
 mod elf_names;
 mod encoding;
 mod move_strings;
+mod rewrite;
 mod rewrite_names;
 mod string_references;
 
 pub use elf_error::ElfError;
 pub use elf_names::ElfNames;
-pub use rewrite_names::{Edit, Rename, Rewrite, rewrite_names};
+pub use rewrite::{Edit, Rewrite};
+pub use rewrite_names::{Rename, rewrite_names};
 pub use string_references::StringRole;

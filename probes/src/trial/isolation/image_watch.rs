@@ -12,9 +12,10 @@ use wsgiaudit_probes_core::protocol::{TrialEvent, TrialOrder};
 use super::image_links::{ImageLinks, SymbolReference};
 use super::loaded_segments::{CopiedSegment, CopiedSegments};
 use super::main_entry;
+use crate::copies;
 use crate::lock::lock_ignoring_poison;
 use crate::python;
-use crate::trial::{private_copies, record};
+use crate::trial::record;
 
 /// Maximum number of events about symbols: a library may use hundreds of another one.
 const MAX_SYMBOLS: usize = 12;
@@ -60,7 +61,7 @@ pub(in crate::trial) fn open_before_load(path: &str, flags: c_int) {
     if lock_ignoring_poison(&WATCH).is_none() {
         return;
     }
-    let path = private_copies::copy_of(path).unwrap_or_else(|| path.into());
+    let path = copies::copy_of(Path::new(path)).unwrap_or_else(|| path.into());
     let Ok(path) = CString::new(path.as_os_str().as_encoded_bytes()) else { return };
     // SAFETY: a NUL-terminated path. Opened for good, like CPython's own extension modules.
     unsafe {
@@ -130,11 +131,11 @@ impl ImageWatch {
         if !path.starts_with('/') {
             return;
         }
-        let tree = private_copies::tree_of_path(&path);
-        let file = private_copies::original_path(&path);
+        let tree = copies::tree_of_path(&path);
+        let file = copies::original_path(&path);
         if let Some((tree, file)) = tree.zip(file.clone()) {
             self.add_segments(info, tree, &file);
-        } else if private_copies::has_copy(Path::new(&path)) {
+        } else if copies::has_copy(Path::new(&path)) {
             let module = module.map(str::to_owned);
             events.push(IsolationEvent::SharedLibrary { file: path.clone(), module, is_copy: false });
         }

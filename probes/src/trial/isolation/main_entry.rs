@@ -13,9 +13,10 @@ use std::sync::{Mutex, OnceLock};
 use wsgiaudit_probes_core::isolation::IsolationEvent;
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
+use crate::copies;
 use crate::lock::lock_ignoring_poison;
 use crate::python::{self, PyThreadState};
-use crate::trial::{private_copies, record};
+use crate::trial::record;
 
 /// Maximum number of events: each thread may be another one.
 const MAX_EVENTS: usize = 8;
@@ -137,6 +138,6 @@ pub(super) fn file_of_code(address: usize) -> Option<String> {
             return None;
         }
         let path = CStr::from_ptr(info.dli_fname).to_string_lossy().into_owned();
-        Some(private_copies::original_path(&path).unwrap_or(path))
+        Some(copies::original_path(&path).unwrap_or(path))
     }
 }

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use wsgiaudit_probes_core::memory_map::writable_part;
 
-use crate::python;
-use crate::trial::{isolation, private_copies};
+use crate::trial::isolation;
+use crate::{copies, python};
 
 /// All loaded segments, sorted by address.
 pub(in crate::trial) struct LoadedImages {
@@ -121,8 +121,8 @@ unsafe extern "C" fn collect_segments(
     unsafe {
         let (info, images) = (&*info, &mut *images.cast::<LoadedImages>());
         let path = CStr::from_ptr(info.dlpi_name).to_string_lossy().into_owned();
-        let tree = private_copies::tree_of_path(&path);
-        let name = private_copies::original_path(&path).unwrap_or(path);
+        let tree = copies::tree_of_path(&path);
+        let name = copies::original_path(&path).unwrap_or(path);
         let (base, file) =
             (info.dlpi_addr as usize, images.segments.last().map_or(0, |segment| segment.file + 1));
         let headers = std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum));

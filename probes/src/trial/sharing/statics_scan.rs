@@ -13,8 +13,9 @@ use wsgiaudit_probes_core::memory_map::{is_in_ranges, is_reference_count, parse_
 use super::heap::{self, HeapSnapshot};
 use super::loaded_images::LoadedImages;
 use super::ownership::OwnershipCheck;
+use crate::copies;
 use crate::python::{self, Object, PyObject};
-use crate::trial::{arenas, private_copies};
+use crate::trial::arenas;
 
 /// A word in the static data of a shared object file that holds the address of an object.
 #[derive(Clone, Debug)]
@@ -82,7 +83,7 @@ impl StaticsScan {
         let (images, written) = (LoadedImages::list_loaded(), writable_ranges());
         let mut words = HashMap::new();
         let mut candidates = Vec::new();
-        for data in images.data_loaded_since(foreign.images, private_copies::current_tree()) {
+        for data in images.data_loaded_since(foreign.images, copies::current_tree()) {
             let end = data.range.end.min(data.range.start + MAX_SCANNED);
             let addresses = data.range.start.next_multiple_of(8)..end & !7;
             for word in addresses.step_by(8) {

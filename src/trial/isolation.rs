@@ -7,7 +7,7 @@ use wsgiaudit_probes_core::interpreter_names::{FIRST, SECOND};
 use wsgiaudit_probes_core::isolation::IsolationEvent;
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
-use super::outcome::last_phase;
+use super::last_phase::last_phase;
 use crate::model::{IsolationBreach, IsolationDoubt, ModuleLoad, TrialOutcome};
 
 /// The outcome of a trial whose C code reached beyond its interpreter; `None` if it did not.

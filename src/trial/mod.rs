@@ -19,6 +19,7 @@ mod inferred_refusal;
 mod inputs;
 mod interpret;
 mod isolation;
+mod last_phase;
 mod loads;
 mod normalize;
 mod outcome;

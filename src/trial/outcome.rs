@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use wsgiaudit_probes_core::interpreter_names::{FOURTH, SECOND, STRESS_TEST, THIRD};
+use wsgiaudit_probes_core::interpreter_names::STRESS_TEST;
 use wsgiaudit_probes_core::protocol::{Exception, PROBE_FAILED, ProcessExit, ProtocolPhase, TrialEvent};
 
 use super::attempt::Attempt;
 use super::failure_cause::outcome_of_exception;
 use super::isolation::find_breach;
+use super::last_phase::last_phase;
 use super::loads::to_python_error;
 use super::shared_objects::{to_retained_object, to_shared_object};
 use super::writable_hint::suggest_writable_option;
@@ -173,23 +174,6 @@ fn find_decisive_event(mode: Mode, events: &[TrialEvent]) -> Option<&TrialEvent>
 /// Whether the trial was a stress test of sub-interpreters.
 fn is_stress_test(events: &[TrialEvent]) -> bool {
     events.iter().any(|event| event.phase() == Some((STRESS_TEST, ProtocolPhase::Storm)))
-}
-
-/// The phase of the protocol in which the trial ended.
-pub(super) fn last_phase(events: &[TrialEvent]) -> TrialPhase {
-    match events.iter().rev().find_map(TrialEvent::phase) {
-        Some((SECOND, ProtocolPhase::Start | ProtocolPhase::Import)) | Some((_, ProtocolPhase::Compare)) => {
-            TrialPhase::SecondInterpreter
-        }
-        Some((THIRD | FOURTH, ProtocolPhase::Start | ProtocolPhase::Import))
-        | Some((_, ProtocolPhase::Touch)) => TrialPhase::UseAfterEnd,
-        None | Some((_, ProtocolPhase::Start)) => TrialPhase::Startup,
-        Some((_, ProtocolPhase::Import)) => TrialPhase::Import,
-        Some((_, ProtocolPhase::Call)) => TrialPhase::Call,
-        Some((_, ProtocolPhase::End)) => TrialPhase::Teardown,
-        Some((_, ProtocolPhase::Exit)) => TrialPhase::Exit,
-        Some((_, ProtocolPhase::Storm)) => TrialPhase::Storm,
-    }
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ static TREES: Mutex<Option<CopyTrees>> = Mutex::new(None);
 /// interpreter.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-/// The original of each copy that was asked for, by the copy's path.
-static ORIGINALS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+/// The origin of each image below the trees that was asked for, by its path.
+static ORIGINS: Mutex<BTreeMap<String, ImageOrigin>> = Mutex::new(BTreeMap::new());
 
 thread_local! {
     /// The tree of the interpreter that was made on this thread.
@@ -72,26 +72,38 @@ pub(crate) fn has_copy(file: &Path) -> bool {
     std::fs::canonicalize(trees.tree(0)).is_ok_and(|tree| !matches!(find_copy(&tree, file), Ok(None)))
 }
 
-/// The path of the environment's file that this is a private copy of; `None` if it is no copy.
-///
-/// The dynamic linker knows a library by the private name that its copy has in a tree, which is a link to the copy.
-pub(crate) fn original_path(path: &str) -> Option<String> {
-    let trees = lock_ignoring_poison(&TREES);
-    let trees = trees.as_ref().filter(|trees| trees.original_path(path).is_some())?;
-    let mut known = lock_ignoring_poison(&ORIGINALS);
-    if let Some(original) = known.get(path) {
-        return Some(original.clone());
-    }
-    let real = std::fs::canonicalize(path).ok().map(|real| real.to_string_lossy().into_owned());
-    let original = real.as_deref().and_then(|real| trees.original_path(real));
-    let original = original.or_else(|| trees.original_path(path))?.to_owned();
-    known.insert(path.to_owned(), original.clone());
-    Some(original)
+/// Whether the trees of this process mirror this file: it belongs to the environment.
+pub(crate) fn is_mirrored(file: &Path) -> bool {
+    let Some(tree) = lock_ignoring_poison(&TREES).as_ref().map(|trees| trees.tree(0)) else { return false };
+    let relative =
+        std::fs::canonicalize(file).ok().and_then(|real| Some(real.strip_prefix("/").ok()?.to_owned()));
+    relative.is_some_and(|relative| Path::new(&tree).join(relative).exists())
 }
 
-/// Number of the tree that this path lies in; `None` if it is no copy.
-pub(crate) fn tree_of_path(path: &str) -> Option<usize> {
-    lock_ignoring_poison(&TREES).as_ref()?.tree_of_path(path)
+/// Where an image comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct ImageOrigin {
+    /// The environment's file: the image itself, or what it is a private copy of.
+    pub(crate) file: String,
+    /// Number of the tree that a private copy belongs to.
+    pub(crate) tree: Option<usize>,
+}
+
+/// Finds the origin of an image by the path under which the dynamic linker knows it. That may be a link in a tree, to
+/// a copy of the tree or to a file of the environment.
+pub(crate) fn find_origin(path: &str) -> ImageOrigin {
+    let trees = lock_ignoring_poison(&TREES);
+    let Some(trees) = trees.as_ref().filter(|trees| trees.tree_of_path(path).is_some()) else {
+        return ImageOrigin { file: path.to_owned(), tree: None };
+    };
+    let mut known = lock_ignoring_poison(&ORIGINS);
+    let origin = known.entry(path.to_owned()).or_insert_with(|| {
+        let real = std::fs::canonicalize(path)
+            .map_or_else(|_| path.to_owned(), |real| real.to_string_lossy().into());
+        let file = trees.original_path(&real).unwrap_or(&real).to_owned();
+        ImageOrigin { tree: trees.tree_of_path(&real), file }
+    });
+    origin.clone()
 }
 
 /// Number of the tree of the interpreter that was made on this thread.

@@ -12,7 +12,7 @@ use wsgiaudit_probes_core::protocol::{TrialEvent, TrialOrder};
 use super::image_links::{ImageLinks, SymbolReference};
 use super::loaded_segments::{CopiedSegment, CopiedSegments};
 use super::main_entry;
-use crate::copies;
+use crate::copies::{self, ImageOrigin};
 use crate::lock::lock_ignoring_poison;
 use crate::python;
 use crate::trial::record;
@@ -131,13 +131,12 @@ impl ImageWatch {
         if !path.starts_with('/') {
             return;
         }
-        let tree = copies::tree_of_path(&path);
-        let file = copies::original_path(&path);
-        if let Some((tree, file)) = tree.zip(file.clone()) {
+        let ImageOrigin { file, tree } = copies::find_origin(&path);
+        if let Some(tree) = tree {
             self.add_segments(info, tree, &file);
-        } else if copies::has_copy(Path::new(&path)) {
+        } else if copies::is_mirrored(Path::new(&file)) {
             let module = module.map(str::to_owned);
-            events.push(IsolationEvent::SharedLibrary { file: path.clone(), module, is_copy: false });
+            events.push(IsolationEvent::SharedLibrary { file: file.clone(), module, is_copy: false });
         }
         // SAFETY: called from the dynamic linker's callback.
         unsafe {
@@ -145,8 +144,8 @@ impl ImageWatch {
             links.for_each_reference(|reference| {
                 if let Some(address) = main_entry::replacement_of(reference.symbol, tree.is_some()) {
                     links.replace_address(reference.word, address);
-                } else if let Some((tree, file)) = tree.zip(file.as_deref()) {
-                    events.extend(self.find_crossing(reference, tree, file));
+                } else if let Some(tree) = tree {
+                    events.extend(self.find_crossing(reference, tree, &file));
                 }
             });
         }

@@ -138,6 +138,6 @@ pub(super) fn file_of_code(address: usize) -> Option<String> {
             return None;
         }
         let path = CStr::from_ptr(info.dli_fname).to_string_lossy().into_owned();
-        Some(copies::original_path(&path).unwrap_or(path))
+        Some(copies::find_origin(&path).file)
     }
 }

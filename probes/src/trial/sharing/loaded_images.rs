@@ -7,8 +7,9 @@ use std::ops::Range;
 
 use wsgiaudit_probes_core::memory_map::writable_part;
 
+use crate::copies::{self, ImageOrigin};
+use crate::python;
 use crate::trial::isolation;
-use crate::{copies, python};
 
 /// All loaded segments, sorted by address.
 pub(in crate::trial) struct LoadedImages {
@@ -121,8 +122,7 @@ unsafe extern "C" fn collect_segments(
     unsafe {
         let (info, images) = (&*info, &mut *images.cast::<LoadedImages>());
         let path = CStr::from_ptr(info.dlpi_name).to_string_lossy().into_owned();
-        let tree = copies::tree_of_path(&path);
-        let name = copies::original_path(&path).unwrap_or(path);
+        let ImageOrigin { file: name, tree } = copies::find_origin(&path);
         let (base, file) =
             (info.dlpi_addr as usize, images.segments.last().map_or(0, |segment| segment.file + 1));
         let headers = std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum));

@@ -73,18 +73,23 @@ pub(in crate::trial) fn open_before_load(path: &str, flags: c_int) {
 }
 
 /// Inspects what was loaded since the last inspection, by this extension module if that is known.
+///
+/// Other threads may be loading images meanwhile. The dynamic linker lists an image before it has relocated it, so
+/// images are inspected when the loads have ended that were under way as they were listed.
 pub(in crate::trial) fn inspect_new_images(module: Option<&str>) {
+    let new = match lock_ignoring_poison(&WATCH).as_mut() {
+        Some(watch) => watch.list_new_images(),
+        None => return,
+    };
+    if new.is_empty() {
+        return;
+    }
+    wait_for_loads();
     let mut events = Vec::new();
     if let Some(watch) = lock_ignoring_poison(&WATCH).as_mut() {
-        let mut is_first = true;
         let mut inspect = |info: &libc::dl_phdr_info| {
-            if std::mem::take(&mut is_first) {
-                if info.dlpi_adds == watch.loaded {
-                    return false;
-                }
-                watch.loaded = info.dlpi_adds;
-            }
-            if watch.known.insert(info.dlpi_addr as usize) {
+            let base = info.dlpi_addr as usize;
+            if new.contains(&base) && watch.known.insert(base) {
                 watch.inspect_image(info, module, &mut events);
             }
             true
@@ -93,6 +98,18 @@ pub(in crate::trial) fn inspect_new_images(module: Option<&str>) {
     }
     for event in events {
         record::write_event(&TrialEvent::Isolation(event));
+    }
+}
+
+/// Waits until the loads that are under way in other threads have ended: the dynamic linker runs one `dlopen` at a time.
+/// The caller must not hold a lock that constructors of the images may need.
+fn wait_for_loads() {
+    // SAFETY: opens the program itself, which is loaded.
+    unsafe {
+        let program = libc::dlopen(std::ptr::null(), libc::RTLD_LAZY);
+        if !program.is_null() {
+            libc::dlclose(program);
+        }
     }
 }
 
@@ -120,6 +137,28 @@ pub(in crate::trial) fn record_unmatched_images() {
 }
 
 impl ImageWatch {
+    /// Base addresses of the images that were loaded since the last time.
+    fn list_new_images(&mut self) -> HashSet<usize> {
+        let mut new = HashSet::new();
+        let (loaded, known) = (&mut self.loaded, &self.known);
+        let mut is_first = true;
+        let mut add = |info: &libc::dl_phdr_info| {
+            if std::mem::take(&mut is_first) {
+                if info.dlpi_adds == *loaded {
+                    return false;
+                }
+                *loaded = info.dlpi_adds;
+            }
+            let base = info.dlpi_addr as usize;
+            if !known.contains(&base) {
+                new.insert(base);
+            }
+            true
+        };
+        for_each_image(&mut add);
+        new
+    }
+
     fn inspect_image(
         &mut self,
         info: &libc::dl_phdr_info,

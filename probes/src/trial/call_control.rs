@@ -2,13 +2,15 @@
 //! without ending the process.
 //!
 //! A forked process imports the subjects in the main interpreter and forks once for each series of calls. A
-//! function that crashes, exits, forks or takes too long there is not called anywhere else.
+//! function that exits, forks or takes too long there is not called anywhere else, nor is any function of a module of
+//! which one crashes there.
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use wsgiaudit_probes_core::callable_names::remove_module;
 use wsgiaudit_probes_core::interpreter_names::MAIN;
 use wsgiaudit_probes_core::protocol::TrialOrder;
 
@@ -99,7 +101,7 @@ pub(super) unsafe fn find_callable_functions(order: &TrialOrder) -> Vec<String> 
             }
             child::exit_now(0);
         }
-        wait_for_end(control, || Instant::now() > deadline);
+        let _has_crashed = wait_for_end(control, || Instant::now() > deadline);
     }
     found.read_text().lines().map(str::to_owned).collect()
 }
@@ -110,6 +112,8 @@ enum SeriesEnd {
     Completed,
     /// This function ended the process, counted from the first one of the series.
     Ended(usize),
+    /// This function crashed the process.
+    Crashed(usize),
     /// It took too long; this many calls had returned.
     TimedOut(usize),
 }
@@ -132,9 +136,11 @@ impl Control<'_> {
         }
         // What some functions leave behind may make others fail, so all are called in one process, too.
         for _ in 0..MAX_ATTEMPTS {
+            let calls = names.len();
             match self.call_series(&names, ROUNDS) {
                 SeriesEnd::Completed => return names,
                 SeriesEnd::Ended(call) => drop(names.remove(call % names.len().max(1))),
+                SeriesEnd::Crashed(call) => drop(remove_module(&mut names, call % calls.max(1))),
                 SeriesEnd::TimedOut(calls) => names.truncate(calls * 2 / 5),
             }
         }
@@ -151,6 +157,7 @@ impl Control<'_> {
                     start += call;
                     names.remove(start);
                 }
+                SeriesEnd::Crashed(call) => start = remove_module(names, start + call),
                 SeriesEnd::TimedOut(calls) => names.truncate(start + calls),
             }
         }
@@ -169,7 +176,7 @@ impl Control<'_> {
         }
         let (began, mut last, mut since) = (Instant::now(), 0, Instant::now());
         let mut is_slow = false;
-        wait_for_end(series, || {
+        let has_crashed = wait_for_end(series, || {
             let now = progress.number().load(SeqCst);
             if now != last {
                 (last, since) = (now, Instant::now());
@@ -180,6 +187,7 @@ impl Control<'_> {
         match progress.number().load(SeqCst) {
             returned if returned >= calls => SeriesEnd::Completed,
             returned if is_slow => SeriesEnd::TimedOut(returned),
+            returned if has_crashed => SeriesEnd::Crashed(returned),
             returned => SeriesEnd::Ended(returned),
         }
     }
@@ -209,8 +217,8 @@ fn has_children() -> bool {
     }
 }
 
-/// Waits for the end of a process; kills it as soon as `is_late`.
-fn wait_for_end(process: libc::pid_t, mut is_late: impl FnMut() -> bool) {
+/// Waits for the end of a process; kills it as soon as `is_late`. Returns whether it crashed by itself.
+fn wait_for_end(process: libc::pid_t, mut is_late: impl FnMut() -> bool) -> bool {
     let mut status = 0;
     // SAFETY: a child of this process; its id stays reserved until it is reaped.
     unsafe {
@@ -218,9 +226,10 @@ fn wait_for_end(process: libc::pid_t, mut is_late: impl FnMut() -> bool) {
             if is_late() {
                 libc::kill(process, libc::SIGKILL);
                 libc::waitpid(process, &raw mut status, 0);
-                return;
+                return false;
             }
             std::thread::sleep(Duration::from_micros(500));
         }
     }
+    libc::WIFSIGNALED(status)
 }

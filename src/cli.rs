@@ -23,6 +23,9 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Audit an environment: the same as without a subcommand
+    #[command(hide = true, after_help = crate::exit::HELP)]
+    Audit(Box<AuditArgs>),
     /// Read what the extension modules in files, wheels or folders declare, without running anything. Exit
     /// status 3 if something could not be determined
     Inspect(InspectArgs),
@@ -37,13 +40,14 @@ pub enum Command {
     /// one as its --baseline
     #[command(after_help = crate::exit::HELP)]
     Diff(DiffArgs),
-    /// Print the directives of mod_wsgi that a stored report supports, with the reasons as comments. If
-    /// nothing is safe, nothing is printed and the exit status is 1
+    /// Print the directives of mod_wsgi that a stored report supports, with the reasons as comments. Where that is no
+    /// own GIL, what works today is printed, and the exit status is 1
     Directive(DirectiveArgs),
     /// List the rules that reports refer to
     Rules(RulesArgs),
-    /// Explain a rule: what it means, how it is detected, and what to do
-    #[command(after_help = "E.g. wsgiaudit explain refused; wsgiaudit rules lists them")]
+    /// Explain words of reports: what a rule means, how it is detected, and what to do; what a verdict, a mode or
+    /// a slot is
+    #[command(after_help = "E.g. wsgiaudit explain refused blocked slot-3; wsgiaudit rules lists the rules")]
     Explain(ExplainArgs),
     /// Host a WSGI application, each application group in its own interpreter, with the environment's own
     /// Python
@@ -177,9 +181,9 @@ pub struct ModuleArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Details)]
     pub format: ReportFormat,
-    /// Write the output to this file
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
     /// Also write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -194,6 +198,14 @@ pub struct ModuleArgs {
     pub quiet: bool,
 }
 
+/// Where the output of a command goes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OutputArgs {
+    /// Write the output to this file, which is replaced only when the output is complete; `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// Options of the output.
 #[derive(Debug, Args)]
 pub struct PrintArgs {
@@ -203,9 +215,9 @@ pub struct PrintArgs {
     /// Print a row for each module, not only for each distribution
     #[arg(long)]
     pub modules: bool,
-    /// Write the output to this file
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
     /// When to use colors
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
@@ -263,6 +275,9 @@ pub struct DiffArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub format: DiffFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
     /// Which verdicts pass.
     #[command(flatten)]
     pub policy: PolicyArgs,
@@ -272,6 +287,7 @@ pub struct DiffArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DiffFormat {
     /// For a terminal
+    #[value(alias = "table")]
     Text,
     /// For a comment on a pull request
     Markdown,
@@ -299,6 +315,22 @@ pub struct DirectiveArgs {
     /// A name that Apache is started with (-D), for `<IfDefine>`; may be repeated
     #[arg(long, value_name = "NAME", requires = "apache_config")]
     pub apache_define: Vec<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
+}
+
+/// Output format of commands that print a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TextFormat {
+    /// The text itself
+    #[value(alias = "table")]
+    Text,
+    /// For machines
+    Json,
 }
 
 /// The server that a configuration is for.
@@ -364,12 +396,16 @@ pub struct InspectArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// Output format of commands that do not print a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     /// For a terminal
+    #[value(alias = "text")]
     Table,
     /// For machines
     Json,
@@ -381,16 +417,24 @@ pub struct RulesArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
-/// Options of the explanation of a rule.
+/// Options of the explanation of words.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The rule's id
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(
-        crate::model::RULES.iter().map(|rule| clap::builder::PossibleValue::new(rule.id).help(rule.title()))
-    ), hide_possible_values = true)]
-    pub rule: String,
+    /// Rules, verdicts, modes and other words of reports; also several, or with `|` between them
+    #[arg(value_name = "WORD", required = true, value_delimiter = '|',
+        value_parser = clap::builder::PossibleValuesParser::new(explained_words()), hide_possible_values = true)]
+    pub words: Vec<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// Options of hosting an application.
@@ -501,20 +545,27 @@ pub enum ServeMode {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// Options of the manual page.
 #[derive(Debug, Args)]
 pub struct ManArgs {
     /// Write a page for the program and each command into this folder, for packaging
-    #[arg(long, value_name = "FOLDER")]
-    pub to: Option<PathBuf>,
+    #[arg(long = "to", value_name = "FOLDER", conflicts_with = "output")]
+    pub folder: Option<PathBuf>,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// Output format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
     /// For a terminal
+    #[value(alias = "text")]
     Table,
     /// The versioned document (schema 1)
     Json,
@@ -541,6 +592,16 @@ pub enum Color {
     Always,
     /// Never
     Never,
+}
+
+/// The words that `wsgiaudit explain` knows.
+fn explained_words() -> Vec<clap::builder::PossibleValue> {
+    use clap::builder::PossibleValue;
+    let rules = crate::model::RULES.iter().map(|rule| PossibleValue::new(rule.id).help(rule.title()));
+    let terms = crate::model::Term::all().into_iter();
+    let terms =
+        terms.map(|term| PossibleValue::new(term.name).aliases(term.aliases.iter().copied()).help(term.kind));
+    rules.chain(terms).collect()
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {

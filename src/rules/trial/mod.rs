@@ -1,6 +1,7 @@
 //! Rules about what trials show. A rule with findings about modules has its check beside its page.
 
 mod behind;
+mod declaration_advice;
 mod declare_gil;
 mod declare_slot;
 mod evidence;

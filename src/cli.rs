@@ -49,6 +49,9 @@ pub enum Command {
     /// a slot is
     #[command(after_help = "E.g. wsgiaudit explain refused blocked slot-3; wsgiaudit rules lists the rules")]
     Explain(ExplainArgs),
+    /// Make private copies of an environment's extension modules and libraries, a set for each interpreter, for
+    /// servers to load instead of the originals. Running it again updates the copies
+    Copies(CopiesArgs),
     /// Host a WSGI application, each application group in its own interpreter, with the environment's own
     /// Python
     #[command(after_help = "Signals:
@@ -148,6 +151,10 @@ pub struct TrialArgs {
     /// processors and processes. For machines and modules that do not work with the sandbox
     #[arg(long)]
     pub no_sandbox: bool,
+    /// Also try the mode own-gil-copies: interpreters with their own GIL that each load private copies of the
+    /// environment's extension modules and libraries. Writes three copies of them to the cache
+    #[arg(long)]
+    pub copies: bool,
     /// Run every trial, even if an earlier audit of the same files has the result
     #[arg(long)]
     pub no_cache: bool,
@@ -369,6 +376,8 @@ pub enum RequiredMode {
     SharedGil,
     /// `WSGIPerInterpreterGIL On`
     OwnGil,
+    /// `WSGIPerInterpreterGIL On`, with private copies of extension modules (beyond CPython's promise)
+    OwnGilCopies,
     /// `WSGIFreeThreading On`, in the main interpreter
     FreeThreaded,
     /// `WSGIFreeThreading On`, in application groups
@@ -381,6 +390,7 @@ impl RequiredMode {
         match self {
             Self::SharedGil => Mode::SharedGil,
             Self::OwnGil => Mode::OwnGil,
+            Self::OwnGilCopies => Mode::OwnGilCopies,
             Self::FreeThreaded => Mode::FreeThreaded,
             Self::FreeThreadedGroup => Mode::FreeThreadedGroup,
         }
@@ -437,6 +447,26 @@ pub struct ExplainArgs {
     pub to: OutputArgs,
 }
 
+/// Options of the private copies.
+#[derive(Debug, Args)]
+pub struct CopiesArgs {
+    /// A virtualenv, a Python prefix, or a python [default: $VIRTUAL_ENV, else ./.venv]
+    pub environment: Option<PathBuf>,
+    /// Number of interpreters, each with a set of copies of its own
+    #[arg(long, value_name = "N")]
+    pub interpreters: NonZeroUsize,
+    /// Copy only the extension modules that are ready in own-gil-copies in this report (`wsgiaudit ENV --copies
+    /// --json FILE`), and what they need. A file that has changed since is an error
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// The folder for the copies: a new or empty one, or one that this command made before
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
+}
+
 /// Options of hosting an application.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -465,12 +495,19 @@ pub struct ServeArgs {
     /// The kind of interpreter [default: main; with --interpreters, own-gil]
     #[arg(long, value_enum)]
     pub mode: Option<ServeMode>,
+    /// The mode own-gil-copies: each interpreter has its own GIL, and private copies of all extension modules and
+    /// libraries of the environment
+    #[arg(long, conflicts_with = "mode")]
+    pub copies: bool,
     /// Equal interpreters, each with its own GIL, that share the requests
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub interpreters: NonZeroUsize,
     /// Threads of each interpreter
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub threads: NonZeroUsize,
+    /// Processes that serve beside each other, each with all interpreters and threads; one that ends is replaced
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    pub processes: NonZeroUsize,
     /// Number of requests that may wait for a thread; further ones are answered with 503
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub queue: usize,
@@ -480,12 +517,22 @@ pub struct ServeArgs {
     /// Seconds that running requests may take after SIGTERM
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = parse_seconds)]
     pub drain: f64,
-    /// Seconds until a response must begin; after that it is 504, and another process takes over
+    /// Seconds from when a thread takes a request until its response must begin; after that it is 504, and another
+    /// process takes over
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub request_timeout: Option<f64>,
     /// Requests after which another process takes over
     #[arg(long, value_name = "N")]
     pub max_requests: Option<u64>,
+    /// Up to so many requests more, at random, so that not all processes are replaced at once
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "max_requests")]
+    pub max_requests_jitter: u64,
+    /// Resident memory in bytes above which another process takes over
+    #[arg(long, value_name = "BYTES")]
+    pub max_memory: Option<u64>,
+    /// Seconds after which another process takes over
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub max_lifetime: Option<f64>,
     /// Seconds for the head of a request to arrive, counted from the last response; then the connection is
     /// closed
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = parse_seconds)]
@@ -493,7 +540,8 @@ pub struct ServeArgs {
     /// Seconds in which a client may send nothing of a request's body, or receive nothing of its response
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
     pub stall_timeout: f64,
-    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH
+    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH. With several
+    /// processes, the others have the ports that follow, or PATH.1 and so on
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Vec<String>,
     /// Log a line for each request, in Apache's combined format with the time it took; - for standard output
@@ -506,6 +554,25 @@ pub struct ServeArgs {
     /// Maximum size of a request's body in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_body: u64,
+    /// Size in bytes up to which a request's body is kept in memory; a larger one goes to a temporary file
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
+    pub body_memory: usize,
+    /// Seconds for the whole body of a request to arrive
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600.0, value_parser = parse_seconds)]
+    pub body_timeout: f64,
+    /// Bytes per second that a client must send of a request's body on average, once --stall-timeout has passed;
+    /// 0 for any rate
+    #[arg(long, value_name = "BYTES", default_value_t = 500)]
+    pub body_rate: u64,
+    /// Maximum size of a request's head in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
+    pub max_head: usize,
+    /// Maximum number of a request's header lines
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_headers: usize,
+    /// Maximum size of a request's target (path and query) in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 32 << 10)]
+    pub max_target: usize,
     /// Threads for HTTP, outside of Python
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub http_threads: NonZeroUsize,
@@ -536,6 +603,8 @@ pub enum ServeMode {
     SharedGil,
     /// A sub-interpreter with a GIL of its own
     OwnGil,
+    /// A sub-interpreter with a GIL of its own and private copies of extension modules
+    OwnGilCopies,
     /// The main interpreter of a free-threaded Python, the GIL forced off
     FreeThreaded,
 }

@@ -1,6 +1,6 @@
 //! Runs the subcommands. Output files are opened before the trials run, so that a bad path fails at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,11 +13,13 @@ use signal_hook::iterator::Signals;
 use crate::apache::FileSystem;
 use crate::audit;
 use crate::cli::{
-    AuditArgs, Cli, Color, Command, DiffArgs, DiffFormat, DirectiveArgs, ExplainArgs, GateArgs, InspectArgs,
-    ListFormat, ManArgs, ModuleArgs, OutputArgs, PolicyArgs, PrintArgs, RenderArgs, ReportFormat, RulesArgs,
-    ServeArgs, TargetServer, TextFormat,
+    AuditArgs, Cli, Color, Command, CopiesArgs, DiffArgs, DiffFormat, DirectiveArgs, ExplainArgs, GateArgs,
+    InspectArgs, ListFormat, ManArgs, ModuleArgs, OutputArgs, PolicyArgs, PrintArgs, RenderArgs,
+    ReportFormat, RulesArgs, ServeArgs, TargetServer, TextFormat,
 };
+use crate::copies::{AdmittedCopies, CopiesManifest, CopyRequest, OutputFolder, PlannedTrees};
 use crate::diff::compare_reports;
+use crate::digest;
 use crate::directive::{self, ApplicationMount, ConfigurationChange, GeneratedConfiguration};
 use crate::exit::Exit;
 use crate::gate::{Acceptance, Gate, ProjectSettings, decide};
@@ -33,12 +35,12 @@ use crate::render::progress::Progress;
 use crate::render::sarif::SarifOptions;
 use crate::render::style::TextStyle;
 use crate::render::table::TableOptions;
-use crate::render::{details, diff as changes, github, html, json, junit, markdown, sarif, table};
+use crate::render::{copies, details, diff as changes, github, html, json, junit, markdown, sarif, table};
 use crate::report::Document;
 use crate::report::v1::Remembered;
 use crate::serve;
 use crate::settings;
-use crate::trial::StopFlag;
+use crate::trial::{ProbeLibrary, StopFlag};
 
 /// Runs a command and returns the exit status.
 ///
@@ -53,6 +55,10 @@ pub fn run_command(cli: &Cli) -> Result<Exit> {
         Some(Command::Directive(args)) => print_directives(args),
         Some(Command::Rules(args)) => print_rules(args),
         Some(Command::Explain(args)) => explain_words(args),
+        Some(Command::Copies(args)) => {
+            let admitted = args.report.as_deref().map(read_admitted_copies).transpose()?;
+            make_copies(args, admitted.as_ref())
+        }
         Some(Command::Serve(args)) => run_server(args),
         Some(Command::Completions(args)) => {
             Output::open(&args.to)?.write(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
@@ -136,6 +142,61 @@ fn describe_cached_trials(document: &Document) -> Option<String> {
     let Remembered { all, remembered } = document.header.as_ref()?.trials?;
     let message = format!("{remembered} of {all} trials were answered from the cache of earlier audits");
     (remembered > 0).then(|| message + " (--no-cache runs them again)")
+}
+
+/// Reads which extension modules a report admits with private copies.
+fn read_admitted_copies(file: &Path) -> Result<AdmittedCopies> {
+    let shown = file.display();
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    let document = Document::parse(&text, &shown.to_string())?.with_real_paths();
+    if !document.modes.contains(&Mode::OwnGilCopies) {
+        bail!(
+            "{shown} has no verdicts for own-gil-copies\nhint: audit again: wsgiaudit ENV --copies --json {shown}"
+        );
+    }
+    let digests = document.digests_of_ready_modules(Mode::OwnGilCopies);
+    let sources = digests.keys().cloned().collect();
+    Ok(AdmittedCopies { sources, digests, report_sha256: digest::of_bytes(text.as_bytes()) })
+}
+
+/// Makes private copies, of all shared objects or of those that a report admits, and prints what was made.
+///
+/// The exit status is [`Exit::Incomplete`] if something could not be copied.
+#[expect(clippy::print_stderr, reason = "tells how much disk space is needed before it is used")]
+fn make_copies(args: &CopiesArgs, admitted: Option<&AdmittedCopies>) -> Result<Exit> {
+    let sources = audit::find_copy_sources(args.environment.as_deref())?;
+    for message in &sources.trouble {
+        eprintln!("wsgiaudit: {}", escape(message));
+    }
+    // Opened first: copies below a root are not copied again.
+    let output = OutputFolder::open(&args.output)?;
+    let folder = output.path().to_owned();
+    let (none, only) = (BTreeMap::new(), admitted.map(|admitted| &admitted.sources));
+    let planned = PlannedTrees::from_request(&CopyRequest {
+        roots: &sources.roots,
+        count: args.interpreters.get(),
+        only,
+        expected: admitted.map_or(&none, |admitted| &admitted.digests),
+    })?;
+    let (needed, available) = (output.estimate_disk_need(&planned), output.available_space()?);
+    eprintln!(
+        "wsgiaudit: writing at most {} to {}, which has {} left",
+        copies::format_bytes(needed),
+        folder.display(),
+        copies::format_bytes(available)
+    );
+    let report = admitted.map(|admitted| admitted.report_sha256.clone());
+    let (manifest, summary) = output.write(&planned, CopiesManifest::new(sources.environment, report))?;
+    ProbeLibrary::install_loader(&folder).context("cannot write the loader of copies")?;
+    if let Some(most) = manifest.most_interpreters.filter(|most| *most < args.interpreters.get() as u64) {
+        eprintln!("wsgiaudit: if each interpreter loads everything, a process has room for {most} of them");
+    }
+    let text = match args.format {
+        ListFormat::Table => copies::render_table(&folder, &manifest, &summary),
+        ListFormat::Json => copies::render_json(&manifest)?,
+    };
+    Output::Stdout.write(text.as_bytes())?;
+    Ok(if manifest.left_out.is_empty() { Exit::Ready } else { Exit::Incomplete })
 }
 
 /// Hosts an application until SIGTERM.

@@ -18,6 +18,7 @@
 //!   intended.
 //! - [`free_threaded_env`]: makes an environment with the same distributions for a free-threaded Python.
 //! - [`digest`]: SHA-256 digests.
+//! - [`copies`]: private copies of an environment's shared objects, a tree for each interpreter.
 //! - [`platform`]: what depends on the operating system.
 //! - [`regular_file`]: safe reading of files from untrusted paths.
 //! - [`project_files`]: the lines of a project that require its distributions.
@@ -51,7 +52,7 @@
 //! - *Extension module*: a Python module in a shared object ([`model::ExtensionFile`]). Its *declaration* is
 //!   what it states about sub-interpreters and the GIL, in its slots ([`model::SlotDeclaration`]) and flags.
 //! - *Mode* ([`model::Mode`]): a kind of interpreter that mod_wsgi can run an application in: `shared-gil`,
-//!   `own-gil`, `free-threaded`, `free-threaded-group`, or `main`, the control.
+//!   `own-gil`, `own-gil-copies`, `free-threaded`, `free-threaded-group`, or `main`, the control.
 //! - *Subject* ([`trial::TrialSubject`]): what a trial imports and uses: an extension module, a top-level
 //!   name of a distribution, an application, or an *exercise* (a script that uses installed packages as a
 //!   request would).
@@ -87,6 +88,9 @@
 //! - *Gate* ([`gate::Gate`]): the conditions that decide the exit status ([`exit::Exit`]). An *acceptance*
 //!   ([`gate::Acceptance`]) tolerates a verdict until an expiry date; a *baseline* is an older report,
 //!   compared with which only verdicts that got worse fail ([`diff::Comparison`]).
+//! - *Private copy* ([`copies::PlannedCopy`]): a shared object of the environment with a library name of its own, for
+//!   one interpreter. A *tree* is all copies for an interpreter; a *set* is the trees of a process
+//!   ([`copies::CopySet`]).
 //! - *Workaround*: what to do about a verdict: an upgrade ([`model::AvailableUpgrade`]), another mode, or a
 //!   directive.
 #![forbid(unsafe_code)]
@@ -97,6 +101,7 @@ pub mod audit;
 pub mod cache;
 pub mod cli;
 pub mod command;
+pub mod copies;
 pub mod diff;
 pub mod digest;
 pub mod directive;

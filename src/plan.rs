@@ -43,6 +43,8 @@ pub struct AuditPlan {
     pub index: Vec<String>,
     /// The modes that decide the exit status.
     pub require: Vec<Mode>,
+    /// Whether to try the mode `own-gil-copies`.
+    pub copies: bool,
     /// The limits of each trial.
     pub limits: TrialLimits,
     /// Environment variables, files and writable folders of every trial.
@@ -137,6 +139,7 @@ impl AuditPlan {
             is_offline: false,
             index: Vec::new(),
             require: required.to_vec(),
+            copies: trials.copies || required.contains(&Mode::OwnGilCopies),
             limits: TrialLimits {
                 timeout: Duration::from_secs_f64(trials.timeout),
                 sandbox: !trials.no_sandbox,

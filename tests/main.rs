@@ -5,6 +5,7 @@
 mod apache;
 mod app;
 mod cli;
+mod copies;
 mod documentation;
 mod host;
 mod image;

@@ -5,6 +5,7 @@
 //! extension module ([`trial::zygote::PyInit_wsgiaudit_probes`]); for hosting an application, with
 //! `ctypes.PyDLL` ([`host::server::wsgiaudit_serve`]).
 
+mod copies;
 mod host;
 mod interpreter;
 mod lock;

@@ -94,6 +94,7 @@ unsafe extern "C" {
     pub(crate) fn PyThreadState_DeleteCurrent();
     pub(crate) fn PyInterpreterState_ThreadHead(interpreter: *mut PyInterpreterState) -> *mut PyThreadState;
     pub(crate) fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
+    pub(crate) fn PySys_Audit(event: *const c_char, format: *const c_char, ...) -> c_int;
 }
 
 type NewInterpreterFunction =
@@ -102,17 +103,20 @@ type NewInterpreterFunction =
 /// Looks up `Py_NewInterpreterFromConfig` in the running Python; `None` before 3.12. Resolved at run time so
 /// that the library also loads into older versions, which can run the control.
 pub(crate) fn find_new_interpreter_function() -> Option<NewInterpreterFunction> {
-    // SAFETY: dlsym with a NUL-terminated name; the symbol has this signature since 3.12.
-    unsafe {
-        let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"Py_NewInterpreterFromConfig".as_ptr());
-        NonNull::new(symbol).map(|symbol| transmute::<*mut c_void, NewInterpreterFunction>(symbol.as_ptr()))
-    }
+    let symbol = find_symbol(c"Py_NewInterpreterFromConfig")?;
+    // SAFETY: the symbol has this signature since 3.12.
+    Some(unsafe { transmute::<*mut c_void, NewInterpreterFunction>(symbol.as_ptr()) })
+}
+
+/// Looks up a symbol of the running Python.
+pub(crate) fn find_symbol(symbol: &CStr) -> Option<NonNull<c_void>> {
+    // SAFETY: dlsym with a NUL-terminated name.
+    NonNull::new(unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) })
 }
 
 /// Whether the running Python exports this symbol.
 pub(crate) fn has_symbol(symbol: &CStr) -> bool {
-    // SAFETY: dlsym with a NUL-terminated name.
-    unsafe { !libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()).is_null() }
+    find_symbol(symbol).is_some()
 }
 
 /// Whether this Python was built with `--disable-gil`: only such builds export `_Py_MergeZeroLocalRefcount`
@@ -140,8 +144,24 @@ impl Object {
         NonNull::new(reference).map(Self)
     }
 
+    /// Takes a new reference to an object that is borrowed; `None` if it is null.
+    ///
+    /// # Safety
+    /// `object` is null or alive; otherwise as for [`Object::new`].
+    pub(crate) unsafe fn from_borrowed(object: *mut PyObject) -> Option<Self> {
+        let object = NonNull::new(object)?;
+        // SAFETY: guaranteed by the caller.
+        unsafe { Py_IncRef(object.as_ptr()) };
+        Some(Self(object))
+    }
+
     pub(crate) fn as_ptr(&self) -> *mut PyObject {
         self.0.as_ptr()
+    }
+
+    /// Gives up the reference, e.g. to return it to CPython.
+    pub(crate) fn into_ptr(self) -> *mut PyObject {
+        std::mem::ManuallyDrop::new(self).as_ptr()
     }
 }
 
@@ -150,6 +170,37 @@ impl Drop for Object {
         // SAFETY: the reference is owned (see `new`). Uses the function, since the macro depends on the
         // object layout.
         unsafe { Py_DecRef(self.as_ptr()) }
+    }
+}
+
+/// The definition of a function that takes a tuple of arguments: constant C data, shared by all interpreters.
+pub(crate) struct FunctionDef(PyMethodDef);
+
+// SAFETY: CPython only reads it; its pointers refer to constants and code.
+unsafe impl Sync for FunctionDef {}
+
+impl FunctionDef {
+    pub(crate) const fn new(name: &'static CStr, function: PyCFunction) -> Self {
+        Self(PyMethodDef {
+            ml_name: name.as_ptr(),
+            ml_meth: PyMethodDefPointer { PyCFunction: function },
+            ml_flags: METH_VARARGS,
+            ml_doc: std::ptr::null(),
+        })
+    }
+
+    /// Creates the function in the current interpreter. It is called with `state` as its first argument. `module` is
+    /// its `__module__`. `None` with a Python exception set.
+    ///
+    /// # Safety
+    /// The thread holds the GIL, and both are null or alive.
+    pub(crate) unsafe fn new_function(
+        &'static self,
+        state: *mut PyObject,
+        module: *mut PyObject,
+    ) -> Option<Object> {
+        // SAFETY: guaranteed by the caller; the definition is static.
+        unsafe { Object::new(PyCFunction_NewEx((&raw const self.0).cast_mut(), state, module)) }
     }
 }
 
@@ -215,6 +266,15 @@ pub(crate) unsafe fn new_latin1_str(bytes: &[u8]) -> Option<Object> {
             std::ptr::null(),
         ))
     }
+}
+
+/// Creates a Python `bytes`.
+///
+/// # Safety
+/// The thread holds a GIL.
+pub(crate) unsafe fn new_bytes(bytes: &[u8]) -> Option<Object> {
+    // SAFETY: pointer and length belong to a slice that is alive.
+    unsafe { Object::new(PyBytes_FromStringAndSize(bytes.as_ptr().cast::<c_char>(), bytes.len() as isize)) }
 }
 
 /// Takes the pending exception and returns its `repr`. For failures of the probe itself.

@@ -85,7 +85,7 @@ fn audit_application(
     let mut all = audited.trials.clone();
     if interpreter.no_trials.is_none() {
         let subject = TrialSubject::from_name(application.module.clone());
-        all.extend(context.try_subjects(interpreter, &path, &[subject], &modes));
+        all.extend(context.try_subjects(interpreter, &path, audited.copy_trees(), &[subject], &modes));
     }
     let mut facts = first.facts_by_module();
     facts.extend(audited.facts_by_module());

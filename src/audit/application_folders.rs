@@ -79,7 +79,7 @@ impl ApplicationFolders {
         );
         fs::write(drivers.join(format!("{name}.py")), text).context("cannot write a driver")?;
         let subject = TrialSubject::from_name(name.clone());
-        let trials = context.try_subjects(interpreter, path, &[subject], &[Mode::Main]);
+        let trials = context.try_subjects(interpreter, path, None, &[subject], &[Mode::Main]);
         let answers = trials.get(&name, Mode::Main).map(|trial| trial.answers.clone()).unwrap_or_default();
         let mut own = Self::default();
         for answer in &answers {

@@ -45,7 +45,7 @@ pub(super) fn open_trial_cache(
 }
 
 /// Returns the folders that modules are imported from: those on `sys.path`, and those of editable installs.
-fn import_roots(interpreter: &Interpreter) -> Vec<PathBuf> {
+pub(super) fn import_roots(interpreter: &Interpreter) -> Vec<PathBuf> {
     let mut roots = interpreter.site.clone();
     let served = interpreter.editable.iter().chain(&interpreter.files);
     for folder in served.filter_map(|(_, path)| path.parent()) {

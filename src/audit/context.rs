@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::private_copies::TrialCopies;
 use super::request_list::RequestList;
 use super::scratch::ScratchFolder;
+use wsgiaudit_probes_core::protocol::CopyTrees;
+
 use crate::cache::TrialCache;
 use crate::model::{BinaryFacts, Environment, ExtensionFileKind, Interpreter, Judgement, Mode};
 use crate::plan::AuditPlan;
@@ -49,6 +52,8 @@ pub(super) struct AuditedEnvironment {
     pub(super) notes: Vec<String>,
     pub(super) trouble: Vec<String>,
     pub(super) cache: Option<TrialCache>,
+    /// The copies for trials in the mode `own-gil-copies`.
+    pub(super) copies: Option<TrialCopies>,
 }
 
 impl AuditedEnvironment {
@@ -64,6 +69,11 @@ impl AuditedEnvironment {
         if let Some(prefix) = interpreter.and_then(|interpreter| interpreter.base_prefix.as_deref()) {
             placeholders.add_folder(python, prefix);
         }
+    }
+
+    /// The trees of private copies, if there are any.
+    pub(super) fn copy_trees(&self) -> Option<&CopyTrees> {
+        self.copies.as_ref().map(TrialCopies::trees)
     }
 
     /// Returns the modes in which it could be tried.
@@ -124,6 +134,7 @@ impl AuditContext<'_> {
             variables: &[],
             options: &[],
             path: &NO_EXTRA_PATH,
+            copies: None,
             stop: self.stop,
             cache: None,
         }
@@ -134,10 +145,11 @@ impl AuditContext<'_> {
         &self,
         interpreter: &Interpreter,
         path: &SearchPath,
+        copies: Option<&CopyTrees>,
         subjects: &[TrialSubject],
         modes: &[Mode],
     ) -> Trials {
-        let config = TrialConfig { path, ..self.trial_config(&interpreter.executable) };
+        let config = TrialConfig { path, copies, ..self.trial_config(&interpreter.executable) };
         self.run_trials(&config, subjects, modes, DiagnosticMode::Never).0
     }
 

@@ -1,13 +1,14 @@
 //! Audits one environment: scans it, and tries what is installed in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::cached_inspection;
 use super::context::{AuditContext, AuditedEnvironment, ModeSelection};
 use super::environment_scan;
 use super::interpreter_query::query_interpreter;
 use super::named_files::AuditScope;
+use super::private_copies::{TrialCopies, judge_without_copies};
 use super::untriable_modes::find_untriable_modes;
 use crate::model::{Environment, ExtensionFileKind, Interpreter, Mode};
 use crate::platform;
@@ -35,10 +36,25 @@ pub(super) fn audit_environment(
     trouble.extend(environment.trouble.iter().cloned());
     let modes = match (selection, environment.interpreter.as_ref()) {
         (ModeSelection::FreeThreading, _) => &Mode::WITHOUT_GIL,
-        (ModeSelection::AllModes, Some(interpreter)) => interpreter.modes(),
+        (ModeSelection::AllModes, Some(interpreter)) => interpreter.modes(context.plan.copies),
         (ModeSelection::AllModes, None) => &Mode::WITH_GIL,
     };
-    let (no_trials, mut notes) = find_untriable_modes(environment.interpreter.as_ref());
+    let (mut no_trials, mut notes) = find_untriable_modes(environment.interpreter.as_ref());
+    let mut copies = None;
+    if let Some(interpreter) = environment.interpreter.as_ref()
+        && modes.contains(&Mode::OwnGilCopies)
+        && !no_trials.contains_key(&Mode::OwnGilCopies)
+    {
+        match TrialCopies::prepare(context, interpreter, &[]) {
+            Ok(made) => {
+                notes.extend(made.describe_price());
+                copies = Some(made);
+            }
+            Err(error) => {
+                no_trials.insert(Mode::OwnGilCopies, judge_without_copies(&error));
+            }
+        }
+    }
     let cache = file_cache.and_then(|file_cache| {
         cached_inspection::open_trial_cache(context, file_cache, &environment, &installed)
     });
@@ -48,8 +64,11 @@ pub(super) fn audit_environment(
                 notes.extend(describe_sandbox_gaps(context.plan.limits.sandbox, context.scratch.path()));
             }
             let possible = modes.iter().copied().filter(|mode| !no_trials.contains_key(mode));
-            let config =
-                TrialConfig { cache: cache.as_ref(), ..context.trial_config(&interpreter.executable) };
+            let config = TrialConfig {
+                cache: cache.as_ref(),
+                copies: copies.as_ref().map(TrialCopies::trees),
+                ..context.trial_config(&interpreter.executable)
+            };
             try_environment(context, &config, &environment, interpreter, &possible.collect::<Vec<_>>())
         }
         Some(_) | None => (Trials::default(), DiagnosticRuns::default()),
@@ -72,6 +91,7 @@ pub(super) fn audit_environment(
         notes,
         trouble,
         cache,
+        copies,
     }
 }
 
@@ -84,8 +104,19 @@ pub(super) fn audit_application_modules(
 ) -> AuditedEnvironment {
     let mut trials = first.trials.clone();
     let mut diagnostic_runs = DiagnosticRuns::default();
+    let mut copies = None;
     if let Some(interpreter) = environment.interpreter.as_ref().filter(|python| python.no_trials.is_none()) {
-        let config = TrialConfig { path, ..context.trial_config(&interpreter.executable) };
+        let folders = environment.modules.iter().filter_map(|module| module.path.parent());
+        let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
+        copies = match first.possible_modes().contains(&Mode::OwnGilCopies) {
+            true => TrialCopies::prepare(context, interpreter, &Vec::from_iter(folders)).ok(),
+            false => None,
+        };
+        let config = TrialConfig {
+            path,
+            copies: copies.as_ref().map(TrialCopies::trees),
+            ..context.trial_config(&interpreter.executable)
+        };
         let tried;
         (tried, diagnostic_runs) =
             try_environment(context, &config, &environment, interpreter, &first.possible_modes());
@@ -102,6 +133,7 @@ pub(super) fn audit_application_modules(
         notes: Vec::new(),
         trouble: Vec::new(),
         cache: None,
+        copies,
     }
 }
 

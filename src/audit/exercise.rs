@@ -75,7 +75,7 @@ fn run_exercise(
     let mut trials = audited.trials.clone();
     if interpreter.no_trials.is_none() {
         let subject = TrialSubject { is_exercise: true, ..TrialSubject::from_name(name.clone()) };
-        trials.extend(context.try_subjects(interpreter, &path, &[subject], &modes));
+        trials.extend(context.try_subjects(interpreter, &path, audited.copy_trees(), &[subject], &modes));
     }
     add_judgements(audited, &modes, &trials, &name, row);
     Ok(())
@@ -91,7 +91,7 @@ pub(super) fn run_control_twice(
 ) -> [Vec<String>; 2] {
     [(); 2].map(|()| {
         let subject_alone = std::slice::from_ref(subject);
-        let control = context.try_subjects(interpreter, path, subject_alone, &[Mode::Main]);
+        let control = context.try_subjects(interpreter, path, None, subject_alone, &[Mode::Main]);
         let trial = control.get(&subject.name, Mode::Main);
         let answers = trial.map(|trial| trial.answers.clone()).unwrap_or_default();
         trials.extend(control);

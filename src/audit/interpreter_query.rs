@@ -1,5 +1,7 @@
 //! Queries the environment's Python, and its import hooks.
 
+use std::path::Path;
+
 use super::context::AuditContext;
 use crate::model::Interpreter;
 use crate::platform;
@@ -11,25 +13,37 @@ pub(super) fn query_interpreter(
     located: &LocatedEnvironment,
     trouble: &mut Vec<String>,
 ) -> Option<Interpreter> {
-    let scratch = context.scratch.path();
+    query_with_hooks(located, context.scratch.path(), context.plan.limits.sandbox, trouble)
+}
+
+/// As [`query_interpreter`], with a folder to write to. Import hooks run in a sandbox if `sandbox` is set.
+pub(super) fn query_with_hooks(
+    located: &LocatedEnvironment,
+    scratch: &Path,
+    sandbox: bool,
+    trouble: &mut Vec<String>,
+) -> Option<Interpreter> {
     let answer = match &located.python {
         Ok(python) => venv::query_interpreter(python, scratch).map_err(|error| error.to_string()),
         Err(missing) => Err(missing.clone()),
     };
     let interpreter =
         answer.map_err(|why| trouble.push(format!("nothing was tried, only read: {why}"))).ok()?;
-    Some(if interpreter.has_hooks { add_import_hooks(context, interpreter, trouble) } else { interpreter })
+    Some(match interpreter.has_hooks {
+        true => add_import_hooks(interpreter, scratch, sandbox, trouble),
+        false => interpreter,
+    })
 }
 
 /// Adds the modules that import hooks serve.
 fn add_import_hooks(
-    context: &AuditContext<'_>,
     interpreter: Interpreter,
+    scratch: &Path,
+    sandbox: bool,
     trouble: &mut Vec<String>,
 ) -> Interpreter {
-    let scratch = context.scratch.path();
     let ask = || venv::query_import_hooks(&interpreter.executable, scratch);
-    let hooked = match context.plan.limits.sandbox {
+    let hooked = match sandbox {
         true => platform::run_confined(scratch, ask),
         false => Some(ask()),
     };

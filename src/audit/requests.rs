@@ -146,7 +146,7 @@ fn run_requests(
                 }
             }
             write(Some(&expected))?;
-            trials.extend(context.try_subjects(interpreter, &path, &[subject], &modes));
+            trials.extend(context.try_subjects(interpreter, &path, audited.copy_trees(), &[subject], &modes));
         }
     }
     add_request_judgements(audited, &modes, &trials, &name, row);

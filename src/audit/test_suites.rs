@@ -119,7 +119,8 @@ impl<'a> DistributionTests<'a> {
             passing.retain(|name| again.contains(name));
             if !passing.is_empty() {
                 write(Some(&passing))?;
-                trials.extend(context.try_subjects(self.interpreter, &path, &[subject], &modes));
+                let copies = audited.copy_trees();
+                trials.extend(context.try_subjects(self.interpreter, &path, copies, &[subject], &modes));
                 notes.push(format!(
                     "{}: {} that pass in the main interpreter were run",
                     row.file,

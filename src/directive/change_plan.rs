@@ -83,7 +83,8 @@ impl ChangePlan<'_> {
             }
             (true, Mode::OwnGil)
             | (false, Mode::Main | Mode::SharedGil)
-            | (_, Mode::FreeThreaded | Mode::FreeThreadedGroup) => ChangeStep::Keep,
+            // A configuration alone never asks for private copies: the script's line for `wsgiaudit_guard` does.
+            | (_, Mode::OwnGilCopies | Mode::FreeThreaded | Mode::FreeThreadedGroup) => ChangeStep::Keep,
         }
     }
 

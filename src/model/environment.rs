@@ -79,9 +79,13 @@ impl Interpreter {
         TargetPython { version: (self.version.0, self.version.1), free_threaded: self.free_threaded }
     }
 
-    /// The modes in which it can run trials.
-    pub fn modes(&self) -> &'static [Mode] {
-        if self.free_threaded { &Mode::ALL } else { &Mode::WITH_GIL }
+    /// The modes in which it can run trials. Private copies are tried only if they are asked for.
+    pub fn modes(&self, with_copies: bool) -> &'static [Mode] {
+        match (self.free_threaded, with_copies) {
+            (true, _) => &Mode::OF_FREE_THREADED_BUILD,
+            (false, true) => &Mode::WITH_COPIES,
+            (false, false) => &Mode::WITH_GIL,
+        }
     }
 
     /// Whether it supports a per-interpreter GIL.

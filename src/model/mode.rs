@@ -17,6 +17,9 @@ pub enum Mode {
     SharedGil,
     /// A sub-interpreter with its own GIL. mod_wsgi: `WSGIPerInterpreterGIL On`.
     OwnGil,
+    /// A sub-interpreter with its own GIL and private copies of all extension modules and libraries of the
+    /// environment. mod_wsgi: `WSGIPerInterpreterGIL On` with `wsgiaudit_guard` and prepared copies.
+    OwnGilCopies,
     /// The main interpreter of a free-threaded build with the GIL forced off. In mod_wsgi: `WSGIFreeThreading
     /// On`.
     FreeThreaded,
@@ -30,17 +33,30 @@ impl Mode {
     pub fn interpreters(self) -> &'static [&'static str] {
         match self {
             Self::Main | Self::FreeThreaded => &[MAIN],
-            Self::OwnGil => &[FIRST, SECOND, THIRD],
+            Self::OwnGil | Self::OwnGilCopies => &[FIRST, SECOND, THIRD],
             Self::SharedGil | Self::FreeThreadedGroup => &[FIRST, SECOND, THIRD, FOURTH],
         }
     }
 
     /// Every mode, the control first.
-    pub const ALL: [Self; 5] =
-        [Self::Main, Self::SharedGil, Self::OwnGil, Self::FreeThreaded, Self::FreeThreadedGroup];
+    pub const ALL: [Self; 6] = [
+        Self::Main,
+        Self::SharedGil,
+        Self::OwnGil,
+        Self::OwnGilCopies,
+        Self::FreeThreaded,
+        Self::FreeThreadedGroup,
+    ];
 
     /// The modes of a build with a GIL.
     pub const WITH_GIL: [Self; 3] = [Self::Main, Self::SharedGil, Self::OwnGil];
+
+    /// The modes of a build with a GIL, with private copies.
+    pub const WITH_COPIES: [Self; 4] = [Self::Main, Self::SharedGil, Self::OwnGil, Self::OwnGilCopies];
+
+    /// The modes of a free-threaded build. Private copies are tried on builds with a GIL only.
+    pub const OF_FREE_THREADED_BUILD: [Self; 5] =
+        [Self::Main, Self::SharedGil, Self::OwnGil, Self::FreeThreaded, Self::FreeThreadedGroup];
 
     /// The modes that decide about free threading, the control first.
     pub const WITHOUT_GIL: [Self; 3] = [Self::Main, Self::FreeThreaded, Self::FreeThreadedGroup];
@@ -49,7 +65,7 @@ impl Mode {
     pub fn is_free_threaded(self) -> bool {
         match self {
             Self::FreeThreaded | Self::FreeThreadedGroup => true,
-            Self::Main | Self::SharedGil | Self::OwnGil => false,
+            Self::Main | Self::SharedGil | Self::OwnGil | Self::OwnGilCopies => false,
         }
     }
 
@@ -59,6 +75,7 @@ impl Mode {
             Self::Main => InterpreterMode::Main.name(),
             Self::SharedGil => InterpreterMode::SharedGil.name(),
             Self::OwnGil => InterpreterMode::OwnGil.name(),
+            Self::OwnGilCopies => InterpreterMode::OwnGilCopies.name(),
             Self::FreeThreaded => InterpreterMode::FreeThreaded.name(),
             Self::FreeThreadedGroup => "free-threaded-group",
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::escape::{escape, escape_and_truncate};
 use crate::model::{Mode, RULES, Verdict};
-use crate::report::{Answer, DecidedBy, DecidingItemKind, Document};
+use crate::report::{Answer, DecidedBy, DecidingItem, DecidingItemKind, Document};
 
 /// Renders a line for each mode that was asked about, except for main and shared-gil, and a comparison if own
 /// GIL and free threading were both asked about. Required modes always have a line, and so have all modes
@@ -14,7 +14,8 @@ pub(super) fn render_answers(document: &Document, required: &[Mode]) -> String {
     let is_shown = |mode: &Mode| match mode {
         _ if document.apache.is_some() || required.contains(mode) => true,
         Mode::OwnGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => true,
-        Mode::Main | Mode::SharedGil => false,
+        // The line of `own-gil` says it, too.
+        Mode::Main | Mode::SharedGil | Mode::OwnGilCopies => false,
     };
     let shown = ORDER.into_iter().filter(is_shown);
     let mut lines: Vec<String> = shown
@@ -34,8 +35,14 @@ pub(super) fn render_answers(document: &Document, required: &[Mode]) -> String {
 }
 
 /// The order in which modes are shown: the most important first, the control last.
-pub(super) const ORDER: [Mode; 5] =
-    [Mode::OwnGil, Mode::SharedGil, Mode::FreeThreaded, Mode::FreeThreadedGroup, Mode::Main];
+pub(super) const ORDER: [Mode; 6] = [
+    Mode::OwnGil,
+    Mode::OwnGilCopies,
+    Mode::SharedGil,
+    Mode::FreeThreaded,
+    Mode::FreeThreadedGroup,
+    Mode::Main,
+];
 
 /// Returns the name of a mode in mod_wsgi's configuration.
 pub(super) fn directive_of_mode(mode: Mode) -> &'static str {
@@ -43,6 +50,7 @@ pub(super) fn directive_of_mode(mode: Mode) -> &'static str {
         Mode::Main => "WSGIApplicationGroup %{GLOBAL}",
         Mode::SharedGil => "Application groups with a shared GIL",
         Mode::OwnGil => "WSGIPerInterpreterGIL On",
+        Mode::OwnGilCopies => "WSGIPerInterpreterGIL On, with private copies",
         Mode::FreeThreaded => "WSGIFreeThreading On",
         Mode::FreeThreadedGroup => "WSGIFreeThreading On, in application groups",
     }
@@ -54,7 +62,39 @@ fn render_answer(document: &Document, answer: &Answer<'_>) -> String {
     let about = describe_scope(document, answer);
     let sentence = if text.sentence.is_empty() { String::new() } else { format!(". {}", text.sentence) };
     let counts = if text.counts.is_empty() { String::new() } else { format!(" {}", text.counts) };
-    format!("{}{about}: {}{sentence}{counts}.", directive_of_mode(answer.mode), text.headline.to_lowercase())
+    let copies = describe_private_copies(document, answer).unwrap_or_default();
+    let headline = text.headline.to_lowercase();
+    format!("{}{about}: {headline}{sentence}{counts}.{copies}", directive_of_mode(answer.mode))
+}
+
+/// Maximum number of names of what is in the way with private copies.
+const MAX_NAMES: usize = 6;
+
+/// Describes, after an answer for `own-gil` that is not yes, what private copies change. `None` for other modes
+/// and if private copies were not tried.
+fn describe_private_copies(document: &Document, answer: &Answer<'_>) -> Option<String> {
+    if answer.mode != Mode::OwnGil || answer.verdict() >= Verdict::Degraded {
+        return None;
+    }
+    let with_copies = document.compute_answer(Mode::OwnGilCopies)?;
+    let text = AnswerText::new(&with_copies);
+    let is_obstacle = |each: &&DecidingItem<'_>| each.judged.verdict <= Verdict::Unknown;
+    let obstacles: Vec<_> = with_copies.deciders.iter().filter(is_obstacle).collect();
+    let names = obstacles.iter().take(MAX_NAMES).map(|each| {
+        let name = each.name.map_or("(no distribution)".into(), |name| escape_and_truncate(name, 60));
+        format!("{name} {}", each.judged.verdict)
+    });
+    let mut names = names.collect::<Vec<_>>().join(", ");
+    if let Some(more) = obstacles.len().checked_sub(MAX_NAMES).filter(|more| *more > 0) {
+        names += &format!(" and {more} more");
+    }
+    let total = with_copies.deciders.len();
+    let passing = total - obstacles.len();
+    let rest = if names.is_empty() { String::new() } else { format!("; not: {names}") };
+    Some(format!(
+        " With private copies (own-gil-copies): {} ({passing} of {total}{rest}).",
+        text.headline.to_lowercase()
+    ))
 }
 
 /// Names the scope of the answer: `, as configured in FILE`, ` for NAME`. Empty for the whole environment.

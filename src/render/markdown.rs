@@ -20,7 +20,7 @@ pub fn render(document: &Document, required: &[Mode]) -> String {
     for line in answer::render_answers(document, required).lines() {
         let _ = writeln!(text, "- {line}");
     }
-    for mode in [Mode::OwnGil, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
+    for mode in [Mode::OwnGil, Mode::OwnGilCopies, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
         if let Some(blockers) = document.blockers.get(&mode).filter(|blockers| !blockers.is_empty()) {
             let _ = write!(text, "\n### In the way of {mode}\n\n{}", render_blockers(blockers));
         }

@@ -4,6 +4,7 @@ mod advice;
 mod answer;
 mod apache;
 mod application;
+pub mod copies;
 pub mod details;
 pub mod diff;
 pub mod error;

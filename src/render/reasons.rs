@@ -13,7 +13,9 @@ pub(super) fn describe_reasons<'a>(
     let mut found: Vec<(Vec<String>, &str)> = Vec::new();
     let mut named = 0;
     for mode in Mode::ALL.into_iter().filter(|mode| *mode != Mode::Main) {
-        let Some(judged) = judged(mode).filter(|judged| !judged.reason.is_empty()) else { continue };
+        let is_remark = |judged: &Judged| mode == Mode::OwnGilCopies && judged.verdict > Verdict::Degraded;
+        let judged = judged(mode).filter(|judged| !judged.reason.is_empty() && !is_remark(judged));
+        let Some(judged) = judged else { continue };
         let name = match columns.contains(&mode) {
             true => mode.name().to_owned(),
             false if judged.verdict < Verdict::Degraded => format!("{mode} ({})", judged.verdict),

@@ -71,7 +71,7 @@ pub(super) fn environment_name(report: &Document) -> Option<&str> {
 /// Renders everything below the table.
 fn render_details(report: &Document) -> String {
     let mut text = String::new();
-    for mode in [Mode::OwnGil, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
+    for mode in [Mode::OwnGil, Mode::OwnGilCopies, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
         text.push_str(&render_blockers(report, mode));
     }
     text.push_str(&render_unknown_hint(report));
@@ -145,7 +145,7 @@ fn render_distributions(report: &Document, style: TextStyle) -> String {
 /// below a row show where they differ.
 fn column_modes(report: &Document) -> Vec<Mode> {
     let has_column = |mode: &Mode| match mode {
-        Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded => true,
+        Mode::SharedGil | Mode::OwnGil | Mode::OwnGilCopies | Mode::FreeThreaded => true,
         Mode::Main | Mode::FreeThreadedGroup => false,
     };
     report.modes.iter().copied().filter(has_column).collect()
@@ -291,7 +291,7 @@ fn render_blockers(report: &Document, mode: Mode) -> String {
     }
     let _ = match mode {
         Mode::FreeThreadedGroup => writeln!(text, "\nIn the way of {mode} as well:"),
-        Mode::Main | Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded => {
+        Mode::Main | Mode::SharedGil | Mode::OwnGil | Mode::OwnGilCopies | Mode::FreeThreaded => {
             writeln!(text, "\nIn the way of {mode}: {}", summarize_root_causes(report, mode, blockers.len()))
         }
     };

@@ -3,8 +3,9 @@
 //! and SARIF use it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use super::v1::{Apache, Application, DecidedBy, Document, Judged, Tried};
+use super::v1::{Apache, Application, DecidedBy, Document, Judged, Module, Tried};
 use crate::model::{Mode, Verdict};
 
 /// The kind of a row that decides.
@@ -115,6 +116,19 @@ impl Document {
         let requests = self.exercises.iter().filter(|each| each.application.as_deref() == Some(name));
         let judged = requests.filter_map(|each| Some(&each.modes.get(&mode)?.judged));
         Some(judged.fold(own, |worst, each| if each.verdict < worst.verdict { each } else { worst }))
+    }
+
+    /// Returns the SHA-256 of each extension module that is ready in this mode, by its path with links resolved.
+    /// The document must have real paths ([`Document::with_real_paths`]).
+    pub fn digests_of_ready_modules(&self, mode: Mode) -> BTreeMap<PathBuf, String> {
+        let is_ready = |module: &&Module| {
+            module.modes.get(&mode).is_some_and(|tried| tried.judged.verdict == Verdict::Ready)
+        };
+        let entry = |module: &Module| {
+            let path = Path::new(&module.folder).join(&module.file);
+            Some((path.canonicalize().unwrap_or(path), module.sha256.clone()?))
+        };
+        self.modules.iter().filter(is_ready).filter_map(entry).collect()
     }
 
     /// Recomputes `answers` from the rows, whatever wrote them.

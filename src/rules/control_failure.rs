@@ -37,7 +37,11 @@ fn judge_by_root_cause(input: &VerdictInput<'_>, control: &Trial, mode: Mode) ->
     let what = truncate_description(describe_control_failure(&root.cause, &control.subject));
     let reason = match mode {
         Mode::Main => format!("{what}{advice}"),
-        Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => {
+        Mode::SharedGil
+        | Mode::OwnGil
+        | Mode::OwnGilCopies
+        | Mode::FreeThreaded
+        | Mode::FreeThreadedGroup => {
             format!("fails in the main interpreter too: {what}{advice}")
         }
     };

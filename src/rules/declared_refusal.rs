@@ -23,7 +23,8 @@ pub(super) fn judge_declared_refusal(input: &VerdictInput<'_>, name: &str, mode:
 fn refusal_of_module(input: &VerdictInput<'_>, name: &str, mode: Mode) -> Option<RootCause> {
     let facts = input.facts.get(name)?;
     let is_refused = match mode {
-        Mode::Main | Mode::FreeThreaded => false,
+        // With private copies, the loader does not apply CPython's check.
+        Mode::Main | Mode::OwnGilCopies | Mode::FreeThreaded => false,
         Mode::OwnGil => messages::is_refused_by_declaration(facts),
         Mode::SharedGil | Mode::FreeThreadedGroup => {
             input.is_free_threaded && messages::is_refused_in_free_threaded_group(facts)

@@ -92,7 +92,11 @@ fn judge_failed_control(own: Judgement, control: &Trial, mode: Mode, asked: &[Re
     let what = control_failure::truncate_description(what);
     let reason = match mode {
         Mode::Main => format!("{what}; {advice}"),
-        Mode::SharedGil | Mode::OwnGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => {
+        Mode::SharedGil
+        | Mode::OwnGil
+        | Mode::OwnGilCopies
+        | Mode::FreeThreaded
+        | Mode::FreeThreadedGroup => {
             format!("in the main interpreter too, {what}; {advice}")
         }
     };

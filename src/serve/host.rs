@@ -8,11 +8,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
+use tempfile::TempDir;
+
 use anyhow::{Context, Result};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
-use wsgiaudit_probes_core::host_config::{HostConfig, HostReady, InterpreterMode};
+use wsgiaudit_probes_core::host_config::{HostConfig, HostMessage, InterpreterMode};
 
+use super::private_copies::HostCopies;
 use crate::trial::ProbeLibrary;
 
 /// The Python code that the host process runs. It removes the supervisor's arguments from `sys.argv`, which
@@ -27,23 +30,38 @@ const BOOTSTRAP: &str = "import ctypes, sys\n\
 pub(super) enum SupervisorEvent {
     /// The supervisor received this signal.
     Signal(i32),
-    /// A host (process id) reported that it started. `None` if it ended without a report.
-    Ready(u32, Option<HostReady>),
+    /// A host (process id) sent this.
+    Message(u32, HostMessage),
     /// A host (process id) ended.
     Ended(u32, ExitStatus),
+}
+
+/// The files of a host process, removed on drop.
+#[derive(Debug)]
+pub(super) struct HostFiles {
+    /// Its folder.
+    pub(super) folder: TempDir,
+    /// Its private copies.
+    #[expect(dead_code, reason = "held, not read")]
+    pub(super) copies: Option<HostCopies>,
 }
 
 /// A running host process.
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) pid: u32,
+    /// Which of the processes that serve beside each other it is, from 0.
+    pub(super) slot: usize,
     pub(super) started: Instant,
     /// Whether it reported that it serves requests.
     pub(super) serves: bool,
+    /// Its files, removed on drop.
+    #[expect(dead_code, reason = "held, not read")]
+    files: HostFiles,
 }
 
 impl Host {
-    /// Starts a host process. Its events are sent to `events`.
+    /// Starts a host process for a slot, with files of its own. Its events are sent to `events`.
     ///
     /// # Errors
     /// If the python cannot be run.
@@ -51,12 +69,12 @@ impl Host {
         python: &Path,
         library: &ProbeLibrary,
         config: &HostConfig,
-        folder: &Path,
+        (slot, files): (usize, HostFiles),
         events: &Sender<SupervisorEvent>,
     ) -> Result<Self> {
         let (reader, writer) = pipe()?;
         fcntl_setfd(&writer, FdFlags::empty())?;
-        let file = folder.join("config.json");
+        let file = files.folder.path().join("config.json");
         let config = HostConfig { ready: writer.as_raw_fd(), ..config.clone() };
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
         let is_free = config.groups.iter().any(|group| group.mode == InterpreterMode::FreeThreaded);
@@ -76,15 +94,17 @@ impl Host {
             .spawn()
             .with_context(|| format!("{} cannot be run", python.display()))?;
         drop(writer);
-        let (pid, events) = (child.id(), events.clone());
+        let (pid, events, messages) = (child.id(), events.clone(), events.clone());
         std::thread::spawn(move || {
-            let mut line = String::new();
-            let read = BufReader::new(reader).read_line(&mut line);
-            let ready = read.ok().and_then(|_| serde_json::from_str(&line).ok());
-            drop(events.send(SupervisorEvent::Ready(pid, ready)));
-            drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child))));
+            for line in BufReader::new(reader).lines().map_while(Result::ok) {
+                if let Ok(message) = serde_json::from_str(&line) {
+                    drop(messages.send(SupervisorEvent::Message(pid, message)));
+                }
+            }
         });
-        Ok(Self { pid, started: Instant::now(), serves: false })
+        // On a thread of its own: a child that the host has forked may keep the pipe open.
+        std::thread::spawn(move || drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child)))));
+        Ok(Self { pid, slot, started: Instant::now(), serves: false, files })
     }
 
     /// Requests an orderly shutdown.
@@ -95,6 +115,18 @@ impl Host {
     /// Requests an orderly shutdown while another host accepts connections from the same sockets.
     pub(super) fn retire(&self) {
         self.send_signal(Signal::HUP);
+    }
+
+    /// Requests that the logs are opened again. A host that does not serve yet would end.
+    pub(super) fn reopen_logs(&self) {
+        if self.serves {
+            self.send_signal(Signal::USR1);
+        }
+    }
+
+    /// Ends it at once.
+    pub(super) fn kill(&self) {
+        self.send_signal(Signal::KILL);
     }
 
     fn send_signal(&self, signal: Signal) {

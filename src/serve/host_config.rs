@@ -52,6 +52,7 @@ pub(super) fn build_host_config(
         Some(file) => serve_settings::read_groups(file, &args.application, args.queue)?,
         None => vec![default_group(args)?],
     };
+    groups.iter_mut().for_each(|group| group.processes = args.processes.get());
     let notes = mod_wsgi_rules::apply_mod_wsgi_rules(&mut groups, is_free_threaded)?;
     let folders = match args.path.is_empty() {
         true => vec![PathBuf::from(".")],
@@ -73,12 +74,21 @@ pub(super) fn build_host_config(
             drain: args.drain,
             head: args.head_timeout,
             stall: args.stall_timeout,
+            body: args.body_timeout,
+            body_rate: args.body_rate,
             request: args.request_timeout,
             requests: args.max_requests,
-            head_size: 64 << 10,
+            requests_jitter: args.max_requests_jitter,
+            memory: args.max_memory,
+            lifetime: args.max_lifetime,
+            head_size: args.max_head,
+            target_size: args.max_target,
+            headers: args.max_headers,
             body_size: args.max_body,
+            body_memory: args.body_memory,
         },
         guard,
+        copies: None,
         http_threads: args.http_threads.get(),
     };
     Ok((config, notes))
@@ -99,7 +109,9 @@ fn default_group(args: &ServeArgs) -> Result<GroupConfig> {
         Some(ServeMode::Main) => InterpreterMode::Main,
         Some(ServeMode::SharedGil) => InterpreterMode::SharedGil,
         Some(ServeMode::OwnGil) => InterpreterMode::OwnGil,
+        Some(ServeMode::OwnGilCopies) => InterpreterMode::OwnGilCopies,
         Some(ServeMode::FreeThreaded) => InterpreterMode::FreeThreaded,
+        None if args.copies => InterpreterMode::OwnGilCopies,
         None if interpreters > 1 => InterpreterMode::OwnGil,
         None => InterpreterMode::Main,
     };
@@ -111,6 +123,8 @@ fn default_group(args: &ServeArgs) -> Result<GroupConfig> {
         queue: args.queue,
         application: parse_application(&args.application)?,
         routes: vec![String::new()],
+        is_mounted: true,
+        processes: 1,
         switch_interval: None,
     })
 }

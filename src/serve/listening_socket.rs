@@ -51,6 +51,27 @@ impl ListeningSocket {
         Ok(bound)
     }
 
+    /// Binds the address of a slot: the port after that of the slot before, or a path with its number.
+    ///
+    /// # Errors
+    /// If it cannot be bound.
+    pub(super) fn for_slot(address: &str, slot: usize) -> Result<Self> {
+        if slot == 0 {
+            return Self::new(address);
+        }
+        if address.starts_with("unix:") {
+            return Self::new(&format!("{address}.{slot}"));
+        }
+        match address.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+            Some((host, Ok(port))) if port != 0 => {
+                let port = usize::from(port) + slot;
+                Self::new(&format!("{host}:{port}"))
+            }
+            // The system chooses a port.
+            Some(_) | None => Self::new(address),
+        }
+    }
+
     /// Describes the socket for the host's configuration.
     pub(super) fn to_listener(&self) -> ListenerConfig {
         ListenerConfig {

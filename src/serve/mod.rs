@@ -9,6 +9,8 @@ mod host;
 mod host_config;
 mod listening_socket;
 mod mod_wsgi_rules;
+mod private_copies;
+mod restart_delay;
 mod serve_settings;
 mod supervisor;
 

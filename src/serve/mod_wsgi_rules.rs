@@ -22,20 +22,25 @@ pub(super) fn apply_mod_wsgi_rules(
     }
     for group in groups {
         let name = group.name.clone();
-        if name == GLOBAL && matches!(group.mode, InterpreterMode::OwnGil | InterpreterMode::SharedGil) {
+        if name == GLOBAL
+            && matches!(
+                group.mode,
+                InterpreterMode::OwnGil | InterpreterMode::OwnGilCopies | InterpreterMode::SharedGil
+            )
+        {
             notes.push(format!(
                 "group {GLOBAL} is the main interpreter: {} has no effect there (mod_wsgi says nothing)",
                 group.mode.name()
             ));
             group.mode = InterpreterMode::Main;
         }
-        if is_free && group.mode == InterpreterMode::OwnGil {
+        if is_free && has_own_gil(group.mode) {
             notes.push(format!(
-                "group {name}: own-gil is ignored because free threading is on (mod_wsgi: WSGI0202)"
+                "group {name}: an own GIL is ignored because free threading is on (mod_wsgi: WSGI0202)"
             ));
             group.mode = InterpreterMode::SharedGil;
         }
-        if group.interpreters > 1 && group.mode != InterpreterMode::OwnGil {
+        if group.interpreters > 1 && !has_own_gil(group.mode) {
             bail!(
                 "group {name}: {} interpreters need the mode own-gil, not {}\nhint: use threads",
                 group.interpreters,
@@ -48,7 +53,7 @@ pub(super) fn apply_mod_wsgi_rules(
                     "group {name}: a switch interval has no effect under free threading (mod_wsgi: WSGI0203)"
                 );
             }
-            if group.mode != InterpreterMode::OwnGil {
+            if !has_own_gil(group.mode) {
                 bail!(
                     "group {name}: a switch interval without an own GIL would apply to the whole process \
                      (mod_wsgi: WSGI0199)"
@@ -60,6 +65,14 @@ pub(super) fn apply_mod_wsgi_rules(
         }
     }
     Ok(notes)
+}
+
+/// Whether the group's interpreters have their own GIL.
+fn has_own_gil(mode: InterpreterMode) -> bool {
+    match mode {
+        InterpreterMode::OwnGil | InterpreterMode::OwnGilCopies => true,
+        InterpreterMode::Main | InterpreterMode::SharedGil | InterpreterMode::FreeThreaded => false,
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +89,8 @@ mod tests {
             queue: 1,
             application: parse_application("shop:application").unwrap(),
             routes: Vec::new(),
+            is_mounted: true,
+            processes: 1,
             switch_interval: interval,
         }
     }

@@ -32,12 +32,20 @@ struct GroupSettings {
     /// Default: every path that belongs to no other group.
     #[serde(default)]
     routes: Vec<String>,
+    /// Whether a route is a mount: `SCRIPT_NAME`, with the rest of the path as `PATH_INFO`.
+    #[serde(default = "default_mount")]
+    mount: bool,
     switch_interval: Option<f64>,
 }
 
 /// Default of `interpreters` and `threads`: 1.
 fn default_count() -> NonZeroUsize {
     NonZeroUsize::MIN
+}
+
+/// Default of `mount`.
+fn default_mount() -> bool {
+    true
 }
 
 /// Reads the groups of a file. `application` and `queue` are defaults from the command line.
@@ -65,6 +73,8 @@ pub(super) fn read_groups(path: &Path, application: &str, queue: usize) -> Resul
             queue: written.queue.unwrap_or(queue),
             application: parse_application(written.application.as_deref().unwrap_or(application))?,
             routes,
+            is_mounted: written.mount,
+            processes: 1,
             switch_interval: written.switch_interval,
             name: written.name,
         });

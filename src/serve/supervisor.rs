@@ -1,35 +1,40 @@
-//! Starts, replaces and ends host processes, as signals request.
+//! Starts, replaces and ends host processes, as signals and the processes themselves request.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use tempfile::TempDir;
-use wsgiaudit_probes_core::host_config::{GroupConfig, HostReady};
+use wsgiaudit_probes_core::host_config::{GroupConfig, HostMessage, HostReady};
 
 use super::guard;
-use super::host::{Host, SupervisorEvent};
+use super::host::{Host, HostFiles, SupervisorEvent};
 use super::host_config;
 use super::listening_socket::ListeningSocket;
+use super::private_copies::HostCopies;
+use super::restart_delay::RestartDelay;
 use crate::cli::ServeArgs;
 use crate::trial::ProbeLibrary;
 use crate::venv::query_interpreter;
 
-/// A host that ends within this time after its start is not restarted, because it would probably end again.
-const MIN_LIFETIME: Duration = Duration::from_secs(5);
+/// How much longer than `--drain` a process may take to end before it is killed.
+const LAST_RESORT: Duration = Duration::from_secs(10);
 
-/// Serves until SIGTERM or SIGINT. Returns whether every host ended with exit status 0.
+/// Serves until SIGTERM, SIGINT or SIGQUIT. Returns whether every host ended with exit status 0.
 ///
 /// # Errors
 /// If the sockets cannot be bound or the application does not start.
 pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
     let (sender, events) = channel();
     watch_signals(&sender)?;
+    let processes = args.processes.get();
     let bound = args.bind.iter().map(|address| ListeningSocket::new(address)).collect::<Result<Vec<_>>>()?;
-    let metrics =
-        args.metrics.iter().map(|address| ListeningSocket::new(address)).collect::<Result<Vec<_>>>()?;
+    let metrics = (0..processes)
+        .map(|slot| args.metrics.iter().map(|address| ListeningSocket::for_slot(address, slot)).collect())
+        .collect::<Result<Vec<Vec<_>>>>()?;
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
     let library = ProbeLibrary::install(folder.path()).context("cannot write the probes' library")?;
     let mut supervisor = Supervisor {
@@ -41,11 +46,15 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
         library,
         sender,
         hosts: Vec::new(),
+        restarts: vec![RestartDelay::default(); processes],
+        to_replace: VecDeque::new(),
         groups: Vec::new(),
-        is_stopping: false,
+        has_served: false,
+        kill_at: None,
         is_clean: true,
     };
-    supervisor.start_host()?;
+    // The others follow once the first serves, so that an application that cannot start says so once.
+    supervisor.start_host(0)?;
     supervisor.run_event_loop(&events)
 }
 
@@ -54,100 +63,202 @@ struct Supervisor<'a> {
     args: &'a ServeArgs,
     say: &'a dyn Fn(&str),
     bound: Vec<ListeningSocket>,
-    /// Sockets of the metrics endpoint.
-    metrics: Vec<ListeningSocket>,
+    /// Sockets of the metrics endpoint, for each slot.
+    metrics: Vec<Vec<ListeningSocket>>,
     folder: TempDir,
     library: ProbeLibrary,
     sender: Sender<SupervisorEvent>,
-    /// The running hosts, oldest first. The last one serves, or is starting.
+    /// The running hosts, oldest first. The last one of each slot serves, or is starting.
     hosts: Vec<Host>,
+    /// When to start the next host of each slot, if it has none.
+    restarts: Vec<RestartDelay>,
+    /// Slots whose host is still to be replaced, one after the other.
+    to_replace: VecDeque<usize>,
     /// The groups of the last host.
     groups: Vec<GroupConfig>,
-    is_stopping: bool,
+    has_served: bool,
+    /// Set once it is stopping: when to kill what still runs.
+    kill_at: Option<Instant>,
     is_clean: bool,
 }
 
 impl Supervisor<'_> {
     /// Starts a new host with the present configuration.
-    fn start_host(&mut self) -> Result<()> {
+    fn start_host(&mut self, slot: usize) -> Result<()> {
         let python = host_config::find_python(self.args)?;
-        let found = query_interpreter(&python, self.folder.path())?;
-        let guard = guard::build_guard(self.args, &found, self.folder.path())?;
-        let (config, notes) = host_config::build_host_config(
-            self.args,
-            &self.bound,
-            &self.metrics,
-            guard,
-            found.free_threaded,
-        )?;
-        notes.iter().for_each(|note| (self.say)(note));
-        let host = Host::start(&python, &self.library, &config, self.folder.path(), &self.sender)?;
+        let folder = tempfile::Builder::new().prefix("host-").tempdir_in(self.folder.path())?;
+        let found = query_interpreter(&python, folder.path())?;
+        let guard = guard::build_guard(self.args, &found, folder.path())?;
+        let metrics = self.metrics.get(slot).map(Vec::as_slice).unwrap_or_default();
+        let (mut config, notes) =
+            host_config::build_host_config(self.args, &self.bound, metrics, guard, found.free_threaded)?;
+        if slot == 0 {
+            notes.iter().for_each(|note| (self.say)(note));
+        }
+        // The processes share one store: its files serve one interpreter of each.
+        let store = self.folder.path();
+        let copies = HostCopies::prepare(&config.groups, &found, &config.path, config.guard.as_ref(), store)?;
+        config.copies = copies.as_ref().map(HostCopies::trees);
+        let files = HostFiles { folder, copies };
+        let host = Host::start(&python, &self.library, &config, (slot, files), &self.sender)?;
         self.hosts.push(host);
         self.groups = config.groups;
         Ok(())
     }
 
-    /// Handles events until the last host has ended after a stop signal. Returns whether all ended with exit
-    /// status 0.
+    /// Starts a new host for a slot. If that fails, says so and tries again later.
+    fn start_host_or_retry(&mut self, slot: usize) {
+        if let Err(error) = self.start_host(slot) {
+            let delay = self.delay_restart(slot);
+            (self.say)(&format!("cannot start {}: {error:#}; next attempt in {delay}", self.describe(slot)));
+        }
+    }
+
+    fn delay_restart(&mut self, slot: usize) -> String {
+        let delay = self.restarts.get_mut(slot).map(|restart| restart.delay_restart(Instant::now()));
+        format!("{:.1} s", delay.unwrap_or_default().as_secs_f64())
+    }
+
+    /// Handles events until the last host has ended after a stop signal. Returns whether all ended as they should.
     fn run_event_loop(&mut self, events: &Receiver<SupervisorEvent>) -> Result<bool> {
         loop {
-            match events.recv()? {
-                SupervisorEvent::Signal(SIGHUP) => self.reload(),
-                SupervisorEvent::Signal(_) => {
-                    self.is_stopping = true;
-                    self.bound.clear();
-                    self.hosts.iter().for_each(Host::stop);
-                }
-                SupervisorEvent::Ready(pid, ready) => self.handle_host_ready(pid, ready)?,
-                SupervisorEvent::Ended(pid, status) => {
-                    let position = self.hosts.iter().position(|host| host.pid == pid);
-                    let Some(host) = position.map(|position| self.hosts.remove(position)) else { continue };
-                    if self.is_stopping {
-                        self.is_clean &= status.success();
-                        if self.hosts.is_empty() {
-                            return Ok(self.is_clean);
-                        }
-                    } else if position == Some(self.hosts.len()) {
-                        self.handle_host_loss(&host, &status.to_string())?;
+            let deadline = self.restarts.iter().filter_map(|restart| restart.at).chain(self.kill_at).min();
+            let event = match deadline {
+                None => events.recv()?,
+                Some(at) => match events.recv_timeout(at.saturating_duration_since(Instant::now())) {
+                    Ok(event) => event,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.handle_deadlines();
+                        continue;
                     }
-                }
+                    Err(RecvTimeoutError::Disconnected) => bail!("the supervisor lost its events"),
+                },
+            };
+            self.handle_event(event)?;
+            if self.kill_at.is_some() && self.hosts.is_empty() {
+                return Ok(self.is_clean);
             }
         }
     }
 
-    /// Handles an unexpected end of the newest host.
-    fn handle_host_loss(&mut self, host: &Host, status: &str) -> Result<()> {
-        if !host.serves && !self.hosts.is_empty() {
-            (self.say)("the new process did not start serving: the old one continues");
-        } else if !host.serves {
-            bail!("the application was not started ({status})");
-        } else if host.started.elapsed() < MIN_LIFETIME {
-            bail!("the server process ended soon after its start: {status}");
-        } else {
-            (self.say)(&format!("the server process ended: {status}; a new one starts"));
-            self.start_host()?;
+    fn handle_event(&mut self, event: SupervisorEvent) -> Result<()> {
+        match event {
+            SupervisorEvent::Signal(SIGHUP) => {
+                self.to_replace = (0..self.restarts.len()).collect();
+                self.replace_next();
+            }
+            SupervisorEvent::Signal(SIGUSR1) => self.hosts.iter().for_each(Host::reopen_logs),
+            SupervisorEvent::Signal(SIGTERM | SIGINT | SIGQUIT) => self.stop(),
+            SupervisorEvent::Signal(signal) => {
+                let name = signal_hook::low_level::signal_name(signal).unwrap_or("this signal");
+                (self.say)(&format!("{name} has no effect"));
+            }
+            SupervisorEvent::Message(pid, HostMessage::Ready(ready)) => self.handle_host_ready(pid, &ready),
+            SupervisorEvent::Message(pid, HostMessage::Replace) => {
+                let slot = self.hosts.iter().find(|host| host.pid == pid).map(|host| host.slot);
+                if let Some(slot) = slot.filter(|slot| !self.to_replace.contains(slot)) {
+                    self.to_replace.push_back(slot);
+                    self.replace_next();
+                }
+            }
+            SupervisorEvent::Ended(pid, status) => {
+                let Some(position) = self.hosts.iter().position(|host| host.pid == pid) else {
+                    return Ok(());
+                };
+                let host = self.hosts.remove(position);
+                if self.kill_at.is_some() {
+                    // A host that has not served yet ends by the signal.
+                    self.is_clean &= status.success() || !host.serves;
+                } else if !self.hosts.iter().skip(position).any(|other| other.slot == host.slot) {
+                    self.handle_host_loss(&host, &status.to_string())?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// Starts a new host to replace the running one, unless one is starting already.
-    fn reload(&mut self) {
-        if self.is_stopping || self.hosts.last().is_some_and(|host| !host.serves) {
+    fn stop(&mut self) {
+        if self.kill_at.is_none() {
+            self.kill_at = Some(Instant::now() + Duration::from_secs_f64(self.args.drain) + LAST_RESORT);
+            self.bound.clear();
+            self.restarts.iter_mut().for_each(RestartDelay::cancel);
+            self.hosts.iter().for_each(Host::stop);
+        }
+    }
+
+    /// Starts the hosts that are due, or kills those that do not end.
+    fn handle_deadlines(&mut self) {
+        let now = Instant::now();
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.is_clean = false;
+            self.hosts.iter().for_each(Host::kill);
+            self.kill_at = Some(now + LAST_RESORT);
+        }
+        for slot in 0..self.restarts.len() {
+            if self.restarts.get_mut(slot).is_some_and(|restart| restart.take_due(now)) {
+                self.start_host_or_retry(slot);
+            }
+        }
+    }
+
+    /// Handles an unexpected end of the newest host of a slot.
+    fn handle_host_loss(&mut self, host: &Host, status: &str) -> Result<()> {
+        let slot = host.slot;
+        if !host.serves && !self.has_served {
+            bail!("the application was not started ({status})");
+        }
+        if !host.serves && self.hosts.iter().any(|other| other.slot == slot) {
+            (self.say)("the new process did not start serving: the old one continues");
+            // What cannot be started here cannot be started elsewhere.
+            self.to_replace.clear();
+            return Ok(());
+        }
+        let what = format!("{} ended: {status}", self.describe_host(host));
+        if host.serves && self.restarts.get_mut(slot).is_some_and(|restart| restart.is_stable(host.started)) {
+            (self.say)(&format!("{what}; a new one starts"));
+            self.start_host_or_retry(slot);
+        } else {
+            let delay = self.delay_restart(slot);
+            (self.say)(&format!("{what}; a new one starts in {delay}"));
+        }
+        Ok(())
+    }
+
+    /// Starts a host for the next slot that is to be replaced, unless one is starting already.
+    fn replace_next(&mut self) {
+        if self.kill_at.is_some() || self.hosts.iter().any(|host| !host.serves) {
             return;
         }
-        if let Err(error) = self.start_host() {
+        let Some(slot) = self.to_replace.pop_front() else { return };
+        if let Err(error) = self.start_host(slot) {
+            self.to_replace.clear();
             (self.say)(&format!("cannot reload, the old process continues: {error:#}"));
         }
     }
 
-    /// Handles the start of a host: retires the older ones.
-    fn handle_host_ready(&mut self, pid: u32, ready: Option<HostReady>) -> Result<()> {
-        let Some(position) = self.hosts.iter().position(|host| host.pid == pid) else { return Ok(()) };
-        let Some(HostReady { failed, .. }) = ready.filter(|ready| ready.serves && !self.is_stopping) else {
-            return Ok(());
-        };
-        self.hosts[position].serves = true;
-        self.hosts[..position].iter().for_each(Host::retire);
+    /// Handles the start of a host: retires the older ones of its slot.
+    fn handle_host_ready(&mut self, pid: u32, ready: &HostReady) {
+        let Some(position) = self.hosts.iter().position(|host| host.pid == pid) else { return };
+        if !ready.serves || self.kill_at.is_some() {
+            return;
+        }
+        let (older, newer) = self.hosts.split_at_mut(position);
+        let Some(host) = newer.first_mut() else { return };
+        host.serves = true;
+        let slot = host.slot;
+        older.iter().filter(|other| other.slot == slot).for_each(Host::retire);
+        self.say_what_serves(slot, pid, &ready.failed);
+        if !self.has_served {
+            self.has_served = true;
+            (1..self.restarts.len()).for_each(|slot| self.start_host_or_retry(slot));
+        }
+        self.replace_next();
+    }
+
+    fn say_what_serves(&self, slot: usize, pid: u32, failed: &[(String, String)]) {
+        for bound in self.metrics.get(slot).into_iter().flatten() {
+            (self.say)(&format!("metrics on {}/metrics and /metrics.json", bound.address));
+        }
         let groups: Vec<String> = self
             .groups
             .iter()
@@ -157,27 +268,40 @@ impl Supervisor<'_> {
                 format!("{}: {mode}, {interpreters} x {threads} threads", group.name)
             })
             .collect();
-        for bound in &self.metrics {
-            (self.say)(&format!("metrics on {}/metrics and /metrics.json", bound.address));
-        }
         let addresses: Vec<&str> = self.bound.iter().map(|bound| bound.address.as_str()).collect();
         (self.say)(&format!(
-            "serving {} on {} ({}; {}), process {pid}",
+            "serving {} on {} ({}; {}), {} {pid}",
             self.args.application,
             addresses.join(", "),
             groups.join("; "),
             match &self.args.report {
                 Some(report) => format!("loads only modules vetted in {}", report.display()),
                 None => "no report: loads any extension module".to_owned(),
-            }
+            },
+            self.describe(slot),
         ));
-        Ok(())
+    }
+
+    /// Names the process of a slot.
+    fn describe(&self, slot: usize) -> String {
+        match self.restarts.len() {
+            1 => "process".to_owned(),
+            count => format!("process {} of {count}, pid", slot + 1),
+        }
+    }
+
+    fn describe_host(&self, host: &Host) -> String {
+        match self.restarts.len() {
+            1 => "the server process".to_owned(),
+            _ => format!("the server {} {}", self.describe(host.slot), host.pid),
+        }
     }
 }
 
-/// Forwards SIGHUP, SIGINT and SIGTERM as events.
+/// Forwards signals as events. Those that mean nothing here must not stop or end the supervisor.
 fn watch_signals(events: &Sender<SupervisorEvent>) -> Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot watch for signals")?;
+    let watched = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2];
+    let mut signals = Signals::new(watched).context("cannot watch for signals")?;
     let events = events.clone();
     std::thread::spawn(move || {
         for signal in signals.forever() {

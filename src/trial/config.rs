@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use wsgiaudit_probes_core::protocol::CopyTrees;
 
 use super::inputs::TrialInputs;
 use super::probe_library::ProbeLibrary;
@@ -33,6 +34,8 @@ pub struct TrialConfig<'a> {
     pub options: &'a [&'a str],
     /// Folders that each interpreter adds to its `sys.path`.
     pub path: &'a SearchPath,
+    /// Trees of private copies for the mode `own-gil-copies`. Without them, it is not tried.
+    pub copies: Option<&'a CopyTrees>,
     /// Set when the user interrupts the audit.
     pub stop: &'a StopFlag,
     /// Results of earlier audits, if they may be used.

@@ -107,7 +107,7 @@ fn probe_failure(how: &str) -> TrialOutcome {
 fn is_broken_by_interpreter_end(mode: Mode, attempt: &Attempt, error: &Exception) -> bool {
     let last = attempt.events.iter().rev().find_map(TrialEvent::phase);
     let has_several = match mode {
-        Mode::SharedGil | Mode::OwnGil | Mode::FreeThreadedGroup => true,
+        Mode::SharedGil | Mode::OwnGil | Mode::OwnGilCopies | Mode::FreeThreadedGroup => true,
         Mode::Main | Mode::FreeThreaded => false,
     };
     has_several && last.is_some_and(|(_, phase)| phase == ProtocolPhase::Touch) && error.behind.is_empty()

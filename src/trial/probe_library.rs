@@ -1,6 +1,8 @@
 //! The shared library of the probes, embedded in the binary and written to disk for the audited Python.
 
-use std::io;
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::digest;
@@ -45,6 +47,18 @@ impl ProbeLibrary {
         let path = folder.join("libwsgiaudit_probes.so");
         std::fs::write(&path, BYTES)?;
         Ok(Self(path))
+    }
+
+    /// Writes the library into a folder of copies, where `wsgiaudit_guard` loads it as an extension module. It
+    /// replaces the file, since a running server may have mapped the old one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn install_loader(folder: &Path) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(BYTES)?;
+        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+        file.persist(folder.join("wsgiaudit_copies.so")).map(drop).map_err(|error| error.error)
     }
 
     /// Path of the file.

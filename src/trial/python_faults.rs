@@ -19,6 +19,8 @@ use super::trials::{TrialSubject, Trials};
 use crate::model::{Mode, Trial, TrialOutcome, TrialPhase};
 
 /// The modes in which faults are searched, with their scenarios.
+///
+/// Private copies change nothing about the standard library, so faults with an own GIL count there, too.
 const SEARCHED_MODES: [(Mode, Scenario); 2] =
     [(Mode::SharedGil, Scenario::SharedGil), (Mode::OwnGil, Scenario::OwnGil)];
 

@@ -54,11 +54,11 @@ pub fn run_trials(
     trials.extend(Trials::merge_all(tried));
     let plan = DiagnosticPlan::new(subjects, &trials, diagnostic_mode);
     listener.add_expected_count(plan.trial_count());
-    let [shared, own] = groups_by_scenario(modes, &names);
-    let wanted = [shared, own, plan.unchecked_groups(), plan.alone_groups()];
-    let [shared, own, unchecked, alone] = try_in_sub_interpreters(config, wanted, &trials, listener);
+    let [shared, own, copies] = groups_by_scenario(modes, &names);
+    let wanted = [shared, own, copies, plan.unchecked_groups(), plan.alone_groups()];
+    let [shared, own, copies, unchecked, alone] = try_in_sub_interpreters(config, wanted, &trials, listener);
     let diagnostic_runs = plan.into_runs(unchecked, alone);
-    trials.extend(Trials::merge_all([shared, own]));
+    trials.extend(Trials::merge_all([shared, own, copies]));
     // Without diagnostic runs this is a small additional run: it needs no search unless a subject crashed.
     if diagnostic_mode != DiagnosticMode::Never || trials.has_crashes() {
         let faults = python_faults::find_faults(config, &trials, modes);
@@ -71,9 +71,13 @@ pub fn run_trials(
 fn groups_by_scenario<'a>(
     modes: &[Mode],
     groups: &[SubjectGroup<'a>],
-) -> [(Scenario, Vec<SubjectGroup<'a>>); 2] {
-    [(Mode::SharedGil, Scenario::SharedGil), (Mode::OwnGil, Scenario::OwnGil)]
-        .map(|(mode, scenario)| (scenario, if modes.contains(&mode) { groups.to_vec() } else { Vec::new() }))
+) -> [(Scenario, Vec<SubjectGroup<'a>>); 3] {
+    [
+        (Mode::SharedGil, Scenario::SharedGil),
+        (Mode::OwnGil, Scenario::OwnGil),
+        (Mode::OwnGilCopies, Scenario::OwnGilCopies),
+    ]
+    .map(|(mode, scenario)| (scenario, if modes.contains(&mode) { groups.to_vec() } else { Vec::new() }))
 }
 
 /// Tries groups in each of these scenarios.

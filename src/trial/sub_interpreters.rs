@@ -70,13 +70,16 @@ pub(super) fn mode_of_scenario(scenario: Scenario) -> Mode {
         | Scenario::OwnGilAlone
         | Scenario::OwnGilCalled
         | Scenario::OwnGilStorm => Mode::OwnGil,
+        Scenario::OwnGilCopies | Scenario::OwnGilCopiesCalled | Scenario::OwnGilCopiesStorm => {
+            Mode::OwnGilCopies
+        }
     }
 }
 
 /// Whether a scenario allows several subjects in one child: each must import as if it were alone.
 pub(super) fn allows_batches(scenario: Scenario) -> bool {
     match scenario {
-        Scenario::SharedGil | Scenario::OwnGil => true,
+        Scenario::SharedGil | Scenario::OwnGil | Scenario::OwnGilCopies => true,
         Scenario::Main
         | Scenario::MainToTheEnd
         | Scenario::OwnGilUnchecked
@@ -85,6 +88,8 @@ pub(super) fn allows_batches(scenario: Scenario) -> bool {
         | Scenario::OwnGilCalled
         | Scenario::Storm
         | Scenario::OwnGilStorm
+        | Scenario::OwnGilCopiesCalled
+        | Scenario::OwnGilCopiesStorm
         | Scenario::Created => false,
     }
 }
@@ -255,13 +260,15 @@ impl<'c> GroupProgress<'c> {
             Some(attempt) => self.interpret_attempt(attempt, subject, after, control),
             None => self.try_in_scenario(session, self.scenario, subject, after, control),
         };
-        if !tried.trial.outcome.has_passed() || self.scenario != Scenario::OwnGil {
+        let Some(scenarios) =
+            FollowUps::of_scenario(self.scenario).filter(|_| tried.trial.outcome.has_passed())
+        else {
             return tried;
-        }
+        };
         if !tried.trial.kept.is_empty() && session.is_sandboxed() {
             // Its static C data retain objects whose use was not seen. Call its functions to see whether they
             // are used.
-            let called = self.try_in_scenario(session, Scenario::OwnGilCalled, subject, after, control);
+            let called = self.try_in_scenario(session, scenarios.called, subject, after, control);
             if matches!(called.trial.outcome, TrialOutcome::Shares { .. }) {
                 return called;
             }
@@ -269,7 +276,7 @@ impl<'c> GroupProgress<'c> {
         if subject.file.is_none() && !subject.is_exercise {
             return tried;
         }
-        let stressed = self.try_in_scenario(session, Scenario::OwnGilStorm, subject, after, control);
+        let stressed = self.try_in_scenario(session, scenarios.storm, subject, after, control);
         if !stressed.trial.outcome.is_failure() || !session.survives_empty_stress_test() {
             return tried;
         }
@@ -332,6 +339,38 @@ impl<'c> GroupProgress<'c> {
         }
         if self.trials.get(&importing, self.mode).is_none() {
             self.trials.add_trial(Trial { subject: importing, ..trial });
+        }
+    }
+}
+
+/// The scenarios of further trials of a subject that passed with an own GIL.
+struct FollowUps {
+    /// Calls functions with arbitrary arguments.
+    called: Scenario,
+    /// The stress test.
+    storm: Scenario,
+}
+
+impl FollowUps {
+    /// The further trials after this scenario; `None` if there are none.
+    fn of_scenario(scenario: Scenario) -> Option<Self> {
+        match scenario {
+            Scenario::OwnGil => Some(Self { called: Scenario::OwnGilCalled, storm: Scenario::OwnGilStorm }),
+            Scenario::OwnGilCopies => {
+                Some(Self { called: Scenario::OwnGilCopiesCalled, storm: Scenario::OwnGilCopiesStorm })
+            }
+            Scenario::Main
+            | Scenario::MainToTheEnd
+            | Scenario::SharedGil
+            | Scenario::OwnGilUnchecked
+            | Scenario::OwnGilAlone
+            | Scenario::OwnGilCalled
+            | Scenario::OwnGilCopiesCalled
+            | Scenario::OwnGilCopiesStorm
+            | Scenario::FreeThreadedGroup
+            | Scenario::Storm
+            | Scenario::OwnGilStorm
+            | Scenario::Created => None,
         }
     }
 }

@@ -232,6 +232,7 @@ impl<'a> Worker<'a> {
             path: self.config.path.to_folders(),
             subjects: to_strings(subjects),
             deadline: u64::try_from(self.config.limits.timeout.as_millis()).unwrap_or(u64::MAX),
+            copies: self.config.copies.cloned(),
             threads: self.config.limits.storm.threads,
             rounds: self.config.limits.storm.rounds,
         })

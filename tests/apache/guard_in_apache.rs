@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::apache::verdicts_in_apache::audit;
 use crate::support::apache::{Apache, modwsgi};
+use crate::support::command::Wsgiaudit;
 use crate::support::demo_environment;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -125,4 +126,57 @@ fn without_a_report_the_guard_lets_no_application_start() {
     assert_eq!(apache.get("/own?json").status, 500);
     let log = apache.stop();
     assert!(log.contains("write it with wsgiaudit VENV --json wsgiaudit.json"), "{log}");
+}
+
+#[test]
+fn two_groups_with_their_own_gil_use_private_copies_under_mod_wsgi() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let report = here.join("wsgiaudit.json");
+    Wsgiaudit::new().arg(demo_environment()).args(["--copies", "--json"]).arg(&report).run();
+    let said = Wsgiaudit::new()
+        .arg("copies")
+        .arg(demo_environment())
+        .args(["--interpreters", "2", "--report"])
+        .arg(&report)
+        .arg("--output")
+        .arg(here.join("copies"))
+        .run();
+    assert_eq!(said.status, Some(0), "{}", said.err);
+    fs::copy(Path::new(ROOT).join("tests/fixtures/apache-scripts/copies.wsgi"), here.join("copies.wsgi"))
+        .unwrap();
+    let here = here.display();
+    let mut config = format!("WSGIPythonHome {}\n", demo_environment().display());
+    writeln!(config, "<Directory {here}>\nRequire all granted\n</Directory>").unwrap();
+    config.push_str("<WSGIInterpreterOptions process-group=own>\nWSGIPerInterpreterGIL On\n");
+    config.push_str("</WSGIInterpreterOptions>\n");
+    writeln!(
+        config,
+        "WSGIDaemonProcess own processes=1 threads=2 home={{here}} python-path={ROOT}/probes/guard/purelib"
+    )
+    .unwrap();
+    for group in ["one", "two", "three"] {
+        writeln!(
+            config,
+            "WSGIScriptAlias /{group} {here}/copies.wsgi process-group=own application-group={group}"
+        )
+        .unwrap();
+    }
+    let apache = Apache::start(&modwsgi("3.14"), &config);
+    for number in 1..=100_usize {
+        let trace: usize = (0..number).map(|row| row * number + row).sum();
+        for group in ["one", "two"] {
+            let response = apache.get(&format!("/{group}?{number}"));
+            assert_eq!(
+                response.body,
+                format!("own-gil-copies {trace} {number}"),
+                "{group}: {}\n{}",
+                response.status,
+                apache.log()
+            );
+        }
+    }
+    assert_eq!(apache.get("/three?1").status, 500);
+    let log = apache.stop();
+    assert!(log.contains("no set of private copies in"), "{log}");
 }

@@ -20,10 +20,10 @@ use wsgiaudit::report::{DecidingItemKind, Document};
 use crate::support::command::Wsgiaudit;
 use crate::support::venv::Venv;
 
-const MODES: [Mode; 5] = Mode::ALL;
+const MODES: [Mode; 6] = Mode::ALL;
 
 /// Verdicts of one row, in the order of [`Mode::ALL`].
-type Row = [Verdict; 5];
+type Row = [Verdict; 6];
 
 /// A web server's configuration.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 }
 
 fn row() -> impl Strategy<Value = Row> {
-    [verdict(), verdict(), verdict(), verdict(), verdict()]
+    [verdict(), verdict(), verdict(), verdict(), verdict(), verdict()]
 }
 
 fn parts() -> impl Strategy<Value = Parts> {
@@ -188,14 +188,19 @@ fn closing(text: &str, mode: Mode) -> Option<String> {
         Mode::Main => "WSGIApplicationGroup %{GLOBAL}",
         Mode::SharedGil => "Application groups with a shared GIL",
         Mode::OwnGil => "WSGIPerInterpreterGIL On",
+        Mode::OwnGilCopies => "WSGIPerInterpreterGIL On, with private copies",
         Mode::FreeThreaded => "WSGIFreeThreading On",
         Mode::FreeThreadedGroup => "WSGIFreeThreading On, in application groups",
     };
     let begins = |line: &&str| {
         let rest = line.trim_start_matches("- ").strip_prefix(directive);
-        rest.is_some_and(|rest| !rest.starts_with(", in application groups"))
+        let is_of_another_mode = |rest: &str| {
+            [", in application groups", ", with private copies"].iter().any(|other| rest.starts_with(other))
+        };
+        rest.is_some_and(|rest| !is_of_another_mode(rest))
     };
     let line = text.lines().rfind(begins)?;
+    let line = line.split(" With private copies").next()?;
     let (_, said) = line.rsplit_once(": ")?;
     Some(said.split(['.', '(']).next()?.trim().to_owned())
 }

@@ -151,6 +151,50 @@ fn the_longest_route_decides_the_group() {
 }
 
 #[test]
+fn a_route_is_a_mount_unless_the_group_says_otherwise() {
+    let source = "def application(environ, start_response):\n    start_response('200 OK', [])\n    \
+                  return [repr((environ['SCRIPT_NAME'], environ['PATH_INFO'])).encode()]\n";
+    let group =
+        |name: &str, rest: &str| format!("[[group]]\nname = \"{name}\"\nmode = \"own-gil\"\n{rest}\n");
+    let groups = [
+        group("site", ""),
+        group("old", "routes = [\"/old\", \"/very/old/\"]"),
+        group("part", "routes = [\"/part\"]\nmount = false"),
+    ];
+    let (folder, args) = folder(&groups.concat());
+    fs::write(folder.path().join("app.py"), source).unwrap();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let server = Server::spawn(folder, &args);
+    for (path, expected) in [
+        ("/x", "('', '/x')"),
+        ("/old/x", "('/old', '/x')"),
+        ("/old", "('/old', '')"),
+        ("/old/", "('/old', '/')"),
+        ("/%6fld/%20", "('/old', '/ ')"),
+        ("/very/old/x", "('/very/old', '/x')"),
+        ("/older", "('', '/older')"),
+        ("/part/x", "('', '/part/x')"),
+    ] {
+        assert_eq!(server.get(path).1, expected, "{path}");
+    }
+}
+
+#[test]
+fn signals_and_arguments_are_as_under_mod_wsgi() {
+    let source = "import signal, sys\nseen = signal.signal(signal.SIGTERM, lambda *_: None)\n\
+                  def application(environ, start_response):\n    start_response('200 OK', [])\n    \
+                  return [repr((seen, sys.argv)).encode()]\n";
+    for mode in [&["--mode", "main"][..], &["--mode", "shared-gil"], &["--mode", "own-gil"]] {
+        let server = Server::start(source, mode);
+        assert_eq!(server.get("/").1, "(None, ['wsgiaudit'])", "{mode:?}");
+        let (status, log) = server.stop();
+        assert_eq!(status, 0, "{log}");
+        let note = "signal.signal(SIGTERM) is ignored, as under mod_wsgi (";
+        assert!(log.contains(note) && log.contains("app.py, line 2)"), "{mode:?}: {log}");
+    }
+}
+
+#[test]
 fn a_full_queue_is_a_503_and_delays_no_other_group() {
     let server = serve(GROUPS, &[]);
     std::thread::scope(|scope| {

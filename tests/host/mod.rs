@@ -1,8 +1,11 @@
 //! `wsgiaudit serve`.
 
 mod application_groups;
+mod clients;
 mod frameworks;
 mod guard;
+mod http_table;
 mod serving;
 mod soak;
 mod telemetry;
+mod workers;

@@ -30,11 +30,22 @@ impl AccessLogLine {
         // A path may contain quotes.
         let target = target.to_string();
         Self {
-            peer: if peer.address.is_empty() { "-".to_owned() } else { peer.address.clone() },
+            peer: shown_address(peer),
             date: format_date(at),
             request: format!("{method} {} {version:?}", target.escape_debug()),
             referer: escape_header(headers, &REFERER),
             agent: escape_header(headers, &USER_AGENT),
+        }
+    }
+
+    /// Describes a request that is no HTTP, by its first line.
+    pub fn from_refused(peer: &Peer, at: SystemTime, line: &str) -> Self {
+        Self {
+            peer: shown_address(peer),
+            date: format_date(at),
+            request: if line.is_empty() { "-".to_owned() } else { line.escape_debug().to_string() },
+            referer: "-".to_owned(),
+            agent: "-".to_owned(),
         }
     }
 
@@ -45,6 +56,10 @@ impl AccessLogLine {
         let took = took.as_secs_f64() * 1e3;
         format!("{peer} - - [{date}] \"{request}\" {status} {sent} \"{referer}\" \"{agent}\" {took:.1}ms\n")
     }
+}
+
+fn shown_address(peer: &Peer) -> String {
+    if peer.address.is_empty() { "-".to_owned() } else { peer.address.clone() }
 }
 
 fn escape_header(headers: &HeaderMap, name: &HeaderName) -> String {
@@ -106,6 +121,20 @@ mod tests {
             line.contains("\"GET /a\\\"b HTTP/1.1\" 200 1 \"a\\\" b\\\\\" \"\u{fffd}\\t\u{e9}\" 0.0ms\n"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_refused_request_is_shown_as_it_came() {
+        let refused = |line| {
+            let line = AccessLogLine::from_refused(&Peer::from_unix_socket(), UNIX_EPOCH, line);
+            line.format_line(400, 0, Duration::ZERO)
+        };
+        let rest = "400 - \"-\" \"-\" 0.0ms\n";
+        assert_eq!(
+            refused("G\"T\u{1}"),
+            format!("- - - [01/Jan/1970:00:00:00 +0000] \"G\\\"T\\u{{1}}\" {rest}")
+        );
+        assert_eq!(refused(""), format!("- - - [01/Jan/1970:00:00:00 +0000] \"-\" {rest}"));
     }
 
     #[test]

@@ -8,9 +8,19 @@ use http::{Response, StatusCode};
 pub enum ErrorResponse {
     /// The metrics endpoint has nothing at this path.
     NoMetrics,
+    /// The request is malformed; the text says why.
+    BadRequest(&'static str),
+    /// The body of the request arrives too slowly.
+    BodyTooSlow,
+    /// The body of the request could not be stored.
+    BodyNotStored,
+    /// The method or the transfer coding is not implemented.
+    NotImplemented,
+    /// The target of the request is longer than `--max-target`.
+    TargetTooLong,
     /// The body of the request is larger than `--max-body`.
     BodyTooLarge,
-    /// The head of the request is larger than `--max-head`.
+    /// The head of the request is larger than `--max-head`, or has more lines than `--max-headers`.
     HeadTooLarge,
     /// The application's thread ended without a response.
     NoResponse,
@@ -26,23 +36,33 @@ impl ErrorResponse {
     fn status(self) -> StatusCode {
         match self {
             Self::NoMetrics => StatusCode::NOT_FOUND,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoResponse => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NoGroup | Self::QueueFull => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoGroup | Self::QueueFull | Self::BodyNotStored => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
     /// The response, with its text as the body.
-    pub fn response(self) -> Response<&'static str> {
+    pub fn response(self) -> Response<String> {
         let mut response = Response::new(self.text());
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         match self {
             // The rest of the request is not read, so the connection cannot be used for another one.
-            Self::BodyTooLarge | Self::HeadTooLarge => {
+            Self::BadRequest(_)
+            | Self::BodyTooLarge
+            | Self::BodyTooSlow
+            | Self::BodyNotStored
+            | Self::HeadTooLarge
+            | Self::NotImplemented
+            | Self::TargetTooLong => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::QueueFull => {
@@ -53,49 +73,65 @@ impl ErrorResponse {
         response
     }
 
-    fn text(self) -> &'static str {
-        match self {
+    fn text(self) -> String {
+        let text = match self {
+            Self::BadRequest(why) => return format!("Bad Request: {why}\n"),
+            Self::BodyTooSlow => "Request Timeout\n",
+            Self::NotImplemented => "Not Implemented\n",
+            Self::TargetTooLong => "URI Too Long\n",
             Self::NoMetrics => "Not Found: /metrics, or /metrics.json\n",
             Self::BodyTooLarge => "Payload Too Large\n",
             Self::HeadTooLarge => "Request Header Fields Too Large\n",
             Self::NoResponse => "Internal Server Error\n",
-            Self::NoGroup | Self::QueueFull => "Service Unavailable\n",
+            Self::NoGroup | Self::QueueFull | Self::BodyNotStored => "Service Unavailable\n",
             Self::Timeout => "Gateway Timeout\n",
-        }
+        };
+        text.to_owned()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::ErrorResponse::{
-        self, BodyTooLarge, HeadTooLarge, NoGroup, NoMetrics, NoResponse, QueueFull, Timeout,
+        self, BadRequest, BodyNotStored, BodyTooLarge, BodyTooSlow, HeadTooLarge, NoGroup, NoMetrics,
+        NoResponse, NotImplemented, QueueFull, TargetTooLong, Timeout,
     };
 
     /// Status, `Connection`, `Retry-After`, and text.
-    fn parts(error: ErrorResponse) -> (u16, Option<String>, Option<String>, &'static str) {
+    fn parts(error: ErrorResponse) -> (u16, Option<String>, Option<String>, String) {
         let response = error.response();
         assert_eq!(response.headers()["content-type"], "text/plain");
         let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-        (response.status().as_u16(), header("connection"), header("retry-after"), *response.body())
+        (response.status().as_u16(), header("connection"), header("retry-after"), response.body().clone())
+    }
+
+    #[track_caller]
+    fn check(error: ErrorResponse, status: u16, closes: bool, retry: Option<&str>, text: &str) {
+        let close = closes.then(|| "close".to_owned());
+        assert_eq!(parts(error), (status, close, retry.map(str::to_owned), text.to_owned()));
     }
 
     #[test]
     fn a_response_to_an_unread_request_closes_the_connection() {
-        let close = || Some("close".to_owned());
-        assert_eq!(parts(BodyTooLarge), (413, close(), None, "Payload Too Large\n"));
-        assert_eq!(parts(HeadTooLarge), (431, close(), None, "Request Header Fields Too Large\n"));
+        check(BadRequest("no Host"), 400, true, None, "Bad Request: no Host\n");
+        check(BodyTooSlow, 408, true, None, "Request Timeout\n");
+        check(BodyTooLarge, 413, true, None, "Payload Too Large\n");
+        check(TargetTooLong, 414, true, None, "URI Too Long\n");
+        check(HeadTooLarge, 431, true, None, "Request Header Fields Too Large\n");
+        check(NotImplemented, 501, true, None, "Not Implemented\n");
+        check(BodyNotStored, 503, true, None, "Service Unavailable\n");
     }
 
     #[test]
     fn other_responses_leave_the_connection_open() {
-        assert_eq!(parts(NoMetrics), (404, None, None, "Not Found: /metrics, or /metrics.json\n"));
-        assert_eq!(parts(NoResponse), (500, None, None, "Internal Server Error\n"));
-        assert_eq!(parts(NoGroup), (503, None, None, "Service Unavailable\n"));
-        assert_eq!(parts(Timeout), (504, None, None, "Gateway Timeout\n"));
+        check(NoMetrics, 404, false, None, "Not Found: /metrics, or /metrics.json\n");
+        check(NoResponse, 500, false, None, "Internal Server Error\n");
+        check(NoGroup, 503, false, None, "Service Unavailable\n");
+        check(Timeout, 504, false, None, "Gateway Timeout\n");
     }
 
     #[test]
     fn a_client_of_a_full_queue_is_asked_to_come_back() {
-        assert_eq!(parts(QueueFull), (503, None, Some("1".to_owned()), "Service Unavailable\n"));
+        check(QueueFull, 503, false, Some("1"), "Service Unavailable\n");
     }
 }

@@ -11,7 +11,7 @@ pub struct Meter {
     /// Time the server waited for a GIL of the group, each time it acquired one. Waits inside the application
     /// are not measured.
     pub gil_wait: Histogram,
-    /// Time from a request's arrival until a thread takes it.
+    /// Time from when a request has arrived until a thread takes it.
     pub queue: Histogram,
     /// Time from there until the application is done, including its waits for clients and GILs.
     pub application: Histogram,
@@ -23,6 +23,8 @@ pub struct Meter {
     pub refused: AtomicU64,
     /// Requests whose response did not start within `--request-timeout`.
     pub late: AtomicU64,
+    /// Threads that still run a request that is late.
+    pub stuck: AtomicU64,
     /// Incomplete responses: the client disconnected, or the application failed.
     pub broken: AtomicU64,
 }

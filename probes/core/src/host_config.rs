@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::CopyTrees;
+
 /// Configuration of one host process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HostConfig {
@@ -15,7 +17,7 @@ pub struct HostConfig {
     pub proxies: Vec<String>,
     /// The access log: a file, or `-` for standard output.
     pub access_log: Option<String>,
-    /// File descriptor to which the host writes one [`HostReady`] as a JSON line.
+    /// File descriptor to which the host writes each [`HostMessage`] as a JSON line.
     pub ready: i32,
     /// Folders prepended to `sys.path`, in this order.
     pub path: Vec<String>,
@@ -25,6 +27,8 @@ pub struct HostConfig {
     pub limits: RequestLimits,
     /// Which extension modules may be loaded; `None` allows all.
     pub guard: Option<GuardConfig>,
+    /// A tree of private copies for each interpreter with the mode `own-gil-copies`, if there are any.
+    pub copies: Option<CopyTrees>,
     /// Number of threads that handle HTTP.
     pub http_threads: usize,
 }
@@ -85,6 +89,10 @@ pub struct GroupConfig {
     pub application: WsgiApplication,
     /// URL path prefixes: the longest match wins. An empty prefix matches every path.
     pub routes: Vec<String>,
+    /// Number of processes that serve the same.
+    pub processes: usize,
+    /// Whether a prefix is a mount, `SCRIPT_NAME`. Otherwise the application sees the whole path.
+    pub is_mounted: bool,
     /// Argument of `sys.setswitchinterval`, in seconds.
     pub switch_interval: Option<f64>,
 }
@@ -99,6 +107,8 @@ pub enum InterpreterMode {
     SharedGil,
     /// A sub-interpreter with its own GIL.
     OwnGil,
+    /// A sub-interpreter with its own GIL and private copies of extension modules and libraries.
+    OwnGilCopies,
     /// The main interpreter of a free-threaded build.
     FreeThreaded,
 }
@@ -110,6 +120,7 @@ impl InterpreterMode {
             Self::Main => "main",
             Self::SharedGil => "shared-gil",
             Self::OwnGil => "own-gil",
+            Self::OwnGilCopies => "own-gil-copies",
             Self::FreeThreaded => "free-threaded",
         }
     }
@@ -129,7 +140,7 @@ pub struct WsgiApplication {
 }
 
 /// Limits of a request and of shutdown, in seconds and bytes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RequestLimits {
     /// Time for running requests to finish after SIGTERM.
     pub drain: f64,
@@ -137,14 +148,40 @@ pub struct RequestLimits {
     pub head: f64,
     /// Time between two chunks of a request body, and for a client to accept a chunk of a response.
     pub stall: f64,
-    /// Time for an application to start its response.
+    /// Time for a whole request body to arrive.
+    pub body: f64,
+    /// Minimum rate at which a body must arrive once `stall` has passed, in bytes per second; 0 for none.
+    pub body_rate: u64,
+    /// Time for an application to start its response, from when a thread takes the request.
     pub request: Option<f64>,
     /// Number of requests after which the process asks to be replaced.
     pub requests: Option<u64>,
+    /// Up to so many requests more, at random.
+    pub requests_jitter: u64,
+    /// Resident memory above which the process asks to be replaced.
+    pub memory: Option<u64>,
+    /// Time after which the process asks to be replaced.
+    pub lifetime: Option<f64>,
     /// Maximum size of a request head.
     pub head_size: usize,
+    /// Maximum size of a request target.
+    pub target_size: usize,
+    /// Maximum number of header lines.
+    pub headers: usize,
     /// Maximum size of a request body.
     pub body_size: u64,
+    /// Size up to which a request body is kept in memory.
+    pub body_memory: usize,
+}
+
+/// What a host tells the supervisor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostMessage {
+    /// It has started.
+    Ready(HostReady),
+    /// It asks for a process to replace it.
+    Replace,
 }
 
 /// Sent by the host once every group has started or failed to start.

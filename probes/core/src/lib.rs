@@ -19,8 +19,15 @@
 //!   recorded.
 //! - [`memory_map`]: ranges of memory, pages and object headers; [`process_stat`]: files of `/proc`.
 //!
+//! For private copies of extension modules:
+//!
+//! - [`import_check`]: when CPython's check of extension modules is off.
+//! - [`export_function`]: the functions that a shared object exports for a module.
+//!
 //! For the host:
 //!
+//! - [`request_framing`]: where requests begin and end on a connection; [`request_check`]: which are refused;
+//!   [`body_pace`]: how slowly a client may send a body.
 //! - [`peer`]: the client of a request; [`request_path`] and [`request_headers`]: what it asks for.
 //! - [`response_head`]: the head of an application's response; [`latin1`]: how its texts are encoded;
 //!   [`error_response`]: the responses of the server itself.
@@ -33,10 +40,13 @@
 pub mod access_log_line;
 pub mod accessed_path;
 pub mod application_result;
+pub mod body_pace;
 pub mod error_response;
+pub mod export_function;
 pub mod group_meter;
 pub mod histogram;
 pub mod host_config;
+pub mod import_check;
 pub mod interpreter_names;
 pub mod latin1;
 pub mod mapping;
@@ -49,6 +59,8 @@ pub mod peer;
 pub mod process_stat;
 pub mod protocol;
 pub mod record_format;
+pub mod request_check;
+pub mod request_framing;
 pub mod request_headers;
 pub mod request_path;
 pub mod response_head;

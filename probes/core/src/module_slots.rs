@@ -16,6 +16,9 @@ pub const MOD_SLOTS: u16 = 94;
 /// `Py_mod_state_size`.
 pub const STATE_SIZE: u16 = 102;
 
+/// `Py_mod_token`: tells a module without a `PyModuleDef` from others.
+pub const TOKEN: u16 = 110;
+
 /// Whether the slot declares what a module supports: its value is a small number.
 pub fn is_declaration(id: u16) -> bool {
     MULTIPLE_INTERPRETERS.contains(&id) || GIL.contains(&id)
@@ -43,7 +46,7 @@ pub fn name(id: u16) -> Option<&'static str> {
         105 => "Py_mod_state_clear",
         106 => "Py_mod_state_free",
         109 => "Py_mod_abi",
-        110 => "Py_mod_token",
+        TOKEN => "Py_mod_token",
         _ => return None,
     })
 }

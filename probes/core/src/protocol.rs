@@ -42,10 +42,35 @@ pub struct TrialOrder {
     pub subjects: Vec<String>,
     /// Deadline in milliseconds.
     pub deadline: u64,
+    /// Folder with a tree of private copies for each interpreter, named by numbers from 0.
+    pub copies: Option<CopyTrees>,
     /// Number of threads of a stress test.
     pub threads: usize,
     /// Rounds of a stress test, per thread.
     pub rounds: usize,
+}
+
+/// Trees of private copies. Tree `n` has the copy of `/a/b.so` at `FOLDER/n/a/b.so`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyTrees {
+    /// The folder of the trees.
+    pub folder: String,
+    /// Number of trees.
+    pub count: usize,
+}
+
+impl CopyTrees {
+    /// Path of a tree.
+    pub fn tree(&self, number: usize) -> String {
+        format!("{}/{number}", self.folder)
+    }
+
+    /// The file that this path is a copy of; `None` if the path lies in no tree.
+    pub fn original_path<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let below = path.strip_prefix(&self.folder)?.strip_prefix('/')?;
+        let (number, _) = below.split_once('/')?;
+        number.bytes().all(|byte| byte.is_ascii_digit()).then(|| &below[number.len()..])
+    }
 }
 
 /// Folders that each interpreter of a trial adds to its `sys.path` after `site` has run, as a server does.
@@ -77,6 +102,14 @@ pub enum Scenario {
     /// Sub-interpreters with their own GIL, where the subject's parent packages are empty stubs whose code
     /// does not run.
     OwnGilAlone,
+    /// Sub-interpreters with their own GIL, each with private copies of extension modules and libraries
+    /// ([`TrialOrder::copies`]).
+    OwnGilCopies,
+    /// As [`Scenario::OwnGilCalled`], with private copies.
+    OwnGilCopiesCalled,
+    /// As [`Scenario::OwnGilStorm`], with private copies: each thread runs one interpreter, since a copy
+    /// serves one interpreter only.
+    OwnGilCopiesStorm,
     /// Legacy sub-interpreters of a free-threaded build, with CPython's multi-interpreter check of
     /// extensions.
     FreeThreadedGroup,
@@ -91,6 +124,26 @@ pub enum Scenario {
     /// The main interpreter, where the subject's module is created from its shared object but not executed.
     /// This is where a free-threaded CPython enables the GIL.
     Created,
+}
+
+impl Scenario {
+    /// Whether each interpreter loads private copies.
+    pub fn uses_copies(self) -> bool {
+        match self {
+            Self::OwnGilCopies | Self::OwnGilCopiesCalled | Self::OwnGilCopiesStorm => true,
+            Self::Main
+            | Self::MainToTheEnd
+            | Self::SharedGil
+            | Self::OwnGil
+            | Self::OwnGilUnchecked
+            | Self::OwnGilAlone
+            | Self::FreeThreadedGroup
+            | Self::OwnGilCalled
+            | Self::Storm
+            | Self::OwnGilStorm
+            | Self::Created => false,
+        }
+    }
 }
 
 /// Which file accesses of a trial are recorded.

@@ -14,9 +14,13 @@ impl RequestPath {
         Self(percent_decode_str(path).collect())
     }
 
-    /// The decoded bytes: `PATH_INFO`.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    /// Splits the path at a mount that matches it: `SCRIPT_NAME` and `PATH_INFO` (PEP 3333), as Apache divides
+    /// them for a `WSGIScriptAlias`. The path of `OPTIONS *` is empty.
+    pub fn split_at_mount(&self, mount: &str) -> (&[u8], &[u8]) {
+        if self.0 == b"*" {
+            return (b"", b"");
+        }
+        self.0.split_at_checked(mount.trim_end_matches('/').len()).unwrap_or((b"", &self.0))
     }
 
     /// Whether this prefix matches whole segments of the path. An empty prefix matches every path.
@@ -37,9 +41,10 @@ impl<T> RouteTable<T> {
         Self(routes)
     }
 
-    /// Returns what the longest matching prefix leads to.
-    pub fn find_route(&self, path: &RequestPath) -> Option<&T> {
-        self.0.iter().find(|(prefix, _)| path.has_prefix(prefix)).map(|(_, target)| target)
+    /// Returns the longest matching prefix and what it leads to.
+    pub fn find_route(&self, path: &RequestPath) -> Option<(&str, &T)> {
+        let found = self.0.iter().find(|(prefix, _)| path.has_prefix(prefix));
+        found.map(|(prefix, target)| (prefix.as_str(), target))
     }
 }
 
@@ -49,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_path_is_decoded_and_invalid_escapes_are_kept() {
-        let decoded = |path| RequestPath::decode(path).as_bytes().to_vec();
+        let decoded = |path| RequestPath::decode(path).0;
         assert_eq!(decoded("/a%20b%2Fc+d"), b"/a b/c+d");
         assert_eq!(decoded("/%c3%A9%ff"), b"/\xc3\xa9\xff");
         assert_eq!(decoded("/50%/%g0/%2"), b"/50%/%g0/%2");
@@ -59,7 +64,7 @@ mod tests {
     fn the_longest_prefix_of_whole_segments_wins() {
         let routes = ["", "/shop", "/shop/admin/", "/a b"].map(|prefix| (prefix.to_owned(), prefix));
         let routes = RouteTable::new(routes.to_vec());
-        let found = |path| *routes.find_route(&RequestPath::decode(path)).unwrap();
+        let found = |path| *routes.find_route(&RequestPath::decode(path)).unwrap().1;
         assert_eq!(found("/shop"), "/shop");
         assert_eq!(found("/shop/"), "/shop");
         assert_eq!(found("/shopping"), "");
@@ -72,10 +77,31 @@ mod tests {
     }
 
     #[test]
+    fn a_mount_is_the_script_and_the_rest_is_the_path() {
+        let split = |path, mount| {
+            let path = RequestPath::decode(path);
+            let (script, rest) = path.split_at_mount(mount);
+            (String::from_utf8(script.to_vec()).unwrap(), String::from_utf8(rest.to_vec()).unwrap())
+        };
+        for (path, mount, script, rest) in [
+            ("/x", "", "", "/x"),
+            ("/x", "/", "", "/x"),
+            ("/old/x", "/old", "/old", "/x"),
+            ("/old/x", "/old/", "/old", "/x"),
+            ("/old", "/old", "/old", ""),
+            ("/old/", "/old", "/old", "/"),
+            ("/%6fld//x", "/old", "/old", "//x"),
+            ("*", "", "", ""),
+        ] {
+            assert_eq!(split(path, mount), (script.to_owned(), rest.to_owned()), "{path} {mount}");
+        }
+    }
+
+    #[test]
     fn without_an_empty_prefix_a_path_may_have_no_route() {
         let routes = RouteTable::new(vec![("/".to_owned(), 1), ("/shop".to_owned(), 2)]);
-        assert_eq!(routes.find_route(&RequestPath::decode("/shop/x")), Some(&2));
-        assert_eq!(routes.find_route(&RequestPath::decode("/other")), Some(&1));
+        assert_eq!(routes.find_route(&RequestPath::decode("/shop/x")), Some(("/shop", &2)));
+        assert_eq!(routes.find_route(&RequestPath::decode("/other")), Some(("/", &1)));
         assert_eq!(routes.find_route(&RequestPath::decode("*")), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The status and the headers that an application passes to `start_response`, and how its body fits them.
 
 use http::StatusCode;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
 /// Hop-by-hop headers (PEP 3333), which only the server may set. `Connection: close` is honored.
@@ -27,7 +27,7 @@ pub enum ResponseHeadError {
     #[error("the status is not a str of latin-1 characters")]
     StatusType,
     /// The status has no code.
-    #[error("the status does not begin with a three-digit number")]
+    #[error("the status does not begin with a three-digit number and a space")]
     StatusCode,
     /// The status is one that precedes a response (1xx).
     #[error("status {0} must not be sent by an application")]
@@ -50,6 +50,12 @@ pub enum ResponseHeadError {
     /// The Content-Length is not a number.
     #[error("Content-Length is not a number")]
     ContentLength,
+    /// A header that may stand once has two values.
+    #[error("{0} stands twice, with different values")]
+    Different(HeaderName),
+    /// A status that has no body, with a Content-Length (RFC 9110, section 8.6).
+    #[error("status {0} cannot have a Content-Length")]
+    NoBody(StatusCode),
 }
 
 impl ResponseHead {
@@ -62,6 +68,9 @@ impl ResponseHead {
         let status = StatusCode::from_bytes(code).map_err(|_| ResponseHeadError::StatusCode)?;
         if status.is_informational() {
             return Err(ResponseHeadError::Informational(status));
+        }
+        if !reason.is_empty() && !reason.starts_with(b" ") {
+            return Err(ResponseHeadError::StatusCode);
         }
         let reason = reason.trim_ascii();
         if !reason.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
@@ -87,12 +96,32 @@ impl ResponseHead {
             return Ok(());
         }
         if name == CONTENT_LENGTH {
-            let length = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-            self.content_length = Some(length.ok_or(ResponseHeadError::ContentLength)?);
-            self.headers.insert(name, value);
+            let text = value.to_str().map_err(|_| ResponseHeadError::ContentLength)?.trim();
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let length =
+                is_number.then(|| text.parse().ok()).flatten().ok_or(ResponseHeadError::ContentLength)?;
+            self.add_content_length(length)
+        } else if name == CONTENT_TYPE {
+            match self.headers.insert(&name, value.clone()) {
+                Some(other) if other != value => Err(ResponseHeadError::Different(name)),
+                None | Some(_) => Ok(()),
+            }
         } else {
             self.headers.append(name, value);
+            Ok(())
         }
+    }
+
+    fn add_content_length(&mut self, length: u64) -> Result<(), ResponseHeadError> {
+        if self.content_length.is_some_and(|other| other != length) {
+            return Err(ResponseHeadError::Different(CONTENT_LENGTH));
+        }
+        if self.status == StatusCode::NO_CONTENT {
+            // Frameworks write 0 here (Django's `CommonMiddleware`), which is left out.
+            return if length == 0 { Ok(()) } else { Err(ResponseHeadError::NoBody(self.status)) };
+        }
+        self.content_length = Some(length);
+        self.headers.insert(CONTENT_LENGTH, length.into());
         Ok(())
     }
 
@@ -152,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_status_needs_a_final_code_and_no_control_characters() {
-        for status in [&b"20"[..], b"", b"2 0 OK", b"abc", b"099 No"] {
+        for status in [&b"20"[..], b"", b"2 0 OK", b"abc", b"099 No", b"2000 Wow", b"200OK", b"200\tOK"] {
             assert_eq!(refused(status), ResponseHeadError::StatusCode, "{status:?}");
         }
         assert_eq!(
@@ -179,7 +208,7 @@ mod tests {
     fn headers_repeat_but_the_length_does_not() {
         let mut head = head("200 OK");
         for (name, value) in
-            [("Set-Cookie", "a"), ("set-cookie", "b"), ("Content-Length", "1"), ("content-length", " 20 ")]
+            [("Set-Cookie", "a"), ("set-cookie", "b"), ("Content-Length", "20"), ("content-length", " 20 ")]
         {
             head.add_header(name.as_bytes(), value.as_bytes()).unwrap();
         }
@@ -194,9 +223,31 @@ mod tests {
         let mut add = |name: &str, value: &[u8]| head.add_header(name.as_bytes(), value).unwrap_err();
         assert_eq!(add("a b", b"x"), ResponseHeadError::HeaderName("a b".to_owned()));
         assert_eq!(add("X-A", b"x\r\nY: z"), ResponseHeadError::HeaderValue(HeaderName::from_static("x-a")));
-        for length in [&b"-1"[..], b"", b"ten", b"1, 1", b"\xff"] {
+        for length in [&b"-1"[..], b"+1", b"", b"ten", b"1, 1", b"\xff"] {
             assert_eq!(add("Content-Length", length), ResponseHeadError::ContentLength, "{length:?}");
         }
+    }
+
+    #[test]
+    fn a_header_that_may_stand_once_has_one_value() {
+        let mut head = head("200 OK");
+        head.add_header(b"Content-Length", b"1").unwrap();
+        let error = head.add_header(b"content-length", b"2").unwrap_err();
+        assert_eq!(error.to_string(), "content-length stands twice, with different values");
+        head.add_header(b"Content-Type", b"a/b").unwrap();
+        head.add_header(b"Content-Type", b"a/b").unwrap();
+        assert_eq!(head.headers.get_all("content-type").iter().count(), 1);
+        assert!(head.add_header(b"content-type", b"a/c").is_err());
+    }
+
+    #[test]
+    fn a_status_without_a_body_has_no_length() {
+        let mut empty = head("204 No Content");
+        empty.add_header(b"Content-Length", b"0").unwrap();
+        assert!(empty.headers.is_empty());
+        let error = empty.add_header(b"Content-Length", b"5").unwrap_err();
+        assert_eq!(error.to_string(), "status 204 No Content cannot have a Content-Length");
+        assert_eq!(head("304 Not Modified").add_header(b"Content-Length", b"5"), Ok(()));
     }
 
     #[test]

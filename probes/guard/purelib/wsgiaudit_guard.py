@@ -13,14 +13,19 @@ bypasses CPython's loader, such as ctypes. Nor does it see a change of a file be
 and its opening, so it does not protect from a user who can write to the files. Modules of the standard library are
 not checked: CPython itself refuses those that do not support an interpreter.
 
-In a trial of an audit, which produces the report, everything is admitted."""
+In a trial of an audit, which produces the report, everything is admitted.
+
+`wsgiaudit_guard.use_copies(FOLDER)`, right after the import, switches an interpreter with its own GIL to the mode
+`own-gil-copies`: it loads extension modules from its private copies in FOLDER, which `wsgiaudit copies` made, and
+admits what the report vetted for that mode. CPython does not promise that this works; the report's evidence is all
+that it rests on."""
 
 import hashlib
 import json
 import os
 import sys
 
-__all__ = ["mode"]
+__all__ = ["mode", "use_copies"]
 
 _told = set()
 
@@ -102,6 +107,10 @@ def _why_not(name, path):
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != module.get("sha256"):
         return f"{path} has changed since the audit; audit the environment again"
+    if mode == _WITH_COPIES:
+        why = _why_no_copy(os.path.realpath(path), digest)
+        if why is not None:
+            return why
     judged = module["modes"].get(mode)
     if judged is None:
         return f"the audit did not ask about {mode}"
@@ -115,6 +124,79 @@ def _why_not(name, path):
     return why
 
 
+def _why_no_copy(path, digest):
+    """`None` if this interpreter has a copy of a file that was made from these bytes, otherwise what is wrong."""
+    made = _copies["objects"].get(path)
+    if made is None:
+        return f"{path} has no private copy; make the copies again with wsgiaudit copies"
+    if made["sha256"] != digest:
+        return f"the private copy of {path} was made from another version; make the copies again with wsgiaudit copies"
+    copy = made["copies"][_copies["number"]]
+    with open(os.path.join(_copies["folder"], copy["path"]), "rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != copy["sha256"]:
+            return f"the private copy of {path} was changed after it was made; make the copies again"
+    return None
+
+
+def use_copies(folder):
+    """Makes this interpreter load extension modules from private copies in `folder`, which `wsgiaudit copies` made.
+
+    Each interpreter of a process takes a set of copies that no other one has taken. Raises ImportError if this is no
+    interpreter with its own GIL, if no set is left, or if the folder cannot be read. In a trial of an audit it does
+    nothing."""
+    global mode
+    if _is_off:
+        return
+    if mode != "own-gil":
+        _refuse(f"private copies need an interpreter with its own GIL, and the mode of this one is {mode}")
+    folder = os.path.realpath(folder)
+    try:
+        with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as stream:
+            manifest = json.load(stream)
+        if manifest["schema"] != 1:
+            _refuse(f"{folder} has schema {manifest['schema']}, and this guard reads schema 1")
+        objects = {each["source"]: each for each in manifest["objects"]}
+        trees = [os.path.join(folder, each) for each in manifest["trees"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _refuse(f"{folder} is no folder of private copies ({error!r}); make it with wsgiaudit copies")
+    native = os.path.join(folder, "wsgiaudit_copies.so")
+    _own.add(native)  # it loads itself again, to find where CPython keeps the name of the module being loaded
+    try:
+        number = _install_first_free(_load_native(native), trees, folder)
+    finally:
+        _own.discard(native)
+    _copies.update(folder=folder, number=number, objects=objects)
+    mode = _WITH_COPIES
+    _say(f"private copies: this interpreter uses set {number} of {len(trees)} in {folder}")
+
+
+def _install_first_free(loader, trees, folder):
+    """Installs the first set that no interpreter of this process has taken. Returns its number."""
+    problem = "there is none"
+    for number, tree in enumerate(trees):
+        try:
+            loader.install(tree)
+        except RuntimeError as error:
+            problem = error
+        else:
+            return number
+    _refuse(f"no set of private copies in {folder} can be used ({problem}); make more with wsgiaudit copies")
+
+
+def _load_native(path):
+    """The extension module that loads copies. It declares slot 3 = 2, and CPython loads it as any other."""
+    from importlib.machinery import ExtensionFileLoader
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    try:
+        name = "wsgiaudit_copies"
+        module = module_from_spec(spec_from_file_location(name, path, loader=ExtensionFileLoader(name, path)))
+        module.__spec__.loader.exec_module(module)
+        return module
+    except ImportError as error:
+        _refuse(f"{path} cannot be loaded: {error}")
+
+
 def _is_standard(path):
     folder = os.path.dirname(os.path.realpath(path))
     prefix = os.path.realpath(sys.base_exec_prefix) + os.sep
@@ -122,7 +204,7 @@ def _is_standard(path):
 
 
 def _admit(name, path):
-    if _is_standard(path):
+    if _is_standard(path) or path in _own:
         return
     try:
         why = _why_not(name, path)
@@ -147,9 +229,14 @@ def _begin():
     _say(f"on for {mode}, with {len(_vetted)} files in the report")
 
 
+_WITH_COPIES = "own-gil-copies"
+_copies = {}  # folder, number of the set, and objects by source, once use_copies has been called
+_own = set()  # the native part of this module while it loads
+
 mode = _mode()
 # An audit sets it for its trials (src/trial/environment.rs). Under mod_wsgi, where no trial runs, it is ignored.
-if "WSGIAUDIT_TRIAL" in os.environ and "mod_wsgi" not in sys.modules:
+_is_off = "WSGIAUDIT_TRIAL" in os.environ and "mod_wsgi" not in sys.modules
+if _is_off:
     _say("off: this is a trial of an audit")
 else:
     _vetted = _read(_find())

@@ -18,6 +18,7 @@ use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::response_head::is_bodiless;
 
+use super::client_stream::ConnectionState;
 use super::log::log_message;
 use super::request_exchange::{ResponseAborted, ResponseBody};
 
@@ -30,16 +31,28 @@ pub(super) struct RequestTracker {
     is_head: bool,
     /// The access log, and what is known for its line so far.
     line: Option<(AccessLog, AccessLogLine)>,
+    connection: Arc<ConnectionState>,
 }
 
 impl RequestTracker {
-    pub(super) fn new(peer: &Peer, head: &Parts, log: Option<&AccessLog>) -> Self {
+    pub(super) fn new(
+        peer: &Peer,
+        head: &Parts,
+        log: Option<&AccessLog>,
+        connection: &Arc<ConnectionState>,
+    ) -> Self {
         let line = log.map(|log| {
             let request = (&head.method, &head.uri, head.version);
             let line = AccessLogLine::new(peer, SystemTime::now(), request, &head.headers);
             (log.clone(), line)
         });
-        Self { began: Instant::now(), meter: None, is_head: head.method == Method::HEAD, line }
+        Self {
+            began: Instant::now(),
+            meter: None,
+            is_head: head.method == Method::HEAD,
+            line,
+            connection: Arc::clone(connection),
+        }
     }
 
     /// Wraps the response body so that the end of the response is recorded.
@@ -51,7 +64,7 @@ impl RequestTracker {
         let status = response.status().as_u16();
         response.map(|content| {
             let is_whole = is_bodiless || content.is_end_stream();
-            TrackedBody { content, tracker: self, status, sent: 0, is_whole }
+            TrackedBody { content, tracker: self, status, sent: 0, is_whole, aborted: None }
         })
     }
 
@@ -61,8 +74,7 @@ impl RequestTracker {
             meter.record_response(status, took, is_whole);
         }
         if let Some((log, line)) = self.line.take() {
-            // Fails only if the writer thread has ended, at the end of the process.
-            drop(log.0.send(AccessLogEntry::Line(line.format_line(status, sent, took))));
+            log.write_line(line.format_line(status, sent, took));
         }
     }
 }
@@ -74,6 +86,24 @@ pub(super) struct TrackedBody {
     status: u16,
     sent: u64,
     is_whole: bool,
+    /// Why the response cannot be completed, and the number of flushes when that was known.
+    aborted: Option<(ResponseAborted, u64)>,
+}
+
+impl TrackedBody {
+    /// Passes on that the response is incomplete once everything before it has reached the socket. The HTTP library
+    /// closes the connection at once and would discard it.
+    fn poll_abort(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
+        let connection = &self.tracker.connection;
+        match self.aborted.take() {
+            Some((aborted, flushes)) if connection.flush_count() == flushes => {
+                connection.wake_when_flushed(context.waker());
+                self.aborted = Some((aborted, flushes));
+                Poll::Pending
+            }
+            aborted => Poll::Ready(aborted.map(|(aborted, _)| Err(aborted))),
+        }
+    }
 }
 
 impl Drop for TrackedBody {
@@ -90,16 +120,26 @@ impl Body for TrackedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
+        if self.aborted.is_some() {
+            return self.poll_abort(context);
+        }
         let polled = Pin::new(&mut self.content).poll_frame(context);
-        match &polled {
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 self.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
                 self.is_whole = self.content.is_end_stream() || self.content.size_hint().exact() == Some(0);
+                Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(None) => self.is_whole = true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            Poll::Ready(None) => {
+                self.is_whole = true;
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(aborted))) => {
+                self.aborted = Some((aborted, self.tracker.connection.flush_count()));
+                self.poll_abort(context)
+            }
+            Poll::Pending => Poll::Pending,
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -117,6 +157,8 @@ pub(super) struct AccessLog(Sender<AccessLogEntry>);
 
 enum AccessLogEntry {
     Line(String),
+    /// Opens the file again, after it was renamed.
+    Reopen,
     /// Confirms that all entries before it have been written.
     Written(Sender<()>),
 }
@@ -130,14 +172,25 @@ impl AccessLog {
     /// # Errors
     /// An error message if the file cannot be opened.
     pub(super) fn open(path: &str) -> Result<Self, String> {
-        let file: Box<dyn Write + Send> = match path {
-            "-" => Box::new(std::io::stdout()),
-            path => Box::new(open_for_append(path)?),
-        };
+        let file = open_log(path)?;
         let (sender, entries) = channel();
-        let (file, path) = (BufWriter::new(file), path.to_owned());
-        std::thread::spawn(move || write_entries(file, &entries, &path));
+        let path = path.to_owned();
+        std::thread::Builder::new()
+            .name("wsgiaudit-log".to_owned())
+            .spawn(move || write_entries(file, &entries, &path))
+            .map_err(|error| format!("cannot start the thread of the access log: {error}"))?;
         Ok(Self(sender))
+    }
+
+    /// Writes a line, some time later.
+    pub(super) fn write_line(&self, line: String) {
+        // Fails only if the writer thread has ended, at the end of the process.
+        drop(self.0.send(AccessLogEntry::Line(line)));
+    }
+
+    /// Opens the file again: a program that rotates logs has renamed it.
+    pub(super) fn reopen(&self) {
+        drop(self.0.send(AccessLogEntry::Reopen));
     }
 
     /// Waits until all entries have been written, or for [`FLUSH_TIMEOUT`].
@@ -149,14 +202,20 @@ impl AccessLog {
     }
 }
 
-fn open_for_append(path: &str) -> Result<File, String> {
+type LogFile = BufWriter<Box<dyn Write + Send>>;
+
+fn open_log(path: &str) -> Result<LogFile, String> {
+    if path == "-" {
+        return Ok(BufWriter::new(Box::new(std::io::stdout())));
+    }
     let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.map_err(|error| format!("cannot open the access log {path}: {error}"))
+    let file: File = opened.map_err(|error| format!("cannot open the access log {path}: {error}"))?;
+    Ok(BufWriter::new(Box::new(file)))
 }
 
 /// Writes log entries until all senders are gone. A write error is reported once, until writing succeeds
 /// again.
-fn write_entries(mut file: BufWriter<Box<dyn Write + Send>>, entries: &Receiver<AccessLogEntry>, path: &str) {
+fn write_entries(mut file: LogFile, entries: &Receiver<AccessLogEntry>, path: &str) {
     let mut failed = false;
     while let Ok(first) = entries.recv() {
         let mut waiting = Vec::new();
@@ -165,6 +224,13 @@ fn write_entries(mut file: BufWriter<Box<dyn Write + Send>>, entries: &Receiver<
             match entry {
                 AccessLogEntry::Line(line) => written = written.and(file.write_all(line.as_bytes())),
                 AccessLogEntry::Written(confirmation) => waiting.push(confirmation),
+                AccessLogEntry::Reopen => {
+                    written = written.and(file.flush());
+                    match open_log(path) {
+                        Ok(opened) => file = opened,
+                        Err(error) => log_message(&format!("{error}; the old file is still written")),
+                    }
+                }
             }
         }
         let written = written.and(file.flush());

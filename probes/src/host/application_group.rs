@@ -2,6 +2,7 @@
 
 use std::ptr::null_mut;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -10,10 +11,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::host_config::{GroupConfig, InterpreterMode};
 
-use super::import_guard;
 use super::log::log_message;
 use super::request_exchange::{RequestJob, WorkerCommand};
 use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
+use super::{import_guard, private_copies};
 use crate::interpreter::{OWN_GIL, shared_gil_config};
 use crate::python::{self, PyInterpreterConfig};
 
@@ -21,6 +22,8 @@ use crate::python::{self, PyInterpreterConfig};
 pub(super) struct ApplicationGroup {
     pub(super) name: String,
     pub(super) mode: InterpreterMode,
+    /// Whether its prefixes are mounts.
+    pub(super) is_mounted: bool,
     pub(super) meter: Arc<Meter>,
     queue: crossbeam_channel::Sender<WorkerCommand>,
     /// One permit for each request that may be processed or queued.
@@ -61,6 +64,16 @@ impl ApplicationGroup {
         Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
+    /// Whether a request would not be served: the queue is full, or it does not move.
+    pub(super) fn is_full(&self) -> bool {
+        self.permits.available_permits() == 0 || self.is_stuck()
+    }
+
+    /// Whether every thread runs a request that is late, so that the queue does not move.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.meter.stuck.load(Ordering::Relaxed) >= self.threads as u64
+    }
+
     /// Queues a job without waiting. Returns false if the group has stopped.
     pub(super) fn enqueue_job(&self, job: RequestJob) -> bool {
         self.queue.send(WorkerCommand::Serve(job)).is_ok()
@@ -93,7 +106,7 @@ impl RunningGroup {
         let configuration = match plan.mode {
             InterpreterMode::Main | InterpreterMode::FreeThreaded => None,
             InterpreterMode::SharedGil => Some(shared_gil_config(free_threaded)),
-            InterpreterMode::OwnGil => Some(OWN_GIL),
+            InterpreterMode::OwnGil | InterpreterMode::OwnGilCopies => Some(OWN_GIL),
         };
         let settings = serde_json::json!({
             "application": plan.application,
@@ -104,7 +117,7 @@ impl RunningGroup {
             "guard": import_guard::is_installed(),
             "multithread": plan.threads > 1,
             // Identical interpreters share no state, like processes, so `wsgi.multiprocess` is true for them.
-            "multiprocess": plan.interpreters > 1,
+            "multiprocess": plan.interpreters > 1 || plan.processes > 1,
         });
         let spec = InterpreterSpec {
             mode: plan.mode,
@@ -129,8 +142,15 @@ impl RunningGroup {
         let threads = plan.threads * interpreters.len();
         let permits =
             Arc::new(Semaphore::new(threads.saturating_add(plan.queue).min(Semaphore::MAX_PERMITS)));
-        let group =
-            ApplicationGroup { name: plan.name.clone(), mode: plan.mode, meter, queue, permits, threads };
+        let group = ApplicationGroup {
+            name: plan.name.clone(),
+            mode: plan.mode,
+            is_mounted: plan.is_mounted,
+            meter,
+            queue,
+            permits,
+            threads,
+        };
         let running = Self { group: Arc::new(group), interpreters };
         match failure {
             None => Ok(running),
@@ -191,7 +211,14 @@ impl InterpreterSpec {
                 }
             }
             import_guard::register_interpreter(self.mode);
-            match WsgiRuntime::new(&self.settings) {
+            let prepared = match self.mode {
+                InterpreterMode::OwnGilCopies => private_copies::install_in_interpreter(),
+                InterpreterMode::Main
+                | InterpreterMode::SharedGil
+                | InterpreterMode::OwnGil
+                | InterpreterMode::FreeThreaded => Ok(()),
+            };
+            match prepared.and_then(|()| WsgiRuntime::new(&self.settings)) {
                 Err(why) => drop(started.send(Err(why))),
                 Ok(runtime) => {
                     let runtime = Arc::new(runtime);

@@ -16,8 +16,9 @@ pub(super) struct EnvironTemplate {
     headers: HashMap<HeaderName, Object>,
 }
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "REQUEST_METHOD",
+    "SCRIPT_NAME",
     "PATH_INFO",
     "QUERY_STRING",
     "REQUEST_URI",
@@ -88,7 +89,11 @@ impl EnvironTemplate {
             };
             let uri = &job.head.uri;
             set("REQUEST_METHOD", job.head.method.as_str().as_bytes())?;
-            set("PATH_INFO", job.path.as_bytes())?;
+            let (script, path) = job.path.split_at_mount(&job.mount);
+            if !script.is_empty() {
+                set("SCRIPT_NAME", script)?;
+            }
+            set("PATH_INFO", path)?;
             set("QUERY_STRING", uri.query().unwrap_or_default().as_bytes())?;
             set("REQUEST_URI", uri.path_and_query().map_or("", |whole| whole.as_str()).as_bytes())?;
             set("SERVER_NAME", job.listener.name.as_bytes())?;

@@ -66,10 +66,34 @@ if settings["switch_interval"] is not None:
 if settings["guard"]:
     _guard()
 sys.path[:0] = settings["path"]
+# CPython gives sub-interpreters the arguments of the process, which are the server's.
+sys.argv[:] = ["wsgiaudit"]
+_process = os.getpid()
+
+
+def _restrict_signals():
+    """Ignore signal.signal with a note, as mod_wsgi does (WSGIRestrictSignal): signals are the server's."""
+    import signal
+
+    register = signal.signal
+
+    def ignore(signalnum, handler):
+        if os.getpid() != _process:
+            return register(signalnum, handler)
+        caller = sys._getframe(1)
+        where = f"{caller.f_code.co_filename}, line {caller.f_lineno}"
+        name = getattr(signalnum, "name", signalnum)
+        print(f"wsgiaudit: signal.signal({name}) is ignored, as under mod_wsgi ({where})", file=sys.stderr, flush=True)
+        return None
+
+    signal.signal = ignore
+
+
+_restrict_signals()
 
 
 class _Raw(io.RawIOBase):
-    """The request body, read from the exchange as it arrives."""
+    """A request body that the server has stored in a file."""
 
     def __init__(self, exchange):
         self._exchange = exchange
@@ -84,7 +108,7 @@ class _Raw(io.RawIOBase):
 
 
 class Input(io.BufferedReader):
-    """wsgi.input: reads like io.BytesIO, but without holding the whole body in memory."""
+    """wsgi.input of a large body: reads like io.BytesIO, but without holding the whole body in memory."""
 
     def read(self, size=-1, /):
         return super().read(-1 if size is None or size < 0 else size)
@@ -107,7 +131,8 @@ class Input(io.BufferedReader):
         return lines
 
 
-no_input = io.BytesIO
+# wsgi.input of a body that is in memory.
+memory_input = io.BytesIO
 
 
 def open_input(exchange):
@@ -194,9 +219,9 @@ def base():
 
 
 def _check(status, headers):
-    if type(status) is not str:
+    if not isinstance(status, str):
         raise TypeError(f"status must be a str, not {type(status).__name__}")
-    if type(headers) is not list:
+    if not isinstance(headers, list):
         raise TypeError(f"headers must be a list, not {type(headers).__name__}")
 
 
@@ -205,18 +230,25 @@ def respond(environ, exchange):
     if the response was sent in chunks; (_ABORTED,) if the application failed after the response head was sent."""
     head = None
     sent = False
+    # Whether the response may have a body: not for HEAD, 204 and 304.
+    has_body = True
+
+    def begin():
+        nonlocal sent, has_body
+        if head is None:
+            raise AssertionError("the application did not call start_response()")
+        has_body = _begin(exchange, head[0], head[1])
+        sent = True
 
     def write(data):
-        nonlocal sent
-        if type(data) is not bytes:
+        if not isinstance(data, bytes):
             raise TypeError(f"write() takes bytes, not {type(data).__name__}")
         if not sent:
-            _begin(exchange, head[0], head[1])
-            sent = True
-        if data and not _send(exchange, data):
+            begin()
+        if data and has_body and not _send(exchange, data):
             raise ConnectionAbortedError("the client has disconnected")
 
-    def start_response(status, headers, exc_info=None, /):
+    def start_response(status, headers, exc_info=None):
         nonlocal head
         if exc_info is not None:
             try:
@@ -230,57 +262,81 @@ def respond(environ, exchange):
         head = status, headers
         return write
 
-    result = None
-    try:
-        try:
-            result = application(environ, start_response)
-            if type(result) is list or type(result) is tuple:
-                body = result[0] if len(result) == 1 else b"".join(result)
-                if head is None:
-                    raise AssertionError("the application did not call start_response()")
-                if type(body) is not bytes:
-                    raise TypeError(f"the application yielded {type(body).__name__}, not bytes")
-                if sent:
-                    if body:
-                        _send(exchange, body)
-                    return (_SENT,)
-                return (_COMPLETE, head[0], head[1], body)
-            file = _file_of(result)
-            if file is not None and head is not None:
-                if not sent:
-                    _begin(exchange, head[0], head[1])
-                    sent = True
-                # The server reads the file without holding the GIL.
-                _send_file(exchange, *file)
+    def deliver(result):
+        if type(result) is list or type(result) is tuple:
+            body = result[0] if len(result) == 1 else b"".join(result)
+            if not isinstance(body, bytes):
+                raise TypeError(f"the application yielded {type(body).__name__}, not bytes")
+            if sent:
+                if body and has_body:
+                    _send(exchange, body)
                 return (_SENT,)
-            for data in result:
-                if type(data) is not bytes:
-                    raise TypeError(f"the application yielded {type(data).__name__}, not bytes")
-                if data:
-                    if head is None:
-                        raise AssertionError("the application did not call start_response()")
-                    if not sent:
-                        _begin(exchange, head[0], head[1])
-                        sent = True
-                    if not _send(exchange, data):
-                        return (_SENT,)
             if head is None:
                 raise AssertionError("the application did not call start_response()")
-            return (_SENT,) if sent else (_COMPLETE, head[0], head[1], None)
-        finally:
-            close = getattr(result, "close", None)
-            if close is not None:
-                close()
+            return (_COMPLETE, head[0], head[1], body)
+        file = _file_of(result)
+        if file is not None:
+            if not sent:
+                begin()
+            # The server reads the file without holding the GIL.
+            _send_file(exchange, *file)
+            return (_SENT,)
+        for data in result:
+            if not isinstance(data, bytes):
+                raise TypeError(f"the application yielded {type(data).__name__}, not bytes")
+            if data:
+                if not sent:
+                    begin()
+                if not has_body or not _send(exchange, data):
+                    return (_SENT,)
+        if head is None:
+            raise AssertionError("the application did not call start_response()")
+        return (_SENT,) if sent else (_COMPLETE, head[0], head[1], None)
+
+    result = None
+    try:
+        result = application(environ, start_response)
+        outcome = deliver(result)
     except BaseException as error:
+        if os.getpid() != _process:
+            _end_child(error)
         report(environ, error)
-        if sent:
-            return (_ABORTED,)
-        return (
-            _COMPLETE,
-            "500 Internal Server Error",
-            [("Content-Type", "text/plain")],
-            b"Internal Server Error\n",
-        )
+        outcome = _failure(sent)
+    try:
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+    except BaseException as error:
+        # The response is complete, or it has failed already.
+        report(environ, error)
+    if os.getpid() != _process:
+        _end_child(None)
+    return outcome
+
+
+def _failure(sent):
+    """What respond() returns if the application failed: the response head may have been sent."""
+    if sent:
+        return (_ABORTED,)
+    headers = [("Content-Type", "text/plain")]
+    return (_COMPLETE, "500 Internal Server Error", headers, b"Internal Server Error\n")
+
+
+def _end_child(error):
+    """End a process that the application has forked and that left the application. It has none of the server's
+    threads, so it must not serve requests."""
+    status = 0
+    if isinstance(error, SystemExit):
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+        status = 1
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    os._exit(status & 0xFF)
 
 
 def report(environ, error):

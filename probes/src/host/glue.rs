@@ -144,7 +144,7 @@ unsafe extern "C" fn py_read(_: *mut PyObject, args: *mut *mut PyObject, count: 
     }
 }
 
-/// `_begin(exchange, status, headers) -> bool`
+/// `_begin(exchange, status, headers) -> bool`: whether the response may have a body.
 unsafe extern "C" fn py_begin(_: *mut PyObject, args: *mut *mut PyObject, count: isize) -> *mut PyObject {
     // SAFETY: as for `py_read`.
     unsafe {

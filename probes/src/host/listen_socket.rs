@@ -22,6 +22,12 @@ const NO_SYN: [libc::sock_filter; 4] = [
     libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: u32::MAX },
 ];
 
+/// Keeps a descriptor from the programs that the application runs.
+pub(super) fn close_on_exec(descriptor: i32) {
+    // SAFETY: changes a flag of a descriptor that the supervisor opened for this process.
+    unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
 /// A listening socket.
 pub(super) enum ConnectionListener {
     Tcp(TcpListener),
@@ -34,6 +40,7 @@ impl ConnectionListener {
     /// # Safety
     /// The descriptor is a listening socket that nothing else owns.
     pub(super) unsafe fn from_inherited(listener: &ListenerConfig) -> Option<Self> {
+        close_on_exec(listener.descriptor);
         // SAFETY: guaranteed by the caller.
         let socket = unsafe {
             if listener.is_unix {

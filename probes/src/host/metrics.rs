@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use wsgiaudit_probes_core::metrics::{GroupMetrics, ProcessMetrics};
-use wsgiaudit_probes_core::process_stat::parse_resident_pages;
 
-use super::http::ServerState;
+use super::process_memory::resident_bytes;
+use super::server_state::ServerState;
 
 /// Reads the metrics of all groups that started.
 pub(super) fn read_groups(server: &ServerState) -> Vec<GroupMetrics> {
@@ -25,15 +25,8 @@ pub(super) fn read_process(server: &ServerState) -> ProcessMetrics {
     ProcessMetrics {
         cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
         resident_bytes: resident_bytes(),
+        rejected_requests: server.rejected.load(Ordering::Relaxed),
         open_requests: server.open.load(Ordering::Relaxed),
         uptime_seconds: server.started.elapsed().as_secs_f64(),
     }
-}
-
-/// Resident memory in bytes.
-fn resident_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = parse_resident_pages(&text).unwrap_or(0);
-    // SAFETY: reads a constant.
-    pages * u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }

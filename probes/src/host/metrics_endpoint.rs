@@ -14,10 +14,11 @@ use wsgiaudit_probes_core::error_response::ErrorResponse;
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::metrics::{build_json, render_prometheus};
 
-use super::http::{ServerPhase, ServerState, to_response, wait_for_phase};
+use super::dispatch::to_response;
 use super::listen_socket::{ConnectionListener, ConnectionStream};
 use super::metrics;
 use super::request_exchange::{ResponseBody, WsgiResponse};
+use super::server_state::{ServerPhase, ServerState, wait_for_phase};
 
 /// Serves the metrics until another process takes over or this one ends.
 pub(super) async fn serve_metrics(server: Arc<ServerState>, listener: ListenerConfig) {

@@ -1,13 +1,18 @@
 //! The host: a WSGI server in the audited environment's own python.
 //!
 //! - [`server`]: entry point and lifecycle: start, ready, drain, end.
-//! - [`http`]: HTTP/1.1 by hyper and tokio, on threads that never hold a GIL.
-//! - [`listen_socket`]: listening sockets.
+//! - [`host_signals`]: signals to the host process.
+//! - [`http`]: accepts connections; HTTP/1.1 is by hyper and tokio, on threads that never hold a GIL.
+//! - [`listen_socket`]: listening sockets; [`client_stream`]: the bytes of a connection.
+//! - [`connection`]: the requests of a connection; [`dispatch`]: passes them to application groups.
+//! - [`request_body`]: receives the body of a request, before the application takes the request.
+//! - [`server_state`]: what all connections share.
 //! - [`request_exchange`]: one request and its response, between the HTTP side and the Python side.
 //! - [`application_group`]: an application group: its queue, its interpreters, their threads.
 //! - [`worker_thread`]: a thread of an interpreter: attached to it only while it runs Python.
 //! - [`gil`]: releases the GIL while a thread waits, and measures the wait for it.
 //! - [`environ`]: the `environ` of a request (PEP 3333).
+//! - [`supervisor_pipe`]: the pipe to the supervisor; [`process_memory`]: resident memory.
 //! - [`metrics`]: reads the metrics of the groups and the process; [`metrics_endpoint`] serves them over HTTP.
 //! - [`access_log`]: accounting of a request: its metrics, and its line in the access log.
 //! - [`import_guard`]: loads extension modules only if the report vetted them.
@@ -18,15 +23,24 @@
 
 mod access_log;
 mod application_group;
+mod client_stream;
+mod connection;
+mod dispatch;
 mod environ;
 mod gil;
 mod glue;
+mod host_signals;
 mod http;
 mod import_guard;
 mod listen_socket;
 mod log;
 mod metrics;
 mod metrics_endpoint;
+mod private_copies;
+mod process_memory;
+mod request_body;
 mod request_exchange;
 pub(crate) mod server;
+mod server_state;
+mod supervisor_pipe;
 mod worker_thread;

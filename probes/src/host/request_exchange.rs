@@ -1,45 +1,49 @@
 //! The exchange of one request and its response between the HTTP side and a thread of an application group.
 //! Every method here may block, so callers must not hold a GIL.
 
-use std::collections::VecDeque;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::http::request::Parts;
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::request_path::RequestPath;
+use wsgiaudit_probes_core::response_head::is_bodiless;
 
+use super::request_body::RequestBody;
 use crate::lock::lock_ignoring_poison;
 
 /// Number of response chunks that may be buffered for a slow client.
 const MAX_BUFFERED_CHUNKS: usize = 4;
 
-/// Maximum number of bytes of an unread request body that are drained.
-const MAX_DRAINED: usize = 256 << 10;
-
 /// Block size for reading files.
 const BLOCK_SIZE: usize = 128 << 10;
+
+/// States of a request that a thread has taken: it runs, it runs and is late, or it has ended.
+const RUNNING: u8 = 0;
+const LATE: u8 = 1;
+const ENDED: u8 = 2;
 
 /// A response in hyper's form.
 pub(super) type WsgiResponse = hyper::Response<ResponseBody>;
 
 /// A request, and the channel for its response.
 pub(super) struct RequestJob {
-    /// When it arrived.
-    pub(super) began: Instant,
+    /// When it had arrived.
+    pub(super) queued: Instant,
     pub(super) head: Parts,
     pub(super) path: RequestPath,
-    pub(super) has_body: bool,
+    /// The prefix of the path that is `SCRIPT_NAME`.
+    pub(super) mount: String,
     pub(super) peer: Peer,
     pub(super) listener: std::sync::Arc<ListenerConfig>,
     pub(super) exchange: std::sync::Arc<Exchange>,
@@ -61,16 +65,14 @@ pub(super) enum WorkerCommand {
 pub(super) struct Exchange {
     runtime: Handle,
     stall: Duration,
-    input: Mutex<RequestBody>,
+    body: RequestBody,
+    /// Whether the request asked for the head only.
+    is_head: bool,
+    /// Number of bytes that were read of a body in a file.
+    position: Mutex<u64>,
+    taken: Notify,
+    run: AtomicU8,
     output: Mutex<ResponseState>,
-}
-
-struct RequestBody {
-    body: Option<Incoming>,
-    /// Bytes that have arrived but are not read yet.
-    rest: VecDeque<Bytes>,
-    /// Number of bytes that may still arrive.
-    left: u64,
 }
 
 enum ResponseState {
@@ -81,6 +83,8 @@ enum ResponseState {
         pieces: mpsc::Sender<Result<Bytes, ResponseAborted>>,
         /// The number of body bytes that may follow, if a Content-Length was declared.
         left: Option<u64>,
+        /// Whether HTTP allows no body, so that it is discarded.
+        is_bodiless: bool,
     },
     Done,
 }
@@ -90,63 +94,65 @@ enum ResponseState {
 #[error("the application failed in the middle of its response")]
 pub(super) struct ResponseAborted;
 
-/// Why the application cannot read the rest of a request body.
-#[derive(Debug, Error)]
-pub(super) enum RequestBodyError {
-    #[error("the request body ended early: {0}")]
-    Ended(hyper::Error),
-    #[error("timeout: the client stopped sending the request body")]
-    Stalled,
-    #[error("the request body exceeds --max-body")]
-    TooLarge,
-}
-
 impl Exchange {
     pub(super) fn new(
         runtime: Handle,
-        body: Option<Incoming>,
-        most: u64,
+        body: RequestBody,
+        is_head: bool,
         stall: Duration,
     ) -> (Self, oneshot::Receiver<WsgiResponse>) {
         let (sender, response) = oneshot::channel();
-        let input = Mutex::new(RequestBody { body, rest: VecDeque::new(), left: most });
-        (Self { runtime, stall, input, output: Mutex::new(ResponseState::Head(Some(sender))) }, response)
+        let output = Mutex::new(ResponseState::Head(Some(sender)));
+        let exchange = Self {
+            runtime,
+            stall,
+            body,
+            is_head,
+            position: Mutex::new(0),
+            taken: Notify::new(),
+            run: AtomicU8::new(RUNNING),
+            output,
+        };
+        (exchange, response)
     }
 
-    /// Reads up to `most` bytes of the request body as soon as any are available; empty at the end of the
-    /// body.
+    /// The body of the request.
+    pub(super) fn body(&self) -> &RequestBody {
+        &self.body
+    }
+
+    /// Notes that a thread has taken the request.
+    pub(super) fn mark_taken(&self) {
+        self.taken.notify_one();
+    }
+
+    /// Waits until a thread has taken the request.
+    pub(super) async fn wait_until_taken(&self) {
+        self.taken.notified().await;
+    }
+
+    /// Notes that the request is late. Returns whether a thread still runs it.
+    pub(super) fn mark_late(&self) -> bool {
+        self.run.compare_exchange(RUNNING, LATE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Notes that the thread has finished with the request. Returns whether it was late.
+    pub(super) fn mark_ended(&self) -> bool {
+        self.run.swap(ENDED, Ordering::Relaxed) == LATE
+    }
+
+    /// Reads up to `most` bytes of a request body that is in a file; empty at its end.
     ///
     /// # Errors
-    /// If the client disconnected, stalled, or sent too much.
-    pub(super) fn read_body(&self, most: usize) -> Result<Bytes, RequestBodyError> {
-        let mut input = lock_ignoring_poison(&self.input);
-        loop {
-            if let Some(first) = input.rest.front_mut() {
-                let piece = first.split_to(most.min(first.len()));
-                if first.is_empty() {
-                    input.rest.pop_front();
-                }
-                return Ok(piece);
-            }
-            let Some(body) = &mut input.body else { return Ok(Bytes::new()) };
-            let frame = self.runtime.block_on(async { tokio::time::timeout(self.stall, body.frame()).await });
-            let piece = match frame {
-                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-                Ok(None) => {
-                    input.body = None;
-                    continue;
-                }
-                Ok(Some(Err(error))) => return Err(RequestBodyError::Ended(error)),
-                Err(_) => return Err(RequestBodyError::Stalled),
-            };
-            let Some(left) = input.left.checked_sub(piece.len() as u64) else {
-                return Err(RequestBodyError::TooLarge);
-            };
-            input.left = left;
-            if piece.has_remaining() {
-                input.rest.push_back(piece);
-            }
-        }
+    /// If the file cannot be read.
+    pub(super) fn read_body(&self, most: usize) -> std::io::Result<Vec<u8>> {
+        let RequestBody::File(file) = &self.body else { return Ok(Vec::new()) };
+        let mut position = lock_ignoring_poison(&self.position);
+        let mut block = vec![0; most.min(BLOCK_SIZE)];
+        let length = file.read_at(&mut block, *position)?;
+        *position += length as u64;
+        block.truncate(length);
+        Ok(block)
     }
 
     /// Sends a complete response. Returns false if the client has disconnected.
@@ -158,23 +164,29 @@ impl Exchange {
         sender.is_some_and(|sender| sender.send(head.map(|()| ResponseBody::Whole(Some(body)))).is_ok())
     }
 
-    /// Sends the head of a response whose body follows in chunks. Returns false if the client has
-    /// disconnected.
+    /// Sends the head of a response whose body follows in chunks. Returns false if HTTP allows no body: chunks are
+    /// discarded then.
     pub(super) fn send_head(&self, head: hyper::Response<()>, length: Option<u64>) -> bool {
         let mut output = lock_ignoring_poison(&self.output);
         let ResponseState::Head(sender) = &mut *output else { return false };
         let sender = sender.take();
         let (pieces, receiver) = mpsc::channel(MAX_BUFFERED_CHUNKS);
-        *output = ResponseState::Body { pieces, left: length };
+        let is_bodiless = is_bodiless(head.status(), self.is_head);
+        *output = ResponseState::Body { pieces, left: length, is_bodiless };
         let content = ResponseBody::Pieces { receiver, left: length };
-        sender.is_some_and(|sender| sender.send(head.map(|()| content)).is_ok())
+        // If this fails, the client has disconnected, which the first chunk finds out.
+        drop(sender.map(|sender| sender.send(head.map(|()| content))));
+        !is_bodiless
     }
 
     /// Sends one chunk of the body, waiting for buffer space. Returns false if the client disconnected or
     /// stalled.
     pub(super) fn send_chunk(&self, mut piece: Bytes) -> bool {
         let mut output = lock_ignoring_poison(&self.output);
-        let ResponseState::Body { pieces, left } = &mut *output else { return false };
+        let ResponseState::Body { pieces, left, is_bodiless } = &mut *output else { return false };
+        if *is_bodiless {
+            return true;
+        }
         if let Some(left) = left {
             // PEP 3333: bytes beyond the declared Content-Length must not be sent.
             piece.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -213,19 +225,18 @@ impl Exchange {
         Ok(true)
     }
 
-    /// Whether the declared Content-Length has been sent completely.
+    /// Whether no more of the body is to be sent.
     fn is_complete(&self) -> bool {
-        matches!(&*lock_ignoring_poison(&self.output), ResponseState::Body { left: Some(0), .. })
+        let output = lock_ignoring_poison(&self.output);
+        matches!(
+            &*output,
+            ResponseState::Body { left: Some(0), .. } | ResponseState::Body { is_bodiless: true, .. }
+        )
     }
 
     /// Ends the response. `Err` cuts the connection because the body is incomplete.
     pub(super) fn finish_response(&self, result: Result<(), ResponseAborted>) {
         let ended = std::mem::replace(&mut *lock_ignoring_poison(&self.output), ResponseState::Done);
-        let mut input = lock_ignoring_poison(&self.input);
-        input.rest.clear();
-        if let Some(body) = input.body.take().filter(|body| !body.is_end_stream()) {
-            self.runtime.spawn(drain_body(body));
-        }
         if let (ResponseState::Body { pieces, .. }, Err(aborted)) = (ended, result) {
             drop(
                 self.runtime
@@ -241,20 +252,6 @@ impl Exchange {
     }
 }
 
-/// Reads and discards a small rest of the request body; otherwise the connection could not be reused.
-async fn drain_body(mut body: Incoming) {
-    let mut left = MAX_DRAINED;
-    let drained = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    drop(tokio::time::timeout(Duration::from_secs(1), drained).await);
-}
-
 /// The body of a response.
 pub(super) enum ResponseBody {
     Whole(Option<Bytes>),
@@ -262,8 +259,8 @@ pub(super) enum ResponseBody {
 }
 
 impl ResponseBody {
-    pub(super) fn from_static_text(text: &'static str) -> Self {
-        Self::Whole(Some(Bytes::from_static(text.as_bytes())))
+    pub(super) fn from_text(text: String) -> Self {
+        Self::Whole(Some(text.into()))
     }
 }
 

@@ -1,26 +1,27 @@
 //! Entry point and lifecycle of the host process: start, ready, drain, end.
 
 use std::ffi::{CStr, c_char, c_int};
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::FromRawFd;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use wsgiaudit_probes_core::host_config::{HostConfig, HostReady};
+use wsgiaudit_probes_core::host_config::{HostConfig, HostMessage, HostReady, RequestLimits};
 use wsgiaudit_probes_core::metrics::summary_lines;
 use wsgiaudit_probes_core::peer::TrustedProxies;
 use wsgiaudit_probes_core::request_path::RouteTable;
 
 use super::access_log::AccessLog;
 use super::application_group::{self, ApplicationGroup, GroupsEnd, RunningGroup};
-use super::http::{self, ServerPhase, ServerState};
+use super::host_signals::HostSignals;
+use super::http;
 use super::import_guard;
+use super::listen_socket::close_on_exec;
 use super::log::log_message;
-use super::{metrics, metrics_endpoint};
+use super::server_state::{ServerPhase, ServerState, watch_process};
+use super::supervisor_pipe::SupervisorPipe;
+use super::{metrics, metrics_endpoint, private_copies};
 use crate::python;
 
 /// Entry point, called by the bootstrap code with the GIL held.
@@ -47,6 +48,10 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
         let config = std::fs::read(&path)
             .map_err(|error| error.to_string())
             .and_then(|text| serde_json::from_slice::<HostConfig>(&text).map_err(|error| error.to_string()));
+        let config = config.and_then(|config| match config.copies.clone() {
+            Some(trees) => private_copies::prepare(trees).map(|()| config),
+            None => Ok(config),
+        });
         if let Some(plan) = config.as_ref().ok().and_then(|config| config.guard.clone()) {
             import_guard::install_guard(plan);
         }
@@ -61,60 +66,36 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
 }
 
 fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> {
+    // Before the application can run a program, which would inherit them.
+    config.listeners.iter().chain(&config.metrics).for_each(|listener| close_on_exec(listener.descriptor));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.http_threads.max(1))
         .thread_name("wsgiaudit-http")
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
+    // SAFETY: the descriptor is from the supervisor, which opened it for this process.
+    let supervisor = unsafe { SupervisorPipe::from_inherited(config.ready) };
     // Installed before the ready message: a signal may arrive immediately after it.
-    let (mut stop, mut hand_over) = {
+    let signals = {
         let _inside = runtime.enter();
-        let watch = |kind| signal(kind).map_err(|error| error.to_string());
-        (watch(SignalKind::terminate())?, watch(SignalKind::hangup())?)
+        HostSignals::watch().map_err(|error| format!("cannot watch for signals: {error}"))?
     };
-
-    let (mut groups, mut failed) = (Vec::new(), Vec::new());
-    for plan in &config.groups {
-        match RunningGroup::start_group(plan, &config.path, free_threaded) {
-            Ok(group) => groups.push(group),
-            Err(why) => failed.push((plan.name.clone(), format!("{}: {why}", plan.mode.name()))),
-        }
-    }
-    for (name, why) in &failed {
-        log_message(&format!("group {name} failed to start: {why}"));
-    }
+    let (groups, failed) = start_groups(&config, free_threaded);
     let serves = !groups.is_empty();
-    send_ready(config.ready, &HostReady { failed, serves });
+    supervisor.send_message(&HostMessage::Ready(HostReady { failed, serves }));
     if !serves {
         return Ok(1);
     }
-
-    let log = config.access_log.as_deref().map(AccessLog::open).transpose()?;
-    let (phase, _) = watch::channel(ServerPhase::Serving);
-    let server = Arc::new(ServerState {
-        routes: build_routes(&config, &groups),
-        limits: config.limits.clone(),
-        groups: groups.iter().map(|running| Arc::clone(&running.group)).collect(),
-        log,
-        proxies: TrustedProxies(config.proxies.clone()),
-        started: Instant::now(),
-        phase,
-        open: AtomicU64::new(0),
-        count: AtomicU64::new(0),
-        is_done: AtomicBool::new(false),
-    });
-    let drain = Duration::from_secs_f64(config.limits.drain);
+    let server = build_state(&config, &groups, supervisor)?;
+    runtime.spawn(watch_process(Arc::clone(&server)));
     for listener in config.metrics {
         runtime.spawn(metrics_endpoint::serve_metrics(Arc::clone(&server), listener));
     }
+    let drain = Duration::from_secs_f64(config.limits.drain);
     let (deadline, all_answered) = runtime.block_on(async {
         let served = tokio::spawn(http::serve_listeners(Arc::clone(&server), config.listeners));
-        let next = tokio::select! {
-            _ = stop.recv() => ServerPhase::Draining,
-            _ = hand_over.recv() => ServerPhase::HandedOver,
-        };
-        server.phase.send_replace(next);
+        server.phase.send_replace(signals.wait_for_end(server.log.as_ref()).await);
         let deadline = Instant::now() + drain;
         (deadline, tokio::time::timeout(drain, served).await.is_ok())
     });
@@ -126,11 +107,54 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
         log_message(&format!("{open} requests were not answered within {} s", drain.as_secs_f64()));
         exit_now(1);
     }
+    Ok(end_groups(groups, deadline))
+}
+
+/// Starts all groups. Returns those that run, and name and reason of each that does not.
+fn start_groups(config: &HostConfig, free_threaded: bool) -> (Vec<RunningGroup>, Vec<(String, String)>) {
+    let (mut groups, mut failed) = (Vec::new(), Vec::new());
+    for plan in &config.groups {
+        match RunningGroup::start_group(plan, &config.path, free_threaded) {
+            Ok(group) => groups.push(group),
+            Err(why) => failed.push((plan.name.clone(), format!("{}: {why}", plan.mode.name()))),
+        }
+    }
+    for (name, why) in &failed {
+        log_message(&format!("group {name} failed to start: {why}"));
+    }
+    (groups, failed)
+}
+
+fn build_state(
+    config: &HostConfig,
+    groups: &[RunningGroup],
+    supervisor: SupervisorPipe,
+) -> Result<Arc<ServerState>, String> {
+    let (phase, _) = watch::channel(ServerPhase::Serving);
+    Ok(Arc::new(ServerState {
+        routes: build_routes(config, groups),
+        limits: config.limits.clone(),
+        groups: groups.iter().map(|running| Arc::clone(&running.group)).collect(),
+        log: config.access_log.as_deref().map(AccessLog::open).transpose()?,
+        proxies: TrustedProxies(config.proxies.clone()),
+        started: Instant::now(),
+        phase,
+        open: AtomicU64::new(0),
+        count: AtomicU64::new(0),
+        most_requests: choose_most_requests(&config.limits),
+        rejected: AtomicU64::new(0),
+        supervisor,
+        is_done: AtomicBool::new(false),
+    }))
+}
+
+/// Ends all interpreters. Returns the exit status.
+fn end_groups(groups: Vec<RunningGroup>, deadline: Instant) -> c_int {
     groups.iter().for_each(RunningGroup::stop_all_threads);
     // At least a second: waiting for responses may have used up the drain time.
     let deadline = deadline.max(Instant::now() + Duration::from_secs(1));
     match application_group::wait_for_groups(groups, deadline) {
-        GroupsEnd::Clean => Ok(0),
+        GroupsEnd::Clean => 0,
         GroupsEnd::Unclean => exit_now(0),
         GroupsEnd::Deadline => {
             log_message("interpreters did not end in time: threads of the application are still running");
@@ -155,11 +179,10 @@ fn exit_now(status: c_int) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-fn send_ready(descriptor: c_int, ready: &HostReady) {
-    // SAFETY: the supervisor opened the descriptor for this process alone.
-    let mut pipe = unsafe { File::from_raw_fd(descriptor) };
-    if let Ok(mut line) = serde_json::to_vec(ready) {
-        line.push(b'\n');
-        drop(pipe.write_all(&line));
-    }
+/// The number of requests after which this process asks to be replaced.
+fn choose_most_requests(limits: &RequestLimits) -> Option<u64> {
+    // Each `RandomState` has other keys.
+    let random = RandomState::new().build_hasher().finish();
+    let extra = random.checked_rem(limits.requests_jitter.saturating_add(1)).unwrap_or(0);
+    limits.requests.map(|requests| requests.saturating_add(extra))
 }

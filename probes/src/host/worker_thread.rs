@@ -2,6 +2,7 @@
 
 use std::ptr::null_mut;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
@@ -13,6 +14,7 @@ use super::environ::EnvironTemplate;
 use super::gil::{measure_gil_wait, set_thread_meter};
 use super::glue;
 use super::log::log_message;
+use super::request_body::RequestBody;
 use super::request_exchange::{RequestJob, ResponseAborted, WorkerCommand};
 use crate::python::{self, Object, PyThreadState};
 
@@ -21,7 +23,7 @@ pub(super) struct WsgiRuntime {
     names: Object,
     respond: Object,
     open_input: Object,
-    no_input: Object,
+    memory_input: Object,
     template: EnvironTemplate,
 }
 
@@ -51,7 +53,7 @@ impl WsgiRuntime {
             let runtime = Self {
                 respond: lookup(c"respond".as_ptr())?,
                 open_input: lookup(c"open_input".as_ptr())?,
-                no_input: lookup(c"no_input".as_ptr())?,
+                memory_input: lookup(c"memory_input".as_ptr())?,
                 template: EnvironTemplate::new(base).ok_or_else(|| python::take_error())?,
                 names,
             };
@@ -90,9 +92,12 @@ impl WsgiRuntime {
         // SAFETY: guaranteed by the caller; references are checked.
         unsafe {
             let returned = glue::new_capsule(&job.exchange).and_then(|capsule| {
-                let input = match job.has_body {
-                    true => call_object(&self.open_input, &[&capsule])?,
-                    false => call_object(&self.no_input, &[])?,
+                let input = match job.exchange.body() {
+                    RequestBody::File(_) => call_object(&self.open_input, &[&capsule])?,
+                    RequestBody::Memory(bytes) if bytes.is_empty() => call_object(&self.memory_input, &[])?,
+                    RequestBody::Memory(bytes) => {
+                        call_object(&self.memory_input, &[&python::new_bytes(bytes)?])?
+                    }
                 };
                 let environ = self.template.build_environ(job, &input)?;
                 call_object(&self.respond, &[&environ, &capsule])
@@ -232,10 +237,11 @@ pub(super) unsafe fn serve_jobs(
 ) {
     set_thread_meter(meter);
     while let Ok(WorkerCommand::Serve(job)) = queue.recv() {
-        meter.queue.record_duration(job.began.elapsed());
+        meter.queue.record_duration(job.queued.elapsed());
         if job.exchange.is_abandoned() {
             continue;
         }
+        job.exchange.mark_taken();
         let began = Instant::now();
         // SAFETY: guaranteed by the caller.
         let action = unsafe {
@@ -246,6 +252,9 @@ pub(super) unsafe fn serve_jobs(
         };
         // Recorded before the response is sent, so that a client that has the response finds it counted.
         meter.application.record_duration(began.elapsed());
+        if job.exchange.mark_ended() {
+            meter.stuck.fetch_sub(1, Ordering::Relaxed);
+        }
         action.send_response(&job);
     }
 }

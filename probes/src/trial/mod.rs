@@ -15,6 +15,7 @@ mod module_definition;
 mod namespace_diff;
 mod observe;
 mod page_watch;
+mod private_copies;
 mod process_threads;
 mod record;
 mod resource_limits;

@@ -14,8 +14,8 @@ use super::subject_sequence::SubjectSequence;
 use super::trial_interpreter::TrialInterpreter;
 use super::watched_objects::WatchedObjects;
 use super::{
-    arenas, descriptor_sentinel, finalization, free_poisoning, heap_scribble, observe, record,
-    retained_objects, stress_test,
+    arenas, descriptor_sentinel, finalization, free_poisoning, heap_scribble, observe, private_copies,
+    record, retained_objects, stress_test,
 };
 use crate::interpreter::{self, has_own_gil, with_main_interpreter};
 use crate::python::{self, PyInterpreterConfig};
@@ -27,6 +27,8 @@ use crate::python::{self, PyInterpreterConfig};
 pub(super) fn run_trial(order: &TrialOrder) -> bool {
     descriptor_sentinel::open_sentinel();
     observe::set_path_additions(&order.path);
+    // SAFETY: guaranteed by the caller.
+    unsafe { private_copies::prepare(order) };
     let passed = match order.place {
         Scenario::Main | Scenario::MainToTheEnd => run_in_main(order),
         Scenario::SharedGil => {
@@ -34,11 +36,14 @@ pub(super) fn run_trial(order: &TrialOrder) -> bool {
         }
         Scenario::FreeThreadedGroup => run_in_sub_interpreters(order, interpreter::shared_gil_config(true)),
         Scenario::Storm => stress_test::run_threads(order),
-        Scenario::OwnGilStorm => stress_test::run_interpreters(order),
+        Scenario::OwnGilStorm | Scenario::OwnGilCopiesStorm => stress_test::run_interpreters(order),
         Scenario::Created => stress_test::create_module_only(order),
-        Scenario::OwnGil | Scenario::OwnGilUnchecked | Scenario::OwnGilAlone | Scenario::OwnGilCalled => {
-            run_in_sub_interpreters(order, interpreter::OWN_GIL)
-        }
+        Scenario::OwnGil
+        | Scenario::OwnGilUnchecked
+        | Scenario::OwnGilAlone
+        | Scenario::OwnGilCalled
+        | Scenario::OwnGilCopies
+        | Scenario::OwnGilCopiesCalled => run_in_sub_interpreters(order, interpreter::OWN_GIL),
     };
     if passed && finalizes_python(order.place) {
         // SAFETY: guaranteed by the caller; all sub-interpreters of a passed trial have ended, and the child
@@ -61,8 +66,14 @@ fn finalizes_python(place: Scenario) -> bool {
         | Scenario::OwnGilUnchecked
         | Scenario::OwnGilAlone
         | Scenario::OwnGilStorm
+        | Scenario::OwnGilCopies
+        | Scenario::OwnGilCopiesStorm
         | Scenario::FreeThreadedGroup => true,
-        Scenario::Main | Scenario::OwnGilCalled | Scenario::Storm | Scenario::Created => false,
+        Scenario::Main
+        | Scenario::OwnGilCalled
+        | Scenario::OwnGilCopiesCalled
+        | Scenario::Storm
+        | Scenario::Created => false,
     }
 }
 
@@ -87,7 +98,7 @@ fn run_in_main(order: &TrialOrder) -> bool {
 /// subjects in memory that the others left behind.
 fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
-    if !python::runs_init_in_importer() {
+    if !python::runs_init_in_importer() || order.place.uses_copies() {
         // SAFETY: guaranteed by the caller.
         unsafe { observe_init_functions() };
     }
@@ -106,7 +117,7 @@ fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> b
     let main = unsafe { python::PyEval_SaveThread() };
     let sequence = SubjectSequence::start_sequence();
     let passed = match &before {
-        Some(before) if order.place == Scenario::OwnGilCalled => {
+        Some(before) if matches!(order.place, Scenario::OwnGilCalled | Scenario::OwnGilCopiesCalled) => {
             retained_objects::run_call_scenario(&order, config, before, &sequence)
         }
         before => run_lifecycles(&order, config, before.as_ref(), &sequence),

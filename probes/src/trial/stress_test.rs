@@ -11,6 +11,7 @@ use wsgiaudit_probes_core::protocol::{ProtocolPhase, TrialOrder};
 use super::child::abort_probe;
 use super::crash_handler::install_signal_stack;
 use super::observe::{Observer, import_all, install_observer, join_subjects};
+use super::private_copies;
 use super::record::record_phase;
 use crate::interpreter::{self, InterpreterThread};
 use crate::python;
@@ -44,16 +45,21 @@ pub(super) fn run_threads(order: &TrialOrder) -> bool {
 /// succeeded. The caller holds the main interpreter's GIL and still holds it afterwards.
 pub(super) fn run_interpreters(order: &TrialOrder) -> bool {
     record_phase(STRESS_TEST, ProtocolPhase::Storm);
-    let (order, barrier) = (Arc::new(order.clone()), Barrier::new(order.threads));
+    // A tree of private copies serves one interpreter, so each thread runs one.
+    let (threads, rounds) = match &order.copies {
+        Some(trees) if order.place.uses_copies() => (order.threads.min(trees.count), 1),
+        Some(_) | None => (order.threads, order.rounds),
+    };
+    let (order, barrier) = (Arc::new(order.clone()), Barrier::new(threads));
     // SAFETY: the caller's thread stays detached for as long as other threads run interpreters.
     let main = unsafe { python::PyEval_SaveThread() };
     let passed = std::thread::scope(|scope| {
         let lifecycle = || {
             barrier.wait();
             // A thread that failed still takes part in the barriers, since the others wait there.
-            (0..order.rounds).fold(true, |succeeded, _| succeeded & run_one_lifecycle(&order, &barrier))
+            (0..rounds).fold(true, |succeeded, _| succeeded & run_one_lifecycle(&order, &barrier))
         };
-        let threads: Vec<_> = (0..order.threads).map(|_| scope.spawn(lifecycle)).collect();
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(lifecycle)).collect();
         threads.into_iter().map(std::thread::ScopedJoinHandle::join).all(|joined| joined.unwrap_or(false))
     });
     // SAFETY: the thread state detached above.
@@ -70,11 +76,13 @@ fn run_one_lifecycle(order: &Arc<TrialOrder>, barrier: &Barrier) -> bool {
     let used = interpreter.run_job(move || {
         // SAFETY: a job runs with its interpreter's GIL held; the observer is dropped there too.
         unsafe {
+            private_copies::install_in_interpreter();
             let observer = install_observer(STRESS_TEST);
             let call = |function, name: &str| {
                 observer.call_function(function, name).unwrap_or_else(|error| abort_probe(&error))
             };
             order.after.iter().chain(&order.subjects).all(|subject| call(c"bring", subject))
+                && (!order.place.uses_copies() || call(c"storm", &join_subjects(&order)))
                 && call(c"touch", &join_subjects(&order))
                 && !call(c"leaves_threads", "")
         }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use wsgiaudit_probes_core::protocol::{ProtocolPhase, Scenario, TrialOrder};
 
 use super::child::abort_probe;
-use super::free_poisoning;
 use super::observe::{OBSERVER, Observer, import_all, install_observer, join_subjects};
 use super::record::{MAX_DESCRIBED, record_phase};
 use super::sharing::{self, HeapScope, HeapSnapshot, LeakedObject};
 use super::subject_sequence::SubjectSequence;
 use super::watched_objects::WatchedObjects;
+use super::{free_poisoning, private_copies};
 use crate::interpreter::{InterpreterThread, has_own_gil};
 use crate::python::{self, PyInterpreterConfig};
 
@@ -47,6 +47,7 @@ impl TrialInterpreter {
                 if unchecked {
                     python::run_source(c"import _imp; _imp._override_multi_interp_extensions_check(-1)");
                 }
+                private_copies::install_in_interpreter();
                 OBSERVER.set(Some(install_observer(name)));
             }
         });

@@ -37,7 +37,7 @@ pub(super) fn check(evidence: &ModuleEvidence<'_>) -> Option<ModuleFinding> {
     let what = messages::describe_cause(&cause, name);
     let how = match trial.mode {
         Mode::OwnGil => "with CPython's check overridden",
-        Mode::SharedGil | Mode::Main | Mode::FreeThreaded | Mode::FreeThreadedGroup => {
+        Mode::SharedGil | Mode::OwnGilCopies | Mode::Main | Mode::FreeThreaded | Mode::FreeThreadedGroup => {
             "where CPython does not check, with a shared GIL"
         }
     };

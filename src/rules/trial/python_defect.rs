@@ -51,7 +51,7 @@ pub fn describe_python_defect(fault: &Trial, version: (u8, u8, u8), release: &st
         known.map(|known| known.releases[1]).map(|(major, minor, micro)| format!("{major}.{minor}.{micro}"));
     let issue = known.map(|known| known.issue);
     let interpreters = match fault.mode {
-        Mode::OwnGil => "interpreters with their own GIL",
+        Mode::OwnGil | Mode::OwnGilCopies => "interpreters with their own GIL",
         Mode::Main | Mode::SharedGil | Mode::FreeThreaded | Mode::FreeThreadedGroup => "sub-interpreters",
     };
     let what = messages::describe_failure(fault, None);

@@ -10,7 +10,7 @@ use wsgiaudit_repository::module_graph::{ModuleGraph, join_modules};
 use wsgiaudit_repository::sources::{parse_crate, repository_root};
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 30] = [
+const LAYERS: [(&str, &[&str]); 31] = [
     ("model", &[]),
     ("digest", &[]),
     ("platform", &[]),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
     ("project_files", &["regular_file"]),
     ("output_file", &[]),
     ("shell_word", &[]),
+    ("copies", &["digest", "regular_file"]),
     ("apache", &["model", "regular_file"]),
     ("app", &["model"]),
     ("image", &["model", "regular_file"]),
@@ -30,7 +31,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
     ("upgrades", &["image", "installer", "model", "rules", "venv"]),
     ("report", &["model", "rules", "trial"]),
     ("diff", &["model", "report"]),
-    ("render", &["diff", "digest", "model", "project_files", "report", "trial"]),
+    ("render", &["copies", "diff", "digest", "model", "project_files", "report", "trial"]),
     ("directive", &["apache", "model", "render", "report", "shell_word"]),
     ("exit", &[]),
     ("gate", &["diff", "exit", "model", "report"]),
@@ -66,6 +67,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "apache",
             "audit",
             "cli",
+            "copies",
             "diff",
             "directive",
             "exit",

@@ -53,6 +53,8 @@ pub struct ProcessMetrics {
     pub cpu_seconds: f64,
     /// Resident memory in bytes.
     pub resident_bytes: u64,
+    /// Number of requests that were refused before an application group was chosen.
+    pub rejected_requests: u64,
     /// Number of requests that wait for a response.
     pub open_requests: u64,
     /// Seconds since the process started serving.
@@ -68,7 +70,7 @@ pub(super) struct ProcessMetric {
 }
 
 impl ProcessMetrics {
-    pub(super) fn rows(&self) -> [ProcessMetric; 4] {
+    pub(super) fn rows(&self) -> [ProcessMetric; 5] {
         let row = |name, kind, description, value| ProcessMetric { name, kind, description, value };
         [
             row("cpu_seconds_total", "counter", "CPU time of the process", self.cpu_seconds),
@@ -77,6 +79,12 @@ impl ProcessMetrics {
                 "gauge",
                 "Resident memory of the process",
                 self.resident_bytes as f64,
+            ),
+            row(
+                "rejected_requests_total",
+                "counter",
+                "Requests refused before a group was chosen: malformed, too large or too slow",
+                self.rejected_requests as f64,
             ),
             row("open_requests", "gauge", "Requests waiting for a response", self.open_requests as f64),
             row("uptime_seconds", "gauge", "Time since the process started serving", self.uptime_seconds),

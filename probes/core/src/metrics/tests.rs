@@ -9,8 +9,13 @@ use super::{GroupMetrics, ProcessMetrics, build_json, render_prometheus, summary
 use crate::group_meter::Meter;
 use crate::host_config::InterpreterMode;
 
-const PROCESS: ProcessMetrics =
-    ProcessMetrics { cpu_seconds: 1.25, resident_bytes: 12_600_000, open_requests: 3, uptime_seconds: 60.5 };
+const PROCESS: ProcessMetrics = ProcessMetrics {
+    cpu_seconds: 1.25,
+    resident_bytes: 12_600_000,
+    rejected_requests: 2,
+    open_requests: 3,
+    uptime_seconds: 60.5,
+};
 
 fn busy_group() -> GroupMetrics {
     let meter = Meter::default();
@@ -78,7 +83,7 @@ fn a_quantile_of_nothing_is_not_a_number() {
 }
 
 #[test]
-fn the_process_has_four_metrics() {
+fn the_process_has_five_metrics() {
     let text = render_prometheus(&[], &PROCESS);
     let end = "# HELP wsgiaudit_cpu_seconds_total CPU time of the process\n\
          # TYPE wsgiaudit_cpu_seconds_total counter\n\
@@ -86,6 +91,9 @@ fn the_process_has_four_metrics() {
          # HELP wsgiaudit_resident_memory_bytes Resident memory of the process\n\
          # TYPE wsgiaudit_resident_memory_bytes gauge\n\
          wsgiaudit_resident_memory_bytes 12600000\n\
+         # HELP wsgiaudit_rejected_requests_total Requests refused before a group was chosen: malformed, too large or too slow\n\
+         # TYPE wsgiaudit_rejected_requests_total counter\n\
+         wsgiaudit_rejected_requests_total 2\n\
          # HELP wsgiaudit_open_requests Requests waiting for a response\n\
          # TYPE wsgiaudit_open_requests gauge\n\
          wsgiaudit_open_requests 3\n\
@@ -101,7 +109,7 @@ fn json_has_every_bucket() {
     assert_eq!(
         document["process"],
         json!({
-            "cpu_seconds_total": 1.25, "resident_memory_bytes": 12_600_000.0, "open_requests": 3.0,
+            "cpu_seconds_total": 1.25, "resident_memory_bytes": 12_600_000.0, "rejected_requests_total": 2.0, "open_requests": 3.0,
             "uptime_seconds": 60.5,
         })
     );

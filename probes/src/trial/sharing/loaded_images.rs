@@ -8,6 +8,7 @@ use std::ops::Range;
 use wsgiaudit_probes_core::memory_map::writable_part;
 
 use crate::python;
+use crate::trial::private_copies;
 
 /// All loaded segments, sorted by address.
 pub(in crate::trial) struct LoadedImages {
@@ -25,7 +26,10 @@ struct LoadedSegment {
     /// The part that stays writable after relocation: empty for code and constants, and without
     /// `PT_GNU_RELRO`.
     writable: Range<usize>,
+    /// Path of the file; for a private copy, of the file that it is a copy of.
     name: String,
+    /// Whether it is an interpreter's private copy.
+    is_private: bool,
 }
 
 /// Writable data of a shared object.
@@ -75,12 +79,14 @@ impl LoadedImages {
         file(address).is_some() && others.iter().any(|other| file(*other) == file(address))
     }
 
-    /// Returns the writable data of the files loaded since `before`.
+    /// Returns the writable data of the files loaded since `before`, without private copies: only one
+    /// interpreter uses those.
     pub(super) fn data_loaded_since(&self, before: &Self) -> impl Iterator<Item = WritableData<'_>> {
         let known: HashSet<usize> = before.segments.iter().map(|segment| segment.start).collect();
         self.segments
             .iter()
-            .filter(move |segment| !known.contains(&segment.start) && !segment.writable.is_empty())
+            .filter(move |segment| !known.contains(&segment.start) && !segment.is_private)
+            .filter(|segment| !segment.writable.is_empty())
             .map(|segment| WritableData {
                 file: &segment.name,
                 base: segment.base,
@@ -103,7 +109,12 @@ unsafe extern "C" fn collect_segments(
     // SAFETY: the loader's structure is valid during the call; the argument is `images`.
     unsafe {
         let (info, images) = (&*info, &mut *images.cast::<LoadedImages>());
-        let name = CStr::from_ptr(info.dlpi_name).to_string_lossy().into_owned();
+        let path = CStr::from_ptr(info.dlpi_name).to_string_lossy().into_owned();
+        let original = private_copies::original_path(&path);
+        let (name, is_private) = match original {
+            Some(original) => (original, true),
+            None => (path, false),
+        };
         let (base, file) =
             (info.dlpi_addr as usize, images.segments.last().map_or(0, |segment| segment.file + 1));
         let headers = std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum));
@@ -122,6 +133,7 @@ unsafe extern "C" fn collect_segments(
                 base,
                 writable: writable_part(start..end, is_writable, constant.clone()),
                 name: name.clone(),
+                is_private,
             });
         }
     }

@@ -1,0 +1,174 @@
+//! Dispatch of requests to application groups.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use hyper::Request;
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use hyper::http::request::Parts;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use wsgiaudit_probes_core::error_response::ErrorResponse;
+use wsgiaudit_probes_core::host_config::ListenerConfig;
+use wsgiaudit_probes_core::peer::Peer;
+use wsgiaudit_probes_core::request_check::check_request;
+use wsgiaudit_probes_core::request_path::RequestPath;
+
+use super::access_log::{RequestTracker, TrackedBody};
+use super::application_group::ApplicationGroup;
+use super::client_stream::ConnectionState;
+use super::request_body::{RequestBody, receive_body};
+use super::request_exchange::{Exchange, RequestJob, ResponseBody, WsgiResponse};
+use super::server_state::{ServerPhase, ServerState};
+
+/// How often a request that waits in a queue looks whether the queue still moves.
+const STUCK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Answers a request.
+pub(super) async fn handle_request(
+    server: &ServerState,
+    listener: &Arc<ListenerConfig>,
+    peer: &Peer,
+    connection: &Arc<ConnectionState>,
+    request: Request<Incoming>,
+) -> hyper::Response<TrackedBody> {
+    let (head, body) = request.into_parts();
+    let peer = server.proxies.resolve_client(peer, &head.headers);
+    let mut tracker = RequestTracker::new(&peer, &head, server.log.as_ref(), connection);
+    let has_body = !body.is_end_stream();
+    let dispatched = dispatch_request(server, listener, peer, head, body, &mut tracker).await;
+    let mut response = match dispatched {
+        Ok(response) => response,
+        Err(error) => {
+            let mut response = to_response(error);
+            if has_body {
+                // Its body may not have been read.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+    };
+    if tracker.meter.is_none() {
+        server.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+    if *server.phase.borrow() >= ServerPhase::Draining {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    tracker.track_response(response)
+}
+
+async fn dispatch_request(
+    server: &ServerState,
+    listener: &Arc<ListenerConfig>,
+    peer: Peer,
+    mut head: Parts,
+    body: Incoming,
+    tracker: &mut RequestTracker,
+) -> Result<WsgiResponse, ErrorResponse> {
+    let count = server.count.fetch_add(1, Ordering::Relaxed) + 1;
+    if server.most_requests.is_some_and(|most| count >= most) {
+        server.request_replacement(&format!("{count} requests"));
+    }
+    check_request((&head.method, &head.uri, head.version), &mut head.headers, &server.limits)?;
+    let path = RequestPath::decode(head.uri.path());
+    let Some((prefix, Some(group))) = server.routes.find_route(&path) else {
+        return Err(ErrorResponse::NoGroup);
+    };
+    tracker.meter = Some(Arc::clone(&group.meter));
+    if body.size_hint().exact().is_some_and(|length| length > server.limits.body_size) {
+        return Err(ErrorResponse::BodyTooLarge);
+    }
+    if group.is_full() {
+        return Err(refuse_for_full_queue(group));
+    }
+    let body = match body.is_end_stream() {
+        true => RequestBody::Memory(bytes::Bytes::new()),
+        false => receive_whole_body(server, &mut head, body).await?,
+    };
+    let Some(permit) = group.try_reserve() else { return Err(refuse_for_full_queue(group)) };
+    let is_head = head.method == hyper::Method::HEAD;
+    let stall = Duration::from_secs_f64(server.limits.stall);
+    let (exchange, response) = Exchange::new(Handle::current(), body, is_head, stall);
+    let exchange = Arc::new(exchange);
+    let what = format!("{} {}", head.method, head.uri.path());
+    let job = RequestJob {
+        queued: Instant::now(),
+        head,
+        mount: if group.is_mounted { prefix.to_owned() } else { String::new() },
+        path,
+        peer,
+        listener: Arc::clone(listener),
+        exchange: Arc::clone(&exchange),
+        permit,
+    };
+    if group.enqueue_job(job) {
+        await_response(server, group, &what, &exchange, response).await
+    } else {
+        Err(refuse_for_full_queue(group))
+    }
+}
+
+/// Receives a body. One that came in chunks gets the Content-Length that it has turned out to have (RFC 9112,
+/// section 7.1.3).
+async fn receive_whole_body(
+    server: &ServerState,
+    head: &mut Parts,
+    body: Incoming,
+) -> Result<RequestBody, ErrorResponse> {
+    let (body, size) = receive_body(body, &server.limits).await?;
+    if head.headers.remove(TRANSFER_ENCODING).is_some() {
+        head.headers.insert(CONTENT_LENGTH, size.into());
+    }
+    Ok(body)
+}
+
+fn refuse_for_full_queue(group: &ApplicationGroup) -> ErrorResponse {
+    group.meter.refused.fetch_add(1, Ordering::Relaxed);
+    ErrorResponse::QueueFull
+}
+
+/// Waits for the application's response. If `--request-timeout` has passed since a thread took the request, asks
+/// for a replacement of the process, since the thread that runs the application cannot be stopped.
+async fn await_response(
+    server: &ServerState,
+    group: &ApplicationGroup,
+    what: &str,
+    exchange: &Exchange,
+    response: oneshot::Receiver<WsgiResponse>,
+) -> Result<WsgiResponse, ErrorResponse> {
+    let Some(seconds) = server.limits.request else {
+        return response.await.map_err(|_| ErrorResponse::NoResponse);
+    };
+    let timeout = async {
+        while tokio::time::timeout(STUCK_INTERVAL, exchange.wait_until_taken()).await.is_err() {
+            if group.is_stuck() {
+                return refuse_for_full_queue(group);
+            }
+        }
+        tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+        ErrorResponse::Timeout
+    };
+    let error = tokio::select! {
+        biased;
+        response = response => return response.map_err(|_| ErrorResponse::NoResponse),
+        error = timeout => error,
+    };
+    if error == ErrorResponse::Timeout {
+        if exchange.mark_late() {
+            group.meter.stuck.fetch_add(1, Ordering::Relaxed);
+        }
+        group.meter.late.fetch_add(1, Ordering::Relaxed);
+        server.request_replacement(&format!(
+            "group {}: {what:?} took longer than --request-timeout",
+            group.name
+        ));
+    }
+    Err(error)
+}
+
+/// Converts a response of the server itself to hyper's form.
+pub(super) fn to_response(error: ErrorResponse) -> WsgiResponse {
+    error.response().map(ResponseBody::from_text)
+}

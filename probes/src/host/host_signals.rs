@@ -1,0 +1,48 @@
+//! Signals to the host process. Most come from the supervisor.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::access_log::AccessLog;
+use super::server_state::ServerPhase;
+
+/// Signals that do nothing here, but would stop or end the process.
+const HARMLESS: [libc::c_int; 4] = [libc::SIGTTIN, libc::SIGTTOU, libc::SIGUSR2, libc::SIGQUIT];
+
+/// The signals that the host watches.
+#[derive(Debug)]
+pub(super) struct HostSignals {
+    stop: Signal,
+    hand_over: Signal,
+    reopen: Signal,
+}
+
+impl HostSignals {
+    /// Begins to watch. Must be called inside the runtime.
+    ///
+    /// # Errors
+    /// If a signal cannot be watched.
+    pub(super) fn watch() -> io::Result<Self> {
+        for number in HARMLESS {
+            // The handler stays when the receiver is dropped. Programs that the application runs do not inherit it.
+            drop(signal(SignalKind::from_raw(number))?);
+        }
+        Ok(Self {
+            stop: signal(SignalKind::terminate())?,
+            hand_over: signal(SignalKind::hangup())?,
+            reopen: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// Waits for the signal to end, and opens logs again meanwhile. Returns the phase that follows.
+    pub(super) async fn wait_for_end(mut self, log: Option<&AccessLog>) -> ServerPhase {
+        loop {
+            tokio::select! {
+                _ = self.stop.recv() => return ServerPhase::Draining,
+                _ = self.hand_over.recv() => return ServerPhase::HandedOver,
+                _ = self.reopen.recv() => log.into_iter().for_each(AccessLog::reopen),
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What all connections share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use wsgiaudit_probes_core::host_config::{HostMessage, RequestLimits};
+use wsgiaudit_probes_core::peer::TrustedProxies;
+use wsgiaudit_probes_core::request_path::RouteTable;
+
+use super::access_log::AccessLog;
+use super::application_group::ApplicationGroup;
+use super::log::log_message;
+use super::process_memory::resident_bytes;
+use super::supervisor_pipe::SupervisorPipe;
+
+/// How often age and memory of the process are looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Lifecycle phase of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ServerPhase {
+    /// Accepts connections.
+    Serving,
+    /// Accepts no connections; responses close theirs.
+    Draining,
+    /// As `Draining`, while another process accepts from the same sockets.
+    HandedOver,
+    /// Idle connections are closed.
+    Closing,
+}
+
+/// State shared by all connections.
+pub(super) struct ServerState {
+    /// Path prefixes and their groups; `None` for a group that failed to start.
+    pub(super) routes: RouteTable<Option<Arc<ApplicationGroup>>>,
+    pub(super) limits: RequestLimits,
+    pub(super) phase: watch::Sender<ServerPhase>,
+    /// Number of requests waiting for a response.
+    pub(super) open: AtomicU64,
+    /// Number of requests so far.
+    pub(super) count: AtomicU64,
+    /// Number of requests after which the process asks to be replaced.
+    pub(super) most_requests: Option<u64>,
+    /// Number of requests that were refused before an application group was chosen.
+    pub(super) rejected: AtomicU64,
+    /// All groups that started.
+    pub(super) groups: Vec<Arc<ApplicationGroup>>,
+    /// The access log, if enabled.
+    pub(super) log: Option<AccessLog>,
+    /// Proxies whose `X-Forwarded-*` headers are trusted.
+    pub(super) proxies: TrustedProxies,
+    pub(super) started: Instant,
+    pub(super) supervisor: SupervisorPipe,
+    /// Whether this process has asked to be replaced.
+    pub(super) is_done: AtomicBool,
+}
+
+impl ServerState {
+    /// Asks the supervisor, once, to replace this process.
+    pub(super) fn request_replacement(&self, why: &str) {
+        if !self.is_done.swap(true, Ordering::Relaxed) {
+            log_message(&format!("{why}: asking for a replacement process"));
+            self.supervisor.send_message(&HostMessage::Replace);
+        }
+    }
+
+    /// Size in bytes of the buffer that a request head must fit in.
+    pub(super) fn buffer_size(&self) -> usize {
+        self.limits.head_size.max(8192)
+    }
+}
+
+/// Asks for a replacement once the process is too old or uses too much memory.
+pub(super) async fn watch_process(server: Arc<ServerState>) {
+    let lifetime = server.limits.lifetime.map(Duration::from_secs_f64);
+    loop {
+        tokio::time::sleep(WATCH_INTERVAL).await;
+        let resident = resident_bytes();
+        if lifetime.is_some_and(|most| server.started.elapsed() >= most) {
+            return server.request_replacement("--max-lifetime has passed");
+        }
+        if server.limits.memory.is_some_and(|most| resident > most) {
+            return server.request_replacement(&format!("{resident} bytes of resident memory"));
+        }
+    }
+}
+
+pub(super) async fn wait_for_phase(phase: &mut watch::Receiver<ServerPhase>, wanted: ServerPhase) {
+    drop(phase.wait_for(|phase| *phase >= wanted).await);
+}

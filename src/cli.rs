@@ -40,8 +40,8 @@ pub enum Command {
     /// one as its --baseline
     #[command(after_help = crate::exit::HELP)]
     Diff(DiffArgs),
-    /// Print the directives of mod_wsgi that a stored report supports, with the reasons as comments. Where that is no
-    /// own GIL, what works today is printed, and the exit status is 1
+    /// Print the directives of mod_wsgi that a stored report supports, with the reasons as comments. Without support
+    /// for an own GIL, the lines use the main interpreter, and the exit status is 1
     Directive(DirectiveArgs),
     /// List the rules that reports refer to
     Rules(RulesArgs),
@@ -56,7 +56,8 @@ pub enum Command {
     /// Python
     #[command(after_help = "Signals:
   SIGTERM, SIGINT  answer accepted requests, then exit: status 0, or 1 if --drain was too short
-  SIGHUP           restart with the same sockets; the old process exits when the new one is ready")]
+  SIGHUP           restart with the same sockets; the old process exits when the new one is ready
+  SIGUSR1          open the access log again, after it was renamed")]
     Serve(ServeArgs),
     /// Print a shell completion script
     #[command(
@@ -505,7 +506,7 @@ pub struct ServeArgs {
     /// Threads of each interpreter
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub threads: NonZeroUsize,
-    /// Processes that serve beside each other, each with all interpreters and threads; one that ends is replaced
+    /// Number of processes, each with all interpreters and threads; a process that ends is replaced
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub processes: NonZeroUsize,
     /// Number of requests that may wait for a thread; further ones are answered with 503
@@ -524,7 +525,8 @@ pub struct ServeArgs {
     /// Requests after which another process takes over
     #[arg(long, value_name = "N")]
     pub max_requests: Option<u64>,
-    /// Up to so many requests more, at random, so that not all processes are replaced at once
+    /// Maximum of a random number that is added to --max-requests, so that the processes are not all replaced at
+    /// once
     #[arg(long, value_name = "N", default_value_t = 0, requires = "max_requests")]
     pub max_requests_jitter: u64,
     /// Resident memory in bytes above which another process takes over
@@ -541,7 +543,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
     pub stall_timeout: f64,
     /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH. With several
-    /// processes, the others have the ports that follow, or PATH.1 and so on
+    /// processes, each further one has the next port, or PATH.1 and so on
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Vec<String>,
     /// Log a line for each request, in Apache's combined format with the time it took; - for standard output
@@ -560,8 +562,7 @@ pub struct ServeArgs {
     /// Seconds for the whole body of a request to arrive
     #[arg(long, value_name = "SECONDS", default_value_t = 3600.0, value_parser = parse_seconds)]
     pub body_timeout: f64,
-    /// Bytes per second that a client must send of a request's body on average, once --stall-timeout has passed;
-    /// 0 for any rate
+    /// Minimum average rate of a request's body in bytes per second, once --stall-timeout has passed; 0 for none
     #[arg(long, value_name = "BYTES", default_value_t = 500)]
     pub body_rate: u64,
     /// Maximum size of a request's head in bytes

@@ -147,7 +147,7 @@ fn describe_cached_trials(document: &Document) -> Option<String> {
 /// Reads which extension modules a report admits with private copies.
 fn read_admitted_copies(file: &Path) -> Result<AdmittedCopies> {
     let shown = file.display();
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    let text = read_report_text(file)?;
     let document = Document::parse(&text, &shown.to_string())?.with_real_paths();
     if !document.modes.contains(&Mode::OwnGilCopies) {
         bail!(
@@ -279,8 +279,7 @@ impl GateOptions {
     }
 }
 
-/// Prints the directives that a report supports on standard output; what works today, if that is no own GIL; or the
-/// reason for neither on standard error.
+/// Prints the directives that a report supports on standard output, or else the reasons for none on standard error.
 fn print_directives(args: &DirectiveArgs) -> Result<Exit> {
     let output = Output::open(&args.to)?;
     let report = read_report(&args.report)?.with_real_paths();
@@ -357,11 +356,25 @@ fn parse_mounts(report: &Document, named: &[String]) -> Result<Vec<ApplicationMo
 
 /// Reads a stored report; `-` is standard input.
 fn read_report(path: &Path) -> Result<Document> {
-    let (name, text) = match path.as_os_str() == "-" {
-        true => ("standard input".to_owned(), io::read_to_string(io::stdin())),
-        false => (path.display().to_string(), fs::read_to_string(path)),
+    let name = name_input(path);
+    Ok(Document::parse(&read_report_text(path)?, &name)?)
+}
+
+/// The name of an input in messages.
+fn name_input(path: &Path) -> String {
+    match path.as_os_str() == "-" {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    }
+}
+
+/// Reads the text of a stored report; `-` is standard input.
+fn read_report_text(path: &Path) -> Result<String> {
+    let text = match path.as_os_str() == "-" {
+        true => io::read_to_string(io::stdin()),
+        false => fs::read_to_string(path),
     };
-    Ok(Document::parse(&text.with_context(|| format!("cannot read {name}"))?, &name)?)
+    text.with_context(|| format!("cannot read {}", name_input(path)))
 }
 
 /// Prints declarations without running anything. Returns [`Exit::Incomplete`] if one could not be determined.

@@ -1,7 +1,7 @@
 //! Finds the lines of a project that require its distributions: where code scanning shows what is found in them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::regular_file::read_limited;
 
@@ -23,8 +23,10 @@ pub struct ProjectLine {
 /// The files of a project.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectFiles {
-    /// The folder that paths are relative to: the root of the repository, or else the folder that was given.
+    /// The folder that paths are relative to: the root of the repository, or else `folder`.
     root: PathBuf,
+    /// The folder that was given, where paths on the command line begin.
+    folder: PathBuf,
     /// The line that requires a distribution, by its normalized name.
     lines: BTreeMap<String, ProjectLine>,
     /// The first file that lists requirements.
@@ -50,7 +52,7 @@ impl ProjectFiles {
     pub fn find(folder: &Path) -> Self {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let root = folder.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(&folder);
-        let mut found = Self { root: root.to_owned(), ..Self::default() };
+        let mut found = Self { root: root.to_owned(), folder: folder.clone(), ..Self::default() };
         for folder in folder.ancestors().take_while(|folder| folder.starts_with(root)) {
             for (file, kind) in list_files(folder) {
                 let text = read_limited(&file, MAX_SIZE).ok();
@@ -72,10 +74,23 @@ impl ProjectFiles {
         })
     }
 
+    /// Returns a line of a file. `None` if the file lies outside of the project, or the name is none of a file: reports
+    /// also name e.g. a distribution's own tests.
+    pub fn line_in_file(&self, file: &str, line: usize) -> Option<ProjectLine> {
+        let path = Path::new(file);
+        let is_file = path.is_absolute() || (path.extension().is_some() && !file.contains([' ', '{', '<']));
+        let file = self.relative_path(path).filter(|_| is_file)?;
+        Some(ProjectLine { file, line: line.max(1) })
+    }
+
     /// Returns a path relative to the project, with `/`. `None` if it lies elsewhere.
-    pub fn relative_path(&self, path: &Path) -> Option<String> {
-        let relative = path.strip_prefix(&self.root).ok()?;
-        let parts: Option<Vec<&str>> = relative.components().map(|part| part.as_os_str().to_str()).collect();
+    fn relative_path(&self, path: &Path) -> Option<String> {
+        let path = self.folder.join(path);
+        let parts = path.strip_prefix(&self.root).ok()?.components().map(|part| match part {
+            Component::Normal(name) => name.to_str(),
+            Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => None,
+        });
+        let parts: Option<Vec<&str>> = parts.collect();
         parts.map(|parts| parts.join("/")).filter(|path| !path.is_empty())
     }
 
@@ -183,15 +198,13 @@ mod tests {
             (
                 ListKind::Project,
                 "[project]\ndependencies = [\"zope.interface\", 'b>1']\n[tool.ruff]\nselect = ['E']\n[tool.poetry.dependencies]\nPillow = \"^12\"\n",
-                vec![(2, "zope-interface"), (2, "b"), (6, "pillow"), (6, "12")],
+                vec![(2, "zope-interface"), (2, "b"), (6, "pillow")],
             ),
             (ListKind::Lock, "[[package]]\nname = \"a_b\"\nversion = \"1\"\n", vec![(2, "a-b")]),
             (ListKind::Pipfile, "{\n \"default\": {\n  \"numpy\": {\n", vec![(2, "default"), (3, "numpy")]),
         ] {
             let found = find_requirements(text, kind);
             let found: Vec<(usize, &str)> = found.iter().map(|(line, name)| (*line, name.as_str())).collect();
-            // `^12` starts with no letter of a name.
-            let expected: Vec<_> = expected.into_iter().filter(|(_, name)| *name != "12").collect();
             assert_eq!(found, expected, "{kind:?}");
         }
     }
@@ -219,8 +232,18 @@ mod tests {
         assert_eq!(line(Some("pyyaml")), "pyproject.toml:4");
         assert_eq!(line(None), "shop/requirements/base.txt:1");
         let real = folder.path().canonicalize().unwrap();
-        assert_eq!(files.relative_path(&real.join("shop/a b.py")).as_deref(), Some("shop/a b.py"));
-        assert_eq!(files.relative_path(Path::new("/usr/lib/x.py")), None);
+        let place = |file: &str| {
+            let ProjectLine { file, line } = files.line_in_file(file, 3)?;
+            Some(format!("{file}:{line}"))
+        };
+        let absolute = real.join("shop/a b.py").display().to_string();
+        assert_eq!(place(&absolute).as_deref(), Some("shop/a b.py:3"));
+        assert_eq!(place("wsgi.py").as_deref(), Some("shop/wsgi.py:3"));
+        for elsewhere in
+            ["/usr/lib/x.py", "../other/x.py", "tests of numpy 2.3", "{application}/x.py", "numpy", ""]
+        {
+            assert_eq!(place(elsewhere), None, "{elsewhere}");
+        }
         assert_eq!(ProjectFiles::default().line_of(None).file, STATED);
     }
 }

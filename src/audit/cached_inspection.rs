@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::AuditContext;
 use crate::cache::{CacheOptions, FileCache, TrialCache, digest_of_system};
+use crate::copies;
 use crate::digest;
 use crate::image;
 use crate::model::{BinaryFacts, Environment, Interpreter, TargetPython, Toolchain};
@@ -40,12 +41,17 @@ pub(super) fn open_trial_cache(
         kin: installed.co_installed_entries(&folders),
         folders,
         scratch: context.scratch.path(),
-        besides: format!("{} {interpreter:?} {}", trial::probes_digest(), digest_of_system()),
+        besides: format!(
+            "{} {interpreter:?} {} {}",
+            trial::probes_digest(),
+            digest_of_system(),
+            copies::COPY_FORMAT
+        ),
     })
 }
 
 /// Returns the folders that modules are imported from: those on `sys.path`, and those of editable installs.
-pub(super) fn import_roots(interpreter: &Interpreter) -> Vec<PathBuf> {
+fn import_roots(interpreter: &Interpreter) -> Vec<PathBuf> {
     let mut roots = interpreter.site.clone();
     let served = interpreter.editable.iter().chain(&interpreter.files);
     for folder in served.filter_map(|(_, path)| path.parent()) {

@@ -11,7 +11,7 @@ use super::shared_object::{NeedTarget, SharedObject};
 use crate::digest;
 
 /// Changes whenever the same source and names give other bytes than before.
-const FORMAT: u32 = 1;
+pub const COPY_FORMAT: u32 = 1;
 
 /// One tree. Paths in it are absolute paths of the environment without the leading `/`.
 #[derive(Clone, Debug, Default)]
@@ -100,7 +100,7 @@ pub fn plan_copies(inventory: &Inventory, tree: usize) -> CopyPlan {
             let (index, folder) = match &need.target {
                 NeedTarget::Object(index, folder) => (*index, Some(folder.as_path())),
                 NeedTarget::Preloaded(index) => (*index, None),
-                NeedTarget::Outside(path) if inventory.is_below_root(path) => {
+                NeedTarget::Outside(path) if inventory.is_other_file_below_root(path) => {
                     // The search path leads to this folder in the tree.
                     plan.links.insert(path_in_tree(path), path.clone());
                     continue;
@@ -124,7 +124,10 @@ pub fn plan_copies(inventory: &Inventory, tree: usize) -> CopyPlan {
             source: object.path.clone(),
             destination: path_in_tree(&object.path),
             digest: object.digest.clone(),
-            key: digest::of_text(&format!("{FORMAT}\n{tree}\n{}\n{}\n{names:?}", object.id, object.digest)),
+            key: digest::of_text(&format!(
+                "{COPY_FORMAT}\n{tree}\n{}\n{}\n{names:?}",
+                object.id, object.digest
+            )),
             size: object.size + growth,
             growth,
             names,

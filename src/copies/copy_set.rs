@@ -39,7 +39,7 @@ impl CopySet {
         Ok(Self { folder, lock_path, _lock: lock, store, summary: CopySummary::default(), bytes_written: 0 })
     }
 
-    /// Stores what the set contains, and the most bytes that were written for it.
+    /// Stores what the set contains, and at most how many bytes were written for it.
     pub(super) fn describe(&mut self, summary: CopySummary, bytes_written: u64) {
         self.summary = summary;
         self.bytes_written = bytes_written;
@@ -55,7 +55,7 @@ impl CopySet {
         &self.summary
     }
 
-    /// Most bytes that had to be written; the rest was in the store.
+    /// At most how many bytes were written; 0 if the store had all the copies.
     pub fn bytes_written(&self) -> u64 {
         self.bytes_written
     }

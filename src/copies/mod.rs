@@ -29,7 +29,7 @@ mod write_trees;
 
 pub use copies_manifest::{CopiedObject, CopiesManifest, CopyFile, LeftOut};
 pub use copy_error::CopyError;
-pub use copy_plan::{CopyPlan, NameMap, PlannedCopy, plan_copies};
+pub use copy_plan::{COPY_FORMAT, CopyPlan, NameMap, PlannedCopy, plan_copies};
 pub use copy_set::CopySet;
 pub use copy_store::CopyStore;
 pub use inventory::Inventory;

@@ -51,8 +51,8 @@ pub fn render_apache_configuration(
     Ok(GeneratedConfiguration::Lines(render_header(report) + &render_applications(report, &fit, &unfit)))
 }
 
-/// Renders what works today for applications that cannot have their own GIL: the main interpreter. Applications that
-/// fail there too have no lines. `why` holds further reasons, a line each.
+/// Renders lines for applications that cannot have their own GIL: they use the main interpreter. Applications that fail
+/// there too have no lines. `why` holds further reasons, a line each.
 fn render_fallback(report: &Document, why: &str, parts: &[ResolvedMount<'_>]) -> GeneratedConfiguration {
     let (works, fails): (Vec<_>, Vec<_>) =
         parts.iter().copied().partition(|(_, each)| passes_in_mode(report, each, Mode::Main));
@@ -73,7 +73,7 @@ fn render_fallback(report: &Document, why: &str, parts: &[ResolvedMount<'_>]) ->
     text.push_str(&render_applications(report, &[], &works));
     if !shared.is_empty() {
         let names = escape_comment(&shared.join(", "));
-        let _ = writeln!(text, "# Fit for application groups that share a GIL, too: {names}.");
+        let _ = writeln!(text, "# Application groups that share a GIL are fit for {names}, too.");
     }
     GeneratedConfiguration::Fallback(text)
 }
@@ -81,14 +81,31 @@ fn render_fallback(report: &Document, why: &str, parts: &[ResolvedMount<'_>]) ->
 /// Says that the lines that follow are without an own GIL. `why` holds reasons, a line each.
 fn render_refusal(why: &str) -> String {
     let reasons: String = why.lines().map(|line| format!("# {line}\n")).collect();
-    format!("# It does not support WSGIPerInterpreterGIL On. These lines are what works today.\n{reasons}")
+    format!(
+        "# It does not support WSGIPerInterpreterGIL On. These lines use the main interpreter.\n{reasons}"
+    )
 }
 
-/// Renders what works today for an environment: the main interpreter of a process.
+/// Renders lines for an environment that does not support an own GIL: they use the main interpreter of a process. There
+/// are none if nothing of the environment works in that interpreter.
 fn render_environment_fallback(report: &Document, why: &str) -> GeneratedConfiguration {
+    if !report.works_in_main() {
+        return GeneratedConfiguration::Nothing(why.to_owned());
+    }
     let process = ProcessOptions::for_environment(report).render_directive(MAIN_INTERPRETER_GROUP);
+    let fails = report
+        .distributions
+        .iter()
+        .filter(|row| row.modes.get(&Mode::Main).is_some_and(|judged| judged.verdict <= Verdict::Unknown));
+    let fails: Vec<&str> = fails.map(|row| row.name.as_deref().unwrap_or("(no distribution)")).collect();
+    let fails = match fails.is_empty() {
+        true => String::new(),
+        false => {
+            format!("# Not known to work in the main interpreter: {}\n", escape_comment(&fails.join(", ")))
+        }
+    };
     GeneratedConfiguration::Fallback(format!(
-        "{}{}# Each application needs a process group of its own: they must not share a main interpreter.\n\
+        "{}{}{fails}# Give each application a process group of its own: two must not share a main interpreter.\n\
          {process}WSGIProcessGroup {MAIN_INTERPRETER_GROUP}\nWSGIApplicationGroup %{{GLOBAL}}\n",
         render_header(report),
         render_refusal(why)

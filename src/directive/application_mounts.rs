@@ -42,7 +42,7 @@ impl ApplicationMount {
 pub enum GeneratedConfiguration {
     /// The generated lines.
     Lines(String),
-    /// The report does not support an own GIL. These lines are what works today, with the reasons as comments.
+    /// The report does not support an own GIL. These lines use the main interpreter, with the reasons as comments.
     Fallback(String),
     /// The report supports no configuration; one reason per line.
     Nothing(String),

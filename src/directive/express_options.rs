@@ -57,7 +57,7 @@ pub fn render_express_options(
             objection.iter().flat_map(|text| text.lines()).map(|line| format!("# {line}\n")).collect();
         return Ok(GeneratedConfiguration::Fallback(format!(
             "{}# It does not support WSGIPerInterpreterGIL On:\n# {why}\n{objection}\
-             # What works today is the main interpreter, which mod_wsgi-express uses by default (%{{GLOBAL}}):\n\
+             # This command uses the main interpreter, as mod_wsgi-express does by default (%{{GLOBAL}}):\n\
              # {command}\n",
             render_header(report)
         )));

@@ -1,12 +1,11 @@
 //! Renders workflow commands of GitHub Actions: annotations at lines of the project.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use super::escape::escape;
 use crate::model::{Mode, Verdict};
 use crate::project_files::{ProjectFiles, ProjectLine};
-use crate::report::v1::{Document, SourcePlace};
+use crate::report::v1::Document;
 use crate::report::{DecidedBy, DecidingItem, DecidingItemKind};
 
 /// Maximum number of annotations: GitHub shows ten of each kind for a step.
@@ -33,7 +32,7 @@ pub fn render(document: &Document, required: &[Mode], files: &ProjectFiles) -> S
     }
     let hazards = document.applications.iter().flat_map(|application| &application.hazards);
     for hazard in hazards.take(MAX_ANNOTATIONS) {
-        let (line, place) = match line_of_source(&hazard.place, files) {
+        let (line, place) = match files.line_in_file(&hazard.place.file, hazard.place.line) {
             Some(line) => (line, String::new()),
             None => (files.line_of(None), format!("{}: ", hazard.place)),
         };
@@ -78,7 +77,7 @@ fn push_failed_deciders(text: &mut String, document: &Document, required: &[Mode
         for decider in answer.deciders.iter().filter(is_failed).take(MAX_ANNOTATIONS) {
             let name = decider.name.unwrap_or_default();
             let application = document.applications.iter().find(|each| each.name == name);
-            let own = application.and_then(|each| line_of_file(&each.file, files));
+            let own = application.and_then(|each| files.line_in_file(&each.file, 1));
             Annotation {
                 kind: "error",
                 line: own.unwrap_or_else(|| files.line_of(None)),
@@ -88,17 +87,6 @@ fn push_failed_deciders(text: &mut String, document: &Document, required: &[Mode
             .push_to(text);
         }
     }
-}
-
-fn line_of_file(file: &str, files: &ProjectFiles) -> Option<ProjectLine> {
-    let path = Path::new(file);
-    let file = files.relative_path(path).filter(|_| path.is_absolute())?;
-    Some(ProjectLine { file, line: 1 })
-}
-
-fn line_of_source(place: &SourcePlace, files: &ProjectFiles) -> Option<ProjectLine> {
-    let line = line_of_file(&place.file, files)?;
-    Some(ProjectLine { line: place.line.max(1), ..line })
 }
 
 /// A workflow command.

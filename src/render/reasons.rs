@@ -11,7 +11,6 @@ pub(super) fn describe_reasons<'a>(
     judged: impl Fn(Mode) -> Option<&'a Judged>,
 ) -> Vec<String> {
     let mut found: Vec<(Vec<String>, &str)> = Vec::new();
-    let mut named = 0;
     for mode in Mode::ALL.into_iter().filter(|mode| *mode != Mode::Main) {
         let is_remark = |judged: &Judged| mode == Mode::OwnGilCopies && judged.verdict > Verdict::Degraded;
         let judged = judged(mode).filter(|judged| !judged.reason.is_empty() && !is_remark(judged));
@@ -21,14 +20,13 @@ pub(super) fn describe_reasons<'a>(
             false if judged.verdict < Verdict::Degraded => format!("{mode} ({})", judged.verdict),
             false => continue,
         };
-        named += 1;
         match found.iter_mut().find(|(_, reason)| *reason == judged.reason) {
             Some((modes, _)) => modes.push(name),
             None => found.push((vec![name], &judged.reason)),
         }
     }
-    let is_same_everywhere = found.len() == 1 && named >= columns.len();
-    let line = |(modes, reason): &(Vec<String>, &str)| match is_same_everywhere {
+    let columns: Vec<&str> = columns.iter().map(|mode| mode.name()).collect();
+    let line = |(modes, reason): &(Vec<String>, &str)| match *modes == columns {
         true => (*reason).to_owned(),
         false => format!("{}: {reason}", modes.join(", ")),
     };

@@ -3,12 +3,11 @@
 //! There is one result for each root cause, whatever the number of modes; for each lost accelerator; for each
 //! application, exercise or line of a configuration that is not ready; for each finding about a module; and for each
 //! hazard in an application's source. Each has a line of the project: the source line of a hazard, or else the line
-//! that requires the distribution. The level is `error` or `warning` only for what a required mode is judged by.
+//! that requires the distribution. A verdict is an `error` or a `warning` in a required mode, and a `note` in another one. A hazard is never an `error`.
 //!
 //! Limits: <https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning>.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -309,7 +308,7 @@ impl SarifContext<'_> {
                 // A hazard changes no verdict.
                 level: severity.unwrap_or(SarifLevel::Note).max(SarifLevel::Warning),
                 subject: &stored.name,
-                text: match self.project_path(&hazard.place.file) {
+                text: match self.options.files.line_in_file(&hazard.place.file, 1) {
                     Some(_) => hazard.text.clone(),
                     None => format!("{}: {}", hazard.place, hazard.text),
                 },
@@ -343,33 +342,13 @@ impl SarifContext<'_> {
 
     /// The first line of a file of the project, or else the stated line.
     fn line_of_file(&self, file: &str) -> ProjectLine {
-        match self.project_path(file) {
-            Some(file) => ProjectLine { file, line: 1 },
-            None => self.options.files.line_of(None),
-        }
+        self.options.files.line_in_file(file, 1).unwrap_or_else(|| self.options.files.line_of(None))
     }
 
     /// A line of the project's own source, or else the stated line.
     fn line_of_source(&self, place: &SourcePlace) -> ProjectLine {
-        let line = self.line_of_file(&place.file);
-        if self.project_path(&place.file).is_some() {
-            ProjectLine { line: place.line.max(1), ..line }
-        } else {
-            line
-        }
-    }
-
-    /// The path of a file of the project, relative to it.
-    fn project_path(&self, file: &str) -> Option<String> {
-        let path = Path::new(file);
-        match path.is_absolute() {
-            true => self.options.files.relative_path(path),
-            // As it was named on the command line.
-            false => {
-                let is_file = path.extension().is_some() && !file.contains([' ', '{', '<']);
-                (is_file && !file.contains("..")).then(|| file.to_owned())
-            }
-        }
+        let own = self.options.files.line_in_file(&place.file, place.line);
+        own.unwrap_or_else(|| self.options.files.line_of(None))
     }
 
     /// Builds a result. Its fingerprint depends on the rule, the subject and the parts only.

@@ -8,11 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use tempfile::TempDir;
-
 use anyhow::{Context, Result};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{HostConfig, HostMessage, InterpreterMode};
 
 use super::private_copies::HostCopies;
@@ -50,7 +49,7 @@ pub(super) struct HostFiles {
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) pid: u32,
-    /// Which of the processes that serve beside each other it is, from 0.
+    /// Which of the `--processes` it is, from 0.
     pub(super) slot: usize,
     pub(super) started: Instant,
     /// Whether it reported that it serves requests.
@@ -117,7 +116,7 @@ impl Host {
         self.send_signal(Signal::HUP);
     }
 
-    /// Requests that the logs are opened again. A host that does not serve yet would end.
+    /// Requests that the log is opened again. A host that does not serve yet may not handle the signal, which would end it.
     pub(super) fn reopen_logs(&self) {
         if self.serves {
             self.send_signal(Signal::USR1);

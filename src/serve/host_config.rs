@@ -31,7 +31,7 @@ pub(super) fn find_python(args: &ServeArgs) -> Result<PathBuf> {
     let located = locate_environment(&environment)?;
     located.python.map_err(|why| {
         anyhow::anyhow!(
-            "{} has no usable Python: {why}\nhint: make the environment anew",
+            "{} has no usable Python: {why}\nhint: create the environment again",
             environment.display()
         )
     })

@@ -110,7 +110,10 @@ impl Supervisor<'_> {
     fn start_host_or_retry(&mut self, slot: usize) {
         if let Err(error) = self.start_host(slot) {
             let delay = self.delay_restart(slot);
-            (self.say)(&format!("cannot start {}: {error:#}; next attempt in {delay}", self.describe(slot)));
+            (self.say)(&format!(
+                "cannot start the server {}: {error:#}; next attempt in {delay}",
+                self.describe(slot)
+            ));
         }
     }
 
@@ -209,12 +212,13 @@ impl Supervisor<'_> {
         }
         if !host.serves && self.hosts.iter().any(|other| other.slot == slot) {
             (self.say)("the new process did not start serving: the old one continues");
-            // What cannot be started here cannot be started elsewhere.
+            // It would not start for the other slots either.
             self.to_replace.clear();
             return Ok(());
         }
         let what = format!("{} ended: {status}", self.describe_host(host));
-        if host.serves && self.restarts.get_mut(slot).is_some_and(|restart| restart.is_stable(host.started)) {
+        if host.serves && self.restarts.get_mut(slot).is_some_and(|restart| restart.record_end(host.started))
+        {
             (self.say)(&format!("{what}; a new one starts"));
             self.start_host_or_retry(slot);
         } else {
@@ -270,7 +274,7 @@ impl Supervisor<'_> {
             .collect();
         let addresses: Vec<&str> = self.bound.iter().map(|bound| bound.address.as_str()).collect();
         (self.say)(&format!(
-            "serving {} on {} ({}; {}), {} {pid}",
+            "serving {} on {} ({}; {}), {}",
             self.args.application,
             addresses.join(", "),
             groups.join("; "),
@@ -278,7 +282,7 @@ impl Supervisor<'_> {
                 Some(report) => format!("loads only modules vetted in {}", report.display()),
                 None => "no report: loads any extension module".to_owned(),
             },
-            self.describe(slot),
+            self.describe_with_pid(slot, pid),
         ));
     }
 
@@ -286,14 +290,22 @@ impl Supervisor<'_> {
     fn describe(&self, slot: usize) -> String {
         match self.restarts.len() {
             1 => "process".to_owned(),
-            count => format!("process {} of {count}, pid", slot + 1),
+            count => format!("process {} of {count}", slot + 1),
+        }
+    }
+
+    fn describe_with_pid(&self, slot: usize, pid: u32) -> String {
+        let process = self.describe(slot);
+        match self.restarts.len() {
+            1 => format!("{process} {pid}"),
+            _ => format!("{process}, pid {pid}"),
         }
     }
 
     fn describe_host(&self, host: &Host) -> String {
         match self.restarts.len() {
             1 => "the server process".to_owned(),
-            _ => format!("the server {} {}", self.describe(host.slot), host.pid),
+            _ => format!("the server {}", self.describe_with_pid(host.slot, host.pid)),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod candidates;
 mod choose;
+mod copy_roots;
 mod dist_info;
 mod importable;
 mod locate;
@@ -16,6 +17,7 @@ mod wheel_tags;
 
 pub use candidates::{Candidate, CandidateOrigin, CandidateScan, find_candidates};
 pub use choose::{UnusableEnvironment, check_environment, choose_environment, suggest_environment};
+pub use copy_roots::list_copy_roots;
 pub use dist_info::{Installation, InstalledDistributions, find_distributions};
 pub use importable::{ImportableModules, find_importable_modules};
 pub use locate::{LocatedEnvironment, NotAnEnvironment, find_site_packages, locate_environment};

@@ -89,7 +89,7 @@ pub struct GroupConfig {
     pub application: WsgiApplication,
     /// URL path prefixes: the longest match wins. An empty prefix matches every path.
     pub routes: Vec<String>,
-    /// Number of processes that serve the same.
+    /// Number of processes that serve this group.
     pub processes: usize,
     /// Whether a prefix is a mount, `SCRIPT_NAME`. Otherwise the application sees the whole path.
     pub is_mounted: bool,
@@ -156,7 +156,7 @@ pub struct RequestLimits {
     pub request: Option<f64>,
     /// Number of requests after which the process asks to be replaced.
     pub requests: Option<u64>,
-    /// Up to so many requests more, at random.
+    /// Maximum of a random number that is added to `requests`.
     pub requests_jitter: u64,
     /// Resident memory above which the process asks to be replaced.
     pub memory: Option<u64>,

@@ -418,7 +418,23 @@ pub const RECORD_HEAD: usize = 8;
 
 #[cfg(test)]
 mod tests {
-    use super::{Exception, ProtocolPhase, RuntimeModuleDef, TrialEvent};
+    use super::{CopyTrees, Exception, ProtocolPhase, RuntimeModuleDef, TrialEvent};
+
+    #[test]
+    fn a_path_in_a_tree_is_that_of_a_copy() {
+        let trees = CopyTrees { folder: "/sets/a".to_owned(), count: 2 };
+        assert_eq!(trees.tree(1), "/sets/a/1");
+        for (path, original) in [
+            ("/sets/a/1/srv/x.so", Some("/srv/x.so")),
+            ("/sets/a/12/x.so", Some("/x.so")),
+            ("/sets/a/lock/x.so", None),
+            ("/sets/a/1", None),
+            ("/sets/ab/1/x.so", None),
+            ("/srv/x.so", None),
+        ] {
+            assert_eq!(trees.original_path(path), original, "{path}");
+        }
+    }
 
     #[test]
     fn the_events_of_a_load_name_interpreter_and_module() {

@@ -8,7 +8,7 @@ use crate::error_response::ErrorResponse;
 use crate::host_config::RequestLimits;
 use crate::request_headers::head_size;
 
-/// Headers that may stand in a request once.
+/// Headers that a request may have once only.
 const SINGLE: [HeaderName; 2] = [HOST, CONTENT_TYPE];
 
 /// Checks a request before an application group is chosen. For a target in absolute form, `Host` becomes the
@@ -28,7 +28,7 @@ pub fn check_request(
     check_target(method, target)?;
     for name in SINGLE {
         if headers.get_all(&name).iter().nth(1).is_some() {
-            return Err(ErrorResponse::BadRequest("a header that may stand once stands twice"));
+            return Err(ErrorResponse::BadRequest("Host or Content-Type is given twice"));
         }
     }
     let authority = target.authority().map(|authority| HeaderValue::from_str(authority.as_str()));

@@ -182,7 +182,7 @@ impl AccessLog {
         Ok(Self(sender))
     }
 
-    /// Writes a line, some time later.
+    /// Queues a line for the thread that writes the log.
     pub(super) fn write_line(&self, line: String) {
         // Fails only if the writer thread has ended, at the end of the process.
         drop(self.0.send(AccessLogEntry::Line(line)));

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use hyper::Request;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
+use hyper::{Method, Request, Uri};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use wsgiaudit_probes_core::error_response::ErrorResponse;
@@ -23,7 +23,7 @@ use super::request_body::{RequestBody, receive_body};
 use super::request_exchange::{Exchange, RequestJob, ResponseBody, WsgiResponse};
 use super::server_state::{ServerPhase, ServerState};
 
-/// How often a request that waits in a queue looks whether the queue still moves.
+/// How often a request in a queue checks whether all threads are stuck.
 const STUCK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Answers a request.
@@ -69,7 +69,7 @@ async fn dispatch_request(
 ) -> Result<WsgiResponse, ErrorResponse> {
     let count = server.count.fetch_add(1, Ordering::Relaxed) + 1;
     if server.most_requests.is_some_and(|most| count >= most) {
-        server.request_replacement(&format!("{count} requests"));
+        server.request_replacement(format_args!("{count} requests"));
     }
     check_request((&head.method, &head.uri, head.version), &mut head.headers, &server.limits)?;
     let path = RequestPath::decode(head.uri.path());
@@ -84,15 +84,15 @@ async fn dispatch_request(
         return Err(refuse_for_full_queue(group));
     }
     let body = match body.is_end_stream() {
-        true => RequestBody::Memory(bytes::Bytes::new()),
+        true => RequestBody::Memory(Bytes::new()),
         false => receive_whole_body(server, &mut head, body).await?,
     };
     let Some(permit) = group.try_reserve() else { return Err(refuse_for_full_queue(group)) };
-    let is_head = head.method == hyper::Method::HEAD;
+    let is_head = head.method == Method::HEAD;
     let stall = Duration::from_secs_f64(server.limits.stall);
     let (exchange, response) = Exchange::new(Handle::current(), body, is_head, stall);
     let exchange = Arc::new(exchange);
-    let what = format!("{} {}", head.method, head.uri.path());
+    let request = (head.method.clone(), head.uri.clone());
     let job = RequestJob {
         queued: Instant::now(),
         head,
@@ -104,7 +104,7 @@ async fn dispatch_request(
         permit,
     };
     if group.enqueue_job(job) {
-        await_response(server, group, &what, &exchange, response).await
+        await_response(server, group, &request, &exchange, response).await
     } else {
         Err(refuse_for_full_queue(group))
     }
@@ -134,7 +134,7 @@ fn refuse_for_full_queue(group: &ApplicationGroup) -> ErrorResponse {
 async fn await_response(
     server: &ServerState,
     group: &ApplicationGroup,
-    what: &str,
+    (method, target): &(Method, Uri),
     exchange: &Exchange,
     response: oneshot::Receiver<WsgiResponse>,
 ) -> Result<WsgiResponse, ErrorResponse> {
@@ -160,7 +160,8 @@ async fn await_response(
             group.meter.stuck.fetch_add(1, Ordering::Relaxed);
         }
         group.meter.late.fetch_add(1, Ordering::Relaxed);
-        server.request_replacement(&format!(
+        let what = format!("{method} {}", target.path());
+        server.request_replacement(format_args!(
             "group {}: {what:?} took longer than --request-timeout",
             group.name
         ));

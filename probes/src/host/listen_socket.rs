@@ -40,7 +40,6 @@ impl ConnectionListener {
     /// # Safety
     /// The descriptor is a listening socket that nothing else owns.
     pub(super) unsafe fn from_inherited(listener: &ListenerConfig) -> Option<Self> {
-        close_on_exec(listener.descriptor);
         // SAFETY: guaranteed by the caller.
         let socket = unsafe {
             if listener.is_unix {

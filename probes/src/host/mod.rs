@@ -36,7 +36,6 @@ mod listen_socket;
 mod log;
 mod metrics;
 mod metrics_endpoint;
-mod private_copies;
 mod process_memory;
 mod request_body;
 mod request_exchange;

@@ -21,8 +21,8 @@ use super::listen_socket::close_on_exec;
 use super::log::log_message;
 use super::server_state::{ServerPhase, ServerState, watch_process};
 use super::supervisor_pipe::SupervisorPipe;
-use super::{metrics, metrics_endpoint, private_copies};
-use crate::python;
+use super::{metrics, metrics_endpoint};
+use crate::{copies, python};
 
 /// Entry point, called by the bootstrap code with the GIL held.
 ///
@@ -49,7 +49,7 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
             .map_err(|error| error.to_string())
             .and_then(|text| serde_json::from_slice::<HostConfig>(&text).map_err(|error| error.to_string()));
         let config = config.and_then(|config| match config.copies.clone() {
-            Some(trees) => private_copies::prepare(trees).map(|()| config),
+            Some(trees) => copies::set_process_trees(trees).map(|()| config),
             None => Ok(config),
         });
         if let Some(plan) = config.as_ref().ok().and_then(|config| config.guard.clone()) {
@@ -144,7 +144,7 @@ fn build_state(
         most_requests: choose_most_requests(&config.limits),
         rejected: AtomicU64::new(0),
         supervisor,
-        is_done: AtomicBool::new(false),
+        is_replacement_requested: AtomicBool::new(false),
     }))
 }
 

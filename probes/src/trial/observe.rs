@@ -12,7 +12,7 @@ use wsgiaudit_probes_core::protocol::{PathAdditions, Scenario, TrialEvent, Trial
 use super::child::abort_probe;
 use super::{descriptor_sentinel, module_definition, record, thread_ids};
 use crate::lock::lock_ignoring_poison;
-use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
+use crate::python::{self, FunctionDef, Object, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
     Ok(source) => source,
@@ -124,19 +124,10 @@ impl Observer {
             let globals = Object::new(python::PyDict_New()).ok_or_else(|| python::take_error())?;
             let builtins = python::PyEval_GetBuiltins();
             python::PyDict_SetItemString(globals.as_ptr(), c"__builtins__".as_ptr(), builtins);
-            let record = Object::new(python::PyCFunction_NewEx(
-                (&raw const RECORD.0).cast_mut(),
-                null_mut(),
-                null_mut(),
-            ))
-            .ok_or_else(|| python::take_error())?;
+            let record = RECORD.new_function(null_mut(), null_mut()).ok_or_else(|| python::take_error())?;
             python::PyDict_SetItemString(globals.as_ptr(), c"record".as_ptr(), record.as_ptr());
-            let declared = Object::new(python::PyCFunction_NewEx(
-                (&raw const DECLARED.0).cast_mut(),
-                null_mut(),
-                null_mut(),
-            ))
-            .ok_or_else(|| python::take_error())?;
+            let declared =
+                DECLARED.new_function(null_mut(), null_mut()).ok_or_else(|| python::take_error())?;
             python::PyDict_SetItemString(globals.as_ptr(), c"declared".as_ptr(), declared.as_ptr());
             let code = match COMPILED.get() {
                 Some(bytes) => unmarshal_code(bytes)?,
@@ -265,27 +256,11 @@ pub(super) fn join_subjects(order: &TrialOrder) -> String {
     order.subjects.join(",")
 }
 
-/// A static method definition: plain C data, shared by all interpreters.
-pub(super) struct StaticMethodDef(pub(super) PyMethodDef);
-
-// SAFETY: CPython only reads it; its pointers refer to constants and code.
-unsafe impl Sync for StaticMethodDef {}
-
 /// `record(kind, field, ...)`, all `str`.
-static RECORD: StaticMethodDef = StaticMethodDef(PyMethodDef {
-    ml_name: c"record".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: py_record },
-    ml_flags: METH_VARARGS,
-    ml_doc: std::ptr::null(),
-});
+static RECORD: FunctionDef = FunctionDef::new(c"record", py_record);
 
 /// `declared(name, module)`: records the definition that a new module was created from.
-static DECLARED: StaticMethodDef = StaticMethodDef(PyMethodDef {
-    ml_name: c"declared".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: py_declared },
-    ml_flags: METH_VARARGS,
-    ml_doc: std::ptr::null(),
-});
+static DECLARED: FunctionDef = FunctionDef::new(c"declared", py_declared);
 
 unsafe extern "C" fn py_declared(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
     // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
@@ -299,9 +274,7 @@ unsafe extern "C" fn py_declared(_module: *mut PyObject, arguments: *mut PyObjec
             let interpreter = current_interpreter_name();
             record::write_event(&TrialEvent::Declared { interpreter, name, definition });
         }
-        let none = python::Py_None();
-        python::Py_IncRef(none);
-        none
+        python::new_none()
     }
 }
 
@@ -317,9 +290,7 @@ unsafe extern "C" fn py_record(_module: *mut PyObject, arguments: *mut PyObject)
                 descriptor_sentinel::check_sentinel(Some(name));
             }
         }
-        let none = python::Py_None();
-        python::Py_IncRef(none);
-        none
+        python::new_none()
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn run_trial(order: &TrialOrder) -> bool {
     descriptor_sentinel::open_sentinel();
     observe::set_path_additions(&order.path);
     // SAFETY: guaranteed by the caller.
-    unsafe { private_copies::prepare(order) };
+    unsafe { private_copies::prepare_process(order) };
     let passed = match order.place {
         Scenario::Main | Scenario::MainToTheEnd => run_in_main(order),
         Scenario::SharedGil => {
@@ -98,7 +98,7 @@ fn run_in_main(order: &TrialOrder) -> bool {
 /// subjects in memory that the others left behind.
 fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> bool {
     let order = Arc::new(order.clone());
-    if !python::runs_init_in_importer() || order.place.uses_copies() {
+    if !python::runs_init_in_importer() {
         // SAFETY: guaranteed by the caller.
         unsafe { observe_init_functions() };
     }

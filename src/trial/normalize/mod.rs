@@ -1,7 +1,7 @@
 //! Normalizes texts of trials: hides what varies between runs, so that two audits of the same environment
 //! write the same report.
 //!
-//! It hides ids of processes and threads, addresses, times, names of temporary files, and the order in which
+//! Paths of private copies become those of the files that they are copies of. It hides ids of processes and threads, addresses, times, names of temporary files, and the order in which
 //! threads print. Everything that a trial raised or printed passes through here before it is interpreted.
 //!
 //! Values that are known to belong to the run, such as its process ids and the time of day, are hidden
@@ -9,6 +9,7 @@
 //! and sizes stay.
 
 mod addresses;
+mod copy_paths;
 mod ids;
 mod lines;
 mod pattern;

@@ -7,8 +7,7 @@ use std::ops::Range;
 
 use wsgiaudit_probes_core::memory_map::writable_part;
 
-use crate::python;
-use crate::trial::private_copies;
+use crate::{copies, python};
 
 /// All loaded segments, sorted by address.
 pub(in crate::trial) struct LoadedImages {
@@ -110,7 +109,7 @@ unsafe extern "C" fn collect_segments(
     unsafe {
         let (info, images) = (&*info, &mut *images.cast::<LoadedImages>());
         let path = CStr::from_ptr(info.dlpi_name).to_string_lossy().into_owned();
-        let original = private_copies::original_path(&path);
+        let original = copies::original_path(&path);
         let (name, is_private) = match original {
             Some(original) => (original, true),
             None => (path, false),

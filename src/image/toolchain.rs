@@ -62,7 +62,7 @@ fn find_first_text(bytes: &[u8]) -> usize {
     let position = |found: regex::bytes::Match<'_>| {
         TEXTS.iter().position(|(_, text)| text.as_bytes() == found.as_bytes())
     };
-    let found = PATTERN.iter().filter_map(Option::as_ref).flat_map(|pattern| pattern.find_iter(bytes));
+    let found = PATTERN.as_ref().into_iter().flat_map(|pattern| pattern.find_iter(bytes));
     found.filter_map(position).min().unwrap_or(TEXTS.len())
 }
 

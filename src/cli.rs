@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Mode;
 
+mod formats;
+
+pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
+
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
 /// declares and trying each under mod_wsgi's own configurations.
 #[derive(Debug, Parser)]
@@ -291,18 +295,6 @@ pub struct DiffArgs {
     pub policy: PolicyArgs,
 }
 
-/// Output format of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DiffFormat {
-    /// For a terminal
-    #[value(alias = "table")]
-    Text,
-    /// For a comment on a pull request
-    Markdown,
-    /// For machines
-    Json,
-}
-
 /// Options of the directives that a report supports.
 #[derive(Debug, Args)]
 pub struct DirectiveArgs {
@@ -329,16 +321,6 @@ pub struct DirectiveArgs {
     /// Where the output goes.
     #[command(flatten)]
     pub to: OutputArgs,
-}
-
-/// Output format of commands that print a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TextFormat {
-    /// The text itself
-    #[value(alias = "table")]
-    Text,
-    /// For machines
-    Json,
 }
 
 /// The server that a configuration is for.
@@ -410,16 +392,6 @@ pub struct InspectArgs {
     /// Where the output goes.
     #[command(flatten)]
     pub to: OutputArgs,
-}
-
-/// Output format of commands that do not print a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ListFormat {
-    /// For a terminal
-    #[value(alias = "text")]
-    Table,
-    /// For machines
-    Json,
 }
 
 /// Options of the list of rules.
@@ -629,39 +601,6 @@ pub struct ManArgs {
     /// Where the output goes.
     #[command(flatten)]
     pub to: OutputArgs,
-}
-
-/// Output format of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// For a terminal
-    #[value(alias = "text")]
-    Table,
-    /// The versioned document (schema 1)
-    Json,
-    /// Everything about each extension module, as text
-    Details,
-    /// SARIF 2.1.0, for code scanning
-    Sarif,
-    /// JUnit XML, for CI dashboards
-    Junit,
-    /// Markdown, for a comment on a pull request
-    Markdown,
-    /// Annotations for GitHub Actions, where they are also printed with the table
-    Github,
-    /// A self-contained HTML page with a compatibility table
-    Html,
-}
-
-/// When to use colors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
 }
 
 /// The words that `wsgiaudit explain` knows.

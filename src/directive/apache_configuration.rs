@@ -101,7 +101,10 @@ fn render_environment_fallback(report: &Document, why: &str) -> GeneratedConfigu
     let fails = match fails.is_empty() {
         true => String::new(),
         false => {
-            format!("# Not known to work in the main interpreter: {}\n", escape_comment(&fails.join(", ")))
+            format!(
+                "# Something of these is not known to work in the main interpreter: {}\n",
+                escape_comment(&fails.join(", "))
+            )
         }
     };
     GeneratedConfiguration::Fallback(format!(

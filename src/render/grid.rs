@@ -222,8 +222,7 @@ mod tests {
 
     #[test]
     fn everything_stands_in_columns_where_there_is_room() {
-        let expected = "\
- Distribution  Version  Declaration  own-gil-copies  free-threaded
+        let expected = "\x20Distribution  Version  Declaration  own-gil-copies  free-threaded
 ──────────────────────────────────────────────────────────────────
  numpy         2.3      no slot 3    blocked         ready
      own-gil: refused: no slot 3
@@ -239,13 +238,13 @@ mod tests {
         let lines: Vec<String> = drawn(56).lines().map(str::to_owned).collect();
         assert_eq!(lines[0], " Distribution  Version  Declaration  own-gil-  free-");
         assert_eq!(lines[1], "                                     copies    threaded");
-        let expected = "\
- Distribution  own-gil-  free-
+        let expected = "\x20Distribution  own-gil-  free-
                copies    threaded
 ─────────────────────────────────
  numpy         blocked   ready
      version 2.3,
-       declares no slot 3
+       declares no slot
+       3
      own-gil: refused:
        no slot 3
  a-name-that-is-far-too-long

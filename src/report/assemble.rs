@@ -383,7 +383,7 @@ mod tests {
         assert_eq!(report.trouble, ["trouble"]);
     }
 
-    /// By size, by what loads it, and by what the public name imports first.
+    /// By size, by what loads it, by its name, and by what the public name imports first.
     #[test]
     fn of_several_refused_modules_the_most_important_one_is_named() {
         let sized = |name: &str, owner, size| ExtensionFile { size, ..file(name, Some(owner), &[]) };
@@ -394,19 +394,22 @@ mod tests {
             sized("used.z", 1, 10),
             sized("first.a", 2, 100),
             sized("first.z", 2, 10),
+            sized("public._a", 3, 100),
+            sized("public.z", 3, 10),
         ];
         let names: Vec<String> = modules.iter().map(|module| module.name.clone()).collect();
         let environment = Environment {
             root: "/venv".into(),
             interpreter: Some(python()),
-            distributions: ["big", "used", "first"].map(installed).to_vec(),
+            distributions: ["big", "used", "first", "public"].map(installed).to_vec(),
             modules,
             trouble: Vec::new(),
         };
         let own = names.iter().flat_map(|name| [passed(name, name, Mode::Main), refused(name, name)]);
         let mut trials: Vec<Trial> = own.collect();
         trials.extend([passed("another", "used.z", Mode::Main), passed("another.m", "first.a", Mode::Main)]);
-        for (name, module) in [("first", "first.z"), ("used", "json"), ("big", "json")] {
+        trials.push(passed("another.n", "public._a", Mode::Main));
+        for (name, module) in [("first", "first.z"), ("used", "json"), ("big", "json"), ("public", "json")] {
             trials.extend([passed(name, module, Mode::Main), passed(name, module, Mode::OwnGil)]);
         }
         let report = assemble_report(AuditEvidence {
@@ -424,7 +427,7 @@ mod tests {
         let judgements = report.distributions.iter().map(|row| &row.judgements[&Mode::OwnGil]);
         let causes: Vec<&str> =
             judgements.filter_map(|judgement| Some(judgement.cause.as_ref()?.module.as_str())).collect();
-        assert_eq!(causes, ["big.z", "first.z", "used.z"]);
+        assert_eq!(causes, ["big.z", "first.z", "public.z", "used.z"]);
         let roots: Vec<&str> =
             report.blockers[&Mode::OwnGil].iter().map(|blocker| blocker.roots[0].module.as_str()).collect();
         assert_eq!(roots, causes);

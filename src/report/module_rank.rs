@@ -6,8 +6,8 @@ use crate::model::{Environment, ExtensionFile, Mode, Trial};
 use crate::rules::VerdictInput;
 
 /// Returns the rank of each module of the environment among those of its distribution, 0 for the most important: the
-/// one that the import of its public names loads first; then the one that most other trials load in the control;
-/// then the largest.
+/// one that the import of its public names loads first; then one with a public name (`lxml.etree`, not
+/// `lxml._elementpath`); then the one that most trials load in the control; then the largest.
 pub(super) fn rank_modules(input: &VerdictInput<'_>, environment: &Environment) -> Vec<usize> {
     let mut loads: BTreeMap<&str, usize> = BTreeMap::new();
     for load in input.trials.trials_in_mode(Mode::Main).flat_map(Trial::successful_loads) {
@@ -28,7 +28,8 @@ pub(super) fn rank_modules(input: &VerdictInput<'_>, environment: &Environment) 
         let key = |module: &ExtensionFile| {
             let position = loaded.iter().position(|name| *name == module.name).unwrap_or(usize::MAX);
             let count = loads.get(module.name.as_str()).copied().unwrap_or_default();
-            (position, usize::MAX - count, u64::MAX - module.size)
+            let is_private = module.name.split('.').skip(1).any(|part| part.starts_with('_'));
+            (position, is_private, usize::MAX - count, u64::MAX - module.size)
         };
         members.sort_by_key(|index| environment.modules.get(*index).map(key));
         for (rank, index) in members.into_iter().enumerate() {

@@ -51,6 +51,21 @@ fn an_environment_that_is_ready_gets_the_block_and_another_one_the_main_interpre
     let out = directive(&file, &[]).ended_with(1).out;
     assert!(out.contains("# the audit is incomplete: a folder cannot be read\n"), "{out}");
     assert!(out.ends_with("WSGIApplicationGroup %{GLOBAL}\n"), "{out}");
+    assert!(!out.contains("not known to work"), "{out}");
+    // What fails in the main interpreter is named, and if all of it does, there is nothing to print.
+    let mut fail = |index: usize| {
+        report["distributions"][index]["modes"]["main"]["verdict"] = "unknown".into();
+        fs::write(&file, report.to_string()).unwrap();
+        directive(&file, &[]).ended_with(1)
+    };
+    let out = fail(0).out;
+    assert!(
+        out.contains("# Something of these is not known to work in the main interpreter: corpus-no-slot\n"),
+        "{out}"
+    );
+    let said = fail(1);
+    assert_eq!(said.out, "");
+    assert!(said.err.contains("the audit is incomplete: a folder cannot be read\n"), "{}", said.err);
 }
 
 #[test]
@@ -90,7 +105,7 @@ fn applications_are_split_where_one_must_stay_in_main() {
     ];
     assert_eq!(lines, expected, "{}", alone.out);
     assert!(alone.out.contains("# /: bad:application: blocked: no_slot"), "{}", alone.out);
-    assert!(alone.out.contains("# Fit for application groups that share a GIL, too: bad:application.\n"));
+    assert!(alone.out.contains("# Application groups that share a GIL are fit for bad:application, too.\n"));
     let out = directive(&report, &["good:application"]).ended_with(0).out;
     assert!(out.ends_with(&block("process-group=own-gil application-group=good")), "{out}");
     // Without names: all that the report is about, and two cannot have the same prefix.

@@ -272,6 +272,7 @@ fn strings_of_strangers_do_no_harm_in_any_form() {
 fn annotations_stand_beside_the_table_in_an_action() {
     let render = || Wsgiaudit::new().arg("render").arg(golden("report.json"));
     let (plain, action) = (render().run().out, render().env("GITHUB_ACTIONS", "true").run().out);
-    assert!(action.starts_with(&plain) && action.contains("\n::error title=wsgiaudit "), "{action}");
+    assert!(action.starts_with(&plain) && action.contains("\n::error file="), "{action}");
+    assert!(action.contains(",line=1,title=wsgiaudit "), "{action}");
     assert!(!plain.contains("::error"));
 }

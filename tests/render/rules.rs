@@ -110,7 +110,7 @@ fn every_rule_that_a_report_names_is_there_and_the_table_names_the_way_out() {
     for rule in ["refused", "crashes", "lost-accelerator", "shares-objects", "declare-slot"] {
         assert!(named.contains(rule), "{rule}: {named:?}");
     }
-    assert!(said.out.contains("  What to do: wsgiaudit explain refused crashes"), "{}", said.out);
+    assert!(said.out.contains("  What to do: wsgiaudit explain refused raises "), "{}", said.out);
 }
 
 /// Every `rule` of causes and findings, and the `kind` of hazards.

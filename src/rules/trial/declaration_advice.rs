@@ -69,14 +69,14 @@ pub(super) fn advise_no_gil(toolchain: Option<Toolchain>, has_slots: bool) -> Ad
     }
 }
 
-/// Names the hazards in a file that contradict the declaration of an own GIL: what several interpreters would share.
-/// `None` if there are none.
-pub(super) fn describe_shared_state(facts: &BinaryFacts) -> Option<String> {
-    let is_shared = |rule: RuleId| {
-        [RuleId::StaticType, RuleId::GlobalState, RuleId::StateFindModule, RuleId::GilStateApi]
-            .contains(&rule)
+/// Names the hazards in a file that an own GIL makes worse, and that its maintainer can remove. `None` if there are none.
+/// pybind11 brings its own use of the `PyGILState` functions into every module.
+pub(super) fn list_own_gil_hazards(facts: &BinaryFacts, toolchain: Option<Toolchain>) -> Option<String> {
+    let is_obstacle = |rule: RuleId| match rule {
+        RuleId::GilStateApi => toolchain != Some(Toolchain::Pybind11),
+        rule => [RuleId::StaticType, RuleId::GlobalState, RuleId::StateFindModule].contains(&rule),
     };
-    let shared: Vec<&str> =
-        facts.hazards.iter().filter(|hazard| is_shared(hazard.kind)).map(|hazard| hazard.kind.id()).collect();
-    (!shared.is_empty()).then(|| shared.join(", "))
+    let found = facts.hazards.iter().filter(|hazard| is_obstacle(hazard.kind));
+    let found: Vec<&str> = found.map(|hazard| hazard.kind.id()).collect();
+    (!found.is_empty()).then(|| found.join(", "))
 }

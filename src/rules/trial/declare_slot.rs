@@ -4,7 +4,7 @@
 //! Only its maintainer can decide whether the module supports an own GIL. Passing the trials shows that no
 //! problem was found, whereas the declaration promises that there is none.
 
-use super::declaration_advice::{Advice, advise_own_gil, describe_shared_state};
+use super::declaration_advice::{Advice, advise_own_gil, list_own_gil_hazards};
 use super::evidence::ModuleEvidence;
 use crate::model::{
     AbnormalExit, BinaryFacts, Mode, ModuleFinding, Refuser, RootCause, RuleId, Toolchain, Trial,
@@ -44,18 +44,17 @@ pub(super) fn check(evidence: &ModuleEvidence<'_>) -> Option<ModuleFinding> {
     Some(ModuleFinding { rule: RuleId::DeclareSlot, text: format!("{how}: {what}"), add: &[] })
 }
 
-/// Says what a module lacks that passes without the check. It never names the line to add beside what is known to be
-/// shared between interpreters.
+/// Says what a module lacks that passes without the check. It never names the line to add beside a hazard.
 fn advise_declaration(facts: &BinaryFacts, toolchain: Option<Toolchain>) -> ModuleFinding {
     let now = messages::describe_slot_declaration(facts);
     let passes = "passes with CPython's check overridden";
-    let (text, add): (String, &[&str]) = match (describe_shared_state(facts), advise_own_gil(toolchain)) {
-        (Some(shared), _) => (
-            format!(
-                "{passes}, but its file shows what interpreters share: remove {shared} first (now: {now})"
-            ),
-            &[],
-        ),
+    let (text, add): (String, &[&str]) = match (
+        list_own_gil_hazards(facts, toolchain),
+        advise_own_gil(toolchain),
+    ) {
+        (Some(hazards), _) => {
+            (format!("{passes}; before it declares support, remove {hazards} (now: {now})"), &[])
+        }
         (None, Advice::Add(lines)) => (
             format!(
                 "{passes}: if none of its C data is shared between interpreters, only the declaration is missing \
@@ -89,7 +88,7 @@ mod tests {
     use crate::rules::trial::declaration_advice::OWN_GIL_SLOT;
 
     #[test]
-    fn the_line_is_that_of_the_toolchain_and_never_beside_shared_state() {
+    fn the_line_is_that_of_the_toolchain_and_never_beside_a_hazard() {
         let plain = facts(InitKind::MultiPhase, &[]);
         for toolchain in Toolchain::ALL.map(Some).into_iter().chain([None]) {
             let found = advise_declaration(&plain, toolchain);
@@ -101,7 +100,7 @@ mod tests {
             let evidence = "calls PyType_Ready on static types: Till".to_owned();
             let hazards = vec![BinaryHazard { kind: RuleId::StaticType, evidence }];
             let shared = advise_declaration(&BinaryFacts { hazards, ..plain.clone() }, toolchain);
-            assert!(shared.add.is_empty() && shared.text.contains("remove static-type first"), "{shared:?}");
+            assert!(shared.add.is_empty() && shared.text.contains("remove static-type (now: "), "{shared:?}");
         }
         let cython = advise_declaration(&plain, Some(Toolchain::Cython));
         assert_eq!(cython.add, ["# cython: subinterpreters_compatible = own_gil"]);

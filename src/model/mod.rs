@@ -17,8 +17,10 @@ mod phase;
 mod reply;
 mod rule;
 mod rule_list;
+mod term;
 #[cfg(test)]
 mod tests;
+mod toolchain;
 mod upgrade;
 mod verdict;
 
@@ -45,5 +47,7 @@ pub use phase::TrialPhase;
 pub use reply::{Reply, ReplyKind};
 pub use rule::{Confidence, Rule, Severity};
 pub use rule_list::{RULES, ReasonId, RuleId};
+pub use term::Term;
+pub use toolchain::Toolchain;
 pub use upgrade::AvailableUpgrade;
 pub use verdict::Verdict;

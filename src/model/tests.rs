@@ -201,6 +201,8 @@ fn a_file_has_a_folder_and_is_tried_or_not() {
             kind,
             facts: BinaryFacts::undetermined(""),
             sha256: None,
+            size: 0,
+            toolchain: None,
         };
         assert_eq!((file.kind.class(), file.is_trial_subject()), (class, is_subject), "{:?}", file.kind);
         assert_eq!(file.folder(), "/venv/site");

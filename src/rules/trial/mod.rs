@@ -2,6 +2,7 @@
 
 mod behind;
 mod changes_process;
+mod declaration_advice;
 mod declare_gil;
 mod declare_slot;
 mod evidence;

@@ -10,16 +10,19 @@ use wsgiaudit_repository::module_graph::{ModuleGraph, join_modules};
 use wsgiaudit_repository::sources::{parse_crate, repository_root};
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 28] = [
+const LAYERS: [(&str, &[&str]); 31] = [
     ("model", &[]),
     ("digest", &[]),
     ("platform", &[]),
     ("regular_file", &[]),
+    ("project_files", &["regular_file"]),
+    ("output_file", &[]),
+    ("shell_word", &[]),
     ("copies", &["digest", "regular_file"]),
     ("apache", &["model", "regular_file"]),
     ("app", &["model"]),
     ("image", &["model", "regular_file"]),
-    ("venv", &["model", "platform"]),
+    ("venv", &["model", "platform", "shell_word"]),
     ("installer", &[]),
     ("free_threaded_env", &["installer", "model"]),
     ("cache", &["digest", "platform"]),
@@ -28,8 +31,8 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("upgrades", &["image", "installer", "model", "rules", "venv"]),
     ("report", &["model", "rules", "trial"]),
     ("diff", &["model", "report"]),
-    ("render", &["copies", "diff", "digest", "model", "report", "trial"]),
-    ("directive", &["apache", "model", "render", "report"]),
+    ("render", &["copies", "diff", "digest", "model", "project_files", "report", "trial"]),
+    ("directive", &["apache", "model", "render", "report", "shell_word"]),
     ("exit", &[]),
     ("gate", &["diff", "exit", "model", "report"]),
     ("settings", &["gate"]),
@@ -74,8 +77,10 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "image",
             "manual",
             "model",
+            "output_file",
             "plan",
             "platform",
+            "project_files",
             "render",
             "report",
             "serve",

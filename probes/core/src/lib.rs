@@ -17,7 +17,6 @@
 //!
 //! - [`observed_event`]: what `observe.py` reports; [`accessed_path`]: how the files that a trial reads are
 //!   recorded.
-//! - [`callable_names`]: the functions that a trial calls.
 //! - [`memory_map`]: ranges of memory, pages and object headers; [`process_stat`]: files of `/proc`.
 //! - [`isolation`]: what C code does beyond its own interpreter; [`elf_relocation`]: relocations of loaded files.
 //!
@@ -43,7 +42,6 @@ pub mod access_log_line;
 pub mod accessed_path;
 pub mod application_result;
 pub mod body_pace;
-pub mod callable_names;
 pub mod elf_relocation;
 pub mod error_response;
 pub mod export_function;

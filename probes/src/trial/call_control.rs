@@ -10,7 +10,6 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use wsgiaudit_probes_core::callable_names::remove_module;
 use wsgiaudit_probes_core::interpreter_names::MAIN;
 use wsgiaudit_probes_core::protocol::TrialOrder;
 
@@ -112,8 +111,8 @@ enum SeriesEnd {
     Completed,
     /// This function ended the process, counted from the first one of the series.
     Ended(usize),
-    /// This function crashed the process.
-    Crashed(usize),
+    /// The process crashed.
+    Crashed,
     /// It took too long; this many calls had returned.
     TimedOut(usize),
 }
@@ -131,37 +130,46 @@ impl Control<'_> {
             self.observer.read_name_list(c"functions")
         };
         names.truncate(MAX_FUNCTIONS);
-        if !self.remove_ending(&mut names) {
+        let mut ending = 0;
+        let modules = names.chunk_by(|a, b| module_of(a) == module_of(b));
+        let mut names: Vec<String> =
+            modules.flat_map(|functions| self.keep_callable(functions, &mut ending)).collect();
+        if ending > MAX_ENDING {
             return Vec::new();
         }
-        // What some functions leave behind may make others fail, so all are called in one process, too.
+        // What functions leave behind may make those of other modules fail, so all are called in one process, too.
         for _ in 0..MAX_ATTEMPTS {
-            let calls = names.len();
             match self.call_series(&names, ROUNDS) {
                 SeriesEnd::Completed => return names,
                 SeriesEnd::Ended(call) => drop(names.remove(call % names.len().max(1))),
-                SeriesEnd::Crashed(call) => drop(remove_module(&mut names, call % calls.max(1))),
+                SeriesEnd::Crashed => return Vec::new(),
                 SeriesEnd::TimedOut(calls) => names.truncate(calls * 2 / 5),
             }
         }
         Vec::new()
     }
 
-    /// Removes the functions that end their process. Returns whether there were not too many.
-    fn remove_ending(&self, names: &mut Vec<String>) -> bool {
-        let mut start = 0;
-        for _ in 0..MAX_ENDING {
-            match self.call_series(&names[start..], 1) {
-                SeriesEnd::Completed => return true,
+    /// Returns the functions of one module that can be called. `ending` counts those that end their process.
+    ///
+    /// If the process crashes, there are none: the function that destroyed memory may be another one than that in
+    /// which the process crashed.
+    fn keep_callable(&self, functions: &[String], ending: &mut usize) -> Vec<String> {
+        let mut names = functions.to_vec();
+        while *ending <= MAX_ENDING {
+            match self.call_series(&names, ROUNDS) {
+                SeriesEnd::Completed => return names,
                 SeriesEnd::Ended(call) => {
-                    start += call;
-                    names.remove(start);
+                    *ending += 1;
+                    names.remove(call % names.len().max(1));
                 }
-                SeriesEnd::Crashed(call) => start = remove_module(names, start + call),
-                SeriesEnd::TimedOut(calls) => names.truncate(start + calls),
+                SeriesEnd::Crashed => return Vec::new(),
+                SeriesEnd::TimedOut(calls) => {
+                    *ending += 1;
+                    names.truncate(calls * 2 / 5);
+                }
             }
         }
-        false
+        Vec::new()
     }
 
     /// Calls functions in a process of their own.
@@ -185,9 +193,9 @@ impl Control<'_> {
             is_slow || since.elapsed() > CALL_TIMEOUT
         });
         match progress.number().load(SeqCst) {
+            _ if has_crashed => SeriesEnd::Crashed,
             returned if returned >= calls => SeriesEnd::Completed,
             returned if is_slow => SeriesEnd::TimedOut(returned),
-            returned if has_crashed => SeriesEnd::Crashed(returned),
             returned => SeriesEnd::Ended(returned),
         }
     }
@@ -204,8 +212,16 @@ impl Control<'_> {
             }
             returned.fetch_add(1, SeqCst);
         }
+        // Memory that was destroyed is used, so that the process crashes now.
+        // SAFETY: as above.
+        drop(unsafe { self.observer.call_function(c"stir_memory", "") });
         child::exit_now(0)
     }
+}
+
+/// The module of a function's name.
+fn module_of(name: &str) -> &str {
+    name.rsplit_once(':').map_or(name, |(module, _)| module)
 }
 
 /// Whether this process has children, running or not.

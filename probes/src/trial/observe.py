@@ -474,6 +474,13 @@ def call_function(name):
     call_with_anything(own(module, key))
 
 
+def stir_memory(_name):
+    """Collect garbage, and allocate and free objects of all sizes."""
+    for _ in range(4):
+        gc.collect()
+        [bytes(size) for size in range(2048)], [{"a": None} for _ in range(4096)]
+
+
 waiting = None
 
 

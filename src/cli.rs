@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Mode;
 
+mod formats;
+
+pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
+
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
 /// declares and trying each under mod_wsgi's own configurations.
 #[derive(Debug, Parser)]
@@ -23,6 +27,9 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Audit an environment: the same as without a subcommand
+    #[command(hide = true, after_help = crate::exit::HELP)]
+    Audit(Box<AuditArgs>),
     /// Read what the extension modules in files, wheels or folders declare, without running anything. Exit
     /// status 3 if something could not be determined
     Inspect(InspectArgs),
@@ -37,13 +44,14 @@ pub enum Command {
     /// one as its --baseline
     #[command(after_help = crate::exit::HELP)]
     Diff(DiffArgs),
-    /// Print the directives of mod_wsgi that a stored report supports, with the reasons as comments. If
-    /// nothing is safe, nothing is printed and the exit status is 1
+    /// Print the directives of mod_wsgi that a stored report supports, with the reasons as comments. Without support
+    /// for an own GIL, the lines use the main interpreter, and the exit status is 1
     Directive(DirectiveArgs),
     /// List the rules that reports refer to
     Rules(RulesArgs),
-    /// Explain a rule: what it means, how it is detected, and what to do
-    #[command(after_help = "E.g. wsgiaudit explain refused; wsgiaudit rules lists them")]
+    /// Explain words of reports: what a rule means, how it is detected, and what to do; what a verdict, a mode or
+    /// a slot is
+    #[command(after_help = "E.g. wsgiaudit explain refused blocked slot-3; wsgiaudit rules lists the rules")]
     Explain(ExplainArgs),
     /// Make private copies of an environment's extension modules and libraries, a set for each interpreter, for
     /// servers to load instead of the originals. Running it again updates the copies
@@ -185,9 +193,9 @@ pub struct ModuleArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Details)]
     pub format: ReportFormat,
-    /// Write the output to this file
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
     /// Also write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -202,6 +210,14 @@ pub struct ModuleArgs {
     pub quiet: bool,
 }
 
+/// Where the output of a command goes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OutputArgs {
+    /// Write the output to this file, which is replaced only when the output is complete; `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// Options of the output.
 #[derive(Debug, Args)]
 pub struct PrintArgs {
@@ -211,9 +227,9 @@ pub struct PrintArgs {
     /// Print a row for each module, not only for each distribution
     #[arg(long)]
     pub modules: bool,
-    /// Write the output to this file
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
     /// When to use colors
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
@@ -271,20 +287,12 @@ pub struct DiffArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub format: DiffFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
     /// Which verdicts pass.
     #[command(flatten)]
     pub policy: PolicyArgs,
-}
-
-/// Output format of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DiffFormat {
-    /// For a terminal
-    Text,
-    /// For a comment on a pull request
-    Markdown,
-    /// For machines
-    Json,
 }
 
 /// Options of the directives that a report supports.
@@ -307,6 +315,12 @@ pub struct DirectiveArgs {
     /// A name that Apache is started with (-D), for `<IfDefine>`; may be repeated
     #[arg(long, value_name = "NAME", requires = "apache_config")]
     pub apache_define: Vec<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// The server that a configuration is for.
@@ -375,15 +389,9 @@ pub struct InspectArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
-}
-
-/// Output format of commands that do not print a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ListFormat {
-    /// For a terminal
-    Table,
-    /// For machines
-    Json,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// Options of the list of rules.
@@ -392,16 +400,24 @@ pub struct RulesArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
-/// Options of the explanation of a rule.
+/// Options of the explanation of words.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The rule's id
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(
-        crate::model::RULES.iter().map(|rule| clap::builder::PossibleValue::new(rule.id).help(rule.title()))
-    ), hide_possible_values = true)]
-    pub rule: String,
+    /// Rules, verdicts, modes and other words of reports; also several, or with `|` between them
+    #[arg(value_name = "WORD", required = true, value_delimiter = '|',
+        value_parser = clap::builder::PossibleValuesParser::new(explained_words()), hide_possible_values = true)]
+    pub words: Vec<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// Options of the private copies.
@@ -571,46 +587,30 @@ pub enum ServeMode {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// Options of the manual page.
 #[derive(Debug, Args)]
 pub struct ManArgs {
     /// Write a page for the program and each command into this folder, for packaging
-    #[arg(long, value_name = "FOLDER")]
-    pub to: Option<PathBuf>,
+    #[arg(long = "to", value_name = "FOLDER", conflicts_with = "output")]
+    pub folder: Option<PathBuf>,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
-/// Output format of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// For a terminal
-    Table,
-    /// The versioned document (schema 1)
-    Json,
-    /// Everything about each extension module, as text
-    Details,
-    /// SARIF 2.1.0, for code scanning
-    Sarif,
-    /// JUnit XML, for CI dashboards
-    Junit,
-    /// Markdown, for a comment on a pull request
-    Markdown,
-    /// Annotations for GitHub Actions, where they are also printed with the table
-    Github,
-    /// A self-contained HTML page with a compatibility table
-    Html,
-}
-
-/// When to use colors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
+/// The words that `wsgiaudit explain` knows.
+fn explained_words() -> Vec<clap::builder::PossibleValue> {
+    use clap::builder::PossibleValue;
+    let rules = crate::model::RULES.iter().map(|rule| PossibleValue::new(rule.id).help(rule.title()));
+    let terms = crate::model::Term::all().into_iter();
+    let terms =
+        terms.map(|term| PossibleValue::new(term.name).aliases(term.aliases.iter().copied()).help(term.kind));
+    rules.chain(terms).collect()
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {

@@ -23,6 +23,9 @@
 //! - [`regular_file`], [`bounded_walk`] and [`foreign_archive`]: safe reading of files, folders and zip files that
 //!   others have written.
 //! - [`python_source`]: parses Python sources that others have written.
+//! - [`project_files`]: the lines of a project that require its distributions.
+//! - [`output_file`]: output files that are complete or untouched.
+//! - [`shell_word`]: words of the commands that messages suggest.
 //! - [`installer`]: installs and downloads packages with uv or pip.
 //! - [`upgrades`]: what newer versions of blocking distributions declare.
 //! - [`cache`]: results of earlier audits, valid as long as their inputs are unchanged.
@@ -113,8 +116,10 @@ pub mod image;
 pub mod installer;
 pub mod manual;
 pub mod model;
+pub mod output_file;
 pub mod plan;
 pub mod platform;
+pub mod project_files;
 pub mod python_source;
 pub mod regular_file;
 pub mod render;
@@ -122,6 +127,7 @@ pub mod report;
 pub mod rules;
 pub mod serve;
 pub mod settings;
+pub mod shell_word;
 pub mod trial;
 pub mod upgrades;
 pub mod venv;

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::gate::{self, ProjectSettings};
 use crate::regular_file;
 
 const OWN: &str = "wsgiaudit.toml";
 const PROJECT: &str = "pyproject.toml";
+/// Names that are easily taken for [`OWN`].
+const MISNAMED: [&str; 3] = ["wsgi-audit.toml", "wsgi_audit.toml", ".wsgiaudit.toml"];
 
 /// Size limit of a settings file.
 const MAX_SIZE: u64 = 4 << 20;
@@ -31,6 +33,9 @@ pub fn find_settings(named: Option<&Path>, folder: &Path) -> Result<ProjectSetti
                 return Ok(settings);
             }
         }
+        if let Some(misnamed) = MISNAMED.iter().map(|name| folder.join(name)).find(|file| file.is_file()) {
+            bail!("{} is not read\nhint: name it {OWN}, or pass --no-config", misnamed.display());
+        }
         if folder.join(".git").exists() {
             break;
         }
@@ -42,7 +47,18 @@ fn read_settings(file: &Path) -> Result<Option<ProjectSettings>> {
     let text =
         regular_file::read_text(file, MAX_SIZE).with_context(|| format!("cannot read {}", file.display()))?;
     let is_project = file.file_name().is_some_and(|name| name == PROJECT);
-    gate::parse_settings(&text, is_project).with_context(|| {
-        format!("{} is not understood\nhint: its keys are require, strict and accept", file.display())
-    })
+    let settings = gate::parse_settings(&text, is_project).with_context(|| {
+        let hint = match is_project {
+            true => "the keys of [tool.wsgiaudit] are require, strict and accept",
+            false => "its keys are require, strict and accept, without a table around them",
+        };
+        format!("{} is not understood\nhint: {hint}", file.display())
+    })?;
+    match gate::find_misnamed_table(&text).filter(|_| is_project && settings.is_none()) {
+        Some(table) => bail!(
+            "{} has a table {table}, which is not read\nhint: name it [tool.wsgiaudit], or pass --no-config",
+            file.display()
+        ),
+        None => Ok(settings),
+    }
 }

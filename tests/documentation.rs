@@ -208,6 +208,24 @@ fn the_summary_lists_every_page_once() {
 }
 
 #[test]
+fn each_test_of_the_newcomers_checklist_exists() {
+    let sources = walkdir::WalkDir::new(Path::new(ROOT).join("tests")).into_iter().flatten();
+    let sources = sources.filter(|entry| entry.path().extension().is_some_and(|suffix| suffix == "rs"));
+    let sources: String = sources.map(|entry| fs::read_to_string(entry.path()).unwrap()).collect();
+    let page = Page::read("docs/newcomers.md");
+    let rows = page.text.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let mut count = 0;
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for test in tests.split(", ").map(|test| test.trim_matches('`')) {
+            assert!(sources.contains(&format!("fn {test}()")), "docs/newcomers.md: there is no test {test}");
+            count += 1;
+        }
+    }
+    assert!(count > 15, "{count}");
+}
+
+#[test]
 fn every_path_and_make_target_that_is_named_exists() {
     let makefile = fs::read_to_string(Path::new(ROOT).join("Makefile")).unwrap();
     let roots = ["src/", "probes/", "tests/", "corpus/", "reports/", "docs/", ".github/", ".ci/"];

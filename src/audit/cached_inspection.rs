@@ -1,5 +1,6 @@
 //! Opens the caches of earlier audits' results: of files, and of trials.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::context::AuditContext;
@@ -8,7 +9,7 @@ use crate::copies;
 use crate::digest;
 use crate::image;
 use crate::installer::NoCacheFolder;
-use crate::model::{BinaryFacts, Environment, Interpreter, TargetPython};
+use crate::model::{BinaryFacts, Environment, Interpreter, TargetPython, Toolchain};
 use crate::platform;
 use crate::trial;
 use crate::venv::InstalledDistributions;
@@ -89,6 +90,15 @@ impl<'m> CachedInspector<'m> {
         match self.file_cache {
             Some(file_cache) => file_cache.digest_of_file(path),
             None => digest::of_file(path).ok(),
+        }
+    }
+
+    /// Returns what generated an extension module, if that is known.
+    pub(super) fn toolchain_of_file(&self, path: &Path) -> Option<Toolchain> {
+        let find = || (image::find_toolchain(path), BTreeSet::new());
+        match self.file_cache {
+            Some(file_cache) => file_cache.get_or_compute(&format!("{} toolchain", self.program), path, find),
+            None => find().0,
         }
     }
 

@@ -24,8 +24,10 @@ pub struct CopySources {
 /// # Errors
 /// When there is no environment, or its Python cannot be run.
 pub fn find_copy_sources(named: Option<&Path>) -> Result<CopySources> {
-    let path = venv::choose_environment(named)
-        .ok_or_else(|| anyhow!("no environment is named or active\nhint: name a virtualenv"))?;
+    let option = "wsgiaudit copies";
+    let path = venv::choose_environment(named, option)?.ok_or_else(|| {
+        anyhow!("no environment is named or active\nhint: {}", venv::suggest_environment(option))
+    })?;
     let located = venv::locate_environment(&path)?;
     let (scratch, mut trouble) = (ScratchFolder::new()?, Vec::new());
     let interpreter = query_with_hooks(&located, scratch.path(), true, &mut trouble);

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::copy_error::CopyError;
-use super::copy_plan::path_in_tree;
 use super::copy_store::{CopyStore, open_lock_file};
+use super::library_search::path_in_tree;
 use super::summary::CopySummary;
 use crate::platform::remove_folder;
 
@@ -13,7 +13,8 @@ use crate::platform::remove_folder;
 /// keeps the copies for the next set.
 ///
 /// A tree mirrors absolute paths: the copy of `/srv/venv/lib/x.so` in tree 2 is `FOLDER/2/srv/venv/lib/x.so`,
-/// where links in the path of the source are resolved. A tree holds shared objects, and links between them. Other
+/// where links in the path of the source are resolved. A tree holds shared objects, links between them, and links to
+/// the files beside them, which lead out of the tree. Other
 /// paths of a library, also the ones it was given by, are links to its copy; resolve them before the copy is
 /// loaded, since `$ORIGIN` is the folder of the path that is loaded.
 #[derive(Debug)]

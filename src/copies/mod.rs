@@ -18,6 +18,7 @@ pub mod elf;
 mod inventory;
 mod library_finder;
 mod library_search;
+mod mirrored_folders;
 mod output_folder;
 mod planned_trees;
 mod prepare_copies;

@@ -94,18 +94,37 @@ fn libraries_of_one_name_in_two_folders_are_not_mixed_up() {
 }
 
 #[test]
-fn a_tree_mirrors_absolute_paths_and_holds_nothing_else() {
+fn a_tree_mirrors_absolute_paths_and_links_what_is_no_copy() {
     let workshop = Workshop::new();
     let site = build_site(&workshop).canonicalize().unwrap();
+    fs::write(site.join("blue/inner/data.txt"), "42").unwrap();
     let set = prepare(&workshop, std::slice::from_ref(&site), 3);
     let tree = set.folder().join("2").join(site.strip_prefix("/").unwrap());
-    assert!(tree.join("blue/inner/mod.so").is_file() && !tree.join("pure").exists());
+    let module = tree.join("blue/inner/mod.so");
+    assert!(module.is_file() && module.canonicalize().unwrap() == module);
+    assert_eq!(fs::read_to_string(module.with_file_name("data.txt")).unwrap(), "42");
+    assert_eq!(tree.join("pure/__init__.py").canonicalize().unwrap(), site.join("pure/__init__.py"));
+    assert!(
+        tree.join("blue").canonicalize().unwrap() == tree.join("blue"),
+        "a folder with shared objects is no link"
+    );
     let copies: BTreeSet<u64> =
         (0..3).map(|number| inode(&set.find_copy(number, &modules(&site)[0]).unwrap())).collect();
     assert_eq!(copies.len(), 3);
     let folder = set.folder().to_owned();
     drop(set);
-    assert!(!folder.exists());
+    assert!(!folder.exists() && site.join("blue/inner/data.txt").exists());
+}
+
+#[test]
+fn what_is_not_asked_for_is_neither_copied_nor_linked() {
+    let workshop = Workshop::new();
+    let site = build_site(&workshop).canonicalize().unwrap();
+    let only = BTreeSet::from([modules(&site)[0].clone()]);
+    let set = prepare_copies(&[site.clone()], 1, &open_store(&workshop), Some(&only)).unwrap();
+    let tree = set.folder().join("0").join(site.strip_prefix("/").unwrap());
+    assert!(tree.join("red/inner/mod.so").is_file());
+    assert!(tree.join("blue/inner").is_dir() && !tree.join("blue/inner/mod.so").exists());
 }
 
 #[test]

@@ -10,7 +10,11 @@ use crate::support::command::program;
 use crate::support::corpus::{self, Case};
 use crate::support::pythons::{self, Python};
 
-const MODES: [&str; 5] = ["main", "shared-gil", "own-gil", "free-threaded", "free-threaded-group"];
+/// The modes of a build with a GIL.
+const WITH_GIL: [&str; 4] = ["main", "shared-gil", "own-gil", "own-gil-copies"];
+
+/// The modes of a free-threaded build.
+const FREE_THREADED: [&str; 5] = ["main", "shared-gil", "own-gil", "free-threaded", "free-threaded-group"];
 
 #[test]
 fn every_case_is_as_expected_on_every_python() {
@@ -61,6 +65,8 @@ impl Comparison<'_> {
             ("declare-gil", expected.declare_gil.as_ref(), is_free_threaded),
             ("behind", expected.behind.as_ref(), true),
             ("native-threads", expected.native_threads.as_ref(), true),
+            ("shared-functions", expected.shared_functions.as_ref(), true),
+            ("changes-process", expected.changes_process.as_ref(), true),
             ("left-in-statics", expected.left_in_statics(self.python), true),
             ("left-in-main", expected.left_in_main(self.python), true),
             ("misread-declaration", expected.misread_declaration(self.python), true),
@@ -75,9 +81,8 @@ impl Comparison<'_> {
                 self.differ(case, rule, wanted.map_or("none", String::as_str), &found);
             }
         }
-        let of_this_build = if self.python.is_free_threaded() { 5 } else { 3 };
-        for mode in &MODES[..of_this_build] {
-            let mode = *mode;
+        let modes: &[&str] = if self.python.is_free_threaded() { &FREE_THREADED } else { &WITH_GIL };
+        for &mode in modes {
             let mut wanted = expected.expected(mode, self.python);
             if let Some(name) = &module {
                 let found = answer.outcome_and_verdict(name, mode);
@@ -124,7 +129,7 @@ impl Answer {
         let output = Command::new(program())
             .arg(environment)
             // Every time anew: what an earlier run has found shows nothing.
-            .args(["--format", "json", "--timeout", "5", "--no-cache"])
+            .args(["--format", "json", "--timeout", "5", "--no-cache", "--copies"])
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

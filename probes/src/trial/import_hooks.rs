@@ -5,12 +5,13 @@ use std::ffi::CString;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
+use wsgiaudit_probes_core::interpreter_names::MAIN;
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
 use super::child::abort_probe;
-use super::observe::{Observer, ObserverState, current_interpreter_name, record_fields};
+use super::observe::{OBSERVER, Observer, ObserverState, current_interpreter_name, record_fields};
 use super::original_functions::{CREATE_BUILTIN, CREATE_DYNAMIC, EXCEPT_HOOK, EXEC_DYNAMIC, UNRAISABLE_HOOK};
-use super::{module_definition, record};
+use super::{isolation, module_definition, record};
 use crate::lock::lock_ignoring_poison;
 use crate::python::{self, FunctionDef, Object, PyObject};
 
@@ -32,6 +33,18 @@ static UNRAISABLE_HOOK_HOOK: FunctionDef = FunctionDef::new(UNRAISABLE_HOOK, py_
 pub(super) unsafe fn install_observer(name: &str) -> Observer {
     // SAFETY: guaranteed by the caller.
     unsafe { Observer::install(name, install_hooks) }.unwrap_or_else(|error| abort_probe(&error))
+}
+
+/// Installs the observer of the main interpreter, unless this process has inherited one: hooks around hooks would find
+/// each other as the original functions.
+///
+/// # Safety
+/// The thread is the first one and holds the main interpreter's GIL.
+pub(super) unsafe fn install_main_observer() {
+    OBSERVER.with_borrow_mut(|installed| {
+        // SAFETY: guaranteed by the caller.
+        installed.get_or_insert_with(|| unsafe { install_observer(MAIN) });
+    });
 }
 
 /// Installs the hooks of the import system in the current interpreter.
@@ -89,6 +102,9 @@ unsafe extern "C" fn py_create_dynamic(_module: *mut PyObject, arguments: *mut P
             observer.append_name(c"from_within", &name);
         }
         lock_ignoring_poison(&observer.being_created).push(name.clone());
+        if let Some(path) = fields.get(2) {
+            isolation::open_before_load(path, observer.originals.read_open_flags());
+        }
         let module = python::PyObject_CallObject(observer.originals.create_dynamic.as_ptr(), arguments);
         lock_ignoring_poison(&observer.being_created).pop();
         if module.is_null() {

@@ -9,7 +9,7 @@
 #   loaded                     dotted names of the extension modules loaded, in order; read by the probes
 #   from_within                extension modules loaded while another one was created, by its init function
 #   there                      the modules imported before the trial
-#   new, waiting               lists of `find_new` and `call_next`
+#   new, functions, waiting    lists of `find_new`, `list_functions` and `call_next`
 #   sys, gc, builtins          the modules
 #   count_threads, clock, pause   `_thread._count`, `time.monotonic` and `time.sleep`
 
@@ -271,7 +271,7 @@ def tell_held(names):
 def held_of(name):
     """The dotted names in other modules that refer to objects of this extension module."""
     module = sys.modules.get(name)
-    its_own = set(map(id, [module, *of_module(name)]))
+    its_own = {id(module), *(id(value) for _, value in of_module(name))}
     is_of_it = lambda value: id(value) in its_own or is_named_of(value, name)
     held = []
     for other, each in list(sys.modules.items()):
@@ -386,25 +386,59 @@ def leaves_threads(_name):
     return True
 
 
+def list_functions(_name):
+    """Store in `functions` what the extension modules outside of the standard library define, as `module:name`; read by
+    the probes. A collection ends it."""
+    for name in loaded:
+        if "/lib-dynload/" not in str(own(name, "__file__", "")):
+            functions.extend("%s:%s" % (name, key) for key, _ in of_module(name) if key.isidentifier())
+    functions.append("gc:collect")
+
+
+def call_function(name):
+    """Call a function or type with arbitrary arguments."""
+    module, _, key = name.rpartition(":")
+    call_with_anything(own(module, key))
+
+
+def stir_memory(_name):
+    """Collect garbage, and allocate and free objects of all sizes."""
+    for _ in range(4):
+        gc.collect()
+        [bytes(size) for size in range(2048)], [{"a": None} for _ in range(4096)]
+
+
+def choose_functions(names):
+    """Let `call_next` call only these functions."""
+    split = [name.rpartition(":") for name in names.split("\n") if name]
+    waiting[:] = [iter([("%s.%s" % (module, key), own(module, key)) for module, _, key in split])]
+
+
 def call_next(_name):
     """Call the next function or type of the loaded extension modules, with arbitrary arguments. Returns whether there
     was one."""
     if not waiting:
-        waiting.append(iter([value for name in loaded for value in of_module(name)]))
-    value = next(waiting[0], None)
-    if value is None:
+        waiting.append(iter([("%s.%s" % (name, key), value) for name in loaded for key, value in of_module(name)]))
+    name, value = next(waiting[0], ("", None))
+    if not name:
         return False
+    record("calling", name)
+    call_with_anything(value)
+    return True
+
+
+def call_with_anything(value):
     for arguments in (), (None,), ("",), (None, None):
         try:
             value(*arguments)
         except BaseException:
             pass
-    return True
 
 
 def of_module(name):
-    """The callables that an extension module defines: its functions and its types."""
+    """The callables that an extension module defines, with their names: its functions and its types."""
     module = sys.modules.get(name)
-    values = list(getattr(module, "__dict__", {}).values())
+    entries = list(getattr(module, "__dict__", {}).items())
     is_its_own = lambda value: type(value) is type(len) and value.__self__ is module
-    return [each for each in values if is_its_own(each) or (isinstance(each, type) and each.__module__ == name)]
+    is_its_type = lambda value: isinstance(value, type) and value.__module__ == name
+    return [(str(key), value) for key, value in entries if is_its_own(value) or is_its_type(value)]

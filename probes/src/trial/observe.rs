@@ -17,7 +17,7 @@ use wsgiaudit_probes_core::protocol::{PathAdditions, Scenario, TrialEvent, Trial
 use super::arenas::current_interpreter_id;
 use super::child::abort_probe;
 use super::original_functions::OriginalFunctions;
-use super::{descriptor_sentinel, module_definition, record, thread_ids};
+use super::{descriptor_sentinel, isolation, module_definition, record, thread_ids};
 use crate::copies;
 use crate::lock::lock_ignoring_poison;
 use crate::python::{self, FunctionDef, Object, PyObject};
@@ -363,7 +363,7 @@ unsafe fn create_names() -> Result<Object, String> {
         set(c"record", RECORD.new_function(null_mut(), null_mut()))?;
         set(c"present", PRESENT.new_function(null_mut(), null_mut()))?;
         set(c"there", Object::new(python::PySet_New(null_mut())))?;
-        for list in [c"failures", c"loaded", c"from_within", c"new", c"waiting"] {
+        for list in [c"failures", c"loaded", c"from_within", c"new", c"functions", c"waiting"] {
             set(list, Object::new(python::PyList_New(0)))?;
         }
         // The collector lists its objects to whoever asks (`gc.get_objects`).
@@ -398,12 +398,13 @@ static RECORD: FunctionDef = FunctionDef::new(c"record", py_record);
 /// `present(name, module)`: records the load of a module that C code has made without the import system.
 static PRESENT: FunctionDef = FunctionDef::new(c"present", py_present);
 
-/// Records the event that these fields describe, and who loses descriptors.
+/// Records the event that these fields describe, who loses descriptors, and what was loaded.
 pub(super) fn record_fields(fields: &[String]) {
     if let Some(event) = parse_event(fields, current_interpreter_name()) {
         record::write_event(&event);
         if let TrialEvent::Loaded { name, .. } | TrialEvent::Failed { name, .. } = &event {
             descriptor_sentinel::check_sentinel(Some(name));
+            isolation::inspect_new_images(Some(name));
         }
     }
 }
@@ -429,7 +430,7 @@ unsafe extern "C" fn py_present(_module: *mut PyObject, arguments: *mut PyObject
         python::PyErr_Clear();
         let file = file.and_then(|file| python::str_to_string(file.as_ptr()));
         let made_by = module_definition::find_defining_file(module);
-        let made_by = made_by.map(|file| copies::original_path(&file).unwrap_or(file));
+        let made_by = made_by.map(|file| copies::find_origin(&file).file);
         if let (Some(name), Some(file), Some(made_by)) = (python::str_to_string(name), file, made_by)
             && Path::new(&made_by).parent().is_some_and(|folder| Path::new(&file).starts_with(folder))
             && let Some(observer) = ObserverState::find_here()

@@ -1,6 +1,7 @@
 //! CPython's own functions of an interpreter, which the hooks ([`import_hooks`](super::import_hooks)) replace.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
+use std::ptr::null_mut;
 
 use crate::python::{self, Object};
 
@@ -10,7 +11,7 @@ pub(super) const CREATE_BUILTIN: &CStr = c"create_builtin";
 pub(super) const EXCEPT_HOOK: &CStr = c"excepthook";
 pub(super) const UNRAISABLE_HOOK: &CStr = c"unraisablehook";
 
-/// The functions of an interpreter that the hooks replace.
+/// The functions of an interpreter that the hooks replace, and those that they need.
 pub(super) struct OriginalFunctions {
     /// The module `_imp`.
     module: Object,
@@ -19,6 +20,7 @@ pub(super) struct OriginalFunctions {
     pub(super) create_builtin: Object,
     pub(super) excepthook: Object,
     pub(super) unraisablehook: Object,
+    getdlopenflags: Object,
 }
 
 impl OriginalFunctions {
@@ -46,8 +48,23 @@ impl OriginalFunctions {
                 create_builtin: function(&module, CREATE_BUILTIN)?,
                 excepthook: function(&sys, EXCEPT_HOOK)?,
                 unraisablehook: function(&sys, UNRAISABLE_HOOK)?,
+                getdlopenflags: function(&sys, c"getdlopenflags")?,
                 module,
             })
+        }
+    }
+
+    /// The flags with which CPython opens extension modules in this interpreter (`sys.getdlopenflags`).
+    ///
+    /// # Safety
+    /// The thread holds the GIL, and no exception is pending.
+    pub(super) unsafe fn read_open_flags(&self) -> c_int {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let flags = Object::new(python::PyObject_CallObject(self.getdlopenflags.as_ptr(), null_mut()));
+            let flags = flags.map(|flags| python::PyLong_AsLong(flags.as_ptr()));
+            python::PyErr_Clear();
+            flags.and_then(|flags| c_int::try_from(flags).ok()).unwrap_or(libc::RTLD_NOW)
         }
     }
 

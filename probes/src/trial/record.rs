@@ -52,6 +52,13 @@ pub(super) fn close_connection() {
     drop(lock_ignoring_poison(&CONNECTION).take());
 }
 
+/// Makes this process, which the main thread of the one on trial has forked, record nothing. It has no connection, and
+/// other threads may have held any lock when it was forked.
+pub(super) fn close_record() {
+    HOLDS_CONNECTION.set(false);
+    relay::forget_relay();
+}
+
 /// Takes the connection and these descriptors from the calling thread and from those that it starts later.
 /// Returns whether that succeeded.
 #[must_use]

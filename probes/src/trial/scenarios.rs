@@ -15,8 +15,9 @@ use super::subject_sequence::SubjectSequence;
 use super::trial_interpreter::TrialInterpreter;
 use super::watched_objects::WatchedObjects;
 use super::{
-    arenas, descriptor_sentinel, finalization, free_poisoning, heap_scribble, import_hooks, observe,
-    private_copies, record, retained_objects, stress_test,
+    arenas, call_control, descriptor_sentinel, ended_interpreters, free_poisoning, heap_scribble,
+    import_hooks, isolation, main_interpreter, observe, private_copies, record, retained_objects,
+    stress_test,
 };
 use crate::interpreter::{self, has_own_gil};
 use crate::python::{self, PyInterpreterConfig};
@@ -28,14 +29,20 @@ use crate::python::{self, PyInterpreterConfig};
 pub(super) fn run_trial(order: &TrialOrder) -> bool {
     on_main_thread(descriptor_sentinel::open_sentinel);
     observe::set_path_additions(&order.path);
+    // SAFETY: with the main interpreter's GIL, on the first thread; no foreign code has run yet.
+    let functions = (order.place == Scenario::OwnGilCopiesCalled)
+        .then(|| with_main_interpreter(|| unsafe { call_control::find_callable_functions(order) }));
     // SAFETY: with the main interpreter's GIL.
     with_main_interpreter(|| unsafe { private_copies::prepare_process(order) });
+    on_main_thread(|| isolation::start_watch(order));
     let passed = match order.place {
         Scenario::Main | Scenario::MainToTheEnd => run_in_main(order),
         Scenario::SharedGil => {
-            run_in_sub_interpreters(order, interpreter::shared_gil_config(python::is_free_threaded()))
+            run_in_sub_interpreters(order, interpreter::shared_gil_config(python::is_free_threaded()), None)
         }
-        Scenario::FreeThreadedGroup => run_in_sub_interpreters(order, interpreter::shared_gil_config(true)),
+        Scenario::FreeThreadedGroup => {
+            run_in_sub_interpreters(order, interpreter::shared_gil_config(true), None)
+        }
         Scenario::Storm => stress_test::run_threads(order),
         Scenario::OwnGilStorm | Scenario::OwnGilCopiesStorm => stress_test::run_interpreters(order),
         Scenario::Created => stress_test::create_module_only(order),
@@ -44,16 +51,23 @@ pub(super) fn run_trial(order: &TrialOrder) -> bool {
         | Scenario::OwnGilAlone
         | Scenario::OwnGilCalled
         | Scenario::OwnGilCopies
-        | Scenario::OwnGilCopiesCalled => run_in_sub_interpreters(order, interpreter::OWN_GIL),
+        | Scenario::OwnGilCopiesCalled => {
+            run_in_sub_interpreters(order, interpreter::OWN_GIL, functions.as_deref())
+        }
     };
-    if passed && finalizes_python(order.place) {
+    let finalizes = passed && finalizes_python(order.place);
+    if finalizes {
         record_phase(MAIN, ProtocolPhase::Exit);
-        // SAFETY: on the first thread; all sub-interpreters of a passed trial have ended, and the child exits
-        // next.
-        on_main_thread(|| unsafe { finalization::finalize_python() });
+        // SAFETY: on the first thread; all sub-interpreters of a passed trial have ended, and the process exits next.
+        on_main_thread(|| unsafe { main_interpreter::finalize_python() });
     }
     if passed {
         record::write_event(&TrialEvent::Done);
+    }
+    if finalizes {
+        // A crash here shows in the status of the process. Foreign code runs on the first thread, without the connection.
+        // SAFETY: as above.
+        on_main_thread(|| unsafe { main_interpreter::exit_process() });
     }
     passed
 }
@@ -84,22 +98,11 @@ fn finalizes_python(place: Scenario) -> bool {
 fn run_in_main(order: &TrialOrder) -> bool {
     record_phase(MAIN, ProtocolPhase::Start);
     // SAFETY: with the GIL of the main interpreter.
-    with_main_interpreter(|| unsafe { install_main_observer() });
+    with_main_interpreter(|| unsafe { import_hooks::install_main_observer() });
     record_phase(MAIN, ProtocolPhase::Import);
     // SAFETY: with the GIL of the main interpreter.
     let import = |observer: &Observer| unsafe { import_all(observer, order) };
     with_main_interpreter(|| OBSERVER.with_borrow(|observer| observer.as_ref().is_some_and(import)))
-}
-
-/// Installs the observer of the main interpreter, unless this process has inherited one.
-///
-/// # Safety
-/// The thread is the first one and holds the main interpreter's GIL.
-unsafe fn install_main_observer() {
-    OBSERVER.with_borrow_mut(|installed| {
-        // SAFETY: guaranteed by the caller.
-        installed.get_or_insert_with(|| unsafe { import_hooks::install_observer(MAIN) });
-    });
 }
 
 /// Runs the lifecycles of sub-interpreters.
@@ -107,14 +110,20 @@ unsafe fn install_main_observer() {
 /// A imports; B imports while A is alive; A ends and B is used; C imports, is used and ends; B is used and
 /// ends. So interpreters end both before others and last. If they share memory, D then imports and uses the
 /// subjects in memory that the others left behind.
-fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> bool {
+///
+/// `functions` are those to call if the scenario calls only some of them.
+fn run_in_sub_interpreters(
+    order: &TrialOrder,
+    config: PyInterpreterConfig,
+    functions: Option<&[String]>,
+) -> bool {
     let order = Arc::new(order.clone());
     // SAFETY: with the main interpreter's GIL, before there is another interpreter.
     let before = with_main_interpreter(|| unsafe { prepare_main_interpreter(config) });
     let sequence = SubjectSequence::start_sequence();
     let passed = match &before {
         Some(before) if matches!(order.place, Scenario::OwnGilCalled | Scenario::OwnGilCopiesCalled) => {
-            retained_objects::run_call_scenario(&order, config, before, &sequence)
+            retained_objects::run_call_scenario(&order, config, before, &sequence, functions)
         }
         before => run_lifecycles(&order, config, before.as_ref(), &sequence),
     };
@@ -153,7 +162,7 @@ unsafe fn prepare_main_interpreter(config: PyInterpreterConfig) -> Option<Arc<Ba
 unsafe fn observe_init_functions() {
     // SAFETY: guaranteed by the caller.
     unsafe {
-        install_main_observer();
+        import_hooks::install_main_observer();
         import_hooks::hear_uncaught();
     }
 }
@@ -173,11 +182,15 @@ fn run_lifecycles(
         }
         return false;
     };
-    let retained =
-        before.filter(|_| has_own_gil(config)).map(|before| RetainedState::scan_interpreter(&a, before));
+    let own_gil = before.filter(|_| has_own_gil(config));
+    if own_gil.is_some_and(|before| retained_objects::run_pending_calls(&a, before)) {
+        return false;
+    }
+    let retained = own_gil.map(|before| RetainedState::scan_interpreter(&a, before));
     let b = TrialInterpreter::start_interpreter(SECOND, config);
     let watched = retained.as_ref().map(RetainedState::watched_objects).unwrap_or_default();
     let Some(order) = b.import_subjects(&order, sequence, &watched) else { return false };
+    on_main_thread(isolation::record_unmatched_images);
     if before.is_some_and(|before| record_shared_objects(&a, &b, &order, before)) {
         return false;
     }
@@ -187,14 +200,14 @@ fn run_lifecycles(
     {
         return false;
     }
-    if !retained_objects::repeat_exercises(&a, &b, &order, before.filter(|_| has_own_gil(config))) {
+    if !retained_objects::repeat_exercises(&a, &b, &order, own_gil) {
         return false;
     }
     if !a.end_interpreter() {
         return false;
     }
     scribble_after_end(config);
-    if !b.use_subjects(&order) {
+    if !b.use_subjects(&order) || ended_interpreters::record_uses() {
         return false;
     }
     let c = TrialInterpreter::start_interpreter(THIRD, config);
@@ -211,7 +224,9 @@ fn run_lifecycles(
         return false;
     }
     if has_own_gil(config) {
-        return true;
+        main_interpreter::run_pending_calls(&WatchedObjects::default());
+        main_interpreter::fork_once();
+        return !ended_interpreters::record_uses();
     }
     scribble_after_end(config);
     let d = TrialInterpreter::start_interpreter(FOURTH, config);

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
-use super::driver::with_main_interpreter;
+use super::driver::{on_main_thread, with_main_interpreter};
 use super::namespace_diff::NamespaceSnapshot;
-use super::{file_access_log, process_threads, record};
+use super::{file_access_log, isolation, process_threads, record};
 
 /// What is observed outside of the trial's interpreters, and during which subject's import it appeared.
 pub(super) struct SubjectSequence {
@@ -38,6 +38,7 @@ impl SubjectSequence {
             record::write_event(&TrialEvent::Turn((*subject).clone()));
             file_access_log::clear_recorded();
             let is_imported = imports(subject);
+            on_main_thread(isolation::record_changes);
             self.record_new_names();
             let now = process_threads::thread_names();
             let new = now.keys().filter(|id| !there.contains_key(*id));

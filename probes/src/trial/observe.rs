@@ -216,6 +216,18 @@ impl Observer {
         }
     }
 
+    /// Number of threads that Python has started in this interpreter.
+    ///
+    /// # Errors
+    /// The exception.
+    ///
+    /// # Safety
+    /// As for [`Observer::call_function`].
+    pub(super) unsafe fn count_python_threads(&self) -> Result<i64, String> {
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.0.originals.count_python_threads() }
+    }
+
     /// Returns the extension modules loaded in this interpreter, in order.
     ///
     /// # Safety

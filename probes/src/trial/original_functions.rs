@@ -21,6 +21,7 @@ pub(super) struct OriginalFunctions {
     pub(super) excepthook: Object,
     pub(super) unraisablehook: Object,
     getdlopenflags: Object,
+    count_threads: Object,
 }
 
 impl OriginalFunctions {
@@ -42,6 +43,8 @@ impl OriginalFunctions {
             };
             let sys = Object::new(python::PyImport_ImportModule(c"sys".as_ptr()));
             let sys = sys.ok_or_else(|| python::take_error())?;
+            let thread = Object::new(python::PyImport_ImportModule(c"_thread".as_ptr()));
+            let thread = thread.ok_or_else(|| python::take_error())?;
             Ok(Self {
                 create_dynamic: function(&module, CREATE_DYNAMIC)?,
                 exec_dynamic: function(&module, EXEC_DYNAMIC)?,
@@ -49,6 +52,7 @@ impl OriginalFunctions {
                 excepthook: function(&sys, EXCEPT_HOOK)?,
                 unraisablehook: function(&sys, UNRAISABLE_HOOK)?,
                 getdlopenflags: function(&sys, c"getdlopenflags")?,
+                count_threads: function(&thread, c"_count")?,
                 module,
             })
         }
@@ -65,6 +69,21 @@ impl OriginalFunctions {
             let flags = flags.map(|flags| python::PyLong_AsLong(flags.as_ptr()));
             python::PyErr_Clear();
             flags.and_then(|flags| c_int::try_from(flags).ok()).unwrap_or(libc::RTLD_NOW)
+        }
+    }
+
+    /// Number of threads that Python has started in this interpreter (`_thread._count`).
+    ///
+    /// # Errors
+    /// The exception.
+    ///
+    /// # Safety
+    /// The thread holds the GIL.
+    pub(super) unsafe fn count_python_threads(&self) -> Result<i64, String> {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let count = Object::new(python::PyObject_CallObject(self.count_threads.as_ptr(), null_mut()));
+            Ok(python::PyLong_AsLongLong(count.ok_or_else(|| python::take_error())?.as_ptr()))
         }
     }
 

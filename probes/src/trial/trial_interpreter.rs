@@ -152,7 +152,8 @@ impl TrialInterpreter {
         record_phase(self.name, ProtocolPhase::End);
         // SAFETY: a job runs with its interpreter's GIL held.
         if self.call_observer(|observer| unsafe {
-            Ok(observer.call_function(c"leaves_threads", "")? || thread_states::record_foreign_states()?)
+            Ok(observer.call_function(c"leaves_threads", "")?
+                || thread_states::record_foreign_states(observer)?)
         }) {
             return false;
         }

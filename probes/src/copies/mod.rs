@@ -34,4 +34,4 @@ mod slots;
 
 pub(crate) use install::install_copy_loader;
 pub(crate) use package_context::find_package_context;
-pub(crate) use process_trees::{has_copy, install_next_tree, original_path, set_process_trees};
+pub(crate) use process_trees::{has_copy, has_trees, install_next_tree, original_path, set_process_trees};

@@ -1,12 +1,13 @@
 //! Lays out a table for a terminal: a line for each row, and below it what does not fit into columns. Words are never
 //! broken, whatever the width.
 
+use comfy_table::{Cell, ContentArrangement, Table, TableStyle};
 use textwrap::core::display_width;
 
 use super::style::{TextStyle, wrap_lines};
 
-/// Columns between two cells.
-const GAP: usize = 2;
+/// Columns beside the text of a cell.
+const PADDING: usize = 2;
 /// How far the lines below a row are indented.
 const INDENT: usize = 5;
 
@@ -39,21 +40,6 @@ impl Column {
     }
 }
 
-/// A text in a table, and its color.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Cell {
-    pub(super) text: String,
-    /// An ANSI style.
-    pub(super) style: anstyle::Style,
-}
-
-impl Cell {
-    /// A cell without color.
-    pub(super) fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), style: anstyle::Style::new() }
-    }
-}
-
 /// A row: its cells, and lines that stand below them.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
@@ -64,14 +50,25 @@ pub(super) struct Row {
 /// Draws a table with a header.
 pub(super) fn draw_grid(columns: &[Column], rows: &[Row], style: TextStyle) -> String {
     let layout = choose_layout(columns, rows, style.width);
-    let mut text = layout.draw_header(columns);
+    let rows: Vec<FittedRow> = rows.iter().map(|row| layout.fit_row(columns, row)).collect();
+    let mut lines = layout.draw_table(columns, &rows, style).into_iter();
+    let header: Vec<String> = lines.by_ref().take(layout.header_height(columns)).collect();
     let rule = if style.is_ascii { "-" } else { "─" };
-    text.push_str(&rule.repeat(layout.total().min(style.width)));
-    text.push('\n');
-    for row in rows {
-        text.push_str(&layout.draw_row(columns, row, style));
+    let mut text = header.concat() + &rule.repeat(layout.total().min(style.width)) + "\n";
+    for (row, line) in rows.iter().zip(lines) {
+        let below: String = row.below.iter().map(|line| format!("{}{line}\n", " ".repeat(INDENT))).collect();
+        let name = row.long_name.as_ref().map(|name| format!(" {name}\n")).unwrap_or_default();
+        text.push_str(&(name + &line + &wrap_lines(&below, style.width)));
     }
     text
+}
+
+/// A row with only the texts that its columns hold.
+struct FittedRow {
+    /// The name, if it is wider than its column: it has a line of its own, before the others.
+    long_name: Option<String>,
+    cells: Vec<Cell>,
+    below: Vec<String>,
 }
 
 /// Which columns a table has, and how wide they are.
@@ -109,7 +106,7 @@ fn measure_column(column: &Column, index: usize, rows: &[Row], is_header_split: 
         true => split_title(&column.title).iter().map(|part| display_width(part)).max().unwrap_or(0),
         false => display_width(&column.title),
     };
-    let texts = rows.iter().filter_map(|row| row.cells.get(index)).map(|cell| display_width(&cell.text));
+    let texts = rows.iter().filter_map(|row| row.cells.get(index)).map(|cell| display_width(&cell.content()));
     texts.filter(|width| *width <= column.limit).fold(title, usize::max)
 }
 
@@ -127,69 +124,67 @@ fn split_title(title: &str) -> Vec<String> {
 }
 
 impl Layout {
-    /// The width of the table.
+    /// The width of the table, without the space at the end of lines.
     fn total(&self) -> usize {
-        let shown: Vec<usize> = self.widths.iter().flatten().copied().collect();
-        1 + shown.iter().sum::<usize>() + GAP * shown.len().saturating_sub(1)
+        let shown = self.widths.iter().flatten().map(|width| width + PADDING);
+        shown.sum::<usize>().saturating_sub(1)
     }
 
-    fn draw_header(&self, columns: &[Column]) -> String {
-        let titles: Vec<Vec<String>> = columns
-            .iter()
-            .map(|column| match self.is_header_split {
-                true => split_title(&column.title),
-                false => vec![column.title.clone()],
-            })
-            .collect();
-        let height = titles.iter().map(Vec::len).max().unwrap_or(1);
-        let line = |number: usize| {
-            let cells =
-                titles.iter().map(|parts| Cell::plain(parts.get(number).cloned().unwrap_or_default()));
-            self.draw_line(&cells.collect::<Vec<_>>(), false)
+    /// The lines of each title.
+    fn titles(&self, columns: &[Column]) -> Vec<Vec<String>> {
+        let title = |column: &Column| match self.is_header_split {
+            true => split_title(&column.title),
+            false => vec![column.title.clone()],
         };
-        (0..height).map(line).collect()
+        columns.iter().map(title).collect()
     }
 
-    /// Draws a line with a cell for each column that is shown.
-    fn draw_line(&self, cells: &[Cell], is_colored: bool) -> String {
-        let mut line = String::from(" ");
-        for (cell, width) in cells.iter().zip(&self.widths) {
-            let Some(width) = width else { continue };
-            let padding = width.saturating_sub(display_width(&cell.text)) + GAP;
-            match is_colored {
-                true => line.push_str(&format!("{}{}{:#}", cell.style, cell.text, cell.style)),
-                false => line.push_str(&cell.text),
-            }
-            line.push_str(&" ".repeat(padding));
+    fn header_height(&self, columns: &[Column]) -> usize {
+        self.titles(columns).iter().map(Vec::len).max().unwrap_or(1)
+    }
+
+    /// Draws the lines of the header, and one line for each row, each with its end.
+    fn draw_table(&self, columns: &[Column], rows: &[FittedRow], style: TextStyle) -> Vec<String> {
+        let mut table = Table::new();
+        table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
+        match style.is_colored {
+            true => table.enforce_styling().style_text_only(),
+            false => drop(table.force_no_tty()),
         }
-        line.truncate(line.trim_end().len());
-        line + "\n"
+        let titles = self.titles(columns).into_iter().map(|lines| Cell::new(lines.join("\n")));
+        table.set_header(self.keep_shown(titles));
+        for row in rows {
+            table.add_row(self.keep_shown(row.cells.iter().cloned()));
+        }
+        table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
     }
 
-    fn draw_row(&self, columns: &[Column], row: &Row, style: TextStyle) -> String {
-        let mut text = String::new();
-        let (mut cells, mut below) = (row.cells.clone(), Vec::new());
-        for (index, (column, cell)) in columns.iter().zip(&mut cells).enumerate() {
-            let is_shown = self
-                .widths
-                .get(index)
-                .is_some_and(|width| width.is_some_and(|width| display_width(&cell.text) <= width));
-            if is_shown || cell.text.is_empty() {
+    /// Keeps the cells of the columns that are shown.
+    fn keep_shown(&self, cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
+        cells.zip(&self.widths).filter(|(_, width)| width.is_some()).map(|(cell, _)| cell).collect()
+    }
+
+    /// Moves texts that are wider than their columns, or whose columns are not shown, below the row.
+    fn fit_row(&self, columns: &[Column], row: &Row) -> FittedRow {
+        let mut fitted = FittedRow { long_name: None, cells: row.cells.clone(), below: Vec::new() };
+        for (index, (column, cell)) in columns.iter().zip(&mut fitted.cells).enumerate() {
+            let text = cell.content();
+            let width = self.widths.get(index).copied().flatten();
+            if text.is_empty() || width.is_some_and(|width| display_width(&text) <= width) {
                 continue;
             }
-            let whole = std::mem::take(&mut cell.text);
+            *cell = Cell::new("");
             if index == 0 {
-                // The name has a line of its own, and the other cells follow.
-                text.push_str(&format!(" {whole}\n"));
-            } else if whole != "-" {
-                below.push(format!("{} {whole}", column.label).trim_start().to_owned());
+                fitted.long_name = Some(text);
+            } else if text != "-" {
+                fitted.below.push(format!("{} {text}", column.label).trim_start().to_owned());
             }
         }
-        text.push_str(&self.draw_line(&cells, style.is_colored));
-        let below = (!below.is_empty()).then(|| below.join(", "));
-        let lines = below.iter().chain(&row.below);
-        let lines: String = lines.map(|line| format!("{}{line}\n", " ".repeat(INDENT))).collect();
-        text + &wrap_lines(&lines, style.width)
+        if !fitted.below.is_empty() {
+            fitted.below = vec![fitted.below.join(", ")];
+        }
+        fitted.below.extend(row.below.iter().cloned());
+        fitted
     }
 }
 
@@ -208,7 +203,7 @@ mod tests {
     }
 
     fn row(cells: [&str; 5], below: &[&str]) -> Row {
-        let cells = cells.map(Cell::plain).to_vec();
+        let cells = cells.map(Cell::new).to_vec();
         Row { cells, below: below.iter().map(|line| (*line).to_owned()).collect() }
     }
 
@@ -258,10 +253,15 @@ mod tests {
     #[test]
     fn color_takes_no_room() {
         let mut row = row(["numpy", "2.3", "-", "blocked", "ready"], &[]);
-        row.cells[3].style = anstyle::Style::new().fg_color(Some(anstyle::AnsiColor::Red.into()));
+        row.cells[3] = Cell::new("blocked").fg(comfy_table::Color::Red);
         let style = TextStyle { width: 80, is_colored: true, is_ascii: true };
         let text = draw_grid(&columns(), &[row], style);
-        assert!(text.ends_with("\u{1b}[31mblocked\u{1b}[0m         ready\n"), "{text:?}");
+        let last = text.lines().last().unwrap();
+        let mut parts = last.split("\u{1b}[");
+        let first = parts.next().unwrap().to_owned();
+        let plain = parts.fold(first, |text, part| text + part.split_once('m').unwrap().1);
+        assert_eq!(plain, " numpy         2.3      -            blocked         ready");
+        assert!(last.contains("\u{1b}[") && last.ends_with("m         ready"), "{last:?}");
         assert!(text.contains("\n---"), "{text}");
     }
 }

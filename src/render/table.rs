@@ -3,8 +3,10 @@
 
 use std::fmt::Write;
 
+use comfy_table::{Attribute, Cell, Color};
+
 use super::escape::{escape, escape_and_truncate};
-use super::grid::{Cell, Column, Row, draw_grid};
+use super::grid::{Column, Row, draw_grid};
 use super::reasons::describe_reasons;
 use super::style::{TextStyle, to_ascii, wrap_lines};
 use super::{advice, answer, apache, application, untried_files};
@@ -156,7 +158,7 @@ fn distribution_row(row: &Distribution, modes: &[Mode]) -> Row {
     let mut cells = vec![
         text_cell(row.name.as_deref().unwrap_or("(no distribution)"), 100),
         text_cell(&row.version, 60),
-        Cell::plain(if count == 0 { "-".to_owned() } else { count.to_string() }),
+        Cell::new(if count == 0 { "-".to_owned() } else { count.to_string() }),
         text_cell(&row.declaration, 200),
     ];
     cells.extend(modes.iter().map(|mode| verdict_cell(row.modes.get(mode))));
@@ -180,10 +182,10 @@ pub fn render_declarations(all: &[(String, BinaryFacts)], style: TextStyle) -> S
         Row {
             cells: vec![
                 text_cell(file, 300),
-                Cell::plain(facts.initialisation.name()),
+                Cell::new(facts.initialisation.name()),
                 slot_cell(facts.multiple_interpreters_slot()),
                 slot_cell(facts.gil_slot()),
-                Cell::plain(size),
+                Cell::new(size),
             ],
             below: hazards.chain(doubts).map(|line| escape_and_truncate(&line, 300)).collect(),
         }
@@ -202,10 +204,10 @@ pub fn render_rules(style: TextStyle) -> String {
     ];
     let row = |rule: &crate::model::Rule| Row {
         cells: vec![
-            Cell::plain(rule.id),
-            Cell::plain(rule.severity.to_string()),
-            Cell::plain(rule.confidence.to_string()),
-            Cell::plain(rule.title()),
+            Cell::new(rule.id),
+            Cell::new(rule.severity.to_string()),
+            Cell::new(rule.confidence.to_string()),
+            Cell::new(rule.title()),
         ],
         below: Vec::new(),
     };
@@ -214,7 +216,7 @@ pub fn render_rules(style: TextStyle) -> String {
 }
 
 fn slot_cell(declared: SlotDeclaration) -> Cell {
-    Cell::plain(match declared {
+    Cell::new(match declared {
         SlotDeclaration::Undetermined => "?".to_owned(),
         SlotDeclaration::Absent => "-".to_owned(),
         SlotDeclaration::Value(value) => value.to_string(),
@@ -251,22 +253,20 @@ fn module_row(row: &Module, modes: &[Mode]) -> Row {
 }
 
 fn text_cell(text: &str, limit: usize) -> Cell {
-    Cell::plain(escape_and_truncate(text, limit))
+    Cell::new(escape_and_truncate(text, limit))
 }
 
 fn verdict_cell(judgement: Option<&Judged>) -> Cell {
-    let Some(judgement) = judgement else { return Cell::plain("-") };
-    let style = anstyle::Style::new();
-    let color = |color: anstyle::AnsiColor| style.fg_color(Some(color.into()));
-    let style = match judgement.verdict {
-        Verdict::Unsafe => color(anstyle::AnsiColor::Red).bold(),
-        Verdict::Blocked => color(anstyle::AnsiColor::Red),
-        Verdict::Unknown => color(anstyle::AnsiColor::Magenta),
-        Verdict::Degraded => color(anstyle::AnsiColor::Yellow),
-        Verdict::Ready => color(anstyle::AnsiColor::Green),
-        Verdict::NotApplicable => style.dimmed(),
-    };
-    Cell { text: judgement.verdict.short_name().to_owned(), style }
+    let Some(judgement) = judgement else { return Cell::new("-") };
+    let cell = Cell::new(judgement.verdict.short_name());
+    match judgement.verdict {
+        Verdict::Unsafe => cell.fg(Color::Red).add_attribute(Attribute::Bold),
+        Verdict::Blocked => cell.fg(Color::Red),
+        Verdict::Unknown => cell.fg(Color::Magenta),
+        Verdict::Degraded => cell.fg(Color::Yellow),
+        Verdict::Ready => cell.fg(Color::Green),
+        Verdict::NotApplicable => cell.add_attribute(Attribute::Dim),
+    }
 }
 
 /// Explains the declarations in the table.

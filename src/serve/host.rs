@@ -116,7 +116,8 @@ impl Host {
         self.send_signal(Signal::HUP);
     }
 
-    /// Requests that the log is opened again. A host that does not serve yet may not handle the signal, which would end it.
+    /// Asks the host to reopen its access log. Does nothing before the host serves: it may not handle the signal
+    /// yet, which would then end it.
     pub(super) fn reopen_logs(&self) {
         if self.serves {
             self.send_signal(Signal::USR1);

@@ -130,6 +130,8 @@ fn the_actions_audit_step_reports_its_status_and_summary() {
         bash.env("RUNNER_TEMP", runner.path()).current_dir(runner.path()).env("REPORT", "report.json");
         bash.env("GITHUB_OUTPUT", at("output")).env("GITHUB_STEP_SUMMARY", at("summary"));
         bash.env("ENVIRONMENT", venv.path());
+        // Inputs that are not given are empty.
+        bash.envs(["ARGUMENTS", "BASELINE", "FORMAT", "OUTPUT"].map(|name| (name, "")));
         Said::from(bash.envs(inputs.iter().copied()).output().unwrap())
     };
 

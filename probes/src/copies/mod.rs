@@ -35,6 +35,6 @@ mod slots;
 pub(crate) use install::install_copy_loader;
 pub(crate) use package_context::find_package_context;
 pub(crate) use process_trees::{
-    ImageOrigin, copy_of, current_tree, find_origin, has_copy, install_next_tree, is_mirrored,
+    ImageOrigin, copy_of, current_tree, find_origin, has_copy, has_trees, install_next_tree, is_mirrored,
     set_process_trees,
 };

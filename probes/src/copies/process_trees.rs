@@ -46,16 +46,15 @@ pub(crate) unsafe fn set_process_trees(mut trees: CopyTrees) -> Result<(), Strin
     Ok(())
 }
 
-/// Makes the current interpreter load private copies from a tree that no other interpreter has used. Does nothing if
-/// this process has no trees.
+/// Makes the current interpreter load private copies from a tree that no other interpreter has used.
 ///
 /// # Errors
-/// If no tree is left, or the loader cannot be installed.
+/// If this process has no trees, no tree is left, or the loader cannot be installed.
 ///
 /// # Safety
 /// The thread holds the interpreter's GIL.
 pub(crate) unsafe fn install_next_tree() -> Result<(), String> {
-    let Some(trees) = lock_ignoring_poison(&TREES).clone() else { return Ok(()) };
+    let trees = lock_ignoring_poison(&TREES).clone().ok_or("this process has no private copies")?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     if number >= trees.count {
         return Err(format!("there are only {} trees of private copies", trees.count));
@@ -63,6 +62,11 @@ pub(crate) unsafe fn install_next_tree() -> Result<(), String> {
     CURRENT.set(Some(number));
     // SAFETY: guaranteed by the caller.
     unsafe { install_copy_loader(&trees.tree(number)) }
+}
+
+/// Whether this process has trees.
+pub(crate) fn has_trees() -> bool {
+    lock_ignoring_poison(&TREES).is_some()
 }
 
 /// Whether this process has private copies of a file. All trees have the same files. True also if the tree cannot be

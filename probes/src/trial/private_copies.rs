@@ -23,6 +23,8 @@ pub(super) unsafe fn prepare_process(order: &TrialOrder) {
 /// # Safety
 /// The thread holds the interpreter's GIL.
 pub(super) unsafe fn install_in_interpreter() {
-    // SAFETY: guaranteed by the caller.
-    unsafe { copies::install_next_tree() }.unwrap_or_else(|error| abort_probe(&error));
+    if copies::has_trees() {
+        // SAFETY: guaranteed by the caller.
+        unsafe { copies::install_next_tree() }.unwrap_or_else(|error| abort_probe(&error));
+    }
 }

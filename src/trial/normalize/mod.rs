@@ -1,8 +1,9 @@
 //! Normalizes texts of trials: hides what varies between runs, so that two audits of the same environment
 //! write the same report.
 //!
-//! Paths of private copies become those of the files that they are copies of. It hides ids of processes and threads, addresses, times, names of temporary files, and the order in which
-//! threads print. Everything that a trial raised or printed passes through here before it is interpreted.
+//! It hides ids of processes and threads, addresses, times, names of temporary files, and the order in which
+//! threads print. It shows the path of the environment's file instead of that of its private copy. Everything
+//! that a trial raised or printed passes through here before it is interpreted.
 //!
 //! Values that are known to belong to the run, such as its process ids and the time of day, are hidden
 //! anywhere. Other numbers are hidden only where the words around them identify them. Error numbers, versions

@@ -10,8 +10,11 @@ use wsgiaudit::apache::{
 };
 use wsgiaudit::app::{KnownImports, ModuleFinder, parse_requests, trace_application};
 use wsgiaudit::model::Mode;
+use wsgiaudit::project_files::ProjectFiles;
+use wsgiaudit::render::sarif::{self, SarifOptions};
+use wsgiaudit::render::style::TextStyle;
 use wsgiaudit::render::table::{self, TableOptions};
-use wsgiaudit::render::{details, github, html, json, junit, markdown, sarif};
+use wsgiaudit::render::{details, github, html, json, junit, markdown};
 use wsgiaudit::report::Document;
 use wsgiaudit::{image, venv};
 
@@ -112,17 +115,19 @@ pub(crate) fn read_report(bytes: &[u8]) {
     let Ok(document) = Document::parse(&String::from_utf8_lossy(bytes), "fuzz") else { return };
     let document = document.with_real_paths();
     let required = [Mode::OwnGil, Mode::FreeThreaded];
+    let files = ProjectFiles::default();
     for modules in [false, true] {
-        table::render(&document, &required, TableOptions { width: 100, colour: modules, modules });
+        let style = TextStyle { width: 100, is_colored: modules, is_ascii: modules };
+        table::render(&document, &required, TableOptions { style, modules });
     }
     details::render(&document, &required);
-    github::render(&document, &required);
+    github::render(&document, &required, &files);
     markdown::render(&document, &required);
     drop((
         html::render(&document),
         json::render(&document),
         junit::render(&document, true),
-        sarif::render(&document),
+        sarif::render(&document, &SarifOptions { required: &required, is_strict: true, files: &files }),
     ));
 }
 

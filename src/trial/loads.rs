@@ -34,7 +34,8 @@ pub(super) fn collect_loads(events: &[TrialEvent], in_control: &BTreeSet<String>
                 let slots = definition.slots.clone();
                 load.declared = Some(LoadedModuleDef { m_size: definition.m_size, slots });
             } else if let TrialEvent::Loaded { .. } = event {
-                load.result = Some(Ok(()));
+                // A load that has failed stays failed: another attempt is a load of its own.
+                load.result.get_or_insert(Ok(()));
             }
         }
     }
@@ -142,4 +143,49 @@ fn is_failure(load: &ModuleLoad) -> bool {
 
 pub(super) fn to_python_error(exception: &Exception) -> PythonError {
     PythonError { kind: exception.kind.clone(), text: exception.text.clone(), chain: exception.chain.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use wsgiaudit_probes_core::protocol::{Exception, TrialEvent};
+
+    use super::collect_loads;
+
+    fn loading(name: &str) -> TrialEvent {
+        let (interpreter, name) = ("A".to_owned(), name.to_owned());
+        TrialEvent::Loading { interpreter, path: format!("/{name}.so"), name, chain: Vec::new() }
+    }
+
+    fn loaded(name: &str) -> TrialEvent {
+        TrialEvent::Loaded { interpreter: "A".to_owned(), name: name.to_owned() }
+    }
+
+    fn failed(name: &str) -> TrialEvent {
+        let error = Exception {
+            kind: "ImportError".to_owned(),
+            text: "refused".to_owned(),
+            chain: Vec::new(),
+            behind: Vec::new(),
+            raised_in: None,
+        };
+        TrialEvent::Failed { interpreter: "A".to_owned(), name: name.to_owned(), error }
+    }
+
+    #[test]
+    fn a_load_that_has_failed_stays_failed() {
+        let results = |events: &[TrialEvent]| {
+            let loads = collect_loads(events, &BTreeSet::new());
+            loads.iter().map(|load| load.result.as_ref().map(Result::is_ok)).collect::<Vec<_>>()
+        };
+        assert_eq!(results(&[loading("m"), loaded("m")]), [Some(true)]);
+        assert_eq!(results(&[loading("m"), failed("m"), loaded("m")]), [Some(false)]);
+        assert_eq!(results(&[loading("m"), loaded("m"), failed("m")]), [Some(false)]);
+        assert_eq!(
+            results(&[loading("m"), failed("m"), loading("m"), loaded("m")]),
+            [Some(false), Some(true)]
+        );
+        assert_eq!(results(&[loading("m"), loaded("other")]), [None]);
+    }
 }

@@ -97,7 +97,7 @@ unsafe extern "C" fn py_create_dynamic(_module: *mut PyObject, arguments: *mut P
         };
         let name = fields.get(1).cloned().unwrap_or_default();
         record_fields(&fields);
-        let had_gil = has_gil();
+        let had_gil = observer.originals.has_gil();
         if !lock_ignoring_poison(&observer.being_created).is_empty() {
             observer.append_name(c"from_within", &name);
         }
@@ -111,6 +111,10 @@ unsafe extern "C" fn py_create_dynamic(_module: *mut PyObject, arguments: *mut P
             record_failure(&observer, &name);
             return null_mut();
         }
+        let file = fields.get(2).map_or("", String::as_str);
+        if module_definition::can_be_module(module, python::is_free_threaded(), (&name, file)) {
+            lock_ignoring_poison(&observer.created).insert(module as usize, name.clone());
+        }
         let interpreter = current_interpreter_name();
         if let Some(definition) =
             module_definition::read_module_definition(module, python::is_free_threaded())
@@ -120,7 +124,7 @@ unsafe extern "C" fn py_create_dynamic(_module: *mut PyObject, arguments: *mut P
         }
         // CPython enables the GIL depending on the module's declaration, after its creation and before its
         // execution.
-        if !had_gil && has_gil() {
+        if !had_gil && observer.originals.has_gil() {
             record::write_event(&TrialEvent::GilEnabled { interpreter, name });
         }
         module
@@ -132,12 +136,12 @@ unsafe extern "C" fn py_exec_dynamic(_module: *mut PyObject, arguments: *mut PyO
     unsafe {
         let Some(observer) = find_observer() else { return null_mut() };
         let Some(module) = first_argument(arguments) else { return null_mut() };
-        let Some(name) = or_import_error(observer.read_fields(c"name_of", &[module])) else {
-            return null_mut();
-        };
-        let name = name.concat();
+        // Python code may call this with any module, under any name: only what was created here counts.
+        let created = lock_ignoring_poison(&observer.created).get(&(module as usize)).cloned();
         let result = python::PyObject_CallObject(observer.originals.exec_dynamic.as_ptr(), arguments);
+        let Some(name) = created else { return result };
         if result.is_null() {
+            lock_ignoring_poison(&observer.created).remove(&(module as usize));
             record_failure(&observer, &name);
         } else {
             observer.append_name(c"loaded", &name);
@@ -252,24 +256,6 @@ unsafe fn first_argument(arguments: *mut PyObject) -> Option<*mut PyObject> {
     // SAFETY: guaranteed by the caller.
     let first = unsafe { python::PyTuple_GetItem(arguments, 0) };
     (!first.is_null()).then_some(first)
-}
-
-/// Whether this process runs with a GIL. Always true except on a free-threaded build.
-///
-/// # Safety
-/// The thread is attached to an interpreter.
-unsafe fn has_gil() -> bool {
-    if !python::is_free_threaded() {
-        return true;
-    }
-    // SAFETY: guaranteed by the caller; the function is borrowed from `sys`.
-    unsafe {
-        let function = python::PySys_GetObject(c"_is_gil_enabled".as_ptr());
-        let answer = (!function.is_null()).then(|| python::PyObject_CallObject(function, null_mut()));
-        let answer = answer.and_then(|answer| Object::new(answer));
-        python::PyErr_Clear();
-        answer.is_none_or(|answer| python::PyObject_IsTrue(answer.as_ptr()) == 1)
-    }
 }
 
 /// The exception that was pending.

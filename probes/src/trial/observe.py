@@ -108,7 +108,9 @@ def denied_behind(error):
 
 def loading(spec):
     """The fields of the event that an extension module is about to be loaded."""
-    return ["loading", str(spec.name), str(spec.origin), *importing_now(sys._getframe())]
+    # What CPython reads too: `str(...)` of a subclass may be something else.
+    name, path = (value if type(value) is str else str.__str__(value) for value in (spec.name, spec.origin))
+    return ["loading", name, path, *importing_now(sys._getframe())]
 
 
 def failed(name, error):
@@ -117,12 +119,6 @@ def failed(name, error):
     behind = loads_behind(error)
     failures.append((error, name))
     return ["failed", name, behind, raised_in(error), kind, text, *importing_now(sys._getframe()), name]
-
-
-def name_of(module):
-    """The dotted name of an extension module, as a list."""
-    spec = getattr(module, "__spec__", None)
-    return [str(getattr(spec, "name", None) or getattr(module, "__name__", "?"))]
 
 
 def begin(_name):

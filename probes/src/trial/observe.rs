@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::CStr;
 use std::path::Path;
 use std::ptr::null_mut;
@@ -129,6 +130,9 @@ pub(super) struct ObserverState {
     pub(super) originals: OriginalFunctions,
     /// Names of the extension modules being created, outermost first.
     pub(super) being_created: Mutex<Vec<String>>,
+    /// The names of the extension modules that were created, by the address of the module. Only these can be
+    /// recorded as loaded, each under its own name.
+    pub(super) created: Mutex<BTreeMap<usize, String>>,
 }
 
 // SAFETY: only threads that hold the interpreter's GIL use or drop its objects; on a free-threaded build they
@@ -163,6 +167,7 @@ impl Observer {
                 names: create_names()?,
                 originals: OriginalFunctions::find()?,
                 being_created: Mutex::default(),
+                created: Mutex::default(),
             });
             lock_ignoring_poison(&OBSERVERS).insert(state.interpreter, Arc::clone(&state));
             let observer = Self(state);
@@ -315,6 +320,18 @@ impl ObserverState {
         unsafe { self.call(function, arguments).map(|fields| read_names(fields.as_ptr())) }
     }
 
+    /// Remembers the name of a module that C code has made. Returns whether it had none: a module that was loaded
+    /// cannot speak for another one.
+    fn add_module(&self, module: *mut PyObject, name: &str) -> bool {
+        match lock_ignoring_poison(&self.created).entry(module as usize) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(name.to_owned());
+                true
+            }
+        }
+    }
+
     /// Appends to a list that the calls share.
     ///
     /// # Safety
@@ -446,6 +463,7 @@ unsafe extern "C" fn py_present(_module: *mut PyObject, arguments: *mut PyObject
         if let (Some(name), Some(file), Some(made_by)) = (python::str_to_string(name), file, made_by)
             && Path::new(&made_by).parent().is_some_and(|folder| Path::new(&file).starts_with(folder))
             && let Some(observer) = ObserverState::find_here()
+            && observer.add_module(module, &name)
         {
             observer.append_name(c"loaded", &name);
             record_fields(&["loading".to_owned(), name.clone(), file]);

@@ -1,9 +1,14 @@
-//! CPython's own functions of an interpreter, which the hooks ([`import_hooks`](super::import_hooks)) replace.
+//! CPython's own functions of an interpreter, as they were when its observer was installed: those that the hooks
+//! ([`import_hooks`](super::import_hooks)) replace, and those that foreign code could replace.
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
+use std::sync::Mutex;
 
-use crate::python::{self, Object};
+use super::arenas::current_interpreter_id;
+use crate::lock::lock_ignoring_poison;
+use crate::python::{self, Object, PyObject};
 
 pub(super) const CREATE_DYNAMIC: &CStr = c"create_dynamic";
 pub(super) const EXEC_DYNAMIC: &CStr = c"exec_dynamic";
@@ -11,7 +16,70 @@ pub(super) const CREATE_BUILTIN: &CStr = c"create_builtin";
 pub(super) const EXCEPT_HOOK: &CStr = c"excepthook";
 pub(super) const UNRAISABLE_HOOK: &CStr = c"unraisablehook";
 
-/// The functions of an interpreter that the hooks replace, and those that they need.
+/// A function that shows the objects of an interpreter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ObjectFunction {
+    /// `gc.get_objects`.
+    GetObjects,
+    /// `sys.getrefcount`.
+    GetReferenceCount,
+}
+
+/// Addresses of these functions, by interpreter. The interpreter's [`OriginalFunctions`] hold them.
+static OBJECT_FUNCTIONS: Mutex<BTreeMap<(i64, ObjectFunction), usize>> = Mutex::new(BTreeMap::new());
+
+impl ObjectFunction {
+    /// Returns the function of the current interpreter. Before an observer is installed, no foreign code can have
+    /// replaced it.
+    ///
+    /// # Errors
+    /// The exception, if it is missing.
+    ///
+    /// # Safety
+    /// The thread holds the GIL.
+    pub(super) unsafe fn find(self) -> Result<Object, String> {
+        // SAFETY: guaranteed by the caller. The function is alive: its owner forgets the address before it drops it.
+        unsafe {
+            let key = (current_interpreter_id(), self);
+            let Some(address) = lock_ignoring_poison(&OBJECT_FUNCTIONS).get(&key).copied() else {
+                return self.find_in_module();
+            };
+            Object::from_borrowed(address as *mut PyObject).ok_or_else(|| python::take_error())
+        }
+    }
+
+    /// # Safety
+    /// The thread holds the GIL.
+    unsafe fn find_in_module(self) -> Result<Object, String> {
+        let (module, name) = match self {
+            Self::GetObjects => (c"gc", c"get_objects"),
+            Self::GetReferenceCount => (c"sys", c"getrefcount"),
+        };
+        // SAFETY: guaranteed by the caller; references are checked.
+        unsafe {
+            let module = Object::new(python::PyImport_ImportModule(module.as_ptr()));
+            let module = module.ok_or_else(|| python::take_error())?;
+            Object::new(python::PyObject_GetAttrString(module.as_ptr(), name.as_ptr()))
+                .ok_or_else(|| python::take_error())
+        }
+    }
+
+    /// Finds the function and remembers it for this interpreter.
+    ///
+    /// # Safety
+    /// As for [`OriginalFunctions::find`].
+    unsafe fn keep(self) -> Result<Object, String> {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let function = self.find_in_module()?;
+            let key = (current_interpreter_id(), self);
+            lock_ignoring_poison(&OBJECT_FUNCTIONS).insert(key, function.as_ptr() as usize);
+            Ok(function)
+        }
+    }
+}
+
+/// The functions of an interpreter that the hooks replace, and those that the probes need.
 pub(super) struct OriginalFunctions {
     /// The module `_imp`.
     module: Object,
@@ -22,6 +90,9 @@ pub(super) struct OriginalFunctions {
     pub(super) unraisablehook: Object,
     getdlopenflags: Object,
     count_threads: Object,
+    /// `None` before 3.13, which has no build without a GIL.
+    is_gil_enabled: Option<Object>,
+    object_functions: [Object; 2],
 }
 
 impl OriginalFunctions {
@@ -45,6 +116,7 @@ impl OriginalFunctions {
             let sys = sys.ok_or_else(|| python::take_error())?;
             let thread = Object::new(python::PyImport_ImportModule(c"_thread".as_ptr()));
             let thread = thread.ok_or_else(|| python::take_error())?;
+            let is_gil_enabled = function(&sys, c"_is_gil_enabled").ok();
             Ok(Self {
                 create_dynamic: function(&module, CREATE_DYNAMIC)?,
                 exec_dynamic: function(&module, EXEC_DYNAMIC)?,
@@ -53,6 +125,11 @@ impl OriginalFunctions {
                 unraisablehook: function(&sys, UNRAISABLE_HOOK)?,
                 getdlopenflags: function(&sys, c"getdlopenflags")?,
                 count_threads: function(&thread, c"_count")?,
+                is_gil_enabled,
+                object_functions: [
+                    ObjectFunction::GetObjects.keep()?,
+                    ObjectFunction::GetReferenceCount.keep()?,
+                ],
                 module,
             })
         }
@@ -87,11 +164,30 @@ impl OriginalFunctions {
         }
     }
 
-    /// Puts the functions of the import system back.
+    /// Whether this process runs with a GIL (`sys._is_gil_enabled`). Always true except on a free-threaded build.
+    ///
+    /// # Safety
+    /// The thread holds the GIL, or is attached to the interpreter, and no exception is pending.
+    pub(super) unsafe fn has_gil(&self) -> bool {
+        let Some(function) = self.is_gil_enabled.as_ref().filter(|_| python::is_free_threaded()) else {
+            return true;
+        };
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let answer = Object::new(python::PyObject_CallObject(function.as_ptr(), null_mut()));
+            python::PyErr_Clear();
+            answer.is_none_or(|answer| python::PyObject_IsTrue(answer.as_ptr()) == 1)
+        }
+    }
+
+    /// Puts the functions of the import system back, and forgets the others.
     ///
     /// # Safety
     /// The thread holds the GIL.
     pub(super) unsafe fn restore(&self) {
+        let is_own =
+            |address: usize| self.object_functions.iter().any(|own| own.as_ptr() as usize == address);
+        lock_ignoring_poison(&OBJECT_FUNCTIONS).retain(|_, address| !is_own(*address));
         let all = [
             (CREATE_DYNAMIC, &self.create_dynamic),
             (EXEC_DYNAMIC, &self.exec_dynamic),

@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 use foldhash::{HashMap, HashMapExt};
 
 use crate::python::{self, Object, PyObject, PyTypeObject};
+use crate::trial::original_functions::ObjectFunction;
 
 /// All objects that one interpreter can reach.
 pub(in crate::trial) struct HeapSnapshot {
@@ -217,11 +218,7 @@ impl GcFunctions {
 pub(super) unsafe fn tracked_objects() -> Result<Object, String> {
     // SAFETY: references are checked before use.
     unsafe {
-        let collector = Object::new(python::PyImport_ImportModule(c"gc".as_ptr()));
-        let collector = collector.ok_or_else(|| python::take_error())?;
-        let function =
-            Object::new(python::PyObject_GetAttrString(collector.as_ptr(), c"get_objects".as_ptr()));
-        let function = function.ok_or_else(|| python::take_error())?;
+        let function = ObjectFunction::GetObjects.find()?;
         Object::new(python::PyObject_CallObject(function.as_ptr(), std::ptr::null_mut()))
             .ok_or_else(|| python::take_error())
     }

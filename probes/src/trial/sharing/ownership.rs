@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::heap::HeapSnapshot;
 use super::loaded_images::LoadedImages;
 use crate::python::{self, Object, PyObject};
+use crate::trial::original_functions::ObjectFunction;
 
 /// A shared object that CPython does not share itself.
 pub(in crate::trial) struct LeakedObject {
@@ -81,7 +82,7 @@ impl<'a> OwnershipCheck<'a> {
     /// The thread holds a GIL.
     pub(super) unsafe fn new(images: LoadedImages, before: &'a HeapSnapshot) -> Result<Self, String> {
         // SAFETY: guaranteed by the caller.
-        Ok(Self { images, before, count: unsafe { find_getrefcount() }? })
+        Ok(Self { images, before, count: unsafe { ObjectFunction::GetReferenceCount.find() }? })
     }
 
     /// Whether CPython itself shares this object between interpreters.
@@ -185,17 +186,5 @@ unsafe fn is_constant(object: *mut PyObject) -> bool {
             &raw mut python::PyTuple_Type,
         ];
         python::type_of(object).is_some_and(|kind| constant.contains(&kind.as_ptr().cast()))
-    }
-}
-
-unsafe fn find_getrefcount() -> Result<Object, String> {
-    // SAFETY: borrowed from `sys`, then owned.
-    unsafe {
-        let function = python::PySys_GetObject(c"getrefcount".as_ptr());
-        if function.is_null() {
-            return Err("there is no sys.getrefcount".to_owned());
-        }
-        python::Py_IncRef(function);
-        Object::new(function).ok_or_else(|| python::take_error())
     }
 }

@@ -113,7 +113,7 @@ fn run_plan(
     progress.finish();
     let document = match audited {
         Err(error) if stop.is_set() => {
-            eprintln!("wsgiaudit: interrupted before there was a report: {error:#}");
+            eprintln!("wsgiaudit: interrupted before there was a report: {}", escape(&format!("{error:#}")));
             return Ok(Exit::Interrupted);
         }
         audited => audited?,
@@ -378,11 +378,11 @@ fn name_input(path: &Path) -> String {
     }
 }
 
-/// Reads the text of a stored report; `-` is standard input.
+/// Reads the text of a stored report; `-` is standard input. A pipe is read before an audit handles signals.
 fn read_report_text(path: &Path) -> Result<String> {
     let text = match path.as_os_str() == "-" {
         true => regular_file::read_open(io::stdin().lock(), MAX_REPORT_SIZE),
-        false => regular_file::read_limited(path, MAX_REPORT_SIZE),
+        false => regular_file::read_named(path, MAX_REPORT_SIZE),
     };
     let text = text.with_context(|| format!("cannot read {}", name_input(path)))?;
     String::from_utf8(text).with_context(|| format!("cannot read {}", name_input(path)))

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::command::{Said, Wsgiaudit};
@@ -94,6 +95,31 @@ fn files_of_the_command_line_are_regular_files() {
     }
     let said = run(Wsgiaudit::new().arg("inspect").arg(folder.path()));
     assert_eq!(said.status, Some(3), "{}{}", said.out, said.err);
+}
+
+/// The shell makes a pipe of each `<(command)`.
+#[test]
+fn a_report_that_the_user_names_may_be_a_pipe() {
+    let (folder, venv) = (tempfile::tempdir().unwrap(), Venv::new().with("well-behaved"));
+    let report = folder.path().join("report.json");
+    let audit = || Wsgiaudit::new().arg(venv.path()).arg("--no-cache");
+    run(audit().arg("--json").arg(&report)).ended_with(0);
+    let through_shell = |script: &str| {
+        let own = Wsgiaudit::new().into_command();
+        let mut shell = Command::new("bash");
+        let paths = [own.get_program(), report.as_os_str(), venv.path().as_os_str()];
+        let variables = own.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        shell.args(["-c", script, "bash"]).args(paths).stdin(Stdio::null()).env_clear().envs(variables);
+        Said::from(shell.output().unwrap())
+    };
+    let shown = through_shell(r#""$1" render <(sleep 0.2; cat "$2")"#).ended_with(0);
+    assert_eq!(shown.out, run(Wsgiaudit::new().arg("render").arg(&report)).out);
+    through_shell(r#""$1" diff <(cat "$2") <(cat "$2")"#).ended_with(0);
+    through_shell(r#""$1" "$3" --no-cache --baseline <(cat "$2")"#).ended_with(0);
+    let endless = through_shell(r#""$1" render <(cat /dev/zero)"#).ended_with(2);
+    assert!(endless.err.contains("it has more than "), "{}", endless.err);
+    let closed = through_shell(r#""$1" render <(true)"#).ended_with(2);
+    assert!(closed.err.contains("nobody has written to this pipe"), "{}", closed.err);
 }
 
 #[test]

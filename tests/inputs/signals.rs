@@ -44,6 +44,25 @@ fn interrupt(command: Wsgiaudit, signal: &str, after: Duration) -> (Option<i32>,
     (status.code(), fs::read_to_string(&errors).unwrap())
 }
 
+#[test]
+fn while_it_waits_for_the_report_of_another_command() {
+    let venv = Venv::new();
+    let environment = venv.path().to_str().unwrap();
+    for args in [&["render", "/dev/fd/0"][..], &[environment, "--baseline", "/dev/fd/0"]] {
+        // The pipe stays open, and nothing is written to it.
+        let mut command = Wsgiaudit::new().args(args).into_command();
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(WHILE);
+        assert!(child.try_wait().unwrap().is_none(), "{args:?}: it has ended");
+        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let (pipe, started) = (child.stdin.take(), Instant::now());
+        child.wait().unwrap();
+        assert!(started.elapsed() < MOST, "{args:?}: it took {:?}", started.elapsed());
+        drop(pipe);
+    }
+}
+
 const WHILE: Duration = Duration::from_millis(1500);
 
 #[test]

@@ -15,22 +15,19 @@ const MAX_SIZE: u64 = 8 << 30;
 /// # Errors
 /// When it is not a regular file, cannot be read, or is larger than 8 GiB.
 pub fn of_file(path: &Path) -> io::Result<String> {
-    let mut file = regular_file::open_checked(path)?;
-    if file.metadata()?.len() > MAX_SIZE {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("it has more than {MAX_SIZE} bytes"),
-        ));
+    let mut file = regular_file::open_checked(path)?.take(MAX_SIZE + 1);
+    let too_large =
+        || io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {MAX_SIZE} bytes"));
+    if file.get_ref().metadata()?.len() > MAX_SIZE {
+        return Err(too_large());
     }
     let (mut digest, mut block) = (Sha256::new(), vec![0; 1 << 16]);
-    let mut left = MAX_SIZE;
     loop {
         match file.read(&mut block)? {
-            size if size == 0 || left == 0 => return Ok(to_hexadecimal(&digest.finalize())),
-            size => {
-                digest.update(block.get(..size).unwrap_or_default());
-                left = left.saturating_sub(size as u64);
-            }
+            // It has grown since.
+            0 if file.limit() == 0 => return Err(too_large()),
+            0 => return Ok(to_hexadecimal(&digest.finalize())),
+            size => digest.update(block.get(..size).unwrap_or_default()),
         }
     }
 }

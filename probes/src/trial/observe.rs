@@ -317,7 +317,7 @@ unsafe extern "C" fn py_record(_module: *mut PyObject, arguments: *mut PyObject)
 fn current_interpreter_name() -> String {
     let name = INTERPRETER.with_borrow(Clone::clone);
     // SAFETY: the caller holds a GIL.
-    let is_main = unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) } == 0;
+    let is_main = unsafe { python::current_interpreter_id() } == 0;
     // Sub-interpreters are named by single letters.
     if is_main && name.len() == 1 { interpreter_names::MAIN.to_owned() } else { name }
 }

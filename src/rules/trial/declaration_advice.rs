@@ -72,9 +72,11 @@ pub(super) fn advise_no_gil(toolchain: Option<Toolchain>, has_slots: bool) -> Ad
 /// Names the hazards in a file that an own GIL makes worse, and that its maintainer can remove. `None` if there are none.
 /// pybind11 and nanobind bring their own use of the `PyGILState` functions into every module.
 pub(super) fn list_own_gil_hazards(facts: &BinaryFacts, toolchain: Option<Toolchain>) -> Option<String> {
-    let is_obstacle = |rule: RuleId| match rule {
-        RuleId::GilStateApi => !matches!(toolchain, Some(Toolchain::Pybind11 | Toolchain::Nanobind)),
-        rule => [RuleId::StaticType, RuleId::GlobalState, RuleId::StateFindModule].contains(&rule),
+    let brings_gil_state = matches!(toolchain, Some(Toolchain::Pybind11 | Toolchain::Nanobind));
+    let is_obstacle = |rule: RuleId| {
+        let obstacles =
+            [RuleId::GilStateApi, RuleId::StaticType, RuleId::GlobalState, RuleId::StateFindModule];
+        obstacles.contains(&rule) && !(brings_gil_state && rule == RuleId::GilStateApi)
     };
     let found = facts.hazards.iter().filter(|hazard| is_obstacle(hazard.kind));
     let found: Vec<&str> = found.map(|hazard| hazard.kind.id()).collect();

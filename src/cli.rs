@@ -315,6 +315,10 @@ pub struct DirectiveArgs {
     /// A name that Apache is started with (-D), for `<IfDefine>`; may be repeated
     #[arg(long, value_name = "NAME", requires = "apache_config")]
     pub apache_define: Vec<String>,
+    /// Give applications that need them private copies of the environment's shared objects, if the report (of an audit
+    /// with --copies) supports it
+    #[arg(long, conflicts_with = "apache_config")]
+    pub copies: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t = TextFormat::Text)]
     pub format: TextFormat,

@@ -21,7 +21,7 @@ use crate::cli::{
 use crate::copies::{AdmittedCopies, CopiesManifest, CopyRequest, OutputFolder, PlannedTrees};
 use crate::diff::compare_reports;
 use crate::digest;
-use crate::directive::{self, ApplicationMount, ConfigurationChange, GeneratedConfiguration};
+use crate::directive::{self, ApplicationMount, ConfigurationChange, GeneratedConfiguration, OwnGilModes};
 use crate::exit::Exit;
 use crate::gate::{Acceptance, Gate, ProjectSettings, decide};
 use crate::image;
@@ -309,12 +309,13 @@ fn print_directives(args: &DirectiveArgs) -> Result<Exit> {
         }
         (None, server) => {
             let mounts = parse_mounts(&report, &args.app)?;
+            let allowed = if args.copies { OwnGilModes::WithCopies } else { OwnGilModes::Plain };
             let render = match server {
                 TargetServer::ModWsgi => directive::render_apache_configuration,
                 TargetServer::Express => directive::render_express_options,
                 TargetServer::Serve => directive::render_serve_groups,
             };
-            render(&report, &mounts).map_err(anyhow::Error::msg)?
+            render(&report, &mounts, allowed).map_err(anyhow::Error::msg)?
         }
     };
     if args.format == TextFormat::Json {

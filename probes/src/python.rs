@@ -108,6 +108,15 @@ pub(crate) fn find_new_interpreter_function() -> Option<NewInterpreterFunction> 
     Some(unsafe { transmute::<*mut c_void, NewInterpreterFunction>(symbol.as_ptr()) })
 }
 
+/// Id of the interpreter that this thread is attached to. CPython uses no id twice in a process.
+///
+/// # Safety
+/// The thread holds the interpreter's GIL.
+pub(crate) unsafe fn current_interpreter_id() -> i64 {
+    // SAFETY: guaranteed by the caller.
+    unsafe { PyInterpreterState_GetID(PyInterpreterState_Get()) }
+}
+
 /// Looks up a symbol of the running Python.
 pub(crate) fn find_symbol(symbol: &CStr) -> Option<NonNull<c_void>> {
     // SAFETY: dlsym with a NUL-terminated name.

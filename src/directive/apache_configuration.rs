@@ -1,20 +1,23 @@
 //! Renders lines for Apache's configuration: daemon processes, aliases and `<WSGIInterpreterOptions>` blocks,
 //! with the reasons as comments. Pure functions.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::apache_syntax::{
     escape_comment, format_option, format_word, quote_word, render_interpreter_block,
 };
 use super::application_mounts::{
-    ApplicationMount, GeneratedConfiguration, ResolvedMount, callable_name, can_have_own_gil, check_callable,
-    explain_verdict, find_objection, group_name, passes_in_mode, render_header, render_verdict_line,
-    resolve_mounts, thread_pool_directive,
+    ApplicationMount, GeneratedConfiguration, ResolvedMount, callable_name, check_callable, explain_verdict,
+    find_objection, group_name, passes_in_mode, render_header, render_verdict_line, resolve_mounts,
+    thread_pool_directive,
 };
+use super::copies_steps::{render_copies_of_environment, render_copies_steps};
+use super::own_gil_modes::OwnGilModes;
 use super::process_options::ProcessOptions;
 use crate::model::{Mode, Verdict};
 use crate::report::v1::Application;
-use crate::report::{DecidedBy, Document};
+use crate::report::{Answer, DecidedBy, Document};
 
 /// Renders the lines for these applications, or for the whole environment if there are none.
 ///
@@ -23,46 +26,55 @@ use crate::report::{DecidedBy, Document};
 /// shared with other groups `%{GLOBAL}` is served by the wrong interpreter (measured with mod_wsgi 6.1.1).
 ///
 /// # Errors
-/// A message if an application is not in the report, or mod_wsgi cannot serve its callable.
+/// A message if an application is not in the report, mod_wsgi cannot serve its callable, or the report has no trials in
+/// an allowed mode.
 pub fn render_apache_configuration(
     report: &Document,
     mounts: &[ApplicationMount],
+    allowed: OwnGilModes,
 ) -> Result<GeneratedConfiguration, String> {
+    allowed.check_trials(report)?;
     let parts = resolve_mounts(report, mounts)?;
     parts.iter().try_for_each(|(_, each)| check_callable(each))?;
-    let objection = find_objection(report);
+    let objection = find_objection(report, allowed);
     if report.decided_by() == DecidedBy::Modules {
         return Ok(GeneratedConfiguration::Nothing(objection.unwrap_or_default()));
     }
     if parts.is_empty() {
         return Ok(match objection {
-            Some(objection) => render_environment_fallback(report, &objection),
-            None => render_environment(report),
+            Some(objection) => render_environment_fallback(report, &objection, allowed),
+            None => render_environment(report, allowed),
         });
     }
     if let Some(objection) = objection {
-        return Ok(render_fallback(report, &objection, &parts));
+        return Ok(render_fallback(report, &objection, &parts, allowed));
     }
     let (fit, unfit): (Vec<_>, Vec<_>) =
-        parts.into_iter().partition(|(_, each)| can_have_own_gil(report, each));
+        parts.into_iter().partition(|(_, each)| allowed.choose(report, each).is_some());
     if fit.is_empty() {
-        return Ok(render_fallback(report, "", &unfit));
+        return Ok(render_fallback(report, "", &unfit, allowed));
     }
-    Ok(GeneratedConfiguration::Lines(render_header(report) + &render_applications(report, &fit, &unfit)))
+    let lines = render_applications(report, &fit, &unfit, allowed);
+    Ok(GeneratedConfiguration::Lines(render_header(report) + &lines))
 }
 
 /// Renders lines for applications that cannot have their own GIL: they use the main interpreter. Applications that fail
 /// there too have no lines. `why` holds further reasons, a line each.
-fn render_fallback(report: &Document, why: &str, parts: &[ResolvedMount<'_>]) -> GeneratedConfiguration {
+fn render_fallback(
+    report: &Document,
+    why: &str,
+    parts: &[ResolvedMount<'_>],
+    allowed: OwnGilModes,
+) -> GeneratedConfiguration {
     let (works, fails): (Vec<_>, Vec<_>) =
         parts.iter().copied().partition(|(_, each)| passes_in_mode(report, each, Mode::Main));
     if works.is_empty() {
-        let lines = parts.iter().map(|(_, each)| format!("{}\n", explain_verdict(report, each)));
+        let lines = parts.iter().map(|(_, each)| format!("{}\n", explain_verdict(report, each, allowed)));
         return GeneratedConfiguration::Nothing(why.to_owned() + &lines.collect::<String>());
     }
-    let mut text = render_header(report) + &render_refusal(why);
+    let mut text = render_header(report) + &render_refusal(why, allowed);
     for (_, each) in fails {
-        let why = explain_verdict(report, each);
+        let why = explain_verdict(report, each, allowed);
         let _ = writeln!(text, "# {why}: it fails in the main interpreter too, and has no lines here.");
     }
     let shared: Vec<&str> = works
@@ -70,7 +82,7 @@ fn render_fallback(report: &Document, why: &str, parts: &[ResolvedMount<'_>]) ->
         .filter(|(_, each)| passes_in_mode(report, each, Mode::SharedGil))
         .map(|(_, each)| each.name.as_str())
         .collect();
-    text.push_str(&render_applications(report, &[], &works));
+    text.push_str(&render_applications(report, &[], &works, allowed));
     if !shared.is_empty() {
         let names = escape_comment(&shared.join(", "));
         let _ = writeln!(text, "# Application groups that share a GIL are fit for {names}, too.");
@@ -79,16 +91,15 @@ fn render_fallback(report: &Document, why: &str, parts: &[ResolvedMount<'_>]) ->
 }
 
 /// Says that the lines that follow are without an own GIL. `why` holds reasons, a line each.
-fn render_refusal(why: &str) -> String {
+fn render_refusal(why: &str, allowed: OwnGilModes) -> String {
     let reasons: String = why.lines().map(|line| format!("# {line}\n")).collect();
-    format!(
-        "# It does not support WSGIPerInterpreterGIL On. These lines use the main interpreter.\n{reasons}"
-    )
+    let refused = allowed.refused();
+    format!("# It does not support {refused}. These lines use the main interpreter.\n{reasons}")
 }
 
 /// Renders lines for an environment that does not support an own GIL: they use the main interpreter of a process. There
 /// are none if nothing of the environment works in that interpreter.
-fn render_environment_fallback(report: &Document, why: &str) -> GeneratedConfiguration {
+fn render_environment_fallback(report: &Document, why: &str, allowed: OwnGilModes) -> GeneratedConfiguration {
     if !report.works_in_main() {
         return GeneratedConfiguration::Nothing(why.to_owned());
     }
@@ -111,13 +122,16 @@ fn render_environment_fallback(report: &Document, why: &str) -> GeneratedConfigu
         "{}{}{fails}# Give each application a process group of its own: two must not share a main interpreter.\n\
          {process}WSGIProcessGroup {MAIN_INTERPRETER_GROUP}\nWSGIApplicationGroup %{{GLOBAL}}\n",
         render_header(report),
-        render_refusal(why)
+        render_refusal(why, allowed)
     ))
 }
 
 /// Renders the lines for an environment that was audited without an application.
-fn render_environment(report: &Document) -> GeneratedConfiguration {
-    let Some(answer) = report.compute_answer(Mode::OwnGil) else {
+fn render_environment(report: &Document, allowed: OwnGilModes) -> GeneratedConfiguration {
+    let passes = |answer: &Answer<'_>| answer.verdict() > Verdict::Unknown;
+    let mut answers = allowed.all().iter().filter_map(|mode| report.compute_answer(*mode));
+    let best = answers.clone().find(passes).or_else(|| answers.next_back());
+    let Some(answer) = best else {
         return GeneratedConfiguration::Nothing("the report has no trials with an own GIL\n".to_owned());
     };
     let lines = |wanted: &dyn Fn(Verdict) -> bool| -> String {
@@ -138,22 +152,30 @@ fn render_environment(report: &Document) -> GeneratedConfiguration {
                 true => GeneratedConfiguration::Nothing(
                     "the report has no trials of the environment\n".to_owned(),
                 ),
-                false => render_environment_fallback(report, &bad),
+                false => render_environment_fallback(report, &bad, allowed),
             };
         }
     };
-    let process = ProcessOptions::for_environment(report).render_directive(OWN_GIL_GROUP);
+    let group = own_gil_group(answer.mode);
+    let process = ProcessOptions::for_environment(report).render_directive(group);
+    let copies = match answer.mode == Mode::OwnGilCopies {
+        true => render_copies_of_environment(report),
+        false => String::new(),
+    };
     GeneratedConfiguration::Lines(format!(
-        "{}{reasons}# No application was audited. To serve one here, set process-group={OWN_GIL_GROUP} and any\n\
+        "{}{reasons}# No application was audited. To serve one here, set process-group={group} and any\n\
          # application-group except %{{GLOBAL}}, which is the main interpreter and uses the process's GIL.\n\
-         {process}<WSGIInterpreterOptions process-group={OWN_GIL_GROUP}>\n    WSGIPerInterpreterGIL On\n\
+         {copies}{process}<WSGIInterpreterOptions process-group={group}>\n    WSGIPerInterpreterGIL On\n\
          </WSGIInterpreterOptions>\n",
         render_header(report)
     ))
 }
 
-/// The process group whose interpreters have their own GIL.
-pub(super) const OWN_GIL_GROUP: &str = "own-gil";
+/// The process group whose interpreters have their own GIL in this mode.
+pub(super) fn own_gil_group(mode: Mode) -> &'static str {
+    mode.name()
+}
+
 /// The process group of applications that stay in the main interpreter.
 pub(super) const MAIN_INTERPRETER_GROUP: &str = "main-interpreter";
 
@@ -163,15 +185,22 @@ struct InterpreterAssignment<'a> {
     process: String,
     application: String,
     options: ProcessOptions,
+    mode: Mode,
 }
 
-fn render_applications(report: &Document, fit: &[ResolvedMount<'_>], unfit: &[ResolvedMount<'_>]) -> String {
+fn render_applications(
+    report: &Document,
+    fit: &[ResolvedMount<'_>],
+    unfit: &[ResolvedMount<'_>],
+    allowed: OwnGilModes,
+) -> String {
     let mut text = String::new();
     for (mount, each) in fit {
-        let _ = writeln!(text, "# {}: {}", escape_comment(&mount.prefix), explain_verdict(report, each));
+        let _ =
+            writeln!(text, "# {}: {}", escape_comment(&mount.prefix), explain_verdict(report, each, allowed));
     }
     for (mount, each) in unfit {
-        let (prefix, why) = (escape_comment(&mount.prefix), explain_verdict(report, each));
+        let (prefix, why) = (escape_comment(&mount.prefix), explain_verdict(report, each, allowed));
         let _ = writeln!(
             text,
             "# {prefix}: {why}: it stays in the main interpreter (%{{GLOBAL}}), in its\n\
@@ -179,7 +208,8 @@ fn render_applications(report: &Document, fit: &[ResolvedMount<'_>], unfit: &[Re
              wrong interpreter."
         );
     }
-    let own = assign_own_gil(report, fit);
+    let own = assign_own_gil(report, fit, allowed);
+    text.push_str(&render_steps_for_copies(report, &own));
     let main = assign_main_interpreter(report, unfit);
     let mut written = Vec::new();
     for target in own.iter().chain(&main) {
@@ -203,14 +233,20 @@ fn render_applications(report: &Document, fit: &[ResolvedMount<'_>], unfit: &[Re
     text + &blocks.concat()
 }
 
-/// Assigns one process to all applications with the same process options: their interpreters run in parallel
+/// Assigns one process to all applications with the same mode and process options: their interpreters run in parallel
 /// there.
-fn assign_own_gil<'a>(report: &Document, fit: &[ResolvedMount<'a>]) -> Vec<InterpreterAssignment<'a>> {
+fn assign_own_gil<'a>(
+    report: &Document,
+    fit: &[ResolvedMount<'a>],
+    allowed: OwnGilModes,
+) -> Vec<InterpreterAssignment<'a>> {
     let mut all: Vec<InterpreterAssignment<'a>> = Vec::new();
     for part in fit {
         let options = ProcessOptions::for_application(report, part.1);
-        let shared = all.iter().find(|other| other.options == options).map(|other| other.process.clone());
-        let process = shared.unwrap_or_else(|| choose_process_name(OWN_GIL_GROUP, part.1, &all));
+        let mode = allowed.explained(report, part.1);
+        let mut others = all.iter().filter(|other| other.options == options && other.mode == mode);
+        let shared = others.next().map(|other| other.process.clone());
+        let process = shared.unwrap_or_else(|| choose_process_name(own_gil_group(mode), part.1, &all));
         // Two mounts of one application share an interpreter; two applications whose groups have the same
         // name do not.
         let same = all.iter().find(|other| other.part.1.name == part.1.name && other.process == process);
@@ -218,9 +254,22 @@ fn assign_own_gil<'a>(report: &Document, fit: &[ResolvedMount<'a>]) -> Vec<Inter
             let taken: Vec<&str> = all.iter().map(|other| other.application.as_str()).collect();
             unused_name(&group_name(part.1), &taken)
         });
-        all.push(InterpreterAssignment { part: *part, process, application, options });
+        all.push(InterpreterAssignment { part: *part, process, application, options, mode });
     }
     all
+}
+
+/// Renders how to make and use the private copies that these interpreters need.
+fn render_steps_for_copies(report: &Document, own: &[InterpreterAssignment<'_>]) -> String {
+    let need: Vec<&InterpreterAssignment<'_>> =
+        own.iter().filter(|each| each.mode == Mode::OwnGilCopies).collect();
+    let mut interpreters: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for each in &need {
+        interpreters.entry(&each.process).or_default().insert(&each.application);
+    }
+    let most = interpreters.values().map(BTreeSet::len).max().unwrap_or_default();
+    let scripts: Vec<&str> = need.iter().map(|each| each.part.1.file.as_str()).collect();
+    render_copies_steps(report, &scripts, most)
 }
 
 /// Assigns each application its own process: applications must not share a main interpreter.
@@ -239,6 +288,7 @@ fn assign_main_interpreter<'a>(
             process,
             application: "%{GLOBAL}".to_owned(),
             options,
+            mode: Mode::Main,
         });
     }
     all

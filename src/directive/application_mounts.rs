@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::apache_syntax::escape_comment;
+use super::own_gil_modes::OwnGilModes;
 use crate::model::{Mode, RuleId, Verdict};
 use crate::report::v1::{Application, Judged};
 use crate::report::{DecidedBy, Document};
@@ -89,8 +90,8 @@ pub(super) fn render_header(report: &Document) -> String {
 
 /// Returns why the report supports no per-interpreter GIL at all, one reason per line: the audit is
 /// incomplete, it covered extension modules instead of an environment, or a script for the whole environment
-/// fails. `None` if there is no such reason.
-pub(super) fn find_objection(report: &Document) -> Option<String> {
+/// fails in all of these modes. `None` if there is no such reason.
+pub(super) fn find_objection(report: &Document, allowed: OwnGilModes) -> Option<String> {
     if let Some(trouble) = report.trouble.first() {
         return Some(format!("the audit is incomplete: {}\n", escape_comment(trouble)));
     }
@@ -99,21 +100,12 @@ pub(super) fn find_objection(report: &Document) -> Option<String> {
             "the report covers only extension modules: audit the environment that uses them\n".to_owned(),
         );
     }
-    let exercises = report.exercises.iter().filter(|each| each.application.is_none());
-    let judged = exercises.filter_map(|each| Some((each, &each.modes.get(&Mode::OwnGil)?.judged)));
-    let bad = judged.filter(|(_, judged)| judged.verdict <= Verdict::Unknown);
-    let lines: String = bad.map(|(each, judged)| render_verdict_line(&each.file, judged)).collect();
-    (!lines.is_empty()).then_some(lines)
+    allowed.find_failing_scripts(report)
 }
 
 /// Renders a line such as `numpy: blocked: ...`.
 pub(super) fn render_verdict_line(name: &str, judged: &Judged) -> String {
     format!("{}: {}: {}\n", escape_comment(name), judged.verdict, escape_comment(&judged.reason))
-}
-
-/// Whether the application can run in an interpreter with its own GIL.
-pub(super) fn can_have_own_gil(report: &Document, application: &Application) -> bool {
-    passes_in_mode(report, application, Mode::OwnGil)
 }
 
 /// Whether the application is ready or degraded in a mode.
@@ -124,10 +116,11 @@ pub(super) fn passes_in_mode(report: &Document, application: &Application, mode:
     })
 }
 
-/// Renders the verdict with an own GIL, such as `shop.wsgi:application: blocked: ...`, with the number of
-/// hazards.
-pub(super) fn explain_verdict(report: &Document, application: &Application) -> String {
-    let (verdict, reason) = match report.application_verdict(&application.name, Mode::OwnGil) {
+/// Renders the verdict in the mode that gives an application its own GIL, such as `shop.wsgi:application: blocked: ...`,
+/// with the number of hazards.
+pub(super) fn explain_verdict(report: &Document, application: &Application, allowed: OwnGilModes) -> String {
+    let mode = allowed.explained(report, application);
+    let (verdict, reason) = match report.application_verdict(&application.name, mode) {
         Some(judged) => (judged.verdict, judged.reason.as_str()),
         None => (Verdict::Unknown, "the report has no trial with an own GIL"),
     };

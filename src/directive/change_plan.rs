@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::apache_configuration::{MAIN_INTERPRETER_GROUP, OWN_GIL_GROUP, unused_name, unused_process_name};
-use super::application_mounts::{can_have_own_gil, group_name, passes_in_mode};
+use super::apache_configuration::{MAIN_INTERPRETER_GROUP, own_gil_group, unused_name, unused_process_name};
+use super::application_mounts::{group_name, passes_in_mode};
 use crate::model::{Mode, ScriptMount};
 use crate::report::Document;
 use crate::report::v1::Application;
@@ -68,7 +68,7 @@ impl ChangePlan<'_> {
         let Some(application) = each.application.filter(|_| each.mount.status.is_none()) else {
             return ChangeStep::Keep;
         };
-        match (can_have_own_gil(self.report, application), each.mount.mode) {
+        match (passes_in_mode(self.report, application, Mode::OwnGil), each.mount.mode) {
             (true, Mode::Main | Mode::SharedGil) => match self.has_exclusive_interpreter(each) {
                 true => ChangeStep::Switch { own_gil: true },
                 false => ChangeStep::Move(self.assign_own_gil(each.mount, application)),
@@ -89,7 +89,7 @@ impl ChangePlan<'_> {
     }
 
     fn can_have_own_gil(&self, each: &AuditedMount<'_>) -> bool {
-        each.application.is_some_and(|application| can_have_own_gil(self.report, application))
+        each.application.is_some_and(|application| passes_in_mode(self.report, application, Mode::OwnGil))
     }
 
     fn served_by_same_interpreter<'b>(
@@ -132,7 +132,7 @@ impl ChangePlan<'_> {
             (true, _) => before.clone(),
             (false, Some(process)) => process.clone(),
             (false, None) => {
-                let process = self.add_process(OWN_GIL_GROUP, application);
+                let process = self.add_process(own_gil_group(Mode::OwnGil), application);
                 self.own.insert(before.clone(), process.clone());
                 process
             }

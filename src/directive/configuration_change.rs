@@ -10,11 +10,12 @@ use similar::TextDiff;
 
 use super::apache_syntax::{escape_comment, render_interpreter_block};
 use super::application_mounts::{
-    GeneratedConfiguration, can_have_own_gil, explain_verdict, find_objection, render_header,
+    GeneratedConfiguration, explain_verdict, find_objection, passes_in_mode, render_header,
 };
 use super::change_plan::{AuditedMount, ChangeStep, plan_steps};
 use super::file_edit::FileEdit;
 use super::overlaid_source::OverlaidSource;
+use super::own_gil_modes::OwnGilModes;
 use super::process_options::{ProcessOptions, audited_environment};
 use crate::apache::{
     ApacheSite, ConfigurationError, ConfigurationSource, Definitions, PythonBuild, analyze_deployment,
@@ -83,7 +84,7 @@ impl ConfigurationChange<'_> {
     /// # Errors
     /// See [`ChangeError`].
     pub fn render_change(&self) -> Result<GeneratedConfiguration, ChangeError> {
-        if let Some(objection) = find_objection(self.report) {
+        if let Some(objection) = find_objection(self.report, OwnGilModes::Plain) {
             return Ok(GeneratedConfiguration::Nothing(objection));
         }
         let before = self.read_configuration(self.source)?;
@@ -94,9 +95,10 @@ impl ConfigurationChange<'_> {
             .map(|mount| AuditedMount { mount, application: self.find_application(mount, &before.site) })
             .collect();
         let audited = served.iter().filter_map(|each| each.application);
-        if !audited.clone().any(|each| can_have_own_gil(self.report, each)) {
-            let mut lines: Vec<String> =
-                audited.map(|each| format!("{}\n", explain_verdict(self.report, each))).collect();
+        if !audited.clone().any(|each| passes_in_mode(self.report, each, Mode::OwnGil)) {
+            let mut lines: Vec<String> = audited
+                .map(|each| format!("{}\n", explain_verdict(self.report, each, OwnGilModes::Plain)))
+                .collect();
             lines.sort();
             lines.dedup();
             let none = || format!("{} serves no application of the report\n", self.file.display());
@@ -287,7 +289,7 @@ impl ConfigurationChange<'_> {
             let mount = each.mount;
             let host = if mount.host.is_empty() { String::new() } else { format!("{} ", mount.host) };
             let why = match each.application {
-                Some(application) => explain_verdict(self.report, application),
+                Some(application) => explain_verdict(self.report, application, OwnGilModes::Plain),
                 None => format!("{}: not in the report", mount.script.display()),
             };
             let becomes = match (changed.by_hand.get(&index), step) {

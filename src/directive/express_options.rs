@@ -1,12 +1,13 @@
 //! Renders options and an include file for mod_wsgi-express (6.1.1, `express/options.py`). Pure functions.
 
-use super::apache_configuration::OWN_GIL_GROUP;
+use super::apache_configuration::own_gil_group;
 use super::apache_syntax::render_interpreter_block;
 use super::application_mounts::{
-    ApplicationMount, GeneratedConfiguration, callable_name, can_have_own_gil, check_callable,
-    explain_verdict, find_objection, group_name, passes_in_mode, render_header, resolve_mounts,
-    thread_pool_directive,
+    ApplicationMount, GeneratedConfiguration, callable_name, check_callable, explain_verdict, find_objection,
+    group_name, passes_in_mode, render_header, resolve_mounts, thread_pool_directive,
 };
+use super::copies_steps::render_copies_steps;
+use super::own_gil_modes::OwnGilModes;
 use super::process_options::module_folder;
 use crate::model::Mode;
 use crate::render::escape::escape_and_truncate;
@@ -16,12 +17,14 @@ use crate::shell_word::quote_shell_word;
 /// Renders the file that mod_wsgi-express includes, with its command as a comment.
 ///
 /// # Errors
-/// A message if the application is not in the report, mod_wsgi cannot serve its callable, or there is not
-/// exactly one application, which is what mod_wsgi-express serves.
+/// A message if the application is not in the report, mod_wsgi cannot serve its callable, the report has no trials in an
+/// allowed mode, or there is not exactly one application, which is what mod_wsgi-express serves.
 pub fn render_express_options(
     report: &Document,
     mounts: &[ApplicationMount],
+    allowed: OwnGilModes,
 ) -> Result<GeneratedConfiguration, String> {
+    allowed.check_trials(report)?;
     let parts = resolve_mounts(report, mounts)?;
     let [(mount, application)] = parts[..] else {
         return Err(format!(
@@ -30,17 +33,17 @@ pub fn render_express_options(
         ));
     };
     check_callable(application)?;
-    let (why, objection) = (explain_verdict(report, application), find_objection(report));
-    let is_fit = objection.is_none() && can_have_own_gil(report, application);
-    if !is_fit && !passes_in_mode(report, application, Mode::Main) {
+    let (why, objection) = (explain_verdict(report, application, allowed), find_objection(report, allowed));
+    let mode = allowed.choose(report, application).filter(|_| objection.is_none());
+    if mode.is_none() && !passes_in_mode(report, application, Mode::Main) {
         return Ok(GeneratedConfiguration::Nothing(objection.unwrap_or_else(|| format!("{why}\n"))));
     }
     let group = group_name(application);
     let mut command = format!("mod_wsgi-express start-server {}", quote_on_one_line(&application.file));
     let mut add =
         |name: &str, value: &str| command.push_str(&format!(" --{name} {}", quote_on_one_line(value)));
-    if is_fit {
-        add("process-group", OWN_GIL_GROUP);
+    if let Some(mode) = mode {
+        add("process-group", own_gil_group(mode));
         add("application-group", &group);
     }
     if let Some(folder) = module_folder(report, application) {
@@ -52,25 +55,30 @@ pub fn render_express_options(
     if callable_name(application) != "application" {
         add("callable-object", callable_name(application));
     }
-    if !is_fit {
+    let Some(mode) = mode else {
         let objection: String =
             objection.iter().flat_map(|text| text.lines()).map(|line| format!("# {line}\n")).collect();
         return Ok(GeneratedConfiguration::Fallback(format!(
-            "{}# It does not support WSGIPerInterpreterGIL On:\n# {why}\n{objection}\
+            "{}# It does not support {}:\n# {why}\n{objection}\
              # This command uses the main interpreter, as mod_wsgi-express does by default (%{{GLOBAL}}):\n\
              # {command}\n",
-            render_header(report)
+            render_header(report),
+            allowed.refused()
         )));
-    }
+    };
     add("include-file", "own-gil.conf");
+    let copies = match mode == Mode::OwnGilCopies {
+        true => render_copies_steps(report, &[&application.file], 1),
+        false => String::new(),
+    };
     let pool = thread_pool_directive(std::iter::once(application));
     Ok(GeneratedConfiguration::Lines(format!(
-        "{}# {why}\n# Save this as own-gil.conf, and run with the environment's own mod_wsgi-express:\n\
+        "{}# {why}\n{copies}# Save this as own-gil.conf, and run with the environment's own mod_wsgi-express:\n\
          # {command}\n\
          # Without --application-group it uses %{{GLOBAL}}: the main interpreter, which uses the process's GIL.\n\
          {pool}{}",
         render_header(report),
-        render_interpreter_block(OWN_GIL_GROUP, &group, true)
+        render_interpreter_block(own_gil_group(mode), &group, true)
     )))
 }
 

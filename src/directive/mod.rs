@@ -8,9 +8,11 @@ mod apache_syntax;
 mod application_mounts;
 mod change_plan;
 mod configuration_change;
+mod copies_steps;
 mod express_options;
 mod file_edit;
 mod overlaid_source;
+mod own_gil_modes;
 mod process_options;
 mod serve_groups;
 
@@ -18,4 +20,5 @@ pub use apache_configuration::render_apache_configuration;
 pub use application_mounts::{ApplicationMount, GeneratedConfiguration};
 pub use configuration_change::{ChangeError, ConfigurationChange};
 pub use express_options::render_express_options;
+pub use own_gil_modes::OwnGilModes;
 pub use serve_groups::render_serve_groups;

@@ -169,3 +169,54 @@ fn machines_are_told_whether_an_own_gil_is_supported() {
         assert!(said["configuration"].as_str().unwrap().contains("WSGIDaemonProcess"), "{said}");
     }
 }
+
+#[test]
+fn an_application_that_needs_private_copies_gets_them_where_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let venv = Venv::new().with("well-behaved").with("no-slot");
+    let audit = |name: &str, options: &[&str]| {
+        let report = root.join(name);
+        let audit = Wsgiaudit::new().arg(venv.path()).args(options).arg("--json").arg(&report);
+        audit.args(["--app", "good:application", "--app", "bad:application"]).within(&root).run();
+        report
+    };
+    fs::write(root.join("good.py"), "import well_behaved\ndef application(environ, start): pass\n").unwrap();
+    fs::write(root.join("bad.py"), "import no_slot\ndef application(environ, start): pass\n").unwrap();
+    let (plain, copies) = (audit("plain.json", &[]), audit("copies.json", &["--copies"]));
+    let directive = |report: &Path, options: &[&str]| {
+        Wsgiaudit::new().arg("directive").arg("--report").arg(report).args(options).run()
+    };
+    let said = directive(&plain, &["--copies"]).ended_with(2);
+    assert!(said.err.contains("no trials with private copies\nhint: audit with --copies"), "{}", said.err);
+    let mounts = ["--app", "good:application", "--app", "bad:application=/old"];
+    let without = directive(&copies, &mounts).ended_with(0).out;
+    assert!(without.contains("/old \"") && without.contains("application-group=%{GLOBAL}"), "{without}");
+    assert!(!without.contains("use_copies"), "{without}");
+
+    let out = directive(&copies, &[&["--copies"][..], &mounts].concat()).ended_with(0).out;
+    assert!(out.contains("process-group=own-gil application-group=good\n"), "{out}");
+    assert!(out.contains("process-group=own-gil-copies application-group=bad\n"), "{out}");
+    assert!(out.contains("# /old: bad:application: ready"), "{out}");
+    assert!(out.ends_with(&block("process-group=own-gil-copies application-group=bad")), "{out}");
+    let steps: Vec<&str> = out.lines().filter_map(|line| line.strip_prefix("#     ")).collect();
+    let (here, environment) = (root.display(), venv.path().canonicalize().unwrap());
+    let expected = [
+        format!("{here}/bad.py"),
+        format!(
+            "wsgiaudit copies {} --interpreters 1 --report {here}/wsgiaudit.json --output {here}/wsgiaudit-copies",
+            environment.display()
+        ),
+        "import wsgiaudit_guard".to_owned(),
+        format!("wsgiaudit_guard.use_copies(\"{here}/wsgiaudit-copies\")"),
+    ];
+    assert_eq!(steps, expected, "{out}");
+
+    let groups = directive(&copies, &["--copies", "--for", "serve"]).ended_with(0).out;
+    let modes: Vec<&str> = groups.lines().filter(|line| line.starts_with("mode = ")).collect();
+    assert_eq!(modes, ["mode = \"own-gil\"", "mode = \"own-gil-copies\""], "{groups}");
+    let express = ["--copies", "--for", "mod_wsgi-express", "--app", "bad:application"];
+    let express = directive(&copies, &express).ended_with(0).out;
+    assert!(express.contains(" --process-group own-gil-copies --application-group bad "), "{express}");
+    assert!(express.contains("use_copies"), "{express}");
+}

@@ -71,6 +71,49 @@ fn the_directives_serve_each_application_in_the_interpreter_they_promise() {
     assert_eq!(log.matches("with own GIL.").count(), 1, "{log}");
 }
 
+/// The steps for private copies that the comments give, done as they say, let Apache serve an application that needs them.
+#[test]
+fn the_printed_steps_give_an_application_private_copies() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let script = root.join("shop.py");
+    fs::write(
+        &script,
+        "import numpy\n\n\ndef application(environ, start_response):\n    \
+             start_response('200 OK', [('Content-Type', 'text/plain')])\n    \
+             return [wsgiaudit_guard.mode.encode(), b' ', str(numpy.arange(5).sum()).encode()]\n",
+    )
+    .unwrap();
+    let report = root.join("wsgiaudit.json");
+    let audit = Wsgiaudit::new().arg(demo_environment()).args(["--copies", "--app", "shop:application"]);
+    audit.arg("--json").arg(&report).within(&root).run().ended_with(1);
+    let directive = Wsgiaudit::new().args(["directive", "--report"]).arg(&report);
+    directive.args(["--app", "shop:application"]).run().ended_with(1);
+    let directive = Wsgiaudit::new().args(["directive", "--copies", "--report"]).arg(&report);
+    let printed = directive.args(["--app", "shop:application"]).run().ended_with(0).out;
+    let steps: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("#     ")).collect();
+    let [named, command, guard @ ..] = &steps[..] else { panic!("{printed}") };
+    assert_eq!(Path::new(named), script);
+    let words: Vec<&str> = command.split(' ').collect();
+    assert_eq!(words[0], "wsgiaudit", "{printed}");
+    Wsgiaudit::new().args(&words[1..]).run().ended_with(0);
+    let source = fs::read_to_string(&script).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/probes/guard/purelib");
+    fs::write(&script, format!("import sys\nsys.path.insert(0, {path:?})\n{}\n{source}", guard.join("\n")))
+        .unwrap();
+
+    let home = |line: &str| match line.starts_with("WSGIDaemonProcess ") {
+        true => format!("{line} home={}\n", root.display()),
+        false => format!("{line}\n"),
+    };
+    let block: String = printed.lines().map(home).collect();
+    let config = format!("<Directory {}>\nRequire all granted\n</Directory>\n{block}", root.display());
+    let apache = Apache::start(&modwsgi("3.14"), &config);
+    let response = apache.get("/");
+    assert_eq!(response.body, "own-gil-copies 10", "{}\n{printed}", apache.log());
+    apache.stop();
+}
+
 #[test]
 fn mod_wsgi_express_serves_what_it_is_told_to_with_an_own_gil() {
     let folder = tempfile::tempdir().unwrap();

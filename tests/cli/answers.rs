@@ -6,7 +6,9 @@ use jiff::civil::date;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use wsgiaudit::directive::{ApplicationMount, GeneratedConfiguration, render_apache_configuration};
+use wsgiaudit::directive::{
+    ApplicationMount, GeneratedConfiguration, OwnGilModes, render_apache_configuration,
+};
 use wsgiaudit::exit::Exit;
 use wsgiaudit::gate::{Gate, decide};
 use wsgiaudit::model::{Mode, Verdict};
@@ -282,7 +284,9 @@ fn directive_agrees(document: &Document) {
     });
     let mounts: Vec<ApplicationMount> = mounts.collect();
     let switches_on =
-        |mounts: &[ApplicationMount]| match render_apache_configuration(document, mounts).unwrap() {
+        |mounts: &[ApplicationMount]| match render_apache_configuration(document, mounts, OwnGilModes::Plain)
+            .unwrap()
+        {
             GeneratedConfiguration::Lines(text) => text.contains("WSGIPerInterpreterGIL On"),
             GeneratedConfiguration::Fallback(text) => {
                 assert!(text.lines().all(|line| line.starts_with('#') || !line.contains("GIL On")), "{text}");

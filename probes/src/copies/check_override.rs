@@ -31,7 +31,7 @@ pub(super) unsafe fn run_load<T>(state: LoaderState, kind: LoadKind, load: impl 
     unsafe {
         // Nothing is checked in the main interpreter, and CPython refuses to override it.
         let Some(function) = state.get(keys::OVERRIDE) else { return load() };
-        let interpreter = python::PyInterpreterState_GetID(python::PyInterpreterState_Get());
+        let interpreter = python::current_interpreter_id();
         let thread = libc::pthread_self() as usize;
         wait_for_other_threads(interpreter, thread, kind);
         lock_ignoring_poison(&LOADS).begin_load(interpreter, thread, kind);

@@ -50,7 +50,7 @@ pub(crate) unsafe fn install_copy_loader(tree: &str) -> Result<(), String> {
         if let Some(why) = explain_no_support() {
             return Err(why);
         }
-        let interpreter = python::PyInterpreterState_GetID(python::PyInterpreterState_Get());
+        let interpreter = python::current_interpreter_id();
         let tree = claim_tree(tree, interpreter)?;
         install_functions(&tree, interpreter).map_err(|Raised| python::take_error())
     }

@@ -1,6 +1,5 @@
 //! The trees of private copies of this process, one for each interpreter.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -11,6 +10,7 @@ use wsgiaudit_probes_core::protocol::CopyTrees;
 use super::copy_tree::find_copy;
 use super::{find_package_context, install_copy_loader};
 use crate::lock::lock_ignoring_poison;
+use crate::python;
 
 /// The trees of this process; `None` if its interpreters load the environment's own files.
 static TREES: Mutex<Option<CopyTrees>> = Mutex::new(None);
@@ -22,10 +22,8 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 /// The origin of each image below the trees that was asked for, by its path.
 static ORIGINS: Mutex<BTreeMap<String, ImageOrigin>> = Mutex::new(BTreeMap::new());
 
-thread_local! {
-    /// The tree of the interpreter that was made on this thread.
-    static CURRENT: Cell<Option<usize>> = const { Cell::new(None) };
-}
+/// Number of the tree of each interpreter, by the interpreter's id. CPython uses no id twice.
+static IN_USE: Mutex<BTreeMap<i64, usize>> = Mutex::new(BTreeMap::new());
 
 /// Prepares this process for private copies in these trees. This loads the library itself once more, so it must run
 /// before an import guard is installed.
@@ -59,7 +57,9 @@ pub(crate) unsafe fn install_next_tree() -> Result<(), String> {
     if number >= trees.count {
         return Err(format!("there are only {} trees of private copies", trees.count));
     }
-    CURRENT.set(Some(number));
+    // SAFETY: guaranteed by the caller.
+    let interpreter = unsafe { python::current_interpreter_id() };
+    lock_ignoring_poison(&IN_USE).insert(interpreter, number);
     // SAFETY: guaranteed by the caller.
     unsafe { install_copy_loader(&trees.tree(number)) }
 }
@@ -110,13 +110,23 @@ pub(crate) fn find_origin(path: &str) -> ImageOrigin {
     origin.clone()
 }
 
-/// Number of the tree of the interpreter that was made on this thread.
-pub(crate) fn current_tree() -> Option<usize> {
-    CURRENT.get()
+/// Number of the tree of the current interpreter; `None` if it loads the environment's own files.
+///
+/// # Safety
+/// The thread holds the interpreter's GIL.
+pub(crate) unsafe fn current_tree() -> Option<usize> {
+    // SAFETY: guaranteed by the caller.
+    let interpreter = unsafe { python::current_interpreter_id() };
+    lock_ignoring_poison(&IN_USE).get(&interpreter).copied()
 }
 
-/// The private copy of a file for the interpreter that was made on this thread.
-pub(crate) fn copy_of(file: &Path) -> Option<PathBuf> {
-    let tree = lock_ignoring_poison(&TREES).as_ref()?.tree(CURRENT.get()?);
+/// The private copy of a file for the current interpreter.
+///
+/// # Safety
+/// The thread holds the interpreter's GIL.
+pub(crate) unsafe fn copy_of(file: &Path) -> Option<PathBuf> {
+    // SAFETY: guaranteed by the caller.
+    let number = unsafe { current_tree() }?;
+    let tree = lock_ignoring_poison(&TREES).as_ref()?.tree(number);
     find_copy(tree.as_ref(), file).ok().flatten()
 }

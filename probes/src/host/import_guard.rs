@@ -70,14 +70,9 @@ pub(super) fn is_installed() -> bool {
 pub(super) unsafe fn register_interpreter(mode: InterpreterMode) {
     if let Some(state) = GUARD.get() {
         // SAFETY: guaranteed by the caller.
-        let interpreter = unsafe { current_interpreter_id() };
+        let interpreter = unsafe { python::current_interpreter_id() };
         lock_ignoring_poison(&state.interpreters).insert(interpreter, mode);
     }
-}
-
-unsafe fn current_interpreter_id() -> i64 {
-    // SAFETY: the caller is attached.
-    unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) }
 }
 
 /// Audit hook (PEP 578). CPython raises `import` with a file name just before it opens a shared object
@@ -91,16 +86,17 @@ unsafe extern "C" fn audit_hook(event: *const c_char, arguments: *mut PyObject, 
         }
         let Some(path) = python::str_to_string(python::PyTuple_GetItem(arguments, 1)) else { return 0 };
         let Some(state) = GUARD.get() else { return 0 };
-        if lock_ignoring_poison(&state.admitted).contains(&(current_interpreter_id(), path.clone()))
+        if lock_ignoring_poison(&state.admitted).contains(&(python::current_interpreter_id(), path.clone()))
             || state.is_standard_module(Path::new(&path))
         {
             return 0;
         }
         let name = python::str_to_string(python::PyTuple_GetItem(arguments, 0)).unwrap_or_default();
-        let why = match lock_ignoring_poison(&state.interpreters).contains_key(&current_interpreter_id()) {
-            true => "it was not loaded through the import system",
-            false => "the application created this interpreter, and nothing was vetted for it",
-        };
+        let why =
+            match lock_ignoring_poison(&state.interpreters).contains_key(&python::current_interpreter_id()) {
+                true => "it was not loaded through the import system",
+                false => "the application created this interpreter, and nothing was vetted for it",
+            };
         if state.plan.warn_only {
             log_message(&format!("guard: {name} ({path}) is not vetted: {why}"));
             return 0;
@@ -130,7 +126,7 @@ pub(super) unsafe extern "C" fn py_admit(
             python::PyErr_SetString(python::PyExc_TypeError, c"name and path must be str".as_ptr());
             return null_mut();
         };
-        let interpreter = current_interpreter_id();
+        let interpreter = python::current_interpreter_id();
         let mode = lock_ignoring_poison(&state.interpreters).get(&interpreter).copied();
         let result = run_detached(|| state.admit_module(&name, &path, mode));
         let load = match result {

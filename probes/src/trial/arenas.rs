@@ -70,15 +70,6 @@ pub(super) unsafe fn track_arenas() {
     }
 }
 
-/// Id of the interpreter that this thread is attached to.
-///
-/// # Safety
-/// The thread holds its GIL.
-pub(super) unsafe fn current_interpreter_id() -> i64 {
-    // SAFETY: guaranteed by the caller.
-    unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) }
-}
-
 /// Whether any arena of an interpreter is tracked.
 pub(super) fn has_arenas(interpreter: i64) -> bool {
     ARENAS.iter().any(|arena| arena.start.load(SeqCst) != 0 && arena.interpreter.load(SeqCst) == interpreter)
@@ -120,7 +111,8 @@ pub(super) fn is_access_denied(address: usize) -> bool {
 unsafe extern "C" fn alloc_arena(_context: *mut c_void, size: usize) -> *mut c_void {
     let Some(before) = PREVIOUS_ALLOCATOR.get() else { return null_mut() };
     // SAFETY: passed on. The object allocator needs a GIL and allocates for the interpreter that holds it.
-    let (block, interpreter) = unsafe { ((before.alloc)(before.context, size), current_interpreter_id()) };
+    let (block, interpreter) =
+        unsafe { ((before.alloc)(before.context, size), python::current_interpreter_id()) };
     if block.is_null() {
         return block;
     }

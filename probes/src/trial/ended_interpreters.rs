@@ -15,6 +15,7 @@ use super::record::MAX_DESCRIBED;
 use super::sharing::{HeapScope, HeapSnapshot, tracked_types, type_at_address};
 use super::{arena_accesses, arenas, page_watch, record};
 use crate::lock::lock_ignoring_poison;
+use crate::python;
 
 /// Size of a pool of the object allocator (CPython, `Objects/obmalloc.c`, `POOL_SIZE`).
 const POOL_SIZE: usize = 16 << 10;
@@ -42,7 +43,7 @@ impl EndingInterpreter {
     pub(super) unsafe fn describe_current() -> Result<Option<Self>, String> {
         // SAFETY: guaranteed by the caller.
         unsafe {
-            let id = arenas::current_interpreter_id();
+            let id = python::current_interpreter_id();
             arenas::has_arenas(id).then(|| Ok(Self { id, types: tracked_types()? })).transpose()
         }
     }

@@ -15,13 +15,12 @@ use wsgiaudit_probes_core::interpreter_names;
 use wsgiaudit_probes_core::observed_event::parse_event;
 use wsgiaudit_probes_core::protocol::{PathAdditions, Scenario, TrialEvent, TrialOrder};
 
-use super::arenas::current_interpreter_id;
 use super::child::abort_probe;
 use super::original_functions::OriginalFunctions;
 use super::{descriptor_sentinel, isolation, module_definition, record, thread_ids};
 use crate::copies;
 use crate::lock::lock_ignoring_poison;
-use crate::python::{self, FunctionDef, Object, PyObject};
+use crate::python::{self, FunctionDef, Object, PyObject, current_interpreter_id};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
     Ok(source) => source,
@@ -479,7 +478,7 @@ unsafe extern "C" fn py_present(_module: *mut PyObject, arguments: *mut PyObject
 pub(super) fn current_interpreter_name() -> String {
     let name = INTERPRETER.with_borrow(Clone::clone);
     // SAFETY: the caller holds a GIL.
-    let is_main = unsafe { python::PyInterpreterState_GetID(python::PyInterpreterState_Get()) } == 0;
+    let is_main = unsafe { python::current_interpreter_id() } == 0;
     // Sub-interpreters are named by single letters.
     if is_main && name.len() == 1 { interpreter_names::MAIN.to_owned() } else { name }
 }

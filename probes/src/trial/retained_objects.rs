@@ -22,6 +22,7 @@ use super::subject_sequence::SubjectSequence;
 use super::trial_interpreter::TrialInterpreter;
 use super::watched_objects::{ObservedUses, WatchedObjects};
 use super::{arena_accesses, arenas, ended_interpreters, main_interpreter, process_threads, record};
+use crate::python;
 use crate::python::PyInterpreterConfig;
 
 /// The state of the process before the trial.
@@ -147,7 +148,7 @@ fn watch_objects_of(
         return WatchedObjects::default();
     }
     // SAFETY: a job runs with its interpreter's GIL held.
-    let interpreter = owner.call_observer(|_| Ok(unsafe { arenas::current_interpreter_id() }));
+    let interpreter = owner.call_observer(|_| Ok(unsafe { python::current_interpreter_id() }));
     WatchedObjects::new(pointers, interpreter)
 }
 

@@ -57,11 +57,15 @@ pub(super) fn start_image_watch(order: &TrialOrder) {
 
 /// Opens an extension module before CPython does, so that its images can be inspected before their code runs. Errors are
 /// left to the loader, which opens it again. `flags` are those of `dlopen`.
-pub(in crate::trial) fn open_before_load(path: &str, flags: c_int) {
+///
+/// # Safety
+/// The thread holds the GIL of the interpreter that imports it.
+pub(in crate::trial) unsafe fn open_before_load(path: &str, flags: c_int) {
     if lock_ignoring_poison(&WATCH).is_none() {
         return;
     }
-    let path = copies::copy_of(Path::new(path)).unwrap_or_else(|| path.into());
+    // SAFETY: guaranteed by the caller.
+    let path = unsafe { copies::copy_of(Path::new(path)) }.unwrap_or_else(|| path.into());
     let Ok(path) = CString::new(path.as_os_str().as_encoded_bytes()) else { return };
     // SAFETY: a NUL-terminated path. Opened for good, like CPython's own extension modules.
     unsafe {

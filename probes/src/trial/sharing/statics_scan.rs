@@ -83,7 +83,9 @@ impl StaticsScan {
         let (images, written) = (LoadedImages::list_loaded(), writable_ranges());
         let mut words = HashMap::new();
         let mut candidates = Vec::new();
-        for data in images.data_loaded_since(foreign.images, copies::current_tree()) {
+        // SAFETY: guaranteed by the caller.
+        let tree = unsafe { copies::current_tree() };
+        for data in images.data_loaded_since(foreign.images, tree) {
             let end = data.range.end.min(data.range.start + MAX_SCANNED);
             let addresses = data.range.start.next_multiple_of(8)..end & !7;
             for word in addresses.step_by(8) {
@@ -114,7 +116,7 @@ impl StaticsScan {
             let objects =
                 find_objects(candidates.iter().map(|(_, value, ..)| *value), &written, foreign.memory)?;
             let owner = OwnershipCheck::new(images, foreign.heap)?;
-            let interpreter = arenas::current_interpreter_id();
+            let interpreter = python::current_interpreter_id();
             let tracked = tracked_addresses()?;
             // Objects in another interpreter's copy are mostly that one's own.
             let is_mine = |object| tracked.contains(&object) || arenas::is_in_arena_of(interpreter, object);

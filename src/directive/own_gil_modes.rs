@@ -1,0 +1,79 @@
+//! Which mode gives an application its own GIL. Pure functions.
+
+use super::application_mounts::{passes_in_mode, render_verdict_line};
+use crate::model::{Mode, Verdict};
+use crate::report::Document;
+use crate::report::v1::Application;
+
+/// The modes with an own GIL that a configuration may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnGilModes {
+    /// Only what CPython allows by itself.
+    Plain,
+    /// Private copies too, where an application needs them.
+    WithCopies,
+}
+
+impl OwnGilModes {
+    /// The modes, the one that asks for less first.
+    pub(super) fn all(self) -> &'static [Mode] {
+        match self {
+            Self::Plain => &[Mode::OwnGil],
+            Self::WithCopies => &[Mode::OwnGil, Mode::OwnGilCopies],
+        }
+    }
+
+    /// The mode whose verdict says why an application cannot have its own GIL: the one that allows most.
+    fn widest(self) -> Mode {
+        match self {
+            Self::Plain => Mode::OwnGil,
+            Self::WithCopies => Mode::OwnGilCopies,
+        }
+    }
+
+    /// What an application that none of these modes fits cannot have.
+    pub(super) fn refused(self) -> &'static str {
+        match self {
+            Self::Plain => "WSGIPerInterpreterGIL On",
+            Self::WithCopies => "WSGIPerInterpreterGIL On, even with private copies",
+        }
+    }
+
+    /// Chooses the mode that gives an application its own GIL. `None` if none of these does.
+    pub(super) fn choose(self, report: &Document, application: &Application) -> Option<Mode> {
+        self.all().iter().copied().find(|mode| {
+            passes_in_mode(report, application, *mode) && find_failing_scripts(report, *mode).is_empty()
+        })
+    }
+
+    /// The mode to explain an application's verdict in: the one it uses, or else the one that allows most.
+    pub(super) fn explained(self, report: &Document, application: &Application) -> Mode {
+        self.choose(report, application).unwrap_or(self.widest())
+    }
+
+    /// Returns the scripts for the whole environment that fail in all of these modes, a line each.
+    pub(super) fn find_failing_scripts(self, report: &Document) -> Option<String> {
+        let fails = self.all().iter().all(|mode| !find_failing_scripts(report, *mode).is_empty());
+        fails.then(|| find_failing_scripts(report, self.widest()))
+    }
+
+    /// Checks that the report has trials in these modes.
+    ///
+    /// # Errors
+    /// A message that says what to type instead.
+    pub(super) fn check_trials(self, report: &Document) -> Result<(), String> {
+        match self == Self::WithCopies && !report.modes.contains(&Mode::OwnGilCopies) {
+            true => Err("the report has no trials with private copies\nhint: audit with --copies".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Returns the scripts for the whole environment that are not known to work in a mode, a line each; empty if there are
+/// none.
+fn find_failing_scripts(report: &Document, mode: Mode) -> String {
+    let exercises = report.exercises.iter().filter(|each| each.application.is_none());
+    let judged = exercises.filter_map(|each| Some((each, &each.modes.get(&mode)?.judged)));
+    let failing = judged.filter(|(_, judged)| judged.verdict <= Verdict::Unknown);
+    failing.map(|(each, judged)| render_verdict_line(&each.file, judged)).collect()
+}

@@ -478,7 +478,7 @@ unsafe extern "C" fn py_present(_module: *mut PyObject, arguments: *mut PyObject
 pub(super) fn current_interpreter_name() -> String {
     let name = INTERPRETER.with_borrow(Clone::clone);
     // SAFETY: the caller holds a GIL.
-    let is_main = unsafe { python::current_interpreter_id() } == 0;
+    let is_main = unsafe { current_interpreter_id() } == 0;
     // Sub-interpreters are named by single letters.
     if is_main && name.len() == 1 { interpreter_names::MAIN.to_owned() } else { name }
 }

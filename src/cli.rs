@@ -445,7 +445,7 @@ pub struct ServeArgs {
     /// Application groups with their modes, threads and routes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mode", "interpreters", "threads"])]
     pub config: Option<PathBuf>,
-    /// Where to listen: HOST:PORT, or unix:PATH; may be repeated
+    /// Where to listen: HOST:PORT, :PORT for every IPv4 address, or unix:PATH; may be repeated
     #[arg(short, long, value_name = "ADDRESS", default_values_t = ["127.0.0.1:8000".to_owned()])]
     pub bind: Vec<String>,
     /// The kind of interpreter [default: main; with --interpreters, own-gil]
@@ -503,10 +503,32 @@ pub struct ServeArgs {
     /// Log a line for each request, in Apache's combined format with the time it took; - for standard output
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
-    /// A proxy whose X-Forwarded-For and X-Forwarded-Proto are trusted: its IP address, or `unix` for clients
-    /// of a Unix socket; may be repeated
+    /// The form of the access log
+    #[arg(long, value_enum, default_value_t = AccessLogForm::Combined, requires = "access_log")]
+    pub access_log_format: AccessLogForm,
+    /// A proxy that is trusted: its IP address, a network such as 10.0.0.0/8, or `unix` for clients of a Unix socket;
+    /// may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub proxy: Vec<String>,
+    /// A header that trusted proxies set, and that clients cannot pass through them; may be repeated
+    #[arg(long, value_enum, value_name = "HEADER", requires = "proxy",
+          default_values_t = [TrustedHeader::XForwardedFor, TrustedHeader::XForwardedProto])]
+    pub proxy_header: Vec<TrustedHeader>,
+    /// Mode of Unix sockets, in octal
+    #[arg(long, value_name = "MODE", default_value = "666", value_parser = parse_octal)]
+    pub socket_mode: u32,
+    /// Owner of Unix sockets: USER, USER:GROUP or :GROUP, by name or number
+    #[arg(long, value_name = "OWNER")]
+    pub socket_owner: Option<String>,
+    /// Mask of the modes of new files, in octal
+    #[arg(long, value_name = "MODE", value_parser = parse_octal)]
+    pub umask: Option<u32>,
+    /// The folder to work in; other paths are relative to it
+    #[arg(long, value_name = "FOLDER")]
+    pub chdir: Option<PathBuf>,
+    /// Write the process number of the supervisor, which signals go to, into this file
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
     /// Maximum size of a request's body in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_body: u64,
@@ -532,6 +554,30 @@ pub struct ServeArgs {
     /// Threads for HTTP, outside of Python
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub http_threads: NonZeroUsize,
+}
+
+/// The form of an access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessLogForm {
+    /// Apache's combined log format, with the time each request took
+    Combined,
+    /// A JSON object in each line
+    Json,
+}
+
+/// A header of a trusted proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TrustedHeader {
+    /// The client's address
+    XForwardedFor,
+    /// `http` or `https`
+    XForwardedProto,
+    /// The host that the client asked for
+    XForwardedHost,
+    /// The prefix that the proxy has removed from the path
+    XForwardedPrefix,
+    /// The client's address, scheme and host (RFC 7239)
+    Forwarded,
 }
 
 /// Which verdicts are admitted besides `ready`.
@@ -610,6 +656,12 @@ pub enum Color {
     Always,
     /// Never
     Never,
+}
+
+/// Parses a mode such as `660`.
+fn parse_octal(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| "not an octal number up to 777".to_owned())
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use wsgiaudit_probes_core::host_config::{HostConfig, HostMessage, InterpreterMode};
 
 use super::private_copies::HostCopies;
+use super::service_manager::VARIABLES;
 use crate::trial::ProbeLibrary;
 
 /// The Python code that the host process runs. It removes the supervisor's arguments from `sys.argv`, which
@@ -89,21 +90,26 @@ impl Host {
             // Modules that do not declare free threading must not switch the GIL on, as under mod_wsgi.
             .envs(is_free.then_some(("PYTHON_GIL", "0")))
             .stdin(Stdio::null())
+            .env_remove(VARIABLES[0])
+            .env_remove(VARIABLES[1])
+            .env_remove(VARIABLES[2])
             // A process group of its own: only the supervisor gets Ctrl-C, and sends SIGTERM to the host.
             .process_group(0)
             .spawn()
             .with_context(|| format!("{} cannot be run", python.display()))?;
         drop(writer);
         let (pid, events, messages) = (child.id(), events.clone(), events.clone());
-        std::thread::spawn(move || {
+        let read_messages = move || {
             for line in BufReader::new(reader).lines().map_while(Result::ok) {
                 if let Ok(message) = serde_json::from_str(&line) {
                     drop(messages.send(SupervisorEvent::Message(pid, message)));
                 }
             }
-        });
+        };
+        std::thread::Builder::new().spawn(read_messages).context("cannot start a thread")?;
         // On a thread of its own: a child that the host has forked may keep the pipe open.
-        std::thread::spawn(move || drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child)))));
+        let wait = move || drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child))));
+        std::thread::Builder::new().spawn(wait).context("cannot start a thread")?;
         Ok(Self { pid, slot, started: Instant::now(), serves: false, files })
     }
 

@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail};
 use rustix::io::{FdFlags, fcntl_setfd};
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 
+use super::socket_access::SocketAccess;
+
 /// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 2048;
 
@@ -36,13 +38,13 @@ impl Drop for ListeningSocket {
 }
 
 impl ListeningSocket {
-    /// Binds `HOST:PORT` or `unix:PATH`.
+    /// Binds `HOST:PORT`, `:PORT` for every IPv4 address, or `unix:PATH`, which gets this mode and owner.
     ///
     /// # Errors
     /// If it cannot be bound.
-    pub(super) fn new(address: &str) -> Result<Self> {
+    pub(super) fn new(address: &str, access: SocketAccess) -> Result<Self> {
         let bound = match address.strip_prefix("unix:") {
-            Some(path) => bind_unix(Path::new(path))?,
+            Some(path) => bind_unix(Path::new(path), access)?,
             None => bind_tcp(address)?,
         };
         rustix::net::listen(&bound.socket, BACKLOG).with_context(|| format!("cannot listen on {address}"))?;
@@ -55,20 +57,20 @@ impl ListeningSocket {
     ///
     /// # Errors
     /// If it cannot be bound.
-    pub(super) fn for_slot(address: &str, slot: usize) -> Result<Self> {
+    pub(super) fn for_slot(address: &str, slot: usize, access: SocketAccess) -> Result<Self> {
         if slot == 0 {
-            return Self::new(address);
+            return Self::new(address, access);
         }
         if address.starts_with("unix:") {
-            return Self::new(&format!("{address}.{slot}"));
+            return Self::new(&format!("{address}.{slot}"), access);
         }
         match address.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
             Some((host, Ok(port))) if port != 0 => {
                 let port = usize::from(port) + slot;
-                Self::new(&format!("{host}:{port}"))
+                Self::new(&format!("{host}:{port}"), access)
             }
             // The system chooses a port.
-            Some(_) | None => Self::new(address),
+            Some(_) | None => Self::new(address, access),
         }
     }
 
@@ -84,6 +86,7 @@ impl ListeningSocket {
 }
 
 fn bind_tcp(address: &str) -> Result<ListeningSocket> {
+    let address = &if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
     let socket = TcpListener::bind(address)
         .with_context(|| format!("cannot bind {address}\nhint: HOST:PORT, or unix:PATH"))?;
     let port = socket.local_addr()?.port().to_string();
@@ -98,7 +101,7 @@ fn bind_tcp(address: &str) -> Result<ListeningSocket> {
 }
 
 /// Binds a Unix socket. Replaces a stale socket file that no process serves.
-fn bind_unix(path: &Path) -> Result<ListeningSocket> {
+fn bind_unix(path: &Path, access: SocketAccess) -> Result<ListeningSocket> {
     if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket()) {
         if UnixStream::connect(path).is_ok() {
             bail!("{} is served by another process", path.display());
@@ -106,6 +109,7 @@ fn bind_unix(path: &Path) -> Result<ListeningSocket> {
         fs::remove_file(path).with_context(|| format!("cannot replace {}", path.display()))?;
     }
     let socket = UnixListener::bind(path).with_context(|| format!("cannot bind {}", path.display()))?;
+    access.apply(path)?;
     let (name, port) = ("localhost".to_owned(), "80".to_owned());
     Ok(ListeningSocket {
         address: format!("unix:{}", path.display()),

@@ -4,14 +4,18 @@
 //! `probes/src/host` serves requests there. Signals tell the supervisor to replace or end the host process.
 
 mod application;
+mod connection_counts;
 mod guard;
 mod host;
 mod host_config;
 mod listening_socket;
 mod mod_wsgi_rules;
 mod private_copies;
+mod process_settings;
 mod restart_delay;
 mod serve_settings;
+mod service_manager;
+mod socket_access;
 mod supervisor;
 
 pub use supervisor::supervise;

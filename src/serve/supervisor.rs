@@ -10,12 +10,16 @@ use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{GroupConfig, HostMessage, HostReady};
 
+use super::connection_counts::ConnectionCounts;
 use super::guard;
 use super::host::{Host, HostFiles, SupervisorEvent};
 use super::host_config;
 use super::listening_socket::ListeningSocket;
 use super::private_copies::HostCopies;
+use super::process_settings::apply_process_settings;
 use super::restart_delay::RestartDelay;
+use super::service_manager::ServiceManager;
+use super::socket_access::SocketAccess;
 use crate::cli::ServeArgs;
 use crate::trial::ProbeLibrary;
 use crate::venv::query_interpreter;
@@ -30,18 +34,26 @@ const LAST_RESORT: Duration = Duration::from_secs(10);
 pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
     let (sender, events) = channel();
     watch_signals(&sender)?;
+    let manager = ServiceManager::from_environment();
+    let _pid_file = apply_process_settings(args)?;
+    let access = SocketAccess::from_args(args)?;
     let processes = args.processes.get();
-    let bound = args.bind.iter().map(|address| ListeningSocket::new(address)).collect::<Result<Vec<_>>>()?;
+    let bound =
+        args.bind.iter().map(|address| ListeningSocket::new(address, access)).collect::<Result<Vec<_>>>()?;
     let metrics = (0..processes)
-        .map(|slot| args.metrics.iter().map(|address| ListeningSocket::for_slot(address, slot)).collect())
+        .map(|slot| {
+            args.metrics.iter().map(|address| ListeningSocket::for_slot(address, slot, access)).collect()
+        })
         .collect::<Result<Vec<Vec<_>>>>()?;
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
     let library = ProbeLibrary::install(folder.path()).context("cannot write the probes' library")?;
     let mut supervisor = Supervisor {
         args,
         say,
+        manager,
         bound,
         metrics,
+        counts: ConnectionCounts::new(processes)?,
         folder,
         library,
         sender,
@@ -62,9 +74,12 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
 struct Supervisor<'a> {
     args: &'a ServeArgs,
     say: &'a dyn Fn(&str),
+    manager: ServiceManager,
     bound: Vec<ListeningSocket>,
     /// Sockets of the metrics endpoint, for each slot.
     metrics: Vec<Vec<ListeningSocket>>,
+    /// `None` for one process.
+    counts: Option<ConnectionCounts>,
     folder: TempDir,
     library: ProbeLibrary,
     sender: Sender<SupervisorEvent>,
@@ -92,6 +107,7 @@ impl Supervisor<'_> {
         let metrics = self.metrics.get(slot).map(Vec::as_slice).unwrap_or_default();
         let (mut config, notes) =
             host_config::build_host_config(self.args, &self.bound, metrics, guard, found.free_threaded)?;
+        config.balance = self.counts.as_ref().map(|counts| counts.to_config(slot));
         if slot == 0 {
             notes.iter().for_each(|note| (self.say)(note));
         }
@@ -103,6 +119,7 @@ impl Supervisor<'_> {
         let files = HostFiles { folder, copies };
         let host = Host::start(&python, &self.library, &config, (slot, files), &self.sender)?;
         self.hosts.push(host);
+        self.restarts.iter_mut().skip(slot).take(1).for_each(RestartDelay::cancel);
         self.groups = config.groups;
         Ok(())
     }
@@ -123,7 +140,8 @@ impl Supervisor<'_> {
     /// Handles events until the last host has ended after a stop signal. Returns whether all ended as they should.
     fn run_event_loop(&mut self, events: &Receiver<SupervisorEvent>) -> Result<bool> {
         loop {
-            let deadline = self.restarts.iter().filter_map(|restart| restart.at).chain(self.kill_at).min();
+            let restarts = self.restarts.iter().filter_map(|restart| restart.at);
+            let deadline = restarts.chain(self.kill_at).chain(self.manager.next_sign).min();
             let event = match deadline {
                 None => events.recv()?,
                 Some(at) => match events.recv_timeout(at.saturating_duration_since(Instant::now())) {
@@ -145,6 +163,7 @@ impl Supervisor<'_> {
     fn handle_event(&mut self, event: SupervisorEvent) -> Result<()> {
         match event {
             SupervisorEvent::Signal(SIGHUP) => {
+                self.manager.tell_reloading();
                 self.to_replace = (0..self.restarts.len()).collect();
                 self.replace_next();
             }
@@ -181,6 +200,7 @@ impl Supervisor<'_> {
     fn stop(&mut self) {
         if self.kill_at.is_none() {
             self.kill_at = Some(Instant::now() + Duration::from_secs_f64(self.args.drain) + LAST_RESORT);
+            self.manager.tell_stopping();
             self.bound.clear();
             self.restarts.iter_mut().for_each(RestartDelay::cancel);
             self.hosts.iter().for_each(Host::stop);
@@ -190,6 +210,7 @@ impl Supervisor<'_> {
     /// Starts the hosts that are due, or kills those that do not end.
     fn handle_deadlines(&mut self) {
         let now = Instant::now();
+        self.manager.give_sign(now);
         if self.kill_at.is_some_and(|at| at <= now) {
             self.is_clean = false;
             self.hosts.iter().for_each(Host::kill);
@@ -212,8 +233,10 @@ impl Supervisor<'_> {
             (self.say)("the new process did not start serving: the old one continues");
             // What cannot be started here cannot be started elsewhere.
             self.to_replace.clear();
+            self.manager.tell_ready();
             return Ok(());
         }
+        self.counts.iter().for_each(|counts| counts.clear_slot(slot));
         let what = format!("{} ended: {status}", self.describe_host(host));
         if host.serves && self.restarts.get_mut(slot).is_some_and(|restart| restart.is_stable(host.started)) {
             (self.say)(&format!("{what}; a new one starts"));
@@ -233,6 +256,7 @@ impl Supervisor<'_> {
         let Some(slot) = self.to_replace.pop_front() else { return };
         if let Err(error) = self.start_host(slot) {
             self.to_replace.clear();
+            self.manager.tell_ready();
             (self.say)(&format!("cannot reload, the old process continues: {error:#}"));
         }
     }
@@ -252,6 +276,9 @@ impl Supervisor<'_> {
         if !self.has_served {
             self.has_served = true;
             (1..self.restarts.len()).for_each(|slot| self.start_host_or_retry(slot));
+        }
+        if self.to_replace.is_empty() {
+            self.manager.tell_ready();
         }
         self.replace_next();
     }

@@ -75,6 +75,22 @@ fn processes_share_the_requests_in_every_mode() {
 }
 
 #[test]
+fn connections_are_spread_evenly() {
+    let server = serve(&[]);
+    let mut counts = std::collections::HashMap::new();
+    let clients: Vec<Client<'_>> = (0..20)
+        .map(|_| {
+            let mut client = Client::new(&server);
+            let process = client.ask().unwrap();
+            *counts.entry(process).or_insert(0) += 1;
+            client
+        })
+        .collect();
+    assert!(counts.len() == 2 && counts.values().all(|count| (8..=12).contains(count)), "{counts:?}");
+    drop(clients);
+}
+
+#[test]
 fn a_process_that_dies_is_named_and_replaced() {
     let mut server = serve(&[]);
     // Long enough to be replaced at once.
@@ -115,7 +131,8 @@ impl<'a> Client<'a> {
         Self { server, stream: BufReader::new(server.connect()) }
     }
 
-    fn ask(&mut self) -> Option<()> {
+    /// The process that answers.
+    fn ask(&mut self) -> Option<String> {
         self.stream.get_mut().write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").ok()?;
         let (mut line, mut length, mut closes) = (String::new(), 0, false);
         loop {
@@ -133,11 +150,12 @@ impl<'a> Client<'a> {
                 }
             }
         }
-        self.stream.read_exact(&mut vec![0; length]).ok()?;
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).ok()?;
         if closes {
             *self = Self::new(self.server);
         }
-        Some(())
+        String::from_utf8(body).ok()
     }
 }
 

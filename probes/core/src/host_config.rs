@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::CopyTrees;
+use crate::access_log_line::AccessLogFormat;
+use crate::peer::ProxyHeader;
 
 /// Configuration of one host process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,12 +15,18 @@ pub struct HostConfig {
     pub listeners: Vec<ListenerConfig>,
     /// Listening sockets of the metrics endpoint.
     pub metrics: Vec<ListenerConfig>,
-    /// Addresses of trusted proxies; `unix` stands for any Unix socket.
+    /// Addresses and networks of trusted proxies; `unix` stands for any Unix socket.
     pub proxies: Vec<String>,
+    /// Headers that trusted proxies set.
+    pub proxy_headers: Vec<ProxyHeader>,
+    /// The form of the access log.
+    pub access_log_format: AccessLogFormat,
     /// The access log: a file, or `-` for standard output.
     pub access_log: Option<String>,
     /// File descriptor to which the host writes each [`HostMessage`] as a JSON line.
     pub ready: i32,
+    /// Where processes that serve beside each other write the numbers of their connections.
+    pub balance: Option<BalanceConfig>,
     /// Folders prepended to `sys.path`, in this order.
     pub path: Vec<String>,
     /// The application groups.
@@ -31,6 +39,17 @@ pub struct HostConfig {
     pub copies: Option<CopyTrees>,
     /// Number of threads that handle HTTP.
     pub http_threads: usize,
+}
+
+/// A file in memory with the number of connections of each process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BalanceConfig {
+    /// Its file descriptor, inherited from the supervisor.
+    pub descriptor: i32,
+    /// Which of the processes this one is, from 0.
+    pub slot: usize,
+    /// The number of processes.
+    pub slots: usize,
 }
 
 /// Which extension modules may load.

@@ -30,6 +30,7 @@ pub(super) async fn serve_connection(
     listener: Arc<ListenerConfig>,
     alive: mpsc::Sender<Infallible>,
 ) {
+    let _counted = CountedConnection(Arc::clone(&server));
     let mut phase = server.phase.subscribe();
     let state = ConnectionState::new(server.buffer_size());
     let service = service_fn(|request| {
@@ -93,7 +94,16 @@ fn note_refusal(server: &ServerState, peer: &Peer, state: &ConnectionState, erro
     server.rejected.fetch_add(1, Ordering::Relaxed);
     if let Some(log) = &server.log {
         let line = AccessLogLine::from_refused(peer, SystemTime::now(), &state.refused_line());
-        log.write_line(line.format_line(status.as_u16(), 0, Duration::ZERO));
+        log.write_line(&line, status.as_u16(), 0, Duration::ZERO);
+    }
+}
+
+/// A connection that was counted when it was accepted.
+struct CountedConnection(Arc<ServerState>);
+
+impl Drop for CountedConnection {
+    fn drop(&mut self) {
+        self.0.balance.remove_connection();
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -70,6 +70,10 @@ async fn dispatch_request(
     let count = server.count.fetch_add(1, Ordering::Relaxed) + 1;
     if server.most_requests.is_some_and(|most| count >= most) {
         server.request_replacement(&format!("{count} requests"));
+    }
+    if let Some(host) = &peer.host {
+        let host = HeaderValue::from_str(host).map_err(|_| ErrorResponse::BadRequest("Host is malformed"))?;
+        head.headers.insert(HOST, host);
     }
     check_request((&head.method, &head.uri, head.version), &mut head.headers, &server.limits)?;
     let path = RequestPath::decode(head.uri.path());

@@ -29,7 +29,9 @@ pub(super) async fn serve_listeners(server: Arc<ServerState>, listeners: Vec<Lis
         }
     }
     drop(alive);
+    server.balance.announce_process();
     wait_for_phase(&mut server.phase.subscribe(), ServerPhase::Draining).await;
+    server.balance.stop_counting();
     tokio::spawn({
         let server = Arc::clone(&server);
         let grace = match *server.phase.borrow() {
@@ -85,7 +87,8 @@ async fn accept_connection(
     listener: &Arc<ListenerConfig>,
     alive: &mpsc::Sender<Infallible>,
 ) -> std::io::Result<()> {
-    let (stream, peer) = socket.accept().await?;
+    let (stream, peer) = socket.accept(&server.balance).await?;
+    server.balance.add_connection();
     tokio::spawn(serve_connection(Arc::clone(server), stream, peer, Arc::clone(listener), alive.clone()));
     Ok(())
 }

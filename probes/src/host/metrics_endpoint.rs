@@ -1,4 +1,4 @@
-//! HTTP endpoint of the metrics, on its own sockets: `/metrics` and `/metrics.json`.
+//! HTTP endpoint of the metrics, on its own sockets: `/metrics` and `/metrics.json`; and `/healthz` and `/readyz`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use wsgiaudit_probes_core::error_response::ErrorResponse;
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::metrics::{build_json, render_prometheus};
 
+use super::connection_balance::ConnectionBalance;
 use super::dispatch::to_response;
 use super::listen_socket::{ConnectionListener, ConnectionStream};
 use super::metrics;
@@ -24,11 +25,11 @@ use super::server_state::{ServerPhase, ServerState, wait_for_phase};
 pub(super) async fn serve_metrics(server: Arc<ServerState>, listener: ListenerConfig) {
     // SAFETY: the supervisor passed each descriptor to this process alone.
     let Some(socket) = (unsafe { ConnectionListener::from_inherited(&listener) }) else { return };
-    let mut phase = server.phase.subscribe();
+    let (mut phase, balance) = (server.phase.subscribe(), ConnectionBalance::default());
     loop {
         let server = Arc::clone(&server);
         tokio::select! {
-            accepted = socket.accept() => match accepted {
+            accepted = socket.accept(&balance) => match accepted {
                 Ok((stream, _)) => drop(tokio::spawn(serve_metrics_connection(server, stream))),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
@@ -49,6 +50,9 @@ async fn serve_metrics_connection(server: Arc<ServerState>, stream: Box<dyn Conn
                 let (groups, process) = read_metrics();
                 metrics_response("application/json", build_json(&groups, &process).to_string())
             }
+            "/healthz" => metrics_response("text/plain", "alive\n".to_owned()),
+            "/readyz" if server.is_ready() => metrics_response("text/plain", "ready\n".to_owned()),
+            "/readyz" => to_response(ErrorResponse::NotReady),
             _ => to_response(ErrorResponse::NoMetrics),
         };
         std::future::ready(Ok::<_, Infallible>(response))

@@ -11,6 +11,7 @@ use wsgiaudit_probes_core::request_path::RouteTable;
 
 use super::access_log::AccessLog;
 use super::application_group::ApplicationGroup;
+use super::connection_balance::ConnectionBalance;
 use super::log::log_message;
 use super::process_memory::resident_bytes;
 use super::supervisor_pipe::SupervisorPipe;
@@ -53,6 +54,7 @@ pub(super) struct ServerState {
     pub(super) proxies: TrustedProxies,
     pub(super) started: Instant,
     pub(super) supervisor: SupervisorPipe,
+    pub(super) balance: ConnectionBalance,
     /// Whether this process has asked to be replaced.
     pub(super) is_done: AtomicBool,
 }
@@ -64,6 +66,11 @@ impl ServerState {
             log_message(&format!("{why}: asking for a replacement process"));
             self.supervisor.send_message(&HostMessage::Replace);
         }
+    }
+
+    /// Whether requests are accepted, and at least one group can take them.
+    pub(super) fn is_ready(&self) -> bool {
+        *self.phase.borrow() == ServerPhase::Serving && !self.groups.iter().all(|group| group.is_stuck())
     }
 
     /// Size in bytes of the buffer that a request head must fit in.

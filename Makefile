@@ -61,6 +61,8 @@ help:
 # Exit status 1 is right here: some of these distributions are blocked.
 demo:
 	@set -e; \
+	echo 'make demo: some 15 minutes at first, most of it to build Python and this program; a minute once that is there.' >&2; \
+	echo 'make demo: some GB of disk: target/ here, and what is downloaded and built in ~/.cache/wsgiaudit' >&2; \
 	echo 'make demo: a Python 3.12 or later, and its free-threaded build' >&2; \
 	for version in 3.14 3.13 3.12; do \
 		found=$$($(python) --if-present $$version) && break; \
@@ -76,7 +78,9 @@ demo:
 	cargo build --release; \
 	mkdir -p reports; \
 	echo "make demo: $(wsgiaudit) $$demo $$* --json reports/demo.json" >&2; \
-	$(wsgiaudit) "$$demo" "$$@" --json reports/demo.json || [ $$? = 1 ]
+	$(wsgiaudit) "$$demo" "$$@" --json reports/demo.json || [ $$? = 1 ]; \
+	echo "make demo: next, $(wsgiaudit) render reports/demo.json --format html -o demo.html; or your own: \
+	$(wsgiaudit) path/to/venv" >&2
 
 # The virtualenv of `make demo`.
 demo-environment:
@@ -115,6 +119,8 @@ test: $(if $(FILTER),test-filtered,test-everything)
 
 test-everything:
 	@set -e; \
+	echo 'make test: everything: more than an hour on two cores, and some 16 GB of disk in target/ and ~/.cache/wsgiaudit.' >&2; \
+	echo 'make test: as root it installs Apache and chromium. make test-fast needs minutes, and none of that.' >&2; \
 	for each in $(GIVEN); do \
 		name=$${each%%:*}; target=$${each#*:}; target=$${target%%:*}; \
 		echo "make test: $$target" >&2; \

@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Mode;
 
+mod formats;
+
+pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
+
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
 /// declares and trying each under mod_wsgi's own configurations.
 #[derive(Debug, Parser)]
@@ -23,6 +27,9 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Audit an environment: the same as without a subcommand
+    #[command(hide = true, after_help = crate::exit::HELP)]
+    Audit(Box<AuditArgs>),
     /// Read what the extension modules in files, wheels or folders declare, without running anything. Exit
     /// status 3 if something could not be determined
     Inspect(InspectArgs),
@@ -37,13 +44,14 @@ pub enum Command {
     /// one as its --baseline
     #[command(after_help = crate::exit::HELP)]
     Diff(DiffArgs),
-    /// Print the directives of mod_wsgi that a stored report supports, with the reasons as comments. If
-    /// nothing is safe, nothing is printed and the exit status is 1
+    /// Print the directives of mod_wsgi that a stored report supports, with the reasons as comments. Without support
+    /// for an own GIL, the lines use the main interpreter, and the exit status is 1
     Directive(DirectiveArgs),
     /// List the rules that reports refer to
     Rules(RulesArgs),
-    /// Explain a rule: what it means, how it is detected, and what to do
-    #[command(after_help = "E.g. wsgiaudit explain refused; wsgiaudit rules lists them")]
+    /// Explain words of reports: what a rule means, how it is detected, and what to do; what a verdict, a mode or
+    /// a slot is
+    #[command(after_help = "E.g. wsgiaudit explain refused blocked slot-3; wsgiaudit rules lists the rules")]
     Explain(ExplainArgs),
     /// Make private copies of an environment's extension modules and libraries, a set for each interpreter, for
     /// servers to load instead of the originals. Running it again updates the copies
@@ -52,7 +60,8 @@ pub enum Command {
     /// Python
     #[command(after_help = "Signals:
   SIGTERM, SIGINT  answer accepted requests, then exit: status 0, or 1 if --drain was too short
-  SIGHUP           restart with the same sockets; the old process exits when the new one is ready")]
+  SIGHUP           restart with the same sockets; the old process exits when the new one is ready
+  SIGUSR1          open the access log again, after it was renamed")]
     Serve(ServeArgs),
     /// Print a shell completion script
     #[command(
@@ -184,9 +193,9 @@ pub struct ModuleArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Details)]
     pub format: ReportFormat,
-    /// Write the output to this file
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
     /// Also write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -201,6 +210,14 @@ pub struct ModuleArgs {
     pub quiet: bool,
 }
 
+/// Where the output of a command goes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OutputArgs {
+    /// Write the output to this file, which is replaced only when the output is complete; `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// Options of the output.
 #[derive(Debug, Args)]
 pub struct PrintArgs {
@@ -210,9 +227,9 @@ pub struct PrintArgs {
     /// Print a row for each module, not only for each distribution
     #[arg(long)]
     pub modules: bool,
-    /// Write the output to this file
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
     /// When to use colors
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
@@ -270,20 +287,12 @@ pub struct DiffArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub format: DiffFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
     /// Which verdicts pass.
     #[command(flatten)]
     pub policy: PolicyArgs,
-}
-
-/// Output format of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DiffFormat {
-    /// For a terminal
-    Text,
-    /// For a comment on a pull request
-    Markdown,
-    /// For machines
-    Json,
 }
 
 /// Options of the directives that a report supports.
@@ -306,6 +315,12 @@ pub struct DirectiveArgs {
     /// A name that Apache is started with (-D), for `<IfDefine>`; may be repeated
     #[arg(long, value_name = "NAME", requires = "apache_config")]
     pub apache_define: Vec<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// The server that a configuration is for.
@@ -374,15 +389,9 @@ pub struct InspectArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
-}
-
-/// Output format of commands that do not print a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ListFormat {
-    /// For a terminal
-    Table,
-    /// For machines
-    Json,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// Options of the list of rules.
@@ -391,16 +400,24 @@ pub struct RulesArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
-/// Options of the explanation of a rule.
+/// Options of the explanation of words.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The rule's id
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(
-        crate::model::RULES.iter().map(|rule| clap::builder::PossibleValue::new(rule.id).help(rule.title()))
-    ), hide_possible_values = true)]
-    pub rule: String,
+    /// Rules, verdicts, modes and other words of reports; also several, or with `|` between them
+    #[arg(value_name = "WORD", required = true, value_delimiter = '|',
+        value_parser = clap::builder::PossibleValuesParser::new(explained_words()), hide_possible_values = true)]
+    pub words: Vec<String>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// Options of the private copies.
@@ -445,8 +462,9 @@ pub struct ServeArgs {
     /// Application groups with their modes, threads and routes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mode", "interpreters", "threads"])]
     pub config: Option<PathBuf>,
-    /// Where to listen: HOST:PORT, :PORT for every IPv4 address, or unix:PATH; may be repeated
-    #[arg(short, long, value_name = "ADDRESS", default_values_t = ["127.0.0.1:8000".to_owned()])]
+    /// Where to listen, besides the sockets that systemd has passed on: HOST:PORT, :PORT for every IPv4 address, or
+    /// unix:PATH; may be repeated [default: 127.0.0.1:8000, if there are no other sockets]
+    #[arg(short, long, value_name = "ADDRESS")]
     pub bind: Vec<String>,
     /// The kind of interpreter [default: main; with --interpreters, own-gil]
     #[arg(long, value_enum)]
@@ -461,7 +479,7 @@ pub struct ServeArgs {
     /// Threads of each interpreter
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub threads: NonZeroUsize,
-    /// Processes that serve beside each other, each with all interpreters and threads; one that ends is replaced
+    /// Number of processes, each with all interpreters and threads; a process that ends is replaced
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub processes: NonZeroUsize,
     /// Number of requests that may wait for a thread; further ones are answered with 503
@@ -480,7 +498,8 @@ pub struct ServeArgs {
     /// Requests after which another process takes over
     #[arg(long, value_name = "N")]
     pub max_requests: Option<u64>,
-    /// Up to so many requests more, at random, so that not all processes are replaced at once
+    /// Maximum of a random number that is added to --max-requests, so that the processes are not all replaced at
+    /// once
     #[arg(long, value_name = "N", default_value_t = 0, requires = "max_requests")]
     pub max_requests_jitter: u64,
     /// Resident memory in bytes above which another process takes over
@@ -497,7 +516,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
     pub stall_timeout: f64,
     /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH. With several
-    /// processes, the others have the ports that follow, or PATH.1 and so on
+    /// processes, each further one has the next port, or PATH.1 and so on
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Vec<String>,
     /// Log a line for each request, in Apache's combined format with the time it took; - for standard output
@@ -538,8 +557,7 @@ pub struct ServeArgs {
     /// Seconds for the whole body of a request to arrive
     #[arg(long, value_name = "SECONDS", default_value_t = 3600.0, value_parser = parse_seconds)]
     pub body_timeout: f64,
-    /// Bytes per second that a client must send of a request's body on average, once --stall-timeout has passed;
-    /// 0 for any rate
+    /// Minimum average rate of a request's body in bytes per second, once --stall-timeout has passed; 0 for none
     #[arg(long, value_name = "BYTES", default_value_t = 500)]
     pub body_rate: u64,
     /// Maximum size of a request's head in bytes
@@ -616,46 +634,30 @@ pub enum ServeMode {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
 /// Options of the manual page.
 #[derive(Debug, Args)]
 pub struct ManArgs {
     /// Write a page for the program and each command into this folder, for packaging
-    #[arg(long, value_name = "FOLDER")]
-    pub to: Option<PathBuf>,
+    #[arg(long = "to", value_name = "FOLDER", conflicts_with = "output")]
+    pub folder: Option<PathBuf>,
+    /// Where the output goes.
+    #[command(flatten)]
+    pub to: OutputArgs,
 }
 
-/// Output format of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// For a terminal
-    Table,
-    /// The versioned document (schema 1)
-    Json,
-    /// Everything about each extension module, as text
-    Details,
-    /// SARIF 2.1.0, for code scanning
-    Sarif,
-    /// JUnit XML, for CI dashboards
-    Junit,
-    /// Markdown, for a comment on a pull request
-    Markdown,
-    /// Annotations for GitHub Actions, where they are also printed with the table
-    Github,
-    /// A self-contained HTML page with a compatibility table
-    Html,
-}
-
-/// When to use colors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
+/// The words that `wsgiaudit explain` knows.
+fn explained_words() -> Vec<clap::builder::PossibleValue> {
+    use clap::builder::PossibleValue;
+    let rules = crate::model::RULES.iter().map(|rule| PossibleValue::new(rule.id).help(rule.title()));
+    let terms = crate::model::Term::all().into_iter();
+    let terms =
+        terms.map(|term| PossibleValue::new(term.name).aliases(term.aliases.iter().copied()).help(term.kind));
+    rules.chain(terms).collect()
 }
 
 /// Parses a mode such as `660`.

@@ -1,8 +1,8 @@
 //! Runs the subcommands. Output files are opened before the trials run, so that a bad path fails at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use signal_hook::iterator::Signals;
 use crate::apache::FileSystem;
 use crate::audit;
 use crate::cli::{
-    AuditArgs, Cli, Color, Command, CopiesArgs, DiffArgs, DiffFormat, DirectiveArgs, GateArgs, InspectArgs,
-    ListFormat, ManArgs, ModuleArgs, PolicyArgs, PrintArgs, RenderArgs, ReportFormat, RulesArgs, ServeArgs,
-    TargetServer,
+    AuditArgs, Cli, Color, Command, CopiesArgs, DiffArgs, DiffFormat, DirectiveArgs, ExplainArgs, GateArgs,
+    InspectArgs, ListFormat, ManArgs, ModuleArgs, OutputArgs, PolicyArgs, PrintArgs, RenderArgs,
+    ReportFormat, RulesArgs, ServeArgs, TargetServer, TextFormat,
 };
 use crate::copies::{AdmittedCopies, CopiesManifest, CopyRequest, OutputFolder, PlannedTrees};
 use crate::diff::compare_reports;
@@ -25,11 +25,15 @@ use crate::exit::Exit;
 use crate::gate::{Acceptance, Gate, ProjectSettings, decide};
 use crate::image;
 use crate::manual;
-use crate::model::{BinaryFacts, InitKind, Mode, Rule};
+use crate::model::{BinaryFacts, InitKind, Mode, Rule, Term};
+use crate::output_file::OutputFile;
 use crate::plan::{AuditPlan, is_colored};
 use crate::platform::sweep_orphans;
+use crate::project_files::ProjectFiles;
 use crate::render::escape::escape;
 use crate::render::progress::Progress;
+use crate::render::sarif::SarifOptions;
+use crate::render::style::TextStyle;
 use crate::render::table::TableOptions;
 use crate::render::{copies, details, diff as changes, github, html, json, junit, markdown, sarif, table};
 use crate::report::Document;
@@ -50,19 +54,17 @@ pub fn run_command(cli: &Cli) -> Result<Exit> {
         Some(Command::Diff(args)) => diff_reports(args),
         Some(Command::Directive(args)) => print_directives(args),
         Some(Command::Rules(args)) => print_rules(args),
-        Some(Command::Explain(args)) => {
-            let page = Rule::find_by_id(&args.rule).map(|rule| rule.page).unwrap_or_default();
-            print_bytes(page.as_bytes()).map(|()| Exit::Ready)
-        }
+        Some(Command::Explain(args)) => explain_words(args),
         Some(Command::Copies(args)) => {
             let admitted = args.report.as_deref().map(read_admitted_copies).transpose()?;
             make_copies(args, admitted.as_ref())
         }
         Some(Command::Serve(args)) => run_server(args),
         Some(Command::Completions(args)) => {
-            print_bytes(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
+            Output::open(&args.to)?.write(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
         }
         Some(Command::Man(args)) => print_manual(args),
+        Some(Command::Audit(args)) => run_audit(args),
         None => run_audit(&cli.audit),
     }
 }
@@ -74,10 +76,16 @@ fn run_audit(args: &AuditArgs) -> Result<Exit> {
 
 fn run_module_audit(args: &ModuleArgs) -> Result<Exit> {
     for file in &args.files {
-        file.metadata().with_context(|| format!("cannot read {}", file.display()))?;
+        let metadata = file.metadata().with_context(|| format!("cannot read {}", file.display()))?;
+        if metadata.is_dir() {
+            bail!(
+                "{} is a folder, not an extension module or a wheel\nhint: `wsgiaudit inspect {}` reads what is in it",
+                file.display(),
+                file.display()
+            );
+        }
     }
-    let print =
-        PrintArgs { format: args.format, modules: true, output: args.output.clone(), color: Color::Auto };
+    let print = PrintArgs { format: args.format, modules: true, to: args.to.clone(), color: Color::Auto };
     // A module that works without something it loads elsewhere is only degraded, and that must fail.
     let gate = GateOptions { is_strict: true, ..GateOptions::from_args(&args.gate)? };
     run_plan(&AuditPlan::for_modules(args, &gate.required)?, &print, args.json.as_deref(), &gate, args.quiet)
@@ -91,13 +99,13 @@ fn run_plan(
     gate: &GateOptions,
     is_quiet: bool,
 ) -> Result<Exit> {
-    let mut output = ReportDestination::open(print)?;
-    let mut json = json.map(create_file).transpose()?;
+    let output = Output::open(&print.to)?;
+    let json = json.map(open_file).transpose()?;
     let stop = Arc::new(StopFlag::default());
     stop_on_signals(&stop)?;
     sweep_orphans();
 
-    let progress = Progress::new(is_quiet);
+    let progress = Progress::new(is_quiet, text_style(false).is_ascii);
     let audited = audit::run_audit(plan, &progress, &stop);
     progress.finish();
     let document = audited?;
@@ -105,12 +113,28 @@ fn run_plan(
         eprintln!("wsgiaudit: {line}");
     }
 
-    if let Some(file) = &mut json {
-        write_output(file, json::render(&document)?)?;
-    }
-    output.write_report(&document, print, gate)?;
+    // Whatever happens to one output, the other is written: an audit takes long.
+    let printed = write_report(&output, &document, print, gate);
+    let stored = json.map(|file| store_report(&file, &json::render(&document)?)).transpose();
     let exit = gate.decide_exit(&document)?;
+    printed?;
+    stored?;
     Ok(if stop.is_set() { Exit::Interrupted } else { exit })
+}
+
+/// Writes a report into its file, or, if that fails, into a temporary one.
+fn store_report(file: &OutputFile, text: &str) -> Result<()> {
+    let Err(error) = file.write(text.as_bytes()) else { return Ok(()) };
+    let elsewhere = tempfile::Builder::new().prefix("wsgiaudit-").suffix(".json").tempfile();
+    let elsewhere = elsewhere.and_then(|mut temporary| {
+        temporary.write_all(text.as_bytes())?;
+        Ok(temporary.keep()?.1)
+    });
+    let hint = match elsewhere {
+        Ok(path) => format!("the report is in {} instead", path.display()),
+        Err(_) => "make room and run the command again: results of trials are kept in the cache".to_owned(),
+    };
+    Err(error).with_context(|| format!("cannot write {}\nhint: {hint}", file.path().display()))
 }
 
 /// Returns a message on the trials that were answered from the cache, if any.
@@ -123,7 +147,7 @@ fn describe_cached_trials(document: &Document) -> Option<String> {
 /// Reads which extension modules a report admits with private copies.
 fn read_admitted_copies(file: &Path) -> Result<AdmittedCopies> {
     let shown = file.display();
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+    let text = read_report_text(file)?;
     let document = Document::parse(&text, &shown.to_string())?.with_real_paths();
     if !document.modes.contains(&Mode::OwnGilCopies) {
         bail!(
@@ -171,7 +195,7 @@ fn make_copies(args: &CopiesArgs, admitted: Option<&AdmittedCopies>) -> Result<E
         ListFormat::Table => copies::render_table(&folder, &manifest, &summary),
         ListFormat::Json => copies::render_json(&manifest)?,
     };
-    print_bytes(text.as_bytes())?;
+    Output::Stdout.write(text.as_bytes())?;
     Ok(if manifest.left_out.is_empty() { Exit::Ready } else { Exit::Incomplete })
 }
 
@@ -185,12 +209,16 @@ fn run_server(args: &ServeArgs) -> Result<Exit> {
 fn render_report(args: &RenderArgs) -> Result<Exit> {
     let document = read_report(&args.report)?;
     let gate = GateOptions::from_args(&args.gate)?;
-    ReportDestination::open(&args.print)?.write_report(&document, &args.print, &gate)?;
+    write_report(&Output::open(&args.print.to)?, &document, &args.print, &gate)?;
     gate.decide_exit(&document)
 }
 
 /// Prints what changed between two reports.
 fn diff_reports(args: &DiffArgs) -> Result<Exit> {
+    if args.old.as_os_str() == "-" && args.new.as_os_str() == "-" {
+        bail!("only one of the two reports can be standard input");
+    }
+    let output = Output::open(&args.to)?;
     let (old, new) = (read_report(&args.old)?, read_report(&args.new)?);
     let comparison = compare_reports(&old, &new);
     let text = match args.format {
@@ -198,7 +226,7 @@ fn diff_reports(args: &DiffArgs) -> Result<Exit> {
         DiffFormat::Markdown => changes::render_markdown(&comparison),
         DiffFormat::Json => json::render_comparison(&comparison)?,
     };
-    print_bytes(text.as_bytes())?;
+    output.write(text.as_bytes())?;
     GateOptions::new(&args.policy, Some(old))?.decide_exit(&new)
 }
 
@@ -251,8 +279,9 @@ impl GateOptions {
     }
 }
 
-/// Prints the directives that a report supports on standard output, or the reason for none on standard error.
+/// Prints the directives that a report supports on standard output, or else the reasons for none on standard error.
 fn print_directives(args: &DirectiveArgs) -> Result<Exit> {
+    let output = Output::open(&args.to)?;
     let report = read_report(&args.report)?.with_real_paths();
     let configuration = match (&args.apache_config, args.server) {
         (Some(named), TargetServer::ModWsgi) => {
@@ -278,8 +307,16 @@ fn print_directives(args: &DirectiveArgs) -> Result<Exit> {
             render(&report, &mounts).map_err(anyhow::Error::msg)?
         }
     };
+    if args.format == TextFormat::Json {
+        let exit = match configuration {
+            GeneratedConfiguration::Lines(_) => Exit::Ready,
+            GeneratedConfiguration::Fallback(_) | GeneratedConfiguration::Nothing(_) => Exit::InTheWay,
+        };
+        return output.write(json::render_value(&configuration.to_json())?.as_bytes()).map(|()| exit);
+    }
     match configuration {
-        GeneratedConfiguration::Lines(text) => print_bytes(text.as_bytes()).map(|()| Exit::Ready),
+        GeneratedConfiguration::Lines(text) => output.write(text.as_bytes()).map(|()| Exit::Ready),
+        GeneratedConfiguration::Fallback(text) => output.write(text.as_bytes()).map(|()| Exit::InTheWay),
         GeneratedConfiguration::Nothing(why) => {
             write_output(&mut io::stderr(), why.as_bytes()).map(|()| Exit::InTheWay)
         }
@@ -319,92 +356,141 @@ fn parse_mounts(report: &Document, named: &[String]) -> Result<Vec<ApplicationMo
 
 /// Reads a stored report; `-` is standard input.
 fn read_report(path: &Path) -> Result<Document> {
+    let name = name_input(path);
+    Ok(Document::parse(&read_report_text(path)?, &name)?)
+}
+
+/// The name of an input in messages.
+fn name_input(path: &Path) -> String {
+    match path.as_os_str() == "-" {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    }
+}
+
+/// Reads the text of a stored report; `-` is standard input.
+fn read_report_text(path: &Path) -> Result<String> {
     let text = match path.as_os_str() == "-" {
-        true => io::read_to_string(io::stdin()).context("cannot read standard input")?,
-        false => fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+        true => io::read_to_string(io::stdin()),
+        false => fs::read_to_string(path),
     };
-    Ok(Document::parse(&text, &path.display().to_string())?)
+    text.with_context(|| format!("cannot read {}", name_input(path)))
 }
 
 /// Prints declarations without running anything. Returns [`Exit::Incomplete`] if one could not be determined.
+#[expect(clippy::print_stderr, reason = "beside the table, which goes to standard output")]
 fn inspect_files(args: &InspectArgs) -> Result<Exit> {
+    let output = Output::open(&args.to)?;
     let mut all = Vec::new();
+    let mut is_empty = false;
     for path in &args.paths {
         path.metadata().with_context(|| format!("cannot read {}", path.display()))?;
-        all.extend(image::inspect_path(path, None));
+        let found = image::inspect_path(path, None);
+        if found.is_empty() {
+            eprintln!("wsgiaudit: {} holds no extension module", escape(&path.display().to_string()));
+        }
+        is_empty |= found.is_empty();
+        all.extend(found);
     }
     let text = match args.format {
-        ListFormat::Table => table::render_declarations(&all, terminal_width()),
+        ListFormat::Table => table::render_declarations(&all, text_style(false)),
         ListFormat::Json => json::render_declarations(&all)?,
     };
-    print_bytes(text.as_bytes())?;
+    output.write(text.as_bytes())?;
     let is_open = |facts: &BinaryFacts| facts.initialisation == InitKind::Undetermined;
-    Ok(if all.iter().any(|(_, facts)| is_open(facts)) { Exit::Incomplete } else { Exit::Ready })
+    Ok(if is_empty || all.iter().any(|(_, facts)| is_open(facts)) { Exit::Incomplete } else { Exit::Ready })
 }
 
 fn print_rules(args: &RulesArgs) -> Result<Exit> {
     let text = match args.format {
-        ListFormat::Table => table::render_rules(terminal_width()),
+        ListFormat::Table => table::render_rules(text_style(false)),
         ListFormat::Json => json::render_rules()?,
     };
-    print_bytes(text.as_bytes())?;
-    Ok(Exit::Ready)
+    Output::open(&args.to)?.write(text.as_bytes()).map(|()| Exit::Ready)
+}
+
+fn explain_words(args: &ExplainArgs) -> Result<Exit> {
+    let is_term = |term: &Term, word: &str| term.name == word || term.aliases.contains(&word);
+    let explain = |word: &String| {
+        let term = || Term::all().into_iter().find(|term| is_term(term, word));
+        let rule = Rule::find_by_id(word).map(|rule| (rule.id, rule.page.to_owned()));
+        rule.or_else(|| term().map(|term| (term.name, term.page())))
+    };
+    let pages: Vec<(&str, String)> = args.words.iter().filter_map(explain).collect();
+    let text = match args.format {
+        TextFormat::Text => pages.iter().map(|(_, page)| page.as_str()).collect::<Vec<_>>().join("\n"),
+        TextFormat::Json => {
+            let page = |(name, page): &(&str, String)| serde_json::json!({"name": name, "page": page});
+            json::render_value(&pages.iter().map(page).collect::<Vec<_>>())?
+        }
+    };
+    Output::open(&args.to)?.write(text.as_bytes()).map(|()| Exit::Ready)
 }
 
 fn print_manual(args: &ManArgs) -> Result<Exit> {
-    match &args.to {
+    match &args.folder {
         Some(folder) => manual::write_pages(folder)
             .with_context(|| format!("cannot write the manual into {}", folder.display()))?,
-        None => print_bytes(&manual::render_page()?)?,
+        None => Output::open(&args.to)?.write(&manual::render_page()?)?,
     }
     Ok(Exit::Ready)
 }
 
-fn print_bytes(bytes: &[u8]) -> Result<()> {
-    write_output(&mut io::stdout(), bytes)
-}
-
-/// Where the report goes.
-enum ReportDestination {
-    File(File),
+/// Where the output of a command goes.
+enum Output {
+    File(OutputFile),
     Stdout,
 }
 
-impl ReportDestination {
-    /// Opens the destination; called before the trials run, so that a bad path fails at once.
-    fn open(args: &PrintArgs) -> Result<Self> {
-        Ok(args.output.as_deref().map(create_file).transpose()?.map_or(Self::Stdout, Self::File))
-    }
-
-    fn write_report(&mut self, document: &Document, args: &PrintArgs, gate: &GateOptions) -> Result<()> {
-        match self {
-            Self::File(file) => write_output(file, render_document(document, args, gate, false)?),
-            Self::Stdout => {
-                let mut stdout = io::stdout();
-                let text = render_document(document, args, gate, is_colored(args.color, &stdout))?;
-                write_output(&mut stdout, text)
-            }
+impl Output {
+    /// Opens the destination; called before anything long runs, so that a bad path fails at once.
+    fn open(args: &OutputArgs) -> Result<Self> {
+        match args.output.as_deref().filter(|path| path.as_os_str() != "-") {
+            Some(path) => open_file(path).map(Self::File),
+            None => Ok(Self::Stdout),
         }
     }
+
+    /// Writes the whole output. What cannot be written into a file is printed.
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        let Self::File(file) = self else { return write_output(&mut io::stdout(), bytes) };
+        file.write(bytes).or_else(|error| {
+            let printed = write_output(&mut io::stdout(), bytes);
+            let hint = if printed.is_ok() { "\nhint: it was printed on standard output instead" } else { "" };
+            Err(error).with_context(|| format!("cannot write {}{hint}", file.path().display()))
+        })
+    }
+}
+
+fn write_report(output: &Output, document: &Document, args: &PrintArgs, gate: &GateOptions) -> Result<()> {
+    let is_colored = match output {
+        Output::File(_) => false,
+        Output::Stdout => is_colored(args.color, &io::stdout()),
+    };
+    output.write(render_document(document, args, gate, is_colored)?.as_bytes())
 }
 
 fn render_document(
     document: &Document,
     args: &PrintArgs,
     gate: &GateOptions,
-    colour: bool,
+    is_colored: bool,
 ) -> Result<String> {
-    let annotations = || github::render(document, &gate.required);
+    let files = || ProjectFiles::find(&std::env::current_dir().unwrap_or_default());
+    let annotations = || github::render(&document.with_real_paths(), &gate.required, &files());
     Ok(match args.format {
         ReportFormat::Table => {
-            let style = TableOptions { width: terminal_width(), colour, modules: args.modules };
+            let style = TableOptions { style: text_style(is_colored), modules: args.modules };
             let table = table::render(&document.with_real_paths(), &gate.required, style);
             let is_action = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-            if is_action && args.output.is_none() { table + "\n" + &annotations() } else { table }
+            if is_action && args.to.output.is_none() { table + "\n" + &annotations() } else { table }
         }
         ReportFormat::Json => json::render(document)?,
-        ReportFormat::Sarif => sarif::render(document)?,
-        ReportFormat::Junit => junit::render(document, gate.is_strict)?,
+        ReportFormat::Sarif => {
+            let (required, is_strict) = (gate.required.as_slice(), gate.is_strict);
+            sarif::render(document, &SarifOptions { required, is_strict, files: &files() })?
+        }
+        ReportFormat::Junit => junit::render(&document.with_real_paths(), gate.is_strict)?,
         ReportFormat::Markdown => markdown::render(&document.with_real_paths(), &gate.required),
         ReportFormat::Github => annotations(),
         ReportFormat::Details => details::render(&document.with_real_paths(), &gate.required),
@@ -412,18 +498,24 @@ fn render_document(
     })
 }
 
-/// Returns the width of the terminal; if there is none, `COLUMNS`, or else 120.
-fn terminal_width() -> u16 {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    match io::stdout().is_terminal() {
-        true => comfy_table::Table::new().width().or(columns),
-        false => columns,
+/// Returns how to draw text on the terminal. Without one, its width is `COLUMNS`, or else 120.
+fn text_style(is_colored: bool) -> TextStyle {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let columns = || variable("COLUMNS").and_then(|columns| columns.parse().ok());
+    let terminal = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    // The order in which the C library looks for the character set.
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable).unwrap_or_default();
+    let locale = locale.to_ascii_lowercase();
+    let has_unicode = locale.is_empty() || locale.contains("utf-8") || locale.contains("utf8");
+    TextStyle {
+        width: terminal.or_else(columns).unwrap_or(120).clamp(40, 1000),
+        is_colored,
+        is_ascii: !has_unicode || variable("TERM").is_some_and(|terminal| terminal == "dumb"),
     }
-    .unwrap_or(120)
 }
 
-fn create_file(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| format!("cannot write {}", path.display()))
+fn open_file(path: &Path) -> Result<OutputFile> {
+    OutputFile::new(path).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Writes all bytes. A closed pipe (`| head`) is not an error.

@@ -21,6 +21,9 @@
 //! - [`copies`]: private copies of an environment's shared objects, a tree for each interpreter.
 //! - [`platform`]: what depends on the operating system.
 //! - [`regular_file`]: safe reading of files from untrusted paths.
+//! - [`project_files`]: the lines of a project that require its distributions.
+//! - [`output_file`]: output files that are complete or untouched.
+//! - [`shell_word`]: words of the commands that messages suggest.
 //! - [`installer`]: installs and downloads packages with uv or pip.
 //! - [`upgrades`]: what newer versions of blocking distributions declare.
 //! - [`cache`]: results of earlier audits, valid as long as their inputs are unchanged.
@@ -109,14 +112,17 @@ pub mod image;
 pub mod installer;
 pub mod manual;
 pub mod model;
+pub mod output_file;
 pub mod plan;
 pub mod platform;
+pub mod project_files;
 pub mod regular_file;
 pub mod render;
 pub mod report;
 pub mod rules;
 pub mod serve;
 pub mod settings;
+pub mod shell_word;
 pub mod trial;
 pub mod upgrades;
 pub mod venv;

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, anyhow, bail};
 
 use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
 use crate::installer::find_cache_folder;
 use crate::model::Mode;
 use crate::trial::{StressTest, TrialInputs, TrialLimits};
-use crate::venv::choose_environment;
+use crate::venv::{check_environment, choose_environment, suggest_environment};
 
 /// Everything that an audit needs to start.
 #[derive(Clone, Debug)]
@@ -81,11 +81,9 @@ impl AuditPlan {
     /// # Errors
     /// When no environment is named or found, or when a variable, file or folder for trials is not usable.
     pub fn new(args: &AuditArgs, required: &[Mode]) -> Result<Self> {
-        let free_threaded = args.free_threaded.as_ref().map(|named| match named.as_os_str() == "auto" {
-            true => FreeThreadedSource::Auto,
-            false => FreeThreadedSource::Named(named.clone()),
-        });
-        let plan = Self::with_trials(find_environment(args.environment.as_deref())?, required, &args.trials)?;
+        let free_threaded = args.free_threaded.as_deref().map(parse_free_threaded).transpose()?;
+        let environment = find_environment(args.environment.as_deref(), "wsgiaudit")?;
+        let plan = Self::with_trials(environment, required, &args.trials)?;
         let index = index_options(&args.index);
         let (apps, exercises) = (args.app.clone(), args.exercise.clone());
         let (upgrades, is_offline) = (args.upgrades, args.offline);
@@ -111,11 +109,12 @@ impl AuditPlan {
     /// # Errors
     /// When no Python is named or found, or when a variable, file or folder for trials is not usable.
     pub fn for_modules(args: &ModuleArgs, required: &[Mode]) -> Result<Self> {
-        let python = find_environment(args.python.as_deref()).or_else(|_| {
-            which::which_global("python3")
+        let python = match choose_environment(args.python.as_deref(), "--python")? {
+            Some(python) => python,
+            None => which::which_global("python3")
                 .ok()
-                .context("no python3 on PATH\nhint: name one: --python path/to/python")
-        })?;
+                .context("no python3 on PATH\nhint: name one: --python path/to/python")?,
+        };
         let (files, with) = (args.files.clone(), args.with.clone());
         let named = SelectedModules { files, with, index: index_options(&args.index) };
         Ok(Self { only: Some(named), ..Self::with_trials(python, required, &args.trials)? })
@@ -178,11 +177,35 @@ fn index_options(args: &IndexArgs) -> Vec<String> {
     options
 }
 
-fn find_environment(named: Option<&Path>) -> Result<PathBuf> {
-    choose_environment(named).context(
-        "no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\n\
-         hint: name one: wsgiaudit path/to/venv",
-    )
+/// Returns the environment to audit; `option` is what stands before its path on the command line.
+fn find_environment(named: Option<&Path>, option: &str) -> Result<PathBuf> {
+    choose_environment(named, option)?.with_context(|| {
+        let hint = suggest_environment(option);
+        format!("no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\nhint: {hint}")
+    })
+}
+
+/// Checks the value of `--free-threaded` before anything runs.
+fn parse_free_threaded(named: &Path) -> Result<FreeThreadedSource> {
+    if named.as_os_str() == "auto" {
+        return Ok(FreeThreadedSource::Auto);
+    }
+    let option = "--free-threaded";
+    let located = check_environment(named, "", option).map_err(|error| {
+        let text = error.to_string();
+        let cause = text.split("\nhint: ").next().unwrap_or_default();
+        match named.exists() {
+            true => error.into(),
+            false => anyhow!(
+                "{option}: {cause}\nhint: `{option} auto` finds a free-threaded Python; or name one, or a \
+                 virtualenv of one: {option} path/to/python3.14t"
+            ),
+        }
+    })?;
+    match located.python {
+        Ok(_) => Ok(FreeThreadedSource::Named(named.to_owned())),
+        Err(why) => bail!("{option} {} has no usable Python: {why}", named.display()),
+    }
 }
 
 /// Whether output to this stream is colored.

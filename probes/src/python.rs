@@ -189,8 +189,8 @@ impl FunctionDef {
         })
     }
 
-    /// Creates the function in the current interpreter. It is called with `state` as its first argument. `module` is
-    /// its `__module__`. `None` with a Python exception set.
+    /// Creates the function in the current interpreter. CPython passes it `state` as the first argument; `module`
+    /// is its `__module__`. `None` with a Python exception set.
     ///
     /// # Safety
     /// The thread holds the GIL, and both are null or alive.
@@ -234,13 +234,36 @@ pub(crate) unsafe fn str_to_string(object: *mut PyObject) -> Option<String> {
             PyErr_Clear();
             return None;
         };
-        let (mut data, mut length) = (null_mut(), 0);
-        if PyBytes_AsStringAndSize(bytes.as_ptr(), &mut data, &mut length) != 0 {
+        Some(String::from_utf8_lossy(&copy_bytes(bytes.as_ptr())?).into_owned())
+    }
+}
+
+/// Copies the contents of a `bytes`. `None` for any other type.
+///
+/// # Safety
+/// `object` is a valid reference and the thread holds the GIL.
+pub(crate) unsafe fn copy_bytes(object: *mut PyObject) -> Option<Vec<u8>> {
+    let (mut data, mut length) = (null_mut(), 0);
+    // SAFETY: the pointer is valid for `length` bytes while the object is alive.
+    unsafe {
+        if PyBytes_AsStringAndSize(object, &mut data, &mut length) != 0 {
             PyErr_Clear();
             return None;
         }
-        let slice = std::slice::from_raw_parts(data.cast::<u8>(), usize::try_from(length).ok()?);
-        Some(String::from_utf8_lossy(slice).into_owned())
+        Some(std::slice::from_raw_parts(data.cast::<u8>(), usize::try_from(length).ok()?).to_vec())
+    }
+}
+
+/// Returns a new reference to `None`, e.g. to return it to CPython.
+///
+/// # Safety
+/// The thread holds a GIL.
+pub(crate) unsafe fn new_none() -> *mut PyObject {
+    // SAFETY: `None` is always alive.
+    unsafe {
+        let none = Py_None();
+        Py_IncRef(none);
+        none
     }
 }
 
@@ -275,6 +298,19 @@ pub(crate) unsafe fn new_latin1_str(bytes: &[u8]) -> Option<Object> {
 pub(crate) unsafe fn new_bytes(bytes: &[u8]) -> Option<Object> {
     // SAFETY: pointer and length belong to a slice that is alive.
     unsafe { Object::new(PyBytes_FromStringAndSize(bytes.as_ptr().cast::<c_char>(), bytes.len() as isize)) }
+}
+
+/// Sets an exception of this type with this text.
+///
+/// # Safety
+/// The thread holds a GIL; `kind` is an exception type.
+pub(crate) unsafe fn raise_error(kind: *mut PyObject, text: &str) {
+    // SAFETY: guaranteed by the caller. If the text cannot be created, that has set an exception.
+    unsafe {
+        if let Some(text) = new_str(text) {
+            PyErr_SetObject(kind, text.as_ptr());
+        }
+    }
 }
 
 /// Takes the pending exception and returns its `repr`. For failures of the probe itself.

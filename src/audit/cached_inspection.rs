@@ -1,12 +1,14 @@
 //! Opens the caches of earlier audits' results: of files, and of trials.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::context::AuditContext;
 use crate::cache::{CacheOptions, FileCache, TrialCache, digest_of_system};
+use crate::copies;
 use crate::digest;
 use crate::image;
-use crate::model::{BinaryFacts, Environment, Interpreter, TargetPython};
+use crate::model::{BinaryFacts, Environment, Interpreter, TargetPython, Toolchain};
 use crate::platform;
 use crate::trial;
 use crate::venv::InstalledDistributions;
@@ -39,12 +41,17 @@ pub(super) fn open_trial_cache(
         kin: installed.co_installed_entries(&folders),
         folders,
         scratch: context.scratch.path(),
-        besides: format!("{} {interpreter:?} {}", trial::probes_digest(), digest_of_system()),
+        besides: format!(
+            "{} {interpreter:?} {} {}",
+            trial::probes_digest(),
+            digest_of_system(),
+            copies::COPY_FORMAT
+        ),
     })
 }
 
 /// Returns the folders that modules are imported from: those on `sys.path`, and those of editable installs.
-pub(super) fn import_roots(interpreter: &Interpreter) -> Vec<PathBuf> {
+fn import_roots(interpreter: &Interpreter) -> Vec<PathBuf> {
     let mut roots = interpreter.site.clone();
     let served = interpreter.editable.iter().chain(&interpreter.files);
     for folder in served.filter_map(|(_, path)| path.parent()) {
@@ -76,6 +83,15 @@ impl<'m> CachedInspector<'m> {
         match self.file_cache {
             Some(file_cache) => file_cache.digest_of_file(path),
             None => digest::of_file(path).ok(),
+        }
+    }
+
+    /// Returns what generated an extension module, if that is known.
+    pub(super) fn toolchain_of_file(&self, path: &Path) -> Option<Toolchain> {
+        let find = || (image::find_toolchain(path), BTreeSet::new());
+        match self.file_cache {
+            Some(file_cache) => file_cache.get_or_compute(&format!("{} toolchain", self.program), path, find),
+            None => find().0,
         }
     }
 

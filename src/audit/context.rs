@@ -122,6 +122,11 @@ impl AuditContext<'_> {
         self.given.has_writable_folders()
     }
 
+    /// The folder in which private copies are kept: the cache, or without one the scratch folder.
+    pub(super) fn copies_folder(&self) -> &Path {
+        self.plan.cache.as_deref().unwrap_or(self.scratch.path())
+    }
+
     /// Returns how to run trials with this Python.
     pub(super) fn trial_config<'b>(&'b self, python: &'b Path) -> TrialConfig<'b> {
         TrialConfig {

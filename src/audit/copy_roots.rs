@@ -6,8 +6,7 @@ use anyhow::{Result, anyhow};
 
 use super::interpreter_query::query_with_hooks;
 use super::scratch::ScratchFolder;
-use crate::model::Interpreter;
-use crate::venv;
+use crate::venv::{self, list_copy_roots};
 
 /// Where an environment has shared objects to copy.
 #[derive(Clone, Debug)]
@@ -25,8 +24,10 @@ pub struct CopySources {
 /// # Errors
 /// When there is no environment, or its Python cannot be run.
 pub fn find_copy_sources(named: Option<&Path>) -> Result<CopySources> {
-    let path = venv::choose_environment(named)
-        .ok_or_else(|| anyhow!("no environment is named or active\nhint: name a virtualenv"))?;
+    let option = "wsgiaudit copies";
+    let path = venv::choose_environment(named, option)?.ok_or_else(|| {
+        anyhow!("no environment is named or active\nhint: {}", venv::suggest_environment(option))
+    })?;
     let located = venv::locate_environment(&path)?;
     let (scratch, mut trouble) = (ScratchFolder::new()?, Vec::new());
     let interpreter = query_with_hooks(&located, scratch.path(), true, &mut trouble);
@@ -38,19 +39,4 @@ pub fn find_copy_sources(named: Option<&Path>) -> Result<CopySources> {
         }
         None => Err(anyhow!("{}", trouble.join("\n"))),
     }
-}
-
-/// Lists the folders on `sys.path`, those of editable installs, and for conda the libraries of the prefix.
-pub fn list_copy_roots(interpreter: &Interpreter, environment: &Path) -> Vec<PathBuf> {
-    let editable = interpreter.editable.iter().map(|(_, path)| path.as_path()).filter(|path| path.is_dir());
-    let served = interpreter.files.iter().filter_map(|(_, path)| path.parent());
-    let conda = environment.join("lib");
-    let conda = environment.join("conda-meta").is_dir().then_some(conda.as_path());
-    let mut roots: Vec<PathBuf> = Vec::new();
-    for folder in interpreter.site.iter().map(PathBuf::as_path).chain(editable).chain(served).chain(conda) {
-        if folder.is_dir() && !roots.iter().any(|root| root == folder) {
-            roots.push(folder.to_owned());
-        }
-    }
-    roots
 }

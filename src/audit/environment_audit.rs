@@ -15,7 +15,7 @@ use crate::platform;
 use crate::report::DecidedBy;
 use crate::rules::is_refused_by_declaration;
 use crate::trial::{DiagnosticMode, DiagnosticRuns, SearchPath, TrialConfig, TrialSubject, Trials};
-use crate::venv::{InstalledDistributions, LocatedEnvironment};
+use crate::venv::{InstalledDistributions, LocatedEnvironment, list_copy_roots};
 
 /// Scans an environment and tries what is installed in it.
 pub(super) fn audit_environment(
@@ -45,9 +45,10 @@ pub(super) fn audit_environment(
         && modes.contains(&Mode::OwnGilCopies)
         && !no_trials.contains_key(&Mode::OwnGilCopies)
     {
-        match TrialCopies::prepare(context, interpreter, &[]) {
+        let roots = list_copy_roots(interpreter, &environment.root);
+        match TrialCopies::prepare(context.copies_folder(), &roots) {
             Ok(made) => {
-                notes.extend(made.describe_price());
+                notes.extend(made.describe_needs());
                 copies = Some(made);
             }
             Err(error) => {
@@ -104,22 +105,30 @@ pub(super) fn audit_application_modules(
 ) -> AuditedEnvironment {
     let mut trials = first.trials.clone();
     let mut diagnostic_runs = DiagnosticRuns::default();
+    let mut no_trials = first.no_trials.clone();
     let mut copies = None;
     if let Some(interpreter) = environment.interpreter.as_ref().filter(|python| python.no_trials.is_none()) {
         let folders = environment.modules.iter().filter_map(|module| module.path.parent());
         let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
-        copies = match first.possible_modes().contains(&Mode::OwnGilCopies) {
-            true => TrialCopies::prepare(context, interpreter, &Vec::from_iter(folders)).ok(),
-            false => None,
-        };
+        let mut roots = list_copy_roots(interpreter, &environment.root);
+        roots.extend(folders);
+        let mut modes = first.possible_modes();
+        if modes.contains(&Mode::OwnGilCopies) {
+            match TrialCopies::prepare(context.copies_folder(), &roots) {
+                Ok(made) => copies = Some(made),
+                Err(error) => {
+                    no_trials.insert(Mode::OwnGilCopies, judge_without_copies(&error));
+                    modes.retain(|mode| *mode != Mode::OwnGilCopies);
+                }
+            }
+        }
         let config = TrialConfig {
             path,
             copies: copies.as_ref().map(TrialCopies::trees),
             ..context.trial_config(&interpreter.executable)
         };
         let tried;
-        (tried, diagnostic_runs) =
-            try_environment(context, &config, &environment, interpreter, &first.possible_modes());
+        (tried, diagnostic_runs) = try_environment(context, &config, &environment, interpreter, &modes);
         trials.extend(tried);
     }
     AuditedEnvironment {
@@ -129,7 +138,7 @@ pub(super) fn audit_application_modules(
         modes: first.modes,
         trials,
         diagnostic_runs,
-        no_trials: first.no_trials.clone(),
+        no_trials,
         notes: Vec::new(),
         trouble: Vec::new(),
         cache: None,

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
+
 use super::context::{AuditContext, AuditedEnvironment, ModeSelection};
 use super::environment_audit::audit_environment;
 use crate::free_threaded_env::{self, AbsenceReason, FreeThreadedEnvironmentSpec};
@@ -64,6 +66,33 @@ pub(super) fn audit_free_threaded(
 const FREE_THREADED_HINT: &str = "a free-threaded Python cannot load this environment's files; \
      --free-threaded auto makes an environment of the same distributions for one and tries that too";
 
+/// Checks the environment or Python that was named, before the trials of the other one take their time.
+///
+/// # Errors
+/// When it has no free-threaded Python that answers.
+pub(super) fn check_named_source(context: &AuditContext<'_>) -> anyhow::Result<()> {
+    let Some(FreeThreadedSource::Named(path)) = &context.plan.free_threaded else { return Ok(()) };
+    match query_named_source(context, path) {
+        Ok(_) => Ok(()),
+        Err(why) => bail!("{why}\nhint: `--free-threaded auto` finds a free-threaded Python"),
+    }
+}
+
+/// Returns the environment at a path, and its free-threaded interpreter.
+fn query_named_source(
+    context: &AuditContext<'_>,
+    path: &Path,
+) -> Result<(LocatedEnvironment, Interpreter), String> {
+    let located = venv::locate_environment(path).map_err(|error| error.to_string())?;
+    let python = located.python.as_ref().map_err(Clone::clone)?;
+    let interpreter =
+        venv::query_interpreter(python, context.scratch.path()).map_err(|error| error.to_string())?;
+    match interpreter.free_threaded {
+        true => Ok((located, interpreter)),
+        false => Err(format!("{} is not a free-threaded Python", python.display())),
+    }
+}
+
 type AbsentDistributions = BTreeMap<usize, AbsenceReason>;
 
 /// Returns the environment to audit: the one named, if it has any of the distributions, or else one made with
@@ -76,13 +105,8 @@ fn find_or_make_environment(
     let python = match source {
         FreeThreadedSource::Auto => None,
         FreeThreadedSource::Named(path) => {
-            let located = venv::locate_environment(path).map_err(|error| error.to_string())?;
+            let (located, interpreter) = query_named_source(context, path)?;
             let python = located.python.as_ref().map_err(Clone::clone)?;
-            let interpreter =
-                venv::query_interpreter(python, context.scratch.path()).map_err(|error| error.to_string())?;
-            if !interpreter.free_threaded {
-                return Err(format!("{} is not a free-threaded Python", python.display()));
-            }
             if is_usable_environment(&located, &interpreter, &first.environment.distributions) {
                 return Ok((located, AbsentDistributions::new()));
             }

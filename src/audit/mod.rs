@@ -28,5 +28,5 @@ mod untriable_modes;
 mod upgrade_advice;
 mod wheels;
 
-pub use copy_roots::{CopySources, find_copy_sources, list_copy_roots};
+pub use copy_roots::{CopySources, find_copy_sources};
 pub use run::run_audit;

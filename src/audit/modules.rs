@@ -64,6 +64,11 @@ fn read_module(
         } else {
             None
         },
+        toolchain: match kind == ExtensionFileKind::ExtensionModule {
+            true => inspector.toolchain_of_file(&candidate.path),
+            false => None,
+        },
+        size: candidate.path.metadata().map_or(0, |metadata| metadata.len()),
         path: candidate.path,
         kind,
         facts,

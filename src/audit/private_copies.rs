@@ -1,13 +1,11 @@
 //! Makes the private copies for trials in the mode `own-gil-copies`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wsgiaudit_probes_core::protocol::CopyTrees;
 
-use super::cached_inspection::import_roots;
-use super::context::AuditContext;
 use crate::copies::{CopyError, CopySet, CopyStore, CopySummary, prepare_copies};
-use crate::model::{Interpreter, Judgement, Mode, ReasonId};
+use crate::model::{Judgement, Mode, ReasonId};
 
 /// Maximum bytes of copies that are kept for later audits.
 const STORE_LIMIT: u64 = 8 << 30;
@@ -20,22 +18,15 @@ pub(super) struct TrialCopies {
 }
 
 impl TrialCopies {
-    /// Makes a tree for each interpreter of a trial, with the shared objects of the environment and of these
-    /// further folders.
+    /// Makes a tree for each interpreter of a trial, with the shared objects below these folders. `folder` holds
+    /// the store of copies.
     ///
     /// # Errors
     /// As [`prepare_copies`].
-    pub(super) fn prepare(
-        context: &AuditContext<'_>,
-        interpreter: &Interpreter,
-        further: &[PathBuf],
-    ) -> Result<Self, CopyError> {
-        let folder = context.plan.cache.as_deref().unwrap_or(context.scratch.path()).join("copies");
-        let mut roots = import_roots(interpreter);
-        roots.extend(further.iter().cloned());
-        roots.retain(|root| root.is_dir());
+    pub(super) fn prepare(folder: &Path, roots: &[PathBuf]) -> Result<Self, CopyError> {
         let count = Mode::OwnGilCopies.interpreters().len();
-        let set = prepare_copies(&roots, count, &CopyStore::new(&folder, STORE_LIMIT)?, None)?;
+        let store = CopyStore::new(&folder.join("copies"), STORE_LIMIT)?;
+        let set = prepare_copies(roots, count, &store, None)?;
         let trees = CopyTrees { folder: set.folder().to_string_lossy().into_owned(), count };
         Ok(Self { set, trees })
     }
@@ -45,8 +36,8 @@ impl TrialCopies {
         &self.trees
     }
 
-    /// Describes the price of private copies; `None` if there is nothing to copy.
-    pub(super) fn describe_price(&self) -> Option<String> {
+    /// Describes what private copies need; `None` if there is nothing to copy.
+    pub(super) fn describe_needs(&self) -> Option<String> {
         let summary = self.set.summary();
         (summary.objects > 0).then(|| describe_summary(summary))
     }
@@ -80,13 +71,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_price_names_what_limits_the_number_of_interpreters() {
+    fn the_note_names_what_limits_the_number_of_interpreters() {
         let summary = CopySummary { objects: 3, bytes: 2_500_000, mappings: 20, ..CopySummary::default() };
         let text = describe_summary(&summary);
         assert!(text.starts_with("private copies: 3 files, 2.5 MB on disk for each interpreter"), "{text}");
         assert!(text.ends_with("limited by memory mappings"), "{text}");
         let static_tls = vec![(PathBuf::from("/site/x.libs/libgomp.so.1"), 400)];
         let text = describe_summary(&CopySummary { static_tls, ..summary });
-        assert!(text.ends_with("up to 4 interpreters in a process, limited by the static TLS of libgomp.so.1"));
+        assert!(
+            text.ends_with("up to 4 interpreters in a process, limited by the static TLS of libgomp.so.1")
+        );
     }
 }

@@ -42,6 +42,7 @@ pub fn run_audit(plan: &AuditPlan, listener: &dyn ProgressListener, stop: &StopF
     let requests = plan.requests.as_deref().map(|file| RequestList::from_file(file, &names)).transpose()?;
     let context =
         AuditContext { plan, scratch: &scratch, library: &library, given, requests, listener, stop };
+    free_threaded::check_named_source(&context)?;
     let mut located = venv::locate_environment(&plan.environment)?;
     let mut scope = None;
     if let Some(named) = &plan.only {

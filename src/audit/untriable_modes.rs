@@ -39,11 +39,8 @@ pub(super) fn find_untriable_modes(
          {release}"
     );
     let not_tried = Judgement::from_reason_id(ReasonId::NoTrials, why);
-    let no_trials = [
-        (Mode::SharedGil, not_tried),
-        (Mode::OwnGil, too_old.clone()),
-        (Mode::OwnGilCopies, too_old),
-    ];
+    let no_trials =
+        [(Mode::SharedGil, not_tried), (Mode::OwnGil, too_old.clone()), (Mode::OwnGilCopies, too_old)];
     (BTreeMap::from(no_trials), vec![note])
 }
 
@@ -63,7 +60,10 @@ mod tests {
     #[test]
     fn before_3_12_only_the_control_is_run() {
         let (no_trials, notes) = find_untriable_modes(Some(&interpreter((3, 11, 7), None)));
-        assert_eq!(no_trials.keys().copied().collect::<Vec<_>>(), [Mode::SharedGil, Mode::OwnGil, Mode::OwnGilCopies]);
+        assert_eq!(
+            no_trials.keys().copied().collect::<Vec<_>>(),
+            [Mode::SharedGil, Mode::OwnGil, Mode::OwnGilCopies]
+        );
         assert!(notes[0].starts_with("own GIL needs Python 3.12, and this is 3.11.7"), "{notes:?}");
         let (own, shared) = (&no_trials[&Mode::OwnGil], &no_trials[&Mode::SharedGil]);
         assert_eq!(own.verdict, Verdict::Blocked);

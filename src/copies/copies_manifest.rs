@@ -19,7 +19,7 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// The number of this form of the manifest.
 const SCHEMA: u8 = 1;
 
-/// The content of `manifest.json`. Only additions change it.
+/// The content of `manifest.json`. Later versions only add fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopiesManifest {
     /// The schema's number: 1.
@@ -32,7 +32,7 @@ pub struct CopiesManifest {
     pub roots: Vec<PathBuf>,
     /// SHA-256 of the report that admits the copies; `null` if all were made without one.
     pub report_sha256: Option<String>,
-    /// The folders of the trees. An interpreter takes one that none of its process has taken before.
+    /// The folders of the trees, one for each interpreter. A process never uses a tree twice.
     pub trees: Vec<PathBuf>,
     /// Most interpreters that a process can have with such trees, over its whole life; `null` if nothing limits
     /// them.
@@ -72,7 +72,7 @@ pub struct CopyFile {
 pub struct LeftOut {
     /// Its absolute path.
     pub path: PathBuf,
-    /// Why.
+    /// Why it could not be copied.
     pub reason: String,
 }
 

@@ -46,12 +46,12 @@ pub enum CopyError {
     /// The folder for the store could be changed by other users.
     #[error("{} must be a folder that only this user can access (mode 0700)", .0.display())]
     NotPrivate(PathBuf),
-    /// The output folder holds something else.
+    /// The output folder holds something other than copies.
     #[error(
         "{} exists and holds no copies\nhint: name an empty folder, or one that an earlier run made",
         .0.display()
     )]
-    InTheWay(PathBuf),
+    HoldsOtherFiles(PathBuf),
 }
 
 impl CopyError {

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::elf::StringRole;
 use super::inventory::Inventory;
-use super::library_search::{normalize, relative_path};
+use super::library_search::{normalize, path_in_tree, relative_path};
+use super::mirrored_folders::MirroredFolders;
 use super::private_name::private_name;
 use super::shared_object::{NeedTarget, SharedObject};
 use crate::digest;
 
 /// Changes whenever the same source and names give other bytes than before.
-const FORMAT: u32 = 1;
+pub const COPY_FORMAT: u32 = 1;
 
 /// One tree. Paths in it are absolute paths of the environment without the leading `/`.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct CopyPlan {
     /// Symbolic links by path, with their targets: relative ones lead to copies, absolute ones to files that stay
     /// shared.
     pub links: BTreeMap<PathBuf, PathBuf>,
+    /// The folders in which everything else is a link.
+    pub(super) folders: MirroredFolders,
 }
 
 /// A shared object to be copied.
@@ -87,7 +90,7 @@ impl NameMap {
 ///
 /// Every shared object is copied, even if no extension module needs it: Python code may load it by its path.
 pub fn plan_copies(inventory: &Inventory, tree: usize) -> CopyPlan {
-    let mut plan = CopyPlan::default();
+    let mut plan = CopyPlan { folders: MirroredFolders::from_inventory(inventory), ..CopyPlan::default() };
     let copies: BTreeSet<&Path> = inventory.objects.iter().map(|object| object.path.as_path()).collect();
     for object in &inventory.objects {
         let mut needs = Vec::new();
@@ -100,7 +103,7 @@ pub fn plan_copies(inventory: &Inventory, tree: usize) -> CopyPlan {
             let (index, folder) = match &need.target {
                 NeedTarget::Object(index, folder) => (*index, Some(folder.as_path())),
                 NeedTarget::Preloaded(index) => (*index, None),
-                NeedTarget::Outside(path) if inventory.is_below_root(path) => {
+                NeedTarget::Outside(path) if inventory.is_other_file_below_root(path) => {
                     // The search path leads to this folder in the tree.
                     plan.links.insert(path_in_tree(path), path.clone());
                     continue;
@@ -124,7 +127,10 @@ pub fn plan_copies(inventory: &Inventory, tree: usize) -> CopyPlan {
             source: object.path.clone(),
             destination: path_in_tree(&object.path),
             digest: object.digest.clone(),
-            key: digest::of_text(&format!("{FORMAT}\n{tree}\n{}\n{}\n{names:?}", object.id, object.digest)),
+            key: digest::of_text(&format!(
+                "{COPY_FORMAT}\n{tree}\n{}\n{}\n{names:?}",
+                object.id, object.digest
+            )),
             size: object.size + growth,
             growth,
             names,
@@ -134,6 +140,7 @@ pub fn plan_copies(inventory: &Inventory, tree: usize) -> CopyPlan {
     for (given, root) in &inventory.other_roots {
         plan.link_to_copy(given, root);
     }
+    plan.folders.remove_below_links(&plan.links);
     plan
 }
 
@@ -172,7 +179,7 @@ impl CopyPlan {
         };
         let links = self.links.iter().filter(|(path, target)| is_needed(path, target));
         let links = links.map(|(path, target)| (path.clone(), target.clone())).collect();
-        Self { copies, links }
+        Self { copies, links, folders: self.folders.clone() }
     }
 
     /// The path in the tree that this one leads to, through the plan's links.
@@ -208,11 +215,6 @@ impl CopyPlan {
 fn target_in_tree(path: &Path, target: &Path) -> Option<PathBuf> {
     let folder = path.parent().unwrap_or(Path::new(""));
     (!target.is_absolute()).then(|| normalize(&folder.join(target)))
-}
-
-/// The path in a tree for an absolute one.
-pub(super) fn path_in_tree(path: &Path) -> PathBuf {
-    path.strip_prefix("/").unwrap_or(path).to_owned()
 }
 
 fn own_name(object: &SharedObject, tree: usize) -> Option<(String, String)> {

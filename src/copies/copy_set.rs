@@ -4,15 +4,16 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::copy_error::CopyError;
-use super::copy_plan::path_in_tree;
 use super::copy_store::{CopyStore, open_lock_file};
+use super::library_search::path_in_tree;
 use super::summary::CopySummary;
 
 /// Trees of private copies, in subfolders `0`, `1`, ... of a folder that is removed with this value. The store
 /// keeps the copies for the next set.
 ///
 /// A tree mirrors absolute paths: the copy of `/srv/venv/lib/x.so` in tree 2 is `FOLDER/2/srv/venv/lib/x.so`,
-/// where links in the path of the source are resolved. A tree holds shared objects, and links between them. Other
+/// where links in the path of the source are resolved. A tree holds shared objects, links between them, and links to
+/// the files beside them, which lead out of the tree. Other
 /// paths of a library, also the ones it was given by, are links to its copy; resolve them before the copy is
 /// loaded, since `$ORIGIN` is the folder of the path that is loaded.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl CopySet {
         Ok(Self { folder, lock_path, _lock: lock, store, summary: CopySummary::default(), bytes_written: 0 })
     }
 
-    /// Stores what the set contains, and the most bytes that were written for it.
+    /// Stores what the set contains, and at most how many bytes were written for it.
     pub(super) fn describe(&mut self, summary: CopySummary, bytes_written: u64) {
         self.summary = summary;
         self.bytes_written = bytes_written;
@@ -55,7 +56,7 @@ impl CopySet {
         &self.summary
     }
 
-    /// Most bytes that had to be written; the rest was in the store.
+    /// At most how many bytes were written; 0 if the store had all the copies.
     pub fn bytes_written(&self) -> u64 {
         self.bytes_written
     }

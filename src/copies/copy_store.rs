@@ -24,6 +24,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 pub struct CopyStore {
     folder: PathBuf,
     limit: u64,
+    /// The current boot of the system; empty if it is unknown.
     boot: String,
 }
 
@@ -57,7 +58,7 @@ impl CopyStore {
         }
         let marker = folder.join(MARKER);
         open_lock_file(&marker).map_err(CopyError::io("make", &marker))?;
-        // A crash of the system can lose what was written, so files are trusted by their state only until then.
+        // A crash of the system can lose what was written, so the state of a file is trusted during one boot only.
         let boot = fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned();
         Ok(Self { folder, limit: limit_in_bytes, boot })
     }
@@ -165,7 +166,7 @@ impl CopyStorage for CopyStore {
         let (path, record_path) = (self.object_path(key), self.record_path(key));
         let record = CopyRecord::parse(&fs::read_to_string(&record_path).ok()?)?;
         let state = self.state_of_file(&fs::symlink_metadata(&path).ok()?);
-        if record.state != state {
+        if record.state != state || self.boot.is_empty() {
             if digest::of_file(&path).ok()? != record.digest {
                 return None;
             }

@@ -26,7 +26,7 @@ const MAX_OBJECT: u64 = 8 << 30;
 pub struct Inventory {
     /// The folders that were searched, without links.
     pub roots: Vec<PathBuf>,
-    /// The same folders as they were given, where that is another path.
+    /// Roots that were given by another path: that path, absolute, and the root it leads to.
     pub other_roots: BTreeMap<PathBuf, PathBuf>,
     /// Sorted by path.
     pub objects: Vec<SharedObject>,
@@ -52,7 +52,7 @@ struct FoundFile {
 impl Inventory {
     /// Reads all shared objects below `roots`: files named like them (`x.so`, `x.so.1`) with such content.
     ///
-    /// Left out are executables, libpython, the C library, and the standard library with its extension modules.
+    /// Executables, libpython, the C library, and the standard library with its extension modules are left out.
     /// Roots may be nested.
     ///
     /// # Errors
@@ -76,27 +76,23 @@ impl Inventory {
         }
         let mut candidates = Vec::new();
         for (position, root) in inventory.roots.iter().enumerate() {
-            let mut unreadable = Vec::new();
-            let found = list_candidates(root, &inventory.roots, &mut unreadable);
-            candidates.extend(found.into_iter().map(|path| (position, path)));
-            inventory.unreadable.extend(unreadable);
+            let found = list_candidates(root, &inventory.roots, &mut inventory.unreadable);
+            candidates.extend(found.into_iter().map(|path| (position, root, path)));
         }
-        let roots = &inventory.roots;
         let files: Vec<_> = candidates
             .into_par_iter()
-            .map(|(position, path)| {
-                let root = roots.get(position).map_or(Path::new("/"), PathBuf::as_path);
-                read_object(&path, position, root).map_err(|error| (path, error))
-            })
+            .map(|(position, root, path)| read_object(&path, position, root).map_err(|error| (path, error)))
             .collect();
         inventory.add_files(files);
         resolve_needs(&mut inventory.objects, &inventory.roots);
         Ok(inventory)
     }
 
-    /// Whether a path is below one of the roots.
-    pub(super) fn is_below_root(&self, path: &Path) -> bool {
-        self.roots.iter().any(|root| path.starts_with(root))
+    /// Whether a path is below one of the roots, but is not a path of an object.
+    pub(super) fn is_other_file_below_root(&self, path: &Path) -> bool {
+        let is_path_of =
+            |object: &SharedObject| object.path == path || object.aliases.iter().any(|alias| alias == path);
+        self.roots.iter().any(|root| path.starts_with(root)) && !self.objects.iter().any(is_path_of)
     }
 
     /// Adds files as objects, or as further paths of objects.
@@ -153,7 +149,7 @@ fn new_object(file: FoundFile) -> SharedObject {
     }
 }
 
-/// Adds another path of an object, which becomes its own path if the linker rather finds the library there.
+/// Adds another path of an object. If it ranks higher, it becomes the object's main path.
 fn add_path(object: &mut SharedObject, own_rank: &mut PathRank, file: FoundFile) {
     let rank = rank_path(&file);
     if rank > *own_rank {
@@ -169,7 +165,8 @@ fn add_path(object: &mut SharedObject, own_rank: &mut PathRank, file: FoundFile)
     object.aliases.retain(|alias| *alias != object.path);
 }
 
-/// Whether a path leads through no linked folder, and whether the file has the library's own name.
+/// Whether the path's folder is the file's real one, not a link to it, and whether the file has the library's own
+/// name. The linker finds a library rather by a path of a higher rank.
 type PathRank = (bool, bool);
 
 fn rank_path(file: &FoundFile) -> PathRank {
@@ -196,7 +193,7 @@ fn list_candidates(root: &Path, roots: &[PathBuf], unreadable: &mut Vec<(PathBuf
     {
         let entry = match entry {
             Ok(entry) => entry,
-            // A link to a folder above leads to nothing new, a broken one to nothing.
+            // A link to a parent folder leads only to files that are searched anyway, a broken link to no file.
             Err(error) if error.loop_ancestor().is_some() => continue,
             Err(error) if error.path().is_some_and(|path| path.is_symlink() && !path.exists()) => continue,
             Err(error) => {

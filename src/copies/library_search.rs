@@ -76,6 +76,11 @@ pub(super) fn normalize(path: &Path) -> PathBuf {
     normal
 }
 
+/// The path in a tree for an absolute one.
+pub(super) fn path_in_tree(path: &Path) -> PathBuf {
+    path.strip_prefix("/").unwrap_or(path).to_owned()
+}
+
 /// Returns the path from a folder to a file, both absolute and normalized.
 pub(super) fn relative_path(folder: &Path, file: &Path) -> PathBuf {
     let common = folder.components().zip(file.components()).take_while(|(a, b)| a == b).count();

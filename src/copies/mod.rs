@@ -18,6 +18,7 @@ pub mod elf;
 mod inventory;
 mod library_finder;
 mod library_search;
+mod mirrored_folders;
 mod output_folder;
 mod planned_trees;
 mod prepare_copies;
@@ -29,7 +30,7 @@ mod write_trees;
 
 pub use copies_manifest::{CopiedObject, CopiesManifest, CopyFile, LeftOut};
 pub use copy_error::CopyError;
-pub use copy_plan::{CopyPlan, NameMap, PlannedCopy, plan_copies};
+pub use copy_plan::{COPY_FORMAT, CopyPlan, NameMap, PlannedCopy, plan_copies};
 pub use copy_set::CopySet;
 pub use copy_store::CopyStore;
 pub use inventory::Inventory;

@@ -44,7 +44,7 @@ impl OutputFolder {
         let marker = folder.join(MARKER);
         let is_empty = || fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_none());
         if !marker.is_file() && !is_empty() {
-            return Err(CopyError::InTheWay(folder));
+            return Err(CopyError::HoldsOtherFiles(folder));
         }
         let lock = open_lock_file(&marker).map_err(CopyError::io("make", &marker))?;
         lock.lock().map_err(CopyError::io("lock", &marker))?;
@@ -60,7 +60,7 @@ impl OutputFolder {
     /// The free space of the folder's file system in bytes.
     ///
     /// # Errors
-    /// When the file system cannot be asked.
+    /// When the file system cannot be queried.
     pub fn available_space(&self) -> Result<u64, CopyError> {
         available_space(&self.folder)
     }
@@ -84,7 +84,7 @@ impl OutputFolder {
         let new = self.new_folder();
         remove_if_present(&new)?;
         let written = self.write_new_trees(planned, manifest);
-        // With the old trees, or what was written until an error.
+        // It now holds the old trees or, after an error, an incomplete set of new ones.
         remove_if_present(&new)?;
         written
     }
@@ -123,7 +123,7 @@ impl OutputFolder {
         Ok(())
     }
 
-    /// Everything that this run writes, until it is complete.
+    /// The folder for everything that this run writes, until all of it is complete.
     fn new_folder(&self) -> PathBuf {
         self.folder.join(".new")
     }
@@ -159,7 +159,7 @@ fn find_unchanged_copies(folder: &Path) -> BTreeMap<String, StoredCopy> {
     unchanged.collect()
 }
 
-/// Moves `new` to `place`, and what is there to `new`.
+/// Moves the folder `new` to `place`, and the folder that was at `place` out of the way.
 fn exchange_folders(new: &Path, place: &Path) -> io::Result<()> {
     if !place.exists() {
         return fs::rename(new, place);

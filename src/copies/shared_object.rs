@@ -46,7 +46,8 @@ pub enum NeedTarget {
     Preloaded(usize),
     /// A library of the system, which stays shared.
     System,
-    /// A file in the folder of a search path that is not copied, and so stays shared.
+    /// A file that stays shared: one in the folder of a search path that is not copied, or one that the object names
+    /// by its path.
     Outside(PathBuf),
     /// Nothing, or one of several that have to be loaded before.
     Unknown,

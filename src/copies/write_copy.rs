@@ -1,7 +1,7 @@
 //! Writes private copies of one shared object.
 
 use std::fs::{File, Permissions};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(super) struct SourceContent {
     clone: Option<File>,
 }
 
-/// A copy that was written and has no name yet.
+/// A copy that was written, but not yet added to a storage.
 pub(super) struct WrittenCopy {
     pub(super) file: NamedTempFile,
     /// SHA-256 of the copy.
@@ -72,7 +72,7 @@ impl SourceContent {
             self.clone.as_ref().is_some_and(|clone| rustix::fs::ioctl_ficlone(&file, clone).is_ok());
         match is_clone {
             true => rewrite.apply_to_file(file.as_file()),
-            false => file.rewind().and_then(|()| file.write_all(&bytes)),
+            false => file.write_all(&bytes),
         }
         .and_then(|()| file.as_file().set_permissions(Permissions::from_mode(MODE)))
         .map_err(write_error())?;

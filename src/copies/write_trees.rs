@@ -75,14 +75,18 @@ pub(super) fn write_trees(
         let tree = folder.join(number.to_string());
         make_folders(plan, &tree)?;
         for (copy, files) in plan.copies.iter().zip(&files) {
-            if let Some(file) = files.as_ref().ok().and_then(|files| files.get(number)) {
-                link_or_copy(&file.path, &tree.join(&copy.destination))?;
+            let place = tree.join(&copy.destination);
+            match files.as_ref().map(|files| files.get(number)) {
+                Ok(Some(file)) => link_or_copy(&file.path, &place)?,
+                // Shared by all interpreters, as trials report.
+                Ok(None) | Err(_) => symlink(&copy.source, &place).map_err(CopyError::io("make", &place))?,
             }
         }
         for (path, target) in &plan.links {
             let place = tree.join(path);
             symlink(target, &place).map_err(CopyError::io("make", &place))?;
         }
+        plan.folders.link_data(&tree)?;
     }
     let copies = plans.first().into_iter().flat_map(|plan| &plan.copies).zip(files);
     let digests = copies.map(|(copy, files)| {
@@ -118,7 +122,8 @@ fn provide_copies(
 
 fn make_folders(plan: &CopyPlan, tree: &Path) -> Result<(), CopyError> {
     let paths = plan.copies.iter().map(|copy| &copy.destination).chain(plan.links.keys());
-    let folders: BTreeSet<&Path> = paths.filter_map(|path| path.parent()).chain([Path::new("")]).collect();
+    let folders = paths.filter_map(|path| path.parent()).chain([Path::new("")]).map(Path::to_owned);
+    let folders: BTreeSet<PathBuf> = folders.chain(plan.folders.paths_in_tree()).collect();
     for folder in folders {
         let place = tree.join(folder);
         fs::create_dir_all(&place).map_err(CopyError::io("make", place))?;

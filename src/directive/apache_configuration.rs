@@ -8,13 +8,13 @@ use super::apache_syntax::{
 };
 use super::application_mounts::{
     ApplicationMount, GeneratedConfiguration, ResolvedMount, callable_name, can_have_own_gil, check_callable,
-    explain_verdict, find_objection, group_name, render_header, render_verdict_line, resolve_mounts,
-    thread_pool_directive,
+    explain_verdict, find_objection, group_name, passes_in_mode, render_header, render_verdict_line,
+    resolve_mounts, thread_pool_directive,
 };
 use super::process_options::ProcessOptions;
 use crate::model::{Mode, Verdict};
-use crate::report::Document;
 use crate::report::v1::Application;
+use crate::report::{DecidedBy, Document};
 
 /// Renders the lines for these applications, or for the whole environment if there are none.
 ///
@@ -30,19 +30,89 @@ pub fn render_apache_configuration(
 ) -> Result<GeneratedConfiguration, String> {
     let parts = resolve_mounts(report, mounts)?;
     parts.iter().try_for_each(|(_, each)| check_callable(each))?;
-    if let Some(objection) = find_objection(report) {
-        return Ok(GeneratedConfiguration::Nothing(objection));
+    let objection = find_objection(report);
+    if report.decided_by() == DecidedBy::Modules {
+        return Ok(GeneratedConfiguration::Nothing(objection.unwrap_or_default()));
     }
     if parts.is_empty() {
-        return Ok(render_environment(report));
+        return Ok(match objection {
+            Some(objection) => render_environment_fallback(report, &objection),
+            None => render_environment(report),
+        });
+    }
+    if let Some(objection) = objection {
+        return Ok(render_fallback(report, &objection, &parts));
     }
     let (fit, unfit): (Vec<_>, Vec<_>) =
         parts.into_iter().partition(|(_, each)| can_have_own_gil(report, each));
     if fit.is_empty() {
-        let lines = unfit.iter().map(|(_, each)| format!("{}\n", explain_verdict(report, each)));
-        return Ok(GeneratedConfiguration::Nothing(lines.collect()));
+        return Ok(render_fallback(report, "", &unfit));
     }
     Ok(GeneratedConfiguration::Lines(render_header(report) + &render_applications(report, &fit, &unfit)))
+}
+
+/// Renders lines for applications that cannot have their own GIL: they use the main interpreter. Applications that fail
+/// there too have no lines. `why` holds further reasons, a line each.
+fn render_fallback(report: &Document, why: &str, parts: &[ResolvedMount<'_>]) -> GeneratedConfiguration {
+    let (works, fails): (Vec<_>, Vec<_>) =
+        parts.iter().copied().partition(|(_, each)| passes_in_mode(report, each, Mode::Main));
+    if works.is_empty() {
+        let lines = parts.iter().map(|(_, each)| format!("{}\n", explain_verdict(report, each)));
+        return GeneratedConfiguration::Nothing(why.to_owned() + &lines.collect::<String>());
+    }
+    let mut text = render_header(report) + &render_refusal(why);
+    for (_, each) in fails {
+        let why = explain_verdict(report, each);
+        let _ = writeln!(text, "# {why}: it fails in the main interpreter too, and has no lines here.");
+    }
+    let shared: Vec<&str> = works
+        .iter()
+        .filter(|(_, each)| passes_in_mode(report, each, Mode::SharedGil))
+        .map(|(_, each)| each.name.as_str())
+        .collect();
+    text.push_str(&render_applications(report, &[], &works));
+    if !shared.is_empty() {
+        let names = escape_comment(&shared.join(", "));
+        let _ = writeln!(text, "# Application groups that share a GIL are fit for {names}, too.");
+    }
+    GeneratedConfiguration::Fallback(text)
+}
+
+/// Says that the lines that follow are without an own GIL. `why` holds reasons, a line each.
+fn render_refusal(why: &str) -> String {
+    let reasons: String = why.lines().map(|line| format!("# {line}\n")).collect();
+    format!(
+        "# It does not support WSGIPerInterpreterGIL On. These lines use the main interpreter.\n{reasons}"
+    )
+}
+
+/// Renders lines for an environment that does not support an own GIL: they use the main interpreter of a process. There
+/// are none if nothing of the environment works in that interpreter.
+fn render_environment_fallback(report: &Document, why: &str) -> GeneratedConfiguration {
+    if !report.works_in_main() {
+        return GeneratedConfiguration::Nothing(why.to_owned());
+    }
+    let process = ProcessOptions::for_environment(report).render_directive(MAIN_INTERPRETER_GROUP);
+    let fails = report
+        .distributions
+        .iter()
+        .filter(|row| row.modes.get(&Mode::Main).is_some_and(|judged| judged.verdict <= Verdict::Unknown));
+    let fails: Vec<&str> = fails.map(|row| row.name.as_deref().unwrap_or("(no distribution)")).collect();
+    let fails = match fails.is_empty() {
+        true => String::new(),
+        false => {
+            format!(
+                "# Something of these is not known to work in the main interpreter: {}\n",
+                escape_comment(&fails.join(", "))
+            )
+        }
+    };
+    GeneratedConfiguration::Fallback(format!(
+        "{}{}{fails}# Give each application a process group of its own: two must not share a main interpreter.\n\
+         {process}WSGIProcessGroup {MAIN_INTERPRETER_GROUP}\nWSGIApplicationGroup %{{GLOBAL}}\n",
+        render_header(report),
+        render_refusal(why)
+    ))
 }
 
 /// Renders the lines for an environment that was audited without an application.
@@ -64,11 +134,12 @@ fn render_environment(report: &Document) -> GeneratedConfiguration {
         }
         Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::NotApplicable => {
             let bad = lines(&|verdict| verdict <= Verdict::Unknown);
-            return GeneratedConfiguration::Nothing(if bad.is_empty() {
-                "the report has no trials of the environment\n".to_owned()
-            } else {
-                bad
-            });
+            return match bad.is_empty() {
+                true => GeneratedConfiguration::Nothing(
+                    "the report has no trials of the environment\n".to_owned(),
+                ),
+                false => render_environment_fallback(report, &bad),
+            };
         }
     };
     let process = ProcessOptions::for_environment(report).render_directive(OWN_GIL_GROUP);

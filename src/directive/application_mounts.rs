@@ -42,8 +42,21 @@ impl ApplicationMount {
 pub enum GeneratedConfiguration {
     /// The generated lines.
     Lines(String),
+    /// The report does not support an own GIL. These lines use the main interpreter, with the reasons as comments.
+    Fallback(String),
     /// The report supports no configuration; one reason per line.
     Nothing(String),
+}
+
+impl GeneratedConfiguration {
+    /// The result for machines: whether an own GIL is `supported`, and a `configuration` or, without one, the `reason`.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Lines(text) => serde_json::json!({"supported": true, "configuration": text}),
+            Self::Fallback(text) => serde_json::json!({"supported": false, "configuration": text}),
+            Self::Nothing(why) => serde_json::json!({"supported": false, "reason": why}),
+        }
+    }
 }
 
 /// A mount and its application in the report.

@@ -4,10 +4,14 @@ use super::apache_configuration::OWN_GIL_GROUP;
 use super::apache_syntax::render_interpreter_block;
 use super::application_mounts::{
     ApplicationMount, GeneratedConfiguration, callable_name, can_have_own_gil, check_callable,
-    explain_verdict, find_objection, group_name, render_header, resolve_mounts, thread_pool_directive,
+    explain_verdict, find_objection, group_name, passes_in_mode, render_header, resolve_mounts,
+    thread_pool_directive,
 };
 use super::process_options::module_folder;
+use crate::model::Mode;
+use crate::render::escape::escape_and_truncate;
 use crate::report::Document;
+use crate::shell_word::quote_shell_word;
 
 /// Renders the file that mod_wsgi-express includes, with its command as a comment.
 ///
@@ -26,19 +30,19 @@ pub fn render_express_options(
         ));
     };
     check_callable(application)?;
-    if let Some(objection) = find_objection(report) {
-        return Ok(GeneratedConfiguration::Nothing(objection));
-    }
-    let why = explain_verdict(report, application);
-    if !can_have_own_gil(report, application) {
-        return Ok(GeneratedConfiguration::Nothing(format!("{why}\n")));
+    let (why, objection) = (explain_verdict(report, application), find_objection(report));
+    let is_fit = objection.is_none() && can_have_own_gil(report, application);
+    if !is_fit && !passes_in_mode(report, application, Mode::Main) {
+        return Ok(GeneratedConfiguration::Nothing(objection.unwrap_or_else(|| format!("{why}\n"))));
     }
     let group = group_name(application);
-    let mut command = format!("mod_wsgi-express start-server {}", quote_shell_word(&application.file));
+    let mut command = format!("mod_wsgi-express start-server {}", quote_on_one_line(&application.file));
     let mut add =
-        |name: &str, value: &str| command.push_str(&format!(" --{name} {}", quote_shell_word(value)));
-    add("process-group", OWN_GIL_GROUP);
-    add("application-group", &group);
+        |name: &str, value: &str| command.push_str(&format!(" --{name} {}", quote_on_one_line(value)));
+    if is_fit {
+        add("process-group", OWN_GIL_GROUP);
+        add("application-group", &group);
+    }
     if let Some(folder) = module_folder(report, application) {
         add("python-path", &folder);
     }
@@ -47,6 +51,16 @@ pub fn render_express_options(
     }
     if callable_name(application) != "application" {
         add("callable-object", callable_name(application));
+    }
+    if !is_fit {
+        let objection: String =
+            objection.iter().flat_map(|text| text.lines()).map(|line| format!("# {line}\n")).collect();
+        return Ok(GeneratedConfiguration::Fallback(format!(
+            "{}# It does not support WSGIPerInterpreterGIL On:\n# {why}\n{objection}\
+             # This command uses the main interpreter, as mod_wsgi-express does by default (%{{GLOBAL}}):\n\
+             # {command}\n",
+            render_header(report)
+        )));
     }
     add("include-file", "own-gil.conf");
     let pool = thread_pool_directive(std::iter::once(application));
@@ -61,23 +75,6 @@ pub fn render_express_options(
 }
 
 /// Quotes a word for a POSIX shell, on one line.
-fn quote_shell_word(text: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@%+=,".contains(letter);
-    let text = crate::render::escape::escape_and_truncate(text, 4096);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_for_the_shell_is_one_word() {
-        assert_eq!(quote_shell_word("/srv/a-b.wsgi"), "/srv/a-b.wsgi");
-        assert_eq!(quote_shell_word("/srv/it's $HOME"), r"'/srv/it'\''s $HOME'");
-        assert_eq!(quote_shell_word(""), "''");
-    }
+fn quote_on_one_line(text: &str) -> String {
+    quote_shell_word(&escape_and_truncate(text, 4096))
 }

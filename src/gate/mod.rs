@@ -9,4 +9,4 @@ mod tests;
 
 pub use acceptance::Acceptance;
 pub use decide::{Decision, Gate, decide};
-pub use settings::{ProjectSettings, parse_settings};
+pub use settings::{ProjectSettings, find_misnamed_table, parse_settings};

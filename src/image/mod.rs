@@ -35,6 +35,7 @@ mod shared_object_kind;
 mod siblings;
 mod static_types;
 mod symbols;
+mod toolchain;
 mod wheel;
 
 pub use byte_source::{ByteSource, OpenFile};
@@ -46,4 +47,5 @@ pub use path_inspection::inspect_path;
 pub use shared_object_kind::{Architecture, SharedObjectError, SharedObjectFormat, SharedObjectKind};
 pub use siblings::{inspect_file, inspect_file_with_inputs, kind_of_file};
 pub use symbols::{read_init_functions, symbol_at_address, symbol_at_offset};
+pub use toolchain::find_toolchain;
 pub use wheel::inspect_wheel;

@@ -8,6 +8,7 @@ mod environment;
 mod extension_suffix;
 mod facts;
 mod finding;
+mod isolation;
 mod judgement;
 mod mode;
 mod module;
@@ -16,8 +17,10 @@ mod phase;
 mod reply;
 mod rule;
 mod rule_list;
+mod term;
 #[cfg(test)]
 mod tests;
+mod toolchain;
 mod upgrade;
 mod verdict;
 
@@ -32,6 +35,7 @@ pub use environment::{EDITABLE_VARIABLES, Environment, InstalledDistribution, In
 pub use extension_suffix::{split_extension_suffix, tag_of_suffix};
 pub use facts::{BinaryFacts, BinaryHazard, Doubt, InitKind, Slot, SlotDeclaration, TargetPython};
 pub use finding::{ModuleFinding, PythonDefect};
+pub use isolation::{IsolationBreach, IsolationDoubt};
 pub use judgement::{Judgement, RootCause};
 pub use mode::Mode;
 pub use module::{ExtensionFile, ExtensionFileClass, ExtensionFileKind};
@@ -43,5 +47,7 @@ pub use phase::TrialPhase;
 pub use reply::{Reply, ReplyKind};
 pub use rule::{Confidence, Rule, Severity};
 pub use rule_list::{RULES, ReasonId, RuleId};
+pub use term::Term;
+pub use toolchain::Toolchain;
 pub use upgrade::AvailableUpgrade;
 pub use verdict::Verdict;

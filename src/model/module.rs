@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::BinaryFacts;
+use super::{BinaryFacts, Toolchain};
 
 /// A file with an extension module's suffix, as found on disk.
 #[derive(Clone, Debug)]
@@ -24,6 +24,10 @@ pub struct ExtensionFile {
     pub facts: BinaryFacts,
     /// The SHA-256 of an extension module that could be read, in hexadecimal.
     pub sha256: Option<String>,
+    /// Its size in bytes; 0 if it cannot be read.
+    pub size: u64,
+    /// What generated it, if that is known.
+    pub toolchain: Option<Toolchain>,
 }
 
 impl ExtensionFile {

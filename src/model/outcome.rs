@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Mode, ReasonId, Reply, TrialPhase};
+use super::{IsolationBreach, IsolationDoubt, Mode, ReasonId, Reply, TrialPhase};
 
 /// How one trial ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,15 @@ pub enum TrialOutcome {
         /// The first of them; at least one.
         objects: Vec<SharedPythonObject>,
     },
+    /// Its C code reached beyond the interpreter that it serves.
+    BreaksIsolation {
+        /// How.
+        how: IsolationBreach,
+        /// The phase.
+        place: TrialPhase,
+        /// The extension module whose code did so, if known.
+        module: Option<String>,
+    },
     /// No trial took place, or its result says nothing about the subject.
     NotRun(NotRunReason),
 }
@@ -95,6 +104,8 @@ pub enum OutcomeKind {
     LeftThreads,
     /// Two interpreters with their own GILs reach the same objects.
     Shares,
+    /// Its C code reached beyond the interpreter that it serves.
+    BreaksIsolation,
     /// No trial took place, or its result says nothing about the subject.
     NotRun,
 }
@@ -159,6 +170,7 @@ impl TrialOutcome {
             Self::LosesDescriptors { .. } => OutcomeKind::LosesDescriptors,
             Self::LeftThreads { .. } => OutcomeKind::LeftThreads,
             Self::Shares { .. } => OutcomeKind::Shares,
+            Self::BreaksIsolation { .. } => OutcomeKind::BreaksIsolation,
             Self::NotRun(_) => OutcomeKind::NotRun,
         }
     }
@@ -170,6 +182,7 @@ impl TrialOutcome {
             | Self::Raised { place, .. }
             | Self::Crashed { place, .. }
             | Self::TimedOut { place, .. }
+            | Self::BreaksIsolation { place, .. }
             | Self::LosesDescriptors { place, .. } => Some(*place),
             Self::Shares { .. } => Some(TrialPhase::SecondInterpreter),
             Self::LeftThreads { .. } => Some(TrialPhase::Teardown),
@@ -187,6 +200,7 @@ impl TrialOutcome {
             | Self::LosesDescriptors { .. }
             | Self::LeftThreads { .. }
             | Self::Shares { .. }
+            | Self::BreaksIsolation { .. }
             | Self::NotRun(_) => None,
         }
     }
@@ -198,6 +212,7 @@ impl TrialOutcome {
             Self::Raised { suspect: module, .. }
             | Self::Crashed { loading: module, .. }
             | Self::TimedOut { loading: module, .. }
+            | Self::BreaksIsolation { module, .. }
             | Self::LosesDescriptors { loading: module, .. } => module.as_deref(),
             Self::Shares { objects, .. } => objects.iter().find_map(|object| object.module.as_deref()),
             Self::Imported | Self::LeftThreads { .. } | Self::NotRun(_) => None,
@@ -211,6 +226,7 @@ impl TrialOutcome {
             | Self::Raised { place, .. }
             | Self::Crashed { place, .. }
             | Self::TimedOut { place, .. }
+            | Self::BreaksIsolation { place, .. }
             | Self::LosesDescriptors { place, .. } => *place = phase,
             Self::Imported | Self::LeftThreads { .. } | Self::Shares { .. } | Self::NotRun(_) => {}
         }
@@ -234,7 +250,7 @@ impl TrialOutcome {
 
 impl OutcomeKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Imported,
         Self::Refused,
         Self::Raised,
@@ -243,6 +259,7 @@ impl OutcomeKind {
         Self::LosesDescriptors,
         Self::LeftThreads,
         Self::Shares,
+        Self::BreaksIsolation,
         Self::NotRun,
     ];
 
@@ -257,6 +274,7 @@ impl OutcomeKind {
             Self::LosesDescriptors => "loses-descriptors",
             Self::LeftThreads => "left-threads",
             Self::Shares => "shares",
+            Self::BreaksIsolation => "breaks-isolation",
             Self::NotRun => "not-run",
         }
     }
@@ -269,6 +287,12 @@ impl PythonError {
         named.filter(|_| self.kind == "ModuleNotFoundError")
     }
 
+    /// Names the limit of the process that was reached, if the error tells of one: more copies of a file need more of
+    /// it, so the error says nothing about the code.
+    pub fn process_limit(&self) -> Option<&'static str> {
+        PROCESS_LIMITS.iter().find(|(words, _)| self.text.contains(words)).map(|(_, limit)| *limit)
+    }
+
     /// Whether CPython's check raised it: the text of `_PyImport_CheckSubinterpIncompatibleExtensionAllowed`
     /// (CPython, `Python/import.c`).
     pub fn is_cpython_refusal(&self) -> bool {
@@ -277,6 +301,16 @@ impl PythonError {
             && self.text.ends_with(" does not support loading in subinterpreters")
     }
 }
+
+/// Words of error messages and the limits that they tell of: glibc's dynamic linker (`elf/dl-reloc.c`,
+/// `elf/dl-load.c`) and the texts of `EMFILE`.
+const PROCESS_LIMITS: &[(&str, &str)] = &[
+    ("cannot allocate memory in static TLS block", "static thread-local storage"),
+    ("cannot create TLS data structures", "thread-local storage"),
+    ("cannot map segment", "memory mappings"),
+    ("failed to map segment from shared object", "memory mappings"),
+    ("Too many open files", "open files"),
+];
 
 /// Why a trial has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -368,8 +402,12 @@ pub struct Trial {
     /// Retained objects: objects of one interpreter that the data of a shared library still referenced while
     /// another interpreter ran. No use of them was seen.
     pub kept: Vec<SharedPythonObject>,
+    /// What makes it doubtful that the interpreters are isolated from each other.
+    pub doubts: Vec<IsolationDoubt>,
     /// The names of native threads, unknown to Python, that outlived its interpreters.
     pub native_threads: Vec<String>,
+    /// The function that was called last with arbitrary arguments: `_fast.scan`.
+    pub called: Option<String>,
     /// What it added to the main interpreter although it was imported in another one: `sys.modules['x']`,
     /// `builtins.y`.
     pub left_in_main: Vec<String>,
@@ -402,7 +440,9 @@ impl Trial {
             printed: String::new(),
             crash: None,
             kept: Vec::new(),
+            doubts: Vec::new(),
             native_threads: Vec::new(),
+            called: None,
             left_in_main: Vec::new(),
             standard: Arc::default(),
             python: None,

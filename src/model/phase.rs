@@ -18,6 +18,9 @@ pub enum TrialPhase {
     /// Use after another interpreter ended, where the same use passed before: it used an object of that
     /// interpreter.
     AfterAnotherEnded,
+    /// Calls of its functions with arbitrary arguments, of those that can be called in the main interpreter
+    /// without ending the process.
+    Call,
     /// Ending an interpreter that had loaded the module.
     Teardown,
     /// Finalizing Python in the process, after every interpreter that had loaded the module ended.
@@ -35,6 +38,7 @@ impl TrialPhase {
             Self::SecondInterpreter => "second-interpreter",
             Self::UseAfterEnd => "use-after-end",
             Self::AfterAnotherEnded => "after-another-ended",
+            Self::Call => "call",
             Self::Teardown => "teardown",
             Self::Exit => "exit",
             Self::Storm => "storm",
@@ -49,6 +53,7 @@ impl TrialPhase {
             Self::SecondInterpreter => "in the second interpreter",
             Self::UseAfterEnd => "after the first interpreter ended",
             Self::AfterAnotherEnded => "after another interpreter ended, though not before",
+            Self::Call => "when its functions are called, though not in the main interpreter",
             Self::Teardown => "when the interpreter ended",
             Self::Exit => "when the process ended, after its interpreters",
             Self::Storm => "when threads import and use it at the same time",

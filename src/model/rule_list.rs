@@ -83,6 +83,8 @@ define_rules! {
         LosesDescriptors "loses-descriptors" Error Tried,
         LeavesThreads "leaves-threads" Error Tried,
         SharesObjects "shares-objects" Error Tried,
+        EntersMain "enters-main" Error Tried,
+        ReplacesAllocator "replaces-allocator" Error Tried,
         PythonDefect "python-defect" Error Tried,
         SwitchesGilOn "switches-gil-on" Error Tried,
         NoFreeThreadedWheel "no-free-threaded-wheel" Error Read,
@@ -93,6 +95,8 @@ define_rules! {
         LeftInMain "left-in-main" Warning Tried,
         LeftInStatics "left-in-statics" Warning Tried,
         NativeThreads "native-threads" Note Tried,
+        SharedFunctions "shared-functions" Note Tried,
+        ChangesProcess "changes-process" Note Tried,
         MisreadDeclaration "misread-declaration" Warning Tried,
     }
     findings in binary {
@@ -181,6 +185,9 @@ define_rules! {
         LoadsAnotherFile "loads-another-file" Unknown Tried,
         DeclarationContradicted "declaration-contradicted" Unknown Tried,
         KeepsObjects "keeps-objects" Unknown Tried,
+        SharedLibrary "shared-library" Unknown Tried,
+        SharedVariable "shared-variable" Unknown Tried,
+        HandlesSignals "handles-signals" Unknown Tried,
         GilNotTold "gil-not-told" Unknown Tried,
         FailsWithGil "fails-with-gil" Unknown Tried,
         NotInFreeThreadedEnvironment "not-in-free-threaded-environment" Unknown Read,

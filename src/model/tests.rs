@@ -39,6 +39,7 @@ fn names_in_json_are_names_in_tables() {
             "after-another-ended",
             "after another interpreter ended, though not before",
         ),
+        (TrialPhase::Call, "call", "when its functions are called, though not in the main interpreter"),
         (TrialPhase::Teardown, "teardown", "when the interpreter ended"),
         (TrialPhase::Exit, "exit", "when the process ended, after its interpreters"),
         (TrialPhase::Storm, "storm", "when threads import and use it at the same time"),
@@ -200,6 +201,8 @@ fn a_file_has_a_folder_and_is_tried_or_not() {
             kind,
             facts: BinaryFacts::undetermined(""),
             sha256: None,
+            size: 0,
+            toolchain: None,
         };
         assert_eq!((file.kind.class(), file.is_trial_subject()), (class, is_subject), "{:?}", file.kind);
         assert_eq!(file.folder(), "/venv/site");
@@ -229,6 +232,8 @@ fn an_outcome_has_a_kind_a_phase_and_a_suspect() {
     let raised = TrialOutcome::Raised { place, error: error("ImportError", "no"), suspect };
     let crashed = TrialOutcome::Crashed { how: AbnormalExit::Exit(1), place, loading: loading.clone() };
     let shares = TrialOutcome::Shares { count: 2, objects: vec![object(None), object(Some("m"))] };
+    let how = IsolationBreach::EntersMain { thread: "pump".to_owned() };
+    let breaks = TrialOutcome::BreaksIsolation { how, place, module: loading.clone() };
     let (storm, m) = (Some(TrialPhase::Storm), Some("m"));
     for (outcome, kind, phase, suspect, has_error) in [
         (TrialOutcome::Imported, OutcomeKind::Imported, None, None, false),
@@ -245,11 +250,24 @@ fn an_outcome_has_a_kind_a_phase_and_a_suspect() {
             false,
         ),
         (shares, OutcomeKind::Shares, Some(TrialPhase::SecondInterpreter), m, false),
+        (breaks, OutcomeKind::BreaksIsolation, storm, m, false),
         (TrialOutcome::NotRun(NotRunReason::Shadowed(None)), OutcomeKind::NotRun, None, None, false),
     ] {
         assert_eq!((outcome.kind(), outcome.phase(), outcome.suspect()), (kind, phase, suspect));
         assert_eq!(outcome.error().is_some(), has_error, "{kind:?}");
         assert_eq!(outcome.was_tried(), kind != OutcomeKind::NotRun);
+    }
+}
+
+#[test]
+fn an_error_tells_of_a_limit_by_its_words() {
+    for (text, limit) in [
+        ("/x/libgomp.so.1: cannot allocate memory in static TLS block", Some("static thread-local storage")),
+        ("/x/a.so: failed to map segment from shared object", Some("memory mappings")),
+        ("[Errno 24] Too many open files: 'x'", Some("open files")),
+        ("undefined symbol: x", None),
+    ] {
+        assert_eq!(error("ImportError", text).process_limit(), limit);
     }
 }
 

@@ -159,7 +159,7 @@ fn explain_unknown(answer: &Answer<'_>) -> String {
 pub(super) fn format_explain_command<'a>(rules: impl Iterator<Item = &'a str>) -> Option<String> {
     let named: BTreeSet<&str> = rules.collect();
     let known: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| named.contains(id)).collect();
-    (!known.is_empty()).then(|| format!("wsgiaudit explain {}", known.join("|")))
+    (!known.is_empty()).then(|| format!("wsgiaudit explain {}", known.join(" ")))
 }
 
 /// `1 distribution`, `2 distributions`.

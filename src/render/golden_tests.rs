@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::sarif::SarifOptions;
+use super::style::TextStyle;
 use super::table::{self, TableOptions};
 use super::{details, github, html, json, junit, markdown, sarif};
 use crate::model::Mode;
+use crate::project_files::ProjectFiles;
 use crate::report::Document;
 
 fn golden(name: &str) -> PathBuf {
@@ -22,15 +25,21 @@ fn document() -> Document {
 fn every_form_is_as_it_was() {
     let (stored, shown) = (document(), document().with_real_paths());
     let required = [Mode::OwnGil];
-    let options = TableOptions { width: 120, colour: false, modules: false };
+    let options = |width| TableOptions { style: TextStyle::plain(width), modules: false };
+    let files = ProjectFiles::default();
+    let options_of_sarif = SarifOptions { required: &required, is_strict: false, files: &files };
+    let ascii = TextStyle { is_ascii: true, ..TextStyle::plain(80) };
     for (name, text) in [
-        ("report.txt", table::render(&shown, &required, options)),
+        ("report.txt", table::render(&shown, &required, options(120))),
+        ("report.80.txt", table::render(&shown, &required, options(80))),
+        ("report.60.txt", table::render(&shown, &required, options(60))),
+        ("report.ascii.txt", table::render(&shown, &required, TableOptions { style: ascii, modules: true })),
         ("report.details.txt", details::render(&shown, &required)),
         ("report.html", html::render(&stored).unwrap()),
-        ("report.sarif", sarif::render(&stored).unwrap()),
-        ("report.junit.xml", junit::render(&stored, false).unwrap()),
+        ("report.sarif", sarif::render(&stored, &options_of_sarif).unwrap()),
+        ("report.junit.xml", junit::render(&shown, false).unwrap()),
         ("report.md", markdown::render(&shown, &required)),
-        ("report.annotations.txt", github::render(&stored, &required)),
+        ("report.annotations.txt", github::render(&shown, &required, &files)),
     ] {
         if std::env::var_os("WSGIAUDIT_REWRITE").is_some() {
             fs::write(golden(name), &text).unwrap();

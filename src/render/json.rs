@@ -10,7 +10,7 @@ use crate::report::{Declarations, Document};
 /// # Errors
 /// If serialization fails, which does not happen with these types.
 pub fn render(document: &Document) -> serde_json::Result<String> {
-    serialize_escaped(document)
+    render_value(document)
 }
 
 /// Renders a comparison of two reports.
@@ -18,7 +18,7 @@ pub fn render(document: &Document) -> serde_json::Result<String> {
 /// # Errors
 /// As [`render`].
 pub fn render_comparison(comparison: &Comparison) -> serde_json::Result<String> {
-    serialize_escaped(comparison)
+    render_value(comparison)
 }
 
 /// Renders the declarations of files, by name, with the same fields as in a report.
@@ -26,7 +26,7 @@ pub fn render_comparison(comparison: &Comparison) -> serde_json::Result<String> 
 /// # Errors
 /// As [`render`].
 pub fn render_declarations(all: &[(String, BinaryFacts)]) -> serde_json::Result<String> {
-    serialize_escaped(&Declarations::new(all))
+    render_value(&Declarations::new(all))
 }
 
 /// Renders the catalog of rules.
@@ -40,10 +40,13 @@ pub fn render_rules() -> serde_json::Result<String> {
         rule: &'static Rule,
         title: &'static str,
     }
-    serialize_escaped(&RULES.iter().map(|rule| ListedRule { rule, title: rule.title() }).collect::<Vec<_>>())
+    render_value(&RULES.iter().map(|rule| ListedRule { rule, title: rule.title() }).collect::<Vec<_>>())
 }
 
 /// Serializes a document, with unsafe characters escaped.
-fn serialize_escaped(document: &impl serde::Serialize) -> serde_json::Result<String> {
+///
+/// # Errors
+/// As [`render`].
+pub fn render_value(document: &impl serde::Serialize) -> serde_json::Result<String> {
     Ok(escape_json(&serde_json::to_string_pretty(document)?).into_owned() + "\n")
 }

@@ -13,12 +13,12 @@ use crate::trial::ProgressListener;
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// Creates the bar. `quiet` hides it.
-    pub fn new(quiet: bool) -> Self {
+    /// Creates the bar. `quiet` hides it; with `is_ascii` it is drawn in ASCII.
+    pub fn new(quiet: bool, is_ascii: bool) -> Self {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos:>5}/{len} {elapsed:>4} {wide_msg}") {
-            bar.set_style(style.progress_chars("━╸─"));
+            bar.set_style(style.progress_chars(if is_ascii { "=>-" } else { "━╸─" }));
         }
         bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)

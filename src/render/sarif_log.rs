@@ -22,7 +22,6 @@ pub(super) struct SarifLog<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct SarifRun<'a> {
     pub(super) invocations: [SarifInvocation; 1],
-    pub(super) original_uri_base_ids: BTreeMap<String, SarifUriBase>,
     pub(super) properties: SarifRunProperties,
     pub(super) results: Vec<SarifResult>,
     pub(super) tool: SarifTool<'a>,
@@ -43,8 +42,8 @@ pub(super) struct SarifNotification {
     pub(super) message: SarifText,
 }
 
-/// How serious a result or a notification is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// How serious a result or a notification is. Ordered worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum SarifLevel {
     Error,
@@ -57,12 +56,6 @@ pub(super) enum SarifLevel {
 #[derive(Debug, Serialize)]
 pub(super) struct SarifText {
     pub(super) text: String,
-}
-
-/// The `artifactLocation` of a folder that relative paths start from.
-#[derive(Debug, Serialize)]
-pub(super) struct SarifUriBase {
-    pub(super) description: SarifText,
 }
 
 /// The property bag of the run.
@@ -139,8 +132,12 @@ pub(super) struct SarifResult {
 /// What stays the same when a result is found again.
 #[derive(Debug, Serialize)]
 pub(super) struct SarifFingerprints {
-    #[serde(rename = "wsgiaudit/v1")]
-    pub(super) v1: String,
+    /// The one that GitHub tells results apart by, which it would make of the line otherwise. Several results may
+    /// have one line.
+    #[serde(rename = "primaryLocationLineHash")]
+    pub(super) line: String,
+    #[serde(rename = "wsgiaudit/v2")]
+    pub(super) v2: String,
 }
 
 /// `location`.
@@ -149,8 +146,7 @@ pub(super) struct SarifFingerprints {
 pub(super) struct SarifLocation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) logical_locations: Option<[SarifLogicalLocation; 1]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) physical_location: Option<SarifPhysicalLocation>,
+    pub(super) physical_location: SarifPhysicalLocation,
 }
 
 /// `logicalLocation`.
@@ -166,8 +162,7 @@ pub(super) struct SarifLogicalLocation {
 #[serde(rename_all = "camelCase")]
 pub(super) struct SarifPhysicalLocation {
     pub(super) artifact_location: SarifArtifactLocation,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) region: Option<SarifRegion>,
+    pub(super) region: SarifRegion,
 }
 
 /// `artifactLocation` of a file.
@@ -175,8 +170,7 @@ pub(super) struct SarifPhysicalLocation {
 #[serde(rename_all = "camelCase")]
 pub(super) struct SarifArtifactLocation {
     pub(super) uri: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) uri_base_id: Option<String>,
+    pub(super) uri_base_id: &'static str,
 }
 
 /// `region`.

@@ -1,24 +1,24 @@
-//! Renders the report for a terminal: distributions, worst first, then root causes and answers. Also renders
-//! tables of declarations and rules.
+//! Renders the report for a terminal: the answer and what to do, distributions, worst first, then root causes. Also
+//! renders tables of declarations and rules.
 
 use std::fmt::Write;
 
-use comfy_table::{
-    Attribute, Cell, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width,
-};
+use comfy_table::{Attribute, Cell, Color};
 
 use super::escape::{escape, escape_and_truncate};
-use super::{answer, apache, application, untried_files};
-use crate::model::{BinaryFacts, ExtensionFileClass, Mode, RULES, Rule, SlotDeclaration, Verdict};
+use super::grid::{Column, Row, draw_grid};
+use super::reasons::describe_reasons;
+use super::style::{TextStyle, to_ascii, wrap_lines};
+use super::{advice, answer, apache, application, untried_files};
+use crate::model::{BinaryFacts, ExtensionFileClass, Mode, RULES, SlotDeclaration, Verdict};
+use crate::report::DecidedBy;
 use crate::report::v1::{Blocked, Blocker, Distribution, Document, Judged, Module};
 
-/// How to draw a table.
+/// How to draw a report.
 #[derive(Clone, Copy, Debug)]
 pub struct TableOptions {
-    /// Width in characters, limited to 80 to 200.
-    pub width: u16,
-    /// Whether to use ANSI colors.
-    pub colour: bool,
+    /// The terminal.
+    pub style: TextStyle,
     /// Whether to show a row for each module instead of each distribution.
     pub modules: bool,
 }
@@ -26,9 +26,33 @@ pub struct TableOptions {
 /// Maximum number of root causes that are listed. The rest is counted.
 const MAX_BLOCKERS: usize = 20;
 
+/// Number of lines after which the answer is repeated at the end, where a terminal shows it.
+const LONG_REPORT: usize = 40;
+
 /// Renders the whole report. Required modes always have an answer.
 pub fn render(report: &Document, required: &[Mode], options: TableOptions) -> String {
+    let answers = answer::render_answers(report, required);
+    let opening =
+        format!("{}\n{answers}\n{}", render_heading(report), advice::render_advice(report, required));
+    let table = match options.modules {
+        true => render_modules(report, options.style),
+        false => render_distributions(report, options.style),
+    };
+    let details = render_details(report);
+    let is_long = opening.lines().chain(table.lines()).chain(details.lines()).count() > LONG_REPORT;
+    let closing = if is_long { format!("\n{answers}") } else { String::new() };
+    let width = options.style.width;
+    let text =
+        [wrap_lines(&opening, width), "\n".to_owned(), table, wrap_lines(&(details + &closing), width)];
+    finish(text.concat(), options.style)
+}
+
+/// Renders what was audited: the environment and its Python.
+fn render_heading(report: &Document) -> String {
     let mut text = String::new();
+    if let Some(name) = environment_name(report) {
+        let _ = writeln!(text, "Environment {}", escape_and_truncate(name, 300));
+    }
     if let Some(python) = &report.environment {
         let build = if python.free_threaded { ", free-threaded" } else { "" };
         let beside = report.free_threaded.as_ref().map(|other| escape(&other.python).into_owned());
@@ -37,11 +61,18 @@ pub fn render(report: &Document, required: &[Mode], options: TableOptions) -> St
         let (release, platform) = (escape(&python.python), escape(&python.platform));
         let _ = writeln!(text, "Python {release}{build}, {platform}{beside}");
     }
-    if options.modules {
-        text.push_str(&render_modules(report, options));
-    } else {
-        text.push_str(&render_distributions(report, options));
-    }
+    text
+}
+
+/// Returns the folder of the environment. `None` if it is not known, or was made for the audit of single modules.
+pub(super) fn environment_name(report: &Document) -> Option<&str> {
+    let places = &report.header.as_ref().filter(|_| report.decided_by() != DecidedBy::Modules)?.places;
+    places.get("environment").map(String::as_str)
+}
+
+/// Renders everything below the table.
+fn render_details(report: &Document) -> String {
+    let mut text = String::new();
     for mode in [Mode::OwnGil, Mode::OwnGilCopies, Mode::FreeThreaded, Mode::FreeThreadedGroup] {
         text.push_str(&render_blockers(report, mode));
     }
@@ -62,9 +93,12 @@ pub fn render(report: &Document, required: &[Mode], options: TableOptions) -> St
     for trouble in &report.trouble {
         let _ = writeln!(text, "\nincomplete: {}", escape(trouble));
     }
-    text.push('\n');
-    text.push_str(&answer::render_answers(report, required));
     text
+}
+
+/// Applies what the terminal cannot show.
+fn finish(text: String, style: TextStyle) -> String {
+    if style.is_ascii { to_ascii(&text) } else { text }
 }
 
 /// Renders a hint to the rules that explain unknown verdicts. Empty if there are none.
@@ -81,10 +115,15 @@ fn render_unknown_hint(report: &Document) -> String {
 }
 
 /// Renders the table of distributions. Those without extension modules and obstacles are only counted.
-fn render_distributions(report: &Document, options: TableOptions) -> String {
+fn render_distributions(report: &Document, style: TextStyle) -> String {
     let modes = column_modes(report);
-    let header =
-        [["Distribution", "Version", "Modules", "Declaration"].as_slice(), &mode_names(&modes), &["Reason"]];
+    let mut columns = vec![
+        Column::name("Distribution", 30),
+        Column::optional("Version", 14, "version"),
+        Column::optional("Modules", 7, "modules"),
+        Column::optional("Declaration", 42, "declares"),
+    ];
+    columns.extend(modes.iter().map(|mode| Column::word(mode.name())));
     let (shown, plain): (Vec<_>, Vec<_>) = report.distributions.iter().partition(|row| {
         let is_fine = |judgement: &Judged| match judgement.verdict {
             Verdict::Ready | Verdict::NotApplicable => true,
@@ -92,23 +131,20 @@ fn render_distributions(report: &Document, options: TableOptions) -> String {
         };
         row.extension_modules > 0 || !row.modes.values().all(is_fine)
     });
-    let mut text = draw_table(
-        options,
-        &header.concat(),
-        shown.into_iter().map(|row| distribution_row(row, &modes, options)),
-    );
+    let rows: Vec<Row> = shown.into_iter().map(|row| distribution_row(row, &modes)).collect();
+    let mut text = draw_grid(&columns, &rows, style);
     if !plain.is_empty() {
-        let _ = writeln!(
-            text,
-            "And {} without extension modules, none of them in the way.",
+        let rest = format!(
+            "And {} without extension modules, none of them in the way.\n",
             answer::format_distribution_count(plain.len())
         );
+        text.push_str(&wrap_lines(&rest, style.width));
     }
     text
 }
 
-/// Returns the modes that have a column. Application groups of a free-threaded build have none: the list of
-/// root causes shows where they differ.
+/// Returns the modes that have a column. Application groups of a free-threaded build have none: the reasons
+/// below a row show where they differ.
 fn column_modes(report: &Document) -> Vec<Mode> {
     let has_column = |mode: &Mode| match mode {
         Mode::SharedGil | Mode::OwnGil | Mode::OwnGilCopies | Mode::FreeThreaded => true,
@@ -117,57 +153,66 @@ fn column_modes(report: &Document) -> Vec<Mode> {
     report.modes.iter().copied().filter(has_column).collect()
 }
 
-fn mode_names(modes: &[Mode]) -> Vec<&'static str> {
-    modes.iter().map(|mode| mode.name()).collect()
-}
-
-fn distribution_row(row: &Distribution, modes: &[Mode], options: TableOptions) -> Vec<Cell> {
-    let verdicts = modes.iter().map(|mode| verdict_cell(row.modes.get(mode), options));
+fn distribution_row(row: &Distribution, modes: &[Mode]) -> Row {
+    let count = row.extension_modules;
     let mut cells = vec![
-        text_cell(row.name.as_deref().unwrap_or("(no distribution)"), 32),
-        text_cell(&row.version, 16),
-        Cell::new(if row.extension_modules == 0 {
-            "-".to_owned()
-        } else {
-            row.extension_modules.to_string()
-        }),
-        text_cell(&row.declaration, 60),
+        text_cell(row.name.as_deref().unwrap_or("(no distribution)"), 100),
+        text_cell(&row.version, 60),
+        Cell::new(if count == 0 { "-".to_owned() } else { count.to_string() }),
+        text_cell(&row.declaration, 200),
     ];
-    cells.extend(verdicts);
-    cells.push(text_cell(&summarize_reasons(|mode| row.modes.get(&mode)), 300));
-    cells
+    cells.extend(modes.iter().map(|mode| verdict_cell(row.modes.get(mode))));
+    let reasons = describe_reasons(modes, |mode| row.modes.get(&mode));
+    Row { cells, below: reasons.iter().map(|reason| escape_and_truncate(reason, 300)).collect() }
 }
 
 /// Renders the declarations of files, a row each.
-pub fn render_declarations(all: &[(String, BinaryFacts)], width: u16) -> String {
-    let header = ["File", "Initialisation", "Slot 3", "Slot 4", "m_size", "Hazards and doubts"];
+pub fn render_declarations(all: &[(String, BinaryFacts)], style: TextStyle) -> String {
+    let columns = [
+        Column::name("File", 60),
+        Column::word("Initialisation"),
+        Column::word("Slot 3"),
+        Column::word("Slot 4"),
+        Column::optional("m_size", 12, "m_size"),
+    ];
     let row = |(file, facts): &(String, BinaryFacts)| {
         let hazards = facts.hazards.iter().map(|hazard| format!("{}: {}", hazard.kind.id(), hazard.evidence));
         let doubts = facts.doubts.iter().map(|doubt| doubt.0.clone());
-        vec![
-            text_cell(file, 120),
-            Cell::new(facts.initialisation.name()),
-            slot_cell(facts.multiple_interpreters_slot()),
-            slot_cell(facts.gil_slot()),
-            Cell::new(facts.m_size.map_or_else(|| "-".to_owned(), |size| size.to_string())),
-            text_cell(&hazards.chain(doubts).collect::<Vec<_>>().join("; "), 300),
-        ]
+        let size = facts.m_size.map_or_else(|| "-".to_owned(), |size| size.to_string());
+        Row {
+            cells: vec![
+                text_cell(file, 300),
+                Cell::new(facts.initialisation.name()),
+                slot_cell(facts.multiple_interpreters_slot()),
+                slot_cell(facts.gil_slot()),
+                Cell::new(size),
+            ],
+            below: hazards.chain(doubts).map(|line| escape_and_truncate(&line, 300)).collect(),
+        }
     };
-    draw_table(TableOptions { width, colour: false, modules: true }, &header, all.iter().map(row))
+    let rows: Vec<Row> = all.iter().map(row).collect();
+    finish(draw_grid(&columns, &rows, style), style)
 }
 
 /// Renders the catalog of rules, a row each.
-pub fn render_rules(width: u16) -> String {
-    let row = |rule: &Rule| {
-        vec![
+pub fn render_rules(style: TextStyle) -> String {
+    let columns = [
+        Column::name("Rule", 30),
+        Column::word("Severity"),
+        Column::word("Evidence"),
+        Column::optional("What it says", 120, ""),
+    ];
+    let row = |rule: &crate::model::Rule| Row {
+        cells: vec![
             Cell::new(rule.id),
-            Cell::new(rule.severity),
-            Cell::new(rule.confidence),
+            Cell::new(rule.severity.to_string()),
+            Cell::new(rule.confidence.to_string()),
             Cell::new(rule.title()),
-        ]
+        ],
+        below: Vec::new(),
     };
-    let header = ["Rule", "Severity", "Evidence", "What it says"];
-    draw_table(TableOptions { width, colour: false, modules: false }, &header, RULES.iter().map(row))
+    let rows: Vec<Row> = RULES.iter().map(row).collect();
+    finish(draw_grid(&columns, &rows, style), style)
 }
 
 fn slot_cell(declared: SlotDeclaration) -> Cell {
@@ -179,89 +224,41 @@ fn slot_cell(declared: SlotDeclaration) -> Cell {
 }
 
 /// Renders the table of extension modules.
-fn render_modules(report: &Document, options: TableOptions) -> String {
+fn render_modules(report: &Document, style: TextStyle) -> String {
     let modes = column_modes(report);
-    let header =
-        [["Module", "Distribution", "Declaration"].as_slice(), &mode_names(&modes), &["Reason"]].concat();
-    draw_table(options, &header, report.modules.iter().map(|row| module_row(row, &modes, options)))
+    let mut columns = vec![
+        Column::name("Module", 40),
+        Column::optional("Distribution", 24, "of"),
+        Column::optional("Declaration", 36, "declares"),
+    ];
+    columns.extend(modes.iter().map(|mode| Column::word(mode.name())));
+    let rows: Vec<Row> = report.modules.iter().map(|row| module_row(row, &modes)).collect();
+    draw_grid(&columns, &rows, style)
 }
 
-fn module_row(row: &Module, modes: &[Mode], options: TableOptions) -> Vec<Cell> {
+fn module_row(row: &Module, modes: &[Mode]) -> Row {
     let declaration = row.declaration.as_ref().filter(|_| row.kind == ExtensionFileClass::ExtensionModule);
     let is_module = declaration.is_some();
     let declares = declaration.map_or_else(|| row.kind.name().replace('-', " "), |each| each.summary.clone());
     let mut cells = vec![
-        text_cell(if is_module { &row.name } else { &row.file }, 80),
-        text_cell(row.distribution.as_deref().unwrap_or("(none)"), 32),
-        text_cell(&declares, 40),
+        text_cell(if is_module { &row.name } else { &row.file }, 120),
+        text_cell(row.distribution.as_deref().unwrap_or("(none)"), 100),
+        text_cell(&declares, 200),
     ];
-    cells.extend(
-        modes.iter().map(|mode| verdict_cell(row.modes.get(mode).map(|tried| &tried.judged), options)),
-    );
-    cells.push(text_cell(&reason_and_findings(row), 300));
-    cells
-}
-
-fn reason_and_findings(row: &Module) -> String {
-    let reason = summarize_reasons(|mode| row.modes.get(&mode).map(|tried| &tried.judged));
+    cells.extend(modes.iter().map(|mode| verdict_cell(row.modes.get(mode).map(|tried| &tried.judged))));
+    let reasons = describe_reasons(modes, |mode| row.modes.get(&mode).map(|tried| &tried.judged));
     let findings = row.findings.iter().map(|finding| format!("{}: {}", finding.rule, finding.text));
-    [reason].into_iter().filter(|reason| !reason.is_empty()).chain(findings).collect::<Vec<_>>().join("; ")
-}
-
-/// Joins the reasons of the modes: that of own-gil, or of shared-gil if own-gil has none, then those of
-/// own-gil-copies, if it is not ready, and of free-threaded.
-pub(super) fn summarize_reasons<'a>(judged: impl Fn(Mode) -> Option<&'a Judged>) -> String {
-    let own = judged(Mode::OwnGil).filter(|own| !own.reason.is_empty());
-    let other = |mode| judged(mode).filter(|other| !other.reason.is_empty());
-    let named = |mode: Mode, other: &Judged| format!("{mode}: {}", other.reason);
-    let first = match (own, other(Mode::SharedGil)) {
-        (Some(own), _) => Some(own.reason.clone()),
-        (None, Some(shared)) if shared.verdict != Verdict::Ready => Some(named(Mode::SharedGil, shared)),
-        (None, _) => None,
-    };
-    let same = |free: &&Judged| own.is_none_or(|own| own.reason != free.reason);
-    let is_obstacle = |with_copies: &&Judged| with_copies.verdict <= Verdict::Degraded;
-    let copies = other(Mode::OwnGilCopies).filter(same).filter(is_obstacle);
-    let copies = copies.map(|with_copies| named(Mode::OwnGilCopies, with_copies));
-    let second = other(Mode::FreeThreaded).filter(same).map(|free| named(Mode::FreeThreaded, free));
-    first.into_iter().chain(copies).chain(second).collect::<Vec<_>>().join("; ")
-}
-
-/// Draws a table with a header.
-fn draw_table(options: TableOptions, header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')))
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(options.width.clamp(80, 200))
-        .set_header(header.iter().map(Cell::new));
-    for row in rows {
-        table.add_row(row);
-    }
-    // Verdict columns are wide enough not to wrap.
-    for (column, title) in table.column_iter_mut().zip(header) {
-        let is_of_a_mode = Mode::ALL.iter().any(|mode| mode.name() == *title);
-        if is_of_a_mode {
-            let width = u16::try_from(title.len() + 2).unwrap_or(12).max(12);
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
-        }
-    }
-    if options.colour {
-        table.enforce_styling();
-    }
-    format!("{table}\n")
+    let below = reasons.into_iter().chain(findings).map(|line| escape_and_truncate(&line, 300));
+    Row { cells, below: below.collect() }
 }
 
 fn text_cell(text: &str, limit: usize) -> Cell {
     Cell::new(escape_and_truncate(text, limit))
 }
 
-fn verdict_cell(judgement: Option<&Judged>, options: TableOptions) -> Cell {
+fn verdict_cell(judgement: Option<&Judged>) -> Cell {
     let Some(judgement) = judgement else { return Cell::new("-") };
     let cell = Cell::new(judgement.verdict.short_name());
-    if !options.colour {
-        return cell;
-    }
     match judgement.verdict {
         Verdict::Unsafe => cell.fg(Color::Red).add_attribute(Attribute::Bold),
         Verdict::Blocked => cell.fg(Color::Red),

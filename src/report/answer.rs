@@ -100,6 +100,30 @@ impl Document {
         Mode::ALL.into_iter().filter_map(|mode| self.compute_answer(mode))
     }
 
+    /// Whether what was audited works in the main interpreter: each application; without applications, something of the
+    /// environment.
+    pub fn works_in_main(&self) -> bool {
+        let passes = |judged: &Judged| match judged.verdict {
+            Verdict::Ready | Verdict::Degraded => true,
+            Verdict::Unsafe | Verdict::Blocked | Verdict::Unknown | Verdict::NotApplicable => false,
+        };
+        match self.decided_by() {
+            DecidedBy::Distributions => {
+                self.distributions.iter().filter_map(|row| row.modes.get(&Mode::Main)).any(passes)
+            }
+            DecidedBy::Modules => self
+                .modules
+                .iter()
+                .filter_map(|row| row.modes.get(&Mode::Main))
+                .any(|each| passes(&each.judged)),
+            DecidedBy::Applications => {
+                let verdict = |row: &Application| self.application_verdict(&row.name, Mode::Main);
+                !self.applications.is_empty()
+                    && self.applications.iter().all(|row| verdict(row).is_some_and(passes))
+            }
+        }
+    }
+
     /// What decides the answer. Applications do, if there are any.
     pub fn decided_by(&self) -> DecidedBy {
         match self.applications.is_empty() && self.apache.is_none() {
@@ -121,8 +145,9 @@ impl Document {
     /// Returns the SHA-256 of each extension module that is ready in this mode, by its path with links resolved.
     /// The document must have real paths ([`Document::with_real_paths`]).
     pub fn digests_of_ready_modules(&self, mode: Mode) -> BTreeMap<PathBuf, String> {
-        let is_ready =
-            |module: &&Module| module.modes.get(&mode).is_some_and(|tried| tried.judged.verdict == Verdict::Ready);
+        let is_ready = |module: &&Module| {
+            module.modes.get(&mode).is_some_and(|tried| tried.judged.verdict == Verdict::Ready)
+        };
         let entry = |module: &Module| {
             let path = Path::new(&module.folder).join(&module.file);
             Some((path.canonicalize().unwrap_or(path), module.sha256.clone()?))

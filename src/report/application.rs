@@ -248,10 +248,12 @@ fn judge_refused_calls(
     sources: &SourceAnalysis,
 ) -> Judgement {
     let refused = sources.hazards.iter().filter_map(|hazard| Some((hazard, hazard.refused?)));
-    let refused = refused.filter(|_| matches!(mode, Mode::OwnGil | Mode::OwnGilCopies)).map(|(hazard, way)| match way {
-        ImportKind::LazyOptional | ImportKind::Optional => (Verdict::Degraded, hazard),
-        ImportKind::AtImport | ImportKind::Conditional | ImportKind::Lazy => (Verdict::Blocked, hazard),
-    });
+    let refused = refused.filter(|_| matches!(mode, Mode::OwnGil | Mode::OwnGilCopies)).map(
+        |(hazard, way)| match way {
+            ImportKind::LazyOptional | ImportKind::Optional => (Verdict::Degraded, hazard),
+            ImportKind::AtImport | ImportKind::Conditional | ImportKind::Lazy => (Verdict::Blocked, hazard),
+        },
+    );
     let Some((verdict, hazard)) = refused.min_by_key(|(verdict, _)| *verdict) else { return judged };
     if verdict >= judged.verdict {
         return judged;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::blockers::find_blockers;
+use super::module_rank::rank_modules;
 use super::rows::{DistributionRow, ModuleRow, NameRow, Report};
 use super::v1::{DecidedBy, Python};
 use crate::model::{
@@ -64,14 +65,11 @@ pub fn assemble_report(evidence: AuditEvidence<'_>) -> Report {
     let modules: Vec<ModuleRow> = environment
         .modules
         .iter()
-        .map(|module| {
-            build_module_row(
-                [&input, &unchecked, &alone],
-                evidence.modes,
-                environment,
-                module,
-                &optional_modules,
-            )
+        .zip(rank_modules(&input, environment))
+        .map(|(module, rank)| {
+            let inputs = [&input, &unchecked, &alone];
+            let row = build_module_row(inputs, evidence.modes, environment, module, &optional_modules);
+            ModuleRow { rank, ..row }
         })
         .collect();
     let mut distributions =
@@ -146,6 +144,7 @@ fn build_module_row(
         file: subject.file.clone(),
         folder: subject.folder(),
         sha256: subject.sha256.clone(),
+        rank: 0,
         distribution: distribution.map(|distribution| distribution.name.clone()),
         kind: subject.kind.clone(),
         facts: subject.facts.clone(),
@@ -182,6 +181,8 @@ fn build_distribution_rows(
     for (module, row) in environment.modules.iter().zip(modules) {
         own.entry(module.distribution).or_default().push(row);
     }
+    // Of several modules with the worst verdict, the first is the one that is named.
+    own.values_mut().for_each(|rows| rows.sort_by_key(|row| row.rank));
     let claimed = environment.distributions.iter().enumerate().map(|(index, distribution)| {
         let own = own.get(&Some(index)).map(Vec::as_slice).unwrap_or_default();
         let names = distribution.top_level.iter().map(|name| NameRow {
@@ -289,6 +290,8 @@ mod tests {
             kind: ExtensionFileKind::ExtensionModule,
             facts: multi_phase(slots),
             sha256: None,
+            size: 0,
+            toolchain: None,
         }
     }
 
@@ -378,6 +381,56 @@ mod tests {
         assert_eq!((defect.mode, defect.module.as_str()), (Mode::OwnGil, "_std"));
         assert_eq!(report.notes, ["a note", defect.text.as_str()]);
         assert_eq!(report.trouble, ["trouble"]);
+    }
+
+    /// By size, by what loads it, by its name, and by what the public name imports first.
+    #[test]
+    fn of_several_refused_modules_the_most_important_one_is_named() {
+        let sized = |name: &str, owner, size| ExtensionFile { size, ..file(name, Some(owner), &[]) };
+        let modules = vec![
+            sized("big.a", 0, 10),
+            sized("big.z", 0, 100),
+            sized("used.a", 1, 100),
+            sized("used.z", 1, 10),
+            sized("first.a", 2, 100),
+            sized("first.z", 2, 10),
+            sized("public._a", 3, 100),
+            sized("public.z", 3, 10),
+        ];
+        let names: Vec<String> = modules.iter().map(|module| module.name.clone()).collect();
+        let environment = Environment {
+            root: "/venv".into(),
+            interpreter: Some(python()),
+            distributions: ["big", "used", "first", "public"].map(installed).to_vec(),
+            modules,
+            trouble: Vec::new(),
+        };
+        let own = names.iter().flat_map(|name| [passed(name, name, Mode::Main), refused(name, name)]);
+        let mut trials: Vec<Trial> = own.collect();
+        trials.extend([passed("another", "used.z", Mode::Main), passed("another.m", "first.a", Mode::Main)]);
+        trials.push(passed("another.n", "public._a", Mode::Main));
+        for (name, module) in [("first", "first.z"), ("used", "json"), ("big", "json"), ("public", "json")] {
+            trials.extend([passed(name, module, Mode::Main), passed(name, module, Mode::OwnGil)]);
+        }
+        let report = assemble_report(AuditEvidence {
+            environment: &environment,
+            decided_by: DecidedBy::Distributions,
+            modes: &[Mode::Main, Mode::OwnGil],
+            beside: None,
+            trials: &trials.into_iter().collect(),
+            unchecked: &Trials::default(),
+            alone: &Trials::default(),
+            no_trials: BTreeMap::new(),
+            notes: Vec::new(),
+            trouble: Vec::new(),
+        });
+        let judgements = report.distributions.iter().map(|row| &row.judgements[&Mode::OwnGil]);
+        let causes: Vec<&str> =
+            judgements.filter_map(|judgement| Some(judgement.cause.as_ref()?.module.as_str())).collect();
+        assert_eq!(causes, ["big.z", "first.z", "public.z", "used.z"]);
+        let roots: Vec<&str> =
+            report.blockers[&Mode::OwnGil].iter().map(|blocker| blocker.roots[0].module.as_str()).collect();
+        assert_eq!(roots, causes);
     }
 
     #[test]

@@ -53,13 +53,19 @@ pub(super) fn find_blockers(
     }
     let mut blockers: Vec<Blocker> = found.into_values().collect();
     for blocker in &mut blockers {
-        blocker.roots.sort();
+        // Of several roots, the first is the one that is shown.
+        blocker.roots.sort_by(|a, b| rank_of(modules, a).cmp(&rank_of(modules, b)).then_with(|| a.cmp(b)));
         blocker.blocks.sort();
     }
     blockers.sort_by(|a, b| {
         b.blocks.len().cmp(&a.blocks.len()).then_with(|| a.distribution.cmp(&b.distribution))
     });
     blockers
+}
+
+/// The rank of a root among the modules of its distribution. A Python module comes first: it was imported before.
+fn rank_of(modules: &[ModuleRow], root: &Root) -> usize {
+    modules.iter().find(|module| module.name == root.module).map_or(0, |module| module.rank)
 }
 
 /// Everything that is known to block one distribution.

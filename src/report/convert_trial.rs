@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::v1::{Cause, Crash, FailedLoad, Judged, Outcome, Tried};
-use crate::model::{CrashReport, Judgement, Mode, ModuleLoad, NotRunReason, Trial, TrialOutcome};
+use crate::model::{
+    CrashReport, IsolationBreach, Judgement, Mode, ModuleLoad, NotRunReason, Trial, TrialOutcome,
+};
 
 /// Converts the judgements of a subject, each with the outcome of its trial, if there was one.
 pub(super) fn convert_modes(
@@ -53,7 +55,7 @@ fn convert_outcome(trial: &Trial) -> Outcome {
     }
 }
 
-/// The exception's text, the signal, the number of objects, the names of threads, the reason.
+/// The exception's text, the signal, the number of objects, the names of threads, an allocator's domain, the reason.
 fn describe_outcome(outcome: &TrialOutcome) -> Option<String> {
     match outcome {
         TrialOutcome::Refused { error, .. } | TrialOutcome::Raised { error, .. } => Some(error.text.clone()),
@@ -65,6 +67,10 @@ fn describe_outcome(outcome: &TrialOutcome) -> Option<String> {
             NotRunReason::Shadowed(Some(other)) => format!("its name loads {other}"),
             NotRunReason::Shadowed(None) => "its name does not load it".to_owned(),
             NotRunReason::Because(_, why) => why.clone(),
+        }),
+        TrialOutcome::BreaksIsolation { how, .. } => Some(match how {
+            IsolationBreach::EntersMain { thread } => thread.clone(),
+            IsolationBreach::ReplacesAllocator { domain } => domain.clone(),
         }),
         TrialOutcome::Imported | TrialOutcome::TimedOut { .. } | TrialOutcome::LosesDescriptors { .. } => {
             None
@@ -106,6 +112,7 @@ mod tests {
     fn an_outcome_is_told_in_one_line() {
         let (place, loading) = (TrialPhase::Exit, None);
         let not_run = |why| TrialOutcome::NotRun(why);
+        let breaks = |how| TrialOutcome::BreaksIsolation { how, place, module: None };
         for (outcome, text) in [
             (TrialOutcome::Imported, None),
             (TrialOutcome::TimedOut { place, loading: loading.clone() }, None),
@@ -116,6 +123,8 @@ mod tests {
                 TrialOutcome::Shares { count: 3, objects: Vec::new() },
                 Some("objects that both interpreters reach: 3"),
             ),
+            (breaks(IsolationBreach::EntersMain { thread: "pump".to_owned() }), Some("pump")),
+            (breaks(IsolationBreach::ReplacesAllocator { domain: "D".to_owned() }), Some("D")),
             (not_run(NotRunReason::Behind("p".to_owned())), Some("p does not import")),
             (not_run(NotRunReason::Shadowed(Some("q".to_owned()))), Some("its name loads q")),
             (not_run(NotRunReason::Shadowed(None)), Some("its name does not load it")),

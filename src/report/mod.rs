@@ -11,6 +11,7 @@ mod exercise;
 mod fixtures;
 mod join_free_threaded;
 mod merge_application;
+mod module_rank;
 mod parse_document;
 mod path_redaction;
 mod rows;

@@ -78,6 +78,8 @@ pub struct ModuleRow {
     pub folder: String,
     /// The file's SHA-256, in hexadecimal, of an extension module.
     pub sha256: Option<String>,
+    /// Its rank among the modules of its distribution, 0 for the most important.
+    pub rank: usize,
     /// The distribution that claims it.
     pub distribution: Option<String>,
     /// What the file is.

@@ -23,6 +23,7 @@ pub(super) fn judge_failed_control(
         | TrialOutcome::Crashed { .. }
         | TrialOutcome::LosesDescriptors { .. }
         | TrialOutcome::LeftThreads { .. }
+        | TrialOutcome::BreaksIsolation { .. }
         | TrialOutcome::Shares { .. }
         | TrialOutcome::TimedOut { .. } => judge_by_root_cause(input, control, mode),
     })
@@ -49,6 +50,7 @@ fn judge_by_root_cause(input: &VerdictInput<'_>, control: &Trial, mode: Mode) ->
         // These are defects in every interpreter: the rule's page applies here too.
         TrialOutcome::LosesDescriptors { .. }
         | TrialOutcome::LeftThreads { .. }
+        | TrialOutcome::BreaksIsolation { .. }
         | TrialOutcome::Shares { .. } => root.cause,
         // The pages of these rules assume that the control passes. The page of the reason helps more.
         TrialOutcome::Imported
@@ -111,6 +113,7 @@ fn diagnose_outcome(outcome: &TrialOutcome) -> (ReasonId, String) {
         TrialOutcome::Imported
         | TrialOutcome::LosesDescriptors { .. }
         | TrialOutcome::LeftThreads { .. }
+        | TrialOutcome::BreaksIsolation { .. }
         | TrialOutcome::Shares { .. }
         | TrialOutcome::NotRun(_) => (ReasonId::FailsInControl, String::new()),
     }

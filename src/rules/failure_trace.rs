@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::{VerdictInput, messages};
 use crate::model::{
-    Mode, ModuleLoad, NotRunReason, Refuser, RootCause, RuleId, Trial, TrialOutcome, TrialPhase,
+    IsolationBreach, Mode, ModuleLoad, NotRunReason, Refuser, RootCause, RuleId, Trial, TrialOutcome,
+    TrialPhase,
 };
 
 /// A failure and its root cause.
@@ -54,7 +55,8 @@ pub(super) fn trace_failure<'a>(
             let owner = objects.iter().find_map(|object| object.module.clone());
             (owner.unwrap_or_else(|| trial.subject.clone()), Vec::new())
         }
-        TrialOutcome::LosesDescriptors { loading, .. } => {
+        TrialOutcome::BreaksIsolation { module: loading, .. }
+        | TrialOutcome::LosesDescriptors { loading, .. } => {
             (loading.clone().unwrap_or_else(|| trial.subject.clone()), Vec::new())
         }
         TrialOutcome::LeftThreads { .. } => (trial.subject.clone(), Vec::new()),
@@ -81,6 +83,10 @@ fn rule_of_outcome(outcome: &TrialOutcome) -> Option<RuleId> {
         TrialOutcome::LosesDescriptors { .. } => RuleId::LosesDescriptors,
         TrialOutcome::LeftThreads { .. } => RuleId::LeavesThreads,
         TrialOutcome::Shares { .. } => RuleId::SharesObjects,
+        TrialOutcome::BreaksIsolation { how, .. } => match how {
+            IsolationBreach::EntersMain { .. } => RuleId::EntersMain,
+            IsolationBreach::ReplacesAllocator { .. } => RuleId::ReplacesAllocator,
+        },
         TrialOutcome::Imported | TrialOutcome::NotRun(_) => return None,
     })
 }
@@ -97,8 +103,9 @@ fn module_at_crash_site(trial: &Trial) -> Option<&String> {
 /// the subject.
 fn find_culprit(trial: &Trial, phase: TrialPhase, loading: Option<&String>) -> String {
     match phase {
-        // Several threads load modules at the same time. The faulting instruction is better evidence.
-        TrialPhase::Storm => module_at_crash_site(trial).or(loading),
+        // Several threads load modules at the same time, or all are loaded. The faulting instruction is better
+        // evidence.
+        TrialPhase::Storm | TrialPhase::Call => module_at_crash_site(trial).or(loading),
         TrialPhase::Import
         | TrialPhase::SecondInterpreter
         | TrialPhase::UseAfterEnd
@@ -169,6 +176,11 @@ mod tests {
     fn an_outcome_names_its_module() {
         let lamp = || Some("lamp".to_owned());
         let place = TrialPhase::Import;
+        let enters_main = |module| TrialOutcome::BreaksIsolation {
+            how: IsolationBreach::EntersMain { thread: "pump".to_owned() },
+            place,
+            module,
+        };
         let crash = |place, loading| TrialOutcome::Crashed { how: AbnormalExit::Signal(11), place, loading };
         for (outcome, module) in [
             (TrialOutcome::Raised { place, error: error("ValueError", "x"), suspect: lamp() }, "lamp"),
@@ -186,6 +198,8 @@ mod tests {
             (TrialOutcome::LosesDescriptors { place, loading: lamp() }, "lamp"),
             (TrialOutcome::LosesDescriptors { place, loading: None }, "till"),
             (TrialOutcome::LeftThreads { names: vec![] }, "till"),
+            (enters_main(lamp()), "lamp"),
+            (enters_main(None), "till"),
             (shares(Some("lamp"), 1), "lamp"),
             (shares(None, 1), "till"),
         ] {

@@ -39,6 +39,7 @@ pub(super) fn judge_free_threaded_only_failure(input: &VerdictInput<'_>, name: &
         | TrialOutcome::TimedOut { .. }
         | TrialOutcome::LosesDescriptors { .. }
         | TrialOutcome::LeftThreads { .. }
+        | TrialOutcome::BreaksIsolation { .. }
         | TrialOutcome::Shares { .. } => Verdict::Unsafe,
         TrialOutcome::Raised { error, .. } => {
             let missing =

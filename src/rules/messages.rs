@@ -1,8 +1,8 @@
 //! Texts for the reasons of judgements, and the predicates on declarations that they share.
 
 use crate::model::{
-    BinaryFacts, InitKind, Mode, PythonError, Refuser, RootCause, SharedPythonObject, SlotDeclaration, Trial,
-    TrialOutcome, TrialPhase,
+    BinaryFacts, InitKind, IsolationBreach, IsolationDoubt, Mode, PythonError, Refuser, RootCause,
+    SharedPythonObject, SlotDeclaration, Trial, TrialOutcome, TrialPhase,
 };
 
 /// Describes what a module declares about interpreters with their own GIL.
@@ -92,6 +92,7 @@ pub(super) fn describe_failure(trial: &Trial, facts: Option<&BinaryFacts>) -> St
                 TrialPhase::SecondInterpreter => "refuses a second interpreter by itself",
                 TrialPhase::UseAfterEnd
                 | TrialPhase::AfterAnotherEnded
+                | TrialPhase::Call
                 | TrialPhase::Teardown
                 | TrialPhase::Exit
                 | TrialPhase::Storm => "refuses to load again after an interpreter ended",
@@ -102,12 +103,19 @@ pub(super) fn describe_failure(trial: &Trial, facts: Option<&BinaryFacts>) -> St
             // In the control there is nothing but the subject to attribute the failure to.
             let is_known = suspect.is_some() || trial.mode == Mode::Main;
             let cause = if is_known { "" } else { "; cause not known" };
-            format!("raises {} {}{cause}", format_exception(error), place.phrase())
+            let limit = error.process_limit().map(|limit| format!("; a limit of the process: {limit}"));
+            let limit = limit.unwrap_or_default();
+            format!("raises {} {}{cause}{limit}", format_exception(error), place.phrase())
         }
         TrialOutcome::Crashed { how, place, .. } => {
             let site = trial.crash.as_ref().and_then(|crash| crash.site.as_ref());
             let site = site.map(|site| format!(" {site}")).unwrap_or_default();
-            format!("crashes {} ({how}{site})", place.phrase())
+            let called = trial.called.as_ref().filter(|_| *place == TrialPhase::Call);
+            let phrase = called.map_or_else(
+                || place.phrase().to_owned(),
+                |function| format!("when {function} is called, though not in the main interpreter"),
+            );
+            format!("crashes {phrase} ({how}{site})")
         }
         TrialOutcome::TimedOut { place, .. } => format!("hangs {}", place.phrase()),
         TrialOutcome::LosesDescriptors { place, .. } => {
@@ -124,7 +132,46 @@ pub(super) fn describe_failure(trial: &Trial, facts: Option<&BinaryFacts>) -> St
             };
             format!("shares {first}{more} between interpreters")
         }
+        TrialOutcome::BreaksIsolation { how, place, .. } => {
+            format!("{} {}", describe_breach(how), place.phrase())
+        }
         TrialOutcome::NotRun(_) => "was not tried".to_owned(),
+    }
+}
+
+/// Describes how C code reached beyond its interpreter.
+fn describe_breach(how: &IsolationBreach) -> String {
+    match how {
+        IsolationBreach::EntersMain { thread } => {
+            format!("its C code runs in the main interpreter instead of its own (thread {thread})")
+        }
+        IsolationBreach::ReplacesAllocator { domain } => {
+            format!("replaces CPython's allocator for all interpreters ({domain})")
+        }
+    }
+}
+
+/// Describes what all interpreters have in common.
+pub(super) fn describe_doubt(doubt: &IsolationDoubt) -> String {
+    match doubt {
+        IsolationDoubt::SharedLibrary { file, is_copy: true, .. } => {
+            format!("all interpreters share the first one's private copy of {file}")
+        }
+        IsolationDoubt::SharedLibrary { file, module, is_copy: false } => {
+            let loader = module.as_ref().map(|module| format!(", loaded by {module}")).unwrap_or_default();
+            format!("all interpreters share the library {file}{loader}: it has no private copies")
+        }
+        IsolationDoubt::SharedVariable { symbol, user, owner } => {
+            format!("the copies of {user} use the variable {symbol} of one interpreter's copy of {owner}")
+        }
+        IsolationDoubt::SignalHandler { signal, file } => {
+            let file = file.as_ref().map(|file| format!(" in {file}")).unwrap_or_default();
+            format!("installs a handler{file} for signal {signal}, which every thread of the process may run")
+        }
+        IsolationDoubt::SharedFunction { symbol, user, owner } => {
+            format!("the copies of {user} call {symbol} of one interpreter's copy of {owner}")
+        }
+        IsolationDoubt::ProcessState(what) => format!("changes {what}"),
     }
 }
 

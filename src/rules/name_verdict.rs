@@ -86,6 +86,7 @@ fn judge_by_trials(input: &VerdictInput<'_>, name: &str, mode: Mode) -> Judgemen
         | TrialOutcome::TimedOut { .. }
         | TrialOutcome::LosesDescriptors { .. }
         | TrialOutcome::LeftThreads { .. }
+        | TrialOutcome::BreaksIsolation { .. }
         | TrialOutcome::Shares { .. } => judge_failure(input, name, mode, Verdict::Unsafe),
         TrialOutcome::NotRun(NotRunReason::Behind(_)) => {
             let is_raised = trace_failure(input, name, mode).is_none_or(|root| {
@@ -128,7 +129,7 @@ fn is_own_file_not_loaded(control: &Trial, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ExtensionFileKind, InitKind, Refuser, RuleId};
+    use crate::model::{ExtensionFileKind, InitKind, IsolationBreach, Refuser, RuleId};
     use crate::rules::judge_module;
     use crate::rules::test_evidence::*;
 
@@ -148,6 +149,7 @@ mod tests {
         let hangs = TrialOutcome::TimedOut { place: TrialPhase::Import, loading: None };
         let loses = TrialOutcome::LosesDescriptors { place: TrialPhase::Import, loading: None };
         let threads = TrialOutcome::LeftThreads { names: vec!["a".to_owned(), "b".to_owned()] };
+        let breaks = |how| TrialOutcome::BreaksIsolation { how, place: TrialPhase::Import, module: None };
         let table = [
             (refused(Refuser::CPython, "till", ""), Verdict::Blocked, RuleId::Refused, "refused by CPython"),
             (
@@ -187,6 +189,18 @@ mod tests {
                 Verdict::Unsafe,
                 RuleId::SharesObjects,
                 "shares a dict (till.two -> dict) between interpreters",
+            ),
+            (
+                breaks(IsolationBreach::EntersMain { thread: "pump".to_owned() }),
+                Verdict::Unsafe,
+                RuleId::EntersMain,
+                "its C code runs in the main interpreter instead of its own (thread pump) at import",
+            ),
+            (
+                breaks(IsolationBreach::ReplacesAllocator { domain: "PYMEM_DOMAIN_OBJ".to_owned() }),
+                Verdict::Unsafe,
+                RuleId::ReplacesAllocator,
+                "replaces CPython's allocator for all interpreters (PYMEM_DOMAIN_OBJ) at import",
             ),
             (
                 behind("lamp"),

@@ -7,8 +7,8 @@ use wsgiaudit_probes_core::{interpreter_names, module_slots};
 use super::free_threading::{judge_gil_activation, judge_missing_accelerators};
 use super::{VerdictInput, messages};
 use crate::model::{
-    BinaryFacts, InitKind, Judgement, LoadedModuleDef, Mode, ReasonId, RootCause, RuleId, SlotDeclaration,
-    Trial, Verdict,
+    BinaryFacts, InitKind, IsolationDoubt, Judgement, LoadedModuleDef, Mode, ReasonId, RootCause, RuleId,
+    SlotDeclaration, Trial, Verdict,
 };
 
 /// Judges an import that passed in this mode.
@@ -39,6 +39,9 @@ pub(super) fn judge_import(input: &VerdictInput<'_>, trial: &Trial, control: &Tr
             messages::describe_retained_objects(object, trial.kept.len()),
         );
     }
+    if let Some(judgement) = trial.doubts.iter().find_map(judge_doubt) {
+        return judgement;
+    }
     let lost = find_lost_modules(input, trial, control);
     let refused = trial.loads.iter().find_map(|load| {
         let error = load.result.as_ref()?.as_ref().err()?;
@@ -67,6 +70,17 @@ pub(super) fn judge_import(input: &VerdictInput<'_>, trial: &Trial, control: &Tr
         what,
     };
     Judgement { lost, ..Judgement::from_evidence(Verdict::Degraded, Some(cause), reason) }
+}
+
+/// Judges by something that all interpreters have in common. `None` if that alone leaves no verdict open.
+fn judge_doubt(doubt: &IsolationDoubt) -> Option<Judgement> {
+    let reason = match doubt {
+        IsolationDoubt::SharedLibrary { .. } => ReasonId::SharedLibrary,
+        IsolationDoubt::SharedVariable { .. } => ReasonId::SharedVariable,
+        IsolationDoubt::SignalHandler { .. } => ReasonId::HandlesSignals,
+        IsolationDoubt::SharedFunction { .. } | IsolationDoubt::ProcessState(_) => return None,
+    };
+    Some(Judgement::from_reason_id(reason, messages::describe_doubt(doubt)))
 }
 
 /// Whether a module declares at run time that it supports an own GIL.
@@ -194,6 +208,49 @@ mod tests {
             RuleId::KeepsObjects,
             "keeps a dict (till.two -> dict) and 1 more of one interpreter for all: no use by another was observed",
         );
+    }
+
+    #[test]
+    fn what_interpreters_have_in_common_leaves_the_verdict_open() {
+        let names = || ("kept".to_owned(), "_user.so".to_owned(), "_core.so".to_owned());
+        let library = |module: Option<&str>, is_copy| IsolationDoubt::SharedLibrary {
+            file: "/site/libx.so".to_owned(),
+            module: module.map(str::to_owned),
+            is_copy,
+        };
+        let (symbol, user, owner) = names();
+        let variable = IsolationDoubt::SharedVariable { symbol, user, owner };
+        let (symbol, user, owner) = names();
+        let function = IsolationDoubt::SharedFunction { symbol, user, owner };
+        for (doubt, rule, reason) in [
+            (
+                library(Some("till"), false),
+                Some(RuleId::SharedLibrary),
+                "all interpreters share the library /site/libx.so, loaded by till: it has no private copies",
+            ),
+            (
+                library(None, true),
+                Some(RuleId::SharedLibrary),
+                "all interpreters share the first one's private copy of /site/libx.so",
+            ),
+            (
+                variable,
+                Some(RuleId::SharedVariable),
+                "the copies of _user.so use the variable kept of one interpreter's copy of _core.so",
+            ),
+            (
+                IsolationDoubt::SignalHandler { signal: 12, file: Some("till.so".to_owned()) },
+                Some(RuleId::HandlesSignals),
+                "installs a handler in till.so for signal 12, which every thread of the process may run",
+            ),
+            (function, None, ""),
+            (IsolationDoubt::ProcessState("the locale".to_owned()), None, ""),
+        ] {
+            let own = Trial { doubts: vec![doubt], ..imported("till", Mode::OwnGilCopies) };
+            let judgement = judged(&both(imported("till", Mode::Main), own), Mode::OwnGilCopies);
+            let verdict = if rule.is_some() { Verdict::Unknown } else { Verdict::Ready };
+            assert_judged(&judgement, verdict, rule, reason);
+        }
     }
 
     #[test]

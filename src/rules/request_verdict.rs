@@ -217,6 +217,7 @@ fn describe_phase(phase: TrialPhase) -> String {
         TrialPhase::SecondInterpreter
         | TrialPhase::UseAfterEnd
         | TrialPhase::AfterAnotherEnded
+        | TrialPhase::Call
         | TrialPhase::Teardown
         | TrialPhase::Exit => format!(", {}", phase.phrase()),
     }

@@ -172,5 +172,7 @@ pub(in crate::rules) fn file(name: &str, kind: ExtensionFileKind) -> ExtensionFi
         kind,
         facts: BinaryFacts::undetermined(""),
         sha256: None,
+        size: 0,
+        toolchain: None,
     }
 }

@@ -32,7 +32,12 @@ impl ConnectionCounts {
 
     /// Describes the file for the host of a slot.
     pub(super) fn to_config(&self, slot: usize) -> BalanceConfig {
-        BalanceConfig { descriptor: self.file.as_raw_fd(), slot, slots: self.slots }
+        BalanceConfig { descriptor: self.descriptor(), slot, slots: self.slots }
+    }
+
+    /// The descriptor that hosts inherit.
+    pub(super) fn descriptor(&self) -> i32 {
+        self.file.as_raw_fd()
     }
 
     /// Notes that a slot has no host, so that the others do not wait for it.

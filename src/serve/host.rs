@@ -1,18 +1,18 @@
 //! Starts and signals a host process: the environment's python, which loads the probes' library.
 
-use std::io::{BufRead, BufReader, pipe};
+use std::io::{self, BufRead, BufReader, PipeReader, pipe};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
+use std::thread;
 use std::time::Instant;
-
-use tempfile::TempDir;
 
 use anyhow::{Context, Result};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{HostConfig, HostMessage, InterpreterMode};
 
 use super::private_copies::HostCopies;
@@ -51,7 +51,7 @@ pub(super) struct HostFiles {
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) pid: u32,
-    /// Which of the processes that serve beside each other it is, from 0.
+    /// Which of the `--processes` it is, from 0.
     pub(super) slot: usize,
     pub(super) started: Instant,
     /// Whether it reported that it serves requests.
@@ -79,7 +79,11 @@ impl Host {
         let config = HostConfig { ready: writer.as_raw_fd(), ..config.clone() };
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
         let is_free = config.groups.iter().any(|group| group.mode == InterpreterMode::FreeThreaded);
-        let mut child = Command::new(python)
+        let mut command = Command::new(python);
+        for name in VARIABLES {
+            command.env_remove(name);
+        }
+        let child = command
             .args(["-P"])
             // With a guard, `glue.py` imports `site` after the guard is installed, so that it covers `.pth`
             // files and `sitecustomize`, too.
@@ -90,27 +94,15 @@ impl Host {
             // Modules that do not declare free threading must not switch the GIL on, as under mod_wsgi.
             .envs(is_free.then_some(("PYTHON_GIL", "0")))
             .stdin(Stdio::null())
-            .env_remove(VARIABLES[0])
-            .env_remove(VARIABLES[1])
-            .env_remove(VARIABLES[2])
             // A process group of its own: only the supervisor gets Ctrl-C, and sends SIGTERM to the host.
             .process_group(0)
             .spawn()
             .with_context(|| format!("{} cannot be run", python.display()))?;
         drop(writer);
-        let (pid, events, messages) = (child.id(), events.clone(), events.clone());
-        let read_messages = move || {
-            for line in BufReader::new(reader).lines().map_while(Result::ok) {
-                if let Ok(message) = serde_json::from_str(&line) {
-                    drop(messages.send(SupervisorEvent::Message(pid, message)));
-                }
-            }
-        };
-        std::thread::Builder::new().spawn(read_messages).context("cannot start a thread")?;
-        // On a thread of its own: a child that the host has forked may keep the pipe open.
-        let wait = move || drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child))));
-        std::thread::Builder::new().spawn(wait).context("cannot start a thread")?;
-        Ok(Self { pid, slot, started: Instant::now(), serves: false, files })
+        let host = Self { pid: child.id(), slot, started: Instant::now(), serves: false, files };
+        let watched = watch_messages(host.pid, reader, events).and_then(|()| watch_end(child, events));
+        watched.inspect_err(|_| host.kill()).context("cannot start a thread")?;
+        Ok(host)
     }
 
     /// Requests an orderly shutdown.
@@ -123,7 +115,8 @@ impl Host {
         self.send_signal(Signal::HUP);
     }
 
-    /// Requests that the logs are opened again. A host that does not serve yet would end.
+    /// Asks the host to reopen its access log. Does nothing before the host serves: it may not handle the signal
+    /// yet, which would then end it.
     pub(super) fn reopen_logs(&self) {
         if self.serves {
             self.send_signal(Signal::USR1);
@@ -141,6 +134,30 @@ impl Host {
             let _ = kill_process(pid, signal);
         }
     }
+}
+
+/// Forwards the messages of a host as events.
+fn watch_messages(pid: u32, reader: PipeReader, events: &Sender<SupervisorEvent>) -> io::Result<()> {
+    let events = events.clone();
+    let watch = move || {
+        for line in BufReader::new(reader).lines().map_while(Result::ok) {
+            if let Ok(message) = serde_json::from_str(&line) {
+                drop(events.send(SupervisorEvent::Message(pid, message)));
+            }
+        }
+    };
+    thread::Builder::new().spawn(watch).map(drop)
+}
+
+/// Forwards the end of a host as an event. On a thread of its own: a child that the host has forked may keep the pipe of
+/// its messages open.
+fn watch_end(mut child: Child, events: &Sender<SupervisorEvent>) -> io::Result<()> {
+    let events = events.clone();
+    let watch = move || {
+        let pid = child.id();
+        drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child))));
+    };
+    thread::Builder::new().spawn(watch).map(drop)
 }
 
 /// Waits until the process has ended.

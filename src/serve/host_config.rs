@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use wsgiaudit_probes_core::access_log_line::AccessLogFormat;
 use wsgiaudit_probes_core::host_config::{
     GroupConfig, GuardConfig, HostConfig, InterpreterMode, RequestLimits,
@@ -14,21 +14,32 @@ use super::application::parse_application;
 use super::listening_socket::ListeningSocket;
 use super::{mod_wsgi_rules, serve_settings};
 use crate::cli::{AccessLogForm, ServeArgs, ServeMode, TrustedHeader};
-use crate::venv::{choose_environment, locate_environment};
+use crate::venv::{choose_environment, locate_environment, suggest_environment};
+
+/// What stands before an environment's path on the command line.
+const OPTION: &str = "--environment";
 
 /// Returns the path of the environment's python.
 ///
 /// # Errors
 /// If there is no environment, or it has no python.
 pub(super) fn find_python(args: &ServeArgs) -> Result<PathBuf> {
-    let environment = choose_environment(args.environment.as_deref()).context(
-        "no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\nhint: --environment PATH",
-    )?;
+    let Some(environment) = choose_environment(args.environment.as_deref(), OPTION)? else {
+        bail!(
+            "no environment named, VIRTUAL_ENV is not set, and there is no ./.venv\nhint: {}",
+            suggest_environment(OPTION)
+        );
+    };
     let located = locate_environment(&environment)?;
-    located.python.map_err(anyhow::Error::msg)
+    located.python.map_err(|why| {
+        anyhow::anyhow!(
+            "{} has no usable Python: {why}\nhint: create the environment again",
+            environment.display()
+        )
+    })
 }
 
-/// Returns the host's configuration, without the descriptor `ready`, and notes for the operator.
+/// Returns the host's configuration, without the descriptors that it inherits besides its sockets, and notes for the operator.
 ///
 /// # Errors
 /// If the arguments contradict each other.
@@ -68,6 +79,7 @@ pub(super) fn build_host_config(
             AccessLogForm::Json => AccessLogFormat::Json,
         },
         access_log: args.access_log.as_deref().map(absolute_path).transpose()?,
+        inherited: Vec::new(),
         ready: -1,
         balance: None,
         path,

@@ -22,10 +22,7 @@ pub(super) fn apply_mod_wsgi_rules(
     }
     for group in groups {
         let name = group.name.clone();
-        if name == GLOBAL && matches!(
-            group.mode,
-            InterpreterMode::OwnGil | InterpreterMode::OwnGilCopies | InterpreterMode::SharedGil
-        ) {
+        if name == GLOBAL && (has_own_gil(group.mode) || group.mode == InterpreterMode::SharedGil) {
             notes.push(format!(
                 "group {GLOBAL} is the main interpreter: {} has no effect there (mod_wsgi says nothing)",
                 group.mode.name()

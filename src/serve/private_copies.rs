@@ -9,6 +9,7 @@ use wsgiaudit_probes_core::protocol::CopyTrees;
 
 use crate::copies::{CopyRequest, CopySet, CopyStore, prepare_requested_copies};
 use crate::model::Interpreter;
+use crate::venv::list_copy_roots;
 
 /// The copies of a host process. They are removed with this value, after the host has ended.
 #[derive(Debug)]
@@ -35,10 +36,9 @@ impl HostCopies {
         if count == 0 {
             return Ok(None);
         }
-        let editable = python.editable.iter().filter_map(|(_, path)| path.parent());
-        let mut roots: Vec<PathBuf> = python.site.clone();
-        roots.extend(editable.map(Path::to_owned).chain(path.iter().map(PathBuf::from)));
-        roots.retain(|root| root.is_dir());
+        let environment = python.executable.parent().and_then(Path::parent).unwrap_or(&python.executable);
+        let mut roots = list_copy_roots(python, environment);
+        roots.extend(path.iter().map(PathBuf::from).filter(|folder| folder.is_dir()));
         let vetted = guard.into_iter().flat_map(|guard| &guard.vetted);
         let expected: BTreeMap<PathBuf, String> =
             vetted.map(|module| (PathBuf::from(&module.path), module.sha256.clone())).collect();

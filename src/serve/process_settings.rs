@@ -1,7 +1,7 @@
-//! What the supervisor's process has from the command line, and passes on to the hosts.
+//! Properties of the supervisor's process: its working folder and umask, which the hosts inherit, and its number in a file.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rustix::fs::Mode;
@@ -9,33 +9,44 @@ use rustix::process::umask;
 
 use crate::cli::ServeArgs;
 
-/// A file with the number of this process, removed on drop.
-#[derive(Debug)]
-pub(super) struct PidFile(Option<PathBuf>);
-
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            drop(fs::remove_file(path));
-        }
-    }
-}
-
-/// Changes the working folder and the umask, and writes the pid file.
+/// Changes the working folder and the umask.
 ///
 /// # Errors
-/// If the folder cannot be entered or the file cannot be written.
-pub(super) fn apply_process_settings(args: &ServeArgs) -> Result<PidFile> {
+/// If the folder cannot be entered.
+pub(super) fn apply_process_settings(args: &ServeArgs) -> Result<()> {
     if let Some(folder) = &args.chdir {
         std::env::set_current_dir(folder).with_context(|| format!("cannot enter {}", folder.display()))?;
     }
     if let Some(mask) = args.umask {
         umask(Mode::from_raw_mode(mask));
     }
-    let path = args.pid_file.as_ref().map(std::path::absolute).transpose()?;
-    if let Some(path) = &path {
-        fs::write(path, format!("{}\n", std::process::id()))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+/// A file with the number of this process, removed on drop.
+#[derive(Debug)]
+pub(super) struct PidFile(PathBuf);
+
+impl PidFile {
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn write(path: &Path) -> Result<Self> {
+        fs::write(path, contents()).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self(path.to_owned()))
     }
-    Ok(PidFile(path))
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Another process may have written it since.
+        if fs::read_to_string(&self.0).is_ok_and(|text| text == contents()) {
+            drop(fs::remove_file(&self.0));
+        }
+    }
+}
+
+fn contents() -> String {
+    format!("{}\n", std::process::id())
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A host that has run for so long is replaced at once.
+/// A host that has run at least this long is replaced at once.
 const STABLE: Duration = Duration::from_secs(5);
 
 /// The first delay, which doubles with each further failure.
@@ -21,8 +21,8 @@ pub(super) struct RestartDelay {
 }
 
 impl RestartDelay {
-    /// Whether a host that started then has run long enough to be replaced at once.
-    pub(super) fn is_stable(&mut self, started: Instant) -> bool {
+    /// Records that a host has ended, which started then. Returns whether it ran long enough to be replaced at once.
+    pub(super) fn record_end(&mut self, started: Instant) -> bool {
         let is_stable = started.elapsed() >= STABLE;
         if is_stable {
             self.failures = 0;
@@ -38,12 +38,12 @@ impl RestartDelay {
         delay
     }
 
-    /// Whether it is to be started now. It no longer waits then.
+    /// Returns whether a restart is due, and removes it from the schedule if so.
     pub(super) fn take_due(&mut self, now: Instant) -> bool {
         self.at.take_if(|at| *at <= now).is_some()
     }
 
-    /// Starts it no more.
+    /// Cancels the restart.
     pub(super) fn cancel(&mut self) {
         self.at = None;
     }
@@ -58,8 +58,8 @@ mod tests {
         let (mut restart, now) = (RestartDelay::default(), Instant::now());
         let delays: Vec<u128> = (0..9).map(|_| restart.delay_restart(now).as_millis()).collect();
         assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
-        assert!(!restart.is_stable(now));
-        assert!(restart.is_stable(now - STABLE));
+        assert!(!restart.record_end(now));
+        assert!(restart.record_end(now - STABLE));
         assert_eq!(restart.delay_restart(now), FIRST);
     }
 

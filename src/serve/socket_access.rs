@@ -2,9 +2,12 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use crate::cli::ServeArgs;
 
@@ -32,30 +35,43 @@ impl SocketAccess {
         Ok(Self { mode: args.socket_mode, user, group })
     }
 
+    /// Binds a socket that nobody can connect to until it has its mode and owner.
+    ///
+    /// # Errors
+    /// If it cannot be bound.
+    pub(super) fn bind_closed(path: &Path) -> Result<UnixListener> {
+        let before = umask(Mode::RWXU | Mode::RWXG | Mode::RWXO);
+        let bound = UnixListener::bind(path);
+        umask(before);
+        bound.with_context(|| format!("cannot bind {}", path.display()))
+    }
+
     /// Gives a socket its mode and owner.
     ///
     /// # Errors
     /// If this process may not.
     pub(super) fn apply(self, path: &Path) -> Result<()> {
         let shown = path.display();
-        fs::set_permissions(path, Permissions::from_mode(self.mode))
-            .with_context(|| format!("cannot change the mode of {shown}"))?;
         if self.user.is_some() || self.group.is_some() {
             chown(path, self.user, self.group)
                 .with_context(|| format!("cannot change the owner of {shown}"))?;
         }
-        Ok(())
+        fs::set_permissions(path, Permissions::from_mode(self.mode))
+            .with_context(|| format!("cannot change the mode of {shown}"))
     }
 }
 
 /// Returns the number of a user or group: the number itself, or that of the name in this file. `None` for no name.
 fn find_id(file: &str, name: &str) -> Result<Option<u32>> {
-    if name.is_empty() || name.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(name.parse().ok());
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if let Ok(id) = name.parse() {
+        return Ok(Some(id));
     }
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
-    let id = find_id_in(&text, name).with_context(|| format!("{file} has no {name}\nhint: a number"))?;
-    Ok(Some(id))
+    let id = find_id_in(&text, name);
+    Ok(Some(id.with_context(|| format!("--socket-owner: {file} has no {name}\nhint: a number"))?))
 }
 
 /// Finds a name in the format of `passwd(5)` and `group(5)`: `name:password:number:...`.
@@ -75,6 +91,7 @@ mod tests {
         }
         assert_eq!(find_id("/nowhere", "12").unwrap(), Some(12));
         assert_eq!(find_id("/nowhere", "").unwrap(), None);
+        assert!(find_id("/nowhere", "99999999999").is_err());
         assert!(find_id("/nowhere", "www").is_err());
     }
 }

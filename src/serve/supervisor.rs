@@ -16,7 +16,7 @@ use super::host::{Host, HostFiles, SupervisorEvent};
 use super::host_config;
 use super::listening_socket::ListeningSocket;
 use super::private_copies::HostCopies;
-use super::process_settings::apply_process_settings;
+use super::process_settings::{PidFile, apply_process_settings};
 use super::restart_delay::RestartDelay;
 use super::service_manager::ServiceManager;
 use super::socket_access::SocketAccess;
@@ -27,30 +27,34 @@ use crate::venv::query_interpreter;
 /// How much longer than `--drain` a process may take to end before it is killed.
 const LAST_RESORT: Duration = Duration::from_secs(10);
 
+/// Where to listen if nothing else is named.
+const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
+
 /// Serves until SIGTERM, SIGINT or SIGQUIT. Returns whether every host ended with exit status 0.
 ///
 /// # Errors
 /// If the sockets cannot be bound or the application does not start.
 pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
+    let inherited = ListeningSocket::inherit_all()?;
     let (sender, events) = channel();
     watch_signals(&sender)?;
-    let manager = ServiceManager::from_environment();
-    let _pid_file = apply_process_settings(args)?;
+    apply_process_settings(args)?;
     let access = SocketAccess::from_args(args)?;
+    let bound = bind_sockets(args, inherited, access)?;
     let processes = args.processes.get();
-    let bound =
-        args.bind.iter().map(|address| ListeningSocket::new(address, access)).collect::<Result<Vec<_>>>()?;
     let metrics = (0..processes)
         .map(|slot| {
             args.metrics.iter().map(|address| ListeningSocket::for_slot(address, slot, access)).collect()
         })
         .collect::<Result<Vec<Vec<_>>>>()?;
+    // If another server has the sockets, its file stays as it is.
+    let _pid_file = args.pid_file.as_deref().map(PidFile::write).transpose()?;
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
     let library = ProbeLibrary::install(folder.path()).context("cannot write the probes' library")?;
     let mut supervisor = Supervisor {
         args,
         say,
-        manager,
+        manager: ServiceManager::from_environment(),
         bound,
         metrics,
         counts: ConnectionCounts::new(processes)?,
@@ -68,6 +72,22 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
     // The others follow once the first serves, so that an application that cannot start says so once.
     supervisor.start_host(0)?;
     supervisor.run_event_loop(&events)
+}
+
+/// Returns the sockets to serve on: those of the service manager and of the command line.
+fn bind_sockets(
+    args: &ServeArgs,
+    inherited: Vec<ListeningSocket>,
+    access: SocketAccess,
+) -> Result<Vec<ListeningSocket>> {
+    let mut sockets = inherited;
+    for address in &args.bind {
+        sockets.push(ListeningSocket::new(address, access)?);
+    }
+    if sockets.is_empty() {
+        sockets.push(ListeningSocket::new(DEFAULT_ADDRESS, access)?);
+    }
+    Ok(sockets)
 }
 
 /// The state of the supervisor.
@@ -108,27 +128,39 @@ impl Supervisor<'_> {
         let (mut config, notes) =
             host_config::build_host_config(self.args, &self.bound, metrics, guard, found.free_threaded)?;
         config.balance = self.counts.as_ref().map(|counts| counts.to_config(slot));
+        config.inherited = self.list_descriptors();
         if slot == 0 {
             notes.iter().for_each(|note| (self.say)(note));
         }
         // The processes share one store: its files serve one interpreter of each.
         let store = self.folder.path();
-        let copies =
-            HostCopies::prepare(&config.groups, &found, &config.path, config.guard.as_ref(), store)?;
+        let copies = HostCopies::prepare(&config.groups, &found, &config.path, config.guard.as_ref(), store)?;
         config.copies = copies.as_ref().map(HostCopies::trees);
         let files = HostFiles { folder, copies };
         let host = Host::start(&python, &self.library, &config, (slot, files), &self.sender)?;
         self.hosts.push(host);
-        self.restarts.iter_mut().skip(slot).take(1).for_each(RestartDelay::cancel);
+        if let Some(restart) = self.restarts.get_mut(slot) {
+            restart.cancel();
+        }
         self.groups = config.groups;
         Ok(())
+    }
+
+    /// Returns all descriptors that a host inherits.
+    fn list_descriptors(&self) -> Vec<i32> {
+        let sockets = self.bound.iter().chain(self.metrics.iter().flatten());
+        let counts = self.counts.iter().map(ConnectionCounts::descriptor);
+        sockets.map(ListeningSocket::descriptor).chain(counts).collect()
     }
 
     /// Starts a new host for a slot. If that fails, says so and tries again later.
     fn start_host_or_retry(&mut self, slot: usize) {
         if let Err(error) = self.start_host(slot) {
             let delay = self.delay_restart(slot);
-            (self.say)(&format!("cannot start {}: {error:#}; next attempt in {delay}", self.describe(slot)));
+            (self.say)(&format!(
+                "cannot start the server {}: {error:#}; next attempt in {delay}",
+                self.describe(slot)
+            ));
         }
     }
 
@@ -162,13 +194,14 @@ impl Supervisor<'_> {
 
     fn handle_event(&mut self, event: SupervisorEvent) -> Result<()> {
         match event {
-            SupervisorEvent::Signal(SIGHUP) => {
+            SupervisorEvent::Signal(SIGHUP) if self.kill_at.is_none() => {
                 self.manager.tell_reloading();
                 self.to_replace = (0..self.restarts.len()).collect();
                 self.replace_next();
             }
             SupervisorEvent::Signal(SIGUSR1) => self.hosts.iter().for_each(Host::reopen_logs),
             SupervisorEvent::Signal(SIGTERM | SIGINT | SIGQUIT) => self.stop(),
+            SupervisorEvent::Signal(SIGHUP) => {}
             SupervisorEvent::Signal(signal) => {
                 let name = signal_hook::low_level::signal_name(signal).unwrap_or("this signal");
                 (self.say)(&format!("{name} has no effect"));
@@ -231,14 +264,15 @@ impl Supervisor<'_> {
         }
         if !host.serves && self.hosts.iter().any(|other| other.slot == slot) {
             (self.say)("the new process did not start serving: the old one continues");
-            // What cannot be started here cannot be started elsewhere.
+            // It would not start for the other slots either.
             self.to_replace.clear();
             self.manager.tell_ready();
             return Ok(());
         }
         self.counts.iter().for_each(|counts| counts.clear_slot(slot));
         let what = format!("{} ended: {status}", self.describe_host(host));
-        if host.serves && self.restarts.get_mut(slot).is_some_and(|restart| restart.is_stable(host.started)) {
+        if host.serves && self.restarts.get_mut(slot).is_some_and(|restart| restart.record_end(host.started))
+        {
             (self.say)(&format!("{what}; a new one starts"));
             self.start_host_or_retry(slot);
         } else {
@@ -298,7 +332,7 @@ impl Supervisor<'_> {
             .collect();
         let addresses: Vec<&str> = self.bound.iter().map(|bound| bound.address.as_str()).collect();
         (self.say)(&format!(
-            "serving {} on {} ({}; {}), {} {pid}",
+            "serving {} on {} ({}; {}), {}",
             self.args.application,
             addresses.join(", "),
             groups.join("; "),
@@ -306,7 +340,7 @@ impl Supervisor<'_> {
                 Some(report) => format!("loads only modules vetted in {}", report.display()),
                 None => "no report: loads any extension module".to_owned(),
             },
-            self.describe(slot),
+            self.describe_with_pid(slot, pid),
         ));
     }
 
@@ -314,14 +348,22 @@ impl Supervisor<'_> {
     fn describe(&self, slot: usize) -> String {
         match self.restarts.len() {
             1 => "process".to_owned(),
-            count => format!("process {} of {count}, pid", slot + 1),
+            count => format!("process {} of {count}", slot + 1),
+        }
+    }
+
+    fn describe_with_pid(&self, slot: usize, pid: u32) -> String {
+        let process = self.describe(slot);
+        match self.restarts.len() {
+            1 => format!("{process} {pid}"),
+            _ => format!("{process}, pid {pid}"),
         }
     }
 
     fn describe_host(&self, host: &Host) -> String {
         match self.restarts.len() {
             1 => "the server process".to_owned(),
-            _ => format!("the server {} {}", self.describe(host.slot), host.pid),
+            _ => format!("the server {}", self.describe_with_pid(host.slot, host.pid)),
         }
     }
 }

@@ -67,7 +67,7 @@ impl<'c> BatchCandidate<'c> {
 }
 
 /// Whether this is one of CPython's extension modules: its makefile installs them into `lib-dynload`.
-fn is_cpython_module(load: &ModuleLoad) -> bool {
+pub(super) fn is_cpython_module(load: &ModuleLoad) -> bool {
     Path::new(&load.path).parent().is_some_and(|folder| folder.ends_with("lib-dynload"))
 }
 
@@ -205,6 +205,7 @@ impl<'a> Batch<'a> {
             && self.attempt.events.iter().filter(is_its_turn).count() == self.mode.interpreters().len()
             && trial.left_in_main.is_empty()
             && trial.native_threads.is_empty()
+            && trial.doubts.is_empty()
             && trial.loads.iter().all(|load| load.result == Some(Ok(())) && candidate.may_load(load))
             && self
                 .mode
@@ -265,6 +266,9 @@ impl<'a> Batch<'a> {
 
 /// Whether this event concerns the whole batch, and ends it.
 fn invalidates_batch(event: &TrialEvent) -> bool {
+    if let TrialEvent::Isolation(event) = event {
+        return event.concerns_whole_process();
+    }
     matches!(
         event,
         TrialEvent::Shared { .. }

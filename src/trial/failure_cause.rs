@@ -33,7 +33,9 @@ pub(super) fn outcome_of_exception(
         Some(module) => raised(Some(module.clone())),
         // The dynamic linker did not find a library or symbol, and no package is known to provide it.
         None if MissingDependency::parse_message(&cause.text).is_some() => raised(None),
-        None if cause.kind != "ImportError" => raised(Some(load.name.clone())),
+        None if cause.kind != "ImportError" || cause.process_limit().is_some() => {
+            raised(Some(load.name.clone()))
+        }
         None => {
             let by = if cause.is_cpython_refusal() { Refuser::CPython } else { Refuser::Module };
             TrialOutcome::Refused { by, module: load.name.clone(), place, error: cause.clone() }

@@ -6,6 +6,7 @@ use std::path::Path;
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
 use super::attempt::Attempt;
+use super::isolation::collect_doubts;
 use super::loads::collect_loads;
 use super::outcome::{outcome_blocked_by_sandbox, outcome_of_attempt};
 use super::shared_objects::to_retained_object;
@@ -49,10 +50,17 @@ pub(super) fn interpret_attempt(
             None
         }
     });
+    let called = attempt
+        .events
+        .iter()
+        .rev()
+        .find_map(|event| if let TrialEvent::Calling(name) = event { Some(name.clone()) } else { None });
     let mut trial = Trial {
         subject: subject.name.clone(),
         mode,
         kept: kept.flatten().map(|object| to_retained_object(object, &loads)).collect(),
+        called,
+        doubts: collect_doubts(&attempt.events, &loads),
         native_threads: native_threads.flatten().cloned().collect(),
         left_in_main: left_in_main.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect(),
         standard: standard.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect(),

@@ -18,6 +18,8 @@ mod free_threaded;
 mod inferred_refusal;
 mod inputs;
 mod interpret;
+mod isolation;
+mod last_phase;
 mod loads;
 mod normalize;
 mod outcome;

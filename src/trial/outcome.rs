@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use wsgiaudit_probes_core::interpreter_names::{FOURTH, SECOND, STRESS_TEST, THIRD};
+use wsgiaudit_probes_core::interpreter_names::STRESS_TEST;
 use wsgiaudit_probes_core::protocol::{Exception, PROBE_FAILED, ProcessExit, ProtocolPhase, TrialEvent};
 
 use super::attempt::Attempt;
 use super::failure_cause::outcome_of_exception;
+use super::isolation::find_breach;
+use super::last_phase::last_phase;
+use super::loads::to_python_error;
 use super::shared_objects::{to_retained_object, to_shared_object};
 use super::writable_hint::suggest_writable_option;
 use crate::model::{
@@ -17,7 +20,33 @@ use crate::model::{
 ///
 /// `in_control` names the modules that the control could load. A failed load of any other module is not a
 /// failure by itself.
+///
+/// C code that reaches beyond its interpreter is the outcome unless something as bad happened.
 pub(super) fn outcome_of_attempt(
+    mode: Mode,
+    attempt: &Attempt,
+    loads: &[ModuleLoad],
+    in_control: &BTreeSet<String>,
+) -> TrialOutcome {
+    let outcome = outcome_without_breach(mode, attempt, loads, in_control);
+    match outcome {
+        TrialOutcome::Imported
+        | TrialOutcome::Raised { .. }
+        | TrialOutcome::Refused { by: Refuser::Module, .. } => {
+            find_breach(&attempt.events, loads).unwrap_or(outcome)
+        }
+        TrialOutcome::Refused { by: Refuser::CPython, .. }
+        | TrialOutcome::Crashed { .. }
+        | TrialOutcome::TimedOut { .. }
+        | TrialOutcome::LosesDescriptors { .. }
+        | TrialOutcome::LeftThreads { .. }
+        | TrialOutcome::Shares { .. }
+        | TrialOutcome::BreaksIsolation { .. }
+        | TrialOutcome::NotRun(_) => outcome,
+    }
+}
+
+fn outcome_without_breach(
     mode: Mode,
     attempt: &Attempt,
     loads: &[ModuleLoad],
@@ -110,7 +139,11 @@ fn is_broken_by_interpreter_end(mode: Mode, attempt: &Attempt, error: &Exception
         Mode::SharedGil | Mode::OwnGil | Mode::OwnGilCopies | Mode::FreeThreadedGroup => true,
         Mode::Main | Mode::FreeThreaded => false,
     };
-    has_several && last.is_some_and(|(_, phase)| phase == ProtocolPhase::Touch) && error.behind.is_empty()
+    let is_limit = to_python_error(error).process_limit().is_some();
+    has_several
+        && last.is_some_and(|(_, phase)| phase == ProtocolPhase::Touch)
+        && error.behind.is_empty()
+        && !is_limit
 }
 
 /// Returns the event that decides the outcome: usually the last one.
@@ -127,9 +160,13 @@ fn find_decisive_event(mode: Mode, events: &[TrialEvent]) -> Option<&TrialEvent>
     let are_several = mode == Mode::FreeThreaded || is_stress_test(events);
     let given_up = events.iter().find(|event| matches!(event, TrialEvent::Broken(_)));
     let decisive = given_up.or_else(|| events.iter().rev().find(tells)).filter(|_| are_several);
-    // Objects left in the main interpreter or in static C data are recorded after the deciding event.
+    // Objects left in the main interpreter or in static C data, and what happens to isolation, are recorded after the
+    // deciding event too.
     let is_after = |event: &&TrialEvent| {
-        matches!(event, TrialEvent::LeftInMain(_) | TrialEvent::Kept { used: false, .. })
+        matches!(
+            event,
+            TrialEvent::LeftInMain(_) | TrialEvent::Kept { used: false, .. } | TrialEvent::Isolation(_)
+        )
     };
     decisive.or_else(|| events.iter().rev().find(|event| !is_after(event)))
 }
@@ -137,22 +174,6 @@ fn find_decisive_event(mode: Mode, events: &[TrialEvent]) -> Option<&TrialEvent>
 /// Whether the trial was a stress test of sub-interpreters.
 fn is_stress_test(events: &[TrialEvent]) -> bool {
     events.iter().any(|event| event.phase() == Some((STRESS_TEST, ProtocolPhase::Storm)))
-}
-
-/// The phase of the protocol in which the trial ended.
-fn last_phase(events: &[TrialEvent]) -> TrialPhase {
-    match events.iter().rev().find_map(TrialEvent::phase) {
-        Some((SECOND, ProtocolPhase::Start | ProtocolPhase::Import)) | Some((_, ProtocolPhase::Compare)) => {
-            TrialPhase::SecondInterpreter
-        }
-        Some((THIRD | FOURTH, ProtocolPhase::Start | ProtocolPhase::Import))
-        | Some((_, ProtocolPhase::Touch)) => TrialPhase::UseAfterEnd,
-        None | Some((_, ProtocolPhase::Start)) => TrialPhase::Startup,
-        Some((_, ProtocolPhase::Import)) => TrialPhase::Import,
-        Some((_, ProtocolPhase::End)) => TrialPhase::Teardown,
-        Some((_, ProtocolPhase::Exit)) => TrialPhase::Exit,
-        Some((_, ProtocolPhase::Storm)) => TrialPhase::Storm,
-    }
 }
 
 #[cfg(test)]

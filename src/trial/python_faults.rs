@@ -100,7 +100,8 @@ fn phase_order(phase: TrialPhase) -> u8 {
         TrialPhase::SecondInterpreter => 2,
         TrialPhase::Teardown | TrialPhase::UseAfterEnd | TrialPhase::AfterAnotherEnded => 3,
         TrialPhase::Exit => 4,
-        TrialPhase::Storm => 5,
+        TrialPhase::Call => 5,
+        TrialPhase::Storm => 6,
     }
 }
 

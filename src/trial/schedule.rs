@@ -15,7 +15,7 @@ use super::parallel::{ProgressListener, run_in_parallel, run_tasks};
 use super::python_faults;
 use super::sub_interpreters;
 use super::trials::{SubjectGroup, TrialSubject, Trials, group_subjects};
-use crate::model::{Mode, NotRunReason, TrialOutcome};
+use crate::model::{Mode, NotRunReason, PythonError, TrialOutcome};
 
 /// Limits numerical libraries to one thread in the control.
 ///
@@ -23,6 +23,9 @@ use crate::model::{Mode, NotRunReason, TrialOutcome};
 /// keeps the control cheap and does not affect any verdict.
 const ONE_THREAD: &[(&str, &str)] =
     &[("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("MKL_NUM_THREADS", "1")];
+
+/// Maximum number of modules of a circular import that are tried as the first one.
+const MAX_CIRCLE: usize = 8;
 
 /// Tries every subject in every mode. The control runs first, since the other modes depend on its results.
 pub fn run_trials(
@@ -39,10 +42,12 @@ pub fn run_trials(
     let mut trials =
         run_in_parallel(&one_thread, &groups, |session, group| control::try_group(session, group, listener));
 
-    let siblings = find_siblings(&trials, subjects);
-    let retried = run_in_parallel(&one_thread, &siblings, |session, (subject, after)| {
+    let failed = find_prerequisites(&trials, subjects);
+    let retried = run_in_parallel(&one_thread, &failed, |session, (subject, prerequisites)| {
         listener.trial_started(&subject.name, Mode::Main);
-        control::try_import(session, subject, Some(after)).into_iter().collect()
+        let mut tried =
+            prerequisites.iter().filter_map(|first| control::try_import(session, subject, Some(first)));
+        tried.next().into_iter().collect()
     });
     trials.extend(retried);
 
@@ -120,23 +125,60 @@ pub(super) fn try_in_sub_interpreters<const N: usize>(
     })
 }
 
-/// Modules that do not import alone although another subject's control loads them, each with the first such
-/// subject.
-fn find_siblings<'a>(trials: &Trials, subjects: &'a [TrialSubject]) -> Vec<(&'a TrialSubject, String)> {
-    let fails = |subject: &&TrialSubject| {
-        trials.get(&subject.name, Mode::Main).is_some_and(|trial| {
-            matches!(
-                trial.outcome,
-                TrialOutcome::Raised { .. } | TrialOutcome::NotRun(NotRunReason::Behind(_))
-            )
-        })
-    };
-    let loads = |subject: &TrialSubject| {
+/// Modules that do not import alone, with the modules whose import may make it work, likeliest first: the first subject
+/// whose control loads the module, and, after a circular import, the modules of the circle.
+fn find_prerequisites<'a>(
+    trials: &Trials,
+    subjects: &'a [TrialSubject],
+) -> Vec<(&'a TrialSubject, Vec<String>)> {
+    let loading = |subject: &TrialSubject| {
         trials
             .trials_in_mode(Mode::Main)
             .filter(|trial| trial.outcome.has_passed() && trial.subject != subject.name)
             .find(|trial| trial.is_loaded_in_all_interpreters(&subject.name))
             .map(|trial| trial.subject.clone())
     };
-    subjects.iter().filter(fails).filter_map(|subject| Some((subject, loads(subject)?))).collect()
+    let prerequisites = |subject: &TrialSubject| {
+        let circle = match &trials.get(&subject.name, Mode::Main)?.outcome {
+            TrialOutcome::Raised { error, .. } => circular_importers(error, &subject.name),
+            TrialOutcome::NotRun(NotRunReason::Behind(_)) => Vec::new(),
+            TrialOutcome::Imported
+            | TrialOutcome::Refused { .. }
+            | TrialOutcome::Crashed { .. }
+            | TrialOutcome::TimedOut { .. }
+            | TrialOutcome::LosesDescriptors { .. }
+            | TrialOutcome::LeftThreads { .. }
+            | TrialOutcome::Shares { .. }
+            | TrialOutcome::BreaksIsolation { .. }
+            | TrialOutcome::NotRun(_) => return None,
+        };
+        let found: Vec<String> = loading(subject).into_iter().chain(circle).collect();
+        (!found.is_empty()).then_some(found)
+    };
+    subjects.iter().filter_map(|subject| Some((subject, prerequisites(subject)?))).collect()
+}
+
+/// The modules that were being imported as a module raised this error, if it tells of a circular import; without the
+/// module itself. The words are CPython's (`Objects/moduleobject.c`, `Python/ceval.c`).
+fn circular_importers(error: &PythonError, module: &str) -> Vec<String> {
+    match error.text.contains("(most likely due to a circular import)") {
+        true => error.chain.iter().filter(|name| *name != module).take(MAX_CIRCLE).cloned().collect(),
+        false => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circular_import_names_who_imported_the_module() {
+        let circular = "cannot import name 'x' from partially initialized module 'shop._a' (most likely due to a \
+                        circular import)";
+        for (text, expected) in [(circular, vec!["shop.a", "shop.b"]), ("cannot import name 'x'", vec![])] {
+            let chain = ["shop.a", "shop._a", "shop.b"].map(str::to_owned).to_vec();
+            let error = PythonError { kind: "ImportError".to_owned(), text: text.to_owned(), chain };
+            assert_eq!(circular_importers(&error, "shop._a"), expected);
+        }
+    }
 }

@@ -78,6 +78,19 @@ impl<'a> TrialSession<'a> {
         Ok(attempt)
     }
 
+    /// Runs a trial again, without the cache.
+    ///
+    /// # Errors
+    /// Returns the reason if there is no result.
+    pub(super) fn repeat_trial(
+        &mut self,
+        scenario: Scenario,
+        after: &[&str],
+        subject: &str,
+    ) -> Result<Attempt, NotRunReason> {
+        self.run_with_retry(scenario, after, &[subject])
+    }
+
     /// Runs a batch: tries several subjects in one child.
     ///
     /// # Errors

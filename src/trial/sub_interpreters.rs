@@ -18,7 +18,7 @@ use super::outcome::{last_import, outcome_of_attempt};
 use super::parallel::ProgressListener;
 use super::session::TrialSession;
 use super::trials::{TrialSubject, Trials};
-use crate::model::{Mode, NotRunReason, ReasonId, Refuser, Trial, TrialOutcome, TrialPhase};
+use crate::model::{AbnormalExit, Mode, NotRunReason, ReasonId, Refuser, Trial, TrialOutcome, TrialPhase};
 
 /// Tries groups in one scenario. `control` holds the control's trials and those of earlier rounds.
 ///
@@ -111,12 +111,15 @@ struct GroupProgress<'c> {
     trials: Trials,
     /// Names that failed.
     failing: BTreeSet<String>,
+    /// Extension modules that a stress test has loaded and passed.
+    stressed: BTreeSet<String>,
 }
 
 impl<'c> GroupProgress<'c> {
     fn new(mode: Mode, scenario: Scenario, group: &'c [&'c TrialSubject], control: &'c Trials) -> Self {
-        let (batch_attempts, trials, failing) = (BTreeMap::new(), Trials::default(), BTreeSet::new());
-        Self { mode, scenario, group, control, batch_attempts, trials, failing }
+        let (batch_attempts, trials) = (BTreeMap::new(), Trials::default());
+        let (failing, stressed) = (BTreeSet::new(), BTreeSet::new());
+        Self { mode, scenario, group, control, batch_attempts, trials, failing, stressed }
     }
 
     fn has_subject(&self, name: &str) -> bool {
@@ -260,28 +263,72 @@ impl<'c> GroupProgress<'c> {
             Some(attempt) => self.interpret_attempt(attempt, subject, after, control),
             None => self.try_in_scenario(session, self.scenario, subject, after, control),
         };
-        let Some(scenarios) = FollowUps::of_scenario(self.scenario).filter(|_| tried.trial.outcome.has_passed())
+        let Some(scenarios) =
+            FollowUps::of_scenario(self.scenario).filter(|_| tried.trial.outcome.has_passed())
         else {
             return tried;
         };
-        if !tried.trial.kept.is_empty() && session.is_sandboxed() {
-            // Its static C data retain objects whose use was not seen. Call its functions to see whether they
-            // are used.
-            let called = self.try_in_scenario(session, scenarios.called, subject, after, control);
-            if matches!(called.trial.outcome, TrialOutcome::Shares { .. }) {
-                return called;
-            }
+        let is_new = self.loads_unstressed_module(&tried.trial);
+        // If its static C data retain objects whose use was not seen, calls of its functions show whether they
+        // are used. With private copies, which nobody promised anything for, functions are called in any case.
+        let is_called = !tried.trial.kept.is_empty() || scenarios.called.uses_copies() && is_new;
+        if is_called
+            && session.is_sandboxed()
+            && let Some(failed) = self.find_failed_call(session, scenarios.called, subject, after, control)
+        {
+            return failed;
         }
-        if subject.file.is_none() && !subject.is_exercise {
+        if !subject.is_exercise && !is_new {
             return tried;
         }
         let stressed = self.try_in_scenario(session, scenarios.storm, subject, after, control);
+        if stressed.trial.outcome.has_passed() {
+            let loads = stressed.trial.successful_loads();
+            self.stressed.extend(loads.map(|load| load.name.clone()));
+        }
         if !stressed.trial.outcome.is_failure() || !session.survives_empty_stress_test() {
             return tried;
         }
         // Observations made at the end of the first trial still hold.
         let Trial { left_in_main, native_threads, .. } = tried.trial;
         ImportTrial { trial: Trial { left_in_main, native_threads, ..stressed.trial }, ..stressed }
+    }
+
+    /// Calls the functions of the loaded modules with arbitrary arguments. Returns the trial if it counts as a
+    /// failure: if an object of another interpreter was used, or, where only functions are called that the main
+    /// interpreter can call, if the same one crashes twice.
+    fn find_failed_call(
+        &self,
+        session: &mut TrialSession<'_>,
+        scenario: Scenario,
+        subject: &TrialSubject,
+        after: Option<&str>,
+        control: &Trial,
+    ) -> Option<ImportTrial> {
+        let called = self.try_in_scenario(session, scenario, subject, after, control);
+        if matches!(called.trial.outcome, TrialOutcome::Shares { .. } | TrialOutcome::BreaksIsolation { .. })
+        {
+            return Some(called);
+        }
+        if !scenario.uses_copies() || !is_crash_of_call(&called.trial.outcome) {
+            return None;
+        }
+        let again = session.repeat_trial(scenario, after.as_slice(), &subject.name).ok()?;
+        let again = self.interpret_attempt(again, subject, after, control).trial;
+        let is_same = is_crash_of_call(&again.outcome) && again.called == called.trial.called;
+        is_same.then_some(called)
+    }
+
+    /// Whether a trial has loaded an extension module that no stress test has loaded yet.
+    ///
+    /// CPython's own modules do not count, nor do modules whose own trials have passed, since those were
+    /// stressed.
+    fn loads_unstressed_module(&self, trial: &Trial) -> bool {
+        let has_passed =
+            |name: &str| self.control.get(name, self.mode).is_some_and(|own| own.outcome.has_passed());
+        trial.successful_loads().any(|load| {
+            !batch::is_cpython_module(load) && !self.stressed.contains(&load.name) && !has_passed(&load.name)
+        })
     }
 
     /// Tries a subject in one scenario. A failure at exit is ignored if the control fails there, too.
@@ -378,6 +425,15 @@ impl FollowUps {
 struct ImportTrial {
     importing: String,
     trial: Trial,
+}
+
+/// Whether a function crashed that the main interpreter can call. Functions that exit, or take too long, may
+/// have got other arguments from their surroundings.
+fn is_crash_of_call(outcome: &TrialOutcome) -> bool {
+    matches!(
+        outcome,
+        TrialOutcome::Crashed { how: AbnormalExit::Signal(4 | 6 | 7 | 8 | 11), place: TrialPhase::Call, .. }
+    )
 }
 
 /// Whether the control's process fails at exit, too. Then sub-interpreters are not the cause.

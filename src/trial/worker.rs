@@ -246,7 +246,8 @@ impl<'a> Worker<'a> {
         for folder in folder.ancestors().take_while(|folder| *folder != self.folder) {
             ids.extend(record::read_ids(folder));
         }
-        collect_attempt(folder, end, &RunInfo::new(self.config.scratch, self.config.python, ids, self.began))
+        let TrialConfig { scratch, python, copies, .. } = *self.config;
+        collect_attempt(folder, end, &RunInfo::new(scratch, python, copies, ids, self.began))
     }
 
     fn send_command(&mut self, command: &ZygoteCommand) -> Result<(), WorkerLost> {

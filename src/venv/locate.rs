@@ -26,13 +26,6 @@ pub enum NotAnEnvironment {
     Other(PathBuf),
 }
 
-/// Chooses the environment to audit: the named one, else the active one, else `./.venv` if it exists.
-pub fn choose_environment(named: Option<&Path>) -> Option<PathBuf> {
-    let active = || std::env::var_os("VIRTUAL_ENV").filter(|active| !active.is_empty()).map(PathBuf::from);
-    let default = || Path::new(".venv").is_dir().then(|| PathBuf::from(".venv"));
-    named.map(Path::to_owned).or_else(active).or_else(default)
-}
-
 /// Locates an environment and its Python.
 ///
 /// # Errors
@@ -91,7 +84,7 @@ fn locate_executable(path: &Path) -> Result<LocatedEnvironment, NotAnEnvironment
 }
 
 /// Finds `python`, else `python3`, else the newest `python3.X`.
-fn find_python(bin: &Path) -> Option<PathBuf> {
+pub(super) fn find_python(bin: &Path) -> Option<PathBuf> {
     let versioned = std::fs::read_dir(bin).into_iter().flatten().flatten().filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
         let minor = name.strip_prefix("python3.")?.trim_end_matches('t').parse::<u8>().ok()?;

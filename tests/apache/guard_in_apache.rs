@@ -143,7 +143,8 @@ fn two_groups_with_their_own_gil_use_private_copies_under_mod_wsgi() {
         .arg(here.join("copies"))
         .run();
     assert_eq!(said.status, Some(0), "{}", said.err);
-    fs::copy(Path::new(ROOT).join("tests/fixtures/apache-scripts/copies.wsgi"), here.join("copies.wsgi")).unwrap();
+    fs::copy(Path::new(ROOT).join("tests/fixtures/apache-scripts/copies.wsgi"), here.join("copies.wsgi"))
+        .unwrap();
     let here = here.display();
     let mut config = format!("WSGIPythonHome {}\n", demo_environment().display());
     writeln!(config, "<Directory {here}>\nRequire all granted\n</Directory>").unwrap();

@@ -100,7 +100,8 @@ fn audit(source: &str) -> Audited {
     let document: Value = serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
     let directive = Wsgiaudit::new().arg("directive").arg("--report").arg(&report).run().out;
     let render = |format: &str| {
-        Wsgiaudit::new().arg("render").arg(&report).args(["--format", format]).run().ended_with(0).out
+        let render = Wsgiaudit::new().arg("render").arg(&report).args(["--format", format]);
+        render.within(folder.path()).run().ended_with(0).out
     };
     let sarif = serde_json::from_str(&render("sarif")).unwrap();
     Audited {
@@ -169,7 +170,7 @@ fn a_variable_is_one_row_worst_first_and_caches_are_apart() {
     assert_eq!(carts["ruleId"], "process-wide-global");
     assert_eq!(line(&carts["locations"][0]), 25);
     let artifact = &carts["locations"][0]["physicalLocation"]["artifactLocation"];
-    assert_eq!(*artifact, json!({"uri": "shop.py", "uriBaseId": "APPLICATION"}));
+    assert_eq!(*artifact, json!({"uri": "shop.py", "uriBaseId": "%SRCROOT%"}));
     let related: Vec<u64> = carts["relatedLocations"].as_array().unwrap().iter().map(line).collect();
     assert_eq!(related, [32, 33]);
     for text in

@@ -164,9 +164,10 @@ fn colour_only_where_it_is_asked_for_and_never_too_wide() {
     assert!(!plain.contains('\u{1b}'), "{plain}");
     let coloured = Wsgiaudit::new().arg(venv.path()).arg("--color").arg("always").run().out;
     assert!(coloured.contains('\u{1b}'), "{coloured}");
-    for columns in [80, 200] {
+    for columns in [80, 120, 200] {
         let table = Wsgiaudit::new().arg(venv.path()).env("COLUMNS", columns.to_string()).run().out;
-        let rows = table.lines().take_while(|line| !line.is_empty());
+        // A path is not broken.
+        let rows = table.lines().filter(|line| !line.starts_with("Environment /"));
         assert!(rows.clone().all(|row| row.chars().count() <= columns), "{table}");
     }
 }
@@ -224,6 +225,29 @@ fn a_maintainer_is_told_what_a_module_does_where_nobody_checks_its_declaration()
     assert!(said.out.contains("blocked") && said.out.contains("declare-slot: passes"), "{}", said.out);
     let said = Wsgiaudit::new().arg(venv.path()).arg("--format").arg("json").run().ended_with(1);
     assert!(said.out.contains("Py_MOD_PER_INTERPRETER_GIL_SUPPORTED"), "{}", said.out);
+}
+
+#[test]
+fn a_maintainer_is_told_the_declaration_of_the_toolchain() {
+    let venv = Venv::new().with("made-with-pybind11").with("made-with-nanobind").with("no-slot");
+    let report = json(&venv);
+    let finding = |name: &str| {
+        let row = report["modules"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+        row["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|each| each["rule"] == "declare-slot")
+            .unwrap()
+            .clone()
+    };
+    let pybind11 = finding("made_with_pybind11");
+    let line = "PYBIND11_MODULE(NAME, m, py::multiple_interpreters::per_interpreter_gil()) {";
+    assert_eq!(pybind11["add"], serde_json::json!([line]), "{pybind11}");
+    let nanobind = finding("made_with_nanobind");
+    assert!(nanobind["add"].is_null(), "{nanobind}");
+    assert!(nanobind["text"].as_str().unwrap().contains("nanobind has no declaration for it"), "{nanobind}");
+    assert!(finding("no_slot")["add"][0].as_str().unwrap().starts_with("{Py_mod_multiple_interpreters, "));
 }
 
 #[test]

@@ -61,12 +61,20 @@ fn real_distributions_get_the_verdicts_that_they_deserve_and_readme_shows_them()
     let cause = |name: &str| row(name)["modes"]["own-gil"]["cause"]["module"].clone();
     assert_eq!(cause("numpy"), "numpy._core._multiarray_umath");
     assert_eq!(cause("pandas"), "numpy._core._multiarray_umath");
+    // The most important one of those that are refused, not the first of the alphabet.
+    assert_eq!((cause("pillow"), cause("lxml")), ("PIL._imaging".into(), "lxml.etree".into()));
+    for root in ["pillow: PIL._imaging: ", "lxml: lxml.etree: "] {
+        assert!(said.out.contains(&format!("\n  {root}")), "{}", said.out);
+    }
     for name in ["pydantic", "cryptography"] {
         let reason = row(name)["modes"]["shared-gil"]["reason"].as_str().unwrap().to_owned();
         assert!(reason.contains("refuses a second interpreter by itself"), "{name}: {reason}");
     }
 
-    let output: Vec<&str> = said.out.lines().map(str::trim_end).collect();
+    // Where the environment is depends on the machine.
+    let place = demo_environment().display().to_string();
+    let shown = said.out.replace(&format!("Environment {place}\n"), "Environment /srv/app/venv\n");
+    let output: Vec<&str> = shown.lines().map(str::trim_end).collect();
     check_output("docs/reading-a-report.md", &output.join("\n"));
     check_output("README.md", &excerpt(&output));
 }
@@ -74,33 +82,27 @@ fn real_distributions_get_the_verdicts_that_they_deserve_and_readme_shows_them()
 /// The rows that README shows.
 const SHOWN: [&str; 5] = ["bcrypt", "orjson", "pandas", "PyYAML", "brotli"];
 
-/// Of what an audit prints: the head of the table, some rows, the first root cause, and the answer. `...` stands for what is
-/// left out.
+/// Of what an audit prints: the answer, what to do, the head of the table, some rows with their reasons, and the first root
+/// cause. `...` stands for what is left out.
 fn excerpt(output: &[&str]) -> String {
-    let (mut kept, mut is_shown, mut is_left_out) = (Vec::new(), true, false);
-    let mut after_causes = 0;
-    for (index, line) in output.iter().enumerate() {
+    let find = |start: &str| output.iter().position(|line| line.starts_with(start)).unwrap();
+    let (table, causes) = (find(" Distribution"), find("In the way of own-gil"));
+    let mut kept: Vec<&str> = output[..table + 2].to_vec();
+    let mut is_shown = true;
+    for line in &output[table + 2..causes] {
         let is_row = line.starts_with(' ') && line.chars().nth(1).is_some_and(|letter| letter != ' ');
-        if index < 3 || index + 1 == output.len() {
-            is_shown = true;
-        } else if line.starts_with("In the way of own-gil") {
-            after_causes = 3;
-            is_shown = true;
-        } else if after_causes > 0 {
-            after_causes -= 1;
-            is_shown = after_causes > 0;
-        } else if is_row {
+        if is_row {
             is_shown = line.split_whitespace().next().is_some_and(|name| SHOWN.contains(&name));
         } else if !line.starts_with("   ") {
             is_shown = false;
         }
         if is_shown {
-            if is_left_out {
-                kept.push("...");
-            }
             kept.push(line);
+        } else if kept.last() != Some(&"...") {
+            kept.push("...");
         }
-        is_left_out = !is_shown;
     }
+    kept.extend(&output[causes..causes + 3]);
+    kept.push("...");
     kept.join("\n")
 }

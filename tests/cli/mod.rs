@@ -17,3 +17,4 @@ mod pre_commit;
 mod same_document;
 mod survey;
 mod upgrades;
+mod wrong_usage;

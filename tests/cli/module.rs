@@ -129,9 +129,12 @@ fn what_is_neither_is_an_error() {
     fs::write(&text, "no zip").unwrap();
     let said = module(&text, &empty).run().ended_with(2);
     assert!(said.err.contains("is it a wheel?"), "{}", said.err);
-    for other in [folder.path().join("setup.py"), folder.path().to_owned()] {
-        drop(fs::write(folder.path().join("setup.py"), ""));
+    fs::write(folder.path().join("setup.py"), "").unwrap();
+    for (other, expected) in [
+        (folder.path().join("setup.py"), "is neither an extension module nor a wheel"),
+        (folder.path().to_owned(), "is a folder, not an extension module or a wheel"),
+    ] {
         let said = module(&other, &empty).run().ended_with(2);
-        assert!(said.err.contains("is neither an extension module nor a wheel"), "{}", said.err);
+        assert!(said.err.contains(expected), "{}", said.err);
     }
 }

@@ -58,12 +58,28 @@ fn the_wheel_installs_into_a_clean_virtualenv_and_works_there() {
     let installed = venv.join("bin/wsgiaudit");
     let version = ran(Command::new(&installed).arg("--version")).stdout;
     assert_eq!(String::from_utf8_lossy(&version), format!("wsgiaudit {}\n", env!("CARGO_PKG_VERSION")));
+    let version = ran(Command::new(venv.join("bin/python")).args(["-m", "wsgiaudit", "--version"])).stdout;
+    assert_eq!(String::from_utf8_lossy(&version), format!("wsgiaudit {}\n", env!("CARGO_PKG_VERSION")));
     let guard = "import importlib.util as found; print(found.find_spec('wsgiaudit_guard').origin)";
     let guard = ran(Command::new(venv.join("bin/python")).args(["-I", "-c", guard])).stdout;
     assert!(String::from_utf8_lossy(&guard).contains("site-packages/wsgiaudit_guard.py"));
     let modules = corpus::environment(python);
     let inspected = Command::new(&installed).arg("inspect").arg(modules).output().unwrap().stdout;
     assert!(String::from_utf8_lossy(&inspected).contains("multi-phase"));
+}
+
+#[test]
+fn python_runs_the_program_as_a_module() {
+    let venv = Venv::new().with("no-slot");
+    let run = |path: &Path| {
+        let mut python = Command::new(venv.path().join("bin/python"));
+        python.args(["-m", "wsgiaudit"]).arg(venv.path()).env_clear().env("PATH", path);
+        Said::from(python.env("PYTHONPATH", Path::new(ROOT).join("probes/guard/purelib")).output().unwrap())
+    };
+    // The exit status is the program's.
+    assert!(run(program().parent().unwrap()).ended_with(1).out.contains("corpus-no-slot"));
+    let said = run(Path::new("/nowhere")).ended_with(1);
+    assert!(said.err.starts_with("error: the program wsgiaudit is not installed\nhint: "), "{}", said.err);
 }
 
 /// What an index would hold, and pip builds where no wheel fits.
@@ -103,7 +119,7 @@ fn the_actions_audit_step_reports_its_status_and_summary() {
     let action = yaml("action.yml");
     let steps = action["runs"]["steps"].as_vec().unwrap();
     for step in steps {
-        let script = step["run"].as_str().unwrap();
+        let script = step["run"].as_str().unwrap_or_default();
         assert!(!script.contains("${{"), "an input pasted into a script can run commands: {script}");
     }
     let audit = steps.iter().find(|step| step["id"].as_str() == Some("audit")).unwrap();
@@ -114,6 +130,8 @@ fn the_actions_audit_step_reports_its_status_and_summary() {
         bash.env("RUNNER_TEMP", runner.path()).current_dir(runner.path()).env("REPORT", "report.json");
         bash.env("GITHUB_OUTPUT", at("output")).env("GITHUB_STEP_SUMMARY", at("summary"));
         bash.env("ENVIRONMENT", venv.path());
+        // Inputs that are not given are empty.
+        bash.envs(["ARGUMENTS", "BASELINE", "FORMAT", "OUTPUT"].map(|name| (name, "")));
         Said::from(bash.envs(inputs.iter().copied()).output().unwrap())
     };
 
@@ -123,13 +141,20 @@ fn the_actions_audit_step_reports_its_status_and_summary() {
     symlink(program(), at("wsgiaudit/bin/wsgiaudit")).unwrap();
     for (venv, arguments, status) in [
         (Venv::new().with("no-slot"), "", 1),
-        (Venv::new().with("lost-accelerator"), "--strict --jobs 1", 1),
+        (Venv::new().with("lost-accelerator"), "--strict\n--jobs 1", 1),
         (Venv::new().with("well-behaved"), "", 0),
+        // Split as a shell does: the words of a quoted value stay together.
+        (Venv::new().with("well-behaved"), "--env 'GREETING=hello world' --env \"EMPTY=\"", 0),
+        (Venv::new().with("well-behaved"), "--env GREETING=hello world", 2),
     ] {
         let said = step(&runner, &venv, &[("ARGUMENTS", arguments)]).ended_with(status);
         assert!(fs::read_to_string(at("summary")).unwrap().contains(said.out.trim()), "{}", said.out);
         let outputs = fs::read_to_string(at("output")).unwrap();
-        assert!(outputs.ends_with(&format!("report=report.json\nstatus={status}\n")), "{outputs}");
+        let expected = format!("report=report.json\noutput=\nstatus={status}\n");
+        assert!(outputs.ends_with(&expected), "{outputs}");
+        if status == 2 {
+            continue;
+        }
         let report: serde_json::Value =
             serde_json::from_slice(&fs::read(at("report.json")).unwrap()).unwrap();
         assert_eq!(report["schema"], 1);
@@ -143,6 +168,12 @@ fn the_actions_audit_step_reports_its_status_and_summary() {
         .ended_with(0);
     let sarif: serde_json::Value = serde_json::from_slice(&fs::read(at("audit.sarif")).unwrap()).unwrap();
     assert_eq!(sarif["version"], "2.1.0");
+    assert!(fs::read_to_string(at("output")).unwrap().ends_with("output=audit.sarif\nstatus=0\n"));
+    // What failed is uploaded too.
+    let upload = steps.iter().find(|step| !step["uses"].is_badvalue()).unwrap();
+    assert!(upload["if"].as_str().unwrap().contains("always()"));
+    let paths = upload["with"]["path"].as_str().unwrap();
+    assert!(paths.contains("steps.audit.outputs.report") && paths.contains("steps.audit.outputs.output"));
 }
 
 #[test]

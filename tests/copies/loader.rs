@@ -86,7 +86,7 @@ fn a_copy_loads_like_the_file() {
 }
 
 #[test]
-fn copies_are_isolated_and_nothing_else_is_let_in() {
+fn copies_are_isolated_and_other_modules_are_checked() {
     for python in pythons_with_interpreters() {
         let run = Site::new(&python).run_with_copies(&python, &["isolation.py", "isolation.py"]);
         assert_eq!(printed_lines(&run), ["isolated"; 2], "{}", python.version);

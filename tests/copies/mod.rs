@@ -2,6 +2,7 @@
 
 mod command;
 mod loader;
+mod mode;
 mod rewriting;
 mod store;
 mod trees;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use wsgiaudit::copies::{
@@ -10,7 +10,7 @@ use wsgiaudit::copies::{
     prepare_requested_copies,
 };
 
-use super::workshop::Workshop;
+use super::workshop::{Workshop, inode};
 
 /// Two packages, each with a module that needs `libx-11112222.so.1` of its own folder through a second library.
 /// Both libraries have that name, and each has a counter that starts elsewhere.
@@ -59,8 +59,24 @@ fn copies_of(set: &CopySet, tree: usize, sources: &[PathBuf]) -> Vec<PathBuf> {
     sources.iter().map(|source| set.find_copy(tree, source).unwrap()).collect()
 }
 
-fn inode(path: &Path) -> u64 {
-    fs::metadata(path).unwrap().ino()
+/// Compiles a module in the site that needs the second library of `blue`, with this search path.
+fn compile_user_of_blue(workshop: &Workshop, out: &str, search_path: &str) -> PathBuf {
+    workshop.compile(
+        out,
+        "int middle(void); int answer(void) { return middle(); } void *PyInit_mod(void) { return 0; }",
+        &[
+            "@site/blue.libs/libmid.so",
+            &format!("-Wl,-rpath,{search_path}"),
+            &format!("-Wl,-rpath-link,{}", workshop.path("site/blue.libs").display()),
+        ],
+    )
+}
+
+/// Checks that a module of [`compile_user_of_blue`] and its copies in two trees do not share a counter.
+fn check_counters_are_separate(workshop: &Workshop, roots: &[PathBuf], module: PathBuf) {
+    let set = prepare(workshop, roots, 2);
+    let [first, second] = [0, 1].map(|tree| set.find_copy(tree, &module).unwrap());
+    assert_eq!(workshop.load(&[module, first, second]), "201 201 201");
 }
 
 #[test]
@@ -78,18 +94,37 @@ fn libraries_of_one_name_in_two_folders_are_not_mixed_up() {
 }
 
 #[test]
-fn a_tree_mirrors_absolute_paths_and_holds_nothing_else() {
+fn a_tree_mirrors_absolute_paths_and_links_what_is_no_copy() {
     let workshop = Workshop::new();
     let site = build_site(&workshop).canonicalize().unwrap();
+    fs::write(site.join("blue/inner/data.txt"), "42").unwrap();
     let set = prepare(&workshop, std::slice::from_ref(&site), 3);
     let tree = set.folder().join("2").join(site.strip_prefix("/").unwrap());
-    assert!(tree.join("blue/inner/mod.so").is_file() && !tree.join("pure").exists());
+    let module = tree.join("blue/inner/mod.so");
+    assert!(module.is_file() && module.canonicalize().unwrap() == module);
+    assert_eq!(fs::read_to_string(module.with_file_name("data.txt")).unwrap(), "42");
+    assert_eq!(tree.join("pure/__init__.py").canonicalize().unwrap(), site.join("pure/__init__.py"));
+    assert!(
+        tree.join("blue").canonicalize().unwrap() == tree.join("blue"),
+        "a folder with shared objects is no link"
+    );
     let copies: BTreeSet<u64> =
         (0..3).map(|number| inode(&set.find_copy(number, &modules(&site)[0]).unwrap())).collect();
     assert_eq!(copies.len(), 3);
     let folder = set.folder().to_owned();
     drop(set);
-    assert!(!folder.exists());
+    assert!(!folder.exists() && site.join("blue/inner/data.txt").exists());
+}
+
+#[test]
+fn what_is_not_asked_for_is_neither_copied_nor_linked() {
+    let workshop = Workshop::new();
+    let site = build_site(&workshop).canonicalize().unwrap();
+    let only = BTreeSet::from([modules(&site)[0].clone()]);
+    let set = prepare_copies(&[site.clone()], 1, &open_store(&workshop), Some(&only)).unwrap();
+    let tree = set.folder().join("0").join(site.strip_prefix("/").unwrap());
+    assert!(tree.join("red/inner/mod.so").is_file());
+    assert!(tree.join("blue/inner").is_dir() && !tree.join("blue/inner/mod.so").exists());
 }
 
 #[test]
@@ -246,19 +281,8 @@ fn libraries_for_another_machine_are_passed_over() {
     // `e_machine`: AArch64, or x86-64 if this is AArch64.
     bytes[18] = if bytes[18] == 183 { 62 } else { 183 };
     fs::write(&library, bytes).unwrap();
-    let libraries = site.join("blue.libs");
-    let module = workshop.compile(
-        "site/both.so",
-        "int middle(void); int answer(void) { return middle(); } void *PyInit_both(void) { return 0; }",
-        &[
-            "@site/blue.libs/libmid.so",
-            "-Wl,-rpath,$ORIGIN/other.libs:$ORIGIN/blue.libs",
-            &format!("-Wl,-rpath-link,{}", libraries.display()),
-        ],
-    );
-    let set = prepare(&workshop, &[site], 2);
-    let copies = [0, 1].map(|tree| set.find_copy(tree, &module).unwrap());
-    assert_eq!(workshop.load(&[module, copies[0].clone(), copies[1].clone()]), "201 201 201");
+    let module = compile_user_of_blue(&workshop, "site/both.so", "$ORIGIN/other.libs:$ORIGIN/blue.libs");
+    check_counters_are_separate(&workshop, &[site], module);
 }
 
 /// conda keeps the libraries of an environment in the `lib` of its prefix.
@@ -296,19 +320,9 @@ fn libraries_of_the_prefix_are_copied_if_it_is_a_root_and_shared_otherwise() {
 fn an_absolute_search_path_leads_to_the_copies() {
     let workshop = Workshop::new();
     let site = build_site(&workshop).canonicalize().unwrap();
-    let libraries = site.join("blue.libs");
-    let module = workshop.compile(
-        "site/green/mod.so",
-        "int middle(void); int answer(void) { return middle(); }",
-        &[
-            "@site/blue.libs/libmid.so",
-            &format!("-Wl,-rpath,/nowhere::{}", libraries.display()),
-            &format!("-Wl,-rpath-link,{}", libraries.display()),
-        ],
-    );
-    let set = prepare(&workshop, &[site], 2);
-    let copies = [0, 1].map(|tree| set.find_copy(tree, &module).unwrap());
-    assert_eq!(workshop.load(&[module, copies[0].clone(), copies[1].clone()]), "201 201 201");
+    let search_path = format!("/nowhere::{}", site.join("blue.libs").display());
+    let module = compile_user_of_blue(&workshop, "site/green/mod.so", &search_path);
+    check_counters_are_separate(&workshop, &[site], module);
 }
 
 #[test]
@@ -316,19 +330,28 @@ fn a_relative_search_path_through_a_linked_folder_leads_to_the_copies() {
     let workshop = Workshop::new();
     let site = build_site(&workshop);
     symlink("blue.libs", site.join("libs64")).unwrap();
-    let module = workshop.compile(
-        "site/green/mod.so",
-        "int middle(void); int answer(void) { return middle(); } void *PyInit_mod(void) { return 0; }",
-        &[
-            "@site/blue.libs/libmid.so",
-            "-Wl,-rpath,$ORIGIN/../libs64",
-            &format!("-Wl,-rpath-link,{}", site.join("blue.libs").display()),
-        ],
-    );
+    let module = compile_user_of_blue(&workshop, "site/green/mod.so", "$ORIGIN/../libs64");
     // The folder is not searched through the link.
-    let set = prepare(&workshop, &[site.join("green"), site.join("blue.libs")], 2);
+    check_counters_are_separate(&workshop, &[site.join("green"), site.join("blue.libs")], module);
+}
+
+/// A library without a name of its own is needed by the path that the compiler was given. The linker opens that path,
+/// so the copies of the module share the library.
+#[test]
+fn a_library_that_is_needed_by_an_absolute_path_stays_shared() {
+    let workshop = Workshop::new();
+    let site = workshop.path(".").canonicalize().unwrap().join("site");
+    workshop.compile("site/libcount.so", "static int n; int count(void) { return ++n; }", &[]);
+    let library = site.join("libcount.so");
+    let module = workshop.compile(
+        "site/mod.so",
+        "int count(void); int answer(void) { return count(); } void *PyInit_mod(void) { return 0; }",
+        &[library.to_str().unwrap()],
+    );
+    let set = prepare(&workshop, &[site], 2);
     let copies = [0, 1].map(|tree| set.find_copy(tree, &module).unwrap());
-    assert_eq!(workshop.load(&[module, copies[0].clone(), copies[1].clone()]), "201 201 201");
+    assert_eq!(workshop.load(&copies), "1 2");
+    assert_eq!(set.summary().shared, BTreeSet::from([library]));
 }
 
 #[test]
@@ -387,7 +410,7 @@ fn broken_files_are_left_out_and_named() {
 }
 
 #[test]
-fn limits_and_unique_symbols_are_counted() {
+fn static_tls_limits_the_number_of_interpreters() {
     let workshop = Workshop::new();
     let source =
         "__thread int t[100]; int answer(void) { return t[1]++; } void *PyInit_tls(void) { return 0; }";

@@ -1,8 +1,11 @@
 //! Compiles small libraries and loads them.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::support::c_compiler;
 
@@ -29,13 +32,27 @@ int main(int count, char **paths) {
 
 /// Compiles a source into a shared object.
 pub(super) fn compile_into(out: &Path, source: &str, options: &[&str]) {
+    let done = run_compiler(c_compiler(), out, "c", source, options).unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn run_compiler(
+    mut compiler: Command,
+    out: &Path,
+    extension: &str,
+    source: &str,
+    options: &[impl AsRef<OsStr>],
+) -> io::Result<Output> {
     fs::create_dir_all(out.parent().unwrap()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("source.c");
+    let file = folder.path().join("source").with_extension(extension);
     fs::write(&file, source).unwrap();
-    let mut command = c_compiler();
-    command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(out).arg(&file).args(options);
-    assert!(command.status().unwrap().success());
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(out).arg(&file).args(options).output()
+}
+
+/// The inode of a file, which tells whether two paths are one file.
+pub(super) fn inode(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().ino()
 }
 
 impl Workshop {
@@ -63,14 +80,9 @@ impl Workshop {
         options: &[&str],
     ) -> Option<PathBuf> {
         let out = self.path(out);
-        fs::create_dir_all(out.parent().unwrap()).unwrap();
-        let file = self.path(&format!("source.{extension}"));
-        fs::write(&file, source).unwrap();
-        let options =
-            options.iter().map(|option| option.replace('@', &format!("{}/", self.folder.path().display())));
-        let mut command = Command::new(compiler);
-        command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&out).arg(&file).args(options);
-        let done = command.output().ok()?;
+        let folder = format!("{}/", self.folder.path().display());
+        let options: Vec<String> = options.iter().map(|option| option.replace('@', &folder)).collect();
+        let done = run_compiler(Command::new(compiler), &out, extension, source, &options).ok()?;
         done.status.success().then_some(out)
     }
 

@@ -22,8 +22,11 @@ fn the_page_of_the_command_line_is_generated() {
     let mut text = "# Command line\n\nGenerated from the program's own definitions; `wsgiaudit --help` and \
                     `wsgiaudit help COMMAND` print the same.\n"
         .to_owned();
-    let subcommands: Vec<Command> =
-        root.get_subcommands().filter(|command| command.get_name() != "help").cloned().collect();
+    let subcommands: Vec<Command> = root
+        .get_subcommands()
+        .filter(|command| command.get_name() != "help" && !command.is_hide_set())
+        .cloned()
+        .collect();
     for command in [&root].into_iter().chain(&subcommands) {
         write_command(&mut text, command.clone());
     }

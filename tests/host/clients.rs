@@ -1,4 +1,4 @@
-//! `wsgiaudit serve`: clients that are slow or broken, and responses that are.
+//! `wsgiaudit serve`: slow clients, malformed requests, and responses that fail.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -153,10 +153,7 @@ fn what_was_given_before_an_exception_arrives_and_the_connection_is_cut() {
         let chunked = server.raw(&get("/later"));
         assert!(chunked.ends_with("5\r\ngiven\r\n"), "{chunked:?}");
         let sized = server.raw(&get("/later?10"));
-        assert!(
-            sized.ends_with("content-length: 10\r\n\r\ngiven") || sized.ends_with("\r\n\r\ngiven"),
-            "{sized:?}"
-        );
+        assert!(sized.ends_with("\r\n\r\ngiven"), "{sized:?}");
     }
     assert!(server.log().contains("ValueError: later"));
 }
@@ -209,8 +206,8 @@ fn a_response_that_http_forbids_is_an_application_error_that_says_so() {
     for (query, said) in [
         ("2000+Wow", "the status does not begin with a three-digit number and a space"),
         ("200OK", "the status does not begin with a three-digit number and a space"),
-        ("200+OK&Content-Length:1&Content-Length:5", "content-length stands twice, with different values"),
-        ("200+OK&Content-Type:a/b&Content-Type:a/c", "content-type stands twice, with different values"),
+        ("200+OK&Content-Length:1&Content-Length:5", "content-length is given twice, with different values"),
+        ("200+OK&Content-Type:a/b&Content-Type:a/c", "content-type is given twice, with different values"),
         ("204+No+Content&Content-Length:5", "status 204 No Content cannot have a Content-Length"),
     ] {
         assert_eq!(server.get(&format!("/head?{query}")).0, 500, "{query}");

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use crate::support::command::Wsgiaudit;
 use crate::support::pythons;
-use crate::support::server::{Server, command};
+use crate::support::server::{Server, command, fails};
 
 const APPLICATION: &str = r#"
 import os
@@ -51,7 +55,8 @@ fn ask(socket: &Path, path: &str) -> String {
 #[test]
 fn sockets_have_the_mode_that_is_wanted() {
     for (options, mode) in [(&[][..], 0o666), (&["--socket-mode", "660", "--umask", "077"], 0o660)] {
-        let args = [&["-e", &environment(), "--bind", "unix:a", "--bind", "unix:b", "app"], options].concat();
+        let environment = environment();
+        let args = [&["-e", &environment, "--bind", "unix:a", "--bind", "unix:b", "app"], options].concat();
         let server = Server::spawn(folder(), &args);
         for name in ["a", "b"] {
             let socket = server.folder().join(name);
@@ -79,7 +84,7 @@ fn folder_mask_and_pid_file_are_as_they_are_wanted() {
 
 #[test]
 fn an_address_without_a_host_is_every_address() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!(":{port}");
     let server = Server::spawn(folder(), &["-e", &environment(), "--bind", &address, "app"]);
     assert_eq!(server.address, format!("0.0.0.0:{port}"));
@@ -98,7 +103,7 @@ fn signals_of_other_servers_do_no_harm_and_usr1_opens_the_log_again() {
         server.wait_for(&format!("SIG{signal} has no effect"));
     }
     for signal in ["TTIN", "TTOU", "USR2", "QUIT"] {
-        let status = std::process::Command::new("kill").args(["-s", signal, &process]).status().unwrap();
+        let status = Command::new("kill").args(["-s", signal, &process]).status().unwrap();
         assert!(status.success());
     }
     assert_eq!(server.get("/process").1, process);
@@ -149,13 +154,33 @@ fn the_access_log_can_be_json() {
     assert_eq!((&lines[1]["request"], &lines[1]["status"]), (&"broken".into(), &400.into()));
 }
 
+/// Cannot be imported while there is a file `closed`.
+const HANGING: &str = r#"
+import os, time
+
+while os.path.exists("closed"):
+    time.sleep(0.02)
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/hang":
+        time.sleep(1000)
+    start_response("200 OK", [])
+    return []
+"#;
+
 #[test]
 fn health_and_readiness_are_told_beside_the_metrics() {
-    let server = Server::with_metrics(APPLICATION, &[]);
-    assert_eq!(
-        (server.fetch("/healthz"), server.fetch("/readyz")),
-        ("alive\n".to_owned(), "ready\n".to_owned())
-    );
+    let server = Server::with_metrics(HANGING, &["--request-timeout", "0.2"]);
+    assert_eq!((server.fetch_status("/healthz"), server.fetch_status("/readyz")), (200, 200));
+    fs::write(server.folder().join("closed"), "").unwrap();
+    assert_eq!(server.get("/hang").0, 504);
+    assert_eq!((server.fetch_status("/healthz"), server.fetch_status("/readyz")), (200, 503));
+    fs::remove_file(server.folder().join("closed")).unwrap();
+    let started = Instant::now();
+    while server.fetch_status("/readyz") != 200 {
+        assert!(started.elapsed() < Duration::from_secs(60), "{}", server.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn client(server: &Server, headers: &str) -> String {
@@ -179,16 +204,16 @@ fn proxies_are_named_by_network_and_say_what_is_asked_of_them() {
     ];
     let named = Server::start(APPLICATION, &options);
     assert_eq!(client(&named, headers), "127.0.0.1 http there /shop");
-    assert!(client(&named, "X-Forwarded-Host: a/b\r\n").starts_with("Bad Request"));
+    assert!(client(&named, "X-Forwarded-Host: a/b\r\n").contains("Bad Request"));
     let forwarded = Server::start(APPLICATION, &["--proxy", "127.0.0.1", "--proxy-header", "forwarded"]);
     let said = client(
         &forwarded,
         "Forwarded: for=\"[2001:db8::1]\";proto=https;host=there\r\nX-Forwarded-For: 6.6.6.6\r\n",
     );
     assert_eq!(said, "2001:db8::1 https there -");
-    let status =
-        command(folder().path(), &["-e", &environment(), "--proxy", "10.0.0.0/40", "app"]).status().unwrap();
-    assert_eq!(status.code(), Some(2));
+    let (status, log) = fails(APPLICATION, &["--proxy", "10.0.0.0/40"]);
+    assert_eq!(status, Some(2), "{log}");
+    assert!(log.contains("--proxy 10.0.0.0/40"), "{log}");
 }
 
 #[test]
@@ -200,7 +225,7 @@ fn systemd_is_told_what_happens() {
     let receive = || {
         let mut text = vec![0; 1000];
         let length = manager.recv(&mut text).unwrap();
-        String::from_utf8(text[..length].to_vec()).unwrap()
+        String::from_utf8(text[..length].to_vec()).unwrap().trim_end().to_owned()
     };
     let next = || std::iter::repeat_with(receive).find(|text| text != "WATCHDOG=1").unwrap();
     let args = ["-e", &environment(), "--bind", "unix:socket", "app"];
@@ -215,8 +240,7 @@ fn systemd_is_told_what_happens() {
     let answer = ask(&folder.path().join("socket"), "/files");
     assert!(answer.ends_with(" None"), "{answer}");
     let kill = |signal: &str| {
-        let status =
-            std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        let status = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
         assert!(status.unwrap().success());
     };
     kill("HUP");
@@ -225,4 +249,63 @@ fn systemd_is_told_what_happens() {
     kill("TERM");
     assert_eq!(next(), "STOPPING=1");
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// Serves on a socket that systemd would have passed on.
+fn serve_on(folder: &Path, socket: &TcpListener, args: &[&str]) -> Child {
+    let command = command(folder, args);
+    let log = || fs::File::options().append(true).open(folder.join("log")).unwrap();
+    let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    Command::new("sh")
+        .args(["-c", "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"", "sh"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .envs(variables)
+        .current_dir(folder)
+        .stdin(OwnedFd::from(socket.try_clone().unwrap()))
+        .stdout(log())
+        .stderr(log())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn sockets_of_systemd_are_served_and_keep_connections_for_the_next_start() {
+    let folder = folder();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ask = || {
+        let mut stream = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(b"GET /process HTTP/1.0\r\n\r\n").unwrap();
+        stream
+    };
+    let answer = |mut stream: TcpStream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    };
+    let args = ["-e", &environment(), "app"];
+    for _ in 0..2 {
+        // It waits until somebody serves, the second time after a server has ended.
+        let waiting = ask();
+        let mut server = serve_on(folder.path(), &socket, &args);
+        answer(waiting);
+        answer(ask());
+        let status = Command::new("kill").arg(server.id().to_string()).status().unwrap();
+        assert!(status.success());
+        assert_eq!(server.wait().unwrap().code(), Some(0));
+        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        assert!(log.contains(&format!("on http://{} ", socket.local_addr().unwrap())), "{log}");
+    }
+}
+
+#[test]
+fn a_second_server_leaves_the_pid_file_of_the_first() {
+    let args = ["-e", &environment(), "--bind", "unix:socket", "--pid-file", "pid", "app"];
+    let server = Server::spawn(folder(), &args);
+    let pid = fs::read_to_string(server.folder().join("pid")).unwrap();
+    let status = Wsgiaudit::new().arg("serve").args(args).within(server.folder()).run().status;
+    assert_eq!(status, Some(2));
+    assert_eq!(fs::read_to_string(server.folder().join("pid")).unwrap(), pid);
 }

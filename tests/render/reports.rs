@@ -114,5 +114,5 @@ fn what_is_no_report_is_an_error() {
     assert!(render().contains("cannot read"));
     fs::write(&file, "{\"results\": []}").unwrap();
     assert!(render().contains("is no report of wsgiaudit"));
-    assert!(render().contains("hint: wsgiaudit path/to/venv --json report.json writes one"));
+    assert!(render().contains("hint: `wsgiaudit path/to/venv --json report.json` writes a report"));
 }

@@ -29,6 +29,31 @@ fn a_rule_is_explained_and_an_unknown_one_is_an_error() {
     assert!(page.starts_with("# refused\n") && page.contains("## What to do"), "{page}");
     let said = Wsgiaudit::new().arg("explain").arg("refusd").run().ended_with(2);
     assert!(said.err.contains("'refused'"), "{}", said.err);
+    let explain = |words: &[&str]| Wsgiaudit::new().arg("explain").args(words).run().ended_with(0).out;
+    // As the table prints it, and as older versions did.
+    let both = explain(&["refused", "crashes"]);
+    assert!(both.starts_with("# refused\n") && both.contains("\n# crashes\n"), "{both}");
+    assert_eq!(explain(&["refused|crashes"]), both);
+}
+
+/// The words of a table: verdicts, modes, and what a module declares.
+#[test]
+fn every_word_of_a_report_is_explained() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/report.json");
+    let report: Value = serde_json::from_slice(&fs::read(golden).unwrap()).unwrap();
+    let mut words: BTreeSet<String> = BTreeSet::new();
+    for row in report["distributions"].as_array().unwrap() {
+        for (mode, judged) in row["modes"].as_object().unwrap() {
+            words.extend([mode.clone(), judged["verdict"].as_str().unwrap().to_owned()]);
+        }
+        let declaration = row["declaration"].as_str().unwrap();
+        words.extend(declaration.split(" = ").next().map(str::to_owned).filter(|word| !word.is_empty()));
+    }
+    assert!(words.len() >= 12 && words.contains("slot 3") && words.contains("no slot 3"), "{words:?}");
+    for word in words.iter().map(String::as_str).chain(["n/a", "slot 4", "m_size"]) {
+        let page = Wsgiaudit::new().arg("explain").arg(word).run().ended_with(0).out;
+        assert!(page.starts_with("# ") && page.lines().count() > 2, "{word}: {page}");
+    }
 }
 
 /// A test provokes a rule if it names the rule: as text in `tests/`, as a key in the corpus, as the name of an Apache
@@ -85,7 +110,7 @@ fn every_rule_that_a_report_names_is_there_and_the_table_names_the_way_out() {
     for rule in ["refused", "crashes", "lost-accelerator", "shares-objects", "declare-slot"] {
         assert!(named.contains(rule), "{rule}: {named:?}");
     }
-    assert!(said.out.contains("  What to do: wsgiaudit explain refused|"), "{}", said.out);
+    assert!(said.out.contains("  What to do: wsgiaudit explain refused raises "), "{}", said.out);
 }
 
 /// Every `rule` of causes and findings, and the `kind` of hazards.

@@ -35,7 +35,7 @@ pub(crate) struct Said {
 impl Wsgiaudit {
     pub(crate) fn new() -> Self {
         let mut command = Command::new(program());
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("COLUMNS", "120");
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("COLUMNS", "1000");
         Self(command)
     }
 

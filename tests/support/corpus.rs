@@ -1,9 +1,11 @@
 //! Builds `corpus/` into a virtualenv for one Python, and reads `corpus/expected.toml`.
 //!
-//! A case is a folder that mirrors what goes to site-packages; `x.c` becomes `x<EXT_SUFFIX>` in place.
+//! A case is a folder that mirrors what goes to site-packages; `x.c` becomes `x<EXT_SUFFIX>` in place, and `libx.so.1.c`
+//! the library `libx.so.1`. Comments in a C source add to its link: `links with: PATH` a library in site-packages,
+//! `runpath: PATH` a search path, in which SITE_PACKAGES is that folder. So it is, as a string, in the source.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,6 +51,10 @@ pub(crate) struct Case {
     misread_declaration: Option<String>,
     /// The same for `native-threads`.
     pub(crate) native_threads: Option<String>,
+    /// The same for `shared-functions`.
+    pub(crate) shared_functions: Option<String>,
+    /// The same for `changes-process`.
+    pub(crate) changes_process: Option<String>,
     /// The same for `behind`.
     pub(crate) behind: Option<String>,
     /// The same for `left-in-statics`.
@@ -184,7 +190,7 @@ pub(crate) fn environment(python: &Python) -> PathBuf {
     fs::create_dir_all(&folder).unwrap();
     let building = tempfile::Builder::new().prefix(".building-").tempdir_in(&folder).unwrap();
     let cases = table().into_iter().filter(|(_, case)| case.is_for(python)).collect();
-    Build::new(python, building.path()).run(&cases);
+    Build::new(python, building.path(), &finished).run(&cases);
     match fs::rename(building.path(), &finished) {
         Ok(()) => drop(building.keep()),
         Err(_) if finished.exists() => {}
@@ -238,16 +244,21 @@ print(json.dumps({
 struct Build {
     python: PathBuf,
     answers: Answers,
+    /// Where site-packages will be when the environment is finished.
+    installed: PathBuf,
     scratch: PathBuf,
 }
 
 impl Build {
-    fn new(python: &Python, environment: &Path) -> Self {
+    fn new(python: &Python, environment: &Path, finished: &Path) -> Self {
         run(Command::new(&python.executable).args(["-I", "-m", "venv", "--without-pip"]).arg(environment));
         let answer = run(Command::new(environment.join("bin/python")).args(["-I", "-c", QUESTIONS]));
         let scratch = environment.join("scratch");
         fs::create_dir(&scratch).unwrap();
-        Self { python: python.executable.clone(), answers: serde_json::from_slice(&answer).unwrap(), scratch }
+        let answers: Answers = serde_json::from_slice(&answer).unwrap();
+        let environment = environment.canonicalize().unwrap();
+        let inside = answers.site_packages.strip_prefix(environment).unwrap();
+        Self { python: python.executable.clone(), installed: finished.join(inside), answers, scratch }
     }
 
     fn run(&self, cases: &Table) {
@@ -259,22 +270,24 @@ impl Build {
     fn case(&self, case: &str, expected: &Case) {
         let folder = root().join(case);
         let mut installed = Vec::new();
-        for entry in WalkDir::new(&folder).sort_by_file_name() {
-            let entry = entry.unwrap();
-            if !entry.file_type().is_file() {
-                continue;
-            }
-            let inside = entry.path().strip_prefix(&folder).unwrap();
+        let files = WalkDir::new(&folder).sort_by_file_name().into_iter().map(Result::unwrap);
+        let files = files.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path);
+        // Libraries first: modules are linked with them.
+        let (libraries, others): (Vec<_>, Vec<_>) = files.partition(|file| is_library_source(file));
+        for source in libraries.into_iter().chain(others) {
+            let inside = source.strip_prefix(&folder).unwrap();
             let target = self.answers.site_packages.join(inside);
             fs::create_dir_all(target.parent().unwrap()).unwrap();
-            let made = if inside.extension() == Some(OsStr::new("c")) {
-                vec![self.module(entry.path(), &target, expected.then.as_ref())]
-            } else if generators::is_source(entry.path()) {
+            let made = if is_library_source(&source) {
+                vec![self.library_beside(&source, &target)]
+            } else if inside.extension() == Some(OsStr::new("c")) {
+                vec![self.module(&source, &target, expected.then.as_ref())]
+            } else if generators::is_source(&source) {
                 let file = &self.named(&target);
                 let (python, include, scratch) = (&self.python, &self.answers.include, &self.scratch);
-                generators::build(entry.path(), &generators::Target { python, include, file, scratch })
+                generators::build(&source, &generators::Target { python, include, file, scratch })
             } else {
-                fs::copy(entry.path(), &target).unwrap();
+                fs::copy(&source, &target).unwrap();
                 vec![target]
             };
             let inside =
@@ -289,6 +302,7 @@ impl Build {
         let target = self.named(beside);
         let mut compiler = self.compiler();
         compiler.arg("-I").arg(&self.answers.include).arg(source).arg("-o").arg(&target);
+        compiler.args(self.arguments_in(source));
         if let Some(Then::LinkWithAbsent(library)) = then {
             compiler.arg("-Wl,--no-as-needed").arg(self.library(library));
         }
@@ -297,6 +311,33 @@ impl Build {
             None | Some(Then::LinkWithAbsent(_)) => target,
             Some(then) => damage(target, then),
         }
+    }
+
+    /// Compiles a library whose name is its file's. Returns its path.
+    fn library_beside(&self, source: &Path, beside: &Path) -> PathBuf {
+        let target = beside.with_extension("");
+        let name = target.file_name().unwrap().to_str().unwrap();
+        let mut compiler = self.compiler();
+        compiler.arg("-I").arg(&self.answers.include).arg(source).arg("-o").arg(&target);
+        compiler.args(self.arguments_in(source)).arg(format!("-Wl,-soname,{name}"));
+        run(&mut compiler);
+        target
+    }
+
+    /// The arguments for the compiler that the comments of a source ask for.
+    fn arguments_in(&self, source: &Path) -> Vec<OsString> {
+        let installed = self.installed.to_str().unwrap();
+        let mut arguments = vec![OsString::from(format!("-DSITE_PACKAGES=\"{installed}\""))];
+        for line in fs::read_to_string(source).unwrap().lines() {
+            let text = line.trim_start_matches(['/', ' ', '*']);
+            let first_word = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
+            if let Some(path) = text.strip_prefix("links with: ").map(first_word) {
+                arguments.extend(["-Wl,--no-as-needed".into(), self.answers.site_packages.join(path).into()]);
+            } else if let Some(path) = text.strip_prefix("runpath: ").map(first_word) {
+                arguments.push(format!("-Wl,-rpath,{}", path.replace("SITE_PACKAGES", installed)).into());
+            }
+        }
+        arguments
     }
 
     /// The file that a source beside it becomes.
@@ -356,6 +397,12 @@ impl Build {
             fs::write(target.join(file), text).unwrap();
         }
     }
+}
+
+/// Whether a source is that of a library, not of a module: `libx.so.1.c`, `codec.so.c`.
+fn is_library_source(file: &Path) -> bool {
+    let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    name.ends_with(".c") && name.contains(".so.")
 }
 
 /// The name that a file in site-packages is imported by, or through.

@@ -65,6 +65,8 @@ impl Comparison<'_> {
             ("declare-gil", expected.declare_gil.as_ref(), is_free_threaded),
             ("behind", expected.behind.as_ref(), true),
             ("native-threads", expected.native_threads.as_ref(), true),
+            ("shared-functions", expected.shared_functions.as_ref(), true),
+            ("changes-process", expected.changes_process.as_ref(), true),
             ("left-in-statics", expected.left_in_statics(self.python), true),
             ("left-in-main", expected.left_in_main(self.python), true),
             ("misread-declaration", expected.misread_declaration(self.python), true),

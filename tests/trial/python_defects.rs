@@ -83,8 +83,7 @@ fn is_found(python: Python, imports: &str, module: &str, mended: &str) {
     let words: String = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains(&format!("fixed in {mended} (gh-")), "{}", said.out);
     assert!(said.out.contains("wsgiaudit explain python-defect"), "{}", said.out);
-    let last = said.out.trim_end().lines().last().unwrap();
-    assert!(last.starts_with("WSGIPerInterpreterGIL On: no. "), "{last}");
+    assert!(said.out.contains("\nWSGIPerInterpreterGIL On: no. "), "{}", said.out);
 }
 
 #[test]

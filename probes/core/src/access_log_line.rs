@@ -48,7 +48,7 @@ impl AccessLogLine {
         }
     }
 
-    /// Describes a request that is no HTTP, by its first line.
+    /// Describes a request that the HTTP library refused, by its first line.
     pub fn from_refused(peer: &Peer, at: SystemTime, line: &str) -> Self {
         Self { address: peer.address.clone(), at, request: line.to_owned(), referer: None, agent: None }
     }

@@ -1,6 +1,6 @@
 //! Metrics of an application group.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::histogram::Histogram;
@@ -23,8 +23,9 @@ pub struct Meter {
     pub refused: AtomicU64,
     /// Requests whose response did not start within `--request-timeout`.
     pub late: AtomicU64,
-    /// Threads that still run a request that is late.
-    pub stuck: AtomicU64,
+    /// Threads that still run a request that is late. Below 0 for a moment if a thread ends such a request before it is
+    /// counted.
+    pub stuck: AtomicI64,
     /// Incomplete responses: the client disconnected, or the application failed.
     pub broken: AtomicU64,
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::CopyTrees;
 use crate::access_log_line::AccessLogFormat;
 use crate::peer::ProxyHeader;
+use crate::protocol::CopyTrees;
 
 /// Configuration of one host process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,10 +19,13 @@ pub struct HostConfig {
     pub proxies: Vec<String>,
     /// Headers that trusted proxies set.
     pub proxy_headers: Vec<ProxyHeader>,
-    /// The form of the access log.
-    pub access_log_format: AccessLogFormat,
     /// The access log: a file, or `-` for standard output.
     pub access_log: Option<String>,
+    /// The form of the access log.
+    pub access_log_format: AccessLogFormat,
+    /// File descriptors inherited from the supervisor, except `ready`: also those that other hosts use. Programs that the
+    /// application runs must not inherit them.
+    pub inherited: Vec<i32>,
     /// File descriptor to which the host writes each [`HostMessage`] as a JSON line.
     pub ready: i32,
     /// Where processes that serve beside each other write the numbers of their connections.
@@ -89,6 +92,8 @@ pub struct ListenerConfig {
     pub port: String,
     /// Whether it is a Unix socket rather than a TCP socket.
     pub is_unix: bool,
+    /// Whether the service manager keeps it open, also after the server has ended.
+    pub is_kept: bool,
 }
 
 /// An application group: one application in one or more identical interpreters.
@@ -108,7 +113,7 @@ pub struct GroupConfig {
     pub application: WsgiApplication,
     /// URL path prefixes: the longest match wins. An empty prefix matches every path.
     pub routes: Vec<String>,
-    /// Number of processes that serve the same.
+    /// Number of processes that serve this group.
     pub processes: usize,
     /// Whether a prefix is a mount, `SCRIPT_NAME`. Otherwise the application sees the whole path.
     pub is_mounted: bool,
@@ -175,7 +180,7 @@ pub struct RequestLimits {
     pub request: Option<f64>,
     /// Number of requests after which the process asks to be replaced.
     pub requests: Option<u64>,
-    /// Up to so many requests more, at random.
+    /// Maximum of a random number that is added to `requests`.
     pub requests_jitter: u64,
     /// Resident memory above which the process asks to be replaced.
     pub memory: Option<u64>,

@@ -18,6 +18,7 @@
 //! - [`observed_event`]: what `observe.py` reports; [`accessed_path`]: how the files that a trial reads are
 //!   recorded.
 //! - [`memory_map`]: ranges of memory, pages and object headers; [`process_stat`]: files of `/proc`.
+//! - [`isolation`]: what C code does beyond its own interpreter; [`elf_relocation`]: relocations of loaded files.
 //!
 //! For private copies of extension modules:
 //!
@@ -41,6 +42,7 @@ pub mod access_log_line;
 pub mod accessed_path;
 pub mod application_result;
 pub mod body_pace;
+pub mod elf_relocation;
 pub mod error_response;
 pub mod export_function;
 pub mod group_meter;
@@ -48,6 +50,7 @@ pub mod histogram;
 pub mod host_config;
 pub mod import_check;
 pub mod interpreter_names;
+pub mod isolation;
 pub mod latin1;
 pub mod mapping;
 pub mod memory_map;

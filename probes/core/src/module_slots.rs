@@ -15,7 +15,6 @@ pub const SUBSLOTS: u16 = 92;
 pub const MOD_SLOTS: u16 = 94;
 /// `Py_mod_state_size`.
 pub const STATE_SIZE: u16 = 102;
-
 /// `Py_mod_token`: tells a module without a `PyModuleDef` from others.
 pub const TOKEN: u16 = 110;
 

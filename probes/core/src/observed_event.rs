@@ -19,6 +19,7 @@ pub fn parse_event(fields: &[String], interpreter: String) -> Option<TrialEvent>
         ("uncaught", [behind, raised_in, kind, text, chain @ ..]) => {
             TrialEvent::Uncaught(build_exception([behind, raised_in, kind, text], chain))
         }
+        ("calling", [name]) => TrialEvent::Calling(name.clone()),
         ("importing", [name]) => TrialEvent::Importing(name.clone()),
         ("standard", names) if interpreter_names::is_first(&interpreter) => {
             TrialEvent::Standard(names.to_vec())
@@ -108,6 +109,7 @@ mod tests {
             parsed(&["held", "shop._fast", "shop.fast"]),
             Some(TrialEvent::Held { interpreter, module: name, by: texts(&["shop.fast"]) })
         );
+        assert_eq!(parsed(&["calling", "shop.sell"]), Some(TrialEvent::Calling("shop.sell".to_owned())));
         assert_eq!(parsed(&["importing", "shop"]), Some(TrialEvent::Importing("shop".to_owned())));
     }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// The client of a request.
@@ -60,8 +61,8 @@ pub enum ProxyHeader {
 enum ProxyAddress {
     /// Any client of a Unix socket.
     Unix,
-    /// Addresses that begin with the same bits.
-    Network { address: IpAddr, bits: u32 },
+    /// Any address of a network.
+    Network(IpNet),
 }
 
 /// Proxies whose headers are trusted, and which headers.
@@ -72,37 +73,25 @@ pub struct TrustedProxies {
 }
 
 impl ProxyAddress {
-    /// Parses `unix`, an IP address, or a network in CIDR notation.
+    /// Parses `unix`, an IP address, or a network in CIDR notation. IPv4 addresses in IPv6 notation are not networks
+    /// here, since those of peers are compared in IPv4 notation.
     fn parse(text: &str) -> Option<Self> {
         if text == "unix" {
             return Some(Self::Unix);
         }
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(width);
-        (bits <= width).then_some(Self::Network { address, bits })
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Some(Self::Network(address.to_canonical().into()));
+        }
+        let network: IpNet = text.parse().ok()?;
+        (network.addr().to_canonical() == network.addr()).then_some(Self::Network(network))
     }
 
-    /// Whether it contains an address; empty stands for a Unix socket.
-    fn contains(self, text: &str) -> bool {
+    /// Whether it contains the address of a peer; empty stands for a Unix socket.
+    fn contains(self, address: &str) -> bool {
         match self {
-            Self::Unix => text.is_empty(),
-            Self::Network { address, bits } => {
-                let same = |ours: u128, theirs: u128, width: u32| {
-                    let shift = width.saturating_sub(bits);
-                    ours.checked_shr(shift).unwrap_or(0) == theirs.checked_shr(shift).unwrap_or(0)
-                };
-                match (address, text.parse::<IpAddr>().map(|address| address.to_canonical())) {
-                    (IpAddr::V4(ours), Ok(IpAddr::V4(theirs))) => {
-                        same(u128::from(ours.to_bits()), u128::from(theirs.to_bits()), 32)
-                    }
-                    (IpAddr::V6(ours), Ok(IpAddr::V6(theirs))) => same(ours.to_bits(), theirs.to_bits(), 128),
-                    (IpAddr::V4(_) | IpAddr::V6(_), Ok(_) | Err(_)) => false,
-                }
+            Self::Unix => address.is_empty(),
+            Self::Network(network) => {
+                parse_address(address).is_some_and(|address| network.contains(&address))
             }
         }
     }
@@ -123,63 +112,67 @@ impl TrustedProxies {
         self.addresses.iter().any(|proxy| proxy.contains(address))
     }
 
+    /// Whether a proxy is named, which another proxy got the request from.
+    fn is_named_proxy(&self, address: &str) -> bool {
+        !address.is_empty() && self.is_trusted(address)
+    }
+
     fn reads(&self, header: ProxyHeader) -> bool {
         self.headers.contains(&header)
     }
 
     /// Returns the client: the last address that is not a trusted proxy itself. Addresses before it could be
-    /// forged.
+    /// forged. If it is no IP address, the client has the address of the peer.
     pub fn resolve_client(&self, peer: &Peer, headers: &HeaderMap) -> Peer {
-        if self.addresses.is_empty() || !self.is_trusted(&peer.address) {
-            return peer.clone();
-        }
         let mut client = peer.clone();
+        if !self.is_trusted(&peer.address) {
+            return client;
+        }
         if self.reads(ProxyHeader::Forwarded) {
             self.read_forwarded(&join_list(headers, "forwarded"), &mut client);
         }
-        let last = |name| join_list(headers, name).rsplit(',').next().map(|text| text.trim().to_owned());
         if self.reads(ProxyHeader::XForwardedFor) {
             let named = join_list(headers, "x-forwarded-for");
-            if let Some(address) =
-                named.split(',').rev().map(strip_port).find(|address| self.is_client(address))
-            {
+            let mut addresses = named.split(',').rev().map(strip_port).filter(|address| !address.is_empty());
+            if let Some(address) = addresses.find(|address| !self.is_trusted(address)) {
                 set_address(&mut client, address);
             }
         }
-        if self.reads(ProxyHeader::XForwardedProto) && headers.contains_key("x-forwarded-proto") {
-            client.scheme = read_scheme(&last("x-forwarded-proto").unwrap_or_default());
+        if self.reads(ProxyHeader::XForwardedProto)
+            && let Some(scheme) = last_value(headers, "x-forwarded-proto")
+        {
+            client.scheme = read_scheme(&scheme);
         }
         if self.reads(ProxyHeader::XForwardedHost) {
-            client.host = last("x-forwarded-host").filter(|host| !host.is_empty()).or(client.host);
+            client.host = last_value(headers, "x-forwarded-host").or(client.host);
         }
         if self.reads(ProxyHeader::XForwardedPrefix) {
-            let prefix = last("x-forwarded-prefix").filter(|prefix| prefix.starts_with('/'));
+            let prefix = last_value(headers, "x-forwarded-prefix").filter(|prefix| prefix.starts_with('/'));
             client.prefix = prefix.unwrap_or_default().trim_end_matches('/').to_owned();
         }
         client
     }
 
-    fn is_client(&self, address: &str) -> bool {
-        !address.is_empty() && !self.is_trusted(address)
-    }
-
-    /// Reads `Forwarded`: what the element says that names the client.
+    /// Reads `Forwarded`. Each proxy adds an element about the request that it got. From the last one on, those
+    /// are skipped that name a trusted proxy, since that one has added the element before.
+    ///
+    /// The list is split at every comma, also inside of quotes: no value that counts here has one, and a quote that a
+    /// client has opened must not hide what a proxy has added.
     fn read_forwarded(&self, text: &str, client: &mut Peer) {
-        for element in text.split(',').rev() {
-            let field = |wanted: &str| {
-                let pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
-                let mut values = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
-                values.next().map(|(_, value)| value.trim().trim_matches('"'))
-            };
-            let address = field("for").map(strip_port).unwrap_or_default();
-            if !self.is_client(address) {
-                continue;
-            }
+        let elements: Vec<&str> = text.split(',').collect();
+        let names_no_proxy = |element: &&&str| {
+            !self.is_named_proxy(find_field(element, "for").map(strip_port).unwrap_or_default())
+        };
+        let Some(element) = elements.iter().rfind(names_no_proxy).or(elements.first()) else { return };
+        if let Some(address) = find_field(element, "for").map(strip_port)
+            && !self.is_named_proxy(address)
+        {
             set_address(client, address);
-            client.scheme = read_scheme(field("proto").unwrap_or_default());
-            client.host = field("host").filter(|host| !host.is_empty()).map(str::to_owned);
-            return;
         }
+        if let Some(scheme) = find_field(element, "proto") {
+            client.scheme = read_scheme(scheme);
+        }
+        client.host = find_field(element, "host").filter(|host| !host.is_empty()).map(str::to_owned);
     }
 }
 
@@ -189,13 +182,34 @@ fn join_list(headers: &HeaderMap, name: &str) -> String {
     values.collect::<Vec<_>>().join(",")
 }
 
+/// The last element of a header's list: the one that the nearest proxy has set. `None` if it is empty.
+fn last_value(headers: &HeaderMap, name: &str) -> Option<String> {
+    let list = join_list(headers, name);
+    let last = list.rsplit(',').next().map(str::trim).unwrap_or_default();
+    (!last.is_empty()).then(|| last.to_owned())
+}
+
+/// Finds a parameter of an element of `Forwarded`.
+fn find_field<'a>(element: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))?;
+    Some(value.trim().trim_matches('"'))
+}
+
 fn read_scheme(text: &str) -> &'static str {
     if text.eq_ignore_ascii_case("https") { "https" } else { "http" }
 }
 
-fn set_address(client: &mut Peer, address: &str) {
-    address.clone_into(&mut client.address);
-    client.port.clear();
+fn parse_address(text: &str) -> Option<IpAddr> {
+    text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+/// Sets the client's address. A proxy may name none: `unknown`, or a name that it has made up (RFC 7239, section 6).
+fn set_address(client: &mut Peer, text: &str) {
+    if let Some(address) = parse_address(text) {
+        client.address = address.to_string();
+        client.port.clear();
+    }
 }
 
 /// Removes port and brackets: `192.0.2.1:80`, `[2001:db8::1]:80`.
@@ -301,6 +315,7 @@ mod tests {
             ("10.0.0.0/8", "::ffff:10.0.0.1", true),
             ("10.0.0.0/8", "", false),
             ("10.0.0.0/8", "unknown", false),
+            ("::ffff:10.1.2.3", "10.1.2.3", true),
             ("unix", "", true),
             ("unix", "10.0.0.1", false),
         ] {
@@ -310,7 +325,9 @@ mod tests {
                 "{network} {address}"
             );
         }
-        for text in ["10.0.0.0/33", "::/129", "10.0.0", "proxy.example", "10.0.0.0/", ""] {
+        for text in
+            ["10.0.0.0/33", "::/129", "10.0.0", "proxy.example", "10.0.0.0/", "::ffff:10.0.0.0/104", ""]
+        {
             assert_eq!(ProxyAddress::parse(text), None, "{text}");
             assert_eq!(TrustedProxies::parse(&[text.to_owned()], &ALL).unwrap_err(), text);
         }
@@ -338,7 +355,27 @@ mod tests {
         );
         assert_eq!((whole.address.as_str(), whole.scheme), ("2001:db8::1", "https"));
         assert_eq!(whole.host.as_deref(), Some("a.example"));
-        assert_eq!(read("proto=https"), peer);
-        assert_eq!(read("for=10.0.0.1;proto=https"), peer);
+        // The proxy names no client, but says how the request reached it.
+        let unnamed = read("proto=https;host=a.example");
+        assert_eq!((unnamed.address.as_str(), unnamed.scheme), ("", "https"));
+        assert_eq!(unnamed.host.as_deref(), Some("a.example"));
+        let only_proxies = read("for=10.0.0.1;proto=https");
+        assert_eq!((only_proxies.address.as_str(), only_proxies.scheme), ("", "https"));
+        assert_eq!(read(""), peer);
+        assert_eq!(read("for=6.6.6.6, for=_hidden").address, "");
+        // A client cannot hide the proxy's element behind a quote.
+        assert_eq!(read("for=\"6.6.6.6, for=192.0.2.1").address, "192.0.2.1");
+    }
+
+    #[test]
+    fn a_client_without_an_address_has_that_of_the_peer() {
+        let peer = Peer::from_address("10.0.0.1:4711".parse().unwrap());
+        for text in ["6.6.6.6, unknown", "a\" b", "1.2.3.4.5"] {
+            assert_eq!(
+                resolve(&peer, &["10.0.0.1"], &[("x-forwarded-for", text)]),
+                client("10.0.0.1", "4711", "http"),
+                "{text}"
+            );
+        }
     }
 }

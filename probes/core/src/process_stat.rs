@@ -39,11 +39,28 @@ pub fn parse_resident_pages(statm: &str) -> Option<u64> {
     statm.split(' ').nth(1)?.parse().ok()
 }
 
+/// Numbers of the system calls that wait for other threads, for time, or for files to be ready: `futex`, `nanosleep`,
+/// `clock_nanosleep`, and the variants of `poll`, `select` and `epoll_wait`.
+#[cfg(target_arch = "x86_64")]
+const WAITING_CALLS: [u32; 10] = [202, 35, 230, 7, 271, 23, 270, 232, 281, 441];
+/// The same on AArch64 (`include/uapi/asm-generic/unistd.h`).
+#[cfg(not(target_arch = "x86_64"))]
+const WAITING_CALLS: [u32; 6] = [98, 101, 115, 73, 72, 22];
+
+/// Parses `/proc/PID/task/TID/syscall`: the arguments of the system call that the thread waits in. `None` if the thread runs, or waits in a call that reads or writes data.
+pub fn parse_waiting_call(line: &str) -> Option<Vec<usize>> {
+    let (number, arguments) = line.trim_end().split_once(' ')?;
+    let number: u32 = number.parse().ok()?;
+    let arguments = arguments.split(' ').take(6);
+    let arguments = arguments.map(|each| usize::from_str_radix(each.strip_prefix("0x")?, 16).ok());
+    arguments.collect::<Option<Vec<_>>>().filter(|_| WAITING_CALLS.contains(&number))
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
 
-    use super::{ProcessStat, list_children, parse_resident_pages};
+    use super::{ProcessStat, WAITING_CALLS, list_children, parse_resident_pages, parse_waiting_call};
 
     #[test]
     #[cfg(target_os = "linux")]
@@ -70,5 +87,20 @@ mod tests {
         assert_eq!(parse_resident_pages("500 120 30 1 0 80 0\n"), Some(120));
         assert_eq!(parse_resident_pages("500"), None);
         assert_eq!(parse_resident_pages(""), None);
+    }
+
+    #[test]
+    fn a_thread_that_waits_shows_the_arguments_of_its_call() {
+        let line = format!("{} 0x7f00 0x80 0x2 0x0 0x0 0x0 0x7ffd 0x7f11\n", WAITING_CALLS[0]);
+        assert_eq!(parse_waiting_call(&line), Some(vec![0x7f00, 0x80, 2, 0, 0, 0]));
+    }
+
+    #[test]
+    fn a_thread_that_runs_or_transfers_data_does_not_wait() {
+        // 0 and 63 are `read`.
+        for line in ["running\n", "-1 0x7ffd 0x7f11\n", "0 0x3 0x7f00 0x10 0x0 0x0 0x0 0x1 0x2\n", ""] {
+            assert_eq!(parse_waiting_call(line), None, "{line}");
+        }
+        assert_eq!(parse_waiting_call("63 0x3 0x7f00 0x10 0x0 0x0 0x0 0x1 0x2"), None);
     }
 }

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::isolation::IsolationEvent;
+
 /// A command from the auditor to the zygote.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ZygoteCommand {
@@ -71,6 +73,12 @@ impl CopyTrees {
         let (number, _) = below.split_once('/')?;
         number.bytes().all(|byte| byte.is_ascii_digit()).then(|| &below[number.len()..])
     }
+
+    /// Number of the tree that this path lies in.
+    pub fn tree_of_path(&self, path: &str) -> Option<usize> {
+        let (number, _) = path.strip_prefix(&self.folder)?.strip_prefix('/')?.split_once('/')?;
+        number.parse().ok()
+    }
 }
 
 /// Folders that each interpreter of a trial adds to its `sys.path` after `site` has run, as a server does.
@@ -105,7 +113,8 @@ pub enum Scenario {
     /// Sub-interpreters with their own GIL, each with private copies of extension modules and libraries
     /// ([`TrialOrder::copies`]).
     OwnGilCopies,
-    /// As [`Scenario::OwnGilCalled`], with private copies.
+    /// As [`Scenario::OwnGilCalled`], with private copies, and only functions that can be called in the main
+    /// interpreter without ending the process. A crash counts, too.
     OwnGilCopiesCalled,
     /// As [`Scenario::OwnGilStorm`], with private copies: each thread runs one interpreter, since a copy
     /// serves one interpreter only.
@@ -127,6 +136,26 @@ pub enum Scenario {
 }
 
 impl Scenario {
+    /// Whether the interpreters have a GIL of their own.
+    pub fn has_own_gil(self) -> bool {
+        match self {
+            Self::OwnGil
+            | Self::OwnGilUnchecked
+            | Self::OwnGilAlone
+            | Self::OwnGilCalled
+            | Self::OwnGilStorm
+            | Self::OwnGilCopies
+            | Self::OwnGilCopiesCalled
+            | Self::OwnGilCopiesStorm => true,
+            Self::Main
+            | Self::MainToTheEnd
+            | Self::SharedGil
+            | Self::FreeThreadedGroup
+            | Self::Storm
+            | Self::Created => false,
+        }
+    }
+
     /// Whether each interpreter loads private copies.
     pub fn uses_copies(self) -> bool {
         match self {
@@ -194,6 +223,8 @@ pub enum TrialEvent {
     Turn(String),
     /// The import of this module begins: the subject, a parent package of it, or a module imported first.
     Importing(String),
+    /// This function or type is about to be called with arbitrary arguments: `_fast.scan`.
+    Calling(String),
     /// The import system is about to load an extension module.
     Loading {
         /// Which interpreter.
@@ -290,6 +321,8 @@ pub enum TrialEvent {
     /// File descriptors opened before an import were closed or replaced. Names the extension module during
     /// whose load this was first noticed.
     DescriptorsLost(Option<String>),
+    /// C code did something beyond its own interpreter. Where it happened follows from the phase.
+    Isolation(IsolationEvent),
     /// Names of threads that would outlive the interpreter about to end.
     ThreadsLeft(Vec<String>),
     /// The probe itself failed. This says nothing about the subject.
@@ -330,6 +363,8 @@ pub enum ProtocolPhase {
     Compare,
     /// Use what was imported.
     Touch,
+    /// Call the functions of the loaded modules with arbitrary arguments.
+    Call,
     /// Use what was imported from several threads at the same time.
     Storm,
     /// End the interpreter.
@@ -418,7 +453,23 @@ pub const RECORD_HEAD: usize = 8;
 
 #[cfg(test)]
 mod tests {
-    use super::{Exception, ProtocolPhase, RuntimeModuleDef, TrialEvent};
+    use super::{CopyTrees, Exception, ProtocolPhase, RuntimeModuleDef, TrialEvent};
+
+    #[test]
+    fn a_path_in_a_tree_is_that_of_a_copy() {
+        let trees = CopyTrees { folder: "/sets/a".to_owned(), count: 2 };
+        assert_eq!(trees.tree(1), "/sets/a/1");
+        for (path, original) in [
+            ("/sets/a/1/srv/x.so", Some("/srv/x.so")),
+            ("/sets/a/12/x.so", Some("/x.so")),
+            ("/sets/a/lock/x.so", None),
+            ("/sets/a/1", None),
+            ("/sets/ab/1/x.so", None),
+            ("/srv/x.so", None),
+        ] {
+            assert_eq!(trees.original_path(path), original, "{path}");
+        }
+    }
 
     #[test]
     fn the_events_of_a_load_name_interpreter_and_module() {

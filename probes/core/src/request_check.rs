@@ -8,7 +8,7 @@ use crate::error_response::ErrorResponse;
 use crate::host_config::RequestLimits;
 use crate::request_headers::head_size;
 
-/// Headers that may stand in a request once.
+/// Headers that a request may have once only.
 const SINGLE: [HeaderName; 2] = [HOST, CONTENT_TYPE];
 
 /// Checks a request before an application group is chosen. For a target in absolute form, `Host` becomes the
@@ -28,7 +28,7 @@ pub fn check_request(
     check_target(method, target)?;
     for name in SINGLE {
         if headers.get_all(&name).iter().nth(1).is_some() {
-            return Err(ErrorResponse::BadRequest("a header that may stand once stands twice"));
+            return Err(ErrorResponse::BadRequest("Host or Content-Type is given twice"));
         }
     }
     let authority = target.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
@@ -50,6 +50,20 @@ pub fn check_request(
             Err(ErrorResponse::NotImplemented)
         }
         None | Some(_) => Ok(()),
+    }
+}
+
+/// Replaces `Host` by the host that a trusted proxy names.
+///
+/// # Errors
+/// The response, if it is malformed.
+pub fn set_forwarded_host(headers: &mut HeaderMap, host: &str) -> Result<(), ErrorResponse> {
+    match HeaderValue::from_str(host) {
+        Ok(value) if is_host(host.as_bytes()) => {
+            headers.insert(HOST, value);
+            Ok(())
+        }
+        Ok(_) | Err(_) => Err(ErrorResponse::BadRequest("the host that the proxy names is malformed")),
     }
 }
 
@@ -103,7 +117,7 @@ mod tests {
     use http::header::{HeaderMap, HeaderName, HeaderValue};
     use http::{Method, Uri, Version};
 
-    use super::{check_request, is_host};
+    use super::{check_request, is_host, set_forwarded_host};
     use crate::error_response::ErrorResponse;
     use crate::host_config::RequestLimits;
 
@@ -159,6 +173,16 @@ mod tests {
         assert_eq!((refused, host.as_deref()), (None, Some("b.example:81")));
         assert_eq!(status("http://user@b/x", &[("host", "a")]), Some(400));
         assert_eq!(status("http://b/x", &[]), Some(400));
+    }
+
+    #[test]
+    fn the_host_that_a_proxy_names_replaces_the_host() {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_static("a"));
+        assert_eq!(set_forwarded_host(&mut headers, "b.example:81"), Ok(()));
+        assert_eq!(headers.get_all("host").iter().collect::<Vec<_>>(), ["b.example:81"]);
+        assert!(set_forwarded_host(&mut headers, "a/b").is_err());
+        assert_eq!(headers["host"], "b.example:81");
     }
 
     #[test]

@@ -185,7 +185,7 @@ impl RequestScanner {
     }
 }
 
-/// Reads from a head how its body ends. What else is wrong with a head, the library sees.
+/// Reads from a head how its body ends. The library finds whatever else is wrong with a head.
 fn read_framing(head: &[u8]) -> Result<ScanState, FramingError> {
     let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let request = lines.next().unwrap_or_default();

@@ -50,8 +50,8 @@ pub enum ResponseHeadError {
     /// The Content-Length is not a number.
     #[error("Content-Length is not a number")]
     ContentLength,
-    /// A header that may stand once has two values.
-    #[error("{0} stands twice, with different values")]
+    /// A header that may be given once has two values.
+    #[error("{0} is given twice, with different values")]
     Different(HeaderName),
     /// A status that has no body, with a Content-Length (RFC 9110, section 8.6).
     #[error("status {0} cannot have a Content-Length")]
@@ -233,7 +233,7 @@ mod tests {
         let mut head = head("200 OK");
         head.add_header(b"Content-Length", b"1").unwrap();
         let error = head.add_header(b"content-length", b"2").unwrap_err();
-        assert_eq!(error.to_string(), "content-length stands twice, with different values");
+        assert_eq!(error.to_string(), "content-length is given twice, with different values");
         head.add_header(b"Content-Type", b"a/b").unwrap();
         head.add_header(b"Content-Type", b"a/b").unwrap();
         assert_eq!(head.headers.get_all("content-type").iter().count(), 1);

@@ -185,13 +185,11 @@ def _install_first_free(loader, trees, folder):
 
 def _load_native(path):
     """The extension module that loads copies. It declares slot 3 = 2, and CPython loads it as any other."""
-    from importlib.machinery import ExtensionFileLoader
-    from importlib.util import module_from_spec, spec_from_file_location
+    import _imp
 
     try:
-        name = "wsgiaudit_copies"
-        module = module_from_spec(spec_from_file_location(name, path, loader=ExtensionFileLoader(name, path)))
-        module.__spec__.loader.exec_module(module)
+        module = _imp.create_dynamic(type(sys.implementation)(name="wsgiaudit_copies", origin=path))
+        _imp.exec_dynamic(module)
         return module
     except ImportError as error:
         _refuse(f"{path} cannot be loaded: {error}")

@@ -13,9 +13,10 @@ use crate::python::{self, Object, PyObject};
 /// The loads of all interpreters. Not locked while Python code runs.
 static LOADS: Mutex<LoadsUnderWay> = Mutex::new(LoadsUnderWay::new());
 
-/// How long a load waits for those of other threads that need the opposite. They may in turn wait for a lock of the
-/// import system that this thread holds, so it does not wait for ever. If both go on, the check is on.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a load waits for loads of other threads that need the check switched the other way. Those may
+/// themselves wait for a lock of the import system that this thread holds, so the wait is limited. After it, both
+/// loads run at the same time, with the check on.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// Values of `_imp._override_multi_interp_extensions_check`.
 const AS_CONFIGURED: std::ffi::c_long = 0;
@@ -42,13 +43,13 @@ pub(super) unsafe fn run_load<T>(state: LoaderState, kind: LoadKind, load: impl 
     }
 }
 
-/// Waits without the GIL, so that the other threads get on.
+/// Waits without the GIL, so that the other threads can finish their loads.
 ///
 /// # Safety
 /// The thread holds the interpreter's GIL.
 unsafe fn wait_for_other_threads(interpreter: i64, thread: usize, kind: LoadKind) {
     let began = Instant::now();
-    while lock_ignoring_poison(&LOADS).must_wait(interpreter, thread, kind) && began.elapsed() < PATIENCE {
+    while lock_ignoring_poison(&LOADS).must_wait(interpreter, thread, kind) && began.elapsed() < MAX_WAIT {
         // SAFETY: guaranteed by the caller.
         unsafe {
             let state = python::PyEval_SaveThread();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -32,9 +33,18 @@ pub(super) fn claim_tree(tree: &str, interpreter: i64) -> Result<PathBuf, String
     Ok(real)
 }
 
-/// Finds the private copy of a file. `tree` has no symbolic links. A link that leads out of the tree is no copy.
-pub(super) fn find_copy(tree: &Path, file: &Path) -> Option<PathBuf> {
-    let original = fs::canonicalize(file).ok()?;
-    let copy = fs::canonicalize(tree.join(original.strip_prefix("/").ok()?)).ok()?;
-    (copy.starts_with(tree) && copy.is_file()).then_some(copy)
+/// Finds the private copy of a file; `None` if it has none. `tree` has no symbolic links. A link that leads out of
+/// the tree is no copy.
+///
+/// # Errors
+/// If the tree cannot be searched, e.g. without permission: the file may have a copy, so it must not be loaded
+/// itself.
+pub(super) fn find_copy(tree: &Path, file: &Path) -> Result<Option<PathBuf>, String> {
+    let Ok(original) = fs::canonicalize(file) else { return Ok(None) };
+    let Ok(relative) = original.strip_prefix("/") else { return Ok(None) };
+    match fs::canonicalize(tree.join(relative)) {
+        Ok(copy) => Ok((copy.starts_with(tree) && copy.is_file()).then_some(copy)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(format!("private copy of {}: {error}", original.display())),
+    }
 }

@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
-use super::install::{explain_no_support, install_copy_loader};
+use super::install::{NEEDS_GIL, explain_no_support, install_copy_loader};
 use super::package_context;
 use crate::python::{self, PyMethodDef, PyModuleDef, PyModuleDef_Slot, PyObject};
 
@@ -57,8 +57,7 @@ pub(crate) unsafe extern "C" fn PyInit_wsgiaudit_copies() -> *mut PyObject {
     // SAFETY: guaranteed by the caller. The definition has the layout of a Python with a GIL, 3.5 or later.
     unsafe {
         if python::is_free_threaded() {
-            let text = c"private copies need a Python with a GIL";
-            python::PyErr_SetString(python::PyExc_ImportError, text.as_ptr());
+            python::raise_error(python::PyExc_ImportError, NEEDS_GIL);
             return null_mut();
         }
         package_context::note_words();
@@ -74,11 +73,9 @@ unsafe extern "C" fn py_install(_: *mut PyObject, tree: *mut PyObject) -> *mut P
             return null_mut();
         };
         match install_copy_loader(&tree) {
-            Ok(()) => new_none(),
+            Ok(()) => python::new_none(),
             Err(error) => {
-                if let Some(error) = python::new_str(&error) {
-                    python::PyErr_SetObject(python::PyExc_RuntimeError, error.as_ptr());
-                }
+                python::raise_error(python::PyExc_RuntimeError, &error);
                 null_mut()
             }
         }
@@ -90,18 +87,7 @@ unsafe extern "C" fn py_explain_no_support(_: *mut PyObject, _: *mut PyObject) -
     unsafe {
         match explain_no_support() {
             Some(why) => python::new_str(&why).map_or(null_mut(), python::Object::into_ptr),
-            None => new_none(),
+            None => python::new_none(),
         }
-    }
-}
-
-/// # Safety
-/// The thread holds the GIL.
-unsafe fn new_none() -> *mut PyObject {
-    // SAFETY: guaranteed by the caller.
-    unsafe {
-        let none = python::Py_None();
-        python::Py_IncRef(none);
-        none
     }
 }

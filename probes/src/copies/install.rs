@@ -14,7 +14,7 @@ use super::load_copy::load_copy;
 use super::loader_state::{LoaderState, keys, path_to_bytes};
 use super::module_file::CopiedSpec;
 use super::package_context::find_package_context;
-use super::raise::{Raised, check, own};
+use super::raise::{Raised, check, into_return_value, own};
 use crate::python::{self, FunctionDef, Object, PyObject};
 
 static CREATE_DYNAMIC: FunctionDef = FunctionDef::new(c"create_dynamic", py_create_dynamic);
@@ -32,6 +32,9 @@ static FUNCTIONS: [(&CStr, &FunctionDef); 4] = [
 
 /// CPython's function that overrides its check of extension modules (3.12+).
 const OVERRIDE: &CStr = c"_override_multi_interp_extensions_check";
+
+/// Why no free-threaded Python loads private copies.
+pub(super) const NEEDS_GIL: &str = "private copies need a Python with a GIL";
 
 /// Makes the current interpreter load extension modules from the private copies in the folder `tree`: the copy of
 /// `/a/b/x.so` is `TREE/a/b/x.so`. Files without a copy are loaded as CPython loads them.
@@ -59,7 +62,7 @@ pub(crate) unsafe fn install_copy_loader(tree: &str) -> Result<(), String> {
 /// The thread holds the GIL of an interpreter.
 pub(super) unsafe fn explain_no_support() -> Option<String> {
     if python::is_free_threaded() {
-        return Some("private copies need a Python with a GIL".to_owned());
+        return Some(NEEDS_GIL.to_owned());
     }
     if python::find_new_interpreter_function().is_none() {
         return Some("private copies need CPython 3.12 or later".to_owned());
@@ -105,8 +108,10 @@ unsafe extern "C" fn py_create_dynamic(state: *mut PyObject, arguments: *mut PyO
         let count = python::PyTuple_Size(arguments);
         if (1..=2).contains(&count) {
             let spec = python::PyTuple_GetItem(arguments, 0);
-            if let Some(copied) = CopiedSpec::new(state, spec) {
-                return into_result(load_copy(state, spec, copied, count == 2));
+            match CopiedSpec::new(state, spec) {
+                Ok(Some(copied)) => return into_return_value(load_copy(state, spec, copied, count == 2)),
+                Ok(None) => {}
+                Err(Raised) => return null_mut(),
             }
         }
         call_replaced(state, LoadKind::Other, arguments)
@@ -150,8 +155,4 @@ unsafe fn call_replaced(state: LoaderState, kind: LoadKind, arguments: *mut PyOb
             Err(Raised) => null_mut(),
         }
     }
-}
-
-fn into_result(module: Result<Object, Raised>) -> *mut PyObject {
-    module.map_or(null_mut(), Object::into_ptr)
 }

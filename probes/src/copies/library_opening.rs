@@ -3,9 +3,8 @@
 
 use std::ffi::CStr;
 
-use super::copy_tree::find_copy;
 use super::loader_state::{LoaderState, keys, object_to_path, path_to_bytes};
-use super::raise::{Raised, check, own};
+use super::raise::{Raised, check, into_return_value, own};
 use crate::python::{self, FunctionDef, Object, PyObject};
 
 /// A module's function that opens a library: its first argument is the path.
@@ -137,7 +136,7 @@ unsafe extern "C" fn py_open_copy(state: *mut PyObject, arguments: *mut PyObject
             let arguments = new.as_ref().map_or(arguments, Object::as_ptr);
             own(python::PyObject_CallObject(replaced, arguments))
         });
-        result.map_or(std::ptr::null_mut(), Object::into_ptr)
+        into_return_value(result)
     }
 }
 
@@ -152,11 +151,10 @@ unsafe fn replace_path(state: LoaderState, arguments: *mut PyObject) -> Result<O
         if count < 1 {
             return Ok(None);
         }
-        let path = object_to_path(python::PyTuple_GetItem(arguments, 0));
-        let copy = path
-            .filter(|path| path.as_os_str().as_encoded_bytes().contains(&b'/'))
-            .and_then(|path| find_copy(&state.tree()?, &path));
-        let Some(copy) = copy else { return Ok(None) };
+        let path = object_to_path(python::PyTuple_GetItem(arguments, 0))
+            .filter(|path| path.as_os_str().as_encoded_bytes().contains(&b'/'));
+        let Some(path) = path else { return Ok(None) };
+        let Some(copy) = state.find_copy(&path)? else { return Ok(None) };
         let bytes = path_to_bytes(&copy)?;
         let text = own(python::PyUnicode_DecodeFSDefault(python::PyBytes_AsString(bytes.as_ptr())))?;
         let new = own(python::PyTuple_New(count))?;

@@ -47,7 +47,7 @@ unsafe fn load_first_time(
     // SAFETY: guaranteed by the caller; functions have the types that their names stand for.
     unsafe {
         raise_audit_event(file)?;
-        let _open = if is_file_given { OpenFile::open(&file.origin)? } else { OpenFile::none() };
+        let _open = is_file_given.then(|| OpenFile::open(&file.origin)).transpose()?;
         let object = SharedObject::open(state, file)?;
         let from_slots = python::find_symbol(FROM_SLOTS);
         if let Some(from_slots) = from_slots

@@ -1,10 +1,11 @@
 //! What the loader keeps in an interpreter: a dictionary that its functions get as their first argument, so that
 //! it ends with the interpreter.
 
-use std::ffi::{CStr, OsStr};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{CStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::copy_tree::find_copy;
 use super::raise::{Raised, check, own};
 use crate::python::{self, Object, PyObject};
 
@@ -73,13 +74,19 @@ impl LoaderState {
         }
     }
 
-    /// The folder of the tree.
+    /// Finds the private copy of a file in the interpreter's tree; `None` if it has none.
     ///
     /// # Safety
     /// As for [`LoaderState::get`].
-    pub(super) unsafe fn tree(self) -> Option<PathBuf> {
+    pub(super) unsafe fn find_copy(self, file: &Path) -> Result<Option<PathBuf>, Raised> {
         // SAFETY: guaranteed by the caller.
-        unsafe { self.get(keys::TREE).and_then(|tree| bytes_to_path(tree)) }
+        unsafe {
+            let tree = bytes_to_path(self.require(keys::TREE)?).ok_or(Raised)?;
+            find_copy(&tree, file).map_err(|error| {
+                python::raise_error(python::PyExc_OSError, &error);
+                Raised
+            })
+        }
     }
 }
 
@@ -88,16 +95,8 @@ impl LoaderState {
 /// # Safety
 /// `object` is alive, and the thread holds the GIL.
 pub(super) unsafe fn bytes_to_path(object: *mut PyObject) -> Option<PathBuf> {
-    // SAFETY: guaranteed by the caller; the bytes are copied.
-    unsafe {
-        let (mut data, mut length) = (std::ptr::null_mut(), 0);
-        if python::PyBytes_AsStringAndSize(object, &mut data, &mut length) != 0 {
-            python::PyErr_Clear();
-            return None;
-        }
-        let bytes = std::slice::from_raw_parts(data.cast::<u8>(), usize::try_from(length).ok()?);
-        Some(PathBuf::from(OsStr::from_bytes(bytes)))
-    }
+    // SAFETY: guaranteed by the caller.
+    unsafe { python::copy_bytes(object) }.map(|bytes| PathBuf::from(OsString::from_vec(bytes)))
 }
 
 /// Converts a path to `bytes`.
@@ -105,10 +104,8 @@ pub(super) unsafe fn bytes_to_path(object: *mut PyObject) -> Option<PathBuf> {
 /// # Safety
 /// The thread holds the GIL.
 pub(super) unsafe fn path_to_bytes(path: &Path) -> Result<Object, Raised> {
-    let bytes = path.as_os_str().as_bytes();
-    let size = isize::try_from(bytes.len()).unwrap_or(0);
-    // SAFETY: pointer and length belong to a slice that is alive.
-    unsafe { own(python::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), size)) }
+    // SAFETY: guaranteed by the caller.
+    unsafe { python::new_bytes(path.as_os_str().as_bytes()) }.ok_or(Raised)
 }
 
 /// Converts a `str`, `bytes` or `os.PathLike` to a path as CPython does; `None` if it cannot.

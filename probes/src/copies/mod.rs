@@ -1,7 +1,7 @@
 //! The loader of private copies: makes an interpreter load extension modules from files of its own.
 //!
-//! Interpreters that map the same file share its static data. With a copy for each interpreter, every copy
-//! believes that it is alone. CPython's own loader does not fit: it runs init functions in the main interpreter
+//! Interpreters that map the same file share its static data. With a copy for each interpreter, each
+//! has static data of its own. CPython's own loader does not fit: it runs init functions in the main interpreter
 //! first (3.13+, `Python/import.c`), which leaks objects of the main interpreter into others, and it refuses
 //! modules that declare no support. So this loader takes the same steps itself, in the importing interpreter.
 //!
@@ -10,7 +10,8 @@
 //!   [`single_phase`] and [`multi_phase`].
 //! - [`package_context`]: CPython's thread-local variable with the name of the module that is being imported.
 //! - [`check_override`]: switches CPython's check of declarations off for copies only.
-//! - [`copy_tree`]: which file is a copy of which; [`library_opening`]: libraries opened by path.
+//! - [`process_trees`]: the trees of a process; [`copy_tree`]: which file is a copy of which.
+//! - [`library_opening`]: libraries opened by path.
 //! - [`extension_module`]: this library as an extension module of its own.
 
 mod check_override;
@@ -25,6 +26,7 @@ mod loader_state;
 mod module_file;
 mod multi_phase;
 mod package_context;
+mod process_trees;
 mod raise;
 mod shared_object;
 mod single_phase;
@@ -32,3 +34,7 @@ mod slots;
 
 pub(crate) use install::install_copy_loader;
 pub(crate) use package_context::find_package_context;
+pub(crate) use process_trees::{
+    ImageOrigin, copy_of, current_tree, find_origin, has_copy, has_trees, install_next_tree, is_mirrored,
+    set_process_trees,
+};

@@ -2,12 +2,11 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::ptr::null_mut;
 
 use wsgiaudit_probes_core::export_function::{ExportFunctions, last_part};
 
-use super::copy_tree::find_copy;
 use super::loader_state::{LoaderState, object_to_path};
 use super::raise::{Raised, own};
 use crate::python::{self, Object, PyObject};
@@ -41,7 +40,7 @@ impl CopiedSpec {
     ///
     /// # Safety
     /// `spec` is alive, and the thread holds the GIL.
-    pub(super) unsafe fn new(state: LoaderState, spec: *mut PyObject) -> Option<Self> {
+    pub(super) unsafe fn new(state: LoaderState, spec: *mut PyObject) -> Result<Option<Self>, Raised> {
         // SAFETY: guaranteed by the caller.
         unsafe {
             let attribute = |name: &CStr| {
@@ -53,13 +52,11 @@ impl CopiedSpec {
                     python::has_type_flag(value.as_ptr(), python::Py_TPFLAGS_UNICODE_SUBCLASS)
                 })
             };
-            let (name, origin) = (attribute(c"name")?, attribute(c"origin")?);
-            let mut file = object_to_path(origin.as_ptr())?;
-            if file.components().count() == 1 {
-                file = Path::new(".").join(file);
-            }
-            let copy = find_copy(&state.tree()?, &file)?;
-            Some(Self { name, origin, copy })
+            let (Some(name), Some(origin)) = (attribute(c"name"), attribute(c"origin")) else {
+                return Ok(None);
+            };
+            let Some(file) = object_to_path(origin.as_ptr()) else { return Ok(None) };
+            Ok(state.find_copy(&file)?.map(|copy| Self { name, origin, copy }))
         }
     }
 }

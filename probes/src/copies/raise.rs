@@ -22,6 +22,11 @@ pub(super) fn check(status: std::ffi::c_int) -> Result<(), Raised> {
     if status < 0 { Err(Raised) } else { Ok(()) }
 }
 
+/// What a C function returns to CPython: the object, or null if an exception is set.
+pub(super) fn into_return_value(result: Result<Object, Raised>) -> *mut PyObject {
+    result.map_or(null_mut(), Object::into_ptr)
+}
+
 /// Whether an exception is set.
 ///
 /// # Safety

@@ -8,7 +8,7 @@ use wsgiaudit_probes_core::export_function::symbol_of_function;
 use super::loader_state::{LoaderState, keys};
 use super::module_file::ModuleFile;
 use super::raise::{Raised, own, raise_import_error};
-use crate::python::{self, Object, PyObject};
+use crate::python::{self, Object};
 
 /// An open shared object. Never closed, like CPython's.
 pub(super) struct SharedObject(NonNull<c_void>);
@@ -52,7 +52,8 @@ unsafe fn raise_open_error(file: &ModuleFile) -> Raised {
         let (copy, name) = (decode_locale(&file.copy), python::new_str(&file.encoded.to_string_lossy()));
         let (Some(text), Some(copy), Some(name)) = (text, copy, name) else { return Raised };
         let is_bare = python::str_to_string(file.origin.as_ptr()).is_some_and(|path| !path.contains('/'));
-        let path = if is_bare { prefix_folder(&file.origin) } else { copy_reference(&file.origin) };
+        let path =
+            if is_bare { prefix_folder(&file.origin) } else { Object::from_borrowed(file.origin.as_ptr()) };
         let Some(path) = path else { return Raised };
         match own(python::PyUnicode_Replace(text.as_ptr(), copy.as_ptr(), path.as_ptr(), -1)) {
             Ok(text) => raise_import_error(&text, &name, &path),
@@ -80,15 +81,8 @@ unsafe fn prefix_folder(name: &Object) -> Option<Object> {
     }
 }
 
-/// # Safety
-/// The thread holds the GIL.
-unsafe fn copy_reference(object: &Object) -> Option<Object> {
-    // SAFETY: guaranteed by the caller.
-    unsafe { Object::from_borrowed(object.as_ptr()) }
-}
-
-/// A file that is held open during a load, if the caller of `_imp.create_dynamic` asks for it.
-pub(super) struct OpenFile(Option<NonNull<libc::FILE>>);
+/// A file that is held open during a load.
+pub(super) struct OpenFile(NonNull<libc::FILE>);
 
 impl OpenFile {
     /// Opens the file of the environment for reading, as `_Py_fopen_obj` (`Python/fileutils.c`).
@@ -106,31 +100,19 @@ impl OpenFile {
             let path = own(python::PyUnicode_EncodeFSDefault(origin.as_ptr()))?;
             let file = libc::fopen(python::PyBytes_AsString(path.as_ptr()), c"re".as_ptr());
             match NonNull::new(file) {
-                Some(file) => Ok(Self(Some(file))),
-                None => Err(raise_os_error(origin.as_ptr())),
+                Some(file) => Ok(Self(file)),
+                None => {
+                    python::PyErr_SetFromErrnoWithFilenameObject(python::PyExc_OSError, origin.as_ptr());
+                    Err(Raised)
+                }
             }
         }
-    }
-
-    /// No file.
-    pub(super) fn none() -> Self {
-        Self(None)
     }
 }
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
-        if let Some(file) = self.0 {
-            // SAFETY: the file is open and owned.
-            unsafe { libc::fclose(file.as_ptr()) };
-        }
+        // SAFETY: the file is open and owned.
+        unsafe { libc::fclose(self.0.as_ptr()) };
     }
-}
-
-/// # Safety
-/// The thread holds the GIL, and `errno` says why a file could not be opened.
-unsafe fn raise_os_error(path: *mut PyObject) -> Raised {
-    // SAFETY: guaranteed by the caller.
-    unsafe { python::PyErr_SetFromErrnoWithFilenameObject(python::PyExc_OSError, path) };
-    Raised
 }

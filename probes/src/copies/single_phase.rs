@@ -5,10 +5,10 @@
 //! interpreter, so that nothing of one interpreter reaches another.
 
 use std::ffi::{CStr, c_void};
-use std::mem::transmute;
+use std::ptr::NonNull;
 
 use super::copied_definitions;
-use super::init_function::{InitFunction, Initialized, run_init_function};
+use super::init_function::{InitFunction, Initialized, cast_init_function, run_init_function};
 use super::loader_state::{LoaderState, keys};
 use super::module_file::ModuleFile;
 use super::raise::{Raised, check, is_raised, own};
@@ -115,12 +115,8 @@ impl Loaded {
                 return if is_raised() { Err(Raised) } else { Ok(None) };
             };
             let pointer = |index| python::PyLong_AsVoidPtr(python::PyTuple_GetItem(entry.as_ptr(), index));
-            let init = pointer(1);
-            if init.is_null() {
-                return Err(Raised);
-            }
+            let init = cast_init_function(NonNull::new(pointer(1)).ok_or(Raised)?);
             let names = Object::from_borrowed(python::PyTuple_GetItem(entry.as_ptr(), 2)).ok_or(Raised)?;
-            let init = transmute::<*mut c_void, InitFunction>(init);
             Ok(Some(Self { definition: pointer(0).cast::<PyModuleDef>(), init, names }))
         }
     }

@@ -39,11 +39,12 @@ pub(super) unsafe fn declare_in_definition(slots: *const PyModuleDef_Slot) -> Op
     let array = SlotArray::Legacy(slots);
     // SAFETY: guaranteed by the caller.
     let (entries, nested) = unsafe { (read_entries(array), collect_nested(array)) };
-    let is_declared = entries.iter().any(|entry| is_declaration(entry.id) && entry.value == SUPPORTED as u64);
-    if is_declared || nested.iter().any(|id| is_declaration(*id)) {
+    let is_declared =
+        entries.iter().any(|entry| declares_interpreters(entry.id) && entry.value == SUPPORTED as u64);
+    if is_declared || nested.iter().any(|id| declares_interpreters(*id)) {
         return None;
     }
-    let kept = entries.into_iter().filter(|entry| !is_declaration(entry.id));
+    let kept = entries.into_iter().filter(|entry| !declares_interpreters(entry.id));
     let slot = |id: u16, value: u64| PyModuleDef_Slot { slot: id.into(), value: value as *mut c_void };
     let [legacy, _] = module_slots::MULTIPLE_INTERPRETERS;
     let added = [slot(legacy, SUPPORTED as u64), slot(0, 0)];
@@ -62,8 +63,8 @@ pub(super) unsafe fn declare_in_slots(slots: *const PySlot) -> Vec<PySlot> {
     let (mut entries, nested) = unsafe { (read_entries(array), collect_nested(array)) };
     let new = |id, value| PySlot { id, flags: 0, reserved: 0, value };
     let [_, declaration] = module_slots::MULTIPLE_INTERPRETERS;
-    if !nested.iter().any(|id| is_declaration(*id)) {
-        entries.retain(|entry| !is_declaration(entry.id));
+    if !nested.iter().any(|id| declares_interpreters(*id)) {
+        entries.retain(|entry| !declares_interpreters(entry.id));
         entries.push(new(declaration, SUPPORTED as u64));
     }
     let has_token = entries.iter().map(|entry| entry.id).chain(nested).any(|id| id == module_slots::TOKEN);
@@ -74,7 +75,8 @@ pub(super) unsafe fn declare_in_slots(slots: *const PySlot) -> Vec<PySlot> {
     entries
 }
 
-fn is_declaration(id: u16) -> bool {
+/// Whether the slot declares which interpreters a module supports.
+fn declares_interpreters(id: u16) -> bool {
     module_slots::MULTIPLE_INTERPRETERS.contains(&id)
 }
 

@@ -185,7 +185,7 @@ impl AccessLog {
         Ok(Self { entries: sender, format })
     }
 
-    /// Writes a line, some time later.
+    /// Queues a line for the thread that writes the log.
     pub(super) fn write_line(&self, line: &AccessLogLine, status: u16, sent: u64, took: Duration) {
         let line = line.format_line(self.format, status, sent, took);
         // Fails only if the writer thread has ended, at the end of the process.

@@ -11,10 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::host_config::{GroupConfig, InterpreterMode};
 
-use super::{import_guard, private_copies};
+use super::import_guard;
 use super::log::log_message;
 use super::request_exchange::{RequestJob, WorkerCommand};
 use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
+use crate::copies;
 use crate::interpreter::{OWN_GIL, shared_gil_config};
 use crate::python::{self, PyInterpreterConfig};
 
@@ -71,7 +72,7 @@ impl ApplicationGroup {
 
     /// Whether every thread runs a request that is late, so that the queue does not move.
     pub(super) fn is_stuck(&self) -> bool {
-        self.meter.stuck.load(Ordering::Relaxed) >= self.threads as u64
+        usize::try_from(self.meter.stuck.load(Ordering::Relaxed)).is_ok_and(|stuck| stuck >= self.threads)
     }
 
     /// Queues a job without waiting. Returns false if the group has stopped.
@@ -219,7 +220,7 @@ impl InterpreterSpec {
             }
             import_guard::register_interpreter(self.mode);
             let prepared = match self.mode {
-                InterpreterMode::OwnGilCopies => private_copies::install_in_interpreter(),
+                InterpreterMode::OwnGilCopies => copies::install_next_tree(),
                 InterpreterMode::Main
                 | InterpreterMode::SharedGil
                 | InterpreterMode::OwnGil

@@ -20,7 +20,7 @@ use crate::lock::lock_ignoring_poison;
 /// client would lose a response that it has not read.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// No request line contains this byte, no header and no chunk size: the HTTP library answers 400 to it.
+/// A byte that is not allowed in a request line, a header or a chunk size: the HTTP library answers it with 400.
 const MALFORMED: [u8; 1] = [0];
 
 /// Sent to a client whose request head does not arrive in time.
@@ -75,13 +75,17 @@ impl ConnectionState {
     }
 }
 
+/// A connection with deadlines for reading and writing.
+type TimedStream = TimeoutStream<Box<dyn ConnectionStream>>;
+
 /// The stream of a connection. It scans what arrives, and closes the connection without a reset.
 pub(super) struct ClientStream<H: Send + 'static> {
     /// `None` once dropped.
-    stream: Option<Pin<Box<TimeoutStream<Box<dyn ConnectionStream>>>>>,
+    stream: Option<Pin<Box<TimedStream>>>,
     state: Arc<ConnectionState>,
-    /// Whether the client has sent its last byte, or one that ends the connection.
+    /// Whether the client has closed its half of the connection.
     is_ended: bool,
+    /// Whether the client has sent a malformed byte: nothing after it is read.
     is_malformed: bool,
     /// Held until the socket is closed.
     held: Option<H>,
@@ -100,7 +104,7 @@ impl<H: Send + 'static> ClientStream<H> {
         Self { stream: Some(Box::pin(stream)), state, is_ended: false, is_malformed: false, held: Some(held) }
     }
 
-    fn inner(&mut self) -> io::Result<Pin<&mut TimeoutStream<Box<dyn ConnectionStream>>>> {
+    fn inner(&mut self) -> io::Result<Pin<&mut TimedStream>> {
         self.stream.as_mut().map(Pin::as_mut).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
@@ -185,10 +189,7 @@ impl<H: Send + 'static> Drop for ClientStream<H> {
 }
 
 /// Ends the response, and waits for the end of what the client sends.
-async fn close_stream(
-    mut stream: Pin<Box<TimeoutStream<Box<dyn ConnectionStream>>>>,
-    is_too_slow: bool,
-) -> io::Result<()> {
+async fn close_stream(mut stream: Pin<Box<TimedStream>>, is_too_slow: bool) -> io::Result<()> {
     if is_too_slow {
         stream.write_all(TOO_SLOW).await?;
     }

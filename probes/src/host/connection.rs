@@ -1,4 +1,4 @@
-//! One connection: its requests, and what is noted of those that the HTTP library refuses.
+//! One connection: serves its requests, and counts and logs those that the HTTP library refuses.
 
 use std::convert::Infallible;
 use std::sync::Arc;

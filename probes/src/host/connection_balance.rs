@@ -2,7 +2,7 @@
 //!
 //! The kernel wakes all of them for a new connection, and the one that happens to run takes it: of ten connections to two
 //! processes, one got nine (measured). So each writes its number into a file in memory, and one that has more than another
-//! lets that one go first.
+//! waits a little for that one to take the connection.
 
 use std::fs::File;
 use std::os::fd::FromRawFd;
@@ -12,14 +12,15 @@ use std::time::Duration;
 
 use wsgiaudit_probes_core::host_config::BalanceConfig;
 
-use super::inherited_descriptor::close_on_exec;
-
 /// Size of a number in the file.
 const SIZE: usize = size_of::<u32>();
 
-/// How long a process that has more connections waits for another to take the next one, and how often.
+/// How long a process that has more connections than another lets that one take the next, and how often it looks.
 const PATIENCE: Duration = Duration::from_millis(1);
 const ATTEMPTS: usize = 5;
+
+/// How unequal the numbers may be: by one for so many connections. So processes with many need not take turns.
+const CONNECTIONS_PER_SLACK: u32 = 8;
 
 /// The number of connections of this process, and of those beside it.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ pub(super) struct ConnectionBalance {
     /// others.
     shared: Option<(File, BalanceConfig)>,
     open: AtomicU32,
-    /// Whether another process has this slot now.
+    /// Whether this process accepts no further connections: another one may have its slot now.
     is_retired: AtomicBool,
 }
 
@@ -38,11 +39,8 @@ impl ConnectionBalance {
     /// # Safety
     /// The supervisor opened the descriptor for this process.
     pub(super) unsafe fn from_inherited(config: Option<&BalanceConfig>) -> Self {
-        let shared = config.map(|config| {
-            close_on_exec(config.descriptor);
-            // SAFETY: guaranteed by the caller.
-            (unsafe { File::from_raw_fd(config.descriptor) }, config.clone())
-        });
+        // SAFETY: guaranteed by the caller.
+        let shared = config.map(|config| (unsafe { File::from_raw_fd(config.descriptor) }, config.clone()));
         Self { shared, ..Self::default() }
     }
 
@@ -73,7 +71,7 @@ impl ConnectionBalance {
         }
     }
 
-    /// Writes no number any more.
+    /// Stops writing the number, and waiting for others.
     pub(super) fn stop_counting(&self) {
         self.is_retired.store(true, Ordering::Relaxed);
     }
@@ -81,7 +79,7 @@ impl ConnectionBalance {
     /// Waits a little if another process has fewer connections.
     pub(super) async fn let_others_go_first(&self) {
         for _ in 0..ATTEMPTS {
-            if !self.has_more_than_others() {
+            if self.is_retired.load(Ordering::Relaxed) || !self.has_more_than_others() {
                 return;
             }
             tokio::time::sleep(PATIENCE).await;
@@ -97,6 +95,6 @@ impl ConnectionBalance {
         let numbers = numbers.chunks_exact(SIZE).map(|bytes| bytes.try_into().map_or(0, u32::from_ne_bytes));
         let others = numbers.enumerate().filter(|(slot, number)| *slot != config.slot && *number > 0);
         let least = others.map(|(_, number)| number - 1).min();
-        least.is_some_and(|least| self.open.load(Ordering::Relaxed) > least)
+        least.is_some_and(|least| self.open.load(Ordering::Relaxed) > least + least / CONNECTIONS_PER_SLACK)
     }
 }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use hyper::Request;
-use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
+use hyper::{Method, Request, Uri};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use wsgiaudit_probes_core::error_response::ErrorResponse;
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::peer::Peer;
-use wsgiaudit_probes_core::request_check::check_request;
+use wsgiaudit_probes_core::request_check::{check_request, set_forwarded_host};
 use wsgiaudit_probes_core::request_path::RequestPath;
 
 use super::access_log::{RequestTracker, TrackedBody};
@@ -23,7 +23,7 @@ use super::request_body::{RequestBody, receive_body};
 use super::request_exchange::{Exchange, RequestJob, ResponseBody, WsgiResponse};
 use super::server_state::{ServerPhase, ServerState};
 
-/// How often a request that waits in a queue looks whether the queue still moves.
+/// How often a request in a queue checks whether all threads are stuck.
 const STUCK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Answers a request.
@@ -69,13 +69,12 @@ async fn dispatch_request(
 ) -> Result<WsgiResponse, ErrorResponse> {
     let count = server.count.fetch_add(1, Ordering::Relaxed) + 1;
     if server.most_requests.is_some_and(|most| count >= most) {
-        server.request_replacement(&format!("{count} requests"));
-    }
-    if let Some(host) = &peer.host {
-        let host = HeaderValue::from_str(host).map_err(|_| ErrorResponse::BadRequest("Host is malformed"))?;
-        head.headers.insert(HOST, host);
+        server.request_replacement(format_args!("{count} requests"));
     }
     check_request((&head.method, &head.uri, head.version), &mut head.headers, &server.limits)?;
+    if let Some(host) = &peer.host {
+        set_forwarded_host(&mut head.headers, host)?;
+    }
     let path = RequestPath::decode(head.uri.path());
     let Some((prefix, Some(group))) = server.routes.find_route(&path) else {
         return Err(ErrorResponse::NoGroup);
@@ -88,15 +87,15 @@ async fn dispatch_request(
         return Err(refuse_for_full_queue(group));
     }
     let body = match body.is_end_stream() {
-        true => RequestBody::Memory(bytes::Bytes::new()),
+        true => RequestBody::Memory(Bytes::new()),
         false => receive_whole_body(server, &mut head, body).await?,
     };
     let Some(permit) = group.try_reserve() else { return Err(refuse_for_full_queue(group)) };
-    let is_head = head.method == hyper::Method::HEAD;
+    let is_head = head.method == Method::HEAD;
     let stall = Duration::from_secs_f64(server.limits.stall);
     let (exchange, response) = Exchange::new(Handle::current(), body, is_head, stall);
     let exchange = Arc::new(exchange);
-    let what = format!("{} {}", head.method, head.uri.path());
+    let request = (head.method.clone(), head.uri.clone());
     let job = RequestJob {
         queued: Instant::now(),
         head,
@@ -108,7 +107,7 @@ async fn dispatch_request(
         permit,
     };
     if group.enqueue_job(job) {
-        await_response(server, group, &what, &exchange, response).await
+        await_response(server, group, &request, &exchange, response).await
     } else {
         Err(refuse_for_full_queue(group))
     }
@@ -138,7 +137,7 @@ fn refuse_for_full_queue(group: &ApplicationGroup) -> ErrorResponse {
 async fn await_response(
     server: &ServerState,
     group: &ApplicationGroup,
-    what: &str,
+    (method, target): &(Method, Uri),
     exchange: &Exchange,
     response: oneshot::Receiver<WsgiResponse>,
 ) -> Result<WsgiResponse, ErrorResponse> {
@@ -164,7 +163,8 @@ async fn await_response(
             group.meter.stuck.fetch_add(1, Ordering::Relaxed);
         }
         group.meter.late.fetch_add(1, Ordering::Relaxed);
-        server.request_replacement(&format!(
+        let what = format!("{method} {}", target.path());
+        server.request_replacement(format_args!(
             "group {}: {what:?} took longer than --request-timeout",
             group.name
         ));

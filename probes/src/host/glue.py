@@ -84,7 +84,6 @@ def _restrict_signals():
         where = f"{caller.f_code.co_filename}, line {caller.f_lineno}"
         name = getattr(signalnum, "name", signalnum)
         print(f"wsgiaudit: signal.signal({name}) is ignored, as under mod_wsgi ({where})", file=sys.stderr, flush=True)
-        return None
 
     signal.signal = ignore
 
@@ -323,8 +322,8 @@ def _failure(sent):
 
 
 def _end_child(error):
-    """End a process that the application has forked and that left the application. It has none of the server's
-    threads, so it must not serve requests."""
+    """End a child that the application forked and that has returned from the application. It has none of the
+    server's threads, so it must not serve requests."""
     status = 0
     if isinstance(error, SystemExit):
         status = error.code if isinstance(error.code, int) else int(error.code is not None)

@@ -35,7 +35,7 @@ impl HostSignals {
         })
     }
 
-    /// Waits for the signal to end, and opens logs again meanwhile. Returns the phase that follows.
+    /// Waits for a signal to stop or to hand over, and reopens the log on SIGUSR1. Returns the phase that follows.
     pub(super) async fn wait_for_end(mut self, log: Option<&AccessLog>) -> ServerPhase {
         loop {
             tokio::select! {

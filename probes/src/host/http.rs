@@ -31,7 +31,6 @@ pub(super) async fn serve_listeners(server: Arc<ServerState>, listeners: Vec<Lis
     drop(alive);
     server.balance.announce_process();
     wait_for_phase(&mut server.phase.subscribe(), ServerPhase::Draining).await;
-    server.balance.stop_counting();
     tokio::spawn({
         let server = Arc::clone(&server);
         let grace = match *server.phase.borrow() {
@@ -67,8 +66,9 @@ async fn accept_connections(
             () = wait_for_phase(&mut phase, ServerPhase::Draining) => break,
         }
     }
-    if *phase.borrow() == ServerPhase::HandedOver {
-        // Another process accepts from the same socket.
+    server.balance.stop_counting();
+    if listener.is_kept || *phase.borrow() == ServerPhase::HandedOver {
+        // Another process accepts from the same socket, now or later.
         return;
     }
     socket.refuse_connections();

@@ -22,6 +22,7 @@ use wsgiaudit_probes_core::module_admission::{AdmissionError, VettedModules};
 
 use super::gil::run_detached;
 use super::log::log_message;
+use crate::copies;
 use crate::lock::lock_ignoring_poison;
 use crate::python::{self, Object, PyObject};
 
@@ -217,7 +218,7 @@ impl GuardState {
         };
         let real = fs::canonicalize(path).map_err(unreadable)?;
         let vetted = self.vetted.admit_module(name, &real, mode)?;
-        if mode == InterpreterMode::OwnGilCopies {
+        if mode == InterpreterMode::OwnGilCopies && copies::has_copy(&real) {
             // The interpreter's loader opens its private copy, whose source had the vetted digest when it was made.
             return Ok(path.to_owned());
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use tokio::io::unix::AsyncFd;
@@ -38,15 +38,14 @@ impl ConnectionListener {
     /// # Safety
     /// The descriptor is a listening socket that nothing else owns.
     pub(super) unsafe fn from_inherited(listener: &ListenerConfig) -> Option<Self> {
-        // SAFETY: guaranteed by the caller.
-        let socket = unsafe {
-            if listener.is_unix {
-                let socket = UnixListener::from_raw_fd(listener.descriptor);
-                socket.set_nonblocking(true).and_then(|()| AsyncFd::new(socket)).map(Self::Unix)
-            } else {
-                let socket = TcpListener::from_raw_fd(listener.descriptor);
-                socket.set_nonblocking(true).and_then(|()| AsyncFd::new(socket)).map(Self::Tcp)
-            }
+        let socket = if listener.is_unix {
+            // SAFETY: guaranteed by the caller.
+            let socket = unsafe { UnixListener::from_raw_fd(listener.descriptor) };
+            socket.set_nonblocking(true).and_then(|()| watch_socket(socket)).map(Self::Unix)
+        } else {
+            // SAFETY: guaranteed by the caller.
+            let socket = unsafe { TcpListener::from_raw_fd(listener.descriptor) };
+            socket.set_nonblocking(true).and_then(|()| watch_socket(socket)).map(Self::Tcp)
         };
         socket.map_err(|error| log_message(&format!("{}: cannot listen: {error}", listener.name))).ok()
     }
@@ -89,6 +88,12 @@ impl ConnectionListener {
             );
         }
     }
+}
+
+/// Registers a socket of the standard library with the runtime.
+fn watch_socket<S: AsFd + AsRawFd>(socket: S) -> io::Result<AsyncFd<S>> {
+    // SAFETY: such a socket owns its descriptor, which stays the same.
+    Ok(unsafe { AsyncFd::register(socket) }?)
 }
 
 /// Accepts the next connection that no other process takes.

@@ -40,7 +40,6 @@ mod listen_socket;
 mod log;
 mod metrics;
 mod metrics_endpoint;
-mod private_copies;
 mod process_memory;
 mod request_body;
 mod request_exchange;

@@ -175,7 +175,9 @@ impl Exchange {
         *output = ResponseState::Body { pieces, left: length, is_bodiless };
         let content = ResponseBody::Pieces { receiver, left: length };
         // If this fails, the client has disconnected, which the first chunk finds out.
-        drop(sender.map(|sender| sender.send(head.map(|()| content))));
+        if let Some(sender) = sender {
+            drop(sender.send(head.map(|()| content)));
+        }
         !is_bodiless
     }
 

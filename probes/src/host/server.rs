@@ -22,8 +22,8 @@ use super::inherited_descriptor::close_on_exec;
 use super::log::log_message;
 use super::server_state::{ServerPhase, ServerState, watch_process};
 use super::supervisor_pipe::SupervisorPipe;
-use super::{metrics, metrics_endpoint, private_copies};
-use crate::python;
+use super::{metrics, metrics_endpoint};
+use crate::{copies, python};
 
 /// Entry point, called by the bootstrap code with the GIL held.
 ///
@@ -50,7 +50,7 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
             .map_err(|error| error.to_string())
             .and_then(|text| serde_json::from_slice::<HostConfig>(&text).map_err(|error| error.to_string()));
         let config = config.and_then(|config| match config.copies.clone() {
-            Some(trees) => private_copies::prepare(trees).map(|()| config),
+            Some(trees) => copies::set_process_trees(trees).map(|()| config),
             None => Ok(config),
         });
         if let Some(plan) = config.as_ref().ok().and_then(|config| config.guard.clone()) {
@@ -68,8 +68,7 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
 
 fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> {
     // Before the application can run a program, which would inherit them.
-    config.listeners.iter().chain(&config.metrics).for_each(|listener| close_on_exec(listener.descriptor));
-    config.balance.iter().for_each(|balance| close_on_exec(balance.descriptor));
+    config.inherited.iter().for_each(|descriptor| close_on_exec(*descriptor));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.http_threads.max(1))
         .thread_name("wsgiaudit-http")
@@ -152,7 +151,7 @@ fn build_state(
         supervisor,
         // SAFETY: the descriptor is from the supervisor, which opened it for this process.
         balance: unsafe { ConnectionBalance::from_inherited(config.balance.as_ref()) },
-        is_done: AtomicBool::new(false),
+        is_replacement_requested: AtomicBool::new(false),
     }))
 }
 

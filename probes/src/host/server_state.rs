@@ -1,5 +1,6 @@
-//! What all connections share.
+//! The state that all connections share.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use super::log::log_message;
 use super::process_memory::resident_bytes;
 use super::supervisor_pipe::SupervisorPipe;
 
-/// How often age and memory of the process are looked at.
+/// How often the age and the memory of the process are checked.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Lifecycle phase of the process.
@@ -24,7 +25,7 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) enum ServerPhase {
     /// Accepts connections.
     Serving,
-    /// Accepts no connections; responses close theirs.
+    /// Accepts no connections, and closes each one with its next response.
     Draining,
     /// As `Draining`, while another process accepts from the same sockets.
     HandedOver,
@@ -56,13 +57,13 @@ pub(super) struct ServerState {
     pub(super) supervisor: SupervisorPipe,
     pub(super) balance: ConnectionBalance,
     /// Whether this process has asked to be replaced.
-    pub(super) is_done: AtomicBool,
+    pub(super) is_replacement_requested: AtomicBool,
 }
 
 impl ServerState {
     /// Asks the supervisor, once, to replace this process.
-    pub(super) fn request_replacement(&self, why: &str) {
-        if !self.is_done.swap(true, Ordering::Relaxed) {
+    pub(super) fn request_replacement(&self, why: fmt::Arguments<'_>) {
+        if !self.is_replacement_requested.swap(true, Ordering::Relaxed) {
             log_message(&format!("{why}: asking for a replacement process"));
             self.supervisor.send_message(&HostMessage::Replace);
         }
@@ -81,15 +82,16 @@ impl ServerState {
 
 /// Asks for a replacement once the process is too old or uses too much memory.
 pub(super) async fn watch_process(server: Arc<ServerState>) {
-    let lifetime = server.limits.lifetime.map(Duration::from_secs_f64);
-    loop {
+    let (lifetime, memory) = (server.limits.lifetime.map(Duration::from_secs_f64), server.limits.memory);
+    while lifetime.is_some() || memory.is_some() {
         tokio::time::sleep(WATCH_INTERVAL).await;
-        let resident = resident_bytes();
         if lifetime.is_some_and(|most| server.started.elapsed() >= most) {
-            return server.request_replacement("--max-lifetime has passed");
+            return server.request_replacement(format_args!("--max-lifetime has passed"));
         }
-        if server.limits.memory.is_some_and(|most| resident > most) {
-            return server.request_replacement(&format!("{resident} bytes of resident memory"));
+        let Some(most) = memory else { continue };
+        let resident = resident_bytes();
+        if resident > most {
+            return server.request_replacement(format_args!("{resident} bytes of resident memory"));
         }
     }
 }

@@ -94,7 +94,6 @@ impl WsgiRuntime {
             let returned = glue::new_capsule(&job.exchange).and_then(|capsule| {
                 let input = match job.exchange.body() {
                     RequestBody::File(_) => call_object(&self.open_input, &[&capsule])?,
-                    RequestBody::Memory(bytes) if bytes.is_empty() => call_object(&self.memory_input, &[])?,
                     RequestBody::Memory(bytes) => {
                         call_object(&self.memory_input, &[&python::new_bytes(bytes)?])?
                     }

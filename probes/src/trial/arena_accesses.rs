@@ -8,7 +8,7 @@
 use std::cell::UnsafeCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, c_int, c_void};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use wsgiaudit_probes_core::memory_map::{is_reference_count, page_of};
 use wsgiaudit_probes_core::protocol::RetainedObject;
@@ -43,7 +43,7 @@ pub(super) struct ArenaAccess {
 
 struct AccessTable(UnsafeCell<[ArenaAccess; MAX_RECORDED]>);
 
-// SAFETY: written only by the watched thread, in its signal handler; read only when nothing is watched.
+// SAFETY: used only while `IN_USE` is set by the same thread, or when nothing is watched.
 unsafe impl Sync for AccessTable {}
 
 static TABLE: AccessTable = AccessTable(UnsafeCell::new(
@@ -52,6 +52,9 @@ static TABLE: AccessTable = AccessTable(UnsafeCell::new(
 ));
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ACCESSES: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a thread uses the table. Another thread's access meanwhile goes unrecorded.
+static IN_USE: AtomicBool = AtomicBool::new(false);
 
 /// Discards all recorded accesses. Must not be called while watching.
 pub(super) fn clear_accesses() {
@@ -68,12 +71,36 @@ pub(super) unsafe fn recorded_accesses() -> Vec<ArenaAccess> {
     unsafe { (&(*TABLE.0.get()))[..COUNT.load(SeqCst).min(MAX_RECORDED)].to_vec() }
 }
 
-/// Records an access of the watched thread before it happens. Returns whether more can be recorded.
+/// Returns and discards all recorded accesses, while threads may still be watched.
+pub(super) fn take_accesses() -> Vec<ArenaAccess> {
+    if IN_USE.swap(true, SeqCst) {
+        return Vec::new();
+    }
+    // SAFETY: `IN_USE` keeps other threads from writing.
+    let accesses = unsafe { recorded_accesses() };
+    clear_accesses();
+    IN_USE.store(false, SeqCst);
+    accesses
+}
+
+/// Records an access of a watched thread before it happens. Returns whether more can be recorded.
 /// Async-signal-safe.
 ///
 /// # Safety
-/// The page of the address is readable. Only the watched thread calls this, in its signal handler.
+/// The page of the address is readable. A watched thread calls this, in its signal handler.
 pub(super) unsafe fn record_access(address: usize, instruction: usize) -> bool {
+    if IN_USE.swap(true, SeqCst) {
+        return true;
+    }
+    // SAFETY: guaranteed by the caller, and `IN_USE` is set.
+    let can_go_on = unsafe { write_access(address, instruction) };
+    IN_USE.store(false, SeqCst);
+    can_go_on
+}
+
+/// # Safety
+/// As for [`record_access`]; this thread has set `IN_USE`.
+unsafe fn write_access(address: usize, instruction: usize) -> bool {
     let (count, accesses) = (COUNT.load(SeqCst), ACCESSES.fetch_add(1, SeqCst));
     if count >= MAX_RECORDED || accesses >= MAX_SEEN {
         return false;
@@ -146,37 +173,44 @@ unsafe extern "C" fn collect_frame(context: *mut c_void, walk: *mut c_void) -> c
 /// As for [`HeapSnapshot::walk_heap`].
 pub(super) unsafe fn attribute_accesses(uses: &[ArenaAccess]) -> Result<Vec<RetainedObject>, String> {
     // SAFETY: guaranteed by the caller.
-    unsafe {
-        let (heap, images) = (HeapSnapshot::walk_heap(&[], HeapScope::Code)?, LoadedImages::list_loaded());
-        let mut kinds = HashMap::new();
-        let mut type_at = |address: usize| {
-            let known = kinds.entry(address).or_insert_with(|| type_at_address(&heap, address));
-            known.clone()
-        };
-        let internal_functions = cpython_only_functions();
-        let (mut found, mut objects) = (Vec::new(), HashSet::new());
-        for each in uses {
-            let Some((file, offset)) = calling_code(each, &images, &internal_functions) else { continue };
-            let object = (0..WORDS - 1).step_by(2).rev().find_map(|index| {
-                let (count, kind) = (each.words[index], each.words[index + 1]);
-                let head = word_address(each.address, index);
-                let (name, size) = type_at(kind).filter(|_| is_reference_count(count as u64))?;
-                (each.address.wrapping_sub(head) < size).then_some((head, name))
-            });
-            if let Some((head, kind)) = object
-                && objects.insert(head)
-            {
-                found.push(RetainedObject {
-                    kind,
-                    is_type: false,
-                    file,
-                    offset: offset as u64,
-                    is_on_heap: true,
-                });
-            }
+    let heap = unsafe { HeapSnapshot::walk_heap(&[], HeapScope::Code) }?;
+    let mut kinds = HashMap::new();
+    let type_at = |address: usize| {
+        // SAFETY: guaranteed by the caller.
+        let known = kinds.entry(address).or_insert_with(|| unsafe { type_at_address(&heap, address) });
+        known.clone()
+    };
+    Ok(find_used_objects(uses, type_at, |_, word| is_reference_count(word as u64)))
+}
+
+/// Finds the accesses to objects by C code outside of CPython. Returns the type of each object and the code
+/// that used it.
+///
+/// `type_at` returns name and basic size of the type at an address, and `may_begin` whether an object at the
+/// first address can have the second number as its first word.
+pub(super) fn find_used_objects(
+    uses: &[ArenaAccess],
+    mut type_at: impl FnMut(usize) -> Option<(String, usize)>,
+    may_begin: impl Fn(usize, usize) -> bool,
+) -> Vec<RetainedObject> {
+    let (images, internal_functions) = (LoadedImages::list_loaded(), cpython_only_functions());
+    let (mut found, mut objects) = (Vec::new(), HashSet::new());
+    for each in uses {
+        let Some((file, offset)) = calling_code(each, &images, &internal_functions) else { continue };
+        let object = (0..WORDS - 1).step_by(2).rev().find_map(|index| {
+            let (count, kind) = (each.words[index], each.words[index + 1]);
+            let head = word_address(each.address, index);
+            let (name, size) = type_at(kind).filter(|_| may_begin(head, count))?;
+            (each.address.wrapping_sub(head) < size).then_some((head, name))
+        });
+        if let Some((head, kind)) = object
+            && objects.insert(head)
+        {
+            let offset = offset as u64;
+            found.push(RetainedObject { kind, is_type: false, file, offset, is_on_heap: true });
         }
-        Ok(found)
     }
+    found
 }
 
 /// Returns the innermost code outside of CPython, as file and file-relative address.

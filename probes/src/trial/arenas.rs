@@ -84,6 +84,17 @@ pub(super) fn has_arenas(interpreter: i64) -> bool {
     ARENAS.iter().any(|arena| arena.start.load(SeqCst) != 0 && arena.interpreter.load(SeqCst) == interpreter)
 }
 
+/// Whether an address lies in an arena of this interpreter.
+pub(super) fn is_in_arena_of(interpreter: i64, address: usize) -> bool {
+    let is_its_own = |arena: &&Arena| arena.interpreter.load(SeqCst) == interpreter;
+    ARENAS.iter().filter(is_its_own).any(|arena| arena.contains_address(address))
+}
+
+/// Whether an address lies in an arena of any interpreter.
+pub(super) fn is_in_arena(address: usize) -> bool {
+    ARENAS.iter().any(|arena| arena.contains_address(address))
+}
+
 /// Denies all threads access to the arenas of an interpreter.
 pub(super) fn deny_access(interpreter: i64) {
     for arena in ARENAS.iter().filter(|arena| arena.interpreter.load(SeqCst) == interpreter) {

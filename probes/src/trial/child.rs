@@ -91,6 +91,16 @@ fn set_home(home: &Path) {
     }
 }
 
+/// Sends everything that this process prints to `/dev/null`.
+pub(super) fn discard_output() {
+    let Ok(nothing) = OpenOptions::new().write(true).open("/dev/null") else { return };
+    // SAFETY: replaces the standard descriptors of this process.
+    unsafe {
+        libc::dup2(nothing.as_raw_fd(), 1);
+        libc::dup2(nothing.as_raw_fd(), 2);
+    }
+}
+
 /// Exits without running exit handlers. The record tells how the trial went.
 pub(super) fn exit_now(status: i32) -> ! {
     // SAFETY: ends the process at once.

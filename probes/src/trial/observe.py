@@ -1,4 +1,4 @@
-# The observer: runs inside every interpreter of a trial. `record` and `declared` are C functions of the probes,
+# The observer: runs inside every interpreter of a trial. `record`, `declared` and `opening` are C functions of the probes,
 # added to the namespace before this runs. Imports only built-in modules, so that everything else a trial loads
 # is due to its subject.
 import _imp
@@ -129,6 +129,7 @@ def create(spec, file=None):
     if being_created:
         from_within.append(name)
     being_created.append(name)
+    opening(path, sys.getdlopenflags())
     try:
         module = create_dynamic(spec) if file is None else create_dynamic(spec, file)
     except BaseException as error:
@@ -336,7 +337,7 @@ def tell_held(names):
 def held_of(name):
     """The dotted names in other modules that refer to objects of this extension module."""
     module = sys.modules.get(name)
-    its_own = set(map(id, [module, *of_module(name)]))
+    its_own = {id(module), *(id(value) for _, value in of_module(name))}
     is_of_it = lambda value: id(value) in its_own or is_named_of(value, name)
     held = []
     for other, each in list(sys.modules.items()):
@@ -456,7 +457,38 @@ def leaves_threads(_name):
     return True
 
 
+functions = []  # names of functions and types of the loaded extension modules, as `module:name`; read by the probes
+
+
+def list_functions(_name):
+    """Store in `functions` what the extension modules outside of the standard library define. A collection ends it."""
+    for name in loaded:
+        if "/lib-dynload/" not in str(own(name, "__file__", "")):
+            functions.extend("%s:%s" % (name, key) for key, _ in of_module(name) if key.isidentifier())
+    functions.append("gc:collect")
+
+
+def call_function(name):
+    """Call a function or type with arbitrary arguments."""
+    module, _, key = name.rpartition(":")
+    call_with_anything(own(module, key))
+
+
+def stir_memory(_name):
+    """Collect garbage, and allocate and free objects of all sizes."""
+    for _ in range(4):
+        gc.collect()
+        [bytes(size) for size in range(2048)], [{"a": None} for _ in range(4096)]
+
+
 waiting = None
+
+
+def choose_functions(names):
+    """Let `call_next` call only these functions."""
+    global waiting
+    split = [name.rpartition(":") for name in names.split("\n") if name]
+    waiting = [("%s.%s" % (module, key), own(module, key)) for module, _, key in split]
 
 
 def call_next(_name):
@@ -464,21 +496,27 @@ def call_next(_name):
     was one."""
     global waiting
     if waiting is None:
-        waiting = [value for name in loaded for value in of_module(name)]
+        waiting = [("%s.%s" % (name, key), value) for name in loaded for key, value in of_module(name)]
     if not waiting:
         return False
-    value = waiting.pop(0)
+    name, value = waiting.pop(0)
+    record("calling", name)
+    call_with_anything(value)
+    return True
+
+
+def call_with_anything(value):
     for arguments in (), (None,), ("",), (None, None):
         try:
             value(*arguments)
         except BaseException:
             pass
-    return True
 
 
 def of_module(name):
-    """The callables that an extension module defines: its functions and its types."""
+    """The callables that an extension module defines, with their names: its functions and its types."""
     module = sys.modules.get(name)
-    values = list(getattr(module, "__dict__", {}).values())
+    entries = list(getattr(module, "__dict__", {}).items())
     is_its_own = lambda value: type(value) is type(len) and value.__self__ is module
-    return [each for each in values if is_its_own(each) or (isinstance(each, type) and each.__module__ == name)]
+    is_its_type = lambda value: isinstance(value, type) and value.__module__ == name
+    return [(str(key), value) for key, value in entries if is_its_own(value) or is_its_type(value)]

@@ -1,7 +1,7 @@
 //! The observer: `observe.py` in an interpreter, its calls into this library, and how trials call it.
 
 use std::cell::RefCell;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
 use std::sync::{Mutex, OnceLock};
 
@@ -10,9 +10,9 @@ use wsgiaudit_probes_core::observed_event::parse_event;
 use wsgiaudit_probes_core::protocol::{PathAdditions, Scenario, TrialEvent, TrialOrder};
 
 use super::child::abort_probe;
-use super::{descriptor_sentinel, module_definition, record, thread_ids};
+use super::{descriptor_sentinel, isolation, module_definition, record, thread_ids};
 use crate::lock::lock_ignoring_poison;
-use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
+use crate::python::{self, FunctionDef, Object, PyObject};
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
     Ok(source) => source,
@@ -124,20 +124,11 @@ impl Observer {
             let globals = Object::new(python::PyDict_New()).ok_or_else(|| python::take_error())?;
             let builtins = python::PyEval_GetBuiltins();
             python::PyDict_SetItemString(globals.as_ptr(), c"__builtins__".as_ptr(), builtins);
-            let record = Object::new(python::PyCFunction_NewEx(
-                (&raw const RECORD.0).cast_mut(),
-                null_mut(),
-                null_mut(),
-            ))
-            .ok_or_else(|| python::take_error())?;
-            python::PyDict_SetItemString(globals.as_ptr(), c"record".as_ptr(), record.as_ptr());
-            let declared = Object::new(python::PyCFunction_NewEx(
-                (&raw const DECLARED.0).cast_mut(),
-                null_mut(),
-                null_mut(),
-            ))
-            .ok_or_else(|| python::take_error())?;
-            python::PyDict_SetItemString(globals.as_ptr(), c"declared".as_ptr(), declared.as_ptr());
+            for (name, function) in [(c"record", &RECORD), (c"declared", &DECLARED), (c"opening", &OPENING)] {
+                let made =
+                    function.new_function(null_mut(), null_mut()).ok_or_else(|| python::take_error())?;
+                python::PyDict_SetItemString(globals.as_ptr(), name.as_ptr(), made.as_ptr());
+            }
             let code = match COMPILED.get() {
                 Some(bytes) => unmarshal_code(bytes)?,
                 None => compile_source()?,
@@ -265,27 +256,27 @@ pub(super) fn join_subjects(order: &TrialOrder) -> String {
     order.subjects.join(",")
 }
 
-/// A static method definition: plain C data, shared by all interpreters.
-pub(super) struct StaticMethodDef(pub(super) PyMethodDef);
-
-// SAFETY: CPython only reads it; its pointers refer to constants and code.
-unsafe impl Sync for StaticMethodDef {}
-
 /// `record(kind, field, ...)`, all `str`.
-static RECORD: StaticMethodDef = StaticMethodDef(PyMethodDef {
-    ml_name: c"record".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: py_record },
-    ml_flags: METH_VARARGS,
-    ml_doc: std::ptr::null(),
-});
+static RECORD: FunctionDef = FunctionDef::new(c"record", py_record);
 
 /// `declared(name, module)`: records the definition that a new module was created from.
-static DECLARED: StaticMethodDef = StaticMethodDef(PyMethodDef {
-    ml_name: c"declared".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: py_declared },
-    ml_flags: METH_VARARGS,
-    ml_doc: std::ptr::null(),
-});
+static DECLARED: FunctionDef = FunctionDef::new(c"declared", py_declared);
+
+/// `opening(path, flags)`: CPython is about to open this extension module with these flags.
+static OPENING: FunctionDef = FunctionDef::new(c"opening", py_opening);
+
+unsafe extern "C" fn py_opening(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
+    unsafe {
+        let path = python::str_to_string(python::PyTuple_GetItem(arguments, 0)).unwrap_or_default();
+        let flags = python::PyLong_AsLong(python::PyTuple_GetItem(arguments, 1));
+        python::PyErr_Clear();
+        isolation::open_before_load(&path, c_int::try_from(flags).unwrap_or(libc::RTLD_NOW));
+        let none = python::Py_None();
+        python::Py_IncRef(none);
+        none
+    }
+}
 
 unsafe extern "C" fn py_declared(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
     // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
@@ -299,9 +290,7 @@ unsafe extern "C" fn py_declared(_module: *mut PyObject, arguments: *mut PyObjec
             let interpreter = current_interpreter_name();
             record::write_event(&TrialEvent::Declared { interpreter, name, definition });
         }
-        let none = python::Py_None();
-        python::Py_IncRef(none);
-        none
+        python::new_none()
     }
 }
 
@@ -315,11 +304,10 @@ unsafe extern "C" fn py_record(_module: *mut PyObject, arguments: *mut PyObject)
             record::write_event(&event);
             if let TrialEvent::Loaded { name, .. } | TrialEvent::Failed { name, .. } = &event {
                 descriptor_sentinel::check_sentinel(Some(name));
+                isolation::inspect_new_images(Some(name));
             }
         }
-        let none = python::Py_None();
-        python::Py_IncRef(none);
-        none
+        python::new_none()
     }
 }
 

@@ -34,8 +34,9 @@ static WATCHED: [WatchedRange; MAX_OBJECTS] = [const {
 /// Number of entries in use. 0 means that nothing is watched.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Id of the thread whose accesses count.
+/// Id of the thread whose accesses count, or [`ANY_THREAD`].
 static THREAD: AtomicI32 = AtomicI32::new(0);
+const ANY_THREAD: i32 = -1;
 
 /// The page that is unprotected for one instruction.
 static UNPROTECTED: AtomicUsize = AtomicUsize::new(0);
@@ -96,6 +97,15 @@ impl Drop for PageWatch {
     }
 }
 
+/// Denies all threads access to the arenas that an ended interpreter has left, and records every access, for
+/// as long as the process lives. No [`PageWatch`] may start afterwards.
+pub(super) fn watch_ended_interpreter(interpreter: i64) {
+    if THREAD.swap(ANY_THREAD, Relaxed) != ANY_THREAD {
+        arena_accesses::clear_accesses();
+    }
+    arenas::deny_access(interpreter);
+}
+
 fn pages_of_object(pointer: &RetainingPointer) -> impl Iterator<Item = usize> + use<> {
     pages_of_range(pointer.object..pointer.object + pointer.size)
 }
@@ -129,12 +139,13 @@ pub(super) unsafe fn handle_signal(signal: c_int, info: *mut libc::siginfo_t, co
         return false;
     }
     protect_page(page, libc::PROT_READ | libc::PROT_WRITE);
+    let thread = THREAD.load(Relaxed);
     // SAFETY: gettid cannot fail.
-    if unsafe { libc::gettid() } == THREAD.load(Relaxed) {
+    if thread == ANY_THREAD || unsafe { libc::gettid() } == thread {
         let contains_address =
             |each: &&WatchedRange| (each.start.load(Relaxed)..each.end.load(Relaxed)).contains(&address);
         watched_ranges().iter().filter(contains_address).for_each(|each| each.is_used.store(true, Relaxed));
-        // SAFETY: the page has just been unprotected; this is the watched thread, in its handler.
+        // SAFETY: the page has just been unprotected; this is a watched thread, in its handler.
         let can_go_on = || unsafe {
             arena_accesses::record_access(address, usize::try_from(instruction_pointer(context)).unwrap_or(0))
         };

@@ -53,6 +53,11 @@ pub(super) fn open_record(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Makes this process, a child of the one on trial, record nothing.
+pub(super) fn close_record() {
+    *lock_ignoring_poison(&CURRENT) = None;
+}
+
 /// Appends an event. A full record takes no more events, and so never contains [`TrialEvent::Done`].
 pub(super) fn write_event(event: &TrialEvent) {
     let Ok(line) = encode_event(event) else { return };

@@ -20,7 +20,7 @@ use super::sharing::{
 use super::subject_sequence::SubjectSequence;
 use super::trial_interpreter::TrialInterpreter;
 use super::watched_objects::{ObservedUses, WatchedObjects};
-use super::{arena_accesses, arenas, process_threads, record};
+use super::{arena_accesses, arenas, ended_interpreters, main_interpreter, process_threads, record};
 use crate::interpreter::with_main_interpreter;
 use crate::python::PyInterpreterConfig;
 
@@ -55,10 +55,12 @@ impl Baseline {
         }))
     }
 
-    /// Whether the process has only the threads of this many interpreters in addition.
-    fn has_no_extra_threads(&self, interpreters: usize) -> bool {
-        self.threads.is_some()
-            && process_threads::count_threads() == self.threads.map(|threads| threads + interpreters)
+    /// Whether memory can be watched: the process has only the threads of this many interpreters in addition,
+    /// or all its threads sleep.
+    fn is_quiet(&self, interpreters: usize) -> bool {
+        let expected = self.threads.map(|threads| threads + interpreters);
+        expected.is_some() && process_threads::count_threads() == expected
+            || process_threads::do_others_sleep(arenas::is_in_arena)
     }
 }
 
@@ -72,7 +74,7 @@ impl RetainedState {
     /// Scans for retained objects of this interpreter, which has just imported the subjects.
     pub(super) fn scan_interpreter(interpreter: &TrialInterpreter, before: &Arc<Baseline>) -> Self {
         let statics = scan_statics(interpreter, before, None);
-        let watched = watch_objects_of(interpreter, &statics.pointers, before.has_no_extra_threads(1));
+        let watched = watch_objects_of(interpreter, &statics.pointers, before.is_quiet(1));
         Self { statics, watched }
     }
 
@@ -107,7 +109,10 @@ impl RetainedState {
         }
         let retained_in_a = self.statics.unchanged_pointers();
         let statics = scan_statics(b, before, Some(&self.statics));
-        let is_quiet = before.has_no_extra_threads(2);
+        if record_if_received(&[&statics, &scan_statics(a, before, None)]) {
+            return true;
+        }
+        let is_quiet = before.is_quiet(2);
         let (in_b, in_a) =
             (watch_objects_of(a, &retained_in_a, is_quiet), watch_objects_of(b, &statics.pointers, is_quiet));
         use_subjects_watched(b, order, &in_b);
@@ -123,8 +128,16 @@ impl RetainedState {
     }
 }
 
-/// The objects of this interpreter that the pointers refer to, and its arenas. Empty if a module has its own
-/// threads, which may use its objects at any time.
+/// Records the objects that another interpreter's private copies keep: that interpreter has received them, although
+/// its copies serve it alone. Returns whether there are any.
+fn record_if_received(scans: &[&StaticsScan]) -> bool {
+    let pointers = scans.iter().flat_map(|scan| scan.unchanged_pointers());
+    let received = pointers.filter(|pointer| pointer.is_of_other);
+    record_used(&received.map(|pointer| to_retained_object(&pointer)).collect::<Vec<_>>())
+}
+
+/// The objects of this interpreter that the pointers refer to, and its arenas. Empty if a module has threads
+/// of its own that do not sleep: a system call of theirs would fail on protected memory.
 fn watch_objects_of(
     owner: &TrialInterpreter,
     pointers: &[RetainingPointer],
@@ -159,10 +172,18 @@ pub(super) fn repeat_exercises(
     order: &Arc<TrialOrder>,
     before: Option<&Arc<Baseline>>,
 ) -> bool {
-    let is_quiet = before.is_some_and(|before| before.has_no_extra_threads(2));
+    let is_quiet = before.is_some_and(|before| before.is_quiet(2));
     let (in_b, in_a) = (watch_objects_of(a, &[], is_quiet), watch_objects_of(b, &[], is_quiet));
     let succeeded = a.repeat_exercises(order, &in_a) && b.repeat_exercises(order, &in_b);
     !record_used(&[take_used_objects(&in_b, a), take_used_objects(&in_a, b)].concat()) && succeeded
+}
+
+/// Runs the pending calls of the main interpreter while watching this interpreter's objects. Returns whether
+/// they used some, which ends the trial.
+pub(super) fn run_pending_calls(a: &TrialInterpreter, before: &Arc<Baseline>) -> bool {
+    let watched = watch_objects_of(a, &[], before.is_quiet(1));
+    watched.clone().run_watched(main_interpreter::run_pending_calls);
+    record_used(&take_used_objects(&watched, a))
 }
 
 /// Records the retained objects of an interpreter in which an import has failed.
@@ -175,16 +196,29 @@ pub(super) fn record_after_failed_import(interpreter: &TrialInterpreter, before:
 
 /// The scenario with arbitrary calls: calls the functions of loaded modules in A, then in B, and checks
 /// whether B uses retained objects of A. Other failures do not count, since the arguments are arbitrary.
+///
+/// With `functions`, only these are called, which can be called in the main interpreter, too. So crashes
+/// count. B calls them once more after the end of A.
 pub(super) fn run_call_scenario(
     order: &Arc<TrialOrder>,
     config: PyInterpreterConfig,
     before: &Arc<Baseline>,
     sequence: &SubjectSequence,
+    functions: Option<&[String]>,
 ) -> bool {
+    let choose_functions = |interpreter: &TrialInterpreter| {
+        if let Some(names) = functions.map(|functions| functions.join("\n")) {
+            interpreter.call_observer(move |observer| {
+                // SAFETY: a job runs with its interpreter's GIL held.
+                unsafe { observer.call_function(c"choose_functions", &names) }
+            });
+        }
+    };
     let a = TrialInterpreter::start_interpreter(FIRST, config);
     if a.import_subjects(order, sequence, &WatchedObjects::default()).is_none() {
         return false;
     }
+    choose_functions(&a);
     call_until_used(&a, &a, &WatchedObjects::default());
     let retained = RetainedState::scan_interpreter(&a, before).without_arenas();
     let b = TrialInterpreter::start_interpreter(SECOND, config);
@@ -194,7 +228,19 @@ pub(super) fn run_call_scenario(
     if retained.record_if_used(&a) {
         return false;
     }
-    !record_used(&call_until_used(&b, &a, &retained.watched_objects()))
+    choose_functions(&b);
+    if record_used(&call_until_used(&b, &a, &retained.watched_objects())) {
+        return false;
+    }
+    if functions.is_none() {
+        return true;
+    }
+    if !a.end_interpreter() {
+        return false;
+    }
+    choose_functions(&b);
+    call_until_used(&b, &b, &WatchedObjects::default());
+    !ended_interpreters::record_uses()
 }
 
 /// Calls one function after the other until an object of the other interpreter is used. Returns the objects
@@ -204,7 +250,7 @@ fn call_until_used(
     other: &TrialInterpreter,
     watched: &WatchedObjects,
 ) -> Vec<protocol::RetainedObject> {
-    record_phase(interpreter.name, ProtocolPhase::Compare);
+    record_phase(interpreter.name, ProtocolPhase::Call);
     loop {
         let watching = watched.clone();
         let has_called = interpreter.call_observer(move |observer| {

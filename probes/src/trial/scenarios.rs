@@ -14,8 +14,8 @@ use super::subject_sequence::SubjectSequence;
 use super::trial_interpreter::TrialInterpreter;
 use super::watched_objects::WatchedObjects;
 use super::{
-    arenas, descriptor_sentinel, finalization, free_poisoning, heap_scribble, observe, private_copies,
-    record, retained_objects, stress_test,
+    arenas, call_control, descriptor_sentinel, ended_interpreters, free_poisoning, heap_scribble, isolation,
+    main_interpreter, observe, private_copies, record, retained_objects, stress_test,
 };
 use crate::interpreter::{self, has_own_gil, with_main_interpreter};
 use crate::python::{self, PyInterpreterConfig};
@@ -27,14 +27,21 @@ use crate::python::{self, PyInterpreterConfig};
 pub(super) fn run_trial(order: &TrialOrder) -> bool {
     descriptor_sentinel::open_sentinel();
     observe::set_path_additions(&order.path);
+    // SAFETY: guaranteed by the caller; the process has one thread so far.
+    let functions = (order.place == Scenario::OwnGilCopiesCalled)
+        .then(|| unsafe { call_control::find_callable_functions(order) });
     // SAFETY: guaranteed by the caller.
-    unsafe { private_copies::prepare(order) };
+    unsafe { private_copies::prepare_process(order) };
+    isolation::start_image_watch(order);
+    isolation::start_process_watch(order);
     let passed = match order.place {
         Scenario::Main | Scenario::MainToTheEnd => run_in_main(order),
         Scenario::SharedGil => {
-            run_in_sub_interpreters(order, interpreter::shared_gil_config(python::is_free_threaded()))
+            run_in_sub_interpreters(order, interpreter::shared_gil_config(python::is_free_threaded()), None)
         }
-        Scenario::FreeThreadedGroup => run_in_sub_interpreters(order, interpreter::shared_gil_config(true)),
+        Scenario::FreeThreadedGroup => {
+            run_in_sub_interpreters(order, interpreter::shared_gil_config(true), None)
+        }
         Scenario::Storm => stress_test::run_threads(order),
         Scenario::OwnGilStorm | Scenario::OwnGilCopiesStorm => stress_test::run_interpreters(order),
         Scenario::Created => stress_test::create_module_only(order),
@@ -43,15 +50,23 @@ pub(super) fn run_trial(order: &TrialOrder) -> bool {
         | Scenario::OwnGilAlone
         | Scenario::OwnGilCalled
         | Scenario::OwnGilCopies
-        | Scenario::OwnGilCopiesCalled => run_in_sub_interpreters(order, interpreter::OWN_GIL),
+        | Scenario::OwnGilCopiesCalled => {
+            run_in_sub_interpreters(order, interpreter::OWN_GIL, functions.as_deref())
+        }
     };
-    if passed && finalizes_python(order.place) {
+    let finalizes = passed && finalizes_python(order.place);
+    if finalizes {
         // SAFETY: guaranteed by the caller; all sub-interpreters of a passed trial have ended, and the child
         // exits next.
-        unsafe { finalization::finalize_python() };
+        unsafe { main_interpreter::finalize_python() };
     }
     if passed {
         record::write_event(&TrialEvent::Done);
+    }
+    if finalizes {
+        // A crash here shows in the status of the process.
+        // SAFETY: as above.
+        unsafe { main_interpreter::exit_process() };
     }
     passed
 }
@@ -96,9 +111,15 @@ fn run_in_main(order: &TrialOrder) -> bool {
 /// A imports; B imports while A is alive; A ends and B is used; C imports, is used and ends; B is used and
 /// ends. So interpreters end both before others and last. If they share memory, D then imports and uses the
 /// subjects in memory that the others left behind.
-fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> bool {
+///
+/// `functions` are those to call if the scenario calls only some of them.
+fn run_in_sub_interpreters(
+    order: &TrialOrder,
+    config: PyInterpreterConfig,
+    functions: Option<&[String]>,
+) -> bool {
     let order = Arc::new(order.clone());
-    if !python::runs_init_in_importer() || order.place.uses_copies() {
+    if !python::runs_init_in_importer() {
         // SAFETY: guaranteed by the caller.
         unsafe { observe_init_functions() };
     }
@@ -117,10 +138,8 @@ fn run_in_sub_interpreters(order: &TrialOrder, config: PyInterpreterConfig) -> b
     let main = unsafe { python::PyEval_SaveThread() };
     let sequence = SubjectSequence::start_sequence();
     let passed = match &before {
-        Some(before)
-            if matches!(order.place, Scenario::OwnGilCalled | Scenario::OwnGilCopiesCalled) =>
-        {
-            retained_objects::run_call_scenario(&order, config, before, &sequence)
+        Some(before) if matches!(order.place, Scenario::OwnGilCalled | Scenario::OwnGilCopiesCalled) => {
+            retained_objects::run_call_scenario(&order, config, before, &sequence, functions)
         }
         before => run_lifecycles(&order, config, before.as_ref(), &sequence),
     };
@@ -159,11 +178,15 @@ fn run_lifecycles(
         }
         return false;
     };
-    let retained =
-        before.filter(|_| has_own_gil(config)).map(|before| RetainedState::scan_interpreter(&a, before));
+    let own_gil = before.filter(|_| has_own_gil(config));
+    if own_gil.is_some_and(|before| retained_objects::run_pending_calls(&a, before)) {
+        return false;
+    }
+    let retained = own_gil.map(|before| RetainedState::scan_interpreter(&a, before));
     let b = TrialInterpreter::start_interpreter(SECOND, config);
     let watched = retained.as_ref().map(RetainedState::watched_objects).unwrap_or_default();
     let Some(order) = b.import_subjects(&order, sequence, &watched) else { return false };
+    isolation::record_unmatched_images();
     if before.is_some_and(|before| record_shared_objects(&a, &b, &order, before)) {
         return false;
     }
@@ -173,14 +196,14 @@ fn run_lifecycles(
     {
         return false;
     }
-    if !retained_objects::repeat_exercises(&a, &b, &order, before.filter(|_| has_own_gil(config))) {
+    if !retained_objects::repeat_exercises(&a, &b, &order, own_gil) {
         return false;
     }
     if !a.end_interpreter() {
         return false;
     }
     scribble_after_end(config);
-    if !b.use_subjects(&order) {
+    if !b.use_subjects(&order) || ended_interpreters::record_uses() {
         return false;
     }
     let c = TrialInterpreter::start_interpreter(THIRD, config);
@@ -197,7 +220,9 @@ fn run_lifecycles(
         return false;
     }
     if has_own_gil(config) {
-        return true;
+        main_interpreter::run_pending_calls();
+        main_interpreter::fork_once();
+        return !ended_interpreters::record_uses();
     }
     scribble_after_end(config);
     let d = TrialInterpreter::start_interpreter(FOURTH, config);

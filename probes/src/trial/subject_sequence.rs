@@ -8,7 +8,7 @@ use std::time::Duration;
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
 use super::namespace_diff::NamespaceSnapshot;
-use super::{file_access_log, process_threads, record};
+use super::{file_access_log, isolation, process_threads, record};
 use crate::interpreter::with_main_interpreter;
 
 /// What is observed outside of the trial's interpreters, and during which subject's import it appeared. Used
@@ -39,6 +39,8 @@ impl SubjectSequence {
             record::write_event(&TrialEvent::Turn((*subject).clone()));
             file_access_log::clear_recorded();
             let is_imported = imports(subject);
+            isolation::inspect_new_images(None);
+            isolation::record_process_changes();
             self.record_new_names();
             let now = process_threads::thread_names();
             let new = now.keys().filter(|id| !there.contains_key(*id));

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use wsgiaudit_probes_core::protocol::{ProtocolPhase, Scenario, TrialOrder};
 
 use super::child::abort_probe;
+use super::ended_interpreters::EndingInterpreter;
 use super::observe::{OBSERVER, Observer, import_all, install_observer, join_subjects};
 use super::record::{MAX_DESCRIBED, record_phase};
 use super::sharing::{self, HeapScope, HeapSnapshot, LeakedObject};
 use super::subject_sequence::SubjectSequence;
 use super::watched_objects::WatchedObjects;
-use super::{free_poisoning, private_copies};
+use super::{free_poisoning, isolation, private_copies, thread_states};
 use crate::interpreter::{InterpreterThread, has_own_gil};
 use crate::python::{self, PyInterpreterConfig};
 
@@ -70,7 +71,11 @@ impl TrialInterpreter {
         record_phase(self.name, ProtocolPhase::Touch);
         let names = join_subjects(order);
         // SAFETY: a job runs with its interpreter's GIL held.
-        self.call_observer(move |observer| unsafe { observer.call_function(c"touch", &names) })
+        let succeeded =
+            self.call_observer(move |observer| unsafe { observer.call_function(c"touch", &names) });
+        isolation::inspect_new_images(None);
+        isolation::record_process_changes();
+        succeeded
     }
 
     /// Runs the subjects that are exercises once more, while watching objects. Returns whether that
@@ -145,20 +150,23 @@ impl TrialInterpreter {
     pub(super) fn end_interpreter(self) -> bool {
         record_phase(self.name, ProtocolPhase::End);
         // SAFETY: a job runs with its interpreter's GIL held.
-        if self.call_observer(|observer| unsafe { observer.call_function(c"leaves_threads", "") }) {
+        if self.call_observer(|observer| unsafe {
+            Ok(observer.call_function(c"leaves_threads", "")? || thread_states::record_foreign_states()?)
+        }) {
             return false;
         }
         let released = self.interpreter.run_job(|| {
             // SAFETY: a job runs with its interpreter's GIL held, and the interpreter ends next.
-            let started = unsafe { free_poisoning::start_poisoning() };
+            let ending = unsafe {
+                free_poisoning::start_poisoning().and_then(|()| EndingInterpreter::describe_current())
+            };
             // The observer's references need the GIL to be dropped.
             drop(OBSERVER.take());
-            started
+            ending
         });
-        released
-            .and_then(|started| started)
-            .and_then(|()| self.interpreter.end_interpreter())
-            .unwrap_or_else(|error| abort_probe(&error));
+        let ending = released.and_then(|ending| ending).unwrap_or_else(|error| abort_probe(&error));
+        self.interpreter.end_interpreter().unwrap_or_else(|error| abort_probe(&error));
+        ending.into_iter().for_each(EndingInterpreter::watch_memory);
         true
     }
 

@@ -16,10 +16,9 @@ use wsgiaudit_probes_core::protocol::{
 };
 
 use super::child::ChildRole;
-use super::observe::StaticMethodDef;
 use super::supervise::supervise_child;
 use super::{child, file_access_log, observe, record, resource_limits, scenarios, shared_memory};
-use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer, PyObject};
+use crate::python::{self, FunctionDef, PyObject};
 
 /// `sys.wsgiaudit_zygote(socket, log, sandbox, watched)`, all `str`: serves the auditor at `socket` until it
 /// disconnects.
@@ -27,12 +26,7 @@ use crate::python::{self, METH_VARARGS, Object, PyMethodDef, PyMethodDefPointer,
 /// The zygote's own output goes to the file `log`. `sandbox` is `1` if trials are sandboxed. `watched` is
 /// empty, or a [`FileAccessScope`](wsgiaudit_probes_core::protocol::FileAccessScope) as JSON. Returns the exit
 /// status of the process.
-static SERVE: StaticMethodDef = StaticMethodDef(PyMethodDef {
-    ml_name: c"wsgiaudit_zygote".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: py_serve },
-    ml_flags: METH_VARARGS,
-    ml_doc: std::ptr::null(),
-});
+static SERVE: FunctionDef = FunctionDef::new(c"wsgiaudit_zygote", py_serve);
 
 /// The library's init function.
 ///
@@ -46,9 +40,7 @@ static SERVE: StaticMethodDef = StaticMethodDef(PyMethodDef {
 pub(crate) unsafe extern "C" fn PyInit_wsgiaudit_probes() -> *mut PyObject {
     // SAFETY: guaranteed by the caller; the method definition is static and the exception type immortal.
     unsafe {
-        let entry =
-            Object::new(python::PyCFunction_NewEx((&raw const SERVE.0).cast_mut(), null_mut(), null_mut()));
-        if let Some(entry) = entry
+        if let Some(entry) = SERVE.new_function(null_mut(), null_mut())
             && python::PySys_SetObject(c"wsgiaudit_zygote".as_ptr(), entry.as_ptr()) == 0
         {
             python::PyErr_SetString(python::PyExc_ImportError, c"wsgiaudit_probes is not a module".as_ptr());

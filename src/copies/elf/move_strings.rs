@@ -83,19 +83,9 @@ pub(super) fn move_strings(
         }
     }
     if let Some(section) = find_strings_section(layout) {
-        let at = |in_32, in_64| section + encoding.choose_by_class(in_32, in_64);
-        put_word(
-            at(offset_of!(SectionHeader32<E>, sh_addr), offset_of!(SectionHeader64<E>, sh_addr)),
-            strings_address,
-        )?;
-        put_word(
-            at(offset_of!(SectionHeader32<E>, sh_offset), offset_of!(SectionHeader64<E>, sh_offset)),
-            strings_offset,
-        )?;
-        put_word(
-            at(offset_of!(SectionHeader32<E>, sh_size), offset_of!(SectionHeader64<E>, sh_size)),
-            strings_size,
-        )?;
+        put_word(section + field!(encoding, SectionHeader32, SectionHeader64, sh_addr), strings_address)?;
+        put_word(section + field!(encoding, SectionHeader32, SectionHeader64, sh_offset), strings_offset)?;
+        put_word(section + field!(encoding, SectionHeader32, SectionHeader64, sh_size), strings_size)?;
     }
     rewrite.push_edit(field!(encoding, FileHeader32, FileHeader64, e_phnum), encoding.encode_u16(count));
     Ok(())

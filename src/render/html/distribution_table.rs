@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Mode, Rule, Verdict};
-use crate::render::table;
+use crate::render::reasons;
 use crate::report::v1::{Distribution, Document, Module};
 
 use super::rule_pages::{RulePage, RulePages};
@@ -134,7 +134,8 @@ fn describe_upgrades(document: &Document, row: &Distribution) -> Vec<(&'static s
 
 /// Returns the reason as on the terminal, or a default text if there is none.
 fn describe_reason(row: &Distribution) -> String {
-    match table::summarize_reasons(|mode| row.modes.get(&mode)) {
+    let modes: Vec<Mode> = row.modes.keys().copied().filter(|mode| *mode != Mode::Main).collect();
+    match reasons::describe_reasons(&modes, |mode| row.modes.get(&mode)).join("; ") {
         reason if !reason.is_empty() => truncate_text(&reason, 500),
         _ if row.extension_modules == 0 => "no extension modules".to_owned(),
         _ => "nothing found".to_owned(),

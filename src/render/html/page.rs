@@ -18,6 +18,7 @@ use super::subject::SubjectView;
 use super::text::truncate_text;
 use super::verdict_cell::verdict_meaning;
 use crate::render::answer::{compare_own_gil_and_free_threading, directive_of_mode};
+use crate::render::table::environment_name;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -26,6 +27,8 @@ const SCRIPT: &str = include_str!("page.js");
 #[template(path = "page.html")]
 struct ReportPage<'a> {
     title: String,
+    /// The folder of the environment that was audited.
+    environment: Option<String>,
     style: &'static str,
     style_digest: String,
     script: &'static str,
@@ -71,7 +74,8 @@ pub fn render(document: &Document) -> askama::Result<String> {
         document.environment.iter().chain(&document.free_threaded).map(describe_python).collect();
     let header = document.header.as_ref();
     ReportPage {
-        title: pythons.first().cloned().unwrap_or_else(|| "no Python".to_owned()),
+        title: title_of(document, &pythons),
+        environment: environment_name(document).map(|name| truncate_text(name, 300)),
         style: STYLE,
         style_digest: csp_digest(STYLE),
         script: SCRIPT,
@@ -100,6 +104,12 @@ pub fn render(document: &Document) -> askama::Result<String> {
         rules: rule_pages.as_slice(),
     }
     .render()
+}
+
+/// Returns the title: the environment, or else its Python.
+fn title_of(document: &Document, pythons: &[String]) -> String {
+    let environment = environment_name(document).map(|name| truncate_text(name, 120));
+    environment.or_else(|| pythons.first().cloned()).unwrap_or_else(|| "no Python".to_owned())
 }
 
 fn describe_python(python: &Python) -> String {

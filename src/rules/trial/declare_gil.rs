@@ -3,18 +3,12 @@
 //!
 //! Only its maintainer can decide whether the module supports free threading, as with `declare-slot`.
 
+use super::declaration_advice::{Advice, advise_no_gil};
 use super::evidence::ModuleEvidence;
 use crate::model::{InitKind, Mode, ModuleFinding, RuleId, TrialOutcome};
 use crate::rules::failure_trace::trace_failure;
 use crate::rules::free_threading::{GilActivation, gil_activation};
 use crate::rules::messages;
-
-/// The slot to add (CPython documentation, `Py_mod_gil`).
-const SLOT: &[&str] = &["{Py_mod_gil, Py_MOD_GIL_NOT_USED},"];
-
-/// The call to add to a module without slots (`PyUnstable_Module_SetGIL`).
-const CALL: &[&str] =
-    &["#ifdef Py_GIL_DISABLED", "PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED);", "#endif"];
 
 /// Reports the trial of a module with the GIL forced off.
 ///
@@ -27,15 +21,19 @@ pub(super) fn check(evidence: &ModuleEvidence<'_>) -> Option<ModuleFinding> {
         return None;
     }
     if trial.outcome == TrialOutcome::Imported {
-        return Some(ModuleFinding {
-            rule: RuleId::DeclareGil,
-            text: format!(
-                "passes with the GIL forced off, imported and used by several threads at the same time: if \
-                 all of its C data is protected, only the declaration is missing (now: {})",
-                messages::describe_gil_declaration(facts)
+        let passes = "passes with the GIL forced off, imported and used by several threads at the same time";
+        let now = messages::describe_gil_declaration(facts);
+        let has_slots = facts.initialisation != InitKind::SinglePhase;
+        let (text, add): (String, &[&str]) = match advise_no_gil(evidence.module.toolchain, has_slots) {
+            Advice::Add(lines) => (
+                format!(
+                    "{passes}: if all of its C data is protected, only the declaration is missing (now: {now})"
+                ),
+                lines,
             ),
-            add: if facts.initialisation == InitKind::SinglePhase { CALL } else { SLOT },
-        });
+            Advice::None(why) => (format!("{passes} (now: {now}); {why}"), &[]),
+        };
+        return Some(ModuleFinding { rule: RuleId::DeclareGil, text, add });
     }
     let what = messages::describe_cause(&trace_failure(input, name, Mode::FreeThreaded)?.cause, name);
     Some(ModuleFinding {
@@ -50,6 +48,7 @@ mod tests {
     use super::*;
     use crate::model::TrialPhase;
     use crate::rules::test_evidence::*;
+    use crate::rules::trial::declaration_advice::NO_GIL_SLOT;
 
     #[test]
     fn a_module_that_switches_the_gil_on_is_tried_with_the_gil_off() {
@@ -59,7 +58,7 @@ mod tests {
             finding(check, &evidence, vec![])
         };
         let passes = found(TrialOutcome::Imported, &[]).unwrap();
-        assert_eq!((passes.rule, passes.add), (RuleId::DeclareGil, SLOT));
+        assert_eq!((passes.rule, passes.add), (RuleId::DeclareGil, NO_GIL_SLOT));
         assert!(passes.text.ends_with("only the declaration is missing (now: no slot 4)"), "{}", passes.text);
         let crashes = found(crashed(TrialPhase::Storm), &[(4, 0)]).unwrap();
         assert_eq!(

@@ -11,7 +11,9 @@ const MAX_NAMES: usize = 4;
 /// Returns `None` if they found none, or if the trial of another subject covers this one.
 pub(super) fn check(evidence: &ModuleEvidence<'_>) -> Option<ModuleFinding> {
     let (input, name) = (evidence.input, evidence.module.name.as_str());
-    let trials = [Mode::OwnGil, Mode::OwnGilCopies, Mode::SharedGil].into_iter().filter_map(|mode| input.trials.get(name, mode));
+    let trials = [Mode::OwnGil, Mode::OwnGilCopies, Mode::SharedGil]
+        .into_iter()
+        .filter_map(|mode| input.trials.get(name, mode));
     let mut trials = trials.filter(|trial| trial.through.is_none() && !trial.native_threads.is_empty());
     let trial = trials.next()?;
     let mut names = trial.native_threads.clone();

@@ -2,13 +2,15 @@
 //! write the same report.
 //!
 //! It hides ids of processes and threads, addresses, times, names of temporary files, and the order in which
-//! threads print. Everything that a trial raised or printed passes through here before it is interpreted.
+//! threads print. It shows the path of the environment's file instead of that of its private copy. Everything
+//! that a trial raised or printed passes through here before it is interpreted.
 //!
 //! Values that are known to belong to the run, such as its process ids and the time of day, are hidden
 //! anywhere. Other numbers are hidden only where the words around them identify them. Error numbers, versions
 //! and sizes stay.
 
 mod addresses;
+mod copy_paths;
 mod ids;
 mod lines;
 mod pattern;

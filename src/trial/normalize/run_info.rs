@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
+use wsgiaudit_probes_core::protocol::CopyTrees;
 
 /// The time of two clocks, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +34,8 @@ pub(in crate::trial) struct RunInfo {
     pub(super) scratch: Vec<String>,
     /// Spellings of the environment's path. It is not hidden, because the report has a placeholder for it.
     pub(super) environment: Vec<String>,
+    /// The trees of private copies, if there are any.
+    pub(super) copies: Option<CopyTrees>,
     /// Ids of its processes and threads.
     pub(super) ids: BTreeSet<u64>,
     /// Start and end of the run.
@@ -44,11 +47,18 @@ impl RunInfo {
     pub(in crate::trial) fn new(
         scratch: &Path,
         python: &Path,
+        copies: Option<&CopyTrees>,
         ids: BTreeSet<u64>,
         began: ClockReading,
     ) -> Self {
         let environment = python.parent().and_then(Path::parent).map(path_spellings).unwrap_or_default();
-        Self { scratch: path_spellings(scratch), environment, ids, time: [began, ClockReading::now()] }
+        Self {
+            scratch: path_spellings(scratch),
+            environment,
+            copies: copies.cloned(),
+            ids,
+            time: [began, ClockReading::now()],
+        }
     }
 }
 

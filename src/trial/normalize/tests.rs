@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use regex::Regex;
+use wsgiaudit_probes_core::protocol::CopyTrees;
 
 use super::*;
 
@@ -12,6 +13,7 @@ fn sample_run() -> RunInfo {
     let mut run = RunInfo::new(
         Path::new("/var/lib/x/wsgiaudit-q1W2e3"),
         Path::new("/srv/20261129195801/tmp/tmpab12cd_x/bin/python"),
+        Some(&CopyTrees { folder: "/cache/sets/set-Xy12".to_owned(), count: 3 }),
         ids,
         clock(0.0),
     );
@@ -36,6 +38,15 @@ fn every_pattern_is_one_and_has_a_group_that_is_hidden() {
         let compiled = Regex::new(pattern).unwrap();
         assert!(compiled.capture_names().flatten().any(|name| name == "n"), "{pattern}");
     }
+}
+
+#[test]
+fn private_copies_are_shown_as_the_files_they_are_copies_of() {
+    assert_hidden(&[
+        ("/cache/sets/set-Xy12/2/venv/x.so: undefined symbol: y", "/venv/x.so: undefined symbol: y"),
+        ("in /cache/sets/set-Xy12/0/a.so and /cache/sets/set-Xy12/11/b.so", "in /a.so and /b.so"),
+        ("/cache/sets/set-Xy12/other/a.so", "/cache/sets/set-Xy12/other/a.so"),
+    ]);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Hides everything in a text that varies between runs.
 
 use super::run_info::RunInfo;
-use super::{addresses, ids, temporary_names, times};
+use super::{addresses, copy_paths, ids, temporary_names, times};
 
 /// Hides everything in a text that varies between runs.
 pub(in crate::trial) fn normalize_text(run: &RunInfo, text: &str) -> String {
+    let original = copy_paths::show_originals(run, text);
+    let text = original.as_ref();
     let found = run.environment.iter().find_map(|path| Some((path, text.split_once(path.as_str())?)));
     if let Some((path, (before, after))) = found {
         return normalize_text(run, before) + path + &normalize_text(run, after);

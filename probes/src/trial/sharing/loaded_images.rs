@@ -7,8 +7,9 @@ use std::ops::Range;
 
 use wsgiaudit_probes_core::memory_map::writable_part;
 
+use crate::copies::{self, ImageOrigin};
 use crate::python;
-use crate::trial::private_copies;
+use crate::trial::isolation;
 
 /// All loaded segments, sorted by address.
 pub(in crate::trial) struct LoadedImages {
@@ -28,8 +29,8 @@ struct LoadedSegment {
     writable: Range<usize>,
     /// Path of the file; for a private copy, of the file that it is a copy of.
     name: String,
-    /// Whether it is an interpreter's private copy.
-    is_private: bool,
+    /// The tree of private copies that it belongs to, if any.
+    tree: Option<usize>,
 }
 
 /// Writable data of a shared object.
@@ -40,6 +41,8 @@ pub(super) struct WritableData<'a> {
     pub(super) base: usize,
     /// Address range of the data.
     pub(super) range: Range<usize>,
+    /// Whether it is another interpreter's private copy, in which no object of this one has any business.
+    pub(super) is_of_other: bool,
 }
 
 impl LoadedImages {
@@ -79,18 +82,27 @@ impl LoadedImages {
         file(address).is_some() && others.iter().any(|other| file(*other) == file(address))
     }
 
-    /// Returns the writable data of the files loaded since `before`, without private copies: only one
-    /// interpreter uses those.
-    pub(super) fn data_loaded_since(&self, before: &Self) -> impl Iterator<Item = WritableData<'_>> {
+    /// Returns the writable data of the files loaded since `before`, without the private copies of the interpreter
+    /// whose tree is `own`, unless other interpreters use them.
+    pub(super) fn data_loaded_since(
+        &self,
+        before: &Self,
+        own: Option<usize>,
+    ) -> impl Iterator<Item = WritableData<'_>> {
+        let is_shared = move |segment: &LoadedSegment| match segment.tree {
+            Some(tree) => Some(tree) != own || isolation::is_used_by_other_copy(&segment.name, tree),
+            None => true,
+        };
         let known: HashSet<usize> = before.segments.iter().map(|segment| segment.start).collect();
         self.segments
             .iter()
-            .filter(move |segment| !known.contains(&segment.start) && !segment.is_private)
-            .filter(|segment| !segment.writable.is_empty())
-            .map(|segment| WritableData {
+            .filter(move |segment| !known.contains(&segment.start) && !segment.writable.is_empty())
+            .filter(move |segment| is_shared(segment))
+            .map(move |segment| WritableData {
                 file: &segment.name,
                 base: segment.base,
                 range: segment.writable.clone(),
+                is_of_other: segment.tree.is_some() && segment.tree != own,
             })
     }
 
@@ -110,11 +122,7 @@ unsafe extern "C" fn collect_segments(
     unsafe {
         let (info, images) = (&*info, &mut *images.cast::<LoadedImages>());
         let path = CStr::from_ptr(info.dlpi_name).to_string_lossy().into_owned();
-        let original = private_copies::original_path(&path);
-        let (name, is_private) = match original {
-            Some(original) => (original, true),
-            None => (path, false),
-        };
+        let ImageOrigin { file: name, tree } = copies::find_origin(&path);
         let (base, file) =
             (info.dlpi_addr as usize, images.segments.last().map_or(0, |segment| segment.file + 1));
         let headers = std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum));
@@ -133,7 +141,7 @@ unsafe extern "C" fn collect_segments(
                 base,
                 writable: writable_part(start..end, is_writable, constant.clone()),
                 name: name.clone(),
-                is_private,
+                tree,
             });
         }
     }

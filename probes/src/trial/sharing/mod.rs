@@ -18,6 +18,6 @@ pub(super) use loaded_images::LoadedImages;
 pub(super) use object_path::describe_path;
 pub(super) use ownership::{LeakedObject, find_leaks};
 pub(super) use statics_scan::{
-    RetainingPointer, ScanExclusions, StaticsScan, pyobject_size, tracked_addresses, type_at_address,
-    writable_ranges,
+    RetainingPointer, ScanExclusions, StaticsScan, pyobject_size, tracked_addresses, tracked_types,
+    type_at_address, writable_ranges,
 };

@@ -13,7 +13,9 @@ use wsgiaudit_probes_core::memory_map::{is_in_ranges, is_reference_count, parse_
 use super::heap::{self, HeapSnapshot};
 use super::loaded_images::LoadedImages;
 use super::ownership::OwnershipCheck;
+use crate::copies;
 use crate::python::{self, Object, PyObject};
+use crate::trial::arenas;
 
 /// A word in the static data of a shared object file that holds the address of an object.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub(in crate::trial) struct RetainingPointer {
     pub(in crate::trial) file: String,
     /// File-relative address of the word.
     pub(in crate::trial) offset: usize,
+    /// Whether the file is another interpreter's private copy: that interpreter got the object.
+    pub(in crate::trial) is_of_other: bool,
 }
 
 /// What a scan excludes, since it does not belong to the interpreter scanned.
@@ -79,7 +83,7 @@ impl StaticsScan {
         let (images, written) = (LoadedImages::list_loaded(), writable_ranges());
         let mut words = HashMap::new();
         let mut candidates = Vec::new();
-        for data in images.data_loaded_since(foreign.images) {
+        for data in images.data_loaded_since(foreign.images, copies::current_tree()) {
             let end = data.range.end.min(data.range.start + MAX_SCANNED);
             let addresses = data.range.start.next_multiple_of(8)..end & !7;
             for word in addresses.step_by(8) {
@@ -92,7 +96,11 @@ impl StaticsScan {
                 {
                     words.insert(word, value);
                     if earlier.is_none_or(|earlier| earlier.words.get(&word) != Some(&value)) {
-                        candidates.push((word, value, data.file.to_owned(), word - data.base));
+                        candidates.push((
+                            word,
+                            value,
+                            (data.file.to_owned(), word - data.base, data.is_of_other),
+                        ));
                     }
                 }
             }
@@ -106,9 +114,14 @@ impl StaticsScan {
             let objects =
                 find_objects(candidates.iter().map(|(_, value, ..)| *value), &written, foreign.memory)?;
             let owner = OwnershipCheck::new(images, foreign.heap)?;
+            let interpreter = arenas::current_interpreter_id();
+            let tracked = tracked_addresses()?;
+            // Objects in another interpreter's copy are mostly that one's own.
+            let is_mine = |object| tracked.contains(&object) || arenas::is_in_arena_of(interpreter, object);
             let mut pointers = Vec::new();
-            for (word, object, file, offset) in candidates {
+            for (word, object, (file, offset, is_of_other)) in candidates {
                 if objects.contains(&object)
+                    && (!is_of_other || is_mine(object))
                     && !python::has_type_flag(object as *mut PyObject, python::Py_TPFLAGS_TUPLE_SUBCLASS)
                     && !owner.is_owned_by_cpython(object)?
                 {
@@ -120,6 +133,7 @@ impl StaticsScan {
                         is_type: super::ownership::is_type(object as *mut PyObject),
                         file,
                         offset,
+                        is_of_other,
                     });
                 }
             }
@@ -242,10 +256,35 @@ pub(in crate::trial) unsafe fn type_at_address(
     heap: &HeapSnapshot,
     address: usize,
 ) -> Option<(String, usize)> {
-    let kind = address as *mut PyObject;
     // SAFETY: guaranteed by the caller: objects in the heap are alive.
+    unsafe { heap.can_reach(address).then(|| describe_type(address)).flatten() }
+}
+
+/// Returns the types of the current interpreter that its garbage collector tracks: address, name and basic
+/// size. Static types are not among them.
+///
+/// # Errors
+/// The exception, if the collector's objects cannot be listed.
+///
+/// # Safety
+/// The thread holds the interpreter's GIL.
+pub(in crate::trial) unsafe fn tracked_types() -> Result<HashMap<usize, (String, usize)>, String> {
+    // SAFETY: guaranteed by the caller: tracked objects are alive.
     unsafe {
-        if !heap.can_reach(address) || !super::ownership::is_type(kind) {
+        let addresses = tracked_addresses()?.into_iter();
+        Ok(addresses.filter_map(|address| Some((address, describe_type(address)?))).collect())
+    }
+}
+
+/// Returns the name and basic size of a type; `None` if the object is not a type.
+///
+/// # Safety
+/// The thread holds the GIL of the interpreter of this object, which is alive.
+unsafe fn describe_type(address: usize) -> Option<(String, usize)> {
+    let kind = address as *mut PyObject;
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        if !super::ownership::is_type(kind) {
             return None;
         }
         let name = Object::new(python::PyType_GetName(kind.cast()))?;

@@ -1,0 +1,2 @@
+from . import _core
+from . import _user

@@ -1,0 +1,2 @@
+/* A library with a place for an object. */
+void *libglobal_kept;

@@ -1,0 +1,2 @@
+/* A library beside a module, with a place for an object of its own. */
+void *libabsolute_kept;

@@ -1,0 +1,2 @@
+from . import _writer
+from . import _reader

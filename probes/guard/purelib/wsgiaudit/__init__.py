@@ -1,0 +1,1 @@
+"""The program wsgiaudit: `python -m wsgiaudit` runs it. Nothing is imported from here."""

@@ -8,8 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::model::Mode;
 
 mod formats;
+mod serve_values;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
+use serve_values::parse_octal;
+pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
 
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
 /// declares and trying each under mod_wsgi's own configurations.
@@ -574,61 +577,6 @@ pub struct ServeArgs {
     pub http_threads: NonZeroUsize,
 }
 
-/// The form of an access log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AccessLogForm {
-    /// Apache's combined log format, with the time each request took
-    Combined,
-    /// A JSON object in each line
-    Json,
-}
-
-/// A header of a trusted proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TrustedHeader {
-    /// The client's address
-    XForwardedFor,
-    /// `http` or `https`
-    XForwardedProto,
-    /// The host that the client asked for
-    XForwardedHost,
-    /// The prefix that the proxy has removed from the path
-    XForwardedPrefix,
-    /// The client's address, scheme and host (RFC 7239)
-    Forwarded,
-}
-
-/// Which verdicts are admitted besides `ready`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AdmitLevel {
-    /// Distributions that import, but work without some of their extension modules
-    Degraded,
-}
-
-/// What to do about extension modules that the report does not admit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum UnvettedPolicy {
-    /// Raise `ImportError` with the reason
-    Refuse,
-    /// Load it, and log a warning
-    Warn,
-}
-
-/// The kind of interpreter to host an application in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ServeMode {
-    /// The main interpreter
-    Main,
-    /// A sub-interpreter on the main interpreter's GIL
-    SharedGil,
-    /// A sub-interpreter with a GIL of its own
-    OwnGil,
-    /// A sub-interpreter with a GIL of its own and private copies of extension modules
-    OwnGilCopies,
-    /// The main interpreter of a free-threaded Python, the GIL forced off
-    FreeThreaded,
-}
-
 /// Options of the completion script.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -658,12 +606,6 @@ fn explained_words() -> Vec<clap::builder::PossibleValue> {
     let terms =
         terms.map(|term| PossibleValue::new(term.name).aliases(term.aliases.iter().copied()).help(term.kind));
     rules.chain(terms).collect()
-}
-
-/// Parses a mode such as `660`.
-fn parse_octal(text: &str) -> Result<u32, String> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| "not an octal number up to 777".to_owned())
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {

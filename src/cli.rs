@@ -518,15 +518,15 @@ pub struct ServeArgs {
     /// Seconds in which a client may send nothing of a request's body, or receive nothing of its response
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
     pub stall_timeout: f64,
-    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH. With several
-    /// processes, each further one has the next port, or PATH.1 and so on
+    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json, and /healthz and /readyz: HOST:PORT, or
+    /// unix:PATH. With several processes, each further one has the next port, or PATH.1 and so on
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Vec<String>,
-    /// Log a line for each request, in Apache's combined format with the time it took; - for standard output
+    /// Log a line for each request; - for standard output
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
     /// The form of the access log
-    #[arg(long, value_enum, default_value_t = AccessLogForm::Combined, requires = "access_log")]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = AccessLogForm::Combined, requires = "access_log")]
     pub access_log_format: AccessLogForm,
     /// A proxy that is trusted: its IP address, a network such as 10.0.0.0/8, or `unix` for clients of a Unix socket;
     /// may be repeated

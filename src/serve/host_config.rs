@@ -81,7 +81,6 @@ pub(super) fn build_host_config(
         access_log: args.access_log.as_deref().map(absolute_path).transpose()?,
         inherited: Vec::new(),
         ready: -1,
-        balance: None,
         path,
         groups,
         limits: build_limits(args),

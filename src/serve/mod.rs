@@ -4,7 +4,6 @@
 //! `probes/src/host` serves requests there. Signals tell the supervisor to replace or end the host process.
 
 mod application;
-mod connection_counts;
 mod guard;
 mod host;
 mod host_config;

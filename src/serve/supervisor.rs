@@ -10,7 +10,6 @@ use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{GroupConfig, HostMessage, HostReady};
 
-use super::connection_counts::ConnectionCounts;
 use super::guard;
 use super::host::{Host, HostFiles, SupervisorEvent};
 use super::host_config;
@@ -57,7 +56,6 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
         manager: ServiceManager::from_environment(),
         bound,
         metrics,
-        counts: ConnectionCounts::new(processes)?,
         folder,
         library,
         sender,
@@ -98,8 +96,6 @@ struct Supervisor<'a> {
     bound: Vec<ListeningSocket>,
     /// Sockets of the metrics endpoint, for each slot.
     metrics: Vec<Vec<ListeningSocket>>,
-    /// `None` for one process.
-    counts: Option<ConnectionCounts>,
     folder: TempDir,
     library: ProbeLibrary,
     sender: Sender<SupervisorEvent>,
@@ -127,7 +123,6 @@ impl Supervisor<'_> {
         let metrics = self.metrics.get(slot).map(Vec::as_slice).unwrap_or_default();
         let (mut config, notes) =
             host_config::build_host_config(self.args, &self.bound, metrics, guard, found.free_threaded)?;
-        config.balance = self.counts.as_ref().map(|counts| counts.to_config(slot));
         config.inherited = self.list_descriptors();
         if slot == 0 {
             notes.iter().for_each(|note| (self.say)(note));
@@ -149,8 +144,7 @@ impl Supervisor<'_> {
     /// Returns all descriptors that a host inherits.
     fn list_descriptors(&self) -> Vec<i32> {
         let sockets = self.bound.iter().chain(self.metrics.iter().flatten());
-        let counts = self.counts.iter().map(ConnectionCounts::descriptor);
-        sockets.map(ListeningSocket::descriptor).chain(counts).collect()
+        sockets.map(ListeningSocket::descriptor).collect()
     }
 
     /// Starts a new host for a slot. If that fails, says so and tries again later.
@@ -269,7 +263,6 @@ impl Supervisor<'_> {
             self.manager.tell_ready();
             return Ok(());
         }
-        self.counts.iter().for_each(|counts| counts.clear_slot(slot));
         let what = format!("{} ended: {status}", self.describe_host(host));
         if host.serves && self.restarts.get_mut(slot).is_some_and(|restart| restart.record_end(host.started))
         {

@@ -28,8 +28,6 @@ pub struct HostConfig {
     pub inherited: Vec<i32>,
     /// File descriptor to which the host writes each [`HostMessage`] as a JSON line.
     pub ready: i32,
-    /// Where processes that serve beside each other write the numbers of their connections.
-    pub balance: Option<BalanceConfig>,
     /// Folders prepended to `sys.path`, in this order.
     pub path: Vec<String>,
     /// The application groups.
@@ -42,17 +40,6 @@ pub struct HostConfig {
     pub copies: Option<CopyTrees>,
     /// Number of threads that handle HTTP.
     pub http_threads: usize,
-}
-
-/// A file in memory with the number of connections of each process.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct BalanceConfig {
-    /// Its file descriptor, inherited from the supervisor.
-    pub descriptor: i32,
-    /// Which of the processes this one is, from 0.
-    pub slot: usize,
-    /// The number of processes.
-    pub slots: usize,
 }
 
 /// Which extension modules may load.

@@ -30,7 +30,6 @@ pub(super) async fn serve_connection(
     listener: Arc<ListenerConfig>,
     alive: mpsc::Sender<Infallible>,
 ) {
-    let _counted = CountedConnection(Arc::clone(&server));
     let mut phase = server.phase.subscribe();
     let state = ConnectionState::new(server.buffer_size());
     let service = service_fn(|request| {
@@ -95,15 +94,6 @@ fn note_refusal(server: &ServerState, peer: &Peer, state: &ConnectionState, erro
     if let Some(log) = &server.log {
         let line = AccessLogLine::from_refused(peer, SystemTime::now(), &state.refused_line());
         log.write_line(&line, status.as_u16(), 0, Duration::ZERO);
-    }
-}
-
-/// A connection that was counted when it was accepted.
-struct CountedConnection(Arc<ServerState>);
-
-impl Drop for CountedConnection {
-    fn drop(&mut self) {
-        self.0.balance.remove_connection();
     }
 }
 

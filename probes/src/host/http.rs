@@ -29,7 +29,6 @@ pub(super) async fn serve_listeners(server: Arc<ServerState>, listeners: Vec<Lis
         }
     }
     drop(alive);
-    server.balance.announce_process();
     wait_for_phase(&mut server.phase.subscribe(), ServerPhase::Draining).await;
     tokio::spawn({
         let server = Arc::clone(&server);
@@ -66,7 +65,6 @@ async fn accept_connections(
             () = wait_for_phase(&mut phase, ServerPhase::Draining) => break,
         }
     }
-    server.balance.stop_counting();
     if listener.is_kept || *phase.borrow() == ServerPhase::HandedOver {
         // Another process accepts from the same socket, now or later.
         return;
@@ -87,8 +85,7 @@ async fn accept_connection(
     listener: &Arc<ListenerConfig>,
     alive: &mpsc::Sender<Infallible>,
 ) -> std::io::Result<()> {
-    let (stream, peer) = socket.accept(&server.balance).await?;
-    server.balance.add_connection();
+    let (stream, peer) = socket.accept().await?;
     tokio::spawn(serve_connection(Arc::clone(server), stream, peer, Arc::clone(listener), alive.clone()));
     Ok(())
 }

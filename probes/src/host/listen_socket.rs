@@ -1,16 +1,12 @@
 //! Listening sockets, TCP or Unix.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::fd::FromRawFd;
 
-use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::peer::Peer;
 
-use super::connection_balance::ConnectionBalance;
 use super::log::log_message;
 
 /// A connection over TCP or a Unix socket.
@@ -28,8 +24,8 @@ const NO_SYN: [libc::sock_filter; 4] = [
 
 /// A listening socket.
 pub(super) enum ConnectionListener {
-    Tcp(AsyncFd<TcpListener>),
-    Unix(AsyncFd<UnixListener>),
+    Tcp(TcpListener),
+    Unix(UnixListener),
 }
 
 impl ConnectionListener {
@@ -38,35 +34,30 @@ impl ConnectionListener {
     /// # Safety
     /// The descriptor is a listening socket that nothing else owns.
     pub(super) unsafe fn from_inherited(listener: &ListenerConfig) -> Option<Self> {
-        let socket = if listener.is_unix {
-            // SAFETY: guaranteed by the caller.
-            let socket = unsafe { UnixListener::from_raw_fd(listener.descriptor) };
-            socket.set_nonblocking(true).and_then(|()| watch_socket(socket)).map(Self::Unix)
-        } else {
-            // SAFETY: guaranteed by the caller.
-            let socket = unsafe { TcpListener::from_raw_fd(listener.descriptor) };
-            socket.set_nonblocking(true).and_then(|()| watch_socket(socket)).map(Self::Tcp)
+        // SAFETY: guaranteed by the caller.
+        let socket = unsafe {
+            if listener.is_unix {
+                let socket = std::os::unix::net::UnixListener::from_raw_fd(listener.descriptor);
+                socket.set_nonblocking(true).and_then(|()| UnixListener::from_std(socket)).map(Self::Unix)
+            } else {
+                let socket = std::net::TcpListener::from_raw_fd(listener.descriptor);
+                socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)).map(Self::Tcp)
+            }
         };
         socket.map_err(|error| log_message(&format!("{}: cannot listen: {error}", listener.name))).ok()
     }
 
-    /// Accepts the next connection that no other process takes.
-    pub(super) async fn accept(
-        &self,
-        balance: &ConnectionBalance,
-    ) -> io::Result<(Box<dyn ConnectionStream>, Peer)> {
+    /// Accepts the next connection.
+    pub(super) async fn accept(&self) -> std::io::Result<(Box<dyn ConnectionStream>, Peer)> {
         match self {
             Self::Tcp(socket) => {
-                let (stream, from): (TcpStream, SocketAddr) =
-                    accept_from(socket, balance, TcpListener::accept).await?;
-                stream.set_nonblocking(true)?;
+                let (stream, from) = socket.accept().await?;
                 drop(stream.set_nodelay(true));
-                Ok((Box::new(tokio::net::TcpStream::from_std(stream)?), Peer::from_address(from)))
+                Ok((Box::new(stream), Peer::from_address(from)))
             }
             Self::Unix(socket) => {
-                let (stream, _): (UnixStream, _) = accept_from(socket, balance, UnixListener::accept).await?;
-                stream.set_nonblocking(true)?;
-                Ok((Box::new(tokio::net::UnixStream::from_std(stream)?), Peer::from_unix_socket()))
+                let (stream, _) = socket.accept().await?;
+                Ok((Box::new(stream), Peer::from_unix_socket()))
             }
         }
     }
@@ -80,34 +71,12 @@ impl ConnectionListener {
         // SAFETY: the kernel copies the program, which outlives the call.
         unsafe {
             libc::setsockopt(
-                socket.as_raw_fd(),
+                std::os::fd::AsRawFd::as_raw_fd(socket),
                 libc::SOL_SOCKET,
                 libc::SO_ATTACH_FILTER,
                 (&raw const program).cast(),
                 size_of::<libc::sock_fprog>() as u32,
             );
-        }
-    }
-}
-
-/// Registers a socket of the standard library with the runtime.
-fn watch_socket<S: AsFd + AsRawFd>(socket: S) -> io::Result<AsyncFd<S>> {
-    // SAFETY: such a socket owns its descriptor, which stays the same.
-    Ok(unsafe { AsyncFd::register(socket) }?)
-}
-
-/// Accepts the next connection that no other process takes.
-async fn accept_from<S: AsRawFd, T>(
-    socket: &AsyncFd<S>,
-    balance: &ConnectionBalance,
-    accept: impl Fn(&S) -> io::Result<T>,
-) -> io::Result<T> {
-    loop {
-        let mut ready = socket.readable().await?;
-        balance.let_others_go_first().await;
-        // `Err` means that another process has taken it.
-        if let Ok(accepted) = ready.try_io(|socket| accept(socket.get_ref())) {
-            return accepted;
         }
     }
 }

@@ -14,7 +14,6 @@ use wsgiaudit_probes_core::error_response::ErrorResponse;
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::metrics::{build_json, render_prometheus};
 
-use super::connection_balance::ConnectionBalance;
 use super::dispatch::to_response;
 use super::listen_socket::{ConnectionListener, ConnectionStream};
 use super::metrics;
@@ -25,11 +24,11 @@ use super::server_state::{ServerPhase, ServerState, wait_for_phase};
 pub(super) async fn serve_metrics(server: Arc<ServerState>, listener: ListenerConfig) {
     // SAFETY: the supervisor passed each descriptor to this process alone.
     let Some(socket) = (unsafe { ConnectionListener::from_inherited(&listener) }) else { return };
-    let (mut phase, balance) = (server.phase.subscribe(), ConnectionBalance::default());
+    let mut phase = server.phase.subscribe();
     loop {
         let server = Arc::clone(&server);
         tokio::select! {
-            accepted = socket.accept(&balance) => match accepted {
+            accepted = socket.accept() => match accepted {
                 Ok((stream, _)) => drop(tokio::spawn(serve_metrics_connection(server, stream))),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },

@@ -4,7 +4,6 @@
 //! - [`host_signals`]: signals to the host process.
 //! - [`http`]: accepts connections; HTTP/1.1 is by hyper and tokio, on threads that never hold a GIL.
 //! - [`inherited_descriptor`]: descriptors from the supervisor.
-//! - [`connection_balance`]: how many connections each of several processes has.
 //! - [`listen_socket`]: listening sockets; [`client_stream`]: the bytes of a connection.
 //! - [`connection`]: the requests of a connection; [`dispatch`]: passes them to application groups.
 //! - [`request_body`]: receives the body of a request, before the application takes the request.
@@ -27,7 +26,6 @@ mod access_log;
 mod application_group;
 mod client_stream;
 mod connection;
-mod connection_balance;
 mod dispatch;
 mod environ;
 mod gil;

@@ -14,7 +14,6 @@ use wsgiaudit_probes_core::request_path::RouteTable;
 
 use super::access_log::AccessLog;
 use super::application_group::{self, ApplicationGroup, GroupsEnd, RunningGroup};
-use super::connection_balance::ConnectionBalance;
 use super::host_signals::HostSignals;
 use super::http;
 use super::import_guard;
@@ -149,8 +148,6 @@ fn build_state(
         most_requests: choose_most_requests(&config.limits),
         rejected: AtomicU64::new(0),
         supervisor,
-        // SAFETY: the descriptor is from the supervisor, which opened it for this process.
-        balance: unsafe { ConnectionBalance::from_inherited(config.balance.as_ref()) },
         is_replacement_requested: AtomicBool::new(false),
     }))
 }

@@ -12,7 +12,6 @@ use wsgiaudit_probes_core::request_path::RouteTable;
 
 use super::access_log::AccessLog;
 use super::application_group::ApplicationGroup;
-use super::connection_balance::ConnectionBalance;
 use super::log::log_message;
 use super::process_memory::resident_bytes;
 use super::supervisor_pipe::SupervisorPipe;
@@ -55,7 +54,6 @@ pub(super) struct ServerState {
     pub(super) proxies: TrustedProxies,
     pub(super) started: Instant,
     pub(super) supervisor: SupervisorPipe,
-    pub(super) balance: ConnectionBalance,
     /// Whether this process has asked to be replaced.
     pub(super) is_replacement_requested: AtomicBool,
 }

@@ -8,8 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::model::Mode;
 
 mod formats;
+mod serve_values;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
+use serve_values::parse_octal;
+pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
 
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
 /// declares and trying each under mod_wsgi's own configurations.
@@ -466,8 +469,9 @@ pub struct ServeArgs {
     /// Application groups with their modes, threads and routes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mode", "interpreters", "threads"])]
     pub config: Option<PathBuf>,
-    /// Where to listen: HOST:PORT, or unix:PATH; may be repeated
-    #[arg(short, long, value_name = "ADDRESS", default_values_t = ["127.0.0.1:8000".to_owned()])]
+    /// Where to listen, besides the sockets that systemd has passed on: HOST:PORT, :PORT for every IPv4 address, or
+    /// unix:PATH; may be repeated [default: 127.0.0.1:8000, if there are no other sockets]
+    #[arg(short, long, value_name = "ADDRESS")]
     pub bind: Vec<String>,
     /// The kind of interpreter [default: main; with --interpreters, own-gil]
     #[arg(long, value_enum)]
@@ -518,17 +522,39 @@ pub struct ServeArgs {
     /// Seconds in which a client may send nothing of a request's body, or receive nothing of its response
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
     pub stall_timeout: f64,
-    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json: HOST:PORT, or unix:PATH. With several
-    /// processes, each further one has the next port, or PATH.1 and so on
+    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json, and /healthz and /readyz: HOST:PORT, or
+    /// unix:PATH. With several processes, each further one has the next port, or PATH.1 and so on
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Vec<String>,
-    /// Log a line for each request, in Apache's combined format with the time it took; - for standard output
+    /// Log a line for each request; - for standard output
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
-    /// A proxy whose X-Forwarded-For and X-Forwarded-Proto are trusted: its IP address, or `unix` for clients
-    /// of a Unix socket; may be repeated
+    /// The form of the access log
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = AccessLogForm::Combined, requires = "access_log")]
+    pub access_log_format: AccessLogForm,
+    /// A proxy that is trusted: its IP address, a network such as 10.0.0.0/8, or `unix` for clients of a Unix socket;
+    /// may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub proxy: Vec<String>,
+    /// A header that trusted proxies set, and that clients cannot pass through them; may be repeated
+    #[arg(long, value_enum, value_name = "HEADER", requires = "proxy",
+          default_values_t = [TrustedHeader::XForwardedFor, TrustedHeader::XForwardedProto])]
+    pub proxy_header: Vec<TrustedHeader>,
+    /// Mode of Unix sockets, in octal
+    #[arg(long, value_name = "MODE", default_value = "666", value_parser = parse_octal)]
+    pub socket_mode: u32,
+    /// Owner of Unix sockets: USER, USER:GROUP or :GROUP, by name or number
+    #[arg(long, value_name = "OWNER")]
+    pub socket_owner: Option<String>,
+    /// Mask of the modes of new files, in octal
+    #[arg(long, value_name = "MODE", value_parser = parse_octal)]
+    pub umask: Option<u32>,
+    /// The folder to work in; other paths are relative to it
+    #[arg(long, value_name = "FOLDER")]
+    pub chdir: Option<PathBuf>,
+    /// Write the process number of the supervisor, which signals go to, into this file
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
     /// Maximum size of a request's body in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_body: u64,
@@ -553,37 +579,6 @@ pub struct ServeArgs {
     /// Threads for HTTP, outside of Python
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub http_threads: NonZeroUsize,
-}
-
-/// Which verdicts are admitted besides `ready`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AdmitLevel {
-    /// Distributions that import, but work without some of their extension modules
-    Degraded,
-}
-
-/// What to do about extension modules that the report does not admit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum UnvettedPolicy {
-    /// Raise `ImportError` with the reason
-    Refuse,
-    /// Load it, and log a warning
-    Warn,
-}
-
-/// The kind of interpreter to host an application in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ServeMode {
-    /// The main interpreter
-    Main,
-    /// A sub-interpreter on the main interpreter's GIL
-    SharedGil,
-    /// A sub-interpreter with a GIL of its own
-    OwnGil,
-    /// A sub-interpreter with a GIL of its own and private copies of extension modules
-    OwnGilCopies,
-    /// The main interpreter of a free-threaded Python, the GIL forced off
-    FreeThreaded,
 }
 
 /// Options of the completion script.

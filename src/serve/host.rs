@@ -1,11 +1,12 @@
 //! Starts and signals a host process: the environment's python, which loads the probes' library.
 
-use std::io::{BufRead, BufReader, pipe};
+use std::io::{self, BufRead, BufReader, PipeReader, pipe};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{HostConfig, HostMessage, InterpreterMode};
 
 use super::private_copies::HostCopies;
+use super::service_manager::VARIABLES;
 use crate::trial::ProbeLibrary;
 
 /// The Python code that the host process runs. It removes the supervisor's arguments from `sys.argv`, which
@@ -77,7 +79,11 @@ impl Host {
         let config = HostConfig { ready: writer.as_raw_fd(), ..config.clone() };
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
         let is_free = config.groups.iter().any(|group| group.mode == InterpreterMode::FreeThreaded);
-        let mut child = Command::new(python)
+        let mut command = Command::new(python);
+        for name in VARIABLES {
+            command.env_remove(name);
+        }
+        let child = command
             .args(["-P"])
             // With a guard, `glue.py` imports `site` after the guard is installed, so that it covers `.pth`
             // files and `sitecustomize`, too.
@@ -93,17 +99,10 @@ impl Host {
             .spawn()
             .with_context(|| format!("{} cannot be run", python.display()))?;
         drop(writer);
-        let (pid, events, messages) = (child.id(), events.clone(), events.clone());
-        std::thread::spawn(move || {
-            for line in BufReader::new(reader).lines().map_while(Result::ok) {
-                if let Ok(message) = serde_json::from_str(&line) {
-                    drop(messages.send(SupervisorEvent::Message(pid, message)));
-                }
-            }
-        });
-        // On a thread of its own: a child that the host has forked may keep the pipe open.
-        std::thread::spawn(move || drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child)))));
-        Ok(Self { pid, slot, started: Instant::now(), serves: false, files })
+        let host = Self { pid: child.id(), slot, started: Instant::now(), serves: false, files };
+        let watched = watch_messages(host.pid, reader, events).and_then(|()| watch_end(child, events));
+        watched.inspect_err(|_| host.kill()).context("cannot start a thread")?;
+        Ok(host)
     }
 
     /// Requests an orderly shutdown.
@@ -135,6 +134,30 @@ impl Host {
             let _ = kill_process(pid, signal);
         }
     }
+}
+
+/// Forwards the messages of a host as events.
+fn watch_messages(pid: u32, reader: PipeReader, events: &Sender<SupervisorEvent>) -> io::Result<()> {
+    let events = events.clone();
+    let watch = move || {
+        for line in BufReader::new(reader).lines().map_while(Result::ok) {
+            if let Ok(message) = serde_json::from_str(&line) {
+                drop(events.send(SupervisorEvent::Message(pid, message)));
+            }
+        }
+    };
+    thread::Builder::new().spawn(watch).map(drop)
+}
+
+/// Forwards the end of a host as an event. On a thread of its own: a child that the host has forked may keep the pipe of
+/// its messages open.
+fn watch_end(mut child: Child, events: &Sender<SupervisorEvent>) -> io::Result<()> {
+    let events = events.clone();
+    let watch = move || {
+        let pid = child.id();
+        drop(events.send(SupervisorEvent::Ended(pid, wait_for_exit(&mut child))));
+    };
+    thread::Builder::new().spawn(watch).map(drop)
 }
 
 /// Waits until the process has ended.

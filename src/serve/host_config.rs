@@ -4,14 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use wsgiaudit_probes_core::access_log_line::AccessLogFormat;
 use wsgiaudit_probes_core::host_config::{
     GroupConfig, GuardConfig, HostConfig, InterpreterMode, RequestLimits,
 };
+use wsgiaudit_probes_core::peer::{ProxyHeader, TrustedProxies};
 
 use super::application::parse_application;
 use super::listening_socket::ListeningSocket;
 use super::{mod_wsgi_rules, serve_settings};
-use crate::cli::{ServeArgs, ServeMode};
+use crate::cli::{AccessLogForm, ServeArgs, ServeMode, TrustedHeader};
 use crate::venv::{choose_environment, locate_environment, suggest_environment};
 
 /// What stands before an environment's path on the command line.
@@ -37,7 +39,7 @@ pub(super) fn find_python(args: &ServeArgs) -> Result<PathBuf> {
     })
 }
 
-/// Returns the host's configuration, without the descriptor `ready`, and notes for the operator.
+/// Returns the host's configuration, without the descriptors that it inherits besides its sockets, and notes for the operator.
 ///
 /// # Errors
 /// If the arguments contradict each other.
@@ -62,36 +64,61 @@ pub(super) fn build_host_config(
         .iter()
         .map(|folder| Ok(std::path::absolute(folder)?.to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
+    let proxy_headers: Vec<ProxyHeader> =
+        args.proxy_header.iter().map(|header| read_header(*header)).collect();
+    if let Err(bad) = TrustedProxies::parse(&args.proxy, &proxy_headers) {
+        bail!("--proxy {bad}: not an IP address\nhint: ADDRESS, ADDRESS/BITS, or unix");
+    }
     let config = HostConfig {
         listeners: bound.iter().map(ListeningSocket::to_listener).collect(),
         metrics: metrics.iter().map(ListeningSocket::to_listener).collect(),
         proxies: args.proxy.clone(),
+        proxy_headers,
+        access_log_format: match args.access_log_format {
+            AccessLogForm::Combined => AccessLogFormat::Combined,
+            AccessLogForm::Json => AccessLogFormat::Json,
+        },
         access_log: args.access_log.as_deref().map(absolute_path).transpose()?,
+        inherited: Vec::new(),
         ready: -1,
         path,
         groups,
-        limits: RequestLimits {
-            drain: args.drain,
-            head: args.head_timeout,
-            stall: args.stall_timeout,
-            body: args.body_timeout,
-            body_rate: args.body_rate,
-            request: args.request_timeout,
-            requests: args.max_requests,
-            requests_jitter: args.max_requests_jitter,
-            memory: args.max_memory,
-            lifetime: args.max_lifetime,
-            head_size: args.max_head,
-            target_size: args.max_target,
-            headers: args.max_headers,
-            body_size: args.max_body,
-            body_memory: args.body_memory,
-        },
+        limits: build_limits(args),
         guard,
         copies: None,
         http_threads: args.http_threads.get(),
     };
     Ok((config, notes))
+}
+
+fn build_limits(args: &ServeArgs) -> RequestLimits {
+    RequestLimits {
+        drain: args.drain,
+        head: args.head_timeout,
+        stall: args.stall_timeout,
+        body: args.body_timeout,
+        body_rate: args.body_rate,
+        request: args.request_timeout,
+        requests: args.max_requests,
+        requests_jitter: args.max_requests_jitter,
+        memory: args.max_memory,
+        lifetime: args.max_lifetime,
+        head_size: args.max_head,
+        target_size: args.max_target,
+        headers: args.max_headers,
+        body_size: args.max_body,
+        body_memory: args.body_memory,
+    }
+}
+
+fn read_header(header: TrustedHeader) -> ProxyHeader {
+    match header {
+        TrustedHeader::XForwardedFor => ProxyHeader::XForwardedFor,
+        TrustedHeader::XForwardedProto => ProxyHeader::XForwardedProto,
+        TrustedHeader::XForwardedHost => ProxyHeader::XForwardedHost,
+        TrustedHeader::XForwardedPrefix => ProxyHeader::XForwardedPrefix,
+        TrustedHeader::Forwarded => ProxyHeader::Forwarded,
+    }
 }
 
 /// Makes a path absolute, except for `-`, which stands for standard output.

@@ -10,8 +10,11 @@ mod host_config;
 mod listening_socket;
 mod mod_wsgi_rules;
 mod private_copies;
+mod process_settings;
 mod restart_delay;
 mod serve_settings;
+mod service_manager;
+mod socket_access;
 mod supervisor;
 
 pub use supervisor::supervise;

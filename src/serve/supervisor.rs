@@ -15,7 +15,10 @@ use super::host::{Host, HostFiles, SupervisorEvent};
 use super::host_config;
 use super::listening_socket::ListeningSocket;
 use super::private_copies::HostCopies;
+use super::process_settings::{PidFile, apply_process_settings};
 use super::restart_delay::RestartDelay;
+use super::service_manager::ServiceManager;
+use super::socket_access::SocketAccess;
 use crate::cli::ServeArgs;
 use crate::trial::ProbeLibrary;
 use crate::venv::query_interpreter;
@@ -23,23 +26,34 @@ use crate::venv::query_interpreter;
 /// How much longer than `--drain` a process may take to end before it is killed.
 const LAST_RESORT: Duration = Duration::from_secs(10);
 
+/// Where to listen if nothing else is named.
+const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
+
 /// Serves until SIGTERM, SIGINT or SIGQUIT. Returns whether every host ended with exit status 0.
 ///
 /// # Errors
 /// If the sockets cannot be bound or the application does not start.
 pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
+    let inherited = ListeningSocket::inherit_all()?;
     let (sender, events) = channel();
     watch_signals(&sender)?;
+    apply_process_settings(args)?;
+    let access = SocketAccess::from_args(args)?;
+    let bound = bind_sockets(args, inherited, access)?;
     let processes = args.processes.get();
-    let bound = args.bind.iter().map(|address| ListeningSocket::new(address)).collect::<Result<Vec<_>>>()?;
     let metrics = (0..processes)
-        .map(|slot| args.metrics.iter().map(|address| ListeningSocket::for_slot(address, slot)).collect())
+        .map(|slot| {
+            args.metrics.iter().map(|address| ListeningSocket::for_slot(address, slot, access)).collect()
+        })
         .collect::<Result<Vec<Vec<_>>>>()?;
+    // If another server has the sockets, its file stays as it is.
+    let _pid_file = args.pid_file.as_deref().map(PidFile::write).transpose()?;
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
     let library = ProbeLibrary::install(folder.path()).context("cannot write the probes' library")?;
     let mut supervisor = Supervisor {
         args,
         say,
+        manager: ServiceManager::from_environment(),
         bound,
         metrics,
         folder,
@@ -58,10 +72,27 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
     supervisor.run_event_loop(&events)
 }
 
+/// Returns the sockets to serve on: those of the service manager and of the command line.
+fn bind_sockets(
+    args: &ServeArgs,
+    inherited: Vec<ListeningSocket>,
+    access: SocketAccess,
+) -> Result<Vec<ListeningSocket>> {
+    let mut sockets = inherited;
+    for address in &args.bind {
+        sockets.push(ListeningSocket::new(address, access)?);
+    }
+    if sockets.is_empty() {
+        sockets.push(ListeningSocket::new(DEFAULT_ADDRESS, access)?);
+    }
+    Ok(sockets)
+}
+
 /// The state of the supervisor.
 struct Supervisor<'a> {
     args: &'a ServeArgs,
     say: &'a dyn Fn(&str),
+    manager: ServiceManager,
     bound: Vec<ListeningSocket>,
     /// Sockets of the metrics endpoint, for each slot.
     metrics: Vec<Vec<ListeningSocket>>,
@@ -92,6 +123,7 @@ impl Supervisor<'_> {
         let metrics = self.metrics.get(slot).map(Vec::as_slice).unwrap_or_default();
         let (mut config, notes) =
             host_config::build_host_config(self.args, &self.bound, metrics, guard, found.free_threaded)?;
+        config.inherited = self.list_descriptors();
         if slot == 0 {
             notes.iter().for_each(|note| (self.say)(note));
         }
@@ -102,8 +134,17 @@ impl Supervisor<'_> {
         let files = HostFiles { folder, copies };
         let host = Host::start(&python, &self.library, &config, (slot, files), &self.sender)?;
         self.hosts.push(host);
+        if let Some(restart) = self.restarts.get_mut(slot) {
+            restart.cancel();
+        }
         self.groups = config.groups;
         Ok(())
+    }
+
+    /// Returns all descriptors that a host inherits.
+    fn list_descriptors(&self) -> Vec<i32> {
+        let sockets = self.bound.iter().chain(self.metrics.iter().flatten());
+        sockets.map(ListeningSocket::descriptor).collect()
     }
 
     /// Starts a new host for a slot. If that fails, says so and tries again later.
@@ -125,7 +166,8 @@ impl Supervisor<'_> {
     /// Handles events until the last host has ended after a stop signal. Returns whether all ended as they should.
     fn run_event_loop(&mut self, events: &Receiver<SupervisorEvent>) -> Result<bool> {
         loop {
-            let deadline = self.restarts.iter().filter_map(|restart| restart.at).chain(self.kill_at).min();
+            let restarts = self.restarts.iter().filter_map(|restart| restart.at);
+            let deadline = restarts.chain(self.kill_at).chain(self.manager.next_sign).min();
             let event = match deadline {
                 None => events.recv()?,
                 Some(at) => match events.recv_timeout(at.saturating_duration_since(Instant::now())) {
@@ -146,12 +188,14 @@ impl Supervisor<'_> {
 
     fn handle_event(&mut self, event: SupervisorEvent) -> Result<()> {
         match event {
-            SupervisorEvent::Signal(SIGHUP) => {
+            SupervisorEvent::Signal(SIGHUP) if self.kill_at.is_none() => {
+                self.manager.tell_reloading();
                 self.to_replace = (0..self.restarts.len()).collect();
                 self.replace_next();
             }
             SupervisorEvent::Signal(SIGUSR1) => self.hosts.iter().for_each(Host::reopen_logs),
             SupervisorEvent::Signal(SIGTERM | SIGINT | SIGQUIT) => self.stop(),
+            SupervisorEvent::Signal(SIGHUP) => {}
             SupervisorEvent::Signal(signal) => {
                 let name = signal_hook::low_level::signal_name(signal).unwrap_or("this signal");
                 (self.say)(&format!("{name} has no effect"));
@@ -183,6 +227,7 @@ impl Supervisor<'_> {
     fn stop(&mut self) {
         if self.kill_at.is_none() {
             self.kill_at = Some(Instant::now() + Duration::from_secs_f64(self.args.drain) + LAST_RESORT);
+            self.manager.tell_stopping();
             self.bound.clear();
             self.restarts.iter_mut().for_each(RestartDelay::cancel);
             self.hosts.iter().for_each(Host::stop);
@@ -192,6 +237,7 @@ impl Supervisor<'_> {
     /// Starts the hosts that are due, or kills those that do not end.
     fn handle_deadlines(&mut self) {
         let now = Instant::now();
+        self.manager.give_sign(now);
         if self.kill_at.is_some_and(|at| at <= now) {
             self.is_clean = false;
             self.hosts.iter().for_each(Host::kill);
@@ -214,6 +260,7 @@ impl Supervisor<'_> {
             (self.say)("the new process did not start serving: the old one continues");
             // It would not start for the other slots either.
             self.to_replace.clear();
+            self.manager.tell_ready();
             return Ok(());
         }
         let what = format!("{} ended: {status}", self.describe_host(host));
@@ -236,6 +283,7 @@ impl Supervisor<'_> {
         let Some(slot) = self.to_replace.pop_front() else { return };
         if let Err(error) = self.start_host(slot) {
             self.to_replace.clear();
+            self.manager.tell_ready();
             (self.say)(&format!("cannot reload, the old process continues: {error:#}"));
         }
     }
@@ -255,6 +303,9 @@ impl Supervisor<'_> {
         if !self.has_served {
             self.has_served = true;
             (1..self.restarts.len()).for_each(|slot| self.start_host_or_retry(slot));
+        }
+        if self.to_replace.is_empty() {
+            self.manager.tell_ready();
         }
         self.replace_next();
     }

@@ -5,6 +5,7 @@ mod clients;
 mod frameworks;
 mod guard;
 mod http_table;
+mod operations;
 mod serving;
 mod soak;
 mod telemetry;

@@ -240,7 +240,7 @@ fn sigterm_ends_with_status_0_at_any_moment() {
 
 #[test]
 fn programs_of_the_application_inherit_no_socket() {
-    let server = Server::with_metrics(APPLICATION, &["--mode", "main"]);
+    let server = Server::with_metrics(APPLICATION, &["--mode", "main", "--processes", "2"]);
     let listed = server.get("/descriptors").1;
     assert!(listed.contains("(") && !listed.contains("socket:"), "{listed}");
     assert!(listed.matches("pipe:").count() <= 2, "{listed}");

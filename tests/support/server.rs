@@ -53,6 +53,14 @@ impl Server {
         ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap()
     }
 
+    /// The status of what its metrics' address answers.
+    #[track_caller]
+    pub(crate) fn fetch_status(&self, path: &str) -> u16 {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let url = format!("http://{}{path}", self.scraped.as_ref().unwrap());
+        agent.get(url).call().unwrap().status().as_u16()
+    }
+
     /// Its metrics, as JSON.
     #[track_caller]
     pub(crate) fn metrics(&self) -> serde_json::Value {

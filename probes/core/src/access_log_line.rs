@@ -5,18 +5,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::header::{HeaderMap, HeaderName, REFERER, USER_AGENT};
 use http::{Method, Uri, Version};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::peer::Peer;
 
-/// What is known of a request when it arrives. Everything in it is escaped, so that it cannot forge a line or a
-/// field of the log.
+/// The form of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessLogFormat {
+    /// Apache's combined log format, plus the duration of the request.
+    Combined,
+    /// A JSON object.
+    Json,
+}
+
+/// What is known of a request when it arrives.
 #[derive(Debug)]
 pub struct AccessLogLine {
-    peer: String,
-    date: String,
+    address: String,
+    at: SystemTime,
+    /// The request line.
     request: String,
-    referer: String,
-    agent: String,
+    referer: Option<String>,
+    agent: Option<String>,
 }
 
 impl AccessLogLine {
@@ -27,51 +39,73 @@ impl AccessLogLine {
         (method, target, version): (&Method, &Uri, Version),
         headers: &HeaderMap,
     ) -> Self {
-        // A path may contain quotes.
-        let target = target.to_string();
         Self {
-            peer: shown_address(peer),
-            date: format_date(at),
-            request: format!("{method} {} {version:?}", target.escape_debug()),
-            referer: escape_header(headers, &REFERER),
-            agent: escape_header(headers, &USER_AGENT),
+            address: peer.address.clone(),
+            at,
+            request: format!("{method} {target} {version:?}"),
+            referer: read_header(headers, &REFERER),
+            agent: read_header(headers, &USER_AGENT),
         }
     }
 
     /// Describes a request that the HTTP library refused, by its first line.
     pub fn from_refused(peer: &Peer, at: SystemTime, line: &str) -> Self {
-        Self {
-            peer: shown_address(peer),
-            date: format_date(at),
-            request: if line.is_empty() { "-".to_owned() } else { line.escape_debug().to_string() },
-            referer: "-".to_owned(),
-            agent: "-".to_owned(),
+        Self { address: peer.address.clone(), at, request: line.to_owned(), referer: None, agent: None }
+    }
+
+    /// Formats the line. Whatever a client sends, it cannot forge a line or a field of the log.
+    pub fn format_line(&self, format: AccessLogFormat, status: u16, sent: u64, took: Duration) -> String {
+        let took = took.as_secs_f64() * 1e3;
+        match format {
+            AccessLogFormat::Combined => {
+                let sent = if sent == 0 { "-".to_owned() } else { sent.to_string() };
+                let address = if self.address.is_empty() { "-" } else { &self.address };
+                let (date, request) = (format_date(self.at), escape_field(Some(&self.request)));
+                let (referer, agent) =
+                    (escape_field(self.referer.as_ref()), escape_field(self.agent.as_ref()));
+                format!(
+                    "{address} - - [{date}] \"{request}\" {status} {sent} \"{referer}\" \"{agent}\" {took:.1}ms\n"
+                )
+            }
+            AccessLogFormat::Json => {
+                let line = json!({
+                    "time": format!("{:.3}", timestamp(self.at)),
+                    "remote_address": self.address,
+                    "request": self.request,
+                    "status": status,
+                    "bytes_sent": sent,
+                    "duration_ms": (took * 1e3).round() / 1e3,
+                    "referer": self.referer,
+                    "user_agent": self.agent,
+                });
+                format!("{line}\n")
+            }
         }
     }
+}
 
-    /// Apache's combined log format, plus the duration of the request in milliseconds.
-    pub fn format_line(&self, status: u16, sent: u64, took: Duration) -> String {
-        let sent = if sent == 0 { "-".to_owned() } else { sent.to_string() };
-        let Self { peer, date, request, referer, agent } = self;
-        let took = took.as_secs_f64() * 1e3;
-        format!("{peer} - - [{date}] \"{request}\" {status} {sent} \"{referer}\" \"{agent}\" {took:.1}ms\n")
+fn read_header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn escape_field(text: Option<&String>) -> String {
+    match text {
+        Some(text) if !text.is_empty() => text.escape_debug().to_string(),
+        Some(_) | None => "-".to_owned(),
     }
-}
-
-fn shown_address(peer: &Peer) -> String {
-    if peer.address.is_empty() { "-".to_owned() } else { peer.address.clone() }
-}
-
-fn escape_header(headers: &HeaderMap, name: &HeaderName) -> String {
-    let Some(value) = headers.get(name) else { return "-".to_owned() };
-    String::from_utf8_lossy(value.as_bytes()).escape_debug().to_string()
 }
 
 /// Formats a time in UTC as `25/Nov/2026:21:31:12 +0000`.
 fn format_date(at: SystemTime) -> String {
-    let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let at = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    at.unwrap_or_default().strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
+    timestamp(at).strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
+}
+
+fn timestamp(at: SystemTime) -> Timestamp {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis())
+        .ok()
+        .and_then(|at| Timestamp::from_millisecond(at).ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -80,7 +114,9 @@ mod tests {
 
     use http::header::{HeaderMap, HeaderValue, REFERER, USER_AGENT};
     use http::{Method, Uri, Version};
+    use serde_json::json;
 
+    use super::AccessLogFormat::{Combined, Json};
     use super::{AccessLogLine, format_date};
     use crate::peer::Peer;
 
@@ -96,9 +132,26 @@ mod tests {
         headers.insert(REFERER, HeaderValue::from_static("http://example.org/"));
         headers.insert(USER_AGENT, HeaderValue::from_static("curl/8"));
         assert_eq!(
-            line(&peer, "/a?b", &headers).format_line(200, 12, Duration::from_micros(1234)),
+            line(&peer, "/a?b", &headers).format_line(Combined, 200, 12, Duration::from_micros(1234)),
             "192.0.2.1 - - [25/Nov/2026:21:31:12 +0000] \"GET /a?b HTTP/1.1\" 200 12 \
              \"http://example.org/\" \"curl/8\" 1.2ms\n"
+        );
+    }
+
+    #[test]
+    fn a_line_can_be_json() {
+        let peer = Peer::from_address("192.0.2.1:80".parse().unwrap());
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static("a \"b\""));
+        let text = line(&peer, "/a\"b", &headers).format_line(Json, 404, 0, Duration::from_micros(1234));
+        assert_eq!(text.matches('\n').count(), 1);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            json!({
+                "time": "2026-11-25T21:31:12.999Z", "remote_address": "192.0.2.1",
+                "request": "GET /a\"b HTTP/1.1", "status": 404, "bytes_sent": 0, "duration_ms": 1.234,
+                "referer": null, "user_agent": "a \"b\"",
+            })
         );
     }
 
@@ -106,7 +159,7 @@ mod tests {
     fn what_is_missing_is_a_hyphen() {
         let line = line(&Peer::from_unix_socket(), "/", &HeaderMap::new());
         assert_eq!(
-            line.format_line(304, 0, Duration::from_secs(2)),
+            line.format_line(Combined, 304, 0, Duration::from_secs(2)),
             "- - - [25/Nov/2026:21:31:12 +0000] \"GET / HTTP/1.1\" 304 - \"-\" \"-\" 2000.0ms\n"
         );
     }
@@ -116,7 +169,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(REFERER, HeaderValue::from_static("a\" b\\"));
         headers.insert(USER_AGENT, HeaderValue::from_bytes(b"\xff\t\xc3\xa9").unwrap());
-        let line = line(&Peer::from_unix_socket(), "/a\"b", &headers).format_line(200, 1, Duration::ZERO);
+        let line =
+            line(&Peer::from_unix_socket(), "/a\"b", &headers).format_line(Combined, 200, 1, Duration::ZERO);
         assert!(
             line.contains("\"GET /a\\\"b HTTP/1.1\" 200 1 \"a\\\" b\\\\\" \"\u{fffd}\\t\u{e9}\" 0.0ms\n"),
             "{line}"
@@ -127,14 +181,12 @@ mod tests {
     fn a_refused_request_is_shown_as_it_came() {
         let refused = |line| {
             let line = AccessLogLine::from_refused(&Peer::from_unix_socket(), UNIX_EPOCH, line);
-            line.format_line(400, 0, Duration::ZERO)
+            line.format_line(Combined, 400, 0, Duration::ZERO)
         };
         let rest = "400 - \"-\" \"-\" 0.0ms\n";
-        assert_eq!(
-            refused("G\"T\u{1}"),
-            format!("- - - [01/Jan/1970:00:00:00 +0000] \"G\\\"T\\u{{1}}\" {rest}")
-        );
-        assert_eq!(refused(""), format!("- - - [01/Jan/1970:00:00:00 +0000] \"-\" {rest}"));
+        let begin = "- - - [01/Jan/1970:00:00:00 +0000]";
+        assert_eq!(refused("G\"T\u{1}"), format!("{begin} \"G\\\"T\\u{{1}}\" {rest}"));
+        assert_eq!(refused(""), format!("{begin} \"-\" {rest}"));
     }
 
     #[test]

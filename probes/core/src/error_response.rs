@@ -8,6 +8,8 @@ use http::{Response, StatusCode};
 pub enum ErrorResponse {
     /// The metrics endpoint has nothing at this path.
     NoMetrics,
+    /// No request can be served now.
+    NotReady,
     /// The request is malformed; the text says why.
     BadRequest(&'static str),
     /// The body of the request arrives too slowly.
@@ -43,7 +45,9 @@ impl ErrorResponse {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoResponse => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NoGroup | Self::QueueFull | Self::BodyNotStored => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoGroup | Self::QueueFull | Self::BodyNotStored | Self::NotReady => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -68,7 +72,7 @@ impl ErrorResponse {
             Self::QueueFull => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::NoMetrics | Self::NoResponse | Self::NoGroup | Self::Timeout => {}
+            Self::NoMetrics | Self::NotReady | Self::NoResponse | Self::NoGroup | Self::Timeout => {}
         }
         response
     }
@@ -79,7 +83,8 @@ impl ErrorResponse {
             Self::BodyTooSlow => "Request Timeout\n",
             Self::NotImplemented => "Not Implemented\n",
             Self::TargetTooLong => "URI Too Long\n",
-            Self::NoMetrics => "Not Found: /metrics, or /metrics.json\n",
+            Self::NoMetrics => "Not Found: /metrics, /metrics.json, /healthz, or /readyz\n",
+            Self::NotReady => "Not Ready\n",
             Self::BodyTooLarge => "Payload Too Large\n",
             Self::HeadTooLarge => "Request Header Fields Too Large\n",
             Self::NoResponse => "Internal Server Error\n",
@@ -124,7 +129,8 @@ mod tests {
 
     #[test]
     fn other_responses_leave_the_connection_open() {
-        check(NoMetrics, 404, false, None, "Not Found: /metrics, or /metrics.json\n");
+        check(NoMetrics, 404, false, None, "Not Found: /metrics, /metrics.json, /healthz, or /readyz\n");
+        check(ErrorResponse::NotReady, 503, false, None, "Not Ready\n");
         check(NoResponse, 500, false, None, "Internal Server Error\n");
         check(NoGroup, 503, false, None, "Service Unavailable\n");
         check(Timeout, 504, false, None, "Gateway Timeout\n");

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access_log_line::AccessLogFormat;
+use crate::peer::ProxyHeader;
 use crate::protocol::CopyTrees;
 
 /// Configuration of one host process.
@@ -13,10 +15,17 @@ pub struct HostConfig {
     pub listeners: Vec<ListenerConfig>,
     /// Listening sockets of the metrics endpoint.
     pub metrics: Vec<ListenerConfig>,
-    /// Addresses of trusted proxies; `unix` stands for any Unix socket.
+    /// Addresses and networks of trusted proxies; `unix` stands for any Unix socket.
     pub proxies: Vec<String>,
+    /// Headers that trusted proxies set.
+    pub proxy_headers: Vec<ProxyHeader>,
     /// The access log: a file, or `-` for standard output.
     pub access_log: Option<String>,
+    /// The form of the access log.
+    pub access_log_format: AccessLogFormat,
+    /// File descriptors inherited from the supervisor, except `ready`: also those that other hosts use. Programs that the
+    /// application runs must not inherit them.
+    pub inherited: Vec<i32>,
     /// File descriptor to which the host writes each [`HostMessage`] as a JSON line.
     pub ready: i32,
     /// Folders prepended to `sys.path`, in this order.
@@ -81,6 +90,8 @@ pub struct ListenerConfig {
     pub port: String,
     /// Whether it is a Unix socket rather than a TCP socket.
     pub is_unix: bool,
+    /// Whether the service manager keeps it open, also after the server has ended.
+    pub is_kept: bool,
 }
 
 /// An application group: one application in one or more identical interpreters.

@@ -53,6 +53,20 @@ pub fn check_request(
     }
 }
 
+/// Replaces `Host` by the host that a trusted proxy names.
+///
+/// # Errors
+/// The response, if it is malformed.
+pub fn set_forwarded_host(headers: &mut HeaderMap, host: &str) -> Result<(), ErrorResponse> {
+    match HeaderValue::from_str(host) {
+        Ok(value) if is_host(host.as_bytes()) => {
+            headers.insert(HOST, value);
+            Ok(())
+        }
+        Ok(_) | Err(_) => Err(ErrorResponse::BadRequest("the host that the proxy names is malformed")),
+    }
+}
+
 fn check_limits(target: &Uri, headers: &HeaderMap, limits: &RequestLimits) -> Result<(), ErrorResponse> {
     if target.path_and_query().is_some_and(|target| target.as_str().len() > limits.target_size) {
         return Err(ErrorResponse::TargetTooLong);
@@ -103,7 +117,7 @@ mod tests {
     use http::header::{HeaderMap, HeaderName, HeaderValue};
     use http::{Method, Uri, Version};
 
-    use super::{check_request, is_host};
+    use super::{check_request, is_host, set_forwarded_host};
     use crate::error_response::ErrorResponse;
     use crate::host_config::RequestLimits;
 
@@ -159,6 +173,16 @@ mod tests {
         assert_eq!((refused, host.as_deref()), (None, Some("b.example:81")));
         assert_eq!(status("http://user@b/x", &[("host", "a")]), Some(400));
         assert_eq!(status("http://b/x", &[]), Some(400));
+    }
+
+    #[test]
+    fn the_host_that_a_proxy_names_replaces_the_host() {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_static("a"));
+        assert_eq!(set_forwarded_host(&mut headers, "b.example:81"), Ok(()));
+        assert_eq!(headers.get_all("host").iter().collect::<Vec<_>>(), ["b.example:81"]);
+        assert!(set_forwarded_host(&mut headers, "a/b").is_err());
+        assert_eq!(headers["host"], "b.example:81");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use hyper::Method;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::http::request::Parts;
-use wsgiaudit_probes_core::access_log_line::AccessLogLine;
+use wsgiaudit_probes_core::access_log_line::{AccessLogFormat, AccessLogLine};
 use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::response_head::is_bodiless;
@@ -74,7 +74,7 @@ impl RequestTracker {
             meter.record_response(status, took, is_whole);
         }
         if let Some((log, line)) = self.line.take() {
-            log.write_line(line.format_line(status, sent, took));
+            log.write_line(&line, status, sent, took);
         }
     }
 }
@@ -153,7 +153,10 @@ impl Body for TrackedBody {
 
 /// The access log. A separate thread writes it.
 #[derive(Clone, Debug)]
-pub(super) struct AccessLog(Sender<AccessLogEntry>);
+pub(super) struct AccessLog {
+    entries: Sender<AccessLogEntry>,
+    format: AccessLogFormat,
+}
 
 enum AccessLogEntry {
     Line(String),
@@ -171,7 +174,7 @@ impl AccessLog {
     ///
     /// # Errors
     /// An error message if the file cannot be opened.
-    pub(super) fn open(path: &str) -> Result<Self, String> {
+    pub(super) fn open(path: &str, format: AccessLogFormat) -> Result<Self, String> {
         let file = open_log(path)?;
         let (sender, entries) = channel();
         let path = path.to_owned();
@@ -179,24 +182,25 @@ impl AccessLog {
             .name("wsgiaudit-log".to_owned())
             .spawn(move || write_entries(file, &entries, &path))
             .map_err(|error| format!("cannot start the thread of the access log: {error}"))?;
-        Ok(Self(sender))
+        Ok(Self { entries: sender, format })
     }
 
     /// Queues a line for the thread that writes the log.
-    pub(super) fn write_line(&self, line: String) {
+    pub(super) fn write_line(&self, line: &AccessLogLine, status: u16, sent: u64, took: Duration) {
+        let line = line.format_line(self.format, status, sent, took);
         // Fails only if the writer thread has ended, at the end of the process.
-        drop(self.0.send(AccessLogEntry::Line(line)));
+        drop(self.entries.send(AccessLogEntry::Line(line)));
     }
 
     /// Opens the file again: a program that rotates logs has renamed it.
     pub(super) fn reopen(&self) {
-        drop(self.0.send(AccessLogEntry::Reopen));
+        drop(self.entries.send(AccessLogEntry::Reopen));
     }
 
     /// Waits until all entries have been written, or for [`FLUSH_TIMEOUT`].
     pub(super) fn flush(&self) {
         let (written, confirmation) = channel();
-        if self.0.send(AccessLogEntry::Written(written)).is_ok() {
+        if self.entries.send(AccessLogEntry::Written(written)).is_ok() {
             let _ = confirmation.recv_timeout(FLUSH_TIMEOUT);
         }
     }

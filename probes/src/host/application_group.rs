@@ -129,16 +129,23 @@ impl RunningGroup {
             meter: Arc::default(),
         };
         let meter = Arc::clone(&spec.meter);
-        let mut interpreters = Vec::new();
+        let (mut interpreters, mut serving) = (Vec::new(), 0);
         let mut failure = None;
         for _ in 0..plan.interpreters {
             let spec = spec.clone();
             let (started, outcome) = channel();
-            interpreters.push(std::thread::spawn(move || spec.run_interpreter(&started)));
+            match std::thread::Builder::new().spawn(move || spec.run_interpreter(&started)) {
+                Ok(thread) => interpreters.push(thread),
+                Err(error) => {
+                    failure = Some(format!("cannot start a thread: {error}"));
+                    break;
+                }
+            }
             if let Err(why) = outcome.recv().unwrap_or_else(|_| Err("its thread ended".to_owned())) {
                 failure = Some(why);
                 break;
             }
+            serving += plan.threads;
         }
         let threads = plan.threads * interpreters.len();
         let permits =
@@ -156,7 +163,7 @@ impl RunningGroup {
         match failure {
             None => Ok(running),
             Some(why) => {
-                running.group.stop_threads(running.group.threads - plan.threads);
+                running.group.stop_threads(serving);
                 running.interpreters.into_iter().for_each(|thread| drop(thread.join()));
                 Err(why)
             }
@@ -225,17 +232,14 @@ impl InterpreterSpec {
                     let runtime = Arc::new(runtime);
                     let handle = InterpreterHandle(python::PyInterpreterState_Get());
                     python::PyEval_SaveThread();
-                    let siblings: Vec<_> = (1..self.threads)
-                        .map(|_| {
-                            let (runtime, queue) = (Arc::clone(&runtime), self.queue.clone());
-                            let meter = Arc::clone(&self.meter);
-                            // SAFETY: joined below, before the interpreter ends.
-                            std::thread::spawn(move || run_sibling_thread(handle, &runtime, &queue, &meter))
-                        })
-                        .collect();
-                    drop(started.send(Ok(())));
-                    serve_jobs(inner, &runtime, &self.queue, &self.meter);
-                    siblings.into_iter().for_each(|thread| drop(thread.join()));
+                    match self.start_siblings(handle, &runtime) {
+                        Err(error) => drop(started.send(Err(format!("cannot start a thread: {error}")))),
+                        Ok(siblings) => {
+                            drop(started.send(Ok(())));
+                            serve_jobs(inner, &runtime, &self.queue, &self.meter);
+                            siblings.into_iter().for_each(|thread| drop(thread.join()));
+                        }
+                    }
                     python::PyEval_RestoreThread(inner);
                     if runtime.call_function(c"end").is_none() {
                         log_message(&format!("error while ending an interpreter: {}", python::take_error()));
@@ -261,6 +265,45 @@ impl InterpreterSpec {
             python::PyGILState_Release(ensured);
             InterpreterEnd::Clean
         }
+    }
+}
+
+impl InterpreterSpec {
+    /// Starts the further threads of an interpreter, to be joined before it ends. If one cannot be started, the
+    /// others end without having touched Python.
+    ///
+    /// # Safety
+    /// The interpreter outlives the threads; this thread is detached from it.
+    unsafe fn start_siblings(
+        &self,
+        interpreter: InterpreterHandle,
+        runtime: &Arc<WsgiRuntime>,
+    ) -> std::io::Result<Vec<JoinHandle<()>>> {
+        let (begin, begun) = crossbeam_channel::bounded::<()>(self.threads);
+        let mut siblings = Vec::new();
+        for _ in 1..self.threads {
+            let (runtime, queue, begun) = (Arc::clone(runtime), self.queue.clone(), begun.clone());
+            let meter = Arc::clone(&self.meter);
+            let run = move || {
+                if begun.recv().is_ok() {
+                    // SAFETY: guaranteed by the caller.
+                    unsafe { run_sibling_thread(interpreter, &runtime, &queue, &meter) };
+                }
+            };
+            match std::thread::Builder::new().spawn(run) {
+                Ok(thread) => siblings.push(thread),
+                Err(error) => {
+                    drop(begin);
+                    siblings.into_iter().for_each(|thread| drop(thread.join()));
+                    return Err(error);
+                }
+            }
+        }
+        for _ in &siblings {
+            // Fails only if the thread has ended.
+            let _ = begin.send(());
+        }
+        Ok(siblings)
     }
 }
 

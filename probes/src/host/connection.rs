@@ -93,7 +93,7 @@ fn note_refusal(server: &ServerState, peer: &Peer, state: &ConnectionState, erro
     server.rejected.fetch_add(1, Ordering::Relaxed);
     if let Some(log) = &server.log {
         let line = AccessLogLine::from_refused(peer, SystemTime::now(), &state.refused_line());
-        log.write_line(line.format_line(status.as_u16(), 0, Duration::ZERO));
+        log.write_line(&line, status.as_u16(), 0, Duration::ZERO);
     }
 }
 

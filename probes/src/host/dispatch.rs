@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use wsgiaudit_probes_core::error_response::ErrorResponse;
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::peer::Peer;
-use wsgiaudit_probes_core::request_check::check_request;
+use wsgiaudit_probes_core::request_check::{check_request, set_forwarded_host};
 use wsgiaudit_probes_core::request_path::RequestPath;
 
 use super::access_log::{RequestTracker, TrackedBody};
@@ -72,6 +72,9 @@ async fn dispatch_request(
         server.request_replacement(format_args!("{count} requests"));
     }
     check_request((&head.method, &head.uri, head.version), &mut head.headers, &server.limits)?;
+    if let Some(host) = &peer.host {
+        set_forwarded_host(&mut head.headers, host)?;
+    }
     let path = RequestPath::decode(head.uri.path());
     let Some((prefix, Some(group))) = server.routes.find_route(&path) else {
         return Err(ErrorResponse::NoGroup);

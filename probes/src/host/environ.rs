@@ -90,8 +90,8 @@ impl EnvironTemplate {
             let uri = &job.head.uri;
             set("REQUEST_METHOD", job.head.method.as_str().as_bytes())?;
             let (script, path) = job.path.split_at_mount(&job.mount);
-            if !script.is_empty() {
-                set("SCRIPT_NAME", script)?;
+            if !script.is_empty() || !job.peer.prefix.is_empty() {
+                set("SCRIPT_NAME", &[job.peer.prefix.as_bytes(), script].concat())?;
             }
             set("PATH_INFO", path)?;
             set("QUERY_STRING", uri.query().unwrap_or_default().as_bytes())?;

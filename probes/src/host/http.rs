@@ -65,8 +65,8 @@ async fn accept_connections(
             () = wait_for_phase(&mut phase, ServerPhase::Draining) => break,
         }
     }
-    if *phase.borrow() == ServerPhase::HandedOver {
-        // Another process accepts from the same socket.
+    if listener.is_kept || *phase.borrow() == ServerPhase::HandedOver {
+        // Another process accepts from the same socket, now or later.
         return;
     }
     socket.refuse_connections();

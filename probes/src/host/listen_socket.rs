@@ -22,12 +22,6 @@ const NO_SYN: [libc::sock_filter; 4] = [
     libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: u32::MAX },
 ];
 
-/// Keeps a descriptor from the programs that the application runs.
-pub(super) fn close_on_exec(descriptor: i32) {
-    // SAFETY: changes a flag of a descriptor that the supervisor opened for this process.
-    unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
-}
-
 /// A listening socket.
 pub(super) enum ConnectionListener {
     Tcp(TcpListener),

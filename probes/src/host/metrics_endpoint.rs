@@ -1,4 +1,4 @@
-//! HTTP endpoint of the metrics, on its own sockets: `/metrics` and `/metrics.json`.
+//! HTTP endpoint of the metrics, on its own sockets: `/metrics` and `/metrics.json`; and `/healthz` and `/readyz`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -49,6 +49,9 @@ async fn serve_metrics_connection(server: Arc<ServerState>, stream: Box<dyn Conn
                 let (groups, process) = read_metrics();
                 metrics_response("application/json", build_json(&groups, &process).to_string())
             }
+            "/healthz" => metrics_response("text/plain", "alive\n".to_owned()),
+            "/readyz" if server.is_ready() => metrics_response("text/plain", "ready\n".to_owned()),
+            "/readyz" => to_response(ErrorResponse::NotReady),
             _ => to_response(ErrorResponse::NoMetrics),
         };
         std::future::ready(Ok::<_, Infallible>(response))

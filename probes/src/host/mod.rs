@@ -3,6 +3,7 @@
 //! - [`server`]: entry point and lifecycle: start, ready, drain, end.
 //! - [`host_signals`]: signals to the host process.
 //! - [`http`]: accepts connections; HTTP/1.1 is by hyper and tokio, on threads that never hold a GIL.
+//! - [`inherited_descriptor`]: descriptors from the supervisor.
 //! - [`listen_socket`]: listening sockets; [`client_stream`]: the bytes of a connection.
 //! - [`connection`]: the requests of a connection; [`dispatch`]: passes them to application groups.
 //! - [`request_body`]: receives the body of a request, before the application takes the request.
@@ -32,6 +33,7 @@ mod glue;
 mod host_signals;
 mod http;
 mod import_guard;
+mod inherited_descriptor;
 mod listen_socket;
 mod log;
 mod metrics;

@@ -17,7 +17,7 @@ use super::application_group::{self, ApplicationGroup, GroupsEnd, RunningGroup};
 use super::host_signals::HostSignals;
 use super::http;
 use super::import_guard;
-use super::listen_socket::close_on_exec;
+use super::inherited_descriptor::close_on_exec;
 use super::log::log_message;
 use super::server_state::{ServerPhase, ServerState, watch_process};
 use super::supervisor_pipe::SupervisorPipe;
@@ -67,7 +67,7 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
 
 fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> {
     // Before the application can run a program, which would inherit them.
-    config.listeners.iter().chain(&config.metrics).for_each(|listener| close_on_exec(listener.descriptor));
+    config.inherited.iter().for_each(|descriptor| close_on_exec(*descriptor));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.http_threads.max(1))
         .thread_name("wsgiaudit-http")
@@ -135,8 +135,12 @@ fn build_state(
         routes: build_routes(config, groups),
         limits: config.limits.clone(),
         groups: groups.iter().map(|running| Arc::clone(&running.group)).collect(),
-        log: config.access_log.as_deref().map(AccessLog::open).transpose()?,
-        proxies: TrustedProxies(config.proxies.clone()),
+        log: config
+            .access_log
+            .as_deref()
+            .map(|path| AccessLog::open(path, config.access_log_format))
+            .transpose()?,
+        proxies: TrustedProxies::parse(&config.proxies, &config.proxy_headers)?,
         started: Instant::now(),
         phase,
         open: AtomicU64::new(0),

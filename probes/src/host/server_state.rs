@@ -67,6 +67,11 @@ impl ServerState {
         }
     }
 
+    /// Whether requests are accepted, and at least one group can take them.
+    pub(super) fn is_ready(&self) -> bool {
+        *self.phase.borrow() == ServerPhase::Serving && !self.groups.iter().all(|group| group.is_stuck())
+    }
+
     /// Size in bytes of the buffer that a request head must fit in.
     pub(super) fn buffer_size(&self) -> usize {
         self.limits.head_size.max(8192)

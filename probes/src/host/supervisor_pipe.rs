@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use wsgiaudit_probes_core::host_config::HostMessage;
 
-use super::listen_socket::close_on_exec;
+use super::inherited_descriptor::close_on_exec;
 use crate::lock::lock_ignoring_poison;
 
 /// The pipe to the supervisor.

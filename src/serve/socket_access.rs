@@ -1,0 +1,97 @@
+//! Who may connect to a Unix socket.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rustix::fs::Mode;
+use rustix::process::umask;
+
+use crate::cli::ServeArgs;
+
+/// Mode and owner of the sockets that are bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SocketAccess {
+    mode: u32,
+    user: Option<u32>,
+    group: Option<u32>,
+}
+
+impl SocketAccess {
+    /// Takes mode and owner from the command line.
+    ///
+    /// # Errors
+    /// If the system has no such user or group.
+    pub(super) fn from_args(args: &ServeArgs) -> Result<Self> {
+        let (user, group) = match args.socket_owner.as_deref() {
+            None => (None, None),
+            Some(owner) => {
+                let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
+                (find_id("/etc/passwd", user)?, find_id("/etc/group", group)?)
+            }
+        };
+        Ok(Self { mode: args.socket_mode, user, group })
+    }
+
+    /// Binds a socket that nobody can connect to until it has its mode and owner.
+    ///
+    /// # Errors
+    /// If it cannot be bound.
+    pub(super) fn bind_closed(path: &Path) -> Result<UnixListener> {
+        let before = umask(Mode::RWXU | Mode::RWXG | Mode::RWXO);
+        let bound = UnixListener::bind(path);
+        umask(before);
+        bound.with_context(|| format!("cannot bind {}", path.display()))
+    }
+
+    /// Gives a socket its mode and owner.
+    ///
+    /// # Errors
+    /// If this process may not.
+    pub(super) fn apply(self, path: &Path) -> Result<()> {
+        let shown = path.display();
+        if self.user.is_some() || self.group.is_some() {
+            chown(path, self.user, self.group)
+                .with_context(|| format!("cannot change the owner of {shown}"))?;
+        }
+        fs::set_permissions(path, Permissions::from_mode(self.mode))
+            .with_context(|| format!("cannot change the mode of {shown}"))
+    }
+}
+
+/// Returns the number of a user or group: the number itself, or that of the name in this file. `None` for no name.
+fn find_id(file: &str, name: &str) -> Result<Option<u32>> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if let Ok(id) = name.parse() {
+        return Ok(Some(id));
+    }
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    let id = find_id_in(&text, name);
+    Ok(Some(id.with_context(|| format!("--socket-owner: {file} has no {name}\nhint: a number"))?))
+}
+
+/// Finds a name in the format of `passwd(5)` and `group(5)`: `name:password:number:...`.
+fn find_id_in(text: &str, name: &str) -> Option<u32> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.split(':').nth(1)?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_the_number_of_its_line() {
+        let text = "root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/:/bin/false\nwww-data:x:34:\n";
+        for (name, id) in [("root", Some(0)), ("www", Some(33)), ("www-data", Some(34)), ("ww", None)] {
+            assert_eq!(find_id_in(text, name), id, "{name}");
+        }
+        assert_eq!(find_id("/nowhere", "12").unwrap(), Some(12));
+        assert_eq!(find_id("/nowhere", "").unwrap(), None);
+        assert!(find_id("/nowhere", "99999999999").is_err());
+        assert!(find_id("/nowhere", "www").is_err());
+    }
+}

@@ -121,7 +121,7 @@ fn what_is_not_asked_for_is_neither_copied_nor_linked() {
     let workshop = Workshop::new();
     let site = build_site(&workshop).canonicalize().unwrap();
     let only = BTreeSet::from([modules(&site)[0].clone()]);
-    let set = prepare_copies(&[site.clone()], 1, &open_store(&workshop), Some(&only)).unwrap();
+    let set = prepare_copies(std::slice::from_ref(&site), 1, &open_store(&workshop), Some(&only)).unwrap();
     let tree = set.folder().join("0").join(site.strip_prefix("/").unwrap());
     assert!(tree.join("red/inner/mod.so").is_file());
     assert!(tree.join("blue/inner").is_dir() && !tree.join("blue/inner/mod.so").exists());

@@ -187,9 +187,9 @@ fn an_application_that_needs_private_copies_gets_them_where_asked() {
     let directive = |report: &Path, options: &[&str]| {
         Wsgiaudit::new().arg("directive").arg("--report").arg(report).args(options).run()
     };
-    let said = directive(&plain, &["--copies"]).ended_with(2);
-    assert!(said.err.contains("no trials with private copies\nhint: audit with --copies"), "{}", said.err);
     let mounts = ["--app", "good:application", "--app", "bad:application=/old"];
+    let said = directive(&plain, &[&["--copies"][..], &mounts].concat()).ended_with(2);
+    assert!(said.err.contains("no trials with private copies\nhint: audit with --copies"), "{}", said.err);
     let without = directive(&copies, &mounts).ended_with(0).out;
     assert!(without.contains("/old \"") && without.contains("application-group=%{GLOBAL}"), "{without}");
     assert!(!without.contains("use_copies"), "{without}");
@@ -212,7 +212,8 @@ fn an_application_that_needs_private_copies_gets_them_where_asked() {
     ];
     assert_eq!(steps, expected, "{out}");
 
-    let groups = directive(&copies, &["--copies", "--for", "serve"]).ended_with(0).out;
+    let groups =
+        directive(&copies, &[&["--copies", "--for", "serve"][..], &mounts].concat()).ended_with(0).out;
     let modes: Vec<&str> = groups.lines().filter(|line| line.starts_with("mode = ")).collect();
     assert_eq!(modes, ["mode = \"own-gil\"", "mode = \"own-gil-copies\""], "{groups}");
     let express = ["--copies", "--for", "mod_wsgi-express", "--app", "bad:application"];

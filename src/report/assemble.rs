@@ -414,6 +414,7 @@ mod tests {
             interpreter: Some(python()),
             distributions: ["big", "used", "first", "public"].map(installed).to_vec(),
             modules,
+            standard_modules: None,
             trouble: Vec::new(),
         };
         let own = names.iter().flat_map(|name| [passed(name, name, Mode::Main), refused(name, name)]);

@@ -75,7 +75,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let read = || EnvironmentState::read(std::iter::once(folder.path()));
-        for name in ["a", "b", "c"] {
+        for name in ["a", "b", "c", "d"] {
             fs::write(path(name), name).unwrap();
         }
         let before = read();
@@ -83,7 +83,7 @@ mod tests {
         fs::set_permissions(path("b"), Permissions::from_mode(0o000)).unwrap();
         let said = before.describe_changes(&read()).unwrap();
         assert!(said.ends_with(&format!(": {}", path("b").display())), "{said}");
-        for name in ["a", "c"] {
+        for name in ["a", "c", "d"] {
             fs::remove_file(path(name)).unwrap();
         }
         let said = before.describe_changes(&read()).unwrap();

@@ -8,12 +8,11 @@ use super::apache_syntax::{
     escape_comment, format_option, format_word, quote_word, render_interpreter_block,
 };
 use super::application_mounts::{
-    ApplicationMount, GeneratedConfiguration, ResolvedMount, callable_name, check_callable, explain_verdict,
-    find_objection, group_name, passes_in_mode, render_header, render_verdict_line, resolve_mounts,
-    thread_pool_directive,
+    ApplicationMount, GeneratedConfiguration, ResolvedMount, callable_name, check_callable, group_name,
+    passes_in_mode, render_header, render_verdict_line, resolve_mounts, thread_pool_directive,
 };
 use super::copies_steps::{render_copies_of_environment, render_copies_steps};
-use super::own_gil_modes::OwnGilModes;
+use super::own_gil_modes::{OwnGilModes, explain_verdict, find_objection};
 use super::process_options::ProcessOptions;
 use crate::model::{Mode, Verdict};
 use crate::report::v1::Application;

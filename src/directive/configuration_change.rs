@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use similar::TextDiff;
 
 use super::apache_syntax::{escape_comment, render_interpreter_block};
-use super::application_mounts::{
-    GeneratedConfiguration, explain_verdict, find_objection, passes_in_mode, render_header,
-};
+use super::application_mounts::{GeneratedConfiguration, passes_in_mode, render_header};
 use super::change_plan::{AuditedMount, ChangeStep, plan_steps};
 use super::file_edit::FileEdit;
 use super::overlaid_source::OverlaidSource;
-use super::own_gil_modes::OwnGilModes;
+use super::own_gil_modes::{OwnGilModes, explain_verdict, find_objection};
 use super::process_options::{ProcessOptions, audited_environment};
 use crate::apache::{
     ApacheSite, ConfigurationError, ConfigurationSource, Definitions, PythonBuild, analyze_deployment,

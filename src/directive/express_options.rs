@@ -3,11 +3,11 @@
 use super::apache_configuration::own_gil_group;
 use super::apache_syntax::render_interpreter_block;
 use super::application_mounts::{
-    ApplicationMount, GeneratedConfiguration, callable_name, check_callable, explain_verdict, find_objection,
-    group_name, passes_in_mode, render_header, resolve_mounts, thread_pool_directive,
+    ApplicationMount, GeneratedConfiguration, callable_name, check_callable, group_name, passes_in_mode,
+    render_header, resolve_mounts, thread_pool_directive,
 };
 use super::copies_steps::render_copies_steps;
-use super::own_gil_modes::OwnGilModes;
+use super::own_gil_modes::{OwnGilModes, explain_verdict, find_objection};
 use super::process_options::module_folder;
 use crate::model::Mode;
 use crate::render::escape::escape_and_truncate;

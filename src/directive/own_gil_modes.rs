@@ -1,9 +1,10 @@
-//! Which mode gives an application its own GIL. Pure functions.
+//! Which mode gives an application its own GIL, and why none does. Pure functions.
 
+use super::apache_syntax::escape_comment;
 use super::application_mounts::{passes_in_mode, render_verdict_line};
 use crate::model::{Mode, Verdict};
-use crate::report::Document;
 use crate::report::v1::Application;
+use crate::report::{DecidedBy, Document};
 
 /// The modes with an own GIL that a configuration may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,38 @@ impl OwnGilModes {
             false => Ok(()),
         }
     }
+}
+
+/// Returns why the report supports no per-interpreter GIL at all, one reason per line: the audit is
+/// incomplete, it covered extension modules instead of an environment, or a script for the whole environment
+/// fails in all of these modes. `None` if there is no such reason.
+pub(super) fn find_objection(report: &Document, allowed: OwnGilModes) -> Option<String> {
+    if let Some(trouble) = report.trouble.first() {
+        return Some(format!("the audit is incomplete: {}\n", escape_comment(trouble)));
+    }
+    if report.decided_by() == DecidedBy::Modules {
+        return Some(
+            "the report covers only extension modules: audit the environment that uses them\n".to_owned(),
+        );
+    }
+    allowed.find_failing_scripts(report)
+}
+
+/// Renders the verdict in the mode that gives an application its own GIL, such as `shop.wsgi:application: blocked: ...`,
+/// with the number of hazards.
+pub(super) fn explain_verdict(report: &Document, application: &Application, allowed: OwnGilModes) -> String {
+    let mode = allowed.explained(report, application);
+    let (verdict, reason) = match report.application_verdict(&application.name, mode) {
+        Some(judged) => (judged.verdict, judged.reason.as_str()),
+        None => (Verdict::Unknown, "the report has no trial with an own GIL"),
+    };
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let hazards = match application.hazards.len() {
+        0 => String::new(),
+        1 => "; 1 hazard in its source".to_owned(),
+        count => format!("; {count} hazards in its source"),
+    };
+    escape_comment(&format!("{}: {verdict}{reason}{hazards}", application.name))
 }
 
 /// Returns the scripts for the whole environment that are not known to work in a mode, a line each; empty if there are

@@ -3,10 +3,9 @@
 use std::fmt::Write;
 
 use super::application_mounts::{
-    ApplicationMount, GeneratedConfiguration, explain_verdict, find_objection, group_name, render_header,
-    resolve_mounts,
+    ApplicationMount, GeneratedConfiguration, group_name, render_header, resolve_mounts,
 };
-use super::own_gil_modes::OwnGilModes;
+use super::own_gil_modes::{OwnGilModes, explain_verdict, find_objection};
 use crate::model::Mode;
 use crate::report::Document;
 

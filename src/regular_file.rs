@@ -44,9 +44,11 @@ pub fn open_unlinked(folder: &Path, name: &str) -> io::Result<File> {
 
 /// Checks the open file, not its path: what the path names may change between a check and the opening.
 fn check(file: File) -> io::Result<File> {
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other("it is not a regular file")),
+    let kind = file.metadata()?.file_type();
+    match (kind.is_file(), kind.is_dir()) {
+        (true, _) => Ok(file),
+        (false, true) => Err(rustix::io::Errno::ISDIR.into()),
+        (false, false) => Err(io::Error::other("it is not a regular file")),
     }
 }
 
@@ -166,7 +168,7 @@ mod tests {
         let why = |path: &Path, most| read_limited(path, most).unwrap_err().to_string();
         assert_eq!(why(&file, 3), "it has more than 3 bytes");
         assert_eq!(why(&fifo, 3), "it is not a regular file");
-        assert_eq!(why(folder.path(), 3), "it is not a regular file");
+        assert_eq!(why(folder.path(), 3), "Is a directory (os error 21)");
         assert_eq!(why(Path::new("/dev/zero"), 3), "it is not a regular file");
     }
 
@@ -181,7 +183,7 @@ mod tests {
         assert_eq!(why(&file, 3), "it has more than 3 bytes");
         assert_eq!(why(&fifo, 3), "nobody has written to this pipe");
         assert_eq!(why(Path::new("/dev/zero"), 3), "it is not a regular file");
-        assert_eq!(why(folder.path(), 3), "it is not a regular file");
+        assert_eq!(why(folder.path(), 3), "Is a directory (os error 21)");
         let through_pipe = |most| {
             let (reader, mut writer) = io::pipe().unwrap();
             let writing = std::thread::spawn(move || {

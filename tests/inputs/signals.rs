@@ -54,7 +54,8 @@ fn while_it_waits_for_the_report_of_another_command() {
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         std::thread::sleep(WHILE);
         assert!(child.try_wait().unwrap().is_none(), "{args:?}: it has ended");
-        let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        // Not SIGINT: a shell lets commands that it runs in the background ignore it, and so the tests' children.
+        let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         let (pipe, started) = (child.stdin.take(), Instant::now());
         child.wait().unwrap();

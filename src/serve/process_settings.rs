@@ -8,6 +8,10 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use crate::cli::ServeArgs;
+use crate::regular_file;
+
+/// Bytes of a file with the number of a process at most.
+const MAX_SIZE: u64 = 4096;
 
 /// Changes the working folder and the umask.
 ///
@@ -41,7 +45,7 @@ impl PidFile {
 impl Drop for PidFile {
     fn drop(&mut self) {
         // Another process may have written it since.
-        if fs::read_to_string(&self.0).is_ok_and(|text| text == contents()) {
+        if regular_file::read_text(&self.0, MAX_SIZE).is_ok_and(|text| text == contents()) {
             drop(fs::remove_file(&self.0));
         }
     }

@@ -10,6 +10,10 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use crate::cli::ServeArgs;
+use crate::regular_file;
+
+/// Bytes of `/etc/passwd` or `/etc/group` at most.
+const MAX_SIZE: u64 = 64 << 20;
 
 /// Mode and owner of the sockets that are bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +73,8 @@ fn find_id(file: &str, name: &str) -> Result<Option<u32>> {
     if let Ok(id) = name.parse() {
         return Ok(Some(id));
     }
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    let text =
+        regular_file::read_text(Path::new(file), MAX_SIZE).with_context(|| format!("cannot read {file}"))?;
     let id = find_id_in(&text, name);
     Ok(Some(id.with_context(|| format!("--socket-owner: {file} has no {name}\nhint: a number"))?))
 }

@@ -285,6 +285,24 @@ pub(crate) unsafe fn new_str(text: &str) -> Option<Object> {
     unsafe { Object::new(PyUnicode_FromStringAndSize(text.as_ptr().cast::<c_char>(), text.len() as isize)) }
 }
 
+/// Imports a module; `None` with an exception set if that fails.
+///
+/// # Safety
+/// The thread holds the GIL.
+pub(crate) unsafe fn import_module(name: &CStr) -> Option<Object> {
+    // SAFETY: guaranteed by the caller.
+    unsafe { Object::new(PyImport_ImportModule(name.as_ptr())) }
+}
+
+/// Imports a module and returns one of its attributes; `None` with an exception set if that fails.
+///
+/// # Safety
+/// The thread holds the GIL.
+pub(crate) unsafe fn import_attribute(module: &CStr, attribute: &CStr) -> Option<Object> {
+    // SAFETY: guaranteed by the caller.
+    unsafe { Object::new(PyObject_GetAttrString(import_module(module)?.as_ptr(), attribute.as_ptr())) }
+}
+
 /// Creates a Python `str` by decoding bytes as latin-1, as PEP 3333 requires.
 ///
 /// # Safety

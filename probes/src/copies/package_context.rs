@@ -64,8 +64,8 @@ unsafe fn find_words(package: &str) -> Result<Vec<usize>, String> {
         let name = name.ok_or_else(|| python::take_error())?;
         let spec = new_spec(&name, &library_path()?).ok_or_else(|| python::take_error())?;
         WANTED.set(python::PyUnicode_AsUTF8AndSize(name.as_ptr(), null_mut()));
-        let module =
-            import_attribute(c"_imp", c"create_dynamic").and_then(|create| call_with(&create, spec.as_ptr()));
+        let module = python::import_attribute(c"_imp", c"create_dynamic")
+            .and_then(|create| call_with(&create, spec.as_ptr()));
         WANTED.set(null());
         module.ok_or_else(|| python::take_error())?;
         Ok(FOUND.take())
@@ -174,7 +174,7 @@ fn library_path() -> Result<String, String> {
 unsafe fn new_spec(name: &Object, origin: &str) -> Option<Object> {
     // SAFETY: each reference is checked before use.
     unsafe {
-        let kind = import_attribute(c"_frozen_importlib", c"ModuleSpec")?;
+        let kind = python::import_attribute(c"_frozen_importlib", c"ModuleSpec")?;
         let none = python::Py_None();
         let spec = Object::new(python::PyObject_CallFunctionObjArgs(
             kind.as_ptr(),
@@ -185,16 +185,6 @@ unsafe fn new_spec(name: &Object, origin: &str) -> Option<Object> {
         let origin = python::new_str(origin)?;
         let status = python::PyObject_SetAttrString(spec.as_ptr(), c"origin".as_ptr(), origin.as_ptr());
         raise::check(status).ok().map(|()| spec)
-    }
-}
-
-/// # Safety
-/// The thread holds the GIL.
-unsafe fn import_attribute(module: &CStr, attribute: &CStr) -> Option<Object> {
-    // SAFETY: each reference is checked before use.
-    unsafe {
-        let module = Object::new(python::PyImport_ImportModule(module.as_ptr()))?;
-        Object::new(python::PyObject_GetAttrString(module.as_ptr(), attribute.as_ptr()))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Hooks into the import system of an interpreter: built-in functions that record each load of an extension
-//! module around CPython's own functions. Python code finds nothing behind them.
+//! module around CPython's own functions. Python code cannot reach what they record.
 
 use std::ffi::CString;
 use std::ptr::null_mut;
@@ -57,8 +57,7 @@ pub(super) unsafe fn install_main_observer() {
 unsafe fn install_hooks() -> Result<(), String> {
     // SAFETY: guaranteed by the caller; references are checked.
     unsafe {
-        let module = Object::new(python::PyImport_ImportModule(c"_imp".as_ptr()));
-        let module = module.ok_or_else(|| python::take_error())?;
+        let module = python::import_module(c"_imp").ok_or_else(|| python::take_error())?;
         for (name, hook) in [
             (CREATE_DYNAMIC, &CREATE_DYNAMIC_HOOK),
             (EXEC_DYNAMIC, &EXEC_DYNAMIC_HOOK),
@@ -71,13 +70,13 @@ unsafe fn install_hooks() -> Result<(), String> {
     }
 }
 
-/// Records exceptions that CPython prints because it cannot raise them. Since 3.13, an init function runs in
+/// Installs hooks that record the exceptions that CPython prints because it cannot raise them. Since 3.13, an init function runs in
 /// the main interpreter first when another one imports the module. If it raises there, 3.13 calls
 /// `excepthook`, 3.14 `unraisablehook`.
 ///
 /// # Safety
 /// The thread holds the main interpreter's GIL.
-pub(super) unsafe fn hear_uncaught() {
+pub(super) unsafe fn install_exception_hooks() {
     for (name, hook) in [(EXCEPT_HOOK, &EXCEPT_HOOK_HOOK), (UNRAISABLE_HOOK, &UNRAISABLE_HOOK_HOOK)] {
         // SAFETY: guaranteed by the caller.
         if let Some(hook) = unsafe { hook.new_function(null_mut(), null_mut()) } {

@@ -92,10 +92,7 @@ unsafe fn unmarshal_code(bytes: &[u8]) -> Result<Object, String> {
 unsafe fn call_marshal(function: &CStr, argument: &Object) -> Result<Object, String> {
     // SAFETY: each reference is checked before use.
     unsafe {
-        let module = Object::new(python::PyImport_ImportModule(c"marshal".as_ptr()));
-        let module = module.ok_or_else(|| python::take_error())?;
-        let function = Object::new(python::PyObject_GetAttrString(module.as_ptr(), function.as_ptr()));
-        let function = function.ok_or_else(|| python::take_error())?;
+        let function = python::import_attribute(c"marshal", function).ok_or_else(|| python::take_error())?;
         let argument = argument.as_ptr();
         Object::new(python::PyObject_CallFunctionObjArgs(function.as_ptr(), argument, null_mut::<PyObject>()))
             .ok_or_else(|| python::take_error())
@@ -285,11 +282,8 @@ impl ObserverState {
             Object::new(python::PyEval_EvalCode(self.code.as_ptr(), names.as_ptr(), names.as_ptr()))
                 .ok_or_else(error)?;
             let callable = python::PyDict_GetItemString(names.as_ptr(), function.as_ptr());
-            if callable.is_null() {
-                return Err(format!("observe.py has no {function:?}"));
-            }
-            python::Py_IncRef(callable);
-            let callable = Object::new(callable).ok_or_else(error)?;
+            let callable =
+                Object::from_borrowed(callable).ok_or_else(|| format!("observe.py has no {function:?}"))?;
             let given = Object::new(python::PyTuple_New(arguments.len() as isize)).ok_or_else(error)?;
             for (index, argument) in arguments.iter().enumerate() {
                 python::Py_IncRef(*argument);
@@ -377,17 +371,13 @@ unsafe fn create_names() -> Result<Object, String> {
             python::PyDict_SetItemString(names.as_ptr(), name.as_ptr(), value.as_ptr());
             Ok::<_, String>(())
         };
-        let module = |name: &CStr| Object::new(python::PyImport_ImportModule(name.as_ptr()));
-        let function = |name: &CStr, function: &CStr| {
-            Object::new(python::PyObject_GetAttrString(module(name)?.as_ptr(), function.as_ptr()))
-        };
         set(c"__builtins__", Object::new(python::PyDict_Copy(python::PyEval_GetBuiltins())))?;
         for name in [c"sys", c"gc", c"builtins"] {
-            set(name, module(name))?;
+            set(name, python::import_module(name))?;
         }
-        set(c"count_threads", function(c"_thread", c"_count"))?;
-        set(c"clock", function(c"time", c"monotonic"))?;
-        set(c"pause", function(c"time", c"sleep"))?;
+        set(c"count_threads", python::import_attribute(c"_thread", c"_count"))?;
+        set(c"clock", python::import_attribute(c"time", c"monotonic"))?;
+        set(c"pause", python::import_attribute(c"time", c"sleep"))?;
         set(c"record", RECORD.new_function(null_mut(), null_mut()))?;
         set(c"present", PRESENT.new_function(null_mut(), null_mut()))?;
         set(c"there", Object::new(python::PySet_New(null_mut())))?;

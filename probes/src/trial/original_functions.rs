@@ -54,13 +54,8 @@ impl ObjectFunction {
             Self::GetObjects => (c"gc", c"get_objects"),
             Self::GetReferenceCount => (c"sys", c"getrefcount"),
         };
-        // SAFETY: guaranteed by the caller; references are checked.
-        unsafe {
-            let module = Object::new(python::PyImport_ImportModule(module.as_ptr()));
-            let module = module.ok_or_else(|| python::take_error())?;
-            Object::new(python::PyObject_GetAttrString(module.as_ptr(), name.as_ptr()))
-                .ok_or_else(|| python::take_error())
-        }
+        // SAFETY: guaranteed by the caller.
+        unsafe { python::import_attribute(module, name).ok_or_else(|| python::take_error()) }
     }
 
     /// Finds the function and remembers it for this interpreter.
@@ -105,31 +100,23 @@ impl OriginalFunctions {
     pub(super) unsafe fn find() -> Result<Self, String> {
         // SAFETY: guaranteed by the caller; references are checked.
         unsafe {
-            let module = Object::new(python::PyImport_ImportModule(c"_imp".as_ptr()));
-            let module = module.ok_or_else(|| python::take_error())?;
-            let function = |owner: &Object, name: &CStr| {
-                let found = Object::new(python::PyObject_GetAttrString(owner.as_ptr(), name.as_ptr()));
-                found.ok_or_else(|| python::take_error())
+            let function = |module: &CStr, name: &CStr| {
+                python::import_attribute(module, name).ok_or_else(|| python::take_error())
             };
-            let sys = Object::new(python::PyImport_ImportModule(c"sys".as_ptr()));
-            let sys = sys.ok_or_else(|| python::take_error())?;
-            let thread = Object::new(python::PyImport_ImportModule(c"_thread".as_ptr()));
-            let thread = thread.ok_or_else(|| python::take_error())?;
-            let is_gil_enabled = function(&sys, c"_is_gil_enabled").ok();
             Ok(Self {
-                create_dynamic: function(&module, CREATE_DYNAMIC)?,
-                exec_dynamic: function(&module, EXEC_DYNAMIC)?,
-                create_builtin: function(&module, CREATE_BUILTIN)?,
-                excepthook: function(&sys, EXCEPT_HOOK)?,
-                unraisablehook: function(&sys, UNRAISABLE_HOOK)?,
-                getdlopenflags: function(&sys, c"getdlopenflags")?,
-                count_threads: function(&thread, c"_count")?,
-                is_gil_enabled,
+                create_dynamic: function(c"_imp", CREATE_DYNAMIC)?,
+                exec_dynamic: function(c"_imp", EXEC_DYNAMIC)?,
+                create_builtin: function(c"_imp", CREATE_BUILTIN)?,
+                excepthook: function(c"sys", EXCEPT_HOOK)?,
+                unraisablehook: function(c"sys", UNRAISABLE_HOOK)?,
+                getdlopenflags: function(c"sys", c"getdlopenflags")?,
+                count_threads: function(c"_thread", c"_count")?,
+                is_gil_enabled: function(c"sys", c"_is_gil_enabled").ok(),
                 object_functions: [
                     ObjectFunction::GetObjects.keep()?,
                     ObjectFunction::GetReferenceCount.keep()?,
                 ],
-                module,
+                module: python::import_module(c"_imp").ok_or_else(|| python::take_error())?,
             })
         }
     }

@@ -163,7 +163,7 @@ unsafe fn observe_init_functions() {
     // SAFETY: guaranteed by the caller.
     unsafe {
         import_hooks::install_main_observer();
-        import_hooks::hear_uncaught();
+        import_hooks::install_exception_hooks();
     }
 }
 

@@ -30,6 +30,16 @@ fn script(first: &str) -> String {
     )
 }
 
+/// Adds to printed lines what the tests' Apache needs: the right to serve this folder, and a home, which its user lacks.
+fn configure(printed: &str, root: &Path) -> String {
+    let add_home = |line: &str| match line.starts_with("WSGIDaemonProcess ") {
+        true => format!("{line} home={}\n", root.display()),
+        false => format!("{line}\n"),
+    };
+    let lines: String = printed.lines().map(add_home).collect();
+    format!("<Directory {}>\nRequire all granted\n</Directory>\n{lines}", root.display())
+}
+
 #[test]
 fn the_directives_serve_each_application_in_the_interpreter_they_promise() {
     let folder = tempfile::tempdir().unwrap();
@@ -45,13 +55,7 @@ fn the_directives_serve_each_application_in_the_interpreter_they_promise() {
     let directive = directive.args(["--app", "shop:application=/", "--app", "reports:application=/reports"]);
     let block = directive.run().ended_with(0).out;
 
-    // The user that the tests' Apache runs as has no home.
-    let home = |line: &str| match line.starts_with("WSGIDaemonProcess ") {
-        true => format!("{line} home={}\n", root.display()),
-        false => format!("{line}\n"),
-    };
-    let block: String = block.lines().map(home).collect();
-    let config = format!("<Directory {}>\nRequire all granted\n</Directory>\n{block}", root.display());
+    let config = configure(&block, &root);
     let apache = Apache::start(&modwsgi("3.14"), &config);
     assert!(block.contains(&format!(" python-home=\"{}\"", demo_environment().display())), "{block}");
     let said = |path: &str| {
@@ -102,13 +106,7 @@ fn the_printed_steps_give_an_application_private_copies() {
     fs::write(&script, format!("import sys\nsys.path.insert(0, {path:?})\n{}\n{source}", guard.join("\n")))
         .unwrap();
 
-    let home = |line: &str| match line.starts_with("WSGIDaemonProcess ") {
-        true => format!("{line} home={}\n", root.display()),
-        false => format!("{line}\n"),
-    };
-    let block: String = printed.lines().map(home).collect();
-    let config = format!("<Directory {}>\nRequire all granted\n</Directory>\n{block}", root.display());
-    let apache = Apache::start(&modwsgi("3.14"), &config);
+    let apache = Apache::start(&modwsgi("3.14"), &configure(&printed, &root));
     let response = apache.get("/");
     assert_eq!(response.body, "own-gil-copies 10", "{}\n{printed}", apache.log());
     apache.stop();

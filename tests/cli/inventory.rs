@@ -2,7 +2,6 @@
 //! zip files, files with other names, and what lies beside CPython's own. Each holds a refused module: none is a yes.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,6 +11,7 @@ use crate::support::command::{Said, Wsgiaudit};
 use crate::support::editable::{Project, compile, refused};
 use crate::support::linked_python::linked_python;
 use crate::support::venv::Venv;
+use crate::support::wheel::pack_entries;
 
 fn audit(venv: &Venv) -> Said {
     Wsgiaudit::new().arg(venv.path()).arg("--no-cache").run()
@@ -311,12 +311,7 @@ fn a_file_with_init_functions_for_other_names() {
 
 /// Packs files into a zip file.
 fn zip(file: &Path, entries: &[(&str, &[u8])]) {
-    let mut archive = zip::ZipWriter::new(fs::File::create(file).unwrap());
-    for (name, bytes) in entries {
-        archive.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        archive.write_all(bytes).unwrap();
-    }
-    archive.finish().unwrap();
+    pack_entries(fs::File::create(file).unwrap(), entries);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Modules that would help their company.
+//! Modules that change the results of other names in the same trial.
 
 use super::{audit_attacked, innocents, verdicts};
 

@@ -13,11 +13,11 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 use wsgiaudit::image::{NoDependencies, inspect_path, inspect_source};
 use wsgiaudit::model::{BinaryFacts, InitKind, SlotDeclaration};
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
 use crate::support::c_compiler;
 use crate::support::command::Wsgiaudit;
+use crate::support::dice::Dice;
+use crate::support::wheel::pack_entries;
 
 const SUFFIX: &str = "cpython-314-x86_64-linux-gnu.so";
 const LONGEST: Duration = Duration::from_secs(1);
@@ -53,18 +53,6 @@ fn bounded(what: &str, bytes: Vec<u8>) -> BinaryFacts {
     let took = processor_time() - start;
     assert!(took < LONGEST, "{what} took {took:?}");
     facts
-}
-
-/// Marsaglia's xorshift: the same damage in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % sides as u64) as usize
-    }
 }
 
 #[test]
@@ -208,12 +196,7 @@ fn libraries_in_a_circle_end() {
 
 fn wheel(folder: &Path, name: &str, entries: &[(&str, &[u8])]) -> PathBuf {
     let path = folder.join(format!("{name}-1.0-cp314-cp314-linux_x86_64.whl"));
-    let mut archive = ZipWriter::new(File::create(&path).unwrap());
-    for (name, bytes) in entries {
-        archive.start_file(*name, SimpleFileOptions::default()).unwrap();
-        archive.write_all(bytes).unwrap();
-    }
-    archive.finish().unwrap();
+    pack_entries(File::create(&path).unwrap(), entries);
     path
 }
 

@@ -1,19 +1,17 @@
 //! Inputs that are deep, many, large or endless: each is bounded, and said to be.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
 use crate::support::command::Wsgiaudit;
 use crate::support::guarded::{Watched, watch};
 use crate::support::running::Running;
 use crate::support::venv::Venv;
+use crate::support::wheel::pack_entries;
 
 const SOON: Duration = Duration::from_secs(90);
 
@@ -190,12 +188,7 @@ fn a_configuration_that_grows_exponentially_is_an_error() {
 
 fn wheel(folder: &Path, entries: &[(&str, &[u8])]) -> PathBuf {
     let path = folder.join("thing-1.0-py3-none-any.whl");
-    let mut archive = ZipWriter::new(File::create(&path).unwrap());
-    for (name, bytes) in entries {
-        archive.start_file(*name, SimpleFileOptions::default()).unwrap();
-        archive.write_all(bytes).unwrap();
-    }
-    archive.finish().unwrap();
+    pack_entries(File::create(&path).unwrap(), entries);
     path
 }
 

@@ -2,13 +2,14 @@
 //! the same for hours, and remembers which damage led somewhere.
 
 use std::fs;
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use walkdir::WalkDir;
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
+
+use crate::support::dice::Dice;
+use crate::support::wheel::pack_entries;
 
 #[path = "../fuzz/parsers.rs"]
 mod parsers;
@@ -16,17 +17,7 @@ mod parsers;
 /// Much longer than one input takes.
 const MOST: Duration = Duration::from_secs(5);
 
-/// Marsaglia's xorshift: the same damage in every run.
-struct Dice(u64);
-
 impl Dice {
-    fn throw(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % sides.max(1) as u64).unwrap()
-    }
-
     /// A part of some bytes.
     fn slice<'b>(&mut self, bytes: &'b [u8], most: usize) -> &'b [u8] {
         let start = self.throw(bytes.len());
@@ -106,13 +97,8 @@ fn metadata() {
 #[test]
 fn wheels() {
     let seeds = fixtures("seeds", Some("so")).into_iter().map(|module| {
-        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, bytes) in [("fuzz/seed.abi3.so", module.as_slice()), ("fuzz-1.0.dist-info/RECORD", b"a,,")]
-        {
-            archive.start_file(name, SimpleFileOptions::default()).unwrap();
-            archive.write_all(bytes).unwrap();
-        }
-        archive.finish().unwrap().into_inner()
+        let entries = [("fuzz/seed.abi3.so", module.as_slice()), ("fuzz-1.0.dist-info/RECORD", b"a,,")];
+        pack_entries(Cursor::new(Vec::new()), &entries).into_inner()
     });
     damage_all(&seeds.collect::<Vec<_>>(), 1500, parsers::read_wheel);
 }

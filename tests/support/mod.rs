@@ -4,6 +4,7 @@ pub(crate) mod apache;
 pub(crate) mod browser;
 pub(crate) mod command;
 pub(crate) mod corpus;
+pub(crate) mod dice;
 pub(crate) mod editable;
 mod generators;
 pub(crate) mod guarded;

@@ -11,7 +11,7 @@ use super::application_mounts::{
     ApplicationMount, GeneratedConfiguration, ResolvedMount, callable_name, check_callable, group_name,
     passes_in_mode, render_header, render_verdict_line, resolve_mounts, thread_pool_directive,
 };
-use super::copies_steps::{render_copies_of_environment, render_copies_steps};
+use super::copies_steps::{render_steps_for_new_script, render_steps_for_scripts};
 use super::own_gil_modes::{OwnGilModes, explain_verdict, find_objection};
 use super::process_options::ProcessOptions;
 use crate::model::{Mode, Verdict};
@@ -49,7 +49,7 @@ pub fn render_apache_configuration(
         return Ok(render_fallback(report, &objection, &parts, allowed));
     }
     let (fit, unfit): (Vec<_>, Vec<_>) =
-        parts.into_iter().partition(|(_, each)| allowed.choose(report, each).is_some());
+        parts.into_iter().partition(|(_, each)| allowed.choose_mode(report, each).is_some());
     if fit.is_empty() {
         return Ok(render_fallback(report, "", &unfit, allowed));
     }
@@ -92,7 +92,7 @@ fn render_fallback(
 /// Says that the lines that follow are without an own GIL. `why` holds reasons, a line each.
 fn render_refusal(why: &str, allowed: OwnGilModes) -> String {
     let reasons: String = why.lines().map(|line| format!("# {line}\n")).collect();
-    let refused = allowed.refused();
+    let refused = allowed.describe_refusal();
     format!("# It does not support {refused}. These lines use the main interpreter.\n{reasons}")
 }
 
@@ -128,7 +128,7 @@ fn render_environment_fallback(report: &Document, why: &str, allowed: OwnGilMode
 /// Renders the lines for an environment that was audited without an application.
 fn render_environment(report: &Document, allowed: OwnGilModes) -> GeneratedConfiguration {
     let passes = |answer: &Answer<'_>| answer.verdict() > Verdict::Unknown;
-    let mut answers = allowed.all().iter().filter_map(|mode| report.compute_answer(*mode));
+    let mut answers = allowed.list_modes().iter().filter_map(|mode| report.compute_answer(*mode));
     let best = answers.clone().find(passes).or_else(|| answers.next_back());
     let Some(answer) = best else {
         return GeneratedConfiguration::Nothing("the report has no trials with an own GIL\n".to_owned());
@@ -158,7 +158,7 @@ fn render_environment(report: &Document, allowed: OwnGilModes) -> GeneratedConfi
     let group = own_gil_group(answer.mode);
     let process = ProcessOptions::for_environment(report).render_directive(group);
     let copies = match answer.mode == Mode::OwnGilCopies {
-        true => render_copies_of_environment(report),
+        true => render_steps_for_new_script(report),
         false => String::new(),
     };
     GeneratedConfiguration::Lines(format!(
@@ -208,7 +208,7 @@ fn render_applications(
         );
     }
     let own = assign_own_gil(report, fit, allowed);
-    text.push_str(&render_steps_for_copies(report, &own));
+    text.push_str(&render_copies_steps(report, &own));
     let main = assign_main_interpreter(report, unfit);
     let mut written = Vec::new();
     for target in own.iter().chain(&main) {
@@ -242,9 +242,9 @@ fn assign_own_gil<'a>(
     let mut all: Vec<InterpreterAssignment<'a>> = Vec::new();
     for part in fit {
         let options = ProcessOptions::for_application(report, part.1);
-        let mode = allowed.explained(report, part.1);
-        let mut others = all.iter().filter(|other| other.options == options && other.mode == mode);
-        let shared = others.next().map(|other| other.process.clone());
+        let mode = allowed.choose_explained_mode(report, part.1);
+        let shared = all.iter().find(|other| other.options == options && other.mode == mode);
+        let shared = shared.map(|other| other.process.clone());
         let process = shared.unwrap_or_else(|| choose_process_name(own_gil_group(mode), part.1, &all));
         // Two mounts of one application share an interpreter; two applications whose groups have the same
         // name do not.
@@ -259,7 +259,7 @@ fn assign_own_gil<'a>(
 }
 
 /// Renders how to make and use the private copies that these interpreters need.
-fn render_steps_for_copies(report: &Document, own: &[InterpreterAssignment<'_>]) -> String {
+fn render_copies_steps(report: &Document, own: &[InterpreterAssignment<'_>]) -> String {
     let need: Vec<&InterpreterAssignment<'_>> =
         own.iter().filter(|each| each.mode == Mode::OwnGilCopies).collect();
     let mut interpreters: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -268,7 +268,7 @@ fn render_steps_for_copies(report: &Document, own: &[InterpreterAssignment<'_>])
     }
     let most = interpreters.values().map(BTreeSet::len).max().unwrap_or_default();
     let scripts: Vec<&str> = need.iter().map(|each| each.part.1.file.as_str()).collect();
-    render_copies_steps(report, &scripts, most)
+    render_steps_for_scripts(report, &scripts, most)
 }
 
 /// Assigns each application its own process: applications must not share a main interpreter.

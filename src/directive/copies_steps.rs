@@ -7,12 +7,12 @@ use crate::render::escape::escape_and_truncate;
 use crate::report::Document;
 use crate::shell_word::quote_shell_word;
 
-/// Characters of a path at most; Linux allows 4096 bytes.
+/// Limit of characters of a path; Linux allows 4096 bytes.
 const PATH_LENGTH: usize = 4096;
 
 /// Renders the steps for scripts whose applications use private copies; empty if there are none. `interpreters` is the
 /// largest number of them in one process.
-pub(super) fn render_copies_steps(report: &Document, scripts: &[&str], interpreters: usize) -> String {
+pub(super) fn render_steps_for_scripts(report: &Document, scripts: &[&str], interpreters: usize) -> String {
     let Some(first) = scripts.first() else { return String::new() };
     let mut scripts = scripts.to_vec();
     scripts.sort_unstable();
@@ -25,11 +25,11 @@ pub(super) fn render_copies_steps(report: &Document, scripts: &[&str], interpret
     )
 }
 
-/// Renders the steps for scripts that are still to be written.
-pub(super) fn render_copies_of_environment(report: &Document) -> String {
+/// Renders the steps for a script that is still to be written.
+pub(super) fn render_steps_for_new_script(report: &Document) -> String {
     let steps = render_steps(report, Path::new("/srv/app"), 4);
     format!(
-        "# Its script uses private copies, which CPython does not promise to work. For one in /srv/app:\n{steps}"
+        "# Its script uses private copies, which CPython does not promise to work. For a script in /srv/app:\n{steps}"
     )
 }
 
@@ -41,10 +41,10 @@ fn render_steps(report: &Document, folder: &Path, interpreters: usize) -> String
     // A JSON string is a string of Python, too.
     let folder_of_copies = serde_json::Value::from(output.to_string_lossy()).to_string();
     format!(
-        "# 1. Save the report beside the script as wsgiaudit.json.\n\
+        "# 1. Save the report beside each script as wsgiaudit.json.\n\
          # 2. Make the copies, again after each change of the environment, and restart Apache:\n\
          #     wsgiaudit copies {} --interpreters {interpreters} --report {} --output {}\n\
-         # 3. Begin the script with:\n\
+         # 3. Begin each script with:\n\
          #     import wsgiaudit_guard\n\
          #     wsgiaudit_guard.use_copies({})\n",
         quote(Path::new(environment)),

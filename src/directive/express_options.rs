@@ -6,7 +6,7 @@ use super::application_mounts::{
     ApplicationMount, GeneratedConfiguration, callable_name, check_callable, group_name, passes_in_mode,
     render_header, resolve_mounts, thread_pool_directive,
 };
-use super::copies_steps::render_copies_steps;
+use super::copies_steps::render_steps_for_scripts;
 use super::own_gil_modes::{OwnGilModes, explain_verdict, find_objection};
 use super::process_options::module_folder;
 use crate::model::Mode;
@@ -34,7 +34,7 @@ pub fn render_express_options(
     };
     check_callable(application)?;
     let (why, objection) = (explain_verdict(report, application, allowed), find_objection(report, allowed));
-    let mode = allowed.choose(report, application).filter(|_| objection.is_none());
+    let mode = allowed.choose_mode(report, application).filter(|_| objection.is_none());
     if mode.is_none() && !passes_in_mode(report, application, Mode::Main) {
         return Ok(GeneratedConfiguration::Nothing(objection.unwrap_or_else(|| format!("{why}\n"))));
     }
@@ -63,12 +63,12 @@ pub fn render_express_options(
              # This command uses the main interpreter, as mod_wsgi-express does by default (%{{GLOBAL}}):\n\
              # {command}\n",
             render_header(report),
-            allowed.refused()
+            allowed.describe_refusal()
         )));
     };
     add("include-file", "own-gil.conf");
     let copies = match mode == Mode::OwnGilCopies {
-        true => render_copies_steps(report, &[&application.file], 1),
+        true => render_steps_for_scripts(report, &[&application.file], 1),
         false => String::new(),
     };
     let pool = thread_pool_directive(std::iter::once(application));

@@ -16,24 +16,24 @@ pub enum OwnGilModes {
 }
 
 impl OwnGilModes {
-    /// The modes, the one that asks for less first.
-    pub(super) fn all(self) -> &'static [Mode] {
+    /// Lists the modes, the one without private copies first.
+    pub(super) fn list_modes(self) -> &'static [Mode] {
         match self {
             Self::Plain => &[Mode::OwnGil],
             Self::WithCopies => &[Mode::OwnGil, Mode::OwnGilCopies],
         }
     }
 
-    /// The mode whose verdict says why an application cannot have its own GIL: the one that allows most.
-    fn widest(self) -> Mode {
+    /// The mode whose verdict says why an application cannot have its own GIL: the last one that was considered.
+    fn last_mode(self) -> Mode {
         match self {
             Self::Plain => Mode::OwnGil,
             Self::WithCopies => Mode::OwnGilCopies,
         }
     }
 
-    /// What an application that none of these modes fits cannot have.
-    pub(super) fn refused(self) -> &'static str {
+    /// Describes what is not supported where none of these modes is.
+    pub(super) fn describe_refusal(self) -> &'static str {
         match self {
             Self::Plain => "WSGIPerInterpreterGIL On",
             Self::WithCopies => "WSGIPerInterpreterGIL On, even with private copies",
@@ -41,21 +41,21 @@ impl OwnGilModes {
     }
 
     /// Chooses the mode that gives an application its own GIL. `None` if none of these does.
-    pub(super) fn choose(self, report: &Document, application: &Application) -> Option<Mode> {
-        self.all().iter().copied().find(|mode| {
-            passes_in_mode(report, application, *mode) && find_failing_scripts(report, *mode).is_empty()
+    pub(super) fn choose_mode(self, report: &Document, application: &Application) -> Option<Mode> {
+        self.list_modes().iter().copied().find(|mode| {
+            passes_in_mode(report, application, *mode) && list_failing_scripts(report, *mode).is_empty()
         })
     }
 
-    /// The mode to explain an application's verdict in: the one it uses, or else the one that allows most.
-    pub(super) fn explained(self, report: &Document, application: &Application) -> Mode {
-        self.choose(report, application).unwrap_or(self.widest())
+    /// Chooses the mode whose verdict explains the decision: the one that the application uses, or else the last one.
+    pub(super) fn choose_explained_mode(self, report: &Document, application: &Application) -> Mode {
+        self.choose_mode(report, application).unwrap_or(self.last_mode())
     }
 
     /// Returns the scripts for the whole environment that fail in all of these modes, a line each.
-    pub(super) fn find_failing_scripts(self, report: &Document) -> Option<String> {
-        let fails = self.all().iter().all(|mode| !find_failing_scripts(report, *mode).is_empty());
-        fails.then(|| find_failing_scripts(report, self.widest()))
+    fn find_failing_scripts(self, report: &Document) -> Option<String> {
+        let fails = self.list_modes().iter().all(|mode| !list_failing_scripts(report, *mode).is_empty());
+        fails.then(|| list_failing_scripts(report, self.last_mode()))
     }
 
     /// Checks that the report has trials in these modes.
@@ -88,7 +88,7 @@ pub(super) fn find_objection(report: &Document, allowed: OwnGilModes) -> Option<
 /// Renders the verdict in the mode that gives an application its own GIL, such as `shop.wsgi:application: blocked: ...`,
 /// with the number of hazards.
 pub(super) fn explain_verdict(report: &Document, application: &Application, allowed: OwnGilModes) -> String {
-    let mode = allowed.explained(report, application);
+    let mode = allowed.choose_explained_mode(report, application);
     let (verdict, reason) = match report.application_verdict(&application.name, mode) {
         Some(judged) => (judged.verdict, judged.reason.as_str()),
         None => (Verdict::Unknown, "the report has no trial with an own GIL"),
@@ -104,7 +104,7 @@ pub(super) fn explain_verdict(report: &Document, application: &Application, allo
 
 /// Returns the scripts for the whole environment that are not known to work in a mode, a line each; empty if there are
 /// none.
-fn find_failing_scripts(report: &Document, mode: Mode) -> String {
+fn list_failing_scripts(report: &Document, mode: Mode) -> String {
     let exercises = report.exercises.iter().filter(|each| each.application.is_none());
     let judged = exercises.filter_map(|each| Some((each, &each.modes.get(&mode)?.judged)));
     let failing = judged.filter(|(_, judged)| judged.verdict <= Verdict::Unknown);

@@ -30,7 +30,7 @@ pub fn render_serve_groups(
         let _ = writeln!(text, "# {why}");
     }
     for (mount, each) in parts {
-        let own_gil = allowed.choose(report, each).filter(|_| objection.is_none());
+        let own_gil = allowed.choose_mode(report, each).filter(|_| objection.is_none());
         let mode = own_gil.unwrap_or(Mode::Main);
         let _ = writeln!(text, "\n# {}", explain_verdict(report, each, allowed));
         let quote = |text: &str| serde_json::Value::from(text).to_string();

@@ -69,7 +69,7 @@ pub(super) fn build_guard(
     }))
 }
 
-/// Returns CPython's own extension modules that are unchanged, and adds a message for each that changed.
+/// Returns CPython's own extension modules as the report lists them, and adds a message for each that changed.
 fn vet_standard_modules(modules: &[v1::StandardModule], changes: &mut Vec<String>) -> Vec<StandardModule> {
     let mut standard = Vec::new();
     for v1::StandardModule { file, sha256 } in modules {

@@ -10,7 +10,7 @@ use rustix::process::umask;
 use crate::cli::ServeArgs;
 use crate::regular_file;
 
-/// Bytes of a file with the number of a process at most.
+/// Size limit of a file with the number of a process.
 const MAX_SIZE: u64 = 4096;
 
 /// Changes the working folder and the umask.

@@ -1,4 +1,4 @@
-//! Tells the service manager (systemd) what the server does: sd_notify(3).
+//! Notifies the service manager (systemd) of the state of the server: sd_notify(3).
 
 use std::time::{Duration, Instant};
 
@@ -11,52 +11,52 @@ pub(super) const VARIABLES: [&str; 6] =
 /// The service manager, if there is one.
 #[derive(Debug)]
 pub(super) struct ServiceManager {
-    /// How often it wants a sign of life.
-    interval: Option<Duration>,
-    /// When the next one is due.
-    pub(super) next_sign: Option<Instant>,
+    /// Interval of the pings of its watchdog; `None` without a watchdog.
+    ping_interval: Option<Duration>,
+    /// When the next ping is due.
+    pub(super) next_ping: Option<Instant>,
 }
 
 impl ServiceManager {
-    /// Reads what it wants from the environment.
+    /// Reads the settings of its watchdog from the environment.
     pub(super) fn from_environment() -> Self {
-        // Twice as often as it wants, as sd_watchdog_enabled(3) recommends.
-        let interval = sd_notify::watchdog_enabled().map(|interval| interval / 2);
-        let interval = interval.filter(|interval| !interval.is_zero());
-        Self { interval, next_sign: interval.map(|_| Instant::now()) }
+        // Half of the watchdog's timeout, as sd_watchdog_enabled(3) recommends.
+        let interval = sd_notify::watchdog_enabled().map(|timeout| timeout / 2);
+        let ping_interval = interval.filter(|interval| !interval.is_zero());
+        Self { ping_interval, next_ping: ping_interval.map(|_| Instant::now()) }
     }
 
-    /// Tells that requests are served.
-    pub(super) fn tell_ready(&self) {
+    /// Notifies that requests are served.
+    pub(super) fn notify_ready(&self) {
         send_state(&[NotifyState::Ready]);
     }
 
-    /// Tells that a reload has begun. `tell_ready` ends it.
-    pub(super) fn tell_reloading(&self) {
+    /// Notifies that a reload has begun. `notify_ready` ends it.
+    pub(super) fn notify_reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => send_state(&[NotifyState::Reloading, now]),
             Err(_) => send_state(&[NotifyState::Reloading]),
         }
     }
 
-    /// Tells that the server ends.
-    pub(super) fn tell_stopping(&self) {
+    /// Notifies that the server ends.
+    pub(super) fn notify_stopping(&self) {
         send_state(&[NotifyState::Stopping]);
     }
 
-    /// Gives a sign of life if one is due.
-    pub(super) fn give_sign(&mut self, now: Instant) {
-        if let (Some(interval), Some(at)) = (self.interval, self.next_sign)
+    /// Pings the watchdog if a ping is due.
+    pub(super) fn ping_watchdog(&mut self, now: Instant) {
+        if let (Some(interval), Some(at)) = (self.ping_interval, self.next_ping)
             && at <= now
         {
             send_state(&[NotifyState::Watchdog]);
-            self.next_sign = Some(now + interval);
+            self.next_ping = Some(now + interval);
         }
     }
 }
 
 /// Sends a state, if there is a service manager.
 fn send_state(states: &[NotifyState<'_>]) {
-    // If it does not listen, nothing can be done.
+    // An error has no consequence: the server runs with or without a service manager.
     let _ = sd_notify::notify(states);
 }

@@ -12,7 +12,7 @@ use rustix::process::umask;
 use crate::cli::ServeArgs;
 use crate::regular_file;
 
-/// Bytes of `/etc/passwd` or `/etc/group` at most.
+/// Size limit of `/etc/passwd` and `/etc/group`.
 const MAX_SIZE: u64 = 64 << 20;
 
 /// Mode and owner of the sockets that are bound.
@@ -53,7 +53,7 @@ impl SocketAccess {
     /// Gives a socket its mode and owner.
     ///
     /// # Errors
-    /// If this process may not.
+    /// If this process lacks the permission.
     pub(super) fn apply(self, path: &Path) -> Result<()> {
         let shown = path.display();
         if self.user.is_some() || self.group.is_some() {

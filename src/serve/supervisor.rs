@@ -167,7 +167,7 @@ impl Supervisor<'_> {
     fn run_event_loop(&mut self, events: &Receiver<SupervisorEvent>) -> Result<bool> {
         loop {
             let restarts = self.restarts.iter().filter_map(|restart| restart.at);
-            let deadline = restarts.chain(self.kill_at).chain(self.manager.next_sign).min();
+            let deadline = restarts.chain(self.kill_at).chain(self.manager.next_ping).min();
             let event = match deadline {
                 None => events.recv()?,
                 Some(at) => match events.recv_timeout(at.saturating_duration_since(Instant::now())) {
@@ -189,7 +189,7 @@ impl Supervisor<'_> {
     fn handle_event(&mut self, event: SupervisorEvent) -> Result<()> {
         match event {
             SupervisorEvent::Signal(SIGHUP) if self.kill_at.is_none() => {
-                self.manager.tell_reloading();
+                self.manager.notify_reloading();
                 self.to_replace = (0..self.restarts.len()).collect();
                 self.replace_next();
             }
@@ -227,7 +227,7 @@ impl Supervisor<'_> {
     fn stop(&mut self) {
         if self.kill_at.is_none() {
             self.kill_at = Some(Instant::now() + Duration::from_secs_f64(self.args.drain) + LAST_RESORT);
-            self.manager.tell_stopping();
+            self.manager.notify_stopping();
             self.bound.clear();
             self.restarts.iter_mut().for_each(RestartDelay::cancel);
             self.hosts.iter().for_each(Host::stop);
@@ -237,7 +237,7 @@ impl Supervisor<'_> {
     /// Starts the hosts that are due, or kills those that do not end.
     fn handle_deadlines(&mut self) {
         let now = Instant::now();
-        self.manager.give_sign(now);
+        self.manager.ping_watchdog(now);
         if self.kill_at.is_some_and(|at| at <= now) {
             self.is_clean = false;
             self.hosts.iter().for_each(Host::kill);
@@ -260,7 +260,7 @@ impl Supervisor<'_> {
             (self.say)("the new process did not start serving: the old one continues");
             // It would not start for the other slots either.
             self.to_replace.clear();
-            self.manager.tell_ready();
+            self.manager.notify_ready();
             return Ok(());
         }
         let what = format!("{} ended: {status}", self.describe_host(host));
@@ -283,7 +283,7 @@ impl Supervisor<'_> {
         let Some(slot) = self.to_replace.pop_front() else { return };
         if let Err(error) = self.start_host(slot) {
             self.to_replace.clear();
-            self.manager.tell_ready();
+            self.manager.notify_ready();
             (self.say)(&format!("cannot reload, the old process continues: {error:#}"));
         }
     }
@@ -305,7 +305,7 @@ impl Supervisor<'_> {
             (1..self.restarts.len()).for_each(|slot| self.start_host_or_retry(slot));
         }
         if self.to_replace.is_empty() {
-            self.manager.tell_ready();
+            self.manager.notify_ready();
         }
         self.replace_next();
     }

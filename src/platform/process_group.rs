@@ -60,7 +60,7 @@ impl ProcessGroup {
         let started = Instant::now();
         while started.elapsed() < limit {
             if let Some(status) = self.leader.try_wait()? {
-                self.forget();
+                forget_leader(self.pid);
                 return Ok(Some(status));
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -76,9 +76,8 @@ impl ProcessGroup {
         if let Some(mut stdin) = self.leader.stdin.take() {
             stdin.write_all(input.as_bytes())?;
         }
-        let pid = self.pid;
         let output = self.leader.wait_with_output();
-        with_leaders(|leaders| leaders.retain(|leader| *leader != pid));
+        forget_leader(self.pid);
         output
     }
 
@@ -87,13 +86,13 @@ impl ProcessGroup {
         kill_group(self.pid);
         drop(self.leader.kill());
         drop(self.leader.wait());
-        self.forget();
+        forget_leader(self.pid);
         sweep_orphans();
     }
+}
 
-    fn forget(&self) {
-        with_leaders(|leaders| leaders.retain(|leader| *leader != self.pid));
-    }
+fn forget_leader(pid: Pid) {
+    with_leaders(|leaders| leaders.retain(|leader| *leader != pid));
 }
 
 /// Kills every running group, and keeps others from being started. Their owners still have to wait for them.

@@ -3,8 +3,8 @@
 //! Most of the time of an import goes into its dependencies, and many subjects share these.
 //!
 //! A batch accepts only names whose extension modules are CPython's or have passed alone, and only together
-//! with names that load the same ones: foreign C code could help its company, and with these each subject is in
-//! company anyway. A subject passes if each interpreter has loaded everything that the control loaded, and the
+//! with names that load the same ones: foreign C code could change the result of a name that does not load it.
+//! A subject passes if each interpreter has loaded everything that the control loaded, and the
 //! child exits normally. All other subjects are tried alone.
 //!
 //! Extension modules are always tried alone. What they leave behind in C may do no harm once other subjects

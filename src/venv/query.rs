@@ -90,15 +90,20 @@ fn query_with_script<T: DeserializeOwned>(
     let status = run_script(python, script, &answer, argument, &printed, scratch)
         .map_err(|error| InterpreterQueryError::NotRun { python: python.to_owned(), error })?;
     let text = regular_file::read_text(&answer, MAX_ANSWER_SIZE).unwrap_or_default();
-    let printed = regular_file::read_limited(&printed, MAX_ANSWER_SIZE).unwrap_or_default();
     match serde_json::from_str::<T>(&text) {
         Ok(answer) if status.is_some_and(|status| status.success()) => Ok(answer),
         Ok(_) | Err(_) => Err(InterpreterQueryError::NoAnswer {
             python: python.to_owned(),
             status: status.map_or_else(|| "no answer in 30 s".to_owned(), |status| status.to_string()),
-            printed: String::from_utf8_lossy(&printed).into_owned(),
+            printed: read_printed(&printed),
         }),
     }
+}
+
+/// Reads what a script has printed; nothing if that cannot be read.
+fn read_printed(file: &Path) -> String {
+    let bytes = regular_file::read_limited(file, MAX_ANSWER_SIZE).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Runs a script in isolated mode. Returns `None` if it timed out.

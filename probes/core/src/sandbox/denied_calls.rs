@@ -98,8 +98,8 @@ pub(super) const DENIED: &[i64] = &[
     libc::SYS_ioperm,
 ];
 
-/// Calls that seem to succeed and change nothing: permissions, owners and times of files. No rule for paths
-/// covers them, and code that sets them does so for good order. The number is that of `fchmodat2`.
+/// Calls that seem to succeed and change nothing: permissions, owners and times of files. Landlock does not
+/// restrict them, and an error would make code fail that copies or unpacks files. The number is that of `fchmodat2`.
 pub(super) const WITHOUT_EFFECT: &[i64] = &[
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
@@ -167,7 +167,7 @@ pub(super) fn denied_arguments() -> Result<SyscallRules, BackendError> {
         (libc::SYS_setpriority, vec![all(vec![differs(0, PRIORITY_OF_PROCESS)])?, of_others(1)?]),
         (libc::SYS_ioprio_set, vec![all(vec![differs(0, IO_PRIORITY_OF_PROCESS)])?, of_others(1)?]),
         (libc::SYS_clone, new_namespace()?),
-        // Threads may still part with their shared descriptors.
+        // A thread may still stop sharing the descriptors of its process.
         (libc::SYS_unshare, vec![all(vec![differs(0, u64::from(libc::CLONE_FILES.cast_unsigned()))])?]),
         (libc::SYS_mknodat, is_device(2)?),
         // Datagrams can be sent to any path.

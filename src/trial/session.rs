@@ -40,6 +40,9 @@ struct AttemptKey<'q> {
     in_company: bool,
     options: &'q [&'q str],
     variables: &'q [(&'q str, &'q str)],
+    /// Modules whose functions are not called.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    called: &'q [&'q str],
     /// Digest of the user's inputs. Values of variables are not stored.
     #[serde(skip_serializing_if = "str::is_empty")]
     given: &'q str,
@@ -69,26 +72,41 @@ impl<'a> TrialSession<'a> {
         after: &[&str],
         subject: &str,
     ) -> Result<Attempt, NotRunReason> {
-        let key = self.key_of_attempt(scenario, after, subject);
-        if let Some(attempt) = self.find_attempt(&key) {
-            return Ok(attempt);
-        }
-        let attempt = self.run_with_retry(scenario, after, &[subject])?;
-        self.store_attempt(&key, &attempt);
-        Ok(attempt)
+        self.run_calls(scenario, after, subject, &[])
     }
 
-    /// Runs a trial again, without the cache.
+    /// Runs a trial that calls functions, but not those of the modules in `called`, or returns a cached attempt.
     ///
     /// # Errors
     /// Returns the reason if there is no result.
-    pub(super) fn repeat_trial(
+    pub(super) fn run_calls(
         &mut self,
         scenario: Scenario,
         after: &[&str],
         subject: &str,
+        called: &[&str],
     ) -> Result<Attempt, NotRunReason> {
-        self.run_with_retry(scenario, after, &[subject])
+        let key = AttemptKey { called, ..self.key_of_attempt(scenario, after, subject) };
+        if let Some(attempt) = self.find_attempt(&key) {
+            return Ok(attempt);
+        }
+        let attempt = self.repeat_calls(scenario, after, subject, called)?;
+        self.store_attempt(&key, &attempt);
+        Ok(attempt)
+    }
+
+    /// Runs a trial that calls functions again, without the cache.
+    ///
+    /// # Errors
+    /// Returns the reason if there is no result.
+    pub(super) fn repeat_calls(
+        &mut self,
+        scenario: Scenario,
+        after: &[&str],
+        subject: &str,
+        called: &[&str],
+    ) -> Result<Attempt, NotRunReason> {
+        self.run_with_retry(scenario, after, &[subject], called)
     }
 
     /// Runs a batch: tries several subjects in one child.
@@ -100,7 +118,7 @@ impl<'a> TrialSession<'a> {
         scenario: Scenario,
         subjects: &[&str],
     ) -> Result<Attempt, NotRunReason> {
-        self.run_with_retry(scenario, &[], subjects)
+        self.run_with_retry(scenario, &[], subjects, &[])
     }
 
     /// Runs a batch, or returns a cached attempt.
@@ -119,7 +137,7 @@ impl<'a> TrialSession<'a> {
         if let Some(attempt) = self.find_attempt(&key) {
             return Ok(attempt);
         }
-        let attempt = self.run_with_retry(scenario, &[], subjects)?;
+        let attempt = self.run_with_retry(scenario, &[], subjects, &[])?;
         self.store_attempt(&key, &attempt);
         Ok(attempt)
     }
@@ -152,6 +170,7 @@ impl<'a> TrialSession<'a> {
         scenario: Scenario,
         after: &[&str],
         subjects: &[&str],
+        called: &[&str],
     ) -> Result<Attempt, NotRunReason> {
         let killed = |how: &str| NotRunReason::Because(ReasonId::Killed, how.to_owned());
         let mut why = killed("the process of its trial was killed");
@@ -163,7 +182,7 @@ impl<'a> TrialSession<'a> {
                     continue;
                 }
             };
-            match worker.run_trial(scenario, after, subjects) {
+            match worker.run_trial(scenario, after, subjects, called) {
                 Ok(attempt) if attempt.was_killed() => {
                     why = killed(
                         "killed by SIGKILL twice: by itself, another process or the system (out of memory)",
@@ -252,7 +271,7 @@ impl<'a> TrialSession<'a> {
         if !self.restore_entered_packages() {
             return None;
         }
-        match self.worker.as_mut()?.run_trial(Scenario::Main, &[], &[subject]) {
+        match self.worker.as_mut()?.run_trial(Scenario::Main, &[], &[subject], &[]) {
             Ok(attempt) if !attempt.was_killed() => {
                 self.store_attempt(&key, &attempt);
                 Some(attempt)
@@ -288,6 +307,7 @@ impl<'a> TrialSession<'a> {
             in_company: false,
             options: self.config.options,
             variables: self.config.variables,
+            called: &[],
             given: self.config.given.digest(),
             storm: self.config.limits.storm,
         }

@@ -4,6 +4,7 @@
 //! failed package is tried. A module that another subject's trial has loaded in each of its interpreters is
 //! not tried again.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use wsgiaudit_probes_core::protocol::{Scenario, TrialEvent};
@@ -115,13 +116,15 @@ struct GroupProgress<'c> {
     failing: BTreeSet<String>,
     /// Extension modules that a stress test has loaded and passed.
     stressed: BTreeSet<String>,
+    /// Extension modules whose functions a passed trial has called.
+    called: BTreeSet<String>,
 }
 
 impl<'c> GroupProgress<'c> {
     fn new(mode: Mode, scenario: Scenario, group: &'c [&'c TrialSubject], control: &'c Trials) -> Self {
         let (batch_attempts, trials) = (BTreeMap::new(), Trials::default());
-        let (failing, stressed) = (BTreeSet::new(), BTreeSet::new());
-        Self { mode, scenario, group, control, batch_attempts, trials, failing, stressed }
+        let (failing, stressed, called) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { mode, scenario, group, control, batch_attempts, trials, failing, stressed, called }
     }
 
     fn has_subject(&self, name: &str) -> bool {
@@ -147,7 +150,7 @@ impl<'c> GroupProgress<'c> {
 
     /// Tries the group's first subject, or the others, except those that the control could not import.
     fn try_subjects(&mut self, session: &mut TrialSession<'_>, first: bool, listener: &dyn ProgressListener) {
-        for subject in self.first_or_rest(first) {
+        for subject in self.order_subjects(self.first_or_rest(first)) {
             listener.trial_started(&subject.name, self.mode);
             match self.control.get(&subject.name, Mode::Main) {
                 Some(control) if control.outcome.has_passed() => self.try_subject(session, subject, control),
@@ -161,6 +164,19 @@ impl<'c> GroupProgress<'c> {
             }
             listener.trials_finished(1);
         }
+    }
+
+    /// The order in which to try subjects. With private copies, those come first that load the most modules: their trials
+    /// answer for the others. Elsewhere most are refused.
+    fn order_subjects(&self, subjects: &'c [&'c TrialSubject]) -> Vec<&'c TrialSubject> {
+        let mut ordered = subjects.to_vec();
+        if self.scenario.uses_copies() {
+            let loads = |subject: &TrialSubject| {
+                self.control.get(&subject.name, Mode::Main).map_or(0, |trial| trial.loads.len())
+            };
+            ordered.sort_by_key(|subject| Reverse(loads(subject)));
+        }
+        ordered
     }
 
     /// Tries one subject, unless another trial answers for it.
@@ -271,12 +287,10 @@ impl<'c> GroupProgress<'c> {
             return tried;
         };
         let is_new = self.loads_unstressed_module(&tried.trial);
-        // If its static C data retain objects whose use was not seen, calls of its functions show whether they
-        // are used. With private copies, which nobody promised anything for, functions are called in any case.
-        let is_called = !tried.trial.kept.is_empty() || scenarios.called.uses_copies() && is_new;
-        if is_called
-            && session.is_sandboxed()
-            && let Some(failed) = self.find_failed_call(session, scenarios.called, subject, after, control)
+        if session.is_sandboxed()
+            && let Some(called) = self.choose_calls(scenarios.called, &tried.trial)
+            && let Some(failed) =
+                self.find_failed_call(session, scenarios.called, subject, after, control, &called)
         {
             return failed;
         }
@@ -296,18 +310,48 @@ impl<'c> GroupProgress<'c> {
         ImportTrial { trial: Trial { left_in_main, native_threads, ..stressed.trial }, ..stressed }
     }
 
-    /// Calls the functions of the loaded modules with arbitrary arguments. Returns the trial if it counts as a
-    /// failure: if an object of another interpreter was used, or, where only functions are called that the main
-    /// interpreter can call, if the same one crashes twice.
+    /// Returns the loaded modules whose functions need not be called after a trial that passed; `None` if no function needs
+    /// to be called.
+    ///
+    /// If static C data retain objects whose use was not seen, calls show whether they are used. With private copies,
+    /// which nobody promised anything for, the functions of each module are called once: by the first trial of its own
+    /// group that loads it.
+    fn choose_calls(&self, scenario: Scenario, passed: &Trial) -> Option<BTreeSet<String>> {
+        if !scenario.uses_copies() {
+            return (!passed.kept.is_empty()).then(BTreeSet::new);
+        }
+        let is_of_other_group = |name: &str| {
+            !self.has_subject(name)
+                && self.control.get(name, Mode::Main).is_some_and(|own| own.outcome.has_passed())
+        };
+        let loads = passed.successful_loads().filter(|load| !batch::is_cpython_module(load));
+        let names: BTreeSet<String> = loads.map(|load| load.name.clone()).collect();
+        let called: BTreeSet<String> = names
+            .iter()
+            .filter(|name| self.called.contains(*name) || is_of_other_group(name))
+            .cloned()
+            .collect();
+        (called.len() < names.len()).then_some(called)
+    }
+
+    /// Calls the functions of the loaded modules, except those in `called`, with arbitrary arguments. Returns the trial if
+    /// it counts as a failure: if an object of another interpreter was used, or, where only functions are called that the
+    /// main interpreter can call, if the same one crashes twice.
     fn find_failed_call(
-        &self,
+        &mut self,
         session: &mut TrialSession<'_>,
         scenario: Scenario,
         subject: &TrialSubject,
         after: Option<&str>,
         control: &Trial,
+        called: &BTreeSet<String>,
     ) -> Option<ImportTrial> {
-        let called = self.try_in_scenario(session, scenario, subject, after, control);
+        let skipped: Vec<&str> = called.iter().map(String::as_str).collect();
+        let attempt = session.run_calls(scenario, after.as_slice(), &subject.name, &skipped);
+        let called = self.interpret_result(session, attempt, subject, after, control);
+        if called.trial.outcome.has_passed() {
+            self.called.extend(called.trial.successful_loads().map(|load| load.name.clone()));
+        }
         if matches!(called.trial.outcome, TrialOutcome::Shares { .. } | TrialOutcome::BreaksIsolation { .. })
         {
             return Some(called);
@@ -315,7 +359,7 @@ impl<'c> GroupProgress<'c> {
         if !scenario.uses_copies() || !is_crash_of_call(&called.trial.outcome) {
             return None;
         }
-        let again = session.repeat_trial(scenario, after.as_slice(), &subject.name).ok()?;
+        let again = session.repeat_calls(scenario, after.as_slice(), &subject.name, &skipped).ok()?;
         let again = self.interpret_attempt(again, subject, after, control).trial;
         let is_same = is_crash_of_call(&again.outcome) && again.called == called.trial.called;
         is_same.then_some(called)
@@ -333,7 +377,7 @@ impl<'c> GroupProgress<'c> {
         })
     }
 
-    /// Tries a subject in one scenario. A failure at exit is ignored if the control fails there, too.
+    /// Tries a subject in one scenario.
     fn try_in_scenario(
         &self,
         session: &mut TrialSession<'_>,
@@ -342,7 +386,20 @@ impl<'c> GroupProgress<'c> {
         after: Option<&str>,
         control: &Trial,
     ) -> ImportTrial {
-        match session.run_trial(scenario, after.as_slice(), &subject.name) {
+        let attempt = session.run_trial(scenario, after.as_slice(), &subject.name);
+        self.interpret_result(session, attempt, subject, after, control)
+    }
+
+    /// Interprets what a trial returned. A failure at exit is ignored if the control fails there, too.
+    fn interpret_result(
+        &self,
+        session: &mut TrialSession<'_>,
+        attempt: Result<Attempt, NotRunReason>,
+        subject: &TrialSubject,
+        after: Option<&str>,
+        control: &Trial,
+    ) -> ImportTrial {
+        match attempt {
             Ok(attempt)
                 if fails_at_exit(self.mode, &attempt) && control_fails_at_exit(session, after, subject) =>
             {

@@ -99,7 +99,8 @@ pub(super) unsafe fn find_callable_functions(order: &TrialOrder) -> Vec<String> 
             install_main_observer();
             OBSERVER.with_borrow(|observer| {
                 if let Some(observer) = observer.as_ref().filter(|observer| import_all(observer, order)) {
-                    found.write_text(&Control { observer }.find_callable_functions().join("\n"));
+                    let control = Control { observer, called: &order.called };
+                    found.write_text(&control.find_callable_functions().join("\n"));
                 }
             });
             child::exit_now(0);
@@ -124,6 +125,8 @@ enum SeriesEnd {
 /// The process that has imported the subjects.
 struct Control<'a> {
     observer: &'a Observer,
+    /// Modules whose functions are not called.
+    called: &'a [String],
 }
 
 impl Control<'_> {
@@ -133,11 +136,11 @@ impl Control<'_> {
             self.observer.call_function(c"list_functions", "").unwrap_or(false);
             self.observer.read_name_list(c"functions")
         };
+        names.retain(|name| !self.called.iter().any(|called| called == module_of(name)));
         names.truncate(MAX_FUNCTIONS);
         let mut ending = 0;
-        let modules = names.chunk_by(|a, b| module_of(a) == module_of(b));
-        let mut names: Vec<String> =
-            modules.flat_map(|functions| self.keep_callable(functions, &mut ending)).collect();
+        let modules: Vec<&[String]> = names.chunk_by(|a, b| module_of(a) == module_of(b)).collect();
+        let mut names = self.keep_callable_of_modules(&modules, &mut ending);
         if ending > MAX_ENDING {
             return Vec::new();
         }
@@ -151,6 +154,25 @@ impl Control<'_> {
             }
         }
         Vec::new()
+    }
+
+    /// Returns the functions of these modules that can be called: all, if one process can call them. Else each half is tried
+    /// by itself. A process for each module would take most of the time of an audit, since each copies its memory.
+    fn keep_callable_of_modules(&self, modules: &[&[String]], ending: &mut usize) -> Vec<String> {
+        if let [functions] = modules {
+            return self.keep_callable(functions, ending);
+        }
+        if *ending > MAX_ENDING {
+            return Vec::new();
+        }
+        let names = modules.concat();
+        if matches!(self.call_series(&names, ROUNDS), SeriesEnd::Completed) {
+            return names;
+        }
+        let (first, second) = modules.split_at(modules.len() / 2);
+        let mut names = self.keep_callable_of_modules(first, ending);
+        names.extend(self.keep_callable_of_modules(second, ending));
+        names
     }
 
     /// Returns the functions of one module that can be called. `ending` counts those that end their process.

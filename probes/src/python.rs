@@ -140,6 +140,12 @@ pub(crate) fn runs_init_in_importer() -> bool {
     !has_symbol(c"Py_GetConstant")
 }
 
+/// Whether a garbage collection in one interpreter visits the objects that `faulthandler` keeps for the whole process: before
+/// 3.14, which added `PyImport_ImportModuleAttrString`, the module had a function for that (`faulthandler_traverse`).
+pub(crate) fn collects_for_faulthandler() -> bool {
+    !has_symbol(c"PyImport_ImportModuleAttrString")
+}
+
 /// An owned reference to a Python object. Must not be used with another interpreter than its own.
 pub(crate) struct Object(NonNull<PyObject>);
 

@@ -9,6 +9,7 @@ use wsgiaudit_probes_core::import_check::LoadKind;
 use super::check_override::run_load;
 use super::copied_definitions::is_copied;
 use super::copy_tree::claim_tree;
+use super::faulthandler;
 use super::library_opening::{replace_in_loaded_modules, replace_in_module};
 use super::load_copy::load_copy;
 use super::loader_state::{LoaderState, keys, path_to_bytes};
@@ -121,7 +122,12 @@ unsafe extern "C" fn py_create_dynamic(state: *mut PyObject, arguments: *mut PyO
 /// `_imp.create_builtin(spec)`
 unsafe extern "C" fn py_create_builtin(state: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
     // SAFETY: as above.
-    unsafe { call_replaced(LoaderState::new(state), LoadKind::Other, arguments) }
+    unsafe {
+        let state = LoaderState::new(state);
+        let is_admitted = python::PyTuple_Size(arguments) == 1
+            && faulthandler::is_faulthandler(state, python::PyTuple_GetItem(arguments, 0), c"name");
+        call_replaced(state, if is_admitted { LoadKind::Copy } else { LoadKind::Other }, arguments)
+    }
 }
 
 /// `_imp.exec_dynamic(module)` and `_imp.exec_builtin(module)`
@@ -135,11 +141,26 @@ unsafe extern "C" fn py_exec(state: *mut PyObject, arguments: *mut PyObject) -> 
         let module = python::PyTuple_GetItem(arguments, 0);
         let kind = if is_copied(module) { LoadKind::Copy } else { LoadKind::Other };
         let result = call_replaced(state, kind, arguments);
-        if !result.is_null() && replace_in_module(state, module).is_err() {
+        if !result.is_null() && replace_functions(state, module).is_err() {
             python::Py_DecRef(result);
             return null_mut();
         }
         result
+    }
+}
+
+/// Replaces the functions of a module that do not fit interpreters with private copies.
+///
+/// # Safety
+/// The thread holds the GIL of the state's interpreter; `module` is alive.
+unsafe fn replace_functions(state: LoaderState, module: *mut PyObject) -> Result<(), Raised> {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        replace_in_module(state, module)?;
+        match faulthandler::is_faulthandler(state, module, c"__name__") {
+            true => faulthandler::refuse_process_functions(module),
+            false => Ok(()),
+        }
     }
 }
 

@@ -12,12 +12,14 @@
 //! - [`check_override`]: switches CPython's check of declarations off for copies only.
 //! - [`process_trees`]: the trees of a process; [`copy_tree`]: which file is a copy of which.
 //! - [`library_opening`]: libraries opened by path.
+//! - [`faulthandler`]: the one module that CPython refuses and this loader admits.
 //! - [`extension_module`]: this library as an extension module of its own.
 
 mod check_override;
 mod copied_definitions;
 mod copy_tree;
 mod extension_module;
+mod faulthandler;
 mod init_function;
 mod install;
 mod library_opening;

@@ -4,7 +4,7 @@
 
 .SUFFIXES:
 .PHONY: help demo test test-everything test-filtered test-fast test-modwsgi test-declarations house mutants docs bench bench-upgrades \
-	bench-serve survey wheel maturin pythons modwsgi fuzz clean demo-environment switches-environment \
+	bench-serve soak-copies survey survey-copies survey-own-tests wheel maturin pythons modwsgi fuzz clean demo-environment switches-environment \
 	applications-environment sites-environment generators-environment tools-environment backends-environment \
 	serve-environment
 
@@ -51,9 +51,12 @@ help:
 	@echo 'make docs           build the documentation into target/book'
 	@echo 'make wheel          build the wheel for `pip install` into target/wheels'
 	@echo 'make survey         reports/: audit about 70 popular distributions on 3.14 with and without a GIL'
+	@echo 'make survey-copies  audit the same distributions with and without private copies'
+	@echo 'make survey-own-tests  run the tests of six distributions in interpreters with private copies'
 	@echo 'make bench          readers of modules side by side, and an audit of some 780 modules beside the naive way'
 	@echo 'make bench-upgrades  an audit after the upgrade of each of their distributions beside the first audit'
 	@echo 'make bench-serve    `serve` beside mod_wsgi, granian and gunicorn; what switch intervals change'
+	@echo 'make soak-copies    200,000 requests to a Django site with private copies, each answer checked'
 	@echo
 	@echo 'make pythons        print the Pythons of `make test`: export WSGIAUDIT_TEST_PYTHONS="$$(make -s pythons)"'
 	@echo 'make clean          remove target/'
@@ -269,9 +272,22 @@ bench-serve:
 	servers=$$($(environment) servers "$$($(python) 3.14)" corpus/environments/servers.txt --no-deps); \
 	module=$$($(modwsgi) modwsgi-3.14 "$$($(python) 3.14)"); \
 	free=$$($(python) 3.14t); \
+	site=$$($(environment) copies-site "$$($(python) 3.14)" corpus/environments/copies-site.txt --no-deps); \
 	cargo build --release; \
-	"$$servers/bin/python" -I tests/bench/serve.py "$$PWD/$(wsgiaudit)" "$$module" "$$free" >reports/serve-bench.new; \
+	"$$servers/bin/python" -I tests/bench/serve.py "$$PWD/$(wsgiaudit)" "$$module" "$$site" "$$free" >reports/serve-bench.new; \
 	mv reports/serve-bench.new reports/serve-bench.txt; cat reports/serve-bench.txt
+
+# A site of real distributions in four interpreters with private copies, each of its answers checked: ten minutes. REQUESTS sets
+# another number. Needs PostgreSQL, which it installs as root.
+REQUESTS = 200000
+soak-copies:
+	@set -e; \
+	set -- /usr/lib/postgresql/*/bin; \
+	[ -x "$$1/initdb" ] || { apt-get install -y --no-install-recommends postgresql >&2; set -- /usr/lib/postgresql/*/bin; }; \
+	site=$$($(environment) copies-site "$$($(python) 3.14)" corpus/environments/copies-site.txt --no-deps); \
+	cargo build --release; \
+	"$$site/bin/python" -I tests/bench/copies_soak.py $(wsgiaudit) "$$1" $(REQUESTS) >reports/copies-soak.new; \
+	mv reports/copies-soak.new reports/copies-soak.txt; cat reports/copies-soak.txt
 
 # The survey in reports/: some ten minutes and 2 GB. Downloads are kept.
 survey:
@@ -284,6 +300,23 @@ survey:
 	"$$python" -I reports/spot_check.py; \
 	$(wsgiaudit) render reports/survey.json --format html --output reports/survey.html || [ $$? = 1 ]; \
 	"$$python" -I reports/summarise.py
+
+# What private copies change for that environment, and what they cost: ten minutes.
+survey-copies:
+	@set -e; \
+	popular=$$($(environment) popular-314 "$$($(python) 3.14)" corpus/environments/popular-314.txt --no-deps --compile); \
+	cargo build --release; \
+	"$$popular/bin/python" -I reports/survey_copies.py $(wsgiaudit) "$$popular" >reports/copies-survey.new; \
+	mv reports/copies-survey.new reports/copies-survey.txt; cat reports/copies-survey.txt
+
+# Tests of distributions in interpreters with private copies.
+survey-own-tests:
+	@set -e; \
+	tested=$$($(environment) own-tests "$$($(python) 3.14)" corpus/environments/own-tests.txt --no-deps); \
+	cargo build --release; \
+	"$$tested/bin/python" -I reports/survey_own_tests.py $(wsgiaudit) "$$tested" h5py numpy pandas pyarrow scikit-learn scipy \
+		>reports/own-tests.new; \
+	mv reports/own-tests.new reports/own-tests.txt; cat reports/own-tests.txt
 
 # Ten minutes of damaged input for each parser of what others have written, from the fixtures and corpus/.
 # FUZZ names parsers, FUZZ_SECONDS another time. Needs clang; gets cargo-fuzz.

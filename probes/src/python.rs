@@ -92,6 +92,8 @@ unsafe extern "C" {
         data: *mut c_void,
     ) -> c_int;
     pub(crate) fn PyThreadState_DeleteCurrent();
+    pub(crate) fn PyInterpreterState_Head() -> *mut PyInterpreterState;
+    pub(crate) fn PyInterpreterState_Next(interpreter: *mut PyInterpreterState) -> *mut PyInterpreterState;
     pub(crate) fn PyInterpreterState_ThreadHead(interpreter: *mut PyInterpreterState) -> *mut PyThreadState;
     pub(crate) fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
     pub(crate) fn PySys_Audit(event: *const c_char, format: *const c_char, ...) -> c_int;

@@ -92,6 +92,8 @@ unsafe extern "C" {
         data: *mut c_void,
     ) -> c_int;
     pub(crate) fn PyThreadState_DeleteCurrent();
+    pub(crate) fn PyInterpreterState_Head() -> *mut PyInterpreterState;
+    pub(crate) fn PyInterpreterState_Next(interpreter: *mut PyInterpreterState) -> *mut PyInterpreterState;
     pub(crate) fn PyInterpreterState_ThreadHead(interpreter: *mut PyInterpreterState) -> *mut PyThreadState;
     pub(crate) fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
     pub(crate) fn PySys_Audit(event: *const c_char, format: *const c_char, ...) -> c_int;
@@ -193,6 +195,8 @@ pub(crate) struct FunctionDef(PyMethodDef);
 
 // SAFETY: CPython only reads it; its pointers refer to constants and code.
 unsafe impl Sync for FunctionDef {}
+// SAFETY: as above.
+unsafe impl Send for FunctionDef {}
 
 impl FunctionDef {
     pub(crate) const fn new(name: &'static CStr, function: PyCFunction) -> Self {
@@ -202,6 +206,11 @@ impl FunctionDef {
             ml_flags: METH_VARARGS,
             ml_doc: std::ptr::null(),
         })
+    }
+
+    /// The same with documentation, which CPython splits into `__text_signature__` and `__doc__`.
+    pub(crate) const fn with_doc(self, doc: &'static CStr) -> Self {
+        Self(PyMethodDef { ml_doc: doc.as_ptr(), ..self.0 })
     }
 
     /// Creates the function in the current interpreter. CPython passes it `state` as the first argument; `module`
@@ -364,6 +373,10 @@ pub(crate) unsafe fn take_error() -> String {
     }
 }
 
+/// File name of the probes' own Python code in trials, which foreign code sees in tracebacks: that of the program of the
+/// process. `observe.py` knows it too.
+pub(crate) const SOURCE_NAME: &CStr = c"<stdin>";
+
 /// Runs Python source code in the current interpreter, in a new namespace. Ignores exceptions.
 ///
 /// # Safety
@@ -372,7 +385,7 @@ pub(crate) unsafe fn run_source(source: &CStr) {
     // SAFETY: each reference is checked before use; the dictionary takes its own reference to the builtins.
     unsafe {
         let names = Object::new(PyDict_New());
-        let code = Object::new(Py_CompileString(source.as_ptr(), c"<wsgiaudit>".as_ptr(), Py_file_input));
+        let code = Object::new(Py_CompileString(source.as_ptr(), SOURCE_NAME.as_ptr(), Py_file_input));
         if let (Some(names), Some(code)) = (names, code) {
             PyDict_SetItemString(names.as_ptr(), c"__builtins__".as_ptr(), PyEval_GetBuiltins());
             drop(Object::new(PyEval_EvalCode(code.as_ptr(), names.as_ptr(), names.as_ptr())));

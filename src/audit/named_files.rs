@@ -202,6 +202,6 @@ fn create_scoped_venv(
     let root = scratch.path().join("around");
     let site = create_virtualenv(python, &root)?;
     let lines: String = folders.iter().map(|folder| folder.to_string_lossy().into_owned() + "\n").collect();
-    fs::write(site.join("wsgiaudit.pth"), lines).context("cannot write a .pth file")?;
+    fs::write(site.join("audited.pth"), lines).context("cannot write a .pth file")?;
     venv::locate_environment(&root).context("the created virtualenv is invalid")
 }

@@ -18,11 +18,13 @@ pub struct TemporaryFolder(TempDir);
 impl TemporaryFolder {
     /// Creates a folder in the system's folder for temporary files.
     ///
+    /// Trials see its path, so it is named as Python's `tempfile` names folders.
+    ///
     /// # Errors
     /// When it cannot be created.
     pub fn new() -> io::Result<Self> {
         with_folders(|folders| {
-            let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
+            let folder = tempfile::Builder::new().prefix("tmp").rand_bytes(8).tempdir()?;
             folders.push(folder.path().to_owned());
             Ok(Self(folder))
         })

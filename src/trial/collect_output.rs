@@ -8,6 +8,7 @@ use super::attempt::Attempt;
 use super::crash::read_crash;
 use super::normalize::{self, RunInfo, normalize_text};
 use super::record;
+use crate::model::CrashLocation;
 
 /// Maximum characters of an exception's text. The probe's limit (`observe.py`) is higher, since numbers of
 /// different lengths would move the cut.
@@ -35,12 +36,19 @@ pub(super) fn collect_attempt(
     let printed = if is_storm { normalize::sort_unique_lines(&printed) } else { printed };
     let mut crash = read_crash(folder, end);
     if let Some(crash) = &mut crash {
+        crash.site =
+            crash.site.take().map(|site| CrashLocation { object: run.shown_object(site.object), ..site });
         // In a stress test, another thread may end the process while this one writes its stack. The
         // instruction that crashed is recorded before that.
-        let stack = if is_storm { String::new() } else { normalize_text(run, &crash.stack) };
+        let stack = if is_storm { String::new() } else { normalize_text(run, &name_observer(&crash.stack)) };
         crash.stack = truncate_text(&stack, MAX_STACK_BYTES).to_owned();
     }
     Attempt { events, end, printed: normalize::last_lines(&printed, MAX_OUTPUT_BYTES), crash, touched }
+}
+
+/// Names the probes' own Python code in a stack, which has the name of a program from standard input in the process.
+fn name_observer(stack: &str) -> String {
+    stack.replace("File \"<stdin>\", line ", "File \"<wsgiaudit>\", line ")
 }
 
 /// Normalizes the texts in an event.

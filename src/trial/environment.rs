@@ -6,9 +6,6 @@ use std::path::Path;
 use crate::model::EDITABLE_VARIABLES;
 use crate::platform::{INHERITED_VARIABLES, is_loader_variable};
 
-/// Tells `wsgiaudit_guard` that it runs in a trial.
-const TRIAL_VARIABLE: &str = "WSGIAUDIT_TRIAL";
-
 /// What the names of this program's own variables begin with.
 const OWN_PREFIX: &str = "WSGIAUDIT_";
 
@@ -30,13 +27,12 @@ const CPYTHON_VARIABLES: [&str; 9] = [
 
 /// Environment variables of a trial: what a program needs to run, and nothing else of the user's.
 ///
-/// [`TRIAL_VARIABLE`] makes `wsgiaudit_guard` admit every module, since there is no report yet.
+/// None of them names this program: foreign code would recognize a trial by it.
 pub(super) fn trial_environment(home: &Path) -> Vec<(&'static str, OsString)> {
     let mut environment: Vec<_> =
         INHERITED_VARIABLES.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
     environment.extend(FOLDER_VARIABLES.map(|name| (name, home.into())));
     environment.push(("LANG", "C.UTF-8".into()));
-    environment.push((TRIAL_VARIABLE, "1".into()));
     // A fixed seed keeps the order of sets of strings the same in each audit, and so the order of imports and
     // messages that depend on it.
     environment.push(("PYTHONHASHSEED", "1".into()));

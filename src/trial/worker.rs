@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek as _, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use wsgiaudit_probes_core::protocol::{
-    FileAccessScope, ProcessExit, Scenario, TrialOrder, ZygoteCommand, ZygoteReply,
+    FileAccessScope, ProcessExit, Scenario, TrialOrder, ZygoteCommand, ZygoteReply, ZygoteSettings,
 };
 use wsgiaudit_probes_core::trial_files;
 
@@ -22,7 +22,6 @@ use super::collect_output::collect_attempt;
 use super::config::TrialConfig;
 use super::environment::trial_environment;
 use super::normalize::{ClockReading, RunInfo};
-use super::probe_library::BOOTSTRAP;
 use super::record;
 use super::reply_reader::ReplyReader;
 use super::stop_flag::StopFlag;
@@ -91,16 +90,12 @@ impl<'a> Worker<'a> {
                 // The parts of `-I`. `-I` itself would ignore PYTHONHASHSEED.
                 .args(["-s", "-P", "-B", "-X", "faulthandler"])
                 .args(config.options)
-                .args(["-c", BOOTSTRAP])
-                .args([config.library.path(), &socket, &log])
-                .arg(if config.limits.sandbox || config.given.has_writable_folders() { "1" } else { "0" })
-                .arg(config.cache.map(watched_folders_json).unwrap_or_default())
                 .env_clear()
                 .envs(trial_environment(&folder))
                 .envs(config.variables.iter().copied())
                 .envs(config.given.variables())
                 .current_dir(&folder)
-                .stdin(Stdio::null())
+                .stdin(open_program(config, &socket, &log)?)
                 .stdout(errors.try_clone()?)
                 .stderr(errors);
             Ok((listener, ProcessGroup::spawn(&mut command)?))
@@ -251,8 +246,9 @@ impl<'a> Worker<'a> {
         for folder in folder.ancestors().take_while(|folder| *folder != self.folder) {
             ids.extend(record::read_ids(folder));
         }
-        let TrialConfig { scratch, python, copies, .. } = *self.config;
-        collect_attempt(record, folder, end, &RunInfo::new(scratch, python, copies, ids, self.began))
+        let TrialConfig { scratch, python, library, copies, .. } = *self.config;
+        let run = RunInfo::new(scratch, python, library.path(), copies, ids, self.began);
+        collect_attempt(record, folder, end, &run)
     }
 
     fn send_command(&mut self, command: &ZygoteCommand) -> Result<(), WorkerLost> {
@@ -289,12 +285,28 @@ fn to_strings(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// Which reads of a trial the probes report, as JSON.
-fn watched_folders_json(cache: &TrialCache) -> String {
-    let texts = |path: &Path| path.to_string_lossy().into_owned();
-    let folders = cache.folders().iter().map(|folder| texts(folder)).collect();
-    let watched = FileAccessScope { folders, apart: cache.excluded_folders().map(texts).collect() };
-    serde_json::to_string(&watched).unwrap_or_default()
+/// The program of a zygote, as a file without a name.
+fn open_program(config: &TrialConfig<'_>, socket: &Path, log: &Path) -> io::Result<File> {
+    let settings = ZygoteSettings {
+        socket: path_text(socket),
+        log: path_text(log),
+        sandbox: config.limits.sandbox || config.given.has_writable_folders(),
+        watched: config.cache.map(watched_folders),
+    };
+    let mut file = tempfile::tempfile_in(config.scratch)?;
+    file.write_all(config.library.zygote_program(&settings)?.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Which reads of a trial the probes report.
+fn watched_folders(cache: &TrialCache) -> FileAccessScope {
+    let folders = cache.folders().iter().map(|folder| path_text(folder)).collect();
+    FileAccessScope { folders, apart: cache.excluded_folders().map(path_text).collect() }
+}
+
+fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// Waits for the zygote to connect. Returns `None` if it exits, times out, or a stop is requested.

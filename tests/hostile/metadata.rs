@@ -10,7 +10,7 @@ use crate::support::running::Running;
 use crate::support::venv::Venv;
 
 /// Path, permissions, owner, times and size of everything in the environment.
-fn state(venv: &Venv) -> Vec<String> {
+pub(super) fn state(venv: &Venv) -> Vec<String> {
     let entries = WalkDir::new(venv.path()).sort_by_file_name().into_iter().map(Result::unwrap);
     let line = |entry: walkdir::DirEntry| {
         let found = entry.metadata().unwrap();

@@ -34,7 +34,21 @@ pub(crate) struct Said {
 
 impl Wsgiaudit {
     pub(crate) fn new() -> Self {
-        let mut command = Command::new(program());
+        Self::of(Command::new(program()))
+    }
+
+    /// As an ordinary user, if the test runs as root: one without rights, in a namespace in which root's files belong to that
+    /// user.
+    pub(crate) fn as_ordinary_user() -> Self {
+        if !rustix::process::geteuid().is_root() {
+            return Self::new();
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-user=1000", "--map-group=1000"]).arg(program());
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("COLUMNS", "1000");
         Self(command)
     }

@@ -24,32 +24,38 @@ impl Running {
 
     /// The same with variables in its environment.
     pub(crate) fn start_with(venv: &Venv, extra: &[&str], variables: &[(&str, &str)]) -> Self {
+        let command =
+            variables.iter().fold(Wsgiaudit::new(), |command, (name, value)| command.env(name, value));
+        Self::spawn(command, venv, extra)
+    }
+
+    /// The same as an ordinary user.
+    pub(crate) fn start_as_ordinary_user(venv: &Venv, extra: &[&str]) -> Self {
+        Self::spawn(Wsgiaudit::as_ordinary_user(), venv, extra)
+    }
+
+    fn spawn(command: Wsgiaudit, venv: &Venv, extra: &[&str]) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let mut command =
-            Wsgiaudit::new().arg(venv.path()).arg("--format").arg("json").env("TMPDIR", temporary.path());
-        for arg in extra {
-            command = command.arg(arg);
-        }
-        for (name, value) in variables {
-            command = command.env(name, value);
-        }
-        let child = command.into_command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let command = command.arg(venv.path()).args(["--format", "json"]).args(extra);
+        let mut command = command.env("TMPDIR", temporary.path()).into_command();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Self { child, temporary }
     }
 
-    /// Process numbers of all that runs below it and names its temporary folder.
+    /// Process numbers of all that was started with its temporary folder in the environment, or works in that folder.
     pub(crate) fn processes(&self) -> Vec<u32> {
         let marker = self.temporary.path().to_string_lossy().into_owned();
+        let names_it = |process: u32| {
+            let folder = fs::read_link(format!("/proc/{process}/cwd")).unwrap_or_default();
+            let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+            folder.to_string_lossy().contains(&marker)
+                || String::from_utf8_lossy(&environment).contains(&marker)
+        };
         let all = fs::read_dir("/proc")
             .unwrap()
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        all.filter(|process| {
-            *process != self.child.id()
-                && fs::read(format!("/proc/{process}/cmdline"))
-                    .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&marker))
-        })
-        .collect()
+        all.filter(|process| *process != self.child.id() && names_it(*process)).collect()
     }
 
     /// Bytes that its files take on disk now.

@@ -124,7 +124,7 @@ fn the_environment_is_clean() {
     let looks = "import os\n\
         assert set(os.environ) <= {'HOME', 'TMPDIR', 'PATH', 'LANG', 'LC_CTYPE', 'LD_LIBRARY_PATH',\n\
         'OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_THREAD_TIMEOUT',\n\
-        'MESONPY_EDITABLE_VERBOSE', 'PYTHONHASHSEED', 'WSGIAUDIT_TRIAL'}, dict(os.environ)\n";
+        'MESONPY_EDITABLE_VERBOSE', 'PYTHONHASHSEED'}, dict(os.environ)\n";
     let venv = Venv::new().with_python("looks", looks);
     let report = Running::start_with(&venv, &[], &[("SECRET_TOKEN", "hunter2")]).end().1;
     assert_eq!(judged(&report, "looks", "own-gil"), ("ready".to_owned(), String::new()));

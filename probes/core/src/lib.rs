@@ -52,6 +52,7 @@ pub mod import_check;
 pub mod interpreter_names;
 pub mod isolation;
 pub mod latin1;
+pub mod malloc_chunk;
 pub mod mapping;
 pub mod memory_map;
 pub mod metrics;

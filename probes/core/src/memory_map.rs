@@ -24,6 +24,12 @@ pub fn is_in_ranges(ranges: &[(usize, usize)], address: usize) -> bool {
     ranges[..after].last().is_some_and(|(_, end)| address < *end)
 }
 
+/// Whether all of these bytes lie in one of these sorted ranges.
+pub fn is_within_range(ranges: &[(usize, usize)], bytes: &Range<usize>) -> bool {
+    let after = ranges.partition_point(|(start, _)| *start <= bytes.start);
+    ranges[..after].last().is_some_and(|(_, end)| bytes.end <= *end)
+}
+
 /// The page of an address.
 pub fn page_of(address: usize) -> usize {
     address / PAGE_SIZE * PAGE_SIZE
@@ -61,8 +67,8 @@ pub fn is_reference_count(word: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        PAGE_SIZE, is_in_ranges, is_reference_count, page_of, pages_of_range, parse_writable_ranges,
-        writable_part,
+        PAGE_SIZE, is_in_ranges, is_reference_count, is_within_range, page_of, pages_of_range,
+        parse_writable_ranges, writable_part,
     };
 
     #[test]
@@ -81,6 +87,13 @@ mod tests {
             parse_writable_ranges(maps),
             [(0xe0_3000, 0xe2_4000), (0x7f00_0000_0000, 0x7f00_0002_1000)]
         );
+    }
+
+    #[test]
+    fn bytes_that_reach_over_a_gap_lie_in_no_range() {
+        let ranges = [(16, 32), (64, 96)];
+        assert!(is_within_range(&ranges, &(16..32)) && is_within_range(&ranges, &(72..80)));
+        assert!(!is_within_range(&ranges, &(24..72)) && !is_within_range(&ranges, &(8..24)));
     }
 
     #[test]

@@ -186,6 +186,38 @@ pub struct FileAccessScope {
     pub apart: Vec<String>,
 }
 
+/// What a zygote is told when it starts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ZygoteSettings {
+    /// The auditor's socket.
+    pub socket: String,
+    /// The file for what the zygote itself prints.
+    pub log: String,
+    /// Whether trials are sandboxed.
+    pub sandbox: bool,
+    /// Which file accesses of trials are recorded; `None` for none.
+    pub watched: Option<FileAccessScope>,
+}
+
+impl ZygoteSettings {
+    /// A line of Python source with the settings: a comment, which leaves nothing in the interpreter.
+    ///
+    /// # Errors
+    /// If they cannot be written as JSON.
+    pub fn to_comment(&self) -> serde_json::Result<String> {
+        Ok(format!("{COMMENT}{}\n", serde_json::to_string(self)?))
+    }
+
+    /// Finds the settings in a program that has such a line.
+    pub fn from_program(program: &str) -> Option<Self> {
+        let line = program.lines().find_map(|line| line.strip_prefix(COMMENT))?;
+        serde_json::from_str(line).ok()
+    }
+}
+
+/// Begins the line with the settings of a zygote.
+const COMMENT: &str = "# ";
+
 /// A message from the zygote to the auditor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ZygoteReply {

@@ -50,6 +50,18 @@ def _mode():
     return "own-gil" if config is None or config(current).gil == "own" else "shared-gil"
 
 
+def _is_in_trial():
+    """Whether an audit tries this code: its audit hook answers (probes/src/trial/file_access_log.rs). Under mod_wsgi,
+    where no trial runs, nobody is asked."""
+    if "mod_wsgi" in sys.modules:
+        return False
+    try:
+        sys.audit("wsgiaudit_guard.begin")
+    except InterruptedError:
+        return True
+    return False
+
+
 def _say(text):
     print(f"wsgiaudit_guard: {text}", file=sys.stderr, flush=True)
 
@@ -241,8 +253,7 @@ _copies = {}  # folder, number of the set, and objects by source, once use_copie
 _own = set()  # the native part of this module while it loads
 
 mode = _mode()
-# An audit sets it for its trials (src/trial/environment.rs). Under mod_wsgi, where no trial runs, it is ignored.
-_is_off = "WSGIAUDIT_TRIAL" in os.environ and "mod_wsgi" not in sys.modules
+_is_off = _is_in_trial()
 if _is_off:
     _say("off: this is a trial of an audit")
 else:

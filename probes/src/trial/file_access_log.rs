@@ -19,6 +19,10 @@ use crate::python::{self, Object, PyObject};
 /// Maximum number of recorded files outside of the watched folders.
 const MAX_FILES: usize = 300;
 
+/// The audit event by which `wsgiaudit_guard` asks whether it runs in a trial, where there is no report yet: it does if
+/// the event raises InterruptedError. Unlike a variable, the answer shows to nobody who does not ask.
+const ASKED_BY_GUARD: &[u8] = b"wsgiaudit_guard.begin";
+
 /// Recorded instead of further files.
 const TOO_MANY: &str = "*";
 
@@ -30,17 +34,21 @@ struct FileAccessLog {
 
 static ACCESS_LOG: Mutex<Option<FileAccessLog>> = Mutex::new(None);
 
-/// Starts recording what this process and its children read. Includes the files of modules imported so far,
-/// since `site` imports what `.pth` files name when an interpreter starts.
+/// Installs the audit hook of this process and its children. With `watched` it records what they read, including the files
+/// of modules imported so far, since `site` imports what `.pth` files name when an interpreter starts.
 ///
 /// # Safety
 /// The thread holds the GIL.
-pub(super) unsafe fn start_recording(watched: FileAccessScope) {
-    *lock_ignoring_poison(&ACCESS_LOG) = Some(FileAccessLog { watched, recorded: BTreeSet::new() });
+pub(super) unsafe fn install_hook(watched: Option<FileAccessScope>) {
+    let log = watched.map(|watched| FileAccessLog { watched, recorded: BTreeSet::new() });
+    let records = log.is_some();
+    *lock_ignoring_poison(&ACCESS_LOG) = log;
     // SAFETY: the hook is a function of this library, which is never unloaded; the caller holds the GIL.
     unsafe {
         python::PySys_AddAuditHook(audit_hook, null_mut());
-        module_files().into_iter().for_each(|file| record_access(file));
+        if records {
+            module_files().into_iter().for_each(|file| record_access(file));
+        }
     }
 }
 
@@ -89,6 +97,10 @@ unsafe extern "C" fn audit_hook(event: *const c_char, arguments: *mut PyObject, 
         let index = match CStr::from_ptr(event).to_bytes() {
             b"open" | b"os.listdir" | b"os.scandir" | b"ctypes.dlopen" => 0,
             b"import" => 1,
+            ASKED_BY_GUARD => {
+                python::PyErr_SetString(python::PyExc_InterruptedError, c"a trial".as_ptr());
+                return -1;
+            }
             _ => return 0,
         };
         if python::PyTuple_Size(arguments) > index {

@@ -1,9 +1,9 @@
 //! Hooks into the import system of an interpreter: built-in functions that record each load of an extension
 //! module around CPython's own functions. Python code cannot reach what they record.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ptr::null_mut;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wsgiaudit_probes_core::interpreter_names::MAIN;
 use wsgiaudit_probes_core::protocol::TrialEvent;
@@ -13,14 +13,19 @@ use super::observe::{OBSERVER, Observer, ObserverState, current_interpreter_name
 use super::original_functions::{CREATE_BUILTIN, CREATE_DYNAMIC, EXCEPT_HOOK, EXEC_DYNAMIC, UNRAISABLE_HOOK};
 use super::{isolation, module_definition, record};
 use crate::lock::lock_ignoring_poison;
-use crate::python::{self, FunctionDef, Object, PyObject};
+use crate::python::{self, FunctionDef, Object, PyCFunction, PyObject};
 
-/// `create_dynamic(spec, file=None)`.
-static CREATE_DYNAMIC_HOOK: FunctionDef = FunctionDef::new(CREATE_DYNAMIC, py_create_dynamic);
-/// `exec_dynamic(module)`.
-static EXEC_DYNAMIC_HOOK: FunctionDef = FunctionDef::new(EXEC_DYNAMIC, py_exec_dynamic);
-/// `create_builtin(spec)`: a built-in module such as faulthandler can be refused too.
-static CREATE_BUILTIN_HOOK: FunctionDef = FunctionDef::new(CREATE_BUILTIN, py_create_builtin);
+/// The hooks of `_imp`, in the order of [`IMPORT_HOOKS`]. They are documented as what they replace.
+static DOCUMENTED_HOOKS: OnceLock<Vec<FunctionDef>> = OnceLock::new();
+
+/// `create_dynamic(spec, file=None)`, `exec_dynamic(module)` and `create_builtin(spec)`: a built-in module such as
+/// faulthandler can be refused too.
+const IMPORT_HOOKS: [(&CStr, PyCFunction); 3] = [
+    (CREATE_DYNAMIC, py_create_dynamic),
+    (EXEC_DYNAMIC, py_exec_dynamic),
+    (CREATE_BUILTIN, py_create_builtin),
+];
+
 /// `excepthook(type, value, traceback)`.
 static EXCEPT_HOOK_HOOK: FunctionDef = FunctionDef::new(EXCEPT_HOOK, py_excepthook);
 /// `unraisablehook(unraisable)`.
@@ -58,16 +63,39 @@ unsafe fn install_hooks() -> Result<(), String> {
     // SAFETY: guaranteed by the caller; references are checked.
     unsafe {
         let module = python::import_module(c"_imp").ok_or_else(|| python::take_error())?;
-        for (name, hook) in [
-            (CREATE_DYNAMIC, &CREATE_DYNAMIC_HOOK),
-            (EXEC_DYNAMIC, &EXEC_DYNAMIC_HOOK),
-            (CREATE_BUILTIN, &CREATE_BUILTIN_HOOK),
-        ] {
-            let hook = hook.new_function(null_mut(), null_mut()).ok_or_else(|| python::take_error())?;
-            python::PyObject_SetAttrString(module.as_ptr(), name.as_ptr(), hook.as_ptr());
+        let name = python::new_str("_imp").ok_or_else(|| python::take_error())?;
+        let hooks = DOCUMENTED_HOOKS.get_or_init(|| {
+            IMPORT_HOOKS.into_iter().map(|(name, hook)| document_hook(&module, name, hook)).collect()
+        });
+        for ((function, _), hook) in IMPORT_HOOKS.iter().zip(hooks) {
+            let hook =
+                hook.new_function(module.as_ptr(), name.as_ptr()).ok_or_else(|| python::take_error())?;
+            python::PyObject_SetAttrString(module.as_ptr(), function.as_ptr(), hook.as_ptr());
         }
         Ok(())
     }
+}
+
+/// Defines a hook with the signature and the documentation of the function that it replaces.
+///
+/// # Safety
+/// The thread holds the GIL.
+unsafe fn document_hook(module: &Object, name: &'static CStr, hook: PyCFunction) -> FunctionDef {
+    // SAFETY: guaranteed by the caller; references are checked.
+    let text = |attribute: &CStr| unsafe {
+        let function = Object::new(python::PyObject_GetAttrString(module.as_ptr(), name.as_ptr()))?;
+        let text = Object::new(python::PyObject_GetAttrString(function.as_ptr(), attribute.as_ptr()))?;
+        python::str_to_string(text.as_ptr())
+    };
+    let (signature, doc) = (text(c"__text_signature__"), text(c"__doc__"));
+    // SAFETY: as above.
+    unsafe { python::PyErr_Clear() };
+    let definition = FunctionDef::new(name, hook);
+    let (Some(signature), Some(doc)) = (signature, doc) else { return definition };
+    let internal = CString::new(format!("{}{signature}\n--\n\n{doc}", name.to_string_lossy()));
+    // CPython keeps the pointer for as long as the process lives.
+    internal
+        .map_or(FunctionDef::new(name, hook), |doc| definition.with_doc(Box::leak(doc.into_boxed_c_str())))
 }
 
 /// Installs hooks that record the exceptions that CPython prints because it cannot raise them. Since 3.13, an init function runs in

@@ -86,7 +86,7 @@ def is_pythons(file):
     """Whether a code object's file belongs to the standard library, the import system or the probes."""
     folder = getattr(sys, "_stdlib_dir", None)
     is_in_folder = isinstance(folder, str) and file.startswith(folder + "/") and "-packages/" not in file
-    return file == "<wsgiaudit>" or file.startswith("<frozen ") or is_in_folder
+    return file == "<stdin>" or file.startswith("<frozen ") or is_in_folder
 
 
 TOO_MUCH = (12, 27)  # ENOMEM, EFBIG; the module `errno` may not be built in

@@ -55,7 +55,7 @@ pub(super) unsafe fn precompile_source() {
 unsafe fn compile_source() -> Result<Object, String> {
     // SAFETY: NUL-terminated strings.
     unsafe {
-        let (source, name) = (SOURCE.as_ptr(), c"<wsgiaudit>".as_ptr());
+        let (source, name) = (SOURCE.as_ptr(), python::SOURCE_NAME.as_ptr());
         Object::new(python::Py_CompileString(source, name, python::Py_file_input))
             .ok_or_else(|| python::take_error())
     }

@@ -2,8 +2,8 @@
 //! runs that code.
 //!
 //! Retaining such an object is not a fault by itself: a module may track which interpreter owns it. Using it
-//! is, so uses are watched while the other interpreter runs. References on the C heap are not searched for;
-//! they only show by their use.
+//! is, so uses are watched while the other interpreter runs. Only pointers in static data are recorded without a use:
+//! words on the C heap may be anything.
 
 use std::sync::Arc;
 
@@ -74,8 +74,9 @@ pub(super) struct RetainedState {
 impl RetainedState {
     /// Scans for retained objects of this interpreter, which has just imported the subjects.
     pub(super) fn scan_interpreter(interpreter: &TrialInterpreter, before: &Arc<Baseline>) -> Self {
-        let statics = scan_statics(interpreter, before, None);
-        let watched = watch_objects_of(interpreter, &statics.pointers, before.is_quiet(1));
+        let is_quiet = before.is_quiet(1);
+        let statics = scan_statics(interpreter, before, None, is_quiet);
+        let watched = watch_objects_of(interpreter, &statics.pointers, is_quiet);
         Self { statics, watched }
     }
 
@@ -109,11 +110,11 @@ impl RetainedState {
             return true;
         }
         let retained_in_a = self.statics.unchanged_pointers();
-        let statics = scan_statics(b, before, Some(&self.statics));
-        if record_if_received(&[&statics, &scan_statics(a, before, None)]) {
+        let is_quiet = before.is_quiet(2);
+        let statics = scan_statics(b, before, Some(&self.statics), is_quiet);
+        if record_if_received(&[&statics, &scan_statics(a, before, None, false)]) {
             return true;
         }
-        let is_quiet = before.is_quiet(2);
         let (in_b, in_a) =
             (watch_objects_of(a, &retained_in_a, is_quiet), watch_objects_of(b, &statics.pointers, is_quiet));
         use_subjects_watched(b, order, &in_b);
@@ -121,10 +122,7 @@ impl RetainedState {
         if record_used(&[take_used_objects(&in_b, a), take_used_objects(&in_a, b)].concat()) {
             return true;
         }
-        let retained = [retained_in_a, statics.unchanged_pointers()].concat();
-        if !retained.is_empty() {
-            record_retained(false, &retained.iter().map(to_retained_object).collect::<Vec<_>>());
-        }
+        record_unused(&[retained_in_a, statics.unchanged_pointers()].concat());
         false
     }
 }
@@ -189,10 +187,7 @@ pub(super) fn run_pending_calls(a: &TrialInterpreter, before: &Arc<Baseline>) ->
 
 /// Records the retained objects of an interpreter in which an import has failed.
 pub(super) fn record_after_failed_import(interpreter: &TrialInterpreter, before: &Arc<Baseline>) {
-    let retained = scan_statics(interpreter, before, None).unchanged_pointers();
-    if !retained.is_empty() {
-        record_retained(false, &retained.iter().map(to_retained_object).collect::<Vec<_>>());
-    }
+    record_unused(&scan_statics(interpreter, before, None, false).unchanged_pointers());
 }
 
 /// The scenario with arbitrary calls: calls the functions of loaded modules in A, then in B, and checks
@@ -284,6 +279,7 @@ fn scan_statics(
     interpreter: &TrialInterpreter,
     before: &Arc<Baseline>,
     earlier: Option<&Arc<StaticsScan>>,
+    follows_heap: bool,
 ) -> Arc<StaticsScan> {
     let (before, earlier) = (Arc::clone(before), earlier.map(Arc::clone));
     // SAFETY: with the main interpreter's GIL held.
@@ -296,10 +292,20 @@ fn scan_statics(
             StaticsScan::scan_data(
                 &ScanExclusions { images, heap, memory, tracked_by_main },
                 earlier.as_deref(),
+                follows_heap,
             )
         };
         statics.map(Arc::new)
     })
+}
+
+/// Records the objects that static data retains, if any.
+fn record_unused(pointers: &[RetainingPointer]) {
+    let in_statics = pointers.iter().filter(|pointer| !pointer.is_on_heap);
+    let retained: Vec<_> = in_statics.map(to_retained_object).collect();
+    if !retained.is_empty() {
+        record_retained(false, &retained);
+    }
 }
 
 /// Records the objects used, if any. Returns whether there are any.

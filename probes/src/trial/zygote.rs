@@ -5,16 +5,18 @@
 //! that trials of modules in that package need not import it again.
 
 use std::ffi::c_long;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::mem::{forget, replace};
-use std::os::fd::AsRawFd;
+use std::mem::{ManuallyDrop, forget, replace};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::ptr::null_mut;
 use std::time::Duration;
 
 use wsgiaudit_probes_core::protocol::{
-    PROBE_FAILED, ProcessExit, Scenario, TrialEvent, TrialOrder, ZygoteCommand, ZygoteReply,
+    PROBE_FAILED, ProcessExit, Scenario, TrialEvent, TrialOrder, ZygoteCommand, ZygoteReply, ZygoteSettings,
 };
 use wsgiaudit_probes_core::record_format::TrialRecord;
 
@@ -27,13 +29,11 @@ use super::supervise::SupervisedChild;
 use super::{child, file_access_log, observe, record, resource_limits, scenarios, shared_memory};
 use crate::python::{self, FunctionDef, PyObject};
 
-/// `sys.wsgiaudit_zygote(socket, log, sandbox, watched)`, all `str`: serves the auditor at `socket` until it
-/// disconnects.
+/// `sys._zygote()`: serves the auditor until it disconnects, with the settings in the program that Python reads from its
+/// standard input. Returns the exit status of the process.
 ///
-/// The zygote's own output goes to the file `log`. `sandbox` is `1` if trials are sandboxed. `watched` is
-/// empty, or a [`FileAccessScope`](wsgiaudit_probes_core::protocol::FileAccessScope) as JSON. Returns the exit
-/// status of the process.
-static SERVE: FunctionDef = FunctionDef::new(c"wsgiaudit_zygote", py_serve);
+/// Names of this program are avoided: foreign code can see the frame that calls it.
+static SERVE: FunctionDef = FunctionDef::new(c"_zygote", py_serve);
 
 /// The library's init function.
 ///
@@ -44,36 +44,40 @@ static SERVE: FunctionDef = FunctionDef::new(c"wsgiaudit_zygote", py_serve);
 /// # Safety
 /// Called by the import system with the main interpreter's GIL held.
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn PyInit_wsgiaudit_probes() -> *mut PyObject {
+pub(crate) unsafe extern "C" fn PyInit__zygote() -> *mut PyObject {
     // SAFETY: guaranteed by the caller; the method definition is static and the exception type immortal.
     unsafe {
         if let Some(entry) = SERVE.new_function(null_mut(), null_mut())
-            && python::PySys_SetObject(c"wsgiaudit_zygote".as_ptr(), entry.as_ptr()) == 0
+            && python::PySys_SetObject(c"_zygote".as_ptr(), entry.as_ptr()) == 0
         {
-            python::PyErr_SetString(python::PyExc_ImportError, c"wsgiaudit_probes is not a module".as_ptr());
+            python::PyErr_SetString(python::PyExc_ImportError, c"the probes are not a module".as_ptr());
         }
     }
     null_mut()
 }
 
-unsafe extern "C" fn py_serve(_module: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython passes a tuple and holds the GIL; items of a tuple are borrowed.
+unsafe extern "C" fn py_serve(_module: *mut PyObject, _arguments: *mut PyObject) -> *mut PyObject {
+    let settings = read_program().ok().and_then(|program| ZygoteSettings::from_program(&program));
+    // SAFETY: CPython holds the GIL.
     unsafe {
-        let [socket, log, sandbox, watched] = [0, 1, 2, 3].map(|index| {
-            python::str_to_string(python::PyTuple_GetItem(arguments, index)).unwrap_or_default()
-        });
-        if let Ok(watched) = serde_json::from_str(&watched) {
-            file_access_log::start_recording(watched);
-        }
-        let status: c_long = match start_zygote(&socket, Path::new(&log), sandbox == "1") {
-            Ok(mut zygote) => {
+        let status: c_long = match settings.map(start_zygote) {
+            Some(Ok(mut zygote)) => {
                 zygote.serve_commands();
                 0
             }
-            Err(_) => 1,
+            Some(Err(_)) | None => 1,
         };
         python::PyLong_FromLong(status)
     }
+}
+
+/// Reads the program that Python has read, from its beginning.
+fn read_program() -> std::io::Result<String> {
+    // SAFETY: standard input stays open: the descriptor is given back, not closed.
+    let program = ManuallyDrop::new(unsafe { File::from_raw_fd(0) });
+    let mut bytes = vec![0; usize::try_from(program.metadata()?.len()).unwrap_or(0)];
+    program.read_exact_at(&mut bytes, 0)?;
+    String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
 struct Zygote {
@@ -85,13 +89,17 @@ struct Zygote {
     shared_memory: bool,
 }
 
-fn start_zygote(socket: &str, log: &Path, sandbox: bool) -> std::io::Result<Zygote> {
-    let replies = UnixStream::connect(socket)?;
+/// # Errors
+/// If the auditor cannot be reached, or this process cannot fork.
+fn start_zygote(settings: ZygoteSettings) -> std::io::Result<Zygote> {
+    let replies = UnixStream::connect(settings.socket)?;
     let commands = BufReader::new(replies.try_clone()?);
-    child::redirect_streams(log)?;
+    child::redirect_streams(Path::new(&settings.log))?;
+    // SAFETY: the caller holds the GIL.
+    unsafe { file_access_log::install_hook(settings.watched) };
     // SAFETY: the caller holds the GIL; there is no other thread yet.
     unsafe { start_guardian(&replies) }?;
-    let shared_memory = sandbox && shared_memory::mount_private();
+    let shared_memory = settings.sandbox && shared_memory::mount_private();
     child::die_with_parent();
     child::adopt_orphans();
     // Counted once here instead of in every trial.

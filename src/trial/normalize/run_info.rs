@@ -7,6 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::time::{ClockId, clock_gettime};
 use wsgiaudit_probes_core::protocol::CopyTrees;
 
+use crate::trial::probe_library::LIBRARY_NAME;
+
 /// The time of two clocks, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::trial) struct ClockReading {
@@ -32,6 +34,8 @@ impl ClockReading {
 pub(in crate::trial) struct RunInfo {
     /// Spellings of the audit's scratch folder, with and without symbolic links.
     pub(super) scratch: Vec<String>,
+    /// Name of the probes' library, a random one.
+    pub(super) library: String,
     /// Spellings of the environment's path. It is not hidden, because the report has a placeholder for it.
     pub(super) environment: Vec<String>,
     /// The trees of private copies, if there are any.
@@ -43,10 +47,11 @@ pub(in crate::trial) struct RunInfo {
 }
 
 impl RunInfo {
-    /// A run that has just ended, in the environment of this Python.
+    /// A run that has just ended, in the environment of this Python, with this library of the probes.
     pub(in crate::trial) fn new(
         scratch: &Path,
         python: &Path,
+        library: &Path,
         copies: Option<&CopyTrees>,
         ids: BTreeSet<u64>,
         began: ClockReading,
@@ -54,11 +59,19 @@ impl RunInfo {
         let environment = python.parent().and_then(Path::parent).map(path_spellings).unwrap_or_default();
         Self {
             scratch: path_spellings(scratch),
+            library: library.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             environment,
             copies: copies.cloned(),
             ids,
             time: [began, ClockReading::now()],
         }
+    }
+}
+
+impl RunInfo {
+    /// The name under which reports show a shared object: the probes' library has one of its own.
+    pub(in crate::trial) fn shown_object(&self, name: String) -> String {
+        if name == self.library { LIBRARY_NAME.to_owned() } else { name }
     }
 }
 

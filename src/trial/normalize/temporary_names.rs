@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use super::pattern::{ANY, HiddenPattern};
 use super::run_info::RunInfo;
 use crate::trial::SCRATCH;
+use crate::trial::probe_library::LIBRARY_NAME;
 
 /// Folders of a worker and of its trials. Folders of trials can be nested.
 const FOLDERS: [&str; 2] =
@@ -35,6 +36,7 @@ pub(super) fn hide_temporary_names(run: &RunInfo, text: &str) -> String {
     });
     static PATHS: LazyLock<Option<regex::Regex>> = LazyLock::new(|| regex::Regex::new(TEMPORARY_PATHS).ok());
     let mut text = run.scratch.iter().fold(text.to_owned(), |text, path| text.replace(path, SCRATCH));
+    text = text.replace(&format!("{SCRATCH}/{}", run.library), &format!("{SCRATCH}/{LIBRARY_NAME}"));
     for pattern in &*ALWAYS {
         text = pattern.hide_matches(text, |_, _| true);
     }

@@ -11,8 +11,9 @@ fn sample_run() -> RunInfo {
     let clock = |seconds: f64| ClockReading { epoch: 1_796_000_272.0 + seconds, uptime: 13_500.0 + seconds };
     let ids: BTreeSet<u64> = [42, 23953, 23954].into();
     let mut run = RunInfo::new(
-        Path::new("/var/lib/x/wsgiaudit-q1W2e3"),
+        Path::new("/var/lib/x/tmpq1W2e3r4"),
         Path::new("/srv/20261129195801/tmp/tmpab12cd_x/bin/python"),
+        Path::new("/var/lib/x/tmpq1W2e3r4/aB3dE5gH.so"),
         Some(&CopyTrees { folder: "/cache/sets/set-Xy12".to_owned(), count: 3 }),
         ids,
         clock(0.0),
@@ -125,10 +126,10 @@ fn times_are_hidden() {
 fn names_that_are_made_up_are_hidden() {
     assert_hidden(&[
         (
-            "/var/lib/x/wsgiaudit-q1W2e3/worker-13/trial-702/home/.shop/key",
+            "/var/lib/x/tmpq1W2e3r4/worker-13/trial-702/home/.shop/key",
             "{scratch}/worker-?/trial-?/home/.shop/key",
         ),
-        ("'/var/lib/x/wsgiaudit-q1W2e3/worker-1/trial-3/trial-9/home'", "'{scratch}/worker-?/trial-?/home'"),
+        ("'/var/lib/x/tmpq1W2e3r4/worker-1/trial-3/trial-9/home'", "'{scratch}/worker-?/trial-?/home'"),
         ("'tmpab12cd_x', /dev/shm/tmpab12cd_x/lib.so", "'tmp?', /dev/shm/tmp?/lib.so"),
         (
             "{scratch}/worker-?/trial-?/home/shop-ab12cd_x.so: no",

@@ -8,6 +8,7 @@
 //! is in use.
 
 mod heap;
+mod heap_blocks;
 mod loaded_images;
 mod object_path;
 mod ownership;

@@ -5,23 +5,29 @@
 //! tracks, or, on a build with a GIL, one in memory that is new since the trial began and whose header has a
 //! plausible reference count and the type of a tracked type or of certain built-in types. In a freed object,
 //! the reference count is 0 or the address of a free block.
+//!
+//! What static data points at in memory from `malloc` is searched too ([`heap_blocks`](super::heap_blocks)), for objects
+//! that the collector tracks and that lie in no arena, such as types.
 
 use std::collections::{HashMap, HashSet};
 
 use wsgiaudit_probes_core::memory_map::{is_in_ranges, is_reference_count, parse_writable_ranges};
 
 use super::heap::{self, HeapSnapshot};
-use super::loaded_images::LoadedImages;
+use super::heap_blocks::{HeapWord, follow_pointers};
+use super::loaded_images::{LoadedImages, WritableData};
 use super::ownership::OwnershipCheck;
 use crate::copies;
 use crate::python::{self, Object, PyObject};
 use crate::trial::arenas;
 
-/// A word in the static data of a shared object file that holds the address of an object.
+/// A word in the static data of a shared object file, or on the heap, that holds the address of an object.
 #[derive(Clone, Debug)]
 pub(in crate::trial) struct RetainingPointer {
     /// Address of the word.
     word: usize,
+    /// Whether it lies on the heap. It may be a number by chance, or belong to the interpreter: only a use tells.
+    pub(in crate::trial) is_on_heap: bool,
     /// Address of the object.
     pub(in crate::trial) object: usize,
     /// Size of the object in bytes (its type's basic size).
@@ -32,7 +38,7 @@ pub(in crate::trial) struct RetainingPointer {
     pub(in crate::trial) is_type: bool,
     /// Path of the shared object file.
     pub(in crate::trial) file: String,
-    /// File-relative address of the word.
+    /// File-relative address of the word; for one on the heap, of the word in static data that leads to it.
     pub(in crate::trial) offset: usize,
     /// Whether the file is another interpreter's private copy: that interpreter got the object.
     pub(in crate::trial) is_of_other: bool,
@@ -67,7 +73,8 @@ const MAX_SCANNED: usize = 16 << 20;
 impl StaticsScan {
     /// Scans static data for pointers to objects of the current interpreter.
     ///
-    /// `earlier` is the scan of another interpreter: words unchanged since then do not belong to this one.
+    /// `earlier` is the scan of another interpreter: words unchanged since then do not belong to this one. With
+    /// `follows_heap`, which needs that no other thread runs, memory from `malloc` is searched too.
     /// Tuples are skipped: CPython keeps one in each static `_PyArg_Parser` for all interpreters (measured on
     /// 3.12.1, where the first interpreter's collector tracks it).
     ///
@@ -79,30 +86,18 @@ impl StaticsScan {
     pub(in crate::trial) unsafe fn scan_data(
         foreign: &ScanExclusions<'_>,
         earlier: Option<&Self>,
+        follows_heap: bool,
     ) -> Result<Self, String> {
         let (images, written) = (LoadedImages::list_loaded(), writable_ranges());
-        let mut words = HashMap::new();
-        let mut candidates = Vec::new();
         // SAFETY: guaranteed by the caller.
         let tree = unsafe { copies::current_tree() };
+        let (mut words, mut candidates) = (HashMap::new(), Vec::new());
         for data in images.data_loaded_since(foreign.images, tree) {
-            let end = data.range.end.min(data.range.start + MAX_SCANNED);
-            let addresses = data.range.start.next_multiple_of(8)..end & !7;
-            for word in addresses.step_by(8) {
-                // SAFETY: aligned data that is mapped while the shared object is loaded.
-                let value = unsafe { (word as *const usize).read_volatile() };
-                if value != 0
-                    && value % 8 == 0
-                    && is_in_ranges(&written, value)
-                    && !foreign.tracked_by_main.contains(&value)
-                {
+            for (word, value) in read_words(&data) {
+                if is_in_ranges(&written, value) && !foreign.tracked_by_main.contains(&value) {
                     words.insert(word, value);
                     if earlier.is_none_or(|earlier| earlier.words.get(&word) != Some(&value)) {
-                        candidates.push((
-                            word,
-                            value,
-                            (data.file.to_owned(), word - data.base, data.is_of_other),
-                        ));
+                        candidates.push(Candidate::new(&data, word, value));
                     }
                 }
             }
@@ -110,33 +105,28 @@ impl StaticsScan {
         if candidates.is_empty() {
             return Ok(Self { words, pointers: Vec::new() });
         }
-        // SAFETY: guaranteed by the caller; the addresses from `find_objects` are those of objects that are
-        // alive.
+        // SAFETY: guaranteed by the caller; the addresses from `find_objects`, and those that the collector tracks, are
+        // those of objects that are alive.
         unsafe {
-            let objects =
-                find_objects(candidates.iter().map(|(_, value, ..)| *value), &written, foreign.memory)?;
+            let objects = find_objects(candidates.iter().map(|each| each.value), &written, foreign.memory)?;
             let owner = OwnershipCheck::new(images, foreign.heap)?;
             let interpreter = python::current_interpreter_id();
             let tracked = tracked_addresses()?;
             // Objects in another interpreter's copy are mostly that one's own.
             let is_mine = |object| tracked.contains(&object) || arenas::is_in_arena_of(interpreter, object);
+            let (kept, others): (Vec<_>, Vec<_>) =
+                candidates.iter().partition(|each| objects.contains(&each.value));
             let mut pointers = Vec::new();
-            for (word, object, (file, offset, is_of_other)) in candidates {
-                if objects.contains(&object)
-                    && (!is_of_other || is_mine(object))
-                    && !python::has_type_flag(object as *mut PyObject, python::Py_TPFLAGS_TUPLE_SUBCLASS)
-                    && !owner.is_owned_by_cpython(object)?
-                {
-                    pointers.push(RetainingPointer {
-                        word,
-                        object,
-                        size: object_size(object as *mut PyObject),
-                        kind: owner.type_name(object),
-                        is_type: super::ownership::is_type(object as *mut PyObject),
-                        file,
-                        offset,
-                        is_of_other,
-                    });
+            for each in kept.into_iter().filter(|each| !each.is_of_other || is_mine(each.value)) {
+                pointers.extend(each.describe_pointer(&owner, (each.word, each.value), false)?);
+            }
+            if follows_heap {
+                let roots: Vec<_> = others.into_iter().filter(|each| each.can_lead_to_heap()).collect();
+                let addresses: Vec<usize> = roots.iter().map(|each| each.value).collect();
+                let is_object =
+                    |address| tracked.contains(&address) && !foreign.tracked_by_main.contains(&address);
+                for HeapWord { word, object, root } in follow_pointers(&addresses, &written, is_object) {
+                    pointers.extend(roots[root].describe_pointer(&owner, (word, object), true)?);
                 }
             }
             Ok(Self { words, pointers })
@@ -145,10 +135,81 @@ impl StaticsScan {
 
     /// Returns the pointers whose word has not changed.
     pub(in crate::trial) fn unchanged_pointers(&self) -> Vec<RetainingPointer> {
-        // SAFETY: as in `scan_data`: shared objects are never unloaded.
+        let written = writable_ranges();
+        let is_there =
+            |pointer: &RetainingPointer| !pointer.is_on_heap || is_in_ranges(&written, pointer.word);
+        // SAFETY: as in `scan_data`: shared objects are never unloaded, and memory on the heap is still mapped.
         let value_at = |word: usize| unsafe { (word as *const usize).read_volatile() };
-        let same = |pointer: &&RetainingPointer| value_at(pointer.word) == pointer.object;
+        let same =
+            |pointer: &&RetainingPointer| is_there(pointer) && value_at(pointer.word) == pointer.object;
         self.pointers.iter().filter(same).cloned().collect()
+    }
+}
+
+/// Reads the words of this data that may be addresses: each with its own address.
+fn read_words(data: &WritableData<'_>) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let end = data.range.end.min(data.range.start + MAX_SCANNED);
+    let addresses = data.range.start.next_multiple_of(8)..end & !7;
+    // SAFETY: aligned data that is mapped while the shared object is loaded.
+    let words = addresses.step_by(8).map(|word| (word, unsafe { (word as *const usize).read_volatile() }));
+    words.filter(|(_, value)| *value != 0 && value % 8 == 0)
+}
+
+/// A word in static data that points at writable memory.
+struct Candidate {
+    word: usize,
+    value: usize,
+    file: String,
+    offset: usize,
+    is_of_other: bool,
+}
+
+impl Candidate {
+    fn new(data: &WritableData<'_>, word: usize, value: usize) -> Self {
+        let (file, is_of_other) = (data.file.to_owned(), data.is_of_other);
+        Self { word, value, file, offset: word - data.base, is_of_other }
+    }
+
+    /// Whether pointers are followed from here. What the data of a library of the system leads to, such as that of C++,
+    /// is not its own.
+    fn can_lead_to_heap(&self) -> bool {
+        let is_of_system = ["/lib", "/usr/lib"].iter().any(|folder| self.file.starts_with(folder));
+        !self.is_of_other && (!is_of_system || self.file.contains("-packages/"))
+    }
+
+    /// Describes the pointer in a word that this one is or leads to; `None` if its object is CPython's, or a tuple.
+    ///
+    /// # Errors
+    /// The exception, if the object's reference count cannot be read.
+    ///
+    /// # Safety
+    /// The thread holds the GIL; the object is alive.
+    unsafe fn describe_pointer(
+        &self,
+        owner: &OwnershipCheck<'_>,
+        (word, object): (usize, usize),
+        is_on_heap: bool,
+    ) -> Result<Option<RetainingPointer>, String> {
+        let reference = object as *mut PyObject;
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            if python::has_type_flag(reference, python::Py_TPFLAGS_TUPLE_SUBCLASS)
+                || owner.is_owned_by_cpython(object)?
+            {
+                return Ok(None);
+            }
+            Ok(Some(RetainingPointer {
+                word,
+                is_on_heap,
+                object,
+                size: object_size(reference),
+                kind: owner.type_name(object),
+                is_type: super::ownership::is_type(reference),
+                file: self.file.clone(),
+                offset: self.offset,
+                is_of_other: self.is_of_other,
+            }))
+        }
     }
 }
 

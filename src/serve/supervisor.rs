@@ -16,7 +16,9 @@ use super::host_config;
 use super::listening_socket::ListeningSocket;
 use super::private_copies::HostCopies;
 use super::process_settings::{PidFile, apply_process_settings};
+use super::reload::keep_fixed_options;
 use super::restart_delay::RestartDelay;
+use super::serve_options::ServeOptions;
 use super::service_manager::ServiceManager;
 use super::socket_access::SocketAccess;
 use crate::cli::ServeArgs;
@@ -33,13 +35,15 @@ const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 ///
 /// # Errors
 /// If the sockets cannot be bound or the application does not start.
-pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
+pub fn supervise(options: &ServeOptions, say: &dyn Fn(&str)) -> Result<bool> {
+    let args = options.read()?;
+    options.describe_unknown_variables().iter().for_each(|message| say(message));
     let inherited = ListeningSocket::inherit_all()?;
     let (sender, events) = channel();
     watch_signals(&sender)?;
-    apply_process_settings(args)?;
-    let access = SocketAccess::from_args(args)?;
-    let bound = bind_sockets(args, inherited, access)?;
+    apply_process_settings(&args)?;
+    let access = SocketAccess::from_args(&args)?;
+    let bound = bind_sockets(&args, inherited, access)?;
     let processes = args.processes.get();
     let metrics = (0..processes)
         .map(|slot| {
@@ -51,6 +55,7 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
     let library = ProbeLibrary::install(folder.path()).context("cannot write the probes' library")?;
     let mut supervisor = Supervisor {
+        options,
         args,
         say,
         manager: ServiceManager::from_environment(),
@@ -90,7 +95,8 @@ fn bind_sockets(
 
 /// The state of the supervisor.
 struct Supervisor<'a> {
-    args: &'a ServeArgs,
+    options: &'a ServeOptions,
+    args: ServeArgs,
     say: &'a dyn Fn(&str),
     manager: ServiceManager,
     bound: Vec<ListeningSocket>,
@@ -116,13 +122,13 @@ struct Supervisor<'a> {
 impl Supervisor<'_> {
     /// Starts a new host with the present configuration.
     fn start_host(&mut self, slot: usize) -> Result<()> {
-        let python = host_config::find_python(self.args)?;
+        let python = host_config::find_python(&self.args)?;
         let folder = tempfile::Builder::new().prefix("host-").tempdir_in(self.folder.path())?;
         let found = query_interpreter(&python, folder.path())?;
-        let guard = guard::build_guard(self.args, &found, folder.path())?;
+        let guard = guard::build_guard(&self.args, &found, folder.path())?;
         let metrics = self.metrics.get(slot).map(Vec::as_slice).unwrap_or_default();
         let (mut config, notes) =
-            host_config::build_host_config(self.args, &self.bound, metrics, guard, found.free_threaded)?;
+            host_config::build_host_config(&self.args, &self.bound, metrics, guard, found.free_threaded)?;
         config.inherited = self.list_descriptors();
         if slot == 0 {
             notes.iter().for_each(|note| (self.say)(note));
@@ -190,6 +196,10 @@ impl Supervisor<'_> {
         match event {
             SupervisorEvent::Signal(SIGHUP) if self.kill_at.is_none() => {
                 self.manager.notify_reloading();
+                if let Err(error) = self.read_options_again() {
+                    self.report_failed_reload(&error);
+                    return Ok(());
+                }
                 self.to_replace = (0..self.restarts.len()).collect();
                 self.replace_next();
             }
@@ -282,10 +292,24 @@ impl Supervisor<'_> {
         }
         let Some(slot) = self.to_replace.pop_front() else { return };
         if let Err(error) = self.start_host(slot) {
-            self.to_replace.clear();
-            self.manager.notify_ready();
-            (self.say)(&format!("cannot reload, the old process continues: {error:#}"));
+            self.report_failed_reload(&error);
         }
+    }
+
+    fn report_failed_reload(&mut self, error: &anyhow::Error) {
+        self.to_replace.clear();
+        self.manager.notify_ready();
+        (self.say)(&format!("cannot reload, the old process continues: {error:#}"));
+    }
+
+    /// Reads the options again, without those that take effect at the start only.
+    fn read_options_again(&mut self) -> Result<()> {
+        let mut args = self.options.read()?;
+        for option in keep_fixed_options(&self.args, &mut args) {
+            (self.say)(&format!("{option} has changed, which takes effect at the next start"));
+        }
+        self.args = args;
+        Ok(())
     }
 
     /// Handles the start of a host: retires the older ones of its slot.

@@ -6,6 +6,7 @@ mod frameworks;
 mod guard;
 mod http_table;
 mod operations;
+mod options;
 mod serving;
 mod soak;
 mod telemetry;

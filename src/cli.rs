@@ -8,9 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::model::Mode;
 
 mod formats;
+mod serve_operation;
 mod serve_values;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
+pub use serve_operation::{ErrorLogForm, ErrorLogLevel, OperationArgs};
 use serve_values::parse_octal;
 pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
 
@@ -528,6 +530,9 @@ pub struct ServeArgs {
     /// unix:PATH. With several processes, each further one has the next port, or PATH.1 and so on
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Vec<String>,
+    /// How it is operated.
+    #[command(flatten)]
+    pub operation: OperationArgs,
     /// Log a line for each request; - for standard output
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,

@@ -40,7 +40,7 @@ use crate::render::table::TableOptions;
 use crate::render::{copies, details, diff as changes, github, html, json, junit, markdown, sarif, table};
 use crate::report::v1::Remembered;
 use crate::report::{Document, MAX_REPORT_SIZE};
-use crate::serve::{self, ServeOptions};
+use crate::serve::{self, ServeOptions, ServerEnd};
 use crate::settings;
 use crate::trial::{ProbeLibrary, StopFlag};
 
@@ -211,10 +211,12 @@ fn make_copies(args: &CopiesArgs, admitted: Option<&AdmittedCopies>) -> Result<E
 }
 
 /// Hosts an application until SIGTERM.
-#[expect(clippy::print_stderr, reason = "a server tells its operator what it does")]
 fn run_server(options: &ServeOptions) -> Result<Exit> {
-    let is_clean = serve::supervise(options, &|line| eprintln!("wsgiaudit: {line}"))?;
-    Ok(if is_clean { Exit::Ready } else { Exit::InTheWay })
+    Ok(match serve::supervise(options)? {
+        ServerEnd::Clean => Exit::Ready,
+        ServerEnd::Unclean => Exit::InTheWay,
+        ServerEnd::NotStarted => Exit::Failed,
+    })
 }
 
 fn render_report(args: &RenderArgs) -> Result<Exit> {

@@ -56,6 +56,8 @@ pub(super) struct Host {
     pub(super) started: Instant,
     /// Whether it reported that it serves requests.
     pub(super) serves: bool,
+    /// Whether its log files were renamed while it started.
+    has_old_logs: bool,
     /// Its files, removed on drop.
     #[expect(dead_code, reason = "held, not read")]
     files: HostFiles,
@@ -99,7 +101,7 @@ impl Host {
             .spawn()
             .with_context(|| format!("{} cannot be run", python.display()))?;
         drop(writer);
-        let host = Self { pid: child.id(), slot, started: Instant::now(), serves: false, files };
+        let host = Self { pid: child.id(), slot, started: Instant::now(), serves: false, has_old_logs: false, files };
         let watched = watch_messages(host.pid, reader, events).and_then(|()| watch_end(child, events));
         watched.inspect_err(|_| host.kill()).context("cannot start a thread")?;
         Ok(host)
@@ -115,11 +117,21 @@ impl Host {
         self.send_signal(Signal::HUP);
     }
 
-    /// Asks the host to reopen its access log. Does nothing before the host serves: it may not handle the signal
-    /// yet, which would then end it.
-    pub(super) fn reopen_logs(&self) {
+    /// Asks the host to reopen its logs: at once, or when it serves. Before, it may not handle the signal, which would
+    /// then end it.
+    pub(super) fn reopen_logs(&mut self) {
         if self.serves {
             self.send_signal(Signal::USR1);
+        } else {
+            self.has_old_logs = true;
+        }
+    }
+
+    /// Records that the host serves.
+    pub(super) fn mark_serving(&mut self) {
+        self.serves = true;
+        if self.has_old_logs {
+            self.reopen_logs();
         }
     }
 

@@ -11,6 +11,7 @@ use wsgiaudit_probes_core::host_config::{
 use wsgiaudit_probes_core::peer::{ProxyHeader, TrustedProxies};
 
 use super::application::parse_application;
+use super::error_log::read_log_settings;
 use super::listening_socket::ListeningSocket;
 use super::{mod_wsgi_rules, serve_settings};
 use crate::cli::{AccessLogForm, ServeArgs, ServeMode, TrustedHeader};
@@ -79,6 +80,8 @@ pub(super) fn build_host_config(
             AccessLogForm::Json => AccessLogFormat::Json,
         },
         access_log: args.access_log.as_deref().map(absolute_path).transpose()?,
+        log: read_log_settings(&args.operation),
+        error_log: args.operation.error_log.as_deref().map(absolute_path).transpose()?,
         inherited: Vec::new(),
         ready: -1,
         path,

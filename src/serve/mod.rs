@@ -6,6 +6,7 @@
 //! [`ServeOptions`] reads the options, from the command line, the environment and `serve.toml`.
 
 mod application;
+mod error_log;
 mod guard;
 mod host;
 mod host_config;
@@ -25,4 +26,4 @@ mod supervisor;
 
 pub use option_kind::{ServeOption, list_options};
 pub use serve_options::ServeOptions;
-pub use supervisor::supervise;
+pub use supervisor::{ServerEnd, supervise};

@@ -10,6 +10,7 @@ use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{GroupConfig, HostMessage, HostReady};
 
+use super::error_log::ErrorLog;
 use super::guard;
 use super::host::{Host, HostFiles, SupervisorEvent};
 use super::host_config;
@@ -31,17 +32,39 @@ const LAST_RESORT: Duration = Duration::from_secs(10);
 /// Where to listen if nothing else is named.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 
-/// Serves until SIGTERM, SIGINT or SIGQUIT. Returns whether every host ended with exit status 0.
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerEnd {
+    /// Every host ended with exit status 0.
+    Clean,
+    /// A host did not.
+    Unclean,
+    /// It did not start, and the error log says why.
+    NotStarted,
+}
+
+/// Serves until SIGTERM, SIGINT or SIGQUIT.
 ///
 /// # Errors
 /// If the sockets cannot be bound or the application does not start.
-pub fn supervise(options: &ServeOptions, say: &dyn Fn(&str)) -> Result<bool> {
+pub fn supervise(options: &ServeOptions) -> Result<ServerEnd> {
     let args = options.read()?;
-    options.describe_unknown_variables().iter().for_each(|message| say(message));
+    apply_process_settings(&args)?;
+    let log = ErrorLog::open(&args.operation)?;
+    options.describe_unknown_variables().iter().for_each(|message| log.warn(message));
+    match run_supervisor(options, args, &log) {
+        Ok(true) => Ok(ServerEnd::Clean),
+        Ok(false) => Ok(ServerEnd::Unclean),
+        Err(error) if log.report_failed_start(&error) => Ok(ServerEnd::NotStarted),
+        Err(error) => Err(error),
+    }
+}
+
+/// Binds the sockets and serves. Returns whether every host ended with exit status 0.
+fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &ErrorLog) -> Result<bool> {
     let inherited = ListeningSocket::inherit_all()?;
     let (sender, events) = channel();
     watch_signals(&sender)?;
-    apply_process_settings(&args)?;
     let access = SocketAccess::from_args(&args)?;
     let bound = bind_sockets(&args, inherited, access)?;
     let processes = args.processes.get();
@@ -57,7 +80,7 @@ pub fn supervise(options: &ServeOptions, say: &dyn Fn(&str)) -> Result<bool> {
     let mut supervisor = Supervisor {
         options,
         args,
-        say,
+        log,
         manager: ServiceManager::from_environment(),
         bound,
         metrics,
@@ -97,7 +120,7 @@ fn bind_sockets(
 struct Supervisor<'a> {
     options: &'a ServeOptions,
     args: ServeArgs,
-    say: &'a dyn Fn(&str),
+    log: &'a ErrorLog,
     manager: ServiceManager,
     bound: Vec<ListeningSocket>,
     /// Sockets of the metrics endpoint, for each slot.
@@ -131,7 +154,7 @@ impl Supervisor<'_> {
             host_config::build_host_config(&self.args, &self.bound, metrics, guard, found.free_threaded)?;
         config.inherited = self.list_descriptors();
         if slot == 0 {
-            notes.iter().for_each(|note| (self.say)(note));
+            notes.iter().for_each(|note| self.log.warn(note));
         }
         // The processes share one store: its files serve one interpreter of each.
         let store = self.folder.path();
@@ -157,7 +180,7 @@ impl Supervisor<'_> {
     fn start_host_or_retry(&mut self, slot: usize) {
         if let Err(error) = self.start_host(slot) {
             let delay = self.delay_restart(slot);
-            (self.say)(&format!(
+            self.log.error(&format!(
                 "cannot start the server {}: {error:#}; next attempt in {delay}",
                 self.describe(slot)
             ));
@@ -203,12 +226,15 @@ impl Supervisor<'_> {
                 self.to_replace = (0..self.restarts.len()).collect();
                 self.replace_next();
             }
-            SupervisorEvent::Signal(SIGUSR1) => self.hosts.iter().for_each(Host::reopen_logs),
+            SupervisorEvent::Signal(SIGUSR1) => {
+                self.log.reopen();
+                self.hosts.iter_mut().for_each(Host::reopen_logs);
+            }
             SupervisorEvent::Signal(SIGTERM | SIGINT | SIGQUIT) => self.stop(),
             SupervisorEvent::Signal(SIGHUP) => {}
             SupervisorEvent::Signal(signal) => {
                 let name = signal_hook::low_level::signal_name(signal).unwrap_or("this signal");
-                (self.say)(&format!("{name} has no effect"));
+                self.log.info(&format!("{name} has no effect"));
             }
             SupervisorEvent::Message(pid, HostMessage::Ready(ready)) => self.handle_host_ready(pid, &ready),
             SupervisorEvent::Message(pid, HostMessage::Replace) => {
@@ -267,7 +293,7 @@ impl Supervisor<'_> {
             bail!("the application was not started ({status})");
         }
         if !host.serves && self.hosts.iter().any(|other| other.slot == slot) {
-            (self.say)("the new process did not start serving: the old one continues");
+            self.log.error("the new process did not start serving: the old one continues");
             // It would not start for the other slots either.
             self.to_replace.clear();
             self.manager.notify_ready();
@@ -276,11 +302,11 @@ impl Supervisor<'_> {
         let what = format!("{} ended: {status}", self.describe_host(host));
         if host.serves && self.restarts.get_mut(slot).is_some_and(|restart| restart.record_end(host.started))
         {
-            (self.say)(&format!("{what}; a new one starts"));
+            self.log.error(&format!("{what}; a new one starts"));
             self.start_host_or_retry(slot);
         } else {
             let delay = self.delay_restart(slot);
-            (self.say)(&format!("{what}; a new one starts in {delay}"));
+            self.log.error(&format!("{what}; a new one starts in {delay}"));
         }
         Ok(())
     }
@@ -299,14 +325,14 @@ impl Supervisor<'_> {
     fn report_failed_reload(&mut self, error: &anyhow::Error) {
         self.to_replace.clear();
         self.manager.notify_ready();
-        (self.say)(&format!("cannot reload, the old process continues: {error:#}"));
+        self.log.error(&format!("cannot reload, the old process continues: {error:#}"));
     }
 
     /// Reads the options again, without those that take effect at the start only.
     fn read_options_again(&mut self) -> Result<()> {
         let mut args = self.options.read()?;
         for option in keep_fixed_options(&self.args, &mut args) {
-            (self.say)(&format!("{option} has changed, which takes effect at the next start"));
+            self.log.warn(&format!("{option} has changed, which takes effect at the next start"));
         }
         self.args = args;
         Ok(())
@@ -320,7 +346,7 @@ impl Supervisor<'_> {
         }
         let (older, newer) = self.hosts.split_at_mut(position);
         let Some(host) = newer.first_mut() else { return };
-        host.serves = true;
+        host.mark_serving();
         let slot = host.slot;
         older.iter().filter(|other| other.slot == slot).for_each(Host::retire);
         self.say_what_serves(slot, pid, &ready.failed);
@@ -336,7 +362,7 @@ impl Supervisor<'_> {
 
     fn say_what_serves(&self, slot: usize, pid: u32, failed: &[(String, String)]) {
         for bound in self.metrics.get(slot).into_iter().flatten() {
-            (self.say)(&format!("metrics on {}/metrics and /metrics.json", bound.address));
+            self.log.info(&format!("metrics on {}/metrics and /metrics.json", bound.address));
         }
         let groups: Vec<String> = self
             .groups
@@ -348,7 +374,7 @@ impl Supervisor<'_> {
             })
             .collect();
         let addresses: Vec<&str> = self.bound.iter().map(|bound| bound.address.as_str()).collect();
-        (self.say)(&format!(
+        self.log.info(&format!(
             "serving {} on {} ({}; {}), {}",
             self.args.application,
             addresses.join(", "),

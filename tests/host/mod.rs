@@ -2,6 +2,7 @@
 
 mod application_groups;
 mod clients;
+mod error_log;
 mod frameworks;
 mod guard;
 mod http_table;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::access_log_line::AccessLogFormat;
+use crate::log_line::LogSettings;
 use crate::peer::ProxyHeader;
 use crate::protocol::CopyTrees;
 
@@ -23,6 +24,10 @@ pub struct HostConfig {
     pub access_log: Option<String>,
     /// The form of the access log.
     pub access_log_format: AccessLogFormat,
+    /// What is logged to standard error, and in which form.
+    pub log: LogSettings,
+    /// The file that standard error is; `None` if it is not the server's to open again.
+    pub error_log: Option<String>,
     /// File descriptors inherited from the supervisor, except `ready`: also those that other hosts use. Programs that the
     /// application runs must not inherit them.
     pub inherited: Vec<i32>,

@@ -11,7 +11,7 @@
 //! - [`module_slots`]: the slots of module definitions.
 //! - [`mapping`]: lines of `/proc/PID/maps`.
 //! - [`sandbox`]: the sandbox of a trial.
-//! - [`host_config`]: the configuration of the host of `wsgiaudit serve`.
+//! - [`host_config`]: the configuration of the host of `wsgiaudit serve`; [`log_line`]: lines of its error log.
 //!
 //! For trials:
 //!
@@ -52,6 +52,7 @@ pub mod import_check;
 pub mod interpreter_names;
 pub mod isolation;
 pub mod latin1;
+pub mod log_line;
 pub mod mapping;
 pub mod memory_map;
 pub mod metrics;

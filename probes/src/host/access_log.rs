@@ -19,7 +19,7 @@ use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::response_head::is_bodiless;
 
 use super::client_stream::ConnectionState;
-use super::log::log_message;
+use super::log::log_error;
 use super::request_exchange::{ResponseAborted, ResponseBody};
 
 /// Tracks one request until its response has ended.
@@ -232,7 +232,7 @@ fn write_entries(mut file: LogFile, entries: &Receiver<AccessLogEntry>, path: &s
                     written = written.and(file.flush());
                     match open_log(path) {
                         Ok(opened) => file = opened,
-                        Err(error) => log_message(&format!("{error}; the old file is still written")),
+                        Err(error) => log_error(&format!("{error}; the old file is still written")),
                     }
                 }
             }
@@ -241,7 +241,7 @@ fn write_entries(mut file: LogFile, entries: &Receiver<AccessLogEntry>, path: &s
         if let Err(error) = &written
             && !failed
         {
-            log_message(&format!("cannot write the access log {path}: {error}"));
+            log_error(&format!("cannot write the access log {path}: {error}"));
         }
         failed = written.is_err();
         for confirmation in waiting {

@@ -17,6 +17,7 @@
 //! - [`metrics`]: reads the metrics of the groups and the process; [`metrics_endpoint`] serves them over HTTP.
 //! - [`access_log`]: accounting of a request: its metrics, and its line in the access log.
 //! - [`import_guard`]: loads extension modules only if the report vetted them.
+//! - [`log`]: the error log; [`application_log`]: what an application says there.
 //! - [`glue`]: the C functions that `glue.py` calls, and what it returns.
 //!
 //! What needs neither Python nor a socket is in the crate `wsgiaudit_probes_core`. `glue.py` implements WSGI
@@ -24,6 +25,7 @@
 
 mod access_log;
 mod application_group;
+mod application_log;
 mod client_stream;
 mod connection;
 mod dispatch;

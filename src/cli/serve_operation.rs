@@ -1,0 +1,39 @@
+//! Options of `wsgiaudit serve` that say how it is operated.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// How important a message of the error log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ErrorLogLevel {
+    /// Failures
+    Error,
+    /// And what is not as it should be
+    Warning,
+    /// And what the server does
+    Info,
+}
+
+/// The form of the error log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ErrorLogForm {
+    /// Time, level and process number before each message
+    Text,
+    /// A JSON object in each line
+    Json,
+}
+
+/// How the server is operated.
+#[derive(Clone, Debug, Args)]
+pub struct OperationArgs {
+    /// The least important messages that are logged. What the application writes is always logged
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = ErrorLogLevel::Info)]
+    pub log_level: ErrorLogLevel,
+    /// The form of the messages
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ErrorLogForm::Text)]
+    pub log_format: ErrorLogForm,
+    /// Log messages, and what the application writes to its standard error, to this file [default: standard error]
+    #[arg(long, value_name = "FILE")]
+    pub error_log: Option<PathBuf>,
+}

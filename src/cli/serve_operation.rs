@@ -36,4 +36,11 @@ pub struct OperationArgs {
     /// Log messages, and what the application writes to its standard error, to this file [default: standard error]
     #[arg(long, value_name = "FILE")]
     pub error_log: Option<PathBuf>,
+    /// Serve as this user, by name or number, with its groups: all processes become it once the sockets are bound and
+    /// the pid file is written. Only root can
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// The group to serve as, by name or number [default: that of --user]
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
 }

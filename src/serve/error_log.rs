@@ -28,21 +28,23 @@ struct LogFile {
 }
 
 impl ErrorLog {
-    /// Opens the log that the options describe.
+    /// Returns the log of these options, on standard error.
+    pub(super) fn new(args: &OperationArgs) -> Self {
+        Self { settings: read_log_settings(args), file: None }
+    }
+
+    /// Opens the file that the options name.
     ///
     /// # Errors
-    /// If the file cannot be opened.
-    pub(super) fn open(args: &OperationArgs) -> Result<Self> {
-        let file = match &args.error_log {
-            None => None,
-            Some(path) => {
-                let path = std::path::absolute(path)?;
-                let original = io::stderr().as_fd().try_clone_to_owned()?;
-                replace_standard_error(&path)?;
-                Some(LogFile { path, original })
-            }
-        };
-        Ok(Self { settings: read_log_settings(args), file })
+    /// If it cannot be opened.
+    pub(super) fn open_file(&mut self, args: &OperationArgs) -> Result<()> {
+        if let Some(path) = &args.error_log {
+            let path = std::path::absolute(path)?;
+            let original = io::stderr().as_fd().try_clone_to_owned()?;
+            replace_standard_error(&path)?;
+            self.file = Some(LogFile { path, original });
+        }
+        Ok(())
     }
 
     /// Logs what the server does.

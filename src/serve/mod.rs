@@ -20,6 +20,7 @@ mod reload;
 mod restart_delay;
 mod serve_options;
 mod serve_settings;
+mod serve_user;
 mod service_manager;
 mod socket_access;
 mod supervisor;

@@ -11,12 +11,13 @@ use crate::cli::ServeArgs;
 pub(super) const PREFIX: &str = "WSGIAUDIT_SERVE_";
 
 /// Options that need another one.
-pub(super) const NEEDED: [(&str, &str); 5] = [
+pub(super) const NEEDED: [(&str, &str); 6] = [
     ("admit", "report"),
     ("unvetted", "report"),
     ("max-requests-jitter", "max-requests"),
     ("access-log-format", "access-log"),
     ("proxy-header", "proxy"),
+    ("group", "user"),
 ];
 
 /// The type of an option's value.

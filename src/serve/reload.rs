@@ -13,6 +13,8 @@ pub(super) fn keep_fixed_options(old: &ServeArgs, new: &mut ServeArgs) -> Vec<&'
         ("--umask", keep_value(&old.umask, &mut new.umask)),
         ("--chdir", keep_value(&old.chdir, &mut new.chdir)),
         ("--pid-file", keep_value(&old.pid_file, &mut new.pid_file)),
+        ("--user", keep_value(&old.operation.user, &mut new.operation.user)),
+        ("--group", keep_value(&old.operation.group, &mut new.operation.group)),
         ("--error-log", keep_value(&old.operation.error_log, &mut new.operation.error_log)),
     ];
     changed.into_iter().filter(|(_, has_changed)| *has_changed).map(|(option, _)| option).collect()

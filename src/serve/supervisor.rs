@@ -12,7 +12,7 @@ use wsgiaudit_probes_core::host_config::{GroupConfig, HostMessage, HostReady};
 
 use super::error_log::ErrorLog;
 use super::guard;
-use super::host::{Host, HostFiles, SupervisorEvent};
+use super::host::{Host, HostFiles, HostStart, SupervisorEvent};
 use super::host_config;
 use super::listening_socket::ListeningSocket;
 use super::private_copies::HostCopies;
@@ -20,6 +20,7 @@ use super::process_settings::{PidFile, apply_process_settings};
 use super::reload::keep_fixed_options;
 use super::restart_delay::RestartDelay;
 use super::serve_options::ServeOptions;
+use super::serve_user::ServeUser;
 use super::service_manager::ServiceManager;
 use super::socket_access::SocketAccess;
 use crate::cli::ServeArgs;
@@ -50,9 +51,8 @@ pub enum ServerEnd {
 pub fn supervise(options: &ServeOptions) -> Result<ServerEnd> {
     let args = options.read()?;
     apply_process_settings(&args)?;
-    let log = ErrorLog::open(&args.operation)?;
-    options.describe_unknown_variables().iter().for_each(|message| log.warn(message));
-    match run_supervisor(options, args, &log) {
+    let mut log = ErrorLog::new(&args.operation);
+    match run_supervisor(options, args, &mut log) {
         Ok(true) => Ok(ServerEnd::Clean),
         Ok(false) => Ok(ServerEnd::Unclean),
         Err(error) if log.report_failed_start(&error) => Ok(ServerEnd::NotStarted),
@@ -61,8 +61,12 @@ pub fn supervise(options: &ServeOptions) -> Result<ServerEnd> {
 }
 
 /// Binds the sockets and serves. Returns whether every host ended with exit status 0.
-fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &ErrorLog) -> Result<bool> {
+fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &mut ErrorLog) -> Result<bool> {
     let inherited = ListeningSocket::inherit_all()?;
+    let user = ServeUser::find(&args.operation)?;
+    if user.is_none() {
+        log.open_file(&args.operation)?;
+    }
     let (sender, events) = channel();
     watch_signals(&sender)?;
     let access = SocketAccess::from_args(&args)?;
@@ -75,11 +79,19 @@ fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &ErrorLog) -> Re
         .collect::<Result<Vec<Vec<_>>>>()?;
     // If another server has the sockets, its file stays as it is.
     let _pid_file = args.pid_file.as_deref().map(PidFile::write).transpose()?;
+    if let Some(user) = &user {
+        user.assume()?;
+        // Whatever is opened later is opened as this user, so that root never follows a path that the user can change.
+        log.open_file(&args.operation)?;
+        log.info(&format!("every process is one of {} from now on", user.describe()));
+    }
+    options.describe_unknown_variables().iter().for_each(|message| log.warn(message));
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
     let library = ProbeLibrary::install(folder.path()).context("cannot write the probes' library")?;
     let mut supervisor = Supervisor {
         options,
         args,
+        user,
         log,
         manager: ServiceManager::from_environment(),
         bound,
@@ -120,6 +132,8 @@ fn bind_sockets(
 struct Supervisor<'a> {
     options: &'a ServeOptions,
     args: ServeArgs,
+    /// The user that serves, if it is another one than this process had at its start.
+    user: Option<ServeUser>,
     log: &'a ErrorLog,
     manager: ServiceManager,
     bound: Vec<ListeningSocket>,
@@ -161,7 +175,8 @@ impl Supervisor<'_> {
         let copies = HostCopies::prepare(&config.groups, &found, &config.path, config.guard.as_ref(), store)?;
         config.copies = copies.as_ref().map(HostCopies::trees);
         let files = HostFiles { folder, copies };
-        let host = Host::start(&python, &self.library, &config, (slot, files), &self.sender)?;
+        let start = HostStart { python: &python, library: &self.library, user: self.user.as_ref() };
+        let host = Host::start(&start, &config, (slot, files), &self.sender)?;
         self.hosts.push(host);
         if let Some(restart) = self.restarts.get_mut(slot) {
             restart.cancel();

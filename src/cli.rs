@@ -12,7 +12,7 @@ mod serve_operation;
 mod serve_values;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
-pub use serve_operation::{ErrorLogForm, ErrorLogLevel, OperationArgs};
+pub use serve_operation::{ErrorLogForm, ErrorLogLevel, OperationArgs, StaticPrefix};
 use serve_values::parse_octal;
 pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
 

@@ -24,6 +24,27 @@ pub enum ErrorLogForm {
     Json,
 }
 
+/// A prefix of paths, and the folder whose files are served there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticPrefix {
+    /// It begins with `/`.
+    pub prefix: String,
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+impl StaticPrefix {
+    /// Parses `/PREFIX=FOLDER`.
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((prefix, folder)) if prefix.starts_with('/') && !folder.is_empty() => {
+                Ok(Self { prefix: prefix.to_owned(), folder: folder.into() })
+            }
+            Some(_) | None => Err("not a prefix and a folder, as in /static=public".to_owned()),
+        }
+    }
+}
+
 /// How the server is operated.
 #[derive(Clone, Debug, Args)]
 pub struct OperationArgs {
@@ -43,4 +64,7 @@ pub struct OperationArgs {
     /// The group to serve as, by name or number [default: that of --user]
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
+    /// Serve the files of a folder below a prefix of paths, without Python; may be repeated
+    #[arg(long = "static", value_name = "/PREFIX=FOLDER", value_parser = StaticPrefix::parse)]
+    pub static_folders: Vec<StaticPrefix>,
 }

@@ -82,8 +82,13 @@ impl ErrorLog {
     }
 
     fn write_line(&self, level: LogLevel, message: &str) {
-        let line =
-            LogLine { source: LogSource::Supervisor, level, pid: std::process::id(), message, traceback: None };
+        let line = LogLine {
+            source: LogSource::Supervisor,
+            level,
+            pid: std::process::id(),
+            message,
+            traceback: None,
+        };
         if let Some(text) = line.format_line(self.settings, SystemTime::now()) {
             // A closed standard error must not stop the server.
             drop(io::stderr().lock().write_all(text.as_bytes()));

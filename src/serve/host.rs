@@ -113,7 +113,14 @@ impl Host {
             .spawn()
             .with_context(|| format!("{} cannot be run", start.python.display()))?;
         drop(writer);
-        let host = Self { pid: child.id(), slot, started: Instant::now(), serves: false, has_old_logs: false, files };
+        let host = Self {
+            pid: child.id(),
+            slot,
+            started: Instant::now(),
+            serves: false,
+            has_old_logs: false,
+            files,
+        };
         let watched = watch_messages(host.pid, reader, events).and_then(|()| watch_end(child, events));
         watched.inspect_err(|_| host.kill()).context("cannot start a thread")?;
         Ok(host)

@@ -185,7 +185,9 @@ mod tests {
 
     #[test]
     fn a_number_may_have_no_name() {
-        for (text, number) in [("0", Some(0)), ("1000", Some(1000)), ("4294967295", None), ("-1", None), ("a", None)] {
+        for (text, number) in
+            [("0", Some(0)), ("1000", Some(1000)), ("4294967295", None), ("-1", None), ("a", None)]
+        {
             assert_eq!(parse_number(text), number, "{text}");
         }
         assert_eq!(find_user("no such user").unwrap(), None);

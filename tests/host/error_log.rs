@@ -71,7 +71,8 @@ fn a_line_has_time_level_and_process() {
     assert_eq!(server.get("/").0, 500);
     let (status, log) = server.stop();
     assert_eq!(status, 0, "{log}");
-    let head = Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warning|error) wsgiaudit\[\d+\]: ").unwrap();
+    let head = Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warning|error) wsgiaudit\[\d+\]: ")
+        .unwrap();
     let traceback = log.lines().skip_while(|line| !line.contains("the application raised in '"));
     let rest: Vec<&str> = traceback.skip(1).take_while(|line| !head.is_match(line)).collect();
     assert_eq!(rest.first(), Some(&"Traceback (most recent call last):"), "{log}");
@@ -113,7 +114,8 @@ fn in_json_every_line_is_an_object_and_every_traceback_is_whole() {
         }
         let (status, log) = server.stop();
         assert_eq!(status, 0, "{log}");
-        let summary = objects(&log).into_iter().filter(|object| text_of(object, "source") == "server").count();
+        let summary =
+            objects(&log).into_iter().filter(|object| text_of(object, "source") == "server").count();
         assert!(summary > 0, "{log}");
     }
 }

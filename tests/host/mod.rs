@@ -11,5 +11,6 @@ mod options;
 mod serve_user;
 mod serving;
 mod soak;
+mod static_files;
 mod telemetry;
 mod workers;

@@ -43,6 +43,7 @@ fn value_of(argument: &Arg, key: &str) -> (String, String) {
     let example = example.split_once(" = ").unwrap().1.to_owned();
     let text = match named.last() {
         Some(value) => value.get_name().to_owned(),
+        None if key == "static" => "/x=y".to_owned(),
         None if example == "\"660\"" => "640".to_owned(),
         None if default || example.parse::<f64>().is_ok() => "7".to_owned(),
         None => "x".to_owned(),

@@ -69,7 +69,16 @@ fn serve(port: u16, args: &[&str]) -> Server {
     let file = python.file_name().unwrap().to_str().unwrap();
     let environment = folder.path().join("python/bin").join(file);
     let bind = format!("127.0.0.1:{port}");
-    let line = ["-e", environment.to_str().unwrap(), "--bind", &bind, "--bind", "unix:run/socket", "--pid-file", "run/pid"];
+    let line = [
+        "-e",
+        environment.to_str().unwrap(),
+        "--bind",
+        &bind,
+        "--bind",
+        "unix:run/socket",
+        "--pid-file",
+        "run/pid",
+    ];
     let server = command(folder.path(), &[&line, args, &["app"]].concat());
     let mut within = Command::new("unshare");
     let script = "mount --bind \"$1\" python && mount --bind passwd /etc/passwd && mount --bind group /etc/group && \
@@ -129,14 +138,14 @@ fn root_binds_and_the_user_serves() {
         return check_refusal(Wsgiaudit::new().into_command());
     }
     let port = low_port();
-    let args = ["--user", "shop", "--processes", "2", "--access-log", "logs/access", "--error-log", "logs/errors"];
+    let args =
+        ["--user", "shop", "--processes", "2", "--access-log", "logs/access", "--error-log", "logs/errors"];
     let mut server = serve(port, &args);
     assert_eq!(server.address, format!("127.0.0.1:{port}"));
     server.wait_for("every process is one of shop (user 64123, group 64124, groups 64124 64125)");
     server.wait_for("process 2 of 2, pid");
-    let expected = format!(
-        "({USER}, {USER}, {USER});({GROUP}, {GROUP}, {GROUP});[{GROUP}, {OTHER}];[];/srv/shop;shop"
-    );
+    let expected =
+        format!("({USER}, {USER}, {USER});({GROUP}, {GROUP}, {GROUP});[{GROUP}, {OTHER}];[];/srv/shop;shop");
     let ask = |server: &Server| {
         let said = server.get("/").1;
         let (pid, rest) = said.split_once(';').unwrap();

@@ -35,6 +35,8 @@ pub struct HostConfig {
     pub ready: i32,
     /// Folders prepended to `sys.path`, in this order.
     pub path: Vec<String>,
+    /// Folders whose files are served without Python.
+    pub static_folders: Vec<StaticFolder>,
     /// The application groups.
     pub groups: Vec<GroupConfig>,
     /// Limits of a request and of shutdown.
@@ -97,6 +99,15 @@ pub struct ListenerConfig {
     pub is_unix: bool,
     /// Whether the service manager keeps it open, also after the server has ended.
     pub is_kept: bool,
+}
+
+/// A folder whose files are served below a path prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaticFolder {
+    /// URL path prefix.
+    pub prefix: String,
+    /// Absolute path of the folder.
+    pub folder: String,
 }
 
 /// An application group: one application in one or more identical interpreters.

@@ -30,6 +30,7 @@
 //! - [`request_framing`]: where requests begin and end on a connection; [`request_check`]: which are refused;
 //!   [`body_pace`]: how slowly a client may send a body.
 //! - [`peer`]: the client of a request; [`request_path`] and [`request_headers`]: what it asks for.
+//! - [`static_file`]: static files and conditional requests.
 //! - [`response_head`]: the head of an application's response; [`latin1`]: how its texts are encoded;
 //!   [`error_response`]: the responses of the server itself.
 //! - [`application_result`]: the tagged values that `glue.py` returns.
@@ -69,4 +70,5 @@ pub mod request_headers;
 pub mod request_path;
 pub mod response_head;
 pub mod sandbox;
+pub mod static_file;
 pub mod trial_files;

@@ -124,7 +124,7 @@ impl LogLine<'_> {
 
     fn format_text(&self, time: Timestamp) -> String {
         let mut text = format!("{time:.3} {} wsgiaudit[{}]: {}", self.level.name(), self.pid, self.message);
-        for part in self.traceback {
+        if let Some(part) = self.traceback {
             // Writing to a string cannot fail.
             let _ = write!(text, "\n{}", part.trim_end());
         }
@@ -139,7 +139,7 @@ impl LogLine<'_> {
         object.insert("pid".to_owned(), self.pid.into());
         object.insert("source".to_owned(), self.source.name().into());
         object.insert("message".to_owned(), self.message.into());
-        for part in self.traceback {
+        if let Some(part) = self.traceback {
             object.insert("traceback".to_owned(), part.trim_end().into());
         }
         format!("{}\n", Value::Object(object))

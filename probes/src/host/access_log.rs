@@ -27,6 +27,8 @@ use super::request_exchange::{ResponseAborted, ResponseBody};
 pub(super) struct RequestTracker {
     pub(super) began: Instant,
     pub(super) meter: Option<Arc<Meter>>,
+    /// Whether it is for a static file, and so for no application group.
+    pub(super) is_static: bool,
     /// Whether the request asked for the head only.
     is_head: bool,
     /// The access log, and what is known for its line so far.
@@ -49,6 +51,7 @@ impl RequestTracker {
         Self {
             began: Instant::now(),
             meter: None,
+            is_static: false,
             is_head: head.method == Method::HEAD,
             line,
             connection: Arc::clone(connection),

@@ -6,6 +6,7 @@
 //! - [`inherited_descriptor`]: descriptors from the supervisor.
 //! - [`listen_socket`]: listening sockets; [`client_stream`]: the bytes of a connection.
 //! - [`connection`]: the requests of a connection; [`dispatch`]: passes them to application groups.
+//! - [`static_files`]: serves files of folders.
 //! - [`request_body`]: receives the body of a request, before the application takes the request.
 //! - [`server_state`]: what all connections share.
 //! - [`request_exchange`]: one request and its response, between the HTTP side and the Python side.
@@ -45,5 +46,6 @@ mod request_body;
 mod request_exchange;
 pub(crate) mod server;
 mod server_state;
+mod static_files;
 mod supervisor_pipe;
 mod worker_thread;

@@ -98,7 +98,9 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
     let drain = Duration::from_secs_f64(config.limits.drain);
     let (deadline, all_answered) = runtime.block_on(async {
         let served = tokio::spawn(http::serve_listeners(Arc::clone(&server), config.listeners));
-        server.phase.send_replace(signals.wait_for_end(|| reopen_logs(server.log.as_ref(), config.error_log.as_deref())).await);
+        server.phase.send_replace(
+            signals.wait_for_end(|| reopen_logs(server.log.as_ref(), config.error_log.as_deref())).await,
+        );
         let deadline = Instant::now() + drain;
         (deadline, tokio::time::timeout(drain, served).await.is_ok())
     });
@@ -142,6 +144,9 @@ fn build_state(
     let (phase, _) = watch::channel(ServerPhase::Serving);
     Ok(Arc::new(ServerState {
         routes: build_routes(config, groups),
+        static_folders: RouteTable::new(
+            config.static_folders.iter().map(|each| (each.prefix.clone(), each.folder.clone())).collect(),
+        ),
         limits: config.limits.clone(),
         groups: groups.iter().map(|running| Arc::clone(&running.group)).collect(),
         log: config

@@ -36,6 +36,8 @@ pub(super) enum ServerPhase {
 pub(super) struct ServerState {
     /// Path prefixes and their groups; `None` for a group that failed to start.
     pub(super) routes: RouteTable<Option<Arc<ApplicationGroup>>>,
+    /// Path prefixes of static files and their folders.
+    pub(super) static_folders: RouteTable<String>,
     pub(super) limits: RequestLimits,
     pub(super) phase: watch::Sender<ServerPhase>,
     /// Number of requests waiting for a response.

@@ -66,7 +66,7 @@ pub enum Command {
     #[command(after_help = "Signals:
   SIGTERM, SIGINT  answer accepted requests, then exit: status 0, or 1 if --drain was too short
   SIGHUP           restart with the same sockets; the old process exits when the new one is ready
-  SIGUSR1          open the access log again, after it was renamed")]
+  SIGUSR1          open the log files again, after they were renamed")]
     Serve(ServeArgs),
     /// Print a shell completion script
     #[command(

@@ -59,11 +59,14 @@ pub struct OperationArgs {
     pub error_log: Option<PathBuf>,
     /// Serve as this user, by name or number, with its groups: all processes become it once the sockets are bound and
     /// the pid file is written. Only root can
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER[:GROUP]")]
     pub user: Option<String>,
     /// The group to serve as, by name or number [default: that of --user]
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
+    /// Connections of trusted proxies (--proxy) begin with a PROXY protocol header, version 1 or 2
+    #[arg(long)]
+    pub proxy_protocol: bool,
     /// Serve the files of a folder below a prefix of paths, without Python; may be repeated
     #[arg(long = "static", value_name = "/PREFIX=FOLDER", value_parser = StaticPrefix::parse)]
     pub static_folders: Vec<StaticPrefix>,

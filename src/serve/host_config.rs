@@ -75,6 +75,7 @@ pub(super) fn build_host_config(
         metrics: metrics.iter().map(ListeningSocket::to_listener).collect(),
         proxies: args.proxy.clone(),
         proxy_headers,
+        proxy_protocol: args.operation.proxy_protocol,
         access_log_format: match args.access_log_format {
             AccessLogForm::Combined => AccessLogFormat::Combined,
             AccessLogForm::Json => AccessLogFormat::Json,

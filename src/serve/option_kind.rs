@@ -11,13 +11,14 @@ use crate::cli::ServeArgs;
 pub(super) const PREFIX: &str = "WSGIAUDIT_SERVE_";
 
 /// Options that need another one.
-pub(super) const NEEDED: [(&str, &str); 6] = [
+pub(super) const NEEDED: [(&str, &str); 7] = [
     ("admit", "report"),
     ("unvetted", "report"),
     ("max-requests-jitter", "max-requests"),
     ("access-log-format", "access-log"),
     ("proxy-header", "proxy"),
     ("group", "user"),
+    ("proxy-protocol", "proxy"),
 ];
 
 /// The type of an option's value.

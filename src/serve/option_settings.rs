@@ -83,7 +83,8 @@ fn parse_settings(command: &Command, text: &str, shown: &str) -> Result<(Vec<Opt
     for (name, value) in table.get_ref() {
         let key: &str = name.get_ref();
         let origin = format!("{shown}, line {}", line_number(text, &name.span()));
-        if key == GROUP {
+        // As text, the same key is the option `--group`.
+        if key == GROUP && value.get_ref().is_array() {
             has_groups = true;
             continue;
         }
@@ -92,7 +93,7 @@ fn parse_settings(command: &Command, text: &str, shown: &str) -> Result<(Vec<Opt
         }
         let Some(option) = command.get_arguments().find(|option| option_key(option) == key) else {
             let keys: Vec<String> = command.get_arguments().map(option_key).collect();
-            let known = keys.iter().map(String::as_str).filter(|key| *key != "config").chain([GROUP]);
+            let known = keys.iter().map(String::as_str).filter(|key| *key != "config");
             let hint = find_similar(key, known).map_or_else(
                 || "`wsgiaudit serve --help` lists the options, which are the keys".to_owned(),
                 |similar| format!("do you mean {similar}?"),
@@ -201,6 +202,7 @@ mod tests {
             ("bind = [1]", "line 1: bind is a list of other things, not a list of strings"),
             ("mode = 1", "hint: write it as in mode = \"main\""),
             ("a = 1\nconfig = \"b\"", "a is not a key"),
+            ("group = 1", "line 1: group is an integer, not a string"),
             ("config = \"b\"", "line 1: a settings file cannot name another one"),
             ("bnd = \":80\"", "line 1: bnd is not a key of this file\nhint: do you mean bind?"),
             ("groups = 1", "hint: do you mean group?"),

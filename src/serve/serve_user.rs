@@ -37,7 +37,12 @@ impl ServeUser {
     /// # Errors
     /// If the system does not have them, or this process is not root's.
     pub(super) fn find(args: &OperationArgs) -> Result<Option<Self>> {
-        let Some(text) = args.user.as_deref() else { return Ok(None) };
+        let Some(named) = args.user.as_deref() else { return Ok(None) };
+        let (text, named_group) = match (named.split_once(':'), args.group.as_deref()) {
+            (Some(_), Some(_)) => bail!("--user {named} and --group both name a group"),
+            (Some((user, group)), None) => (user, Some(group)),
+            (None, group) => (named, group),
+        };
         if !geteuid().is_root() {
             bail!(
                 "--user {text}: only root can serve as another user, and this process has the user {}\nhint: leave --user \
@@ -51,7 +56,7 @@ impl ServeUser {
         if user.is_root() {
             bail!("--user {text} is root, as which nothing is served with --user\nhint: leave --user out");
         }
-        let group = match args.group.as_deref() {
+        let group = match named_group {
             Some(text) => find_group(text)?,
             None => found.as_ref().map(|user| user.gid).with_context(|| {
                 format!("--user {text}: the system does not say its group\nhint: --group")

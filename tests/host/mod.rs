@@ -8,6 +8,7 @@ mod guard;
 mod http_table;
 mod operations;
 mod options;
+mod proxy_protocol;
 mod serve_user;
 mod serving;
 mod soak;

@@ -35,7 +35,8 @@ fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
 
 /// A value that no option has by default, as it is on the command line and in TOML.
 fn value_of(argument: &Arg, key: &str) -> (String, String) {
-    let named = argument.get_possible_values();
+    let mut named = argument.get_possible_values();
+    named.retain(|value| argument.get_default_values().iter().all(|default| *default != *value.get_name()));
     let list = argument.get_action().takes_values() && matches!(argument.get_action(), ArgAction::Append);
     let default =
         argument.get_default_values().iter().any(|value| value.to_str().unwrap().parse::<f64>().is_ok());
@@ -69,7 +70,7 @@ fn every_option_can_be_set_in_three_ways() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("serve.toml");
     // What other options need.
-    let base = ["--report", "--access-log", "--proxy", "--max-requests"];
+    let base = ["--report", "--access-log", "--proxy", "--max-requests", "--user"];
     for argument in arguments(&command) {
         let key = argument.get_long().unwrap_or(argument.get_id().as_str());
         if key == "config" {
@@ -184,7 +185,9 @@ fn a_wrong_setting_ends_the_start_with_its_place() {
         ("threads = 2\n[[group]]\nname = \"a\"\nmode = \"main\"", None, "hint: write it into each [[group]]"),
     ] {
         let folder = folder(settings);
-        let server = Wsgiaudit::new().args(["serve", "app", "--config", "serve.toml"]).within(folder.path());
+        let server = Wsgiaudit::new()
+            .args(["serve", "app", "--bind", "127.0.0.1:0", "--config", "serve.toml"])
+            .within(folder.path());
         let server = variable.into_iter().fold(server, |server, (name, value)| server.env(name, value));
         let said_of_it = server.run().ended_with(2).err;
         assert!(said_of_it.contains(said), "{settings}: {said_of_it}");

@@ -221,8 +221,13 @@ fn a_user_that_is_not_there_is_refused() {
         (&["--user", "root"], "--user root is root"),
         (&["--user", "0"], "--user 0 is root"),
         (&["--user", "64999"], "--user 64999: the system does not say its group\nhint: --group"),
+        (
+            &["--user", "daemon:daemon", "--group", "daemon"],
+            "--user daemon:daemon and --group both name a group",
+        ),
+        (&["--user", "daemon:nosuch"], "--group nosuch: the system has no such group"),
         (&["--user", "daemon", "--group", "nosuch"], "--group nosuch: the system has no such group"),
-        (&["--group", "daemon"], "--group <GROUP> has no effect without --user <USER>"),
+        (&["--group", "daemon"], "--group <GROUP> has no effect without --user <USER[:GROUP]>"),
     ] {
         let server = Wsgiaudit::new().arg("serve").args(options).arg("app").within(Path::new("/"));
         let found = server.run().ended_with(2).err;

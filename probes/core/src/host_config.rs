@@ -18,6 +18,8 @@ pub struct HostConfig {
     pub metrics: Vec<ListenerConfig>,
     /// Addresses and networks of trusted proxies; `unix` stands for any Unix socket.
     pub proxies: Vec<String>,
+    /// Whether connections of trusted proxies begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
     /// Headers that trusted proxies set.
     pub proxy_headers: Vec<ProxyHeader>,
     /// The access log: a file, or `-` for standard output.

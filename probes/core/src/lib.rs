@@ -29,6 +29,7 @@
 //!
 //! - [`request_framing`]: where requests begin and end on a connection; [`request_check`]: which are refused;
 //!   [`body_pace`]: how slowly a client may send a body.
+//! - [`proxy_protocol`]: what a proxy says before the first request.
 //! - [`peer`]: the client of a request; [`request_path`] and [`request_headers`]: what it asks for.
 //! - [`static_file`]: static files and conditional requests.
 //! - [`response_head`]: the head of an application's response; [`latin1`]: how its texts are encoded;
@@ -63,6 +64,7 @@ pub mod observed_event;
 pub mod peer;
 pub mod process_stat;
 pub mod protocol;
+pub mod proxy_protocol;
 pub mod record_format;
 pub mod request_check;
 pub mod request_framing;

@@ -104,7 +104,7 @@ if settings["switch_interval"] is not None:
     sys.setswitchinterval(settings["switch_interval"])
 if settings["guard"]:
     _guard()
-if settings["log_format"] == "json":
+if settings["log_format"] == "json" and sys.stderr is not None:
     sys.stderr = ErrorStream(sys.stderr)
 sys.path[:0] = settings["path"]
 # CPython gives sub-interpreters the arguments of the process, which are the server's.

@@ -5,6 +5,7 @@
 //! - [`http`]: accepts connections; HTTP/1.1 is by hyper and tokio, on threads that never hold a GIL.
 //! - [`inherited_descriptor`]: descriptors from the supervisor.
 //! - [`listen_socket`]: listening sockets; [`client_stream`]: the bytes of a connection.
+//! - [`proxied_client`]: the client that the PROXY protocol names.
 //! - [`connection`]: the requests of a connection; [`dispatch`]: passes them to application groups.
 //! - [`static_files`]: serves files of folders.
 //! - [`request_body`]: receives the body of a request, before the application takes the request.
@@ -42,6 +43,7 @@ mod log;
 mod metrics;
 mod metrics_endpoint;
 mod process_memory;
+mod proxied_client;
 mod request_body;
 mod request_exchange;
 pub(crate) mod server;

@@ -155,6 +155,7 @@ fn build_state(
             .map(|path| AccessLog::open(path, config.access_log_format))
             .transpose()?,
         proxies: TrustedProxies::parse(&config.proxies, &config.proxy_headers)?,
+        has_proxy_protocol: config.proxy_protocol,
         started: Instant::now(),
         phase,
         open: AtomicU64::new(0),

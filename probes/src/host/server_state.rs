@@ -54,6 +54,8 @@ pub(super) struct ServerState {
     pub(super) log: Option<AccessLog>,
     /// Proxies whose `X-Forwarded-*` headers are trusted.
     pub(super) proxies: TrustedProxies,
+    /// Whether connections of trusted proxies begin with a PROXY protocol header.
+    pub(super) has_proxy_protocol: bool,
     pub(super) started: Instant,
     pub(super) supervisor: SupervisorPipe,
     /// Whether this process has asked to be replaced.

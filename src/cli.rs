@@ -8,9 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::model::Mode;
 
 mod formats;
+mod serve_operation;
 mod serve_values;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
+pub use serve_operation::{ErrorLogForm, ErrorLogLevel, OperationArgs, StaticPrefix};
 use serve_values::parse_octal;
 pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
 
@@ -64,7 +66,7 @@ pub enum Command {
     #[command(after_help = "Signals:
   SIGTERM, SIGINT  answer accepted requests, then exit: status 0, or 1 if --drain was too short
   SIGHUP           restart with the same sockets; the old process exits when the new one is ready
-  SIGUSR1          open the access log again, after it was renamed")]
+  SIGUSR1          open the log files again, after they were renamed")]
     Serve(ServeArgs),
     /// Print a shell completion script
     #[command(
@@ -451,7 +453,8 @@ pub struct CopiesArgs {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// MODULE:CALLABLE, or FILE:CALLABLE; with parentheses, as in module:create_app(), it is called to make
-    /// the application. CALLABLE is `application` by default
+    /// the application. CALLABLE is `application` by default [default: that of --config]
+    #[arg(default_value = "", hide_default_value = true)]
     pub application: String,
     /// A virtualenv, a Python prefix, or a python [default: $VIRTUAL_ENV, else ./.venv]
     #[arg(short, long, value_name = "PATH")]
@@ -461,13 +464,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Also load degraded extension modules
-    #[arg(long, value_enum, requires = "report")]
+    #[arg(long, value_enum)]
     pub admit: Option<AdmitLevel>,
     /// What to do about an extension module that the report does not admit
-    #[arg(long, value_enum, default_value_t = UnvettedPolicy::Refuse, requires = "report")]
+    #[arg(long, value_enum, default_value_t = UnvettedPolicy::Refuse)]
     pub unvetted: UnvettedPolicy,
-    /// Application groups with their modes, threads and routes
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["mode", "interpreters", "threads"])]
+    /// Settings file: a key for each option, and application groups with their modes, threads and routes. The
+    /// command line takes precedence over variables such as WSGIAUDIT_SERVE_BIND, and these over the file
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where to listen, besides the sockets that systemd has passed on: HOST:PORT, :PORT for every IPv4 address, or
     /// unix:PATH; may be repeated [default: 127.0.0.1:8000, if there are no other sockets]
@@ -507,7 +511,7 @@ pub struct ServeArgs {
     pub max_requests: Option<u64>,
     /// Maximum of a random number that is added to --max-requests, so that the processes are not all replaced at
     /// once
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "max_requests")]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub max_requests_jitter: u64,
     /// Resident memory in bytes above which another process takes over
     #[arg(long, value_name = "BYTES")]
@@ -526,18 +530,21 @@ pub struct ServeArgs {
     /// unix:PATH. With several processes, each further one has the next port, or PATH.1 and so on
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Vec<String>,
+    /// How it is operated.
+    #[command(flatten)]
+    pub operation: OperationArgs,
     /// Log a line for each request; - for standard output
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
     /// The form of the access log
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = AccessLogForm::Combined, requires = "access_log")]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = AccessLogForm::Combined)]
     pub access_log_format: AccessLogForm,
     /// A proxy that is trusted: its IP address, a network such as 10.0.0.0/8, or `unix` for clients of a Unix socket;
     /// may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub proxy: Vec<String>,
     /// A header that trusted proxies set, and that clients cannot pass through them; may be repeated
-    #[arg(long, value_enum, value_name = "HEADER", requires = "proxy",
+    #[arg(long, value_enum, value_name = "HEADER",
           default_values_t = [TrustedHeader::XForwardedFor, TrustedHeader::XForwardedProto])]
     pub proxy_header: Vec<TrustedHeader>,
     /// Mode of Unix sockets, in octal

@@ -16,7 +16,7 @@ use crate::audit;
 use crate::cli::{
     AuditArgs, Cli, Color, Command, CopiesArgs, DiffArgs, DiffFormat, DirectiveArgs, ExplainArgs, GateArgs,
     InspectArgs, ListFormat, ManArgs, ModuleArgs, OutputArgs, PolicyArgs, PrintArgs, RenderArgs,
-    ReportFormat, RulesArgs, ServeArgs, TargetServer, TextFormat,
+    ReportFormat, RulesArgs, TargetServer, TextFormat,
 };
 use crate::copies::{AdmittedCopies, CopiesManifest, CopyRequest, OutputFolder, PlannedTrees};
 use crate::diff::compare_reports;
@@ -40,7 +40,7 @@ use crate::render::table::TableOptions;
 use crate::render::{copies, details, diff as changes, github, html, json, junit, markdown, sarif, table};
 use crate::report::v1::Remembered;
 use crate::report::{Document, MAX_REPORT_SIZE};
-use crate::serve;
+use crate::serve::{self, ServeOptions, ServerEnd};
 use crate::settings;
 use crate::trial::{ProbeLibrary, StopFlag};
 
@@ -61,7 +61,8 @@ pub fn run_command(cli: &Cli) -> Result<Exit> {
             let admitted = args.report.as_deref().map(read_admitted_copies).transpose()?;
             make_copies(args, admitted.as_ref())
         }
-        Some(Command::Serve(args)) => run_server(args),
+        // The environment and a settings file add to this command's line.
+        Some(Command::Serve(_)) => run_server(&ServeOptions::from_process()?),
         Some(Command::Completions(args)) => {
             Output::open(&args.to)?.write(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
         }
@@ -210,10 +211,12 @@ fn make_copies(args: &CopiesArgs, admitted: Option<&AdmittedCopies>) -> Result<E
 }
 
 /// Hosts an application until SIGTERM.
-#[expect(clippy::print_stderr, reason = "a server tells its operator what it does")]
-fn run_server(args: &ServeArgs) -> Result<Exit> {
-    let is_clean = serve::supervise(args, &|line| eprintln!("wsgiaudit: {line}"))?;
-    Ok(if is_clean { Exit::Ready } else { Exit::InTheWay })
+fn run_server(options: &ServeOptions) -> Result<Exit> {
+    Ok(match serve::supervise(options)? {
+        ServerEnd::Clean => Exit::Ready,
+        ServerEnd::Unclean => Exit::InTheWay,
+        ServerEnd::NotStarted => Exit::Failed,
+    })
 }
 
 fn render_report(args: &RenderArgs) -> Result<Exit> {

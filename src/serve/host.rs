@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{HostConfig, HostMessage, InterpreterMode};
 
 use super::private_copies::HostCopies;
+use super::serve_user::ServeUser;
 use super::service_manager::VARIABLES;
 use crate::trial::ProbeLibrary;
 
@@ -47,6 +48,17 @@ pub(super) struct HostFiles {
     pub(super) copies: Option<HostCopies>,
 }
 
+/// What a host process is started with.
+#[derive(Debug)]
+pub(super) struct HostStart<'a> {
+    /// The environment's python.
+    pub(super) python: &'a Path,
+    /// The probes' library, for that python to load.
+    pub(super) library: &'a ProbeLibrary,
+    /// The user that serves, if the supervisor had another one at its start.
+    pub(super) user: Option<&'a ServeUser>,
+}
+
 /// A running host process.
 #[derive(Debug)]
 pub(super) struct Host {
@@ -56,6 +68,8 @@ pub(super) struct Host {
     pub(super) started: Instant,
     /// Whether it reported that it serves requests.
     pub(super) serves: bool,
+    /// Whether its log files were renamed while it started.
+    has_old_logs: bool,
     /// Its files, removed on drop.
     #[expect(dead_code, reason = "held, not read")]
     files: HostFiles,
@@ -67,8 +81,7 @@ impl Host {
     /// # Errors
     /// If the python cannot be run.
     pub(super) fn start(
-        python: &Path,
-        library: &ProbeLibrary,
+        start: &HostStart<'_>,
         config: &HostConfig,
         (slot, files): (usize, HostFiles),
         events: &Sender<SupervisorEvent>,
@@ -79,7 +92,7 @@ impl Host {
         let config = HostConfig { ready: writer.as_raw_fd(), ..config.clone() };
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
         let is_free = config.groups.iter().any(|group| group.mode == InterpreterMode::FreeThreaded);
-        let mut command = Command::new(python);
+        let mut command = Command::new(start.python);
         for name in VARIABLES {
             command.env_remove(name);
         }
@@ -89,17 +102,25 @@ impl Host {
             // files and `sitecustomize`, too.
             .args(config.guard.is_some().then_some("-S"))
             .args(["-c", BOOTSTRAP])
-            .arg(library.path())
+            .arg(start.library.path())
             .arg(&file)
+            .envs(start.user.into_iter().flat_map(ServeUser::variables))
             // Modules that do not declare free threading must not switch the GIL on, as under mod_wsgi.
             .envs(is_free.then_some(("PYTHON_GIL", "0")))
             .stdin(Stdio::null())
             // A process group of its own: only the supervisor gets Ctrl-C, and sends SIGTERM to the host.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("{} cannot be run", python.display()))?;
+            .with_context(|| format!("{} cannot be run", start.python.display()))?;
         drop(writer);
-        let host = Self { pid: child.id(), slot, started: Instant::now(), serves: false, files };
+        let host = Self {
+            pid: child.id(),
+            slot,
+            started: Instant::now(),
+            serves: false,
+            has_old_logs: false,
+            files,
+        };
         let watched = watch_messages(host.pid, reader, events).and_then(|()| watch_end(child, events));
         watched.inspect_err(|_| host.kill()).context("cannot start a thread")?;
         Ok(host)
@@ -115,11 +136,21 @@ impl Host {
         self.send_signal(Signal::HUP);
     }
 
-    /// Asks the host to reopen its access log. Does nothing before the host serves: it may not handle the signal
-    /// yet, which would then end it.
-    pub(super) fn reopen_logs(&self) {
+    /// Asks the host to reopen its logs: at once, or when it serves. Before, it may not handle the signal, which would
+    /// then end it.
+    pub(super) fn reopen_logs(&mut self) {
         if self.serves {
             self.send_signal(Signal::USR1);
+        } else {
+            self.has_old_logs = true;
+        }
+    }
+
+    /// Records that the host serves.
+    pub(super) fn mark_serving(&mut self) {
+        self.serves = true;
+        if self.has_old_logs {
+            self.reopen_logs();
         }
     }
 

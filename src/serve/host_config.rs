@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use wsgiaudit_probes_core::access_log_line::AccessLogFormat;
 use wsgiaudit_probes_core::host_config::{
-    GroupConfig, GuardConfig, HostConfig, InterpreterMode, RequestLimits,
+    GroupConfig, GuardConfig, HostConfig, InterpreterMode, RequestLimits, StaticFolder,
 };
 use wsgiaudit_probes_core::peer::{ProxyHeader, TrustedProxies};
 
 use super::application::parse_application;
+use super::error_log::read_log_settings;
 use super::listening_socket::ListeningSocket;
 use super::{mod_wsgi_rules, serve_settings};
-use crate::cli::{AccessLogForm, ServeArgs, ServeMode, TrustedHeader};
+use crate::cli::{AccessLogForm, ServeArgs, ServeMode, StaticPrefix, TrustedHeader};
 use crate::venv::{choose_environment, locate_environment, suggest_environment};
 
 /// What stands before an environment's path on the command line.
@@ -74,12 +75,16 @@ pub(super) fn build_host_config(
         metrics: metrics.iter().map(ListeningSocket::to_listener).collect(),
         proxies: args.proxy.clone(),
         proxy_headers,
+        proxy_protocol: args.operation.proxy_protocol,
         access_log_format: match args.access_log_format {
             AccessLogForm::Combined => AccessLogFormat::Combined,
             AccessLogForm::Json => AccessLogFormat::Json,
         },
         access_log: args.access_log.as_deref().map(absolute_path).transpose()?,
+        log: read_log_settings(&args.operation),
+        error_log: args.operation.error_log.as_deref().map(absolute_path).transpose()?,
         inherited: Vec::new(),
+        static_folders: find_static_folders(&args.operation.static_folders)?,
         ready: -1,
         path,
         groups,
@@ -119,6 +124,23 @@ fn read_header(header: TrustedHeader) -> ProxyHeader {
         TrustedHeader::XForwardedPrefix => ProxyHeader::XForwardedPrefix,
         TrustedHeader::Forwarded => ProxyHeader::Forwarded,
     }
+}
+
+/// Returns the folders of static files.
+fn find_static_folders(named: &[StaticPrefix]) -> Result<Vec<StaticFolder>> {
+    let mut found: Vec<StaticFolder> = Vec::new();
+    for StaticPrefix { prefix, folder } in named {
+        let path = std::path::absolute(folder)?;
+        if !path.is_dir() {
+            bail!("--static {prefix}={}: it is no folder that can be read", folder.display());
+        }
+        let prefix = if prefix == "/" { String::new() } else { prefix.trim_end_matches('/').to_owned() };
+        if found.iter().any(|other| other.prefix == prefix) {
+            bail!("--static names {prefix}/ twice");
+        }
+        found.push(StaticFolder { prefix, folder: path.to_string_lossy().into_owned() });
+    }
+    Ok(found)
 }
 
 /// Makes a path absolute, except for `-`, which stands for standard output.

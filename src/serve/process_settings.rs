@@ -1,6 +1,8 @@
 //! Properties of the supervisor's process: its working folder and umask, which the hosts inherit, and its number in a file.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -8,10 +10,6 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use crate::cli::ServeArgs;
-use crate::regular_file;
-
-/// Size limit of a file with the number of a process.
-const MAX_SIZE: u64 = 4096;
 
 /// Changes the working folder and the umask.
 ///
@@ -29,7 +27,10 @@ pub(super) fn apply_process_settings(args: &ServeArgs) -> Result<()> {
 
 /// A file with the number of this process, removed on drop.
 #[derive(Debug)]
-pub(super) struct PidFile(PathBuf);
+pub(super) struct PidFile {
+    path: PathBuf,
+    file: File,
+}
 
 impl PidFile {
     /// Writes the file.
@@ -37,16 +38,33 @@ impl PidFile {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn write(path: &Path) -> Result<Self> {
-        fs::write(path, contents()).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self(path.to_owned()))
+        let opened = OpenOptions::new().write(true).read(true).create(true).truncate(true).open(path);
+        let written = opened.and_then(|mut file| {
+            file.write_all(contents().as_bytes())?;
+            Ok(file)
+        });
+        let file = written.with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+}
+
+impl PidFile {
+    /// Whether the file at the path is still the one that was opened, with what was written.
+    fn is_ours(&self) -> io::Result<bool> {
+        let (found, opened) = (fs::symlink_metadata(&self.path)?, self.file.metadata()?);
+        let mut text = vec![0; contents().len()];
+        self.file.read_exact_at(&mut text, 0)?;
+        let is_same = (found.dev(), found.ino()) == (opened.dev(), opened.ino());
+        Ok(is_same && opened.len() == text.len() as u64 && text == contents().as_bytes())
     }
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
         // Another process may have written it since.
-        if regular_file::read_text(&self.0, MAX_SIZE).is_ok_and(|text| text == contents()) {
-            drop(fs::remove_file(&self.0));
+        // With `--user`, this process may have lost the rights to read and to remove it.
+        if self.is_ours().unwrap_or(false) && fs::remove_file(&self.path).is_err() {
+            drop(self.file.set_len(0));
         }
     }
 }

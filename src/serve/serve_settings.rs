@@ -1,4 +1,4 @@
-//! Reads `serve.toml`.
+//! Reads the application groups of `serve.toml`.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -13,9 +13,11 @@ use crate::regular_file;
 /// Size limit of the file.
 const MAX_SIZE: u64 = 4 << 20;
 
-/// The contents of the file.
+/// The key of the groups. The other keys of the file are options.
+pub(super) const GROUP: &str = "group";
+
+/// The groups in the file.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ServeSettings {
     group: Vec<GroupSettings>,
 }
@@ -52,13 +54,21 @@ fn default_mount() -> bool {
     true
 }
 
+/// Reads the text of a settings file.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn read_settings_text(path: &Path) -> Result<String> {
+    regular_file::read_text(path, MAX_SIZE).with_context(|| format!("cannot read {}", path.display()))
+}
+
 /// Reads the groups of a file. `application` and `queue` are defaults from the command line.
 ///
 /// # Errors
 /// If it cannot be read, or contradicts itself.
 pub(super) fn read_groups(path: &Path, application: &str, queue: usize) -> Result<Vec<GroupConfig>> {
     let shown = path.display();
-    let text = regular_file::read_text(path, MAX_SIZE).with_context(|| format!("cannot read {shown}"))?;
+    let text = read_settings_text(path)?;
     let settings: ServeSettings = toml::from_str(&text).with_context(|| format!("{shown} is not valid"))?;
     let mut groups = Vec::new();
     for written in settings.group {

@@ -10,13 +10,17 @@ use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{GroupConfig, HostMessage, HostReady};
 
+use super::error_log::ErrorLog;
 use super::guard;
-use super::host::{Host, HostFiles, SupervisorEvent};
+use super::host::{Host, HostFiles, HostStart, SupervisorEvent};
 use super::host_config;
 use super::listening_socket::ListeningSocket;
 use super::private_copies::HostCopies;
 use super::process_settings::{PidFile, apply_process_settings};
+use super::reload::keep_fixed_options;
 use super::restart_delay::RestartDelay;
+use super::serve_options::ServeOptions;
+use super::serve_user::ServeUser;
 use super::service_manager::ServiceManager;
 use super::socket_access::SocketAccess;
 use crate::cli::ServeArgs;
@@ -29,17 +33,44 @@ const LAST_RESORT: Duration = Duration::from_secs(10);
 /// Where to listen if nothing else is named.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
 
-/// Serves until SIGTERM, SIGINT or SIGQUIT. Returns whether every host ended with exit status 0.
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerEnd {
+    /// Every host ended with exit status 0.
+    Clean,
+    /// A host did not.
+    Unclean,
+    /// It did not start, and the error log says why.
+    NotStarted,
+}
+
+/// Serves until SIGTERM, SIGINT or SIGQUIT.
 ///
 /// # Errors
 /// If the sockets cannot be bound or the application does not start.
-pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
+pub fn supervise(options: &ServeOptions) -> Result<ServerEnd> {
+    let args = options.read()?;
+    apply_process_settings(&args)?;
+    let mut log = ErrorLog::new(&args.operation);
+    match run_supervisor(options, args, &mut log) {
+        Ok(true) => Ok(ServerEnd::Clean),
+        Ok(false) => Ok(ServerEnd::Unclean),
+        Err(error) if log.report_failed_start(&error) => Ok(ServerEnd::NotStarted),
+        Err(error) => Err(error),
+    }
+}
+
+/// Binds the sockets and serves. Returns whether every host ended with exit status 0.
+fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &mut ErrorLog) -> Result<bool> {
     let inherited = ListeningSocket::inherit_all()?;
+    let user = ServeUser::find(&args.operation)?;
+    if user.is_none() {
+        log.open_file(&args.operation)?;
+    }
     let (sender, events) = channel();
     watch_signals(&sender)?;
-    apply_process_settings(args)?;
-    let access = SocketAccess::from_args(args)?;
-    let bound = bind_sockets(args, inherited, access)?;
+    let access = SocketAccess::from_args(&args)?;
+    let bound = bind_sockets(&args, inherited, access)?;
     let processes = args.processes.get();
     let metrics = (0..processes)
         .map(|slot| {
@@ -48,11 +79,20 @@ pub fn supervise(args: &ServeArgs, say: &dyn Fn(&str)) -> Result<bool> {
         .collect::<Result<Vec<Vec<_>>>>()?;
     // If another server has the sockets, its file stays as it is.
     let _pid_file = args.pid_file.as_deref().map(PidFile::write).transpose()?;
+    if let Some(user) = &user {
+        user.assume()?;
+        // Whatever is opened later is opened as this user, so that root never follows a path that the user can change.
+        log.open_file(&args.operation)?;
+        log.info(&format!("every process is one of {} from now on", user.describe()));
+    }
+    options.describe_unknown_variables().iter().for_each(|message| log.warn(message));
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
     let library = ProbeLibrary::install(folder.path()).context("cannot write the probes' library")?;
     let mut supervisor = Supervisor {
+        options,
         args,
-        say,
+        user,
+        log,
         manager: ServiceManager::from_environment(),
         bound,
         metrics,
@@ -90,8 +130,11 @@ fn bind_sockets(
 
 /// The state of the supervisor.
 struct Supervisor<'a> {
-    args: &'a ServeArgs,
-    say: &'a dyn Fn(&str),
+    options: &'a ServeOptions,
+    args: ServeArgs,
+    /// The user that serves, if it is another one than this process had at its start.
+    user: Option<ServeUser>,
+    log: &'a ErrorLog,
     manager: ServiceManager,
     bound: Vec<ListeningSocket>,
     /// Sockets of the metrics endpoint, for each slot.
@@ -116,23 +159,24 @@ struct Supervisor<'a> {
 impl Supervisor<'_> {
     /// Starts a new host with the present configuration.
     fn start_host(&mut self, slot: usize) -> Result<()> {
-        let python = host_config::find_python(self.args)?;
+        let python = host_config::find_python(&self.args)?;
         let folder = tempfile::Builder::new().prefix("host-").tempdir_in(self.folder.path())?;
         let found = query_interpreter(&python, folder.path())?;
-        let guard = guard::build_guard(self.args, &found, folder.path())?;
+        let guard = guard::build_guard(&self.args, &found, folder.path())?;
         let metrics = self.metrics.get(slot).map(Vec::as_slice).unwrap_or_default();
         let (mut config, notes) =
-            host_config::build_host_config(self.args, &self.bound, metrics, guard, found.free_threaded)?;
+            host_config::build_host_config(&self.args, &self.bound, metrics, guard, found.free_threaded)?;
         config.inherited = self.list_descriptors();
         if slot == 0 {
-            notes.iter().for_each(|note| (self.say)(note));
+            notes.iter().for_each(|note| self.log.warn(note));
         }
         // The processes share one store: its files serve one interpreter of each.
         let store = self.folder.path();
         let copies = HostCopies::prepare(&config.groups, &found, &config.path, config.guard.as_ref(), store)?;
         config.copies = copies.as_ref().map(HostCopies::trees);
         let files = HostFiles { folder, copies };
-        let host = Host::start(&python, &self.library, &config, (slot, files), &self.sender)?;
+        let start = HostStart { python: &python, library: &self.library, user: self.user.as_ref() };
+        let host = Host::start(&start, &config, (slot, files), &self.sender)?;
         self.hosts.push(host);
         if let Some(restart) = self.restarts.get_mut(slot) {
             restart.cancel();
@@ -151,7 +195,7 @@ impl Supervisor<'_> {
     fn start_host_or_retry(&mut self, slot: usize) {
         if let Err(error) = self.start_host(slot) {
             let delay = self.delay_restart(slot);
-            (self.say)(&format!(
+            self.log.error(&format!(
                 "cannot start the server {}: {error:#}; next attempt in {delay}",
                 self.describe(slot)
             ));
@@ -190,15 +234,22 @@ impl Supervisor<'_> {
         match event {
             SupervisorEvent::Signal(SIGHUP) if self.kill_at.is_none() => {
                 self.manager.notify_reloading();
+                if let Err(error) = self.read_options_again() {
+                    self.report_failed_reload(&error);
+                    return Ok(());
+                }
                 self.to_replace = (0..self.restarts.len()).collect();
                 self.replace_next();
             }
-            SupervisorEvent::Signal(SIGUSR1) => self.hosts.iter().for_each(Host::reopen_logs),
+            SupervisorEvent::Signal(SIGUSR1) => {
+                self.log.reopen();
+                self.hosts.iter_mut().for_each(Host::reopen_logs);
+            }
             SupervisorEvent::Signal(SIGTERM | SIGINT | SIGQUIT) => self.stop(),
             SupervisorEvent::Signal(SIGHUP) => {}
             SupervisorEvent::Signal(signal) => {
                 let name = signal_hook::low_level::signal_name(signal).unwrap_or("this signal");
-                (self.say)(&format!("{name} has no effect"));
+                self.log.info(&format!("{name} has no effect"));
             }
             SupervisorEvent::Message(pid, HostMessage::Ready(ready)) => self.handle_host_ready(pid, &ready),
             SupervisorEvent::Message(pid, HostMessage::Replace) => {
@@ -257,7 +308,7 @@ impl Supervisor<'_> {
             bail!("the application was not started ({status})");
         }
         if !host.serves && self.hosts.iter().any(|other| other.slot == slot) {
-            (self.say)("the new process did not start serving: the old one continues");
+            self.log.error("the new process did not start serving: the old one continues");
             // It would not start for the other slots either.
             self.to_replace.clear();
             self.manager.notify_ready();
@@ -266,11 +317,11 @@ impl Supervisor<'_> {
         let what = format!("{} ended: {status}", self.describe_host(host));
         if host.serves && self.restarts.get_mut(slot).is_some_and(|restart| restart.record_end(host.started))
         {
-            (self.say)(&format!("{what}; a new one starts"));
+            self.log.error(&format!("{what}; a new one starts"));
             self.start_host_or_retry(slot);
         } else {
             let delay = self.delay_restart(slot);
-            (self.say)(&format!("{what}; a new one starts in {delay}"));
+            self.log.error(&format!("{what}; a new one starts in {delay}"));
         }
         Ok(())
     }
@@ -282,10 +333,24 @@ impl Supervisor<'_> {
         }
         let Some(slot) = self.to_replace.pop_front() else { return };
         if let Err(error) = self.start_host(slot) {
-            self.to_replace.clear();
-            self.manager.notify_ready();
-            (self.say)(&format!("cannot reload, the old process continues: {error:#}"));
+            self.report_failed_reload(&error);
         }
+    }
+
+    fn report_failed_reload(&mut self, error: &anyhow::Error) {
+        self.to_replace.clear();
+        self.manager.notify_ready();
+        self.log.error(&format!("cannot reload, the old process continues: {error:#}"));
+    }
+
+    /// Reads the options again, without those that take effect at the start only.
+    fn read_options_again(&mut self) -> Result<()> {
+        let mut args = self.options.read()?;
+        for option in keep_fixed_options(&self.args, &mut args) {
+            self.log.warn(&format!("{option} has changed, which takes effect at the next start"));
+        }
+        self.args = args;
+        Ok(())
     }
 
     /// Handles the start of a host: retires the older ones of its slot.
@@ -296,7 +361,7 @@ impl Supervisor<'_> {
         }
         let (older, newer) = self.hosts.split_at_mut(position);
         let Some(host) = newer.first_mut() else { return };
-        host.serves = true;
+        host.mark_serving();
         let slot = host.slot;
         older.iter().filter(|other| other.slot == slot).for_each(Host::retire);
         self.say_what_serves(slot, pid, &ready.failed);
@@ -312,7 +377,7 @@ impl Supervisor<'_> {
 
     fn say_what_serves(&self, slot: usize, pid: u32, failed: &[(String, String)]) {
         for bound in self.metrics.get(slot).into_iter().flatten() {
-            (self.say)(&format!("metrics on {}/metrics and /metrics.json", bound.address));
+            self.log.info(&format!("metrics on {}/metrics and /metrics.json", bound.address));
         }
         let groups: Vec<String> = self
             .groups
@@ -324,7 +389,7 @@ impl Supervisor<'_> {
             })
             .collect();
         let addresses: Vec<&str> = self.bound.iter().map(|bound| bound.address.as_str()).collect();
-        (self.say)(&format!(
+        self.log.info(&format!(
             "serving {} on {} ({}; {}), {}",
             self.args.application,
             addresses.join(", "),

@@ -9,6 +9,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use serde_json::Value;
 use wsgiaudit::cli::Cli;
+use wsgiaudit::serve::ServeOptions;
 use yaml_rust2::YamlLoader;
 
 use super::{Block, Page, ROOT, pages};
@@ -161,6 +162,14 @@ fn every_settings_file_is_understood() {
             let bind = ["--bind", "127.0.0.1:0", "--config", "serve.toml", "app:application"];
             let server = Server::spawn(served, &[&["-e", environment], bind.as_slice()].concat());
             assert_eq!(server.stop().0, 0, "{}", block.location);
+            continue;
+        }
+        if block.code.contains("bind = ") {
+            fs::write(folder.path().join("serve.toml"), &block.code).unwrap();
+            let line = vec!["--config=serve.toml".into()];
+            let options =
+                ServeOptions::new(line, Vec::new(), folder.path()).and_then(|options| options.read());
+            assert!(options.is_ok(), "{}: {options:?}", block.location);
             continue;
         }
         let name = if block.code.contains("[tool.") { "pyproject.toml" } else { "wsgiaudit.toml" };

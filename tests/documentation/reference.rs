@@ -1,4 +1,4 @@
-//! Generated pages of the book: the command line, the rules, the JSON document, the metrics of `serve`.
+//! Generated pages of the book: the command line, the rules, the JSON document, the options and metrics of `serve`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 use wsgiaudit::cli::Cli;
 use wsgiaudit::model::RULES;
 use wsgiaudit::report::Document;
+use wsgiaudit::serve::list_options;
 
-use super::{ROOT, check_generated};
+use super::{ROOT, check_generated, check_generated_part};
 use crate::support::server::Server;
 
 #[test]
@@ -278,4 +279,18 @@ fn the_page_of_metrics_is_generated() {
         writeln!(text, "| `{key}` | {kind} |").unwrap();
     }
     check_generated("docs/metrics.md", &text);
+}
+
+#[test]
+fn the_page_of_settings_lists_every_option() {
+    let mut text = "| key and option | variable | in the file |\n|---|---|---|\n".to_owned();
+    for option in list_options() {
+        let name = match option.key.as_str() {
+            "application" => "`application`".to_owned(),
+            key => format!("`{key}`, `--{key}`"),
+        };
+        let example = option.example.map_or_else(|| "not there".to_owned(), |example| format!("`{example}`"));
+        text += &format!("| {name} | `{}` | {example} |\n", option.variable);
+    }
+    check_generated_part("docs/settings.md", "options of serve", &text);
 }

@@ -2,11 +2,16 @@
 
 mod application_groups;
 mod clients;
+mod error_log;
 mod frameworks;
 mod guard;
 mod http_table;
 mod operations;
+mod options;
+mod proxy_protocol;
+mod serve_user;
 mod serving;
 mod soak;
+mod static_files;
 mod telemetry;
 mod workers;

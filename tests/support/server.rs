@@ -70,7 +70,14 @@ impl Server {
     /// With these arguments alone; the working folder is `folder`.
     #[track_caller]
     pub(crate) fn spawn(folder: tempfile::TempDir, args: &[&str]) -> Self {
-        let child = command(folder.path(), args).spawn().unwrap();
+        let command = command(folder.path(), args);
+        Self::run(folder, command)
+    }
+
+    /// With this command, which [`command`] has made for the folder.
+    #[track_caller]
+    pub(crate) fn run(folder: tempfile::TempDir, mut command: Command) -> Self {
+        let child = command.spawn().unwrap();
         let mut server = Self { child, folder, address: String::new(), scraped: None };
         let line = server.wait_for("serving ");
         server.address = line

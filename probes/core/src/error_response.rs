@@ -1,6 +1,6 @@
 //! The responses that the server sends itself, without asking an application.
 
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
 /// A response of the server itself.
@@ -8,6 +8,10 @@ use http::{Response, StatusCode};
 pub enum ErrorResponse {
     /// The metrics endpoint has nothing at this path.
     NoMetrics,
+    /// A static folder has no such file.
+    NotFound,
+    /// A static file has no such method.
+    MethodNotAllowed,
     /// No request can be served now.
     NotReady,
     /// The request is malformed; the text says why.
@@ -37,7 +41,8 @@ pub enum ErrorResponse {
 impl ErrorResponse {
     fn status(self) -> StatusCode {
         match self {
-            Self::NoMetrics => StatusCode::NOT_FOUND,
+            Self::NoMetrics | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
@@ -72,7 +77,15 @@ impl ErrorResponse {
             Self::QueueFull => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            Self::NoMetrics | Self::NotReady | Self::NoResponse | Self::NoGroup | Self::Timeout => {}
+            Self::MethodNotAllowed => {
+                headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            }
+            Self::NoMetrics
+            | Self::NotFound
+            | Self::NotReady
+            | Self::NoResponse
+            | Self::NoGroup
+            | Self::Timeout => {}
         }
         response
     }
@@ -84,6 +97,8 @@ impl ErrorResponse {
             Self::NotImplemented => "Not Implemented\n",
             Self::TargetTooLong => "URI Too Long\n",
             Self::NoMetrics => "Not Found: /metrics, /metrics.json, /healthz, or /readyz\n",
+            Self::NotFound => "Not Found\n",
+            Self::MethodNotAllowed => "Method Not Allowed\n",
             Self::NotReady => "Not Ready\n",
             Self::BodyTooLarge => "Payload Too Large\n",
             Self::HeadTooLarge => "Request Header Fields Too Large\n",
@@ -130,6 +145,9 @@ mod tests {
     #[test]
     fn other_responses_leave_the_connection_open() {
         check(NoMetrics, 404, false, None, "Not Found: /metrics, /metrics.json, /healthz, or /readyz\n");
+        check(ErrorResponse::NotFound, 404, false, None, "Not Found\n");
+        check(ErrorResponse::MethodNotAllowed, 405, false, None, "Method Not Allowed\n");
+        assert_eq!(ErrorResponse::MethodNotAllowed.response().headers()["allow"], "GET, HEAD");
         check(ErrorResponse::NotReady, 503, false, None, "Not Ready\n");
         check(NoResponse, 500, false, None, "Internal Server Error\n");
         check(NoGroup, 503, false, None, "Service Unavailable\n");

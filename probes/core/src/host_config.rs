@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::access_log_line::AccessLogFormat;
+use crate::log_line::LogSettings;
 use crate::peer::ProxyHeader;
 use crate::protocol::CopyTrees;
 
@@ -17,12 +18,18 @@ pub struct HostConfig {
     pub metrics: Vec<ListenerConfig>,
     /// Addresses and networks of trusted proxies; `unix` stands for any Unix socket.
     pub proxies: Vec<String>,
+    /// Whether connections of trusted proxies begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
     /// Headers that trusted proxies set.
     pub proxy_headers: Vec<ProxyHeader>,
     /// The access log: a file, or `-` for standard output.
     pub access_log: Option<String>,
     /// The form of the access log.
     pub access_log_format: AccessLogFormat,
+    /// What is logged to standard error, and in which form.
+    pub log: LogSettings,
+    /// The file that standard error is; `None` if it is not the server's to open again.
+    pub error_log: Option<String>,
     /// File descriptors inherited from the supervisor, except `ready`: also those that other hosts use. Programs that the
     /// application runs must not inherit them.
     pub inherited: Vec<i32>,
@@ -30,6 +37,8 @@ pub struct HostConfig {
     pub ready: i32,
     /// Folders prepended to `sys.path`, in this order.
     pub path: Vec<String>,
+    /// Folders whose files are served without Python.
+    pub static_folders: Vec<StaticFolder>,
     /// The application groups.
     pub groups: Vec<GroupConfig>,
     /// Limits of a request and of shutdown.
@@ -92,6 +101,15 @@ pub struct ListenerConfig {
     pub is_unix: bool,
     /// Whether the service manager keeps it open, also after the server has ended.
     pub is_kept: bool,
+}
+
+/// A folder whose files are served below a path prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaticFolder {
+    /// URL path prefix.
+    pub prefix: String,
+    /// Absolute path of the folder.
+    pub folder: String,
 }
 
 /// An application group: one application in one or more identical interpreters.

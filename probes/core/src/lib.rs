@@ -11,7 +11,7 @@
 //! - [`module_slots`]: the slots of module definitions.
 //! - [`mapping`]: lines of `/proc/PID/maps`.
 //! - [`sandbox`]: the sandbox of a trial.
-//! - [`host_config`]: the configuration of the host of `wsgiaudit serve`.
+//! - [`host_config`]: the configuration of the host of `wsgiaudit serve`; [`log_line`]: lines of its error log.
 //!
 //! For trials:
 //!
@@ -29,7 +29,9 @@
 //!
 //! - [`request_framing`]: where requests begin and end on a connection; [`request_check`]: which are refused;
 //!   [`body_pace`]: how slowly a client may send a body.
+//! - [`proxy_protocol`]: what a proxy says before the first request.
 //! - [`peer`]: the client of a request; [`request_path`] and [`request_headers`]: what it asks for.
+//! - [`static_file`]: static files and conditional requests.
 //! - [`response_head`]: the head of an application's response; [`latin1`]: how its texts are encoded;
 //!   [`error_response`]: the responses of the server itself.
 //! - [`application_result`]: the tagged values that `glue.py` returns.
@@ -52,6 +54,7 @@ pub mod import_check;
 pub mod interpreter_names;
 pub mod isolation;
 pub mod latin1;
+pub mod log_line;
 pub mod malloc_chunk;
 pub mod mapping;
 pub mod memory_map;
@@ -62,6 +65,7 @@ pub mod observed_event;
 pub mod peer;
 pub mod process_stat;
 pub mod protocol;
+pub mod proxy_protocol;
 pub mod record_format;
 pub mod request_check;
 pub mod request_framing;
@@ -69,4 +73,5 @@ pub mod request_headers;
 pub mod request_path;
 pub mod response_head;
 pub mod sandbox;
+pub mod static_file;
 pub mod trial_files;

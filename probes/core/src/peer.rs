@@ -108,7 +108,8 @@ impl TrustedProxies {
         Ok(Self { addresses, headers: headers.to_vec() })
     }
 
-    fn is_trusted(&self, address: &str) -> bool {
+    /// Whether a peer with this address is a trusted proxy; empty stands for a Unix socket.
+    pub fn is_trusted(&self, address: &str) -> bool {
         self.addresses.iter().any(|proxy| proxy.contains(address))
     }
 

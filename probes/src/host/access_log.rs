@@ -19,7 +19,7 @@ use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::response_head::is_bodiless;
 
 use super::client_stream::ConnectionState;
-use super::log::log_message;
+use super::log::log_error;
 use super::request_exchange::{ResponseAborted, ResponseBody};
 
 /// Tracks one request until its response has ended.
@@ -27,6 +27,8 @@ use super::request_exchange::{ResponseAborted, ResponseBody};
 pub(super) struct RequestTracker {
     pub(super) began: Instant,
     pub(super) meter: Option<Arc<Meter>>,
+    /// Whether it is for a static file, and so for no application group.
+    pub(super) is_static: bool,
     /// Whether the request asked for the head only.
     is_head: bool,
     /// The access log, and what is known for its line so far.
@@ -49,6 +51,7 @@ impl RequestTracker {
         Self {
             began: Instant::now(),
             meter: None,
+            is_static: false,
             is_head: head.method == Method::HEAD,
             line,
             connection: Arc::clone(connection),
@@ -232,7 +235,7 @@ fn write_entries(mut file: LogFile, entries: &Receiver<AccessLogEntry>, path: &s
                     written = written.and(file.flush());
                     match open_log(path) {
                         Ok(opened) => file = opened,
-                        Err(error) => log_message(&format!("{error}; the old file is still written")),
+                        Err(error) => log_error(&format!("{error}; the old file is still written")),
                     }
                 }
             }
@@ -241,7 +244,7 @@ fn write_entries(mut file: LogFile, entries: &Receiver<AccessLogEntry>, path: &s
         if let Err(error) = &written
             && !failed
         {
-            log_message(&format!("cannot write the access log {path}: {error}"));
+            log_error(&format!("cannot write the access log {path}: {error}"));
         }
         failed = written.is_err();
         for confirmation in waiting {

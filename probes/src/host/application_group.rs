@@ -12,7 +12,7 @@ use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::host_config::{GroupConfig, InterpreterMode};
 
 use super::import_guard;
-use super::log::log_message;
+use super::log::{log_error, log_settings, log_warning};
 use super::request_exchange::{RequestJob, WorkerCommand};
 use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
 use crate::copies;
@@ -116,6 +116,7 @@ impl RunningGroup {
             "mode": plan.mode.name(),
             "switch_interval": plan.switch_interval,
             "guard": import_guard::is_installed(),
+            "log_format": log_settings().format,
             "multithread": plan.threads > 1,
             // Identical interpreters share no state, like processes, so `wsgi.multiprocess` is true for them.
             "multiprocess": plan.interpreters > 1 || plan.processes > 1,
@@ -242,7 +243,7 @@ impl InterpreterSpec {
                     }
                     python::PyEval_RestoreThread(inner);
                     if runtime.call_function(c"end").is_none() {
-                        log_message(&format!("error while ending an interpreter: {}", python::take_error()));
+                        log_error(&format!("error while ending an interpreter: {}", python::take_error()));
                     }
                     drop(runtime);
                 }
@@ -254,7 +255,7 @@ impl InterpreterSpec {
             // CPython aborts if other thread states are left (`Py_EndInterpreter: not the last thread`).
             let first = python::PyInterpreterState_ThreadHead(python::PyInterpreterState_Get());
             if !python::PyThreadState_Next(first).is_null() {
-                log_message(
+                log_warning(
                     "an interpreter could not be ended: threads of the application are still running",
                 );
                 python::PyEval_SaveThread();

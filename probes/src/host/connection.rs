@@ -17,6 +17,7 @@ use wsgiaudit_probes_core::peer::Peer;
 use super::client_stream::{ClientStream, ConnectionState};
 use super::dispatch::handle_request;
 use super::listen_socket::ConnectionStream;
+use super::proxied_client::read_client;
 use super::server_state::{ServerPhase, ServerState, wait_for_phase};
 
 /// Number of header lines for which the HTTP library needs no allocation.
@@ -25,11 +26,12 @@ const USUAL_HEADERS: usize = 100;
 /// Serves a connection until it ends. `alive` is held until its socket is closed.
 pub(super) async fn serve_connection(
     server: Arc<ServerState>,
-    stream: Box<dyn ConnectionStream>,
+    mut stream: Box<dyn ConnectionStream>,
     peer: Peer,
     listener: Arc<ListenerConfig>,
     alive: mpsc::Sender<Infallible>,
 ) {
+    let Some(peer) = read_client(&server, &mut stream, peer).await else { return };
     let mut phase = server.phase.subscribe();
     let state = ConnectionState::new(server.buffer_size());
     let service = service_fn(|request| {

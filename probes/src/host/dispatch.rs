@@ -22,6 +22,7 @@ use super::client_stream::ConnectionState;
 use super::request_body::{RequestBody, receive_body};
 use super::request_exchange::{Exchange, RequestJob, ResponseBody, WsgiResponse};
 use super::server_state::{ServerPhase, ServerState};
+use super::static_files::serve_file;
 
 /// How often a request in a queue checks whether all threads are stuck.
 const STUCK_INTERVAL: Duration = Duration::from_millis(200);
@@ -40,9 +41,9 @@ pub(super) async fn handle_request(
     let has_body = !body.is_end_stream();
     let dispatched = dispatch_request(server, listener, peer, head, body, &mut tracker).await;
     let mut response = match dispatched {
-        Ok(response) => response,
-        Err(error) => {
-            let mut response = to_response(error);
+        Ok(response) if !tracker.is_static => response,
+        answered => {
+            let mut response = answered.unwrap_or_else(to_response);
             if has_body {
                 // Its body may not have been read.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -50,7 +51,7 @@ pub(super) async fn handle_request(
             response
         }
     };
-    if tracker.meter.is_none() {
+    if tracker.meter.is_none() && !tracker.is_static {
         server.rejected.fetch_add(1, Ordering::Relaxed);
     }
     if *server.phase.borrow() >= ServerPhase::Draining {
@@ -76,6 +77,10 @@ async fn dispatch_request(
         set_forwarded_host(&mut head.headers, host)?;
     }
     let path = RequestPath::decode(head.uri.path());
+    if let Some((prefix, folder)) = server.static_folders.find_route(&path) {
+        tracker.is_static = true;
+        return serve_file(folder, prefix, &path, (&head.method, &head.headers)).await;
+    }
     let Some((prefix, Some(group))) = server.routes.find_route(&path) else {
         return Err(ErrorResponse::NoGroup);
     };

@@ -1,5 +1,5 @@
 # WSGI (PEP 3333) in one interpreter. Runs in its own namespace, before the application is imported. The server
-# adds its C functions to that namespace (_read, _begin, _send, _send_file, _admit), _settings, a JSON document, and a
+# adds its C functions to that namespace (_read, _begin, _send, _send_file, _admit, _log), _settings, a JSON document, and a
 # number for each kind of result (_LOADED, _FAILED, _COMPLETE, _SENT, _ABORTED): the first item of what load() and
 # respond() return.
 import io
@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import traceback
+from _thread import get_ident
 
 settings = json.loads(_settings)
 
@@ -38,6 +39,44 @@ def _guard():
     site.main()
 
 
+def log(source, level, message, text=""):
+    """Write a message to the error log, with the text of a traceback."""
+    _log(source, level, message.encode("utf-8", "backslashreplace"), text.encode("utf-8", "backslashreplace"))
+
+
+class ErrorStream(io.TextIOWrapper):
+    """sys.stderr if the error log is JSON: what is written is logged as the application's, in whole lines. What one
+    write() takes stays together, and so does a traceback that is written line by line."""
+
+    def __init__(self, stream):
+        super().__init__(stream.buffer, encoding=stream.encoding, errors="backslashreplace", line_buffering=True)
+        # For each thread: the lines that are held back, and a line that has no end yet.
+        self._pieces = {}
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        thread = get_ident()
+        pieces = self._pieces.pop(thread, "") + text
+        if not pieces.endswith("\n") or _is_unfinished_traceback(pieces):
+            self._pieces[thread] = pieces
+        elif pieces.strip():
+            log(b"application", b"info", pieces.rstrip())
+        return len(text)
+
+    def flush(self):
+        for thread in list(self._pieces):
+            pieces = self._pieces.pop(thread, "")
+            if pieces.strip():
+                log(b"application", b"info", pieces.rstrip())
+
+
+def _is_unfinished_traceback(text):
+    """Whether a text ends inside of a traceback. The line after its frames is the exception."""
+    last = text.rstrip("\n").rpartition("\n")[2]
+    return text.startswith("Traceback (most recent call last):") and (last.startswith((" ", "Traceback")) or not last)
+
+
 _callbacks = []
 
 
@@ -65,6 +104,8 @@ if settings["switch_interval"] is not None:
     sys.setswitchinterval(settings["switch_interval"])
 if settings["guard"]:
     _guard()
+if settings["log_format"] == "json" and sys.stderr is not None:
+    sys.stderr = ErrorStream(sys.stderr)
 sys.path[:0] = settings["path"]
 # CPython gives sub-interpreters the arguments of the process, which are the server's.
 sys.argv[:] = ["wsgiaudit"]
@@ -83,7 +124,7 @@ def _restrict_signals():
         caller = sys._getframe(1)
         where = f"{caller.f_code.co_filename}, line {caller.f_lineno}"
         name = getattr(signalnum, "name", signalnum)
-        print(f"wsgiaudit: signal.signal({name}) is ignored, as under mod_wsgi ({where})", file=sys.stderr, flush=True)
+        log(b"server", b"warning", f"signal.signal({name}) is ignored, as under mod_wsgi ({where})")
 
     signal.signal = ignore
 
@@ -339,12 +380,11 @@ def _end_child(error):
 
 
 def report(environ, error):
-    """Write the traceback of an application's exception to standard error."""
+    """Log the traceback of an application's exception."""
     try:
         where = f"{environ.get('REQUEST_METHOD')} {environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO')}"
         text = "".join(traceback.format_exception(error))
-        sys.stderr.write(f"wsgiaudit: the application raised in {where!r}\n{text}")
-        sys.stderr.flush()
+        log(b"application", b"error", f"the application raised in {where!r}", text)
     except Exception:
         pass
 

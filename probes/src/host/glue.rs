@@ -13,6 +13,7 @@ use wsgiaudit_probes_core::application_result::ResultTag;
 use wsgiaudit_probes_core::latin1::encode_latin1;
 use wsgiaudit_probes_core::response_head::{ResponseHead, ResponseHeadError};
 
+use super::application_log;
 use super::gil::run_detached;
 use super::import_guard;
 use super::request_exchange::Exchange;
@@ -33,12 +34,13 @@ pub(super) unsafe fn create_namespace(settings: &str) -> Result<Object, String> 
     // SAFETY: each reference is checked; the method definitions are leaked and so live forever.
     unsafe {
         let names = Object::new(python::PyDict_New()).ok_or("no memory")?;
-        let functions: [(&CStr, python::PyCFunctionFast); 5] = [
+        let functions: [(&CStr, python::PyCFunctionFast); 6] = [
             (c"_read", py_read),
             (c"_begin", py_begin),
             (c"_send", py_send),
             (c"_send_file", py_send_file),
             (c"_admit", import_guard::py_admit),
+            (c"_log", application_log::py_log),
         ];
         for (name, function) in functions {
             let definition = Box::leak(Box::new(python::PyMethodDef {

@@ -4,7 +4,6 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::access_log::AccessLog;
 use super::server_state::ServerPhase;
 
 /// Signals that do nothing here, but would stop or end the process.
@@ -35,13 +34,13 @@ impl HostSignals {
         })
     }
 
-    /// Waits for a signal to stop or to hand over, and reopens the log on SIGUSR1. Returns the phase that follows.
-    pub(super) async fn wait_for_end(mut self, log: Option<&AccessLog>) -> ServerPhase {
+    /// Waits for a signal to stop or to hand over, and calls this function on SIGUSR1. Returns the phase that follows.
+    pub(super) async fn wait_for_end(mut self, reopen_logs: impl Fn()) -> ServerPhase {
         loop {
             tokio::select! {
                 _ = self.stop.recv() => return ServerPhase::Draining,
                 _ = self.hand_over.recv() => return ServerPhase::HandedOver,
-                _ = self.reopen.recv() => log.into_iter().for_each(AccessLog::reopen),
+                _ = self.reopen.recv() => reopen_logs(),
             }
         }
     }

@@ -9,7 +9,7 @@ use wsgiaudit_probes_core::host_config::ListenerConfig;
 
 use super::connection::serve_connection;
 use super::listen_socket::ConnectionListener;
-use super::log::log_message;
+use super::log::log_error;
 use super::server_state::{ServerPhase, ServerState, wait_for_phase};
 
 /// How long an open connection may still send a request after SIGTERM. It is answered, and then the connection ends.
@@ -58,7 +58,7 @@ async fn accept_connections(
             biased;
             accepted = accept_connection(&server, &socket, &listener, &alive) => {
                 if let Err(error) = accepted {
-                    log_message(&format!("cannot accept a connection: {error}"));
+                    log_error(&format!("cannot accept a connection: {error}"));
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }

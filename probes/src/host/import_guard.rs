@@ -22,7 +22,7 @@ use wsgiaudit_probes_core::host_config::{GuardConfig, InterpreterMode, VettedMod
 use wsgiaudit_probes_core::module_admission::{AdmissionError, VettedModules};
 
 use super::gil::run_detached;
-use super::log::log_message;
+use super::log::{log_error, log_warning};
 use crate::copies;
 use crate::lock::lock_ignoring_poison;
 use crate::python::{self, Object, PyObject};
@@ -98,7 +98,7 @@ unsafe extern "C" fn audit_hook(event: *const c_char, arguments: *mut PyObject, 
                 false => "the application created this interpreter, and nothing was vetted for it",
             };
         if state.plan.warn_only {
-            log_message(&format!("guard: {name} ({path}) is not vetted: {why}"));
+            log_warning(&format!("guard: {name} ({path}) is not vetted: {why}"));
             return 0;
         }
         raise_import_error(&name, &path, &format!("{name} is not loaded by wsgiaudit: {why} ({path})"));
@@ -132,11 +132,11 @@ pub(super) unsafe extern "C" fn py_admit(
         let load = match result {
             Ok(load) => load,
             Err(error) if state.plan.warn_only => {
-                log_message(&format!("guard: {error}: loaded anyway (--unvetted warn)"));
+                log_warning(&format!("guard: {error}: loaded anyway (--unvetted warn)"));
                 path
             }
             Err(error) => {
-                log_message(&format!("guard: {error}"));
+                log_error(&format!("guard: {error}"));
                 raise_import_error(&name, &path, &error.to_string());
                 return null_mut();
             }

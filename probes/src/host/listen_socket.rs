@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, UnixListener};
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::peer::Peer;
 
-use super::log::log_message;
+use super::log::log_error;
 
 /// A connection over TCP or a Unix socket.
 pub(super) trait ConnectionStream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -44,7 +44,7 @@ impl ConnectionListener {
                 socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)).map(Self::Tcp)
             }
         };
-        socket.map_err(|error| log_message(&format!("{}: cannot listen: {error}", listener.name))).ok()
+        socket.map_err(|error| log_error(&format!("{}: cannot listen: {error}", listener.name))).ok()
     }
 
     /// Accepts the next connection.

@@ -5,7 +5,9 @@
 //! - [`http`]: accepts connections; HTTP/1.1 is by hyper and tokio, on threads that never hold a GIL.
 //! - [`inherited_descriptor`]: descriptors from the supervisor.
 //! - [`listen_socket`]: listening sockets; [`client_stream`]: the bytes of a connection.
+//! - [`proxied_client`]: the client that the PROXY protocol names.
 //! - [`connection`]: the requests of a connection; [`dispatch`]: passes them to application groups.
+//! - [`static_files`]: serves files of folders.
 //! - [`request_body`]: receives the body of a request, before the application takes the request.
 //! - [`server_state`]: what all connections share.
 //! - [`request_exchange`]: one request and its response, between the HTTP side and the Python side.
@@ -17,6 +19,7 @@
 //! - [`metrics`]: reads the metrics of the groups and the process; [`metrics_endpoint`] serves them over HTTP.
 //! - [`access_log`]: accounting of a request: its metrics, and its line in the access log.
 //! - [`import_guard`]: loads extension modules only if the report vetted them.
+//! - [`log`]: the error log; [`application_log`]: what an application says there.
 //! - [`glue`]: the C functions that `glue.py` calls, and what it returns.
 //!
 //! What needs neither Python nor a socket is in the crate `wsgiaudit_probes_core`. `glue.py` implements WSGI
@@ -24,6 +27,7 @@
 
 mod access_log;
 mod application_group;
+mod application_log;
 mod client_stream;
 mod connection;
 mod dispatch;
@@ -39,9 +43,11 @@ mod log;
 mod metrics;
 mod metrics_endpoint;
 mod process_memory;
+mod proxied_client;
 mod request_body;
 mod request_exchange;
 pub(crate) mod server;
 mod server_state;
+mod static_files;
 mod supervisor_pipe;
 mod worker_thread;

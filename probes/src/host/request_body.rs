@@ -12,7 +12,7 @@ use wsgiaudit_probes_core::body_pace::BodyPace;
 use wsgiaudit_probes_core::error_response::ErrorResponse;
 use wsgiaudit_probes_core::host_config::RequestLimits;
 
-use super::log::log_message;
+use super::log::log_error;
 
 /// A complete request body.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl BodyStorage {
             Ok(file) => self.file = Some(file),
             Err(error) => {
                 let folder = std::env::temp_dir();
-                log_message(&format!("cannot store a request body in {}: {error}", folder.display()));
+                log_error(&format!("cannot store a request body in {}: {error}", folder.display()));
                 return Err(ErrorResponse::BodyNotStored);
             }
         }

@@ -18,7 +18,7 @@ use super::host_signals::HostSignals;
 use super::http;
 use super::import_guard;
 use super::inherited_descriptor::close_on_exec;
-use super::log::log_message;
+use super::log::{log_error, log_message, log_warning, reopen_error_log, set_log_settings};
 use super::server_state::{ServerPhase, ServerState, watch_process};
 use super::supervisor_pipe::SupervisorPipe;
 use super::{metrics, metrics_endpoint};
@@ -48,6 +48,9 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
         let config = std::fs::read(&path)
             .map_err(|error| error.to_string())
             .and_then(|text| serde_json::from_slice::<HostConfig>(&text).map_err(|error| error.to_string()));
+        if let Ok(config) = &config {
+            set_log_settings(config.log);
+        }
         let config = config.and_then(|config| match config.copies.clone() {
             Some(trees) => copies::set_process_trees(trees).map(|()| config),
             None => Ok(config),
@@ -57,7 +60,7 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
         }
         let state = python::PyEval_SaveThread();
         let status = config.and_then(|config| run_server(config, free_threaded)).unwrap_or_else(|why| {
-            log_message(&why);
+            log_error(&why);
             1
         });
         python::PyEval_RestoreThread(state);
@@ -95,7 +98,9 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
     let drain = Duration::from_secs_f64(config.limits.drain);
     let (deadline, all_answered) = runtime.block_on(async {
         let served = tokio::spawn(http::serve_listeners(Arc::clone(&server), config.listeners));
-        server.phase.send_replace(signals.wait_for_end(server.log.as_ref()).await);
+        server.phase.send_replace(
+            signals.wait_for_end(|| reopen_logs(server.log.as_ref(), config.error_log.as_deref())).await,
+        );
         let deadline = Instant::now() + drain;
         (deadline, tokio::time::timeout(drain, served).await.is_ok())
     });
@@ -104,10 +109,16 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
     server.log.iter().for_each(AccessLog::flush);
     if !all_answered {
         let open = server.open.load(Ordering::Relaxed);
-        log_message(&format!("{open} requests were not answered within {} s", drain.as_secs_f64()));
+        log_error(&format!("{open} requests were not answered within {} s", drain.as_secs_f64()));
         exit_now(1);
     }
     Ok(end_groups(groups, deadline))
+}
+
+/// Opens the log files again: a program that rotates logs has renamed them.
+fn reopen_logs(access: Option<&AccessLog>, errors: Option<&str>) {
+    access.into_iter().for_each(AccessLog::reopen);
+    errors.into_iter().for_each(reopen_error_log);
 }
 
 /// Starts all groups. Returns those that run, and name and reason of each that does not.
@@ -120,7 +131,7 @@ fn start_groups(config: &HostConfig, free_threaded: bool) -> (Vec<RunningGroup>,
         }
     }
     for (name, why) in &failed {
-        log_message(&format!("group {name} failed to start: {why}"));
+        log_error(&format!("group {name} failed to start: {why}"));
     }
     (groups, failed)
 }
@@ -133,6 +144,9 @@ fn build_state(
     let (phase, _) = watch::channel(ServerPhase::Serving);
     Ok(Arc::new(ServerState {
         routes: build_routes(config, groups),
+        static_folders: RouteTable::new(
+            config.static_folders.iter().map(|each| (each.prefix.clone(), each.folder.clone())).collect(),
+        ),
         limits: config.limits.clone(),
         groups: groups.iter().map(|running| Arc::clone(&running.group)).collect(),
         log: config
@@ -141,6 +155,7 @@ fn build_state(
             .map(|path| AccessLog::open(path, config.access_log_format))
             .transpose()?,
         proxies: TrustedProxies::parse(&config.proxies, &config.proxy_headers)?,
+        has_proxy_protocol: config.proxy_protocol,
         started: Instant::now(),
         phase,
         open: AtomicU64::new(0),
@@ -161,7 +176,7 @@ fn end_groups(groups: Vec<RunningGroup>, deadline: Instant) -> c_int {
         GroupsEnd::Clean => 0,
         GroupsEnd::Unclean => exit_now(0),
         GroupsEnd::Deadline => {
-            log_message("interpreters did not end in time: threads of the application are still running");
+            log_warning("interpreters did not end in time: threads of the application are still running");
             exit_now(0)
         }
     }

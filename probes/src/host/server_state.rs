@@ -36,6 +36,8 @@ pub(super) enum ServerPhase {
 pub(super) struct ServerState {
     /// Path prefixes and their groups; `None` for a group that failed to start.
     pub(super) routes: RouteTable<Option<Arc<ApplicationGroup>>>,
+    /// Path prefixes of static files and their folders.
+    pub(super) static_folders: RouteTable<String>,
     pub(super) limits: RequestLimits,
     pub(super) phase: watch::Sender<ServerPhase>,
     /// Number of requests waiting for a response.
@@ -52,6 +54,8 @@ pub(super) struct ServerState {
     pub(super) log: Option<AccessLog>,
     /// Proxies whose `X-Forwarded-*` headers are trusted.
     pub(super) proxies: TrustedProxies,
+    /// Whether connections of trusted proxies begin with a PROXY protocol header.
+    pub(super) has_proxy_protocol: bool,
     pub(super) started: Instant,
     pub(super) supervisor: SupervisorPipe,
     /// Whether this process has asked to be replaced.

@@ -13,7 +13,7 @@ use wsgiaudit_probes_core::response_head::{BodyFit, ResponseHeadError};
 use super::environ::EnvironTemplate;
 use super::gil::{measure_gil_wait, set_thread_meter};
 use super::glue;
-use super::log::log_message;
+use super::log::log_error;
 use super::request_body::RequestBody;
 use super::request_exchange::{RequestJob, ResponseAborted, WorkerCommand};
 use crate::python::{self, Object, PyThreadState};
@@ -102,13 +102,13 @@ impl WsgiRuntime {
                 call_object(&self.respond, &[&environ, &capsule])
             });
             let Some(returned) = returned else {
-                log_message(&format!("cannot pass a request to the application: {}", python::take_error()));
+                log_error(&format!("cannot pass a request to the application: {}", python::take_error()));
                 return ResponseAction::Fail;
             };
             match glue::read_tag(&returned) {
                 Some(ResultTag::Complete) => {
                     self.check_complete_response(&returned, job).unwrap_or_else(|error| {
-                        log_message(&format!(
+                        log_error(&format!(
                             "cannot send the application's response to {}: {error}",
                             job.head.uri
                         ));
@@ -118,7 +118,7 @@ impl WsgiRuntime {
                 Some(ResultTag::Sent) => ResponseAction::End,
                 Some(ResultTag::Aborted) => ResponseAction::Abort,
                 Some(ResultTag::Loaded | ResultTag::Failed) | None => {
-                    log_message("glue.py did not return the result of a request");
+                    log_error("glue.py did not return the result of a request");
                     ResponseAction::Fail
                 }
             }
@@ -149,7 +149,7 @@ impl WsgiRuntime {
                     ResponseAction::Whole { head, body }
                 }
                 BodyFit::Short => {
-                    log_message(&format!(
+                    log_error(&format!(
                         "the response to {} is shorter than its Content-Length",
                         job.head.uri
                     ));

@@ -9,10 +9,12 @@ use crate::model::Mode;
 
 mod formats;
 mod serve_values;
+mod telemetry_args;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
 use serve_values::parse_octal;
 pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
+pub use telemetry_args::{TelemetryArgs, TopArgs};
 
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
 /// declares and trying each under mod_wsgi's own configurations.
@@ -66,6 +68,9 @@ pub enum Command {
   SIGHUP           restart with the same sockets; the old process exits when the new one is ready
   SIGUSR1          open the access log again, after it was renamed")]
     Serve(ServeArgs),
+    /// Show what running servers report: throughput, response times, waits for the GIL, restarts, and what to do. Reads
+    /// the telemetry of `wsgiaudit serve` or of mod_wsgi 6.1, or the metrics of `wsgiaudit serve`
+    Top(TopArgs),
     /// Print a shell completion script
     #[command(
         after_help = "E.g. wsgiaudit completions bash > ~/.local/share/bash-completion/completions/wsgiaudit"
@@ -579,6 +584,9 @@ pub struct ServeArgs {
     /// Threads for HTTP, outside of Python
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub http_threads: NonZeroUsize,
+    /// The telemetry that it sends.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
 /// Options of the completion script.

@@ -16,7 +16,7 @@ use crate::audit;
 use crate::cli::{
     AuditArgs, Cli, Color, Command, CopiesArgs, DiffArgs, DiffFormat, DirectiveArgs, ExplainArgs, GateArgs,
     InspectArgs, ListFormat, ManArgs, ModuleArgs, OutputArgs, PolicyArgs, PrintArgs, RenderArgs,
-    ReportFormat, RulesArgs, ServeArgs, TargetServer, TextFormat,
+    ReportFormat, RulesArgs, ServeArgs, TargetServer, TextFormat, TopArgs,
 };
 use crate::copies::{AdmittedCopies, CopiesManifest, CopyRequest, OutputFolder, PlannedTrees};
 use crate::diff::compare_reports;
@@ -42,6 +42,7 @@ use crate::report::v1::Remembered;
 use crate::report::{Document, MAX_REPORT_SIZE};
 use crate::serve;
 use crate::settings;
+use crate::top;
 use crate::trial::{ProbeLibrary, StopFlag};
 
 /// Runs a command and returns the exit status.
@@ -62,6 +63,7 @@ pub fn run_command(cli: &Cli) -> Result<Exit> {
             make_copies(args, admitted.as_ref())
         }
         Some(Command::Serve(args)) => run_server(args),
+        Some(Command::Top(args)) => watch_servers(args),
         Some(Command::Completions(args)) => {
             Output::open(&args.to)?.write(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
         }
@@ -214,6 +216,12 @@ fn make_copies(args: &CopiesArgs, admitted: Option<&AdmittedCopies>) -> Result<E
 fn run_server(args: &ServeArgs) -> Result<Exit> {
     let is_clean = serve::supervise(args, &|line| eprintln!("wsgiaudit: {line}"))?;
     Ok(if is_clean { Exit::Ready } else { Exit::InTheWay })
+}
+
+/// Shows what running servers report.
+fn watch_servers(args: &TopArgs) -> Result<Exit> {
+    let (exit, text) = top::run_top(args, text_style(is_colored(Color::Auto, &io::stdout())))?;
+    write_output(&mut io::stdout(), text.as_bytes()).map(|()| exit)
 }
 
 fn render_report(args: &RenderArgs) -> Result<Exit> {

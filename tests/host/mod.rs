@@ -9,4 +9,5 @@ mod operations;
 mod serving;
 mod soak;
 mod telemetry;
+mod telemetry_sent;
 mod workers;

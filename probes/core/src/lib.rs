@@ -36,6 +36,7 @@
 //! - [`module_admission`]: whether an extension module may be loaded.
 //! - [`group_meter`] and [`histogram`]: metrics of an application group; [`metrics`] exports them.
 //! - [`access_log_line`]: a line of the access log.
+//! - [`telemetry`]: mod_wsgi's telemetry datagrams. The auditor reads what the host sends.
 #![forbid(unsafe_code)]
 
 pub mod access_log_line;
@@ -68,4 +69,5 @@ pub mod request_headers;
 pub mod request_path;
 pub mod response_head;
 pub mod sandbox;
+pub mod telemetry;
 pub mod trial_files;

@@ -12,8 +12,8 @@ mod serve_values;
 mod telemetry_args;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
-use serve_values::parse_octal;
 pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
+use serve_values::{parse_octal, parse_seconds};
 pub use telemetry_args::{TelemetryArgs, TopArgs};
 
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
@@ -618,11 +618,4 @@ fn explained_words() -> Vec<clap::builder::PossibleValue> {
     let terms =
         terms.map(|term| PossibleValue::new(term.name).aliases(term.aliases.iter().copied()).help(term.kind));
     rules.chain(terms).collect()
-}
-
-fn parse_seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
-        Ok(_) | Err(_) => Err("give a number of seconds, more than 0, at most 86400".to_owned()),
-    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::formats::TextFormat;
+use super::serve_values::{parse_octal, parse_seconds};
 
 /// Options of the telemetry that `wsgiaudit serve` sends.
 #[derive(Debug, Args)]
@@ -18,7 +19,7 @@ pub struct TelemetryArgs {
         requires = "telemetry")]
     pub telemetry_interval: f64,
     /// Also send a datagram for each request that takes longer
-    #[arg(long, value_name = "SECONDS", value_parser = super::parse_seconds, requires = "telemetry")]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, requires = "telemetry")]
     pub slow_requests: Option<f64>,
 }
 
@@ -37,7 +38,7 @@ pub struct TopArgs {
     pub format: TextFormat,
     /// Seconds to wait for the datagrams of --once, and between two readings of a URL [default: 5 for datagrams, 1 for a
     /// URL]
-    #[arg(long, value_name = "SECONDS", value_parser = super::parse_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub wait: Option<f64>,
     /// Also keep what arrives in this file, for --replay. An existing file is replaced
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
@@ -46,7 +47,7 @@ pub struct TopArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "source")]
     pub replay: Option<PathBuf>,
     /// Mode of the socket, in octal. Servers need to write to it
-    #[arg(long, value_name = "MODE", default_value = "660", value_parser = super::parse_octal)]
+    #[arg(long, value_name = "MODE", default_value = "660", value_parser = parse_octal)]
     pub socket_mode: u32,
 }
 

@@ -5,7 +5,7 @@
 //! - [`sample`]: the figures of a datagram; [`fleet`]: those of all processes, within limits.
 //! - [`snapshot`]: what is shown, with the [`diagnosis`] and its [`advice`]; [`contention`]: the shape of waits.
 //! - [`page`]: the lines of text, with [`table_lines`] and [`units`]; [`screen`]: the live view of the terminal.
-//! - [`run`]: the command.
+//! - [`watch`]: a source that is watched; [`run`]: the command.
 
 mod advice;
 mod contention;
@@ -25,5 +25,6 @@ mod telemetry_socket;
 #[cfg(test)]
 mod test_datagrams;
 mod units;
+mod watch;
 
 pub use run::run_top;

@@ -11,8 +11,8 @@ use ratatui::widgets::Paragraph;
 use ratatui::{DefaultTerminal, Frame};
 
 use super::page::{PageLine, Tone, compose_page};
-use super::run::Watch;
 use super::snapshot::Snapshot;
+use super::watch::Watch;
 use crate::exit::Exit;
 use crate::render::style::TextStyle;
 

@@ -10,6 +10,9 @@ use super::http_get::MetricsUrl;
 use super::metrics_poll::build_datagrams;
 use super::telemetry_socket::TelemetryReceiver;
 
+/// The interval between two readings of metrics, unless told otherwise.
+pub(super) const READING_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A source of datagrams.
 #[derive(Debug)]
 pub(super) enum Source {

@@ -11,7 +11,7 @@
 //! - [`request_exchange`]: one request and its response, between the HTTP side and the Python side.
 //! - [`application_group`]: an application group: its queue, its interpreters, their threads.
 //! - [`worker_thread`]: a thread of an interpreter: attached to it only while it runs Python.
-//! - [`worker_watch`]: what telemetry measures of a thread.
+//! - [`worker_watch`]: what such a thread works for, and what telemetry measures of it.
 //! - [`gil`]: releases the GIL while a thread waits, and measures the wait for it.
 //! - [`environ`]: the `environ` of a request (PEP 3333).
 //! - [`supervisor_pipe`]: the pipe to the supervisor; [`process_memory`]: resident memory.

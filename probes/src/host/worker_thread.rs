@@ -5,11 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crossbeam_channel::Receiver;
 use wsgiaudit_probes_core::application_result::ResultTag;
-use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::response_head::{BodyFit, ResponseHeadError};
-use wsgiaudit_probes_core::telemetry::interpreter_meter::InterpreterMeter;
 
 use super::environ::EnvironTemplate;
 use super::gil::{measure_gil_wait, set_thread_meter};
@@ -17,7 +14,7 @@ use super::glue;
 use super::log::log_message;
 use super::request_body::RequestBody;
 use super::request_exchange::{RequestJob, ResponseAborted, WorkerCommand};
-use super::worker_watch::WorkerWatch;
+use super::worker_watch::{WorkerPost, WorkerWatch};
 use crate::python::{self, Object, PyThreadState};
 
 /// The `glue.py` objects that the threads of one interpreter share. Only attached threads use them.
@@ -241,19 +238,6 @@ impl ResponseAction {
         };
         exchange.finish_response(result);
     }
-}
-
-/// What a thread works for.
-#[derive(Clone)]
-pub(super) struct WorkerPost {
-    /// The queue of its group.
-    pub(super) queue: Receiver<WorkerCommand>,
-    /// The metrics of its group.
-    pub(super) meter: Arc<Meter>,
-    /// What measures its interpreter, if telemetry is sent.
-    pub(super) interpreter: Option<Arc<InterpreterMeter>>,
-    /// Which of the interpreter's threads it is, from 0.
-    pub(super) worker: usize,
 }
 
 /// Serves jobs until told to stop. Attaches to the interpreter of `state` while it runs Python.

@@ -1,14 +1,29 @@
-//! What telemetry measures of a thread that serves requests. Without telemetry, nothing is done.
+//! What a thread that serves requests works for, and what telemetry measures of it. Without telemetry, nothing is measured.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crossbeam_channel::Receiver;
+use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::telemetry::interpreter_meter::{InterpreterMeter, WorkerMeter};
 use wsgiaudit_probes_core::telemetry::phase_meter::Phase;
 
 use super::gil::set_thread_trace;
-use super::request_exchange::RequestJob;
-use super::worker_thread::WorkerPost;
+use super::request_exchange::{RequestJob, WorkerCommand};
+
+/// What a thread works for.
+#[derive(Clone)]
+pub(super) struct WorkerPost {
+    /// The queue of its group.
+    pub(super) queue: Receiver<WorkerCommand>,
+    /// The metrics of its group.
+    pub(super) meter: Arc<Meter>,
+    /// What measures its interpreter, if telemetry is sent.
+    pub(super) interpreter: Option<Arc<InterpreterMeter>>,
+    /// Which of the interpreter's threads it is, from 0.
+    pub(super) worker: usize,
+}
 
 /// Measures the thread that made it.
 pub(super) struct WorkerWatch<'a> {

@@ -6,7 +6,7 @@
 .PHONY: help demo test test-everything test-filtered test-fast test-modwsgi test-declarations house mutants docs bench bench-upgrades \
 	bench-serve soak-copies survey survey-copies survey-own-tests wheel maturin pythons modwsgi fuzz clean demo-environment switches-environment \
 	applications-environment sites-environment generators-environment tools-environment backends-environment \
-	serve-environment
+	serve-environment telemetry-environment
 
 python = tests/support/python
 environment = tests/support/environment
@@ -31,6 +31,7 @@ GIVEN = SERVE:serve-environment:environments/serve-314 \
 	APPLICATIONS:applications-environment:environments/applications \
 	SITES:sites-environment:environments/sites \
 	TOOLS:tools-environment:environments/tools \
+	TELEMETRY:telemetry-environment:environments/telemetry \
 	SWITCHES:switches-environment:environments/switches-314t \
 	DEMO:demo-environment:environments/demo \
 	MATURIN:maturin:environments/maturin \
@@ -117,6 +118,10 @@ backends-environment:
 # Web frameworks, for `wsgiaudit serve`.
 serve-environment:
 	@$(environment) serve-314 "$$($(python) 3.14)" corpus/environments/serve.txt --require-hashes
+
+# mod_wsgi-telemetry, for the tests of what `serve --telemetry` sends.
+telemetry-environment:
+	@$(environment) telemetry "$$($(python) 3.14)" corpus/environments/telemetry.txt --no-deps
 
 test: $(if $(FILTER),test-filtered,test-everything)
 

@@ -10,11 +10,13 @@ use crate::model::Mode;
 mod formats;
 mod serve_operation;
 mod serve_values;
+mod telemetry_args;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
 pub use serve_operation::{ErrorLogForm, ErrorLogLevel, OperationArgs, StaticPrefix};
-use serve_values::parse_octal;
 pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
+use serve_values::{parse_octal, parse_seconds};
+pub use telemetry_args::{TelemetryArgs, TopArgs};
 
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
 /// declares and trying each under mod_wsgi's own configurations.
@@ -68,6 +70,9 @@ pub enum Command {
   SIGHUP           restart with the same sockets; the old process exits when the new one is ready
   SIGUSR1          open the log files again, after they were renamed")]
     Serve(ServeArgs),
+    /// Show what running servers report: throughput, response times, waits for the GIL, restarts, and what to do. Reads
+    /// the telemetry of `wsgiaudit serve` or of mod_wsgi 6.1, or the metrics of `wsgiaudit serve`
+    Top(TopArgs),
     /// Print a shell completion script
     #[command(
         after_help = "E.g. wsgiaudit completions bash > ~/.local/share/bash-completion/completions/wsgiaudit"
@@ -586,6 +591,9 @@ pub struct ServeArgs {
     /// Threads for HTTP, outside of Python
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub http_threads: NonZeroUsize,
+    /// The telemetry that it sends.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
 /// Options of the completion script.
@@ -617,11 +625,4 @@ fn explained_words() -> Vec<clap::builder::PossibleValue> {
     let terms =
         terms.map(|term| PossibleValue::new(term.name).aliases(term.aliases.iter().copied()).help(term.kind));
     rules.chain(terms).collect()
-}
-
-fn parse_seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
-        Ok(_) | Err(_) => Err("give a number of seconds, more than 0, at most 86400".to_owned()),
-    }
 }

@@ -16,7 +16,7 @@ use crate::audit;
 use crate::cli::{
     AuditArgs, Cli, Color, Command, CopiesArgs, DiffArgs, DiffFormat, DirectiveArgs, ExplainArgs, GateArgs,
     InspectArgs, ListFormat, ManArgs, ModuleArgs, OutputArgs, PolicyArgs, PrintArgs, RenderArgs,
-    ReportFormat, RulesArgs, TargetServer, TextFormat,
+    ReportFormat, RulesArgs, TargetServer, TextFormat, TopArgs,
 };
 use crate::copies::{AdmittedCopies, CopiesManifest, CopyRequest, OutputFolder, PlannedTrees};
 use crate::diff::compare_reports;
@@ -42,6 +42,7 @@ use crate::report::v1::Remembered;
 use crate::report::{Document, MAX_REPORT_SIZE};
 use crate::serve::{self, ServeOptions, ServerEnd};
 use crate::settings;
+use crate::top;
 use crate::trial::{ProbeLibrary, StopFlag};
 
 /// Runs a command and returns the exit status.
@@ -63,6 +64,7 @@ pub fn run_command(cli: &Cli) -> Result<Exit> {
         }
         // The environment and a settings file add to this command's line.
         Some(Command::Serve(_)) => run_server(&ServeOptions::from_process()?),
+        Some(Command::Top(args)) => watch_servers(args),
         Some(Command::Completions(args)) => {
             Output::open(&args.to)?.write(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
         }
@@ -217,6 +219,12 @@ fn run_server(options: &ServeOptions) -> Result<Exit> {
         ServerEnd::Unclean => Exit::InTheWay,
         ServerEnd::NotStarted => Exit::Failed,
     })
+}
+
+/// Shows what running servers report.
+fn watch_servers(args: &TopArgs) -> Result<Exit> {
+    let (exit, text) = top::run_top(args, text_style(is_colored(Color::Auto, &io::stdout())))?;
+    write_output(&mut io::stdout(), text.as_bytes()).map(|()| exit)
 }
 
 fn render_report(args: &RenderArgs) -> Result<Exit> {

@@ -40,6 +40,7 @@
 //! - [`command`], [`cli`], [`plan`] and [`exit`]: subcommands, command line, resolved arguments and exit
 //!   statuses.
 //! - [`serve`]: hosts a WSGI application in the environment's own Python.
+//! - [`top`]: shows the telemetry of running servers.
 //! - [`manual`]: shell completions and manual pages, generated from [`cli`].
 //!
 //! Dependencies point in one direction, and the peers `venv`, `image` and `trial` do not use each other;
@@ -128,6 +129,7 @@ pub mod rules;
 pub mod serve;
 pub mod settings;
 pub mod shell_word;
+pub mod top;
 pub mod trial;
 pub mod upgrades;
 pub mod venv;

@@ -136,6 +136,13 @@ pub(crate) fn is_free_threaded() -> bool {
     has_symbol(c"_Py_MergeZeroLocalRefcount")
 }
 
+/// The version of the running Python, e.g. `3.14.7`.
+pub(crate) fn read_version() -> String {
+    // SAFETY: a constant text of the running Python.
+    let version = unsafe { CStr::from_ptr(Py_GetVersion()) }.to_string_lossy().into_owned();
+    version.split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// Whether CPython runs an init function in the importing interpreter and refuses the module only afterwards.
 /// Since 3.13, which added `Py_GetConstant`, it runs in the main interpreter first (`Python/import.c`).
 pub(crate) fn runs_init_in_importer() -> bool {

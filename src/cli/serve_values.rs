@@ -1,4 +1,4 @@
-//! Values of the options of `wsgiaudit serve`.
+//! Values of the options of `wsgiaudit serve`, and of others that take a time or a mode.
 
 use clap::ValueEnum;
 
@@ -61,4 +61,12 @@ pub enum ServeMode {
 pub(super) fn parse_octal(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| "not an octal number up to 777".to_owned())
+}
+
+/// Parses a time in seconds.
+pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
+        Ok(_) | Err(_) => Err("give a number of seconds, more than 0, at most 86400".to_owned()),
+    }
 }

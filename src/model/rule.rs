@@ -42,6 +42,8 @@ pub enum Confidence {
     Tried,
     /// It was read in a file, and no code was run.
     Read,
+    /// A running server measured it.
+    Measured,
 }
 
 impl Rule {
@@ -80,6 +82,7 @@ impl fmt::Display for Confidence {
         f.pad(match self {
             Self::Tried => "tried",
             Self::Read => "read",
+            Self::Measured => "measured",
         })
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A rule is one line here and its page, `src/rules/GROUP/ID.md`. The groups are folders: `trial` (what trials
 //! show), `binary` (hazards in shared objects), `source` (hazards in Python sources), `apache` (findings in a
-//! configuration) and `reason` (reasons of the verdicts `unknown` and `not-applicable`).
+//! configuration), `telemetry` (what `wsgiaudit top` measures) and `reason` (reasons of the verdicts `unknown` and `not-applicable`).
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -158,6 +158,14 @@ define_rules! {
     }
     findings in trial {
         PythonTooOld "python-too-old" Error Read,
+    }
+    findings in telemetry {
+        Saturated "saturated" Warning Measured,
+        GilBound "gil-bound" Warning Measured,
+        OneCore "one-core" Warning Measured,
+        BusyWithoutCpu "busy-without-cpu" Note Measured,
+        ProcessLost "process-lost" Warning Measured,
+        DatagramsLost "datagrams-lost" Note Measured,
     }
     reasons in reason {
         MissingLibrary "missing-library" Unknown Tried,
@@ -319,6 +327,7 @@ mod tests {
         let severities =
             [Severity::Error, Severity::Warning, Severity::Note, Severity::Unknown, Severity::NotApplicable];
         assert_eq!(severities.map(|each| each.to_string()), ["error", "warning", "note", "unknown", "n/a"]);
-        assert_eq!([Confidence::Tried, Confidence::Read].map(|each| each.to_string()), ["tried", "read"]);
+        let kinds = [Confidence::Tried, Confidence::Read, Confidence::Measured].map(|each| each.to_string());
+        assert_eq!(kinds, ["tried", "read", "measured"]);
     }
 }

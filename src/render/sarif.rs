@@ -77,6 +77,7 @@ fn build_rule(rule: &Rule) -> SarifRule {
             precision: match rule.confidence {
                 Confidence::Tried => "very-high",
                 Confidence::Read => "high",
+                Confidence::Measured => "medium",
             },
         },
         short_description: limit_text(rule.title()).into(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use wsgiaudit_probes_core::access_log_line::AccessLogFormat;
 use wsgiaudit_probes_core::host_config::{
-    GroupConfig, GuardConfig, HostConfig, InterpreterMode, RequestLimits, StaticFolder,
+    GroupConfig, GuardConfig, HostConfig, InterpreterMode, RequestLimits, StaticFolder, TelemetryConfig,
 };
 use wsgiaudit_probes_core::peer::{ProxyHeader, TrustedProxies};
 
@@ -92,8 +92,19 @@ pub(super) fn build_host_config(
         guard,
         copies: None,
         http_threads: args.http_threads.get(),
+        telemetry: build_telemetry(args)?,
     };
     Ok((config, notes))
+}
+
+fn build_telemetry(args: &ServeArgs) -> Result<Option<TelemetryConfig>> {
+    let Some(path) = args.telemetry.telemetry.as_deref() else { return Ok(None) };
+    Ok(Some(TelemetryConfig {
+        path: std::path::absolute(path)?.to_string_lossy().into_owned(),
+        interval: args.telemetry.telemetry_interval,
+        slow_requests: args.telemetry.slow_requests,
+        group: args.application.clone(),
+    }))
 }
 
 fn build_limits(args: &ServeArgs) -> RequestLimits {

@@ -8,4 +8,5 @@ mod directive_in_apache;
 mod guard_in_apache;
 mod main_interpreter;
 mod sites;
+mod telemetry_in_apache;
 pub(crate) mod verdicts_in_apache;

@@ -239,11 +239,16 @@ def main(wsgiaudit, module, copies_site, free_threaded):
         def ours(*arguments, python=sys.prefix):
             return [wsgiaudit, "serve", "-e", python, "--bind", "127.0.0.1:PORT", *arguments, "benched"]
 
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        receiver.bind(str(folder / "telemetry.sock"))
         gunicorn = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:PORT"]
         granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", "PORT",
                    "--no-ws", "--log-level", "warning"]
         hello = best({
             "wsgiaudit, 1 thread": lambda: Server(folder, ours()),
+            # Received by nobody who reads: until the queue of the socket is full, and then dropped.
+            "wsgiaudit, 1 thread, telemetry": lambda: Server(folder, ours(
+                "--telemetry", f"unix:{receiver.getsockname()}", "--slow-requests", "1")),
             "wsgiaudit, 2 own-GIL interpreters": lambda: Server(folder, ours("--interpreters", "2")),
             "granian, 1 worker": lambda: Server(folder, [*granian, "benched:application"]),
             "granian, 2 workers": lambda: Server(folder, [*granian, "--workers", "2", "benched:application"]),
@@ -286,6 +291,8 @@ def main(wsgiaudit, module, copies_site, free_threaded):
             "2 own-GIL interpreters x 2 threads", "1 interpreter x 4 threads"))
         promised("2 own-GIL interpreters do as much as 2 processes", own / base, 0.95)
         promised("and more than 1 interpreter with as many threads", own / one, 1.7)
+        with_telemetry = hello["wsgiaudit, 1 thread, telemetry"][0] / hello["wsgiaudit, 1 thread"][0]
+        promised("hello: telemetry costs no more than 2 %", with_telemetry, 0.98)
         promised("hello: as much as granian", hello["wsgiaudit, 1 thread"][0] / hello["granian, 1 worker"][0], 1.0)
 
 

@@ -16,5 +16,6 @@ mod packaging;
 mod pre_commit;
 mod same_document;
 mod survey;
+mod top;
 mod upgrades;
 mod wrong_usage;

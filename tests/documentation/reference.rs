@@ -84,9 +84,9 @@ fn escaped(text: &str) -> String {
 
 #[test]
 fn the_page_of_all_rules_is_generated() {
-    let mut text = "# Rules\n\nEvery cause, finding and reason in a report names a rule. `wsgiaudit explain` prints the same \
-                    pages, `wsgiaudit rules` the table. *Evidence* says whether a rule rests on a trial or on what was read \
-                    in a file.\n\n| rule | severity | evidence | what it says |\n|---|---|---|---|\n"
+    let mut text = "# Rules\n\nEvery cause, finding and reason in a report, and every finding of `wsgiaudit top`, names a rule. \
+                    `wsgiaudit explain` prints the same pages, `wsgiaudit rules` the table. *Evidence* says whether a rule \
+                    rests on a trial, on what was read in a file, or on what a running server measured.\n\n| rule | severity | evidence | what it says |\n|---|---|---|---|\n"
         .to_owned();
     for rule in RULES {
         let (id, title) = (rule.id, rule.title().replace('|', "\\|"));

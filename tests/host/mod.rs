@@ -14,4 +14,5 @@ mod serving;
 mod soak;
 mod static_files;
 mod telemetry;
+mod telemetry_sent;
 mod workers;

@@ -13,6 +13,7 @@ pub(crate) mod linked_python;
 pub(crate) mod pythons;
 pub(crate) mod running;
 pub(crate) mod server;
+pub(crate) mod telemetry_receiver;
 pub(crate) mod venv;
 pub(crate) mod wheel;
 
@@ -52,6 +53,11 @@ pub(crate) fn backends_environment() -> PathBuf {
 /// The virtualenv of `make generators-environment`. Panics where it was not provided.
 pub(crate) fn generators_environment() -> PathBuf {
     provided("WSGIAUDIT_TEST_GENERATORS", "generators-environment")
+}
+
+/// The virtualenv of `make telemetry-environment`. Panics where it was not provided.
+pub(crate) fn telemetry_environment() -> PathBuf {
+    provided("WSGIAUDIT_TEST_TELEMETRY", "telemetry-environment")
 }
 
 fn provided(variable: &str, target: &str) -> PathBuf {

@@ -46,6 +46,11 @@ impl Server {
         server
     }
 
+    /// The URL of its metrics.
+    pub(crate) fn metrics_url(&self) -> String {
+        format!("http://{}", self.scraped.as_ref().unwrap())
+    }
+
     /// What its metrics' address answers.
     #[track_caller]
     pub(crate) fn fetch(&self, path: &str) -> String {

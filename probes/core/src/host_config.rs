@@ -49,6 +49,21 @@ pub struct HostConfig {
     pub copies: Option<CopyTrees>,
     /// Number of threads that handle HTTP.
     pub http_threads: usize,
+    /// Where to send telemetry.
+    pub telemetry: Option<TelemetryConfig>,
+}
+
+/// Where to send telemetry, and how often.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TelemetryConfig {
+    /// The path of the receiver's Unix datagram socket.
+    pub path: String,
+    /// Seconds between two datagrams.
+    pub interval: f64,
+    /// Seconds above which a request is reported as slow.
+    pub slow_requests: Option<f64>,
+    /// What stands for the process group.
+    pub group: String,
 }
 
 /// Which extension modules may load.

@@ -38,6 +38,7 @@
 //! - [`module_admission`]: whether an extension module may be loaded.
 //! - [`group_meter`] and [`histogram`]: metrics of an application group; [`metrics`] exports them.
 //! - [`access_log_line`]: a line of the access log.
+//! - [`telemetry`]: mod_wsgi's telemetry datagrams. The auditor reads what the host sends.
 #![forbid(unsafe_code)]
 
 pub mod access_log_line;
@@ -74,4 +75,5 @@ pub mod request_path;
 pub mod response_head;
 pub mod sandbox;
 pub mod static_file;
+pub mod telemetry;
 pub mod trial_files;

@@ -17,6 +17,8 @@ use wsgiaudit_probes_core::access_log_line::{AccessLogFormat, AccessLogLine};
 use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::response_head::is_bodiless;
+use wsgiaudit_probes_core::telemetry::process_telemetry::ProcessTelemetry;
+use wsgiaudit_probes_core::telemetry::request_trace::RequestTrace;
 
 use super::client_stream::ConnectionState;
 use super::log::log_error;
@@ -29,6 +31,8 @@ pub(super) struct RequestTracker {
     pub(super) meter: Option<Arc<Meter>>,
     /// Whether it is for a static file, and so for no application group.
     pub(super) is_static: bool,
+    /// What telemetry measures, if it is sent.
+    pub(super) telemetry: Option<(Arc<ProcessTelemetry>, Arc<RequestTrace>)>,
     /// Whether the request asked for the head only.
     is_head: bool,
     /// The access log, and what is known for its line so far.
@@ -52,6 +56,7 @@ impl RequestTracker {
             began: Instant::now(),
             meter: None,
             is_static: false,
+            telemetry: None,
             is_head: head.method == Method::HEAD,
             line,
             connection: Arc::clone(connection),
@@ -67,17 +72,29 @@ impl RequestTracker {
         let status = response.status().as_u16();
         response.map(|content| {
             let is_whole = is_bodiless || content.is_end_stream();
-            TrackedBody { content, tracker: self, status, sent: 0, is_whole, aborted: None }
+            TrackedBody { content, tracker: self, status, sent: 0, pieces: 0, is_whole, aborted: None }
         })
     }
 
-    fn finish_request(&mut self, status: u16, sent: u64, is_whole: bool) {
+    fn finish_request(&mut self, status: u16, (sent, pieces): (u64, u64), is_whole: bool) {
         let took = self.began.elapsed();
         if let Some(meter) = &self.meter {
             meter.record_response(status, took, is_whole);
         }
+        if let Some((telemetry, trace)) = self.telemetry.take() {
+            telemetry.end_request(&trace, self.meter.is_some(), took, (status, sent, pieces));
+        }
         if let Some((log, line)) = self.line.take() {
             log.write_line(&line, status, sent, took);
+        }
+    }
+}
+
+impl Drop for RequestTracker {
+    fn drop(&mut self) {
+        // The client has left before there was a response.
+        if let Some((telemetry, _)) = self.telemetry.take() {
+            telemetry.abandon_request();
         }
     }
 }
@@ -88,6 +105,8 @@ pub(super) struct TrackedBody {
     tracker: RequestTracker,
     status: u16,
     sent: u64,
+    /// Number of pieces in which that was sent.
+    pieces: u64,
     is_whole: bool,
     /// Why the response cannot be completed, and the number of flushes when that was known.
     aborted: Option<(ResponseAborted, u64)>,
@@ -111,7 +130,7 @@ impl TrackedBody {
 
 impl Drop for TrackedBody {
     fn drop(&mut self) {
-        self.tracker.finish_request(self.status, self.sent, self.is_whole);
+        self.tracker.finish_request(self.status, (self.sent, self.pieces), self.is_whole);
     }
 }
 
@@ -129,6 +148,7 @@ impl Body for TrackedBody {
         let polled = Pin::new(&mut self.content).poll_frame(context);
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
+                self.pieces += 1;
                 self.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
                 self.is_whole = self.content.is_end_stream() || self.content.size_hint().exact() == Some(0);
                 Poll::Ready(Some(Ok(frame)))

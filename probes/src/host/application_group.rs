@@ -10,11 +10,13 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::host_config::{GroupConfig, InterpreterMode};
+use wsgiaudit_probes_core::telemetry::interpreter_meter::InterpreterMeter;
 
 use super::import_guard;
 use super::log::{log_error, log_settings, log_warning};
 use super::request_exchange::{RequestJob, WorkerCommand};
 use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
+use super::worker_watch::WorkerPost;
 use crate::copies;
 use crate::interpreter::{OWN_GIL, shared_gil_config};
 use crate::python::{self, PyInterpreterConfig};
@@ -81,6 +83,21 @@ impl ApplicationGroup {
     }
 }
 
+/// Adds what measures an interpreter of a group, and returns it.
+fn add_interpreter(
+    all: &mut Vec<Arc<InterpreterMeter>>,
+    plan: &GroupConfig,
+    number: usize,
+) -> Arc<InterpreterMeter> {
+    let name = match plan.interpreters {
+        1 => plan.name.clone(),
+        _ => format!("{}/{number}", plan.name),
+    };
+    let meter = Arc::new(InterpreterMeter::new(name, all.len(), plan.threads));
+    all.push(Arc::clone(&meter));
+    meter
+}
+
 /// Everything needed to create an interpreter of a group.
 #[derive(Clone)]
 struct InterpreterSpec {
@@ -88,13 +105,12 @@ struct InterpreterSpec {
     configuration: Option<PyInterpreterConfig>,
     settings: String,
     threads: usize,
-    queue: crossbeam_channel::Receiver<WorkerCommand>,
-    meter: Arc<Meter>,
+    post: WorkerPost,
 }
 
 impl RunningGroup {
     /// Starts the interpreters and imports the application in each. No thread may hold the main interpreter's
-    /// GIL meanwhile.
+    /// GIL meanwhile. What measures them is added to `telemetry`, if there is any.
     ///
     /// # Errors
     /// The reason why the first interpreter failed; interpreters already started are ended.
@@ -102,6 +118,7 @@ impl RunningGroup {
         plan: &GroupConfig,
         path: &[String],
         free_threaded: bool,
+        mut telemetry: Option<&mut Vec<Arc<InterpreterMeter>>>,
     ) -> Result<Self, String> {
         let (queue, receiver) = crossbeam_channel::unbounded();
         let configuration = match plan.mode {
@@ -126,14 +143,14 @@ impl RunningGroup {
             configuration,
             settings: settings.to_string(),
             threads: plan.threads,
-            queue: receiver,
-            meter: Arc::default(),
+            post: WorkerPost { queue: receiver, meter: Arc::default(), interpreter: None, worker: 0 },
         };
-        let meter = Arc::clone(&spec.meter);
+        let meter = Arc::clone(&spec.post.meter);
         let (mut interpreters, mut serving) = (Vec::new(), 0);
         let mut failure = None;
-        for _ in 0..plan.interpreters {
-            let spec = spec.clone();
+        for number in 1..=plan.interpreters {
+            let mut spec = spec.clone();
+            spec.post.interpreter = telemetry.as_mut().map(|all| add_interpreter(all, plan, number));
             let (started, outcome) = channel();
             match std::thread::Builder::new().spawn(move || spec.run_interpreter(&started)) {
                 Ok(thread) => interpreters.push(thread),
@@ -237,7 +254,7 @@ impl InterpreterSpec {
                         Err(error) => drop(started.send(Err(format!("cannot start a thread: {error}")))),
                         Ok(siblings) => {
                             drop(started.send(Ok(())));
-                            serve_jobs(inner, &runtime, &self.queue, &self.meter);
+                            serve_jobs(inner, &runtime, &self.post);
                             siblings.into_iter().for_each(|thread| drop(thread.join()));
                         }
                     }
@@ -282,13 +299,13 @@ impl InterpreterSpec {
     ) -> std::io::Result<Vec<JoinHandle<()>>> {
         let (begin, begun) = crossbeam_channel::bounded::<()>(self.threads);
         let mut siblings = Vec::new();
-        for _ in 1..self.threads {
-            let (runtime, queue, begun) = (Arc::clone(runtime), self.queue.clone(), begun.clone());
-            let meter = Arc::clone(&self.meter);
+        for worker in 1..self.threads {
+            let (runtime, begun) = (Arc::clone(runtime), begun.clone());
+            let post = WorkerPost { worker, ..self.post.clone() };
             let run = move || {
                 if begun.recv().is_ok() {
                     // SAFETY: guaranteed by the caller.
-                    unsafe { run_sibling_thread(interpreter, &runtime, &queue, &meter) };
+                    unsafe { run_sibling_thread(interpreter, &runtime, &post) };
                 }
             };
             match std::thread::Builder::new().spawn(run) {

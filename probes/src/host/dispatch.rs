@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Uri};
 use tokio::runtime::Handle;
@@ -15,11 +15,13 @@ use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::request_check::{check_request, set_forwarded_host};
 use wsgiaudit_probes_core::request_path::RequestPath;
+use wsgiaudit_probes_core::telemetry::lifecycle::StopReason;
+use wsgiaudit_probes_core::telemetry::request_trace::{RequestIdentity, RequestTrace};
 
 use super::access_log::{RequestTracker, TrackedBody};
 use super::application_group::ApplicationGroup;
 use super::client_stream::ConnectionState;
-use super::request_body::{RequestBody, receive_body};
+use super::request_body::{ReceivedBody, RequestBody, receive_body};
 use super::request_exchange::{Exchange, RequestJob, ResponseBody, WsgiResponse};
 use super::server_state::{ServerPhase, ServerState};
 use super::static_files::serve_file;
@@ -38,6 +40,10 @@ pub(super) async fn handle_request(
     let (head, body) = request.into_parts();
     let peer = server.proxies.resolve_client(peer, &head.headers);
     let mut tracker = RequestTracker::new(&peer, &head, server.log.as_ref(), connection);
+    if let Some(telemetry) = &server.telemetry {
+        let trace = telemetry.begin_request(|| identify_request(&peer, &head));
+        tracker.telemetry = Some((Arc::clone(telemetry), trace));
+    }
     let has_body = !body.is_end_stream();
     let dispatched = dispatch_request(server, listener, peer, head, body, &mut tracker).await;
     let mut response = match dispatched {
@@ -60,6 +66,18 @@ pub(super) async fn handle_request(
     tracker.track_response(response)
 }
 
+/// What a request asks for, for slow requests.
+fn identify_request(peer: &Peer, head: &Parts) -> RequestIdentity {
+    RequestIdentity {
+        method: head.method.clone(),
+        uri: head.uri.clone(),
+        version: head.version,
+        host: head.headers.get(HOST).cloned(),
+        scheme: peer.scheme,
+        peer: peer.address.clone(),
+    }
+}
+
 async fn dispatch_request(
     server: &ServerState,
     listener: &Arc<ListenerConfig>,
@@ -70,7 +88,7 @@ async fn dispatch_request(
 ) -> Result<WsgiResponse, ErrorResponse> {
     let count = server.count.fetch_add(1, Ordering::Relaxed) + 1;
     if server.most_requests.is_some_and(|most| count >= most) {
-        server.request_replacement(format_args!("{count} requests"));
+        server.request_replacement(StopReason::MaximumRequests, format_args!("{count} requests"));
     }
     check_request((&head.method, &head.uri, head.version), &mut head.headers, &server.limits)?;
     if let Some(host) = &peer.host {
@@ -85,6 +103,7 @@ async fn dispatch_request(
         return Err(ErrorResponse::NoGroup);
     };
     tracker.meter = Some(Arc::clone(&group.meter));
+    let trace = tracker.telemetry.as_ref().map(|(_, trace)| Arc::clone(trace));
     if body.size_hint().exact().is_some_and(|length| length > server.limits.body_size) {
         return Err(ErrorResponse::BodyTooLarge);
     }
@@ -93,12 +112,12 @@ async fn dispatch_request(
     }
     let body = match body.is_end_stream() {
         true => RequestBody::Memory(Bytes::new()),
-        false => receive_whole_body(server, &mut head, body).await?,
+        false => receive_whole_body(server, &mut head, body, trace.as_deref()).await?,
     };
     let Some(permit) = group.try_reserve() else { return Err(refuse_for_full_queue(group)) };
     let is_head = head.method == Method::HEAD;
     let stall = Duration::from_secs_f64(server.limits.stall);
-    let (exchange, response) = Exchange::new(Handle::current(), body, is_head, stall);
+    let (exchange, response) = Exchange::new(Handle::current(), body, is_head, stall, trace);
     let exchange = Arc::new(exchange);
     let request = (head.method.clone(), head.uri.clone());
     let job = RequestJob {
@@ -124,8 +143,13 @@ async fn receive_whole_body(
     server: &ServerState,
     head: &mut Parts,
     body: Incoming,
+    trace: Option<&RequestTrace>,
 ) -> Result<RequestBody, ErrorResponse> {
-    let (body, size) = receive_body(body, &server.limits).await?;
+    let began = Instant::now();
+    let ReceivedBody { body, size, pieces } = receive_body(body, &server.limits).await?;
+    if let Some(trace) = trace {
+        trace.set_input(began.elapsed(), size, pieces);
+    }
     if head.headers.remove(TRANSFER_ENCODING).is_some() {
         head.headers.insert(CONTENT_LENGTH, size.into());
     }
@@ -169,10 +193,10 @@ async fn await_response(
         }
         group.meter.late.fetch_add(1, Ordering::Relaxed);
         let what = format!("{method} {}", target.path());
-        server.request_replacement(format_args!(
-            "group {}: {what:?} took longer than --request-timeout",
-            group.name
-        ));
+        server.request_replacement(
+            StopReason::RequestTimeout,
+            format_args!("group {}: {what:?} took longer than --request-timeout", group.name),
+        );
     }
     Err(error)
 }

@@ -112,6 +112,11 @@ sys.argv[:] = ["wsgiaudit"]
 _process = os.getpid()
 
 
+def read_switch_interval():
+    """Return how long a thread may keep the GIL while others wait, in seconds."""
+    return float(sys.getswitchinterval())
+
+
 def _restrict_signals():
     """Ignore signal.signal with a note, as mod_wsgi does (WSGIRestrictSignal): signals are the server's."""
     import signal

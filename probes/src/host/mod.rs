@@ -13,11 +13,13 @@
 //! - [`request_exchange`]: one request and its response, between the HTTP side and the Python side.
 //! - [`application_group`]: an application group: its queue, its interpreters, their threads.
 //! - [`worker_thread`]: a thread of an interpreter: attached to it only while it runs Python.
+//! - [`worker_watch`]: what such a thread works for, and what telemetry measures of it.
 //! - [`gil`]: releases the GIL while a thread waits, and measures the wait for it.
 //! - [`environ`]: the `environ` of a request (PEP 3333).
 //! - [`supervisor_pipe`]: the pipe to the supervisor; [`process_memory`]: resident memory.
 //! - [`metrics`]: reads the metrics of the groups and the process; [`metrics_endpoint`] serves them over HTTP.
 //! - [`access_log`]: accounting of a request: its metrics, and its line in the access log.
+//! - [`telemetry_reporter`]: sends mod_wsgi's telemetry datagrams; [`telemetry_socket`]: where to.
 //! - [`import_guard`]: loads extension modules only if the report vetted them.
 //! - [`log`]: the error log; [`application_log`]: what an application says there.
 //! - [`glue`]: the C functions that `glue.py` calls, and what it returns.
@@ -50,4 +52,7 @@ pub(crate) mod server;
 mod server_state;
 mod static_files;
 mod supervisor_pipe;
+mod telemetry_reporter;
+mod telemetry_socket;
 mod worker_thread;
+mod worker_watch;

@@ -30,33 +30,47 @@ struct BodyStorage {
     file: Option<File>,
 }
 
-/// Receives a body. Returns it with its size in bytes.
+/// A body that has arrived.
+#[derive(Debug)]
+pub(super) struct ReceivedBody {
+    pub(super) body: RequestBody,
+    /// Its size in bytes.
+    pub(super) size: u64,
+    /// Number of pieces in which it came.
+    pub(super) pieces: u64,
+}
+
+/// Receives a body.
 ///
 /// # Errors
 /// The response, if the client is too slow, sends too much, or breaks off.
 pub(super) async fn receive_body(
     mut body: Incoming,
     limits: &RequestLimits,
-) -> Result<(RequestBody, u64), ErrorResponse> {
+) -> Result<ReceivedBody, ErrorResponse> {
     let pace = BodyPace::new(limits);
-    let (began, mut received) = (Instant::now(), 0_u64);
+    let (began, mut received, mut pieces) = (Instant::now(), 0_u64, 0_u64);
     let mut storage = BodyStorage::default();
     loop {
         let patience = pace.next_piece(began.elapsed(), received);
         let frame = match tokio::time::timeout(patience, body.frame()).await {
             Err(_) => return Err(ErrorResponse::BodyTooSlow),
-            Ok(None) => return Ok((storage.finish().await?, received)),
+            Ok(None) => {
+                let body = storage.finish().await?;
+                return Ok(ReceivedBody { body, size: received, pieces });
+            }
             Ok(Some(Err(_))) => return Err(ErrorResponse::BadRequest("the body is malformed or incomplete")),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(piece) = frame.into_data() else { continue };
         let is_first = received == 0;
         received += piece.len() as u64;
+        pieces += 1;
         if received > limits.body_size {
             return Err(ErrorResponse::BodyTooLarge);
         }
         if is_first && body.is_end_stream() && piece.len() <= limits.body_memory {
-            return Ok((RequestBody::Memory(piece), received));
+            return Ok(ReceivedBody { body: RequestBody::Memory(piece), size: received, pieces });
         }
         // Copied, because a small piece would keep the whole buffer that it arrived in.
         storage.memory.extend_from_slice(&piece);

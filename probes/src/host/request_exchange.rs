@@ -18,6 +18,7 @@ use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::request_path::RequestPath;
 use wsgiaudit_probes_core::response_head::is_bodiless;
+use wsgiaudit_probes_core::telemetry::request_trace::RequestTrace;
 
 use super::request_body::RequestBody;
 use crate::lock::lock_ignoring_poison;
@@ -73,6 +74,8 @@ pub(super) struct Exchange {
     taken: Notify,
     run: AtomicU8,
     output: Mutex<ResponseState>,
+    /// What telemetry measures, if it is sent.
+    trace: Option<std::sync::Arc<RequestTrace>>,
 }
 
 enum ResponseState {
@@ -100,6 +103,7 @@ impl Exchange {
         body: RequestBody,
         is_head: bool,
         stall: Duration,
+        trace: Option<std::sync::Arc<RequestTrace>>,
     ) -> (Self, oneshot::Receiver<WsgiResponse>) {
         let (sender, response) = oneshot::channel();
         let output = Mutex::new(ResponseState::Head(Some(sender)));
@@ -112,6 +116,7 @@ impl Exchange {
             taken: Notify::new(),
             run: AtomicU8::new(RUNNING),
             output,
+            trace,
         };
         (exchange, response)
     }
@@ -119,6 +124,11 @@ impl Exchange {
     /// The body of the request.
     pub(super) fn body(&self) -> &RequestBody {
         &self.body
+    }
+
+    /// What telemetry measures, if it is sent.
+    pub(super) fn trace(&self) -> Option<&std::sync::Arc<RequestTrace>> {
+        self.trace.as_ref()
     }
 
     /// Notes that a thread has taken the request.
@@ -199,8 +209,12 @@ impl Exchange {
         }
         if let Err(error) = pieces.try_send(Ok(piece)) {
             let mpsc::error::TrySendError::Full(piece) = error else { return false };
+            let began = Instant::now();
             let sent =
                 self.runtime.block_on(async { tokio::time::timeout(self.stall, pieces.send(piece)).await });
+            if let Some(trace) = &self.trace {
+                trace.add_output_write(began.elapsed());
+            }
             return matches!(sent, Ok(Ok(())));
         }
         true

@@ -2,8 +2,8 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -11,6 +11,9 @@ use wsgiaudit_probes_core::host_config::{HostConfig, HostMessage, HostReady, Req
 use wsgiaudit_probes_core::metrics::summary_lines;
 use wsgiaudit_probes_core::peer::TrustedProxies;
 use wsgiaudit_probes_core::request_path::RouteTable;
+use wsgiaudit_probes_core::telemetry::interpreter_meter::InterpreterMeter;
+use wsgiaudit_probes_core::telemetry::lifecycle::StopReason;
+use wsgiaudit_probes_core::telemetry::process_telemetry::ProcessTelemetry;
 
 use super::access_log::AccessLog;
 use super::application_group::{self, ApplicationGroup, GroupsEnd, RunningGroup};
@@ -21,6 +24,7 @@ use super::inherited_descriptor::close_on_exec;
 use super::log::{log_error, log_message, log_warning, reopen_error_log, set_log_settings};
 use super::server_state::{ServerPhase, ServerState, watch_process};
 use super::supervisor_pipe::SupervisorPipe;
+use super::telemetry_reporter::TelemetryReporter;
 use super::{metrics, metrics_endpoint};
 use crate::{copies, python};
 
@@ -45,6 +49,7 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
             python::PyErr_Clear();
         }
         let free_threaded = python::is_free_threaded();
+        let version = python::read_version();
         let config = std::fs::read(&path)
             .map_err(|error| error.to_string())
             .and_then(|text| serde_json::from_slice::<HostConfig>(&text).map_err(|error| error.to_string()));
@@ -59,16 +64,17 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
             import_guard::install_guard(plan);
         }
         let state = python::PyEval_SaveThread();
-        let status = config.and_then(|config| run_server(config, free_threaded)).unwrap_or_else(|why| {
-            log_error(&why);
-            1
-        });
+        let status =
+            config.and_then(|config| run_server(config, free_threaded, &version)).unwrap_or_else(|why| {
+                log_error(&why);
+                1
+            });
         python::PyEval_RestoreThread(state);
         status
     }
 }
 
-fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> {
+fn run_server(config: HostConfig, free_threaded: bool, version: &str) -> Result<c_int, String> {
     // Before the application can run a program, which would inherit them.
     config.inherited.iter().for_each(|descriptor| close_on_exec(*descriptor));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,13 +90,22 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
         let _inside = runtime.enter();
         HostSignals::watch().map_err(|error| format!("cannot watch for signals: {error}"))?
     };
-    let (groups, failed) = start_groups(&config, free_threaded);
+    let mut interpreters = Vec::new();
+    let (groups, failed) = start_groups(&config, free_threaded, &mut interpreters);
     let serves = !groups.is_empty();
     supervisor.send_message(&HostMessage::Ready(HostReady { failed, serves }));
     if !serves {
         return Ok(1);
     }
-    let server = build_state(&config, &groups, supervisor)?;
+    let telemetry = config.telemetry.as_ref().map(|plan| {
+        let slow = plan.slow_requests.map(Duration::from_secs_f64);
+        Arc::new(ProcessTelemetry::new(interpreters, slow))
+    });
+    let reporter = match (&config.telemetry, &telemetry) {
+        (Some(plan), Some(telemetry)) => Some(TelemetryReporter::start(plan, telemetry, version)?),
+        (None, _) | (_, None) => None,
+    };
+    let server = build_state(&config, &groups, supervisor, telemetry)?;
     runtime.spawn(watch_process(Arc::clone(&server)));
     for listener in config.metrics {
         runtime.spawn(metrics_endpoint::serve_metrics(Arc::clone(&server), listener));
@@ -98,15 +113,17 @@ fn run_server(config: HostConfig, free_threaded: bool) -> Result<c_int, String> 
     let drain = Duration::from_secs_f64(config.limits.drain);
     let (deadline, all_answered) = runtime.block_on(async {
         let served = tokio::spawn(http::serve_listeners(Arc::clone(&server), config.listeners));
-        server.phase.send_replace(
-            signals.wait_for_end(|| reopen_logs(server.log.as_ref(), config.error_log.as_deref())).await,
-        );
+        let phase =
+            signals.wait_for_end(|| reopen_logs(server.log.as_ref(), config.error_log.as_deref())).await;
+        server.phase.send_replace(phase);
+        reporter.iter().for_each(|reporter| reporter.report_stopping(find_stop_reason(&server, phase)));
         let deadline = Instant::now() + drain;
         (deadline, tokio::time::timeout(drain, served).await.is_ok())
     });
     let (groups_metrics, process) = (metrics::read_groups(&server), metrics::read_process(&server));
     summary_lines(&groups_metrics, &process).iter().for_each(|line| log_message(line));
     server.log.iter().for_each(AccessLog::flush);
+    reporter.into_iter().for_each(TelemetryReporter::report_stopped);
     if !all_answered {
         let open = server.open.load(Ordering::Relaxed);
         log_error(&format!("{open} requests were not answered within {} s", drain.as_secs_f64()));
@@ -122,12 +139,21 @@ fn reopen_logs(access: Option<&AccessLog>, errors: Option<&str>) {
 }
 
 /// Starts all groups. Returns those that run, and name and reason of each that does not.
-fn start_groups(config: &HostConfig, free_threaded: bool) -> (Vec<RunningGroup>, Vec<(String, String)>) {
+fn start_groups(
+    config: &HostConfig,
+    free_threaded: bool,
+    interpreters: &mut Vec<Arc<InterpreterMeter>>,
+) -> (Vec<RunningGroup>, Vec<(String, String)>) {
     let (mut groups, mut failed) = (Vec::new(), Vec::new());
     for plan in &config.groups {
-        match RunningGroup::start_group(plan, &config.path, free_threaded) {
+        let before = interpreters.len();
+        let telemetry = config.telemetry.is_some().then_some(&mut *interpreters);
+        match RunningGroup::start_group(plan, &config.path, free_threaded, telemetry) {
             Ok(group) => groups.push(group),
-            Err(why) => failed.push((plan.name.clone(), format!("{}: {why}", plan.mode.name()))),
+            Err(why) => {
+                interpreters.truncate(before);
+                failed.push((plan.name.clone(), format!("{}: {why}", plan.mode.name())));
+            }
         }
     }
     for (name, why) in &failed {
@@ -140,6 +166,7 @@ fn build_state(
     config: &HostConfig,
     groups: &[RunningGroup],
     supervisor: SupervisorPipe,
+    telemetry: Option<Arc<ProcessTelemetry>>,
 ) -> Result<Arc<ServerState>, String> {
     let (phase, _) = watch::channel(ServerPhase::Serving);
     Ok(Arc::new(ServerState {
@@ -164,7 +191,20 @@ fn build_state(
         rejected: AtomicU64::new(0),
         supervisor,
         is_replacement_requested: AtomicBool::new(false),
+        replacement_reason: OnceLock::new(),
+        telemetry,
     }))
+}
+
+/// Why this process ends.
+fn find_stop_reason(server: &ServerState, phase: ServerPhase) -> StopReason {
+    match (server.replacement_reason.get(), phase) {
+        (Some(reason), ServerPhase::HandedOver) => *reason,
+        (None, ServerPhase::HandedOver) => StopReason::GracefulSignal,
+        (_, ServerPhase::Serving | ServerPhase::Draining | ServerPhase::Closing) => {
+            StopReason::ShutdownSignal
+        }
+    }
 }
 
 /// Ends all interpreters. Returns the exit status.

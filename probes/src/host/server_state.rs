@@ -1,14 +1,16 @@
 //! The state that all connections share.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use wsgiaudit_probes_core::host_config::{HostMessage, RequestLimits};
 use wsgiaudit_probes_core::peer::TrustedProxies;
 use wsgiaudit_probes_core::request_path::RouteTable;
+use wsgiaudit_probes_core::telemetry::lifecycle::StopReason;
+use wsgiaudit_probes_core::telemetry::process_telemetry::ProcessTelemetry;
 
 use super::access_log::AccessLog;
 use super::application_group::ApplicationGroup;
@@ -60,11 +62,16 @@ pub(super) struct ServerState {
     pub(super) supervisor: SupervisorPipe,
     /// Whether this process has asked to be replaced.
     pub(super) is_replacement_requested: AtomicBool,
+    /// Why it has asked for that.
+    pub(super) replacement_reason: OnceLock<StopReason>,
+    /// What telemetry measures, if it is sent.
+    pub(super) telemetry: Option<Arc<ProcessTelemetry>>,
 }
 
 impl ServerState {
     /// Asks the supervisor, once, to replace this process.
-    pub(super) fn request_replacement(&self, why: fmt::Arguments<'_>) {
+    pub(super) fn request_replacement(&self, reason: StopReason, why: fmt::Arguments<'_>) {
+        let _ = self.replacement_reason.set(reason);
         if !self.is_replacement_requested.swap(true, Ordering::Relaxed) {
             log_message(&format!("{why}: asking for a replacement process"));
             self.supervisor.send_message(&HostMessage::Replace);
@@ -88,12 +95,14 @@ pub(super) async fn watch_process(server: Arc<ServerState>) {
     while lifetime.is_some() || memory.is_some() {
         tokio::time::sleep(WATCH_INTERVAL).await;
         if lifetime.is_some_and(|most| server.started.elapsed() >= most) {
-            return server.request_replacement(format_args!("--max-lifetime has passed"));
+            let why = format_args!("--max-lifetime has passed");
+            return server.request_replacement(StopReason::RestartInterval, why);
         }
         let Some(most) = memory else { continue };
         let resident = resident_bytes();
         if resident > most {
-            return server.request_replacement(format_args!("{resident} bytes of resident memory"));
+            let why = format_args!("{resident} bytes of resident memory");
+            return server.request_replacement(StopReason::MemoryLimit, why);
         }
     }
 }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crossbeam_channel::Receiver;
 use wsgiaudit_probes_core::application_result::ResultTag;
-use wsgiaudit_probes_core::group_meter::Meter;
 use wsgiaudit_probes_core::response_head::{BodyFit, ResponseHeadError};
 
 use super::environ::EnvironTemplate;
@@ -16,6 +14,7 @@ use super::glue;
 use super::log::log_error;
 use super::request_body::RequestBody;
 use super::request_exchange::{RequestJob, ResponseAborted, WorkerCommand};
+use super::worker_watch::{WorkerPost, WorkerWatch};
 use crate::python::{self, Object, PyThreadState};
 
 /// The `glue.py` objects that the threads of one interpreter share. Only attached threads use them.
@@ -81,6 +80,23 @@ impl WsgiRuntime {
             let function = python::PyDict_GetItemString(self.names.as_ptr(), function.as_ptr());
             python::Py_IncRef(function);
             call_object(&Object::new(function)?, &[])
+        }
+    }
+
+    /// Reads `sys.getswitchinterval()`; `None` if the application has broken that.
+    ///
+    /// # Safety
+    /// The thread is attached to the interpreter.
+    unsafe fn read_switch_interval(&self) -> Option<f64> {
+        // SAFETY: guaranteed by the caller; the reference is checked.
+        unsafe {
+            let Some(seconds) = self.call_function(c"read_switch_interval") else {
+                python::PyErr_Clear();
+                return None;
+            };
+            let seconds = python::PyFloat_AsDouble(seconds.as_ptr());
+            python::PyErr_Clear();
+            (seconds > 0.0).then_some(seconds)
         }
     }
 
@@ -228,29 +244,33 @@ impl ResponseAction {
 ///
 /// # Safety
 /// `state` is a thread state of this thread and of the interpreter of `runtime`; the thread is detached.
-pub(super) unsafe fn serve_jobs(
-    state: *mut PyThreadState,
-    runtime: &WsgiRuntime,
-    queue: &Receiver<WorkerCommand>,
-    meter: &Arc<Meter>,
-) {
+pub(super) unsafe fn serve_jobs(state: *mut PyThreadState, runtime: &WsgiRuntime, post: &WorkerPost) {
+    let meter = &post.meter;
     set_thread_meter(meter);
-    while let Ok(WorkerCommand::Serve(job)) = queue.recv() {
-        meter.queue.record_duration(job.queued.elapsed());
+    let watch = WorkerWatch::new(post);
+    while let Ok(WorkerCommand::Serve(job)) = post.queue.recv() {
+        let queued = job.queued.elapsed();
+        meter.queue.record_duration(queued);
         if job.exchange.is_abandoned() {
             continue;
         }
         job.exchange.mark_taken();
+        watch.begin_request(&job, queued);
         let began = Instant::now();
         // SAFETY: guaranteed by the caller.
         let action = unsafe {
             measure_gil_wait(|| python::PyEval_RestoreThread(state));
             let action = runtime.run_application(&job);
+            if watch.is_asked_for_switch_interval() {
+                watch.set_switch_interval(runtime.read_switch_interval());
+            }
             python::PyEval_SaveThread();
             action
         };
         // Recorded before the response is sent, so that a client that has the response finds it counted.
-        meter.application.record_duration(began.elapsed());
+        let took = began.elapsed();
+        meter.application.record_duration(took);
+        watch.end_request(&job, took);
         if job.exchange.mark_ended() {
             meter.stuck.fetch_sub(1, Ordering::Relaxed);
         }
@@ -265,13 +285,12 @@ pub(super) unsafe fn serve_jobs(
 pub(super) unsafe fn run_sibling_thread(
     interpreter: InterpreterHandle,
     runtime: &Arc<WsgiRuntime>,
-    queue: &Receiver<WorkerCommand>,
-    meter: &Arc<Meter>,
+    post: &WorkerPost,
 ) {
     // SAFETY: the thread state is created, attached and deleted on this thread only.
     unsafe {
         let own = python::PyThreadState_New(interpreter.0);
-        serve_jobs(own, runtime, queue, meter);
+        serve_jobs(own, runtime, post);
         python::PyEval_RestoreThread(own);
         python::PyThreadState_Clear(own);
         python::PyThreadState_DeleteCurrent();

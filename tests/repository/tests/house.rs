@@ -10,7 +10,7 @@ use wsgiaudit_repository::module_graph::{ModuleGraph, join_modules};
 use wsgiaudit_repository::sources::{parse_crate, repository_root};
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 34] = [
+const LAYERS: [(&str, &[&str]); 35] = [
     ("model", &[]),
     ("platform", &[]),
     ("regular_file", &[]),
@@ -65,6 +65,7 @@ const LAYERS: [(&str, &[&str]); 34] = [
     ),
     ("cli", &["exit", "model"]),
     ("serve", &["cli", "copies", "digest", "model", "regular_file", "report", "trial", "venv"]),
+    ("top", &["cli", "exit", "model", "regular_file", "render"]),
     ("manual", &["cli"]),
     (
         "command",
@@ -90,6 +91,7 @@ const LAYERS: [(&str, &[&str]); 34] = [
             "report",
             "serve",
             "settings",
+            "top",
             "trial",
         ],
     ),

@@ -1,0 +1,80 @@
+//! The command: reads a source until it has shown enough.
+
+use std::io::{IsTerminal, stdout};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::page::{compose_page, render_text};
+use super::recording::{Recorder, read_recording};
+use super::screen::show_live;
+use super::snapshot::Snapshot;
+use super::source::{READING_INTERVAL, Source};
+use super::watch::Watch;
+use crate::cli::{TextFormat, TopArgs};
+use crate::exit::Exit;
+use crate::render::escape::escape_json;
+use crate::render::style::TextStyle;
+
+/// Shows the source, once or until the user ends it. Returns the exit status with the text of `--once`.
+///
+/// # Errors
+/// If the source cannot be read, or there is no terminal to show it on.
+pub fn run_top(args: &TopArgs, style: TextStyle) -> Result<(Exit, String)> {
+    if !args.once && !stdout().is_terminal() {
+        bail!("the output is not a terminal\nhint: --once prints what one interval shows");
+    }
+    // Before the socket is made, which is removed at the end.
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot watch for signals")?;
+    }
+    let recorder = args.record.as_deref().map(Recorder::create).transpose()?;
+    let (source, name) = open_source(args)?;
+    let mut watch = Watch::new(source, name, recorder, stop);
+    if !args.once {
+        let exit = show_live(&mut watch, style);
+        return watch.finish().and(exit).map(|exit| (exit, String::new()));
+    }
+    watch.collect_once(args.wait)?;
+    if watch.is_stopped() {
+        return watch.finish().map(|()| (Exit::Interrupted, String::new()));
+    }
+    let snapshot = Snapshot::of_fleet(&watch.fleet);
+    let text = match args.format {
+        TextFormat::Text => render_text(&compose_page(&snapshot, &watch.name, style)),
+        TextFormat::Json => escape_json(&(serde_json::to_string_pretty(&snapshot)? + "\n")).into_owned(),
+    };
+    if !watch.fleet.has_figures() {
+        bail!("{}", describe_silence(&watch.name));
+    }
+    watch.finish().map(|()| (Exit::Ready, text))
+}
+
+fn open_source(args: &TopArgs) -> Result<(Source, String)> {
+    match (&args.replay, &args.source) {
+        (Some(file), _) => {
+            let mut arrivals = read_recording(file)?;
+            arrivals.reverse();
+            Ok((Source::Recording { arrivals }, file.display().to_string()))
+        }
+        (None, Some(text)) => {
+            let interval = args.wait.map_or(READING_INTERVAL, Duration::from_secs_f64);
+            Ok((Source::open(text, args.socket_mode, interval)?, text.clone()))
+        }
+        (None, None) => bail!("nothing to show\nhint: unix:PATH, a URL, or --replay FILE"),
+    }
+}
+
+/// What is said if nothing arrived.
+fn describe_silence(source: &str) -> String {
+    let path = Path::new(source.strip_prefix("unix:").unwrap_or(source)).display();
+    format!(
+        "no telemetry arrived at {path}\nhint: wsgiaudit serve --telemetry unix:{path}, or WSGITelemetryService \
+         unix:{path} in Apache's configuration; --wait for longer intervals"
+    )
+}

@@ -1,0 +1,313 @@
+//! What is shown: the figures of the last seconds, as plain data. Its JSON form is what `--once --format json` prints.
+
+use serde::Serialize;
+use wsgiaudit_probes_core::telemetry::datagram::Kind;
+use wsgiaudit_probes_core::telemetry::phase_meter::Phase;
+
+use super::diagnosis::{Finding, diagnose};
+use super::fleet::{Fleet, LifecycleEvent, Process, ProcessState, SlowRequest};
+use super::sample::{PhaseSample, Sample};
+
+/// Version of the JSON form. Fields are only added.
+const SCHEMA: u32 = 1;
+
+/// Everything that is shown. Times are in seconds.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Snapshot {
+    schema: u32,
+    /// Datagrams that arrived.
+    pub(super) received: u64,
+    /// Those of them that could not be read.
+    pub(super) damaged: u64,
+    /// Why the last one could not.
+    pub(super) last_error: Option<String>,
+    /// Datagrams that were sent and did not arrive.
+    pub(super) missing: u64,
+    pub(super) findings: Vec<Finding>,
+    pub(super) processes: Vec<ProcessRow>,
+    pub(super) slow_requests: Vec<SlowRow>,
+    pub(super) events: Vec<EventRow>,
+}
+
+/// A process.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ProcessRow {
+    /// 0 if it is not known.
+    pub(super) pid: u32,
+    pub(super) state: &'static str,
+    pub(super) server: String,
+    pub(super) python: String,
+    pub(super) host: String,
+    pub(super) group: String,
+    #[serde(flatten)]
+    pub(super) figures: Figures,
+    pub(super) cpu: Option<f64>,
+    pub(super) memory: Option<u64>,
+    pub(super) memory_maximum: Option<u64>,
+    pub(super) threads_active: Option<u64>,
+    /// Responses by status class, from 1xx.
+    pub(super) answers: [u64; 5],
+    pub(super) input_bytes: u64,
+    pub(super) output_bytes: u64,
+    pub(super) missing: u64,
+    pub(super) interpreters: Vec<InterpreterRow>,
+    pub(super) workers: Vec<WorkerRow>,
+}
+
+/// Figures of a process or an interpreter.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Figures {
+    /// Length of the time that they are about.
+    pub(super) period: f64,
+    pub(super) requests: u64,
+    pub(super) throughput: f64,
+    /// Share of the threads' time that was spent on requests.
+    pub(super) busy: Option<f64>,
+    pub(super) threads: Option<u64>,
+    pub(super) switch_interval: Option<f64>,
+    pub(super) response: PhaseFigures,
+    pub(super) queue: PhaseFigures,
+    pub(super) application: PhaseFigures,
+    pub(super) gil_wait: PhaseFigures,
+}
+
+/// One of the times.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct PhaseFigures {
+    pub(super) mean: Option<f64>,
+    pub(super) p50: Option<f64>,
+    pub(super) p95: Option<f64>,
+    pub(super) p99: Option<f64>,
+    pub(super) maximum: Option<f64>,
+}
+
+/// An interpreter.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct InterpreterRow {
+    pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) figures: Figures,
+}
+
+/// A thread.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct WorkerRow {
+    pub(super) completed: u64,
+    /// Share of its time.
+    pub(super) busy: f64,
+    /// Share of its time.
+    pub(super) cpu: f64,
+    pub(super) elapsed: f64,
+    pub(super) longest: f64,
+}
+
+/// A slow request.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct SlowRow {
+    pub(super) pid: u32,
+    pub(super) is_complete: bool,
+    pub(super) duration: f64,
+    pub(super) method: String,
+    pub(super) path: String,
+    /// 0 before there is one.
+    pub(super) status: u64,
+    pub(super) queue: f64,
+    pub(super) application: f64,
+    pub(super) gil_wait: f64,
+}
+
+/// Start or end of a process.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct EventRow {
+    /// `started`, `stopping` or `stopped`.
+    pub(super) event: &'static str,
+    pub(super) pid: u32,
+    pub(super) group: String,
+    /// Seconds since 1970.
+    pub(super) time: f64,
+    pub(super) reason: String,
+    pub(super) uptime: Option<f64>,
+    pub(super) requests: Option<u64>,
+    pub(super) cut_off: Option<u64>,
+}
+
+impl Snapshot {
+    /// What a fleet shows now. The latest events and slow requests come first.
+    pub(super) fn of_fleet(fleet: &Fleet) -> Self {
+        let missing =
+            fleet.processes.values().fold(0_u64, |sum, process| sum.saturating_add(process.missing));
+        Self {
+            schema: SCHEMA,
+            received: fleet.received,
+            damaged: fleet.damaged,
+            last_error: fleet.last_error.map(|error| error.to_string()),
+            missing,
+            findings: diagnose(fleet),
+            processes: fleet.processes.iter().map(|(pid, process)| ProcessRow::new(*pid, process)).collect(),
+            slow_requests: fleet.slow.iter().rev().map(SlowRow::new).collect(),
+            events: fleet.events.iter().rev().map(EventRow::new).collect(),
+        }
+    }
+}
+
+impl ProcessRow {
+    fn new(pid: u32, process: &Process) -> Self {
+        let sample = process.join().unwrap_or_default();
+        let interpreters = process.interpreters.iter().filter_map(|(name, samples)| {
+            let figures = Figures::of_sample(&samples.join()?);
+            Some(InterpreterRow { name: name.clone(), figures })
+        });
+        Self {
+            pid,
+            state: match process.state {
+                ProcessState::Serving => "serving",
+                ProcessState::Stopping => "stopping",
+                ProcessState::Stopped => "stopped",
+                ProcessState::Lost => "lost",
+            },
+            server: process.server.clone(),
+            python: process.python.clone(),
+            host: process.host.clone(),
+            group: process.group.clone(),
+            figures: Figures::of_sample(&sample),
+            cpu: sample.cpu,
+            memory: sample.memory,
+            memory_maximum: sample.memory_maximum,
+            threads_active: sample.threads_active,
+            answers: sample.answers,
+            input_bytes: sample.input_bytes,
+            output_bytes: sample.output_bytes,
+            missing: process.missing,
+            interpreters: interpreters.collect(),
+            workers: list_workers(&sample),
+        }
+    }
+}
+
+fn list_workers(sample: &Sample) -> Vec<WorkerRow> {
+    let share = |time: f64| (time / sample.period.max(0.001)).min(1.0);
+    let workers = sample.workers.iter().map(|worker| WorkerRow {
+        completed: worker.completed,
+        busy: share(worker.busy),
+        cpu: share(worker.cpu),
+        elapsed: worker.elapsed,
+        longest: worker.longest,
+    });
+    workers.collect()
+}
+
+impl Figures {
+    fn of_sample(sample: &Sample) -> Self {
+        let phase = |phase| PhaseFigures::of_sample(sample.phase(phase));
+        Self {
+            period: sample.period,
+            requests: sample.requests,
+            throughput: sample.throughput(),
+            busy: sample.busy,
+            threads: sample.threads,
+            switch_interval: sample.switch_interval,
+            response: phase(Phase::Request),
+            queue: phase(Phase::Queue),
+            application: phase(Phase::Application),
+            gil_wait: phase(Phase::GilWait),
+        }
+    }
+}
+
+impl PhaseFigures {
+    fn of_sample(phase: &PhaseSample) -> Self {
+        // A quantile is interpolated within its bucket, the first of which begins at 0; the maximum is exact.
+        let quantile = |share| {
+            let found = phase.quantile(share)?;
+            Some(phase.maximum.map_or(found, |most| found.min(most)))
+        };
+        Self {
+            mean: phase.mean(),
+            p50: quantile(0.5),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            maximum: phase.maximum.filter(|_| phase.count() > 0),
+        }
+    }
+}
+
+impl SlowRow {
+    fn new(slow: &SlowRequest) -> Self {
+        Self {
+            pid: slow.pid,
+            is_complete: slow.is_complete,
+            duration: slow.duration,
+            method: slow.method.clone(),
+            path: slow.path.clone(),
+            status: slow.status,
+            queue: slow.queue,
+            application: slow.application,
+            gil_wait: slow.gil_wait,
+        }
+    }
+}
+
+impl EventRow {
+    fn new(event: &LifecycleEvent) -> Self {
+        let name = match event.kind {
+            Kind::ProcessStopping => "stopping",
+            Kind::ProcessStopped => "stopped",
+            Kind::ProcessStarted
+            | Kind::Process
+            | Kind::Request
+            | Kind::Server
+            | Kind::SlowRequest
+            | Kind::GcSnapshot
+            | Kind::GcEvent
+            | Kind::Other(_) => "started",
+        };
+        Self {
+            event: name,
+            pid: event.pid,
+            group: event.group.clone(),
+            time: event.time,
+            reason: event.reason.clone(),
+            uptime: event.uptime,
+            requests: event.requests,
+            cut_off: event.cut_off,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use wsgiaudit_probes_core::telemetry::datagram::{Datagram, field};
+
+    use super::super::test_datagrams::request_datagram;
+    use super::*;
+
+    #[test]
+    fn a_snapshot_has_figures_events_and_slow_requests() {
+        let mut fleet = Fleet::default();
+        fleet.take_datagram(&request_datagram(7, 100, 0.5).encode(), Duration::ZERO);
+        for (time, kind) in [(1.0, Kind::ProcessStarted), (2.0, Kind::ProcessStopping)] {
+            let mut event = Datagram::new(kind, 7, 2, time);
+            event.add_text(field::STOP_REASON, "memory_limit");
+            fleet.take_datagram(&event.encode(), Duration::ZERO);
+        }
+        let mut slow = Datagram::new(Kind::SlowRequest, 7, 3, 0.0);
+        slow.add_text(field::SLOW_SCRIPT_NAME, "/shop");
+        slow.add_text(field::SLOW_PATH, "/cart");
+        fleet.take_datagram(&slow.encode(), Duration::ZERO);
+        let json = serde_json::to_value(Snapshot::of_fleet(&fleet)).unwrap();
+        assert_eq!((&json["schema"], &json["received"]), (&1.into(), &4.into()));
+        let process = &json["processes"][0];
+        assert_eq!((&process["pid"], &process["state"]), (&7.into(), &"stopping".into()));
+        assert_eq!((&process["throughput"], &process["answers"][1]), (&100.0.into(), &100.into()));
+        assert_eq!(process["application"]["maximum"], 0.004);
+        assert_eq!(process["gil_wait"]["mean"], serde_json::Value::Null);
+        assert_eq!(process["workers"][0]["busy"], 0.5);
+        assert_eq!(
+            (&json["events"][0]["event"], &json["events"][1]["event"]),
+            (&"stopping".into(), &"started".into())
+        );
+        assert_eq!(json["slow_requests"][0]["path"], "/shop/cart");
+    }
+}

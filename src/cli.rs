@@ -9,10 +9,12 @@ use crate::model::Mode;
 
 mod formats;
 mod serve_values;
+mod tune_values;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
 use serve_values::parse_octal;
 pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
+pub use tune_values::{ResponseTarget, TuneArgs, TuneFormat};
 
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
 /// declares and trying each under mod_wsgi's own configurations.
@@ -66,6 +68,10 @@ pub enum Command {
   SIGHUP           restart with the same sockets; the old process exits when the new one is ready
   SIGUSR1          open the access log again, after it was renamed")]
     Serve(ServeArgs),
+    /// Find out by measuring how to serve an application: compare the configurations that an audit allows, under
+    /// load, and recommend one. The application runs without a sandbox, and does what the requests ask for
+    #[command(after_help = crate::exit::TUNE_HELP)]
+    Tune(Box<TuneArgs>),
     /// Print a shell completion script
     #[command(
         after_help = "E.g. wsgiaudit completions bash > ~/.local/share/bash-completion/completions/wsgiaudit"

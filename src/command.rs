@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+mod tune_command;
+
 use crate::apache::FileSystem;
 use crate::audit;
 use crate::cli::{
@@ -62,6 +64,7 @@ pub fn run_command(cli: &Cli) -> Result<Exit> {
             make_copies(args, admitted.as_ref())
         }
         Some(Command::Serve(args)) => run_server(args),
+        Some(Command::Tune(args)) => tune_command::tune_application(args),
         Some(Command::Completions(args)) => {
             Output::open(&args.to)?.write(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
         }

@@ -40,6 +40,7 @@
 //! - [`command`], [`cli`], [`plan`] and [`exit`]: subcommands, command line, resolved arguments and exit
 //!   statuses.
 //! - [`serve`]: hosts a WSGI application in the environment's own Python.
+//! - [`tune`]: compares, under load, the configurations in which an application may be served.
 //! - [`manual`]: shell completions and manual pages, generated from [`cli`].
 //!
 //! Dependencies point in one direction, and the peers `venv`, `image` and `trial` do not use each other;
@@ -129,5 +130,6 @@ pub mod serve;
 pub mod settings;
 pub mod shell_word;
 pub mod trial;
+pub mod tune;
 pub mod upgrades;
 pub mod venv;

@@ -10,7 +10,7 @@ use wsgiaudit_repository::module_graph::{ModuleGraph, join_modules};
 use wsgiaudit_repository::sources::{parse_crate, repository_root};
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 34] = [
+const LAYERS: [(&str, &[&str]); 35] = [
     ("model", &[]),
     ("platform", &[]),
     ("regular_file", &[]),
@@ -65,6 +65,21 @@ const LAYERS: [(&str, &[&str]); 34] = [
     ),
     ("cli", &["exit", "model"]),
     ("serve", &["cli", "copies", "digest", "model", "regular_file", "report", "trial", "venv"]),
+    (
+        "tune",
+        &[
+            "app",
+            "audit",
+            "cli",
+            "directive",
+            "model",
+            "platform",
+            "regular_file",
+            "render",
+            "report",
+            "shell_word",
+        ],
+    ),
     ("manual", &["cli"]),
     (
         "command",
@@ -91,6 +106,7 @@ const LAYERS: [(&str, &[&str]); 34] = [
             "serve",
             "settings",
             "trial",
+            "tune",
         ],
     ),
 ];

@@ -61,7 +61,8 @@ fn explain_sureness(tried: &[TriedConfiguration], decision: &Decision, goal: Goa
     let rounds = if rounds == 1 { "1 round".to_owned() } else { format!("{rounds} rounds") };
     match decision.sureness {
         Sureness::Clear => match tried.iter().filter(|each| !each.rounds.is_empty()).count() {
-            1 => "Every other configuration was far worse in the first round.".to_owned(),
+            1 if tried.len() == 1 => "There was nothing else to try.".to_owned(),
+            1 => "Every other configuration failed or was far worse in the first round.".to_owned(),
             _ => format!("In {rounds} every other configuration was worse beyond noise (p < 0.05)."),
         },
         Sureness::SimplestOfEqual => {

@@ -4,7 +4,7 @@
 
 .SUFFIXES:
 .PHONY: help demo test test-everything test-filtered test-fast test-modwsgi test-declarations house mutants docs bench bench-upgrades \
-	bench-serve soak-copies survey survey-copies survey-own-tests wheel maturin pythons modwsgi fuzz clean demo-environment switches-environment \
+	bench-serve bench-tune soak-copies survey survey-copies survey-own-tests wheel maturin pythons modwsgi fuzz clean demo-environment switches-environment \
 	applications-environment sites-environment generators-environment tools-environment backends-environment \
 	serve-environment telemetry-environment
 
@@ -58,6 +58,7 @@ help:
 	@echo 'make bench-upgrades  an audit after the upgrade of each of their distributions beside the first audit'
 	@echo 'make bench-serve    `serve` beside mod_wsgi, granian and gunicorn; what switch intervals change'
 	@echo 'make soak-copies    200,000 requests to a Django site with private copies, each answer checked'
+	@echo 'make bench-tune     what `tune` recommends for six applications beside an exhaustive search'
 	@echo
 	@echo 'make pythons        print the Pythons of `make test`: export WSGIAUDIT_TEST_PYTHONS="$$(make -s pythons)"'
 	@echo 'make clean          remove target/'
@@ -293,6 +294,15 @@ soak-copies:
 	cargo build --release; \
 	"$$site/bin/python" -I tests/bench/copies_soak.py $(wsgiaudit) "$$1" $(REQUESTS) >reports/copies-soak.new; \
 	mv reports/copies-soak.new reports/copies-soak.txt; cat reports/copies-soak.txt
+
+# What `tune` recommends beside an exhaustive search with wrk: half an hour. ROUNDS, SECONDS_EACH and WORKLOADS set other
+# bounds.
+bench-tune:
+	@set -e; \
+	command -v wrk >/dev/null || apt-get install -y --no-install-recommends wrk >&2; \
+	demo=$$($(submake) demo-environment); \
+	cargo build --release; \
+	"$$demo/bin/python" -I tests/bench/tune.py "$$PWD/$(wsgiaudit)" "$$demo"
 
 # The survey in reports/: some ten minutes and 2 GB. Downloads are kept.
 survey:

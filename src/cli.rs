@@ -11,12 +11,14 @@ mod formats;
 mod serve_operation;
 mod serve_values;
 mod telemetry_args;
+mod tune_values;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
 pub use serve_operation::{ErrorLogForm, ErrorLogLevel, OperationArgs, StaticPrefix};
 pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
 use serve_values::{parse_octal, parse_seconds};
 pub use telemetry_args::{TelemetryArgs, TopArgs};
+pub use tune_values::{ResponseTarget, TuneArgs, TuneFormat};
 
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
 /// declares and trying each under mod_wsgi's own configurations.
@@ -73,6 +75,10 @@ pub enum Command {
     /// Show what running servers report: throughput, response times, waits for the GIL, restarts, and what to do. Reads
     /// the telemetry of `wsgiaudit serve` or of mod_wsgi 6.1, or the metrics of `wsgiaudit serve`
     Top(TopArgs),
+    /// Find out by measuring how to serve an application: compare the configurations that an audit allows, under
+    /// load, and recommend one. The application runs without a sandbox, and does what the requests ask for
+    #[command(after_help = crate::exit::TUNE_HELP)]
+    Tune(Box<TuneArgs>),
     /// Print a shell completion script
     #[command(
         after_help = "E.g. wsgiaudit completions bash > ~/.local/share/bash-completion/completions/wsgiaudit"

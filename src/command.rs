@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+mod tune_command;
+
 use crate::apache::FileSystem;
 use crate::audit;
 use crate::cli::{
@@ -65,6 +67,7 @@ pub fn run_command(cli: &Cli) -> Result<Exit> {
         // The environment and a settings file add to this command's line.
         Some(Command::Serve(_)) => run_server(&ServeOptions::from_process()?),
         Some(Command::Top(args)) => watch_servers(args),
+        Some(Command::Tune(args)) => tune_command::tune_application(args),
         Some(Command::Completions(args)) => {
             Output::open(&args.to)?.write(&manual::render_completions(args.shell)).map(|()| Exit::Ready)
         }

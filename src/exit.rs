@@ -11,6 +11,14 @@ pub const HELP: &str = "Exit status:
   130  interrupted; the report holds what was found until then
 With --app or --apache-config, the applications decide instead of the distributions.";
 
+/// The table for `tune --help`.
+pub const TUNE_HELP: &str = "Exit status:
+  0    a configuration is recommended
+  1    none is: the audit allows none, all fail, or none keeps the target
+  2    wrong usage, or the audit or a measurement itself failed
+  3    not sure: too few rounds, the generator of load was at its limit, or no verdict is known
+  130  interrupted; the result is that of the rounds until then";
+
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {

@@ -41,6 +41,7 @@
 //!   statuses.
 //! - [`serve`]: hosts a WSGI application in the environment's own Python.
 //! - [`top`]: shows the telemetry of running servers.
+//! - [`tune`]: compares, under load, the configurations in which an application may be served.
 //! - [`manual`]: shell completions and manual pages, generated from [`cli`].
 //!
 //! Dependencies point in one direction, and the peers `venv`, `image` and `trial` do not use each other;
@@ -131,5 +132,6 @@ pub mod settings;
 pub mod shell_word;
 pub mod top;
 pub mod trial;
+pub mod tune;
 pub mod upgrades;
 pub mod venv;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 
-use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs};
+use crate::cli::{AuditArgs, Color, IndexArgs, ModuleArgs, TrialArgs, TuneArgs};
 use crate::installer::{NoCacheFolder, find_cache_folder};
 use crate::model::Mode;
 use crate::trial::{StressTest, TrialInputs, TrialLimits};
@@ -118,6 +118,22 @@ impl AuditPlan {
         let (files, with) = (args.files.clone(), args.with.clone());
         let named = SelectedModules { files, with, index: index_options(&args.index) };
         Ok(Self { only: Some(named), ..Self::with_trials(python, required, &args.trials)? })
+    }
+
+    /// Resolves the arguments of the audit that `wsgiaudit tune` begins with.
+    ///
+    /// # Errors
+    /// As [`AuditPlan::new`].
+    pub fn for_tuning(args: &TuneArgs) -> Result<Self> {
+        let free_threaded = args.free_threaded.as_deref().map(parse_free_threaded).transpose()?;
+        let environment = find_environment(args.environment.as_deref(), "wsgiaudit tune")?;
+        Ok(Self {
+            free_threaded,
+            apps: vec![args.app.clone()],
+            python_path: python_path(),
+            requests: args.requests.clone(),
+            ..Self::with_trials(environment, &[Mode::OwnGil], &args.trials)?
+        })
     }
 
     fn with_trials(environment: PathBuf, required: &[Mode], trials: &TrialArgs) -> Result<Self> {

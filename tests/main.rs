@@ -14,3 +14,4 @@ mod inputs;
 mod render;
 mod support;
 mod trial;
+mod tune;

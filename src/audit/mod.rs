@@ -30,4 +30,5 @@ mod upgrade_advice;
 mod wheels;
 
 pub use copy_roots::{CopySources, find_copy_sources};
+pub use request_list::RequestList;
 pub use run::run_audit;

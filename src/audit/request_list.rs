@@ -14,12 +14,13 @@ const MAX_BODY_FILES_SIZE: u64 = 16 << 20;
 
 /// An `.http` file, and the files that its bodies name.
 #[derive(Clone, Debug)]
-pub(super) struct RequestList {
+pub struct RequestList {
     /// Its path, as the user passed it.
-    pub(super) named: PathBuf,
-    pub(super) requests: Vec<HttpRequest>,
+    pub named: PathBuf,
+    /// The requests, in order.
+    pub requests: Vec<HttpRequest>,
     /// Messages about parts of it that are not supported.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
     /// The files that bodies name: path as written, and content.
     files: Vec<(String, Vec<u8>)>,
 }
@@ -29,7 +30,7 @@ impl RequestList {
     ///
     /// # Errors
     /// When a file cannot be read, or the list is invalid.
-    pub(super) fn from_file(named: &Path, environment: &[String]) -> Result<Self> {
+    pub fn from_file(named: &Path, environment: &[String]) -> Result<Self> {
         let bytes = regular_file::read_limited(named, MAX_LIST_SIZE)
             .with_context(|| format!("cannot read {}", named.display()))?;
         let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", named.display()))?;
@@ -55,6 +56,11 @@ impl RequestList {
         self.files.iter().enumerate().try_for_each(|(number, (_, content))| {
             fs::write(folder.join(format!("body-{number}")), content).context("cannot copy a body")
         })
+    }
+
+    /// Returns the content of the file that a body names.
+    pub fn body_file(&self, path: &str) -> &[u8] {
+        self.files.get(self.body_file_index(path)).map(|(_, content)| content.as_slice()).unwrap_or_default()
     }
 
     /// Returns the number of the file that a body names.

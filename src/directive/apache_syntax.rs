@@ -29,14 +29,20 @@ pub(super) fn format_option(name: &str, value: &str) -> String {
 
 /// Renders a block that turns the own GIL of one interpreter on or off.
 pub(super) fn render_interpreter_block(process: &str, application: &str, own_gil: bool) -> String {
+    let flag = if own_gil { "On" } else { "Off" };
+    render_interpreter_options(process, application, &[format!("WSGIPerInterpreterGIL {flag}")])
+}
+
+/// Renders a block of directives for one interpreter.
+pub(super) fn render_interpreter_options(process: &str, application: &str, lines: &[String]) -> String {
     let selector = |name: &str, value: &str| {
         let plain = format_option(name, value);
         // The whole selector must be one word.
         if plain.contains('"') { quote_word(&format!("{name}={value}")) } else { plain }
     };
-    let flag = if own_gil { "On" } else { "Off" };
+    let lines: String = lines.iter().map(|line| format!("    {line}\n")).collect();
     format!(
-        "<WSGIInterpreterOptions {} {}>\n    WSGIPerInterpreterGIL {flag}\n</WSGIInterpreterOptions>\n",
+        "<WSGIInterpreterOptions {} {}>\n{lines}</WSGIInterpreterOptions>\n",
         selector("process-group", process),
         selector("application-group", application)
     )

@@ -74,15 +74,24 @@ impl OwnGilModes {
 /// incomplete, it covered extension modules instead of an environment, or a script for the whole environment
 /// fails in all of these modes. `None` if there is no such reason.
 pub(super) fn find_objection(report: &Document, allowed: OwnGilModes) -> Option<String> {
+    find_general_objection(report).or_else(|| allowed.find_failing_scripts(report))
+}
+
+/// Returns why the report supports nothing in a mode, whatever its verdicts on an application are; `None` if there is no
+/// such reason. One reason per line.
+pub fn find_objection_in(report: &Document, mode: Mode) -> Option<String> {
+    find_general_objection(report)
+        .or_else(|| Some(list_failing_scripts(report, mode)).filter(|lines| !lines.is_empty()))
+}
+
+/// Returns why the report supports nothing in any mode with an own GIL.
+fn find_general_objection(report: &Document) -> Option<String> {
     if let Some(trouble) = report.trouble.first() {
         return Some(format!("the audit is incomplete: {}\n", escape_comment(trouble)));
     }
-    if report.decided_by() == DecidedBy::Modules {
-        return Some(
-            "the report covers only extension modules: audit the environment that uses them\n".to_owned(),
-        );
-    }
-    allowed.find_failing_scripts(report)
+    (report.decided_by() == DecidedBy::Modules).then(|| {
+        "the report covers only extension modules: audit the environment that uses them\n".to_owned()
+    })
 }
 
 /// Renders the verdict in the mode that gives an application its own GIL, such as `shop.wsgi:application: blocked: ...`,

@@ -63,6 +63,19 @@ impl ProcessOptions {
         }
     }
 
+    /// Sets an option, whatever it was before.
+    pub(super) fn replace_option(&mut self, name: &str, value: &str) {
+        match self.0.iter_mut().find(|(given, _)| given == name) {
+            Some((_, given)) => value.clone_into(given),
+            None => self.add_option(name, value),
+        }
+    }
+
+    /// Removes an option.
+    pub(super) fn remove_option(&mut self, name: &str) {
+        self.0.retain(|(given, _)| given != name);
+    }
+
     /// Renders the directive.
     pub(super) fn render_directive(&self, name: &str) -> String {
         let paths = ["python-home", "python-path", "home"];

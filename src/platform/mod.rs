@@ -14,11 +14,11 @@ mod variables;
 
 pub use confined_thread::{find_unenforced_limits, run_confined};
 #[cfg(not(target_os = "linux"))]
-pub use fallback::{SYSTEM_FOLDERS, describe_processor, remove_folder};
+pub use fallback::{SYSTEM_FOLDERS, describe_processor, remove_folder, run_on_processors};
 #[cfg(not(target_os = "linux"))]
 use fallback::{adopt_orphans, child_processes};
 #[cfg(target_os = "linux")]
-pub use linux::{SYSTEM_FOLDERS, describe_processor, remove_folder};
+pub use linux::{SYSTEM_FOLDERS, describe_processor, remove_folder, run_on_processors};
 #[cfg(target_os = "linux")]
 use linux::{adopt_orphans, child_processes};
 pub use private_folder::{create_private_folder, find_foreign_access, is_own};

@@ -13,7 +13,7 @@ const INDENT: usize = 5;
 
 /// A column of a table.
 #[derive(Clone, Debug)]
-pub(super) struct Column {
+pub struct Column {
     title: String,
     /// The widest text that its cells hold; wider ones stand below the row.
     limit: usize,
@@ -25,30 +25,32 @@ pub(super) struct Column {
 
 impl Column {
     /// A column for the subject of a row. A name that is wider than `limit` has a line of its own.
-    pub(super) fn name(title: &str, limit: usize) -> Self {
+    pub fn name(title: &str, limit: usize) -> Self {
         Self { title: title.to_owned(), limit, is_optional: false, label: "" }
     }
 
     /// A column for short words, whose title may be split at hyphens.
-    pub(super) fn word(title: &str) -> Self {
+    pub fn word(title: &str) -> Self {
         Self { title: title.to_owned(), limit: 16, is_optional: false, label: "" }
     }
 
     /// A column that is left out in narrow tables.
-    pub(super) fn optional(title: &str, limit: usize, label: &'static str) -> Self {
+    pub fn optional(title: &str, limit: usize, label: &'static str) -> Self {
         Self { title: title.to_owned(), limit, is_optional: true, label }
     }
 }
 
 /// A row: its cells, and lines that stand below them.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
-    pub(super) cells: Vec<Cell>,
-    pub(super) below: Vec<String>,
+pub struct Row {
+    /// Its cells.
+    pub cells: Vec<Cell>,
+    /// The lines below it.
+    pub below: Vec<String>,
 }
 
 /// Draws a table with a header.
-pub(super) fn draw_grid(columns: &[Column], rows: &[Row], style: TextStyle) -> String {
+pub fn draw_grid(columns: &[Column], rows: &[Row], style: TextStyle) -> String {
     let layout = choose_layout(columns, rows, style.width);
     let rows: Vec<FittedRow> = rows.iter().map(|row| layout.fit_row(columns, row)).collect();
     let mut lines = layout.draw_table(columns, &rows, style).into_iter();

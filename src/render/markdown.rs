@@ -124,7 +124,7 @@ fn overflow_note(count: usize) -> String {
 
 /// Encodes text so that it is shown literally. Characters with a meaning in Markdown or HTML are encoded, and
 /// `<code>` keeps GitHub from recognizing mentions and references.
-pub(super) fn encode_as_code(text: &str, limit: usize) -> String {
+pub fn encode_as_code(text: &str, limit: usize) -> String {
     if text.is_empty() {
         return String::new();
     }

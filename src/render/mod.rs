@@ -12,7 +12,7 @@ pub mod escape;
 pub mod github;
 #[cfg(test)]
 mod golden_tests;
-mod grid;
+pub mod grid;
 pub mod html;
 pub mod json;
 pub mod junit;

@@ -12,6 +12,7 @@ use wsgiaudit::cli::Cli;
 use wsgiaudit::model::RULES;
 use wsgiaudit::report::Document;
 use wsgiaudit::serve::list_options;
+use wsgiaudit::tune::TuneDocument;
 
 use super::{ROOT, check_generated, check_generated_part};
 use crate::support::server::Server;
@@ -114,6 +115,18 @@ fn the_page_of_the_json_document_is_generated() {
         write_fields(&mut text, name, definition);
     }
     check_generated("docs/json-schema.md", &text);
+}
+
+#[test]
+fn the_document_of_tune_is_generated() {
+    let schema = schema_for!(TuneDocument).to_value();
+    let mut text = String::new();
+    write_fields(&mut text, "TuneDocument", &schema);
+    for (name, definition) in schema["$defs"].as_object().unwrap() {
+        write!(text, "\n### {name}\n\n{}\n", one_line(definition)).unwrap();
+        write_fields(&mut text, name, definition);
+    }
+    check_generated_part("docs/tune.md", "tune-document", &text);
 }
 
 /// Parts of the golden report.

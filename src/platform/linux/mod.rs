@@ -9,4 +9,4 @@ pub const SYSTEM_FOLDERS: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 pub(super) use descendants::{adopt_orphans, child_processes};
 pub use folder_removal::remove_folder;
-pub use processor::describe_processor;
+pub use processor::{describe_processor, run_on_processors};

@@ -66,6 +66,21 @@ const LAYERS: [(&str, &[&str]); 35] = [
     ("cli", &["exit", "model"]),
     ("serve", &["cli", "copies", "digest", "model", "regular_file", "report", "trial", "venv"]),
     ("top", &["cli", "exit", "model", "regular_file", "render"]),
+    (
+        "tune",
+        &[
+            "app",
+            "audit",
+            "cli",
+            "directive",
+            "model",
+            "platform",
+            "regular_file",
+            "render",
+            "report",
+            "shell_word",
+        ],
+    ),
     ("manual", &["cli"]),
     (
         "command",
@@ -93,6 +108,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "settings",
             "top",
             "trial",
+            "tune",
         ],
     ),
 ];

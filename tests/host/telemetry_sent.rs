@@ -193,6 +193,7 @@ fn slow_requests_are_told_while_they_run_and_at_their_end() {
     assert_eq!((running.count(field::SLOW_STATUS), ended.count(field::SLOW_STATUS)), (Some(0), Some(200)));
     assert!(ended.number(field::SLOW_DURATION).unwrap() >= 1.2);
     assert!(ended.number(field::SLOW_CPU_USER).unwrap() < 0.5);
+    assert_eq!(running.number(field::SLOW_CPU_USER), Some(0.0));
     assert_eq!(receiver.all(Kind::SlowRequest).filter(|told| slow(1)(told)).count(), 1);
     let threshold = receiver.all(Kind::Request).next().unwrap().number(field::SLOW_THRESHOLD);
     assert_eq!(threshold, Some(0.3));

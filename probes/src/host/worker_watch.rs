@@ -1,5 +1,6 @@
 //! What a thread that serves requests works for, and what telemetry measures of it. Without telemetry, nothing is measured.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(super) struct WorkerPost {
 /// Measures the thread that made it.
 pub(super) struct WorkerWatch<'a> {
     measured: Option<(&'a InterpreterMeter, &'a WorkerMeter)>,
+    /// CPU time of the thread when it took its request.
+    cpu_before: Cell<(Duration, Duration)>,
 }
 
 impl<'a> WorkerWatch<'a> {
@@ -46,7 +49,7 @@ impl<'a> WorkerWatch<'a> {
             }
             Some((interpreter, worker))
         });
-        Self { measured }
+        Self { measured, cpu_before: Cell::default() }
     }
 
     /// Notes that the thread has taken a request, which waited for that long.
@@ -59,8 +62,7 @@ impl<'a> WorkerWatch<'a> {
         trace.set_queue_time(queued);
         if trace.identity.is_some() {
             let _ = trace.mount.set(job.mount.clone());
-            let (user, system) = read_thread_cpu();
-            trace.set_cpu(user, system);
+            self.cpu_before.set(read_thread_cpu());
         }
         worker.begin_request(trace);
         set_thread_trace(Some(trace));
@@ -75,7 +77,7 @@ impl<'a> WorkerWatch<'a> {
         interpreter.record(Phase::Application, took);
         interpreter.record(Phase::GilWait, trace.gil_wait().0);
         if trace.identity.is_some() {
-            let ((user, system), (user_before, system_before)) = (read_thread_cpu(), trace.cpu());
+            let ((user, system), (user_before, system_before)) = (read_thread_cpu(), self.cpu_before.get());
             trace.set_cpu(user.saturating_sub(user_before), system.saturating_sub(system_before));
         }
         trace.set_application_time(took);

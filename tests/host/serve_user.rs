@@ -66,12 +66,10 @@ fn serve(port: u16, args: &[&str]) -> Server {
     }
     let python = pythons::all().remove(0).executable.canonicalize().unwrap();
     let prefix = python.parent().unwrap().parent().unwrap();
-    let file = python.file_name().unwrap().to_str().unwrap();
-    let environment = folder.path().join("python/bin").join(file);
     let bind = format!("127.0.0.1:{port}");
     let line = [
         "-e",
-        environment.to_str().unwrap(),
+        python.to_str().unwrap(),
         "--bind",
         &bind,
         "--bind",
@@ -81,8 +79,10 @@ fn serve(port: u16, args: &[&str]) -> Server {
     ];
     let server = command(folder.path(), &[&line, args, &["app"]].concat());
     let mut within = Command::new("unshare");
-    let script = "mount --bind \"$1\" python && mount --bind passwd /etc/passwd && mount --bind group /etc/group && \
-                  shift && exec \"$@\"";
+    // What is below /root is for root alone, but for the Python.
+    let script = "case \"$1\" in /root/*) mount --bind \"$1\" python && mount -t tmpfs -o mode=755 none /root && \
+                  mkdir -p \"$1\" && mount --bind python \"$1\";; esac && mount --bind passwd /etc/passwd && \
+                  mount --bind group /etc/group && shift && exec \"$@\"";
     within.args(["--mount", "sh", "-c", script, "sh"]).arg(prefix);
     within.arg(server.get_program()).args(server.get_args()).current_dir(folder.path()).env_clear();
     within.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -274,11 +274,25 @@ pub(crate) unsafe fn str_to_string(object: *mut PyObject) -> Option<String> {
 /// # Safety
 /// `object` is a valid reference and the thread holds the GIL.
 pub(crate) unsafe fn copy_bytes(object: *mut PyObject) -> Option<Vec<u8>> {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let bytes = require_bytes(object);
+        if bytes.is_none() {
+            PyErr_Clear();
+        }
+        bytes
+    }
+}
+
+/// Copies the contents of a `bytes`. `None` with a Python exception set for any other type.
+///
+/// # Safety
+/// As for [`copy_bytes`].
+pub(crate) unsafe fn require_bytes(object: *mut PyObject) -> Option<Vec<u8>> {
     let (mut data, mut length) = (null_mut(), 0);
     // SAFETY: the pointer is valid for `length` bytes while the object is alive.
     unsafe {
         if PyBytes_AsStringAndSize(object, &mut data, &mut length) != 0 {
-            PyErr_Clear();
             return None;
         }
         Some(std::slice::from_raw_parts(data.cast::<u8>(), usize::try_from(length).ok()?).to_vec())

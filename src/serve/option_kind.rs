@@ -11,7 +11,7 @@ use crate::cli::ServeArgs;
 pub(super) const PREFIX: &str = "WSGIAUDIT_SERVE_";
 
 /// Options that need another one.
-pub(super) const NEEDED: [(&str, &str); 7] = [
+pub(super) const NEEDED: [(&str, &str); 9] = [
     ("admit", "report"),
     ("unvetted", "report"),
     ("max-requests-jitter", "max-requests"),
@@ -19,6 +19,8 @@ pub(super) const NEEDED: [(&str, &str); 7] = [
     ("proxy-header", "proxy"),
     ("group", "user"),
     ("proxy-protocol", "proxy"),
+    ("telemetry-interval", "telemetry"),
+    ("slow-requests", "telemetry"),
 ];
 
 /// The type of an option's value.

@@ -5,7 +5,6 @@ use std::ptr::null_mut;
 use wsgiaudit_probes_core::log_line::{LogLevel, LogSource};
 
 use super::gil::run_detached;
-use super::glue::copy_bytes;
 use super::log::log_line;
 use crate::python::{self, PyObject};
 
@@ -26,7 +25,7 @@ pub(super) unsafe extern "C" fn py_log(
         }
         let mut texts = Vec::new();
         for index in 0..4 {
-            let Some(bytes) = copy_bytes(*args.add(index)) else { return null_mut() };
+            let Some(bytes) = python::require_bytes(*args.add(index)) else { return null_mut() };
             texts.push(String::from_utf8_lossy(&bytes).into_owned());
         }
         let [source, level, message, traceback] = texts.as_slice() else { return null_mut() };

@@ -169,7 +169,7 @@ unsafe extern "C" fn py_send(_: *mut PyObject, args: *mut *mut PyObject, count: 
     // SAFETY: as for `py_read`.
     unsafe {
         let Some((exchange, rest)) = parse_arguments::<2>(args, count) else { return null_mut() };
-        let Some(data) = copy_bytes(rest[0]) else { return null_mut() };
+        let Some(data) = python::require_bytes(rest[0]).map(Bytes::from) else { return null_mut() };
         python::PyBool_FromLong(i64::from(run_detached(|| exchange.send_chunk(data))))
     }
 }
@@ -188,21 +188,6 @@ unsafe extern "C" fn py_send_file(_: *mut PyObject, args: *mut *mut PyObject, co
             Ok(is_sent) => python::PyBool_FromLong(i64::from(is_sent)),
             Err(error) => raise_error(python::PyExc_OSError, &error.to_string()),
         }
-    }
-}
-
-/// Copies a `bytes` object; `None` with a Python exception set if it is another type.
-///
-/// # Safety
-/// The object is alive; the thread holds a GIL.
-pub(super) unsafe fn copy_bytes(object: *mut PyObject) -> Option<Bytes> {
-    let (mut data, mut length) = (null_mut(), 0);
-    // SAFETY: the pointer is valid for `length` bytes while the object is alive.
-    unsafe {
-        if python::PyBytes_AsStringAndSize(object, &mut data, &mut length) != 0 {
-            return None;
-        }
-        Some(Bytes::copy_from_slice(std::slice::from_raw_parts(data.cast::<u8>(), length as usize)))
     }
 }
 

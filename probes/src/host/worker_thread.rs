@@ -151,10 +151,7 @@ impl WsgiRuntime {
         unsafe {
             let item = |index| python::PyTuple_GetItem(returned.as_ptr(), index);
             let head = glue::parse_response_head(item(1), item(2))?;
-            let mut body = glue::copy_bytes(item(3)).unwrap_or_else(|| {
-                python::PyErr_Clear();
-                bytes::Bytes::new()
-            });
+            let mut body = bytes::Bytes::from(python::copy_bytes(item(3)).unwrap_or_default());
             let fit = head.fit_body(job.head.method == hyper::Method::HEAD, body.len());
             let length = head.content_length;
             let head = glue::to_response_head(head)?;

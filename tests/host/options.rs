@@ -45,6 +45,7 @@ fn value_of(argument: &Arg, key: &str) -> (String, String) {
     let text = match named.last() {
         Some(value) => value.get_name().to_owned(),
         None if key == "static" => "/x=y".to_owned(),
+        None if key == "telemetry" => "unix:x".to_owned(),
         None if example == "\"660\"" => "640".to_owned(),
         None if default || example.parse::<f64>().is_ok() => "7".to_owned(),
         None => "x".to_owned(),
@@ -70,7 +71,7 @@ fn every_option_can_be_set_in_three_ways() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("serve.toml");
     // What other options need.
-    let base = ["--report", "--access-log", "--proxy", "--max-requests", "--user"];
+    let base = ["--report", "--access-log", "--proxy", "--max-requests", "--user", "--telemetry"];
     for argument in arguments(&command) {
         let key = argument.get_long().unwrap_or(argument.get_id().as_str());
         if key == "config" {
@@ -82,7 +83,12 @@ fn every_option_can_be_set_in_three_ways() {
             false => ("true".to_owned(), "true".to_owned()),
         };
         let base = base.iter().filter(|name| name.trim_start_matches('-') != key);
-        let base = base.map(|name| format!("{name}={}", if *name == "--max-requests" { "9" } else { "b" }));
+        let base_value = |name: &str| match name {
+            "--max-requests" => "9",
+            "--telemetry" => "unix:b",
+            _ => "b",
+        };
+        let base = base.map(|name| format!("{name}={}", base_value(name)));
         let application = (key != "application").then(|| "app".to_owned());
         let base: Vec<OsString> = base.chain(application).map(OsString::from).collect();
         let with =

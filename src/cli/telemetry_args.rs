@@ -15,11 +15,10 @@ pub struct TelemetryArgs {
     #[arg(long, value_name = "unix:PATH", value_parser = parse_socket_path)]
     pub telemetry: Option<PathBuf>,
     /// Seconds between two datagrams of --telemetry
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_interval,
-        requires = "telemetry")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_interval)]
     pub telemetry_interval: f64,
     /// Also send a datagram for each request that takes longer
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, requires = "telemetry")]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub slow_requests: Option<f64>,
 }
 

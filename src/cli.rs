@@ -71,7 +71,7 @@ pub enum Command {
   SIGTERM, SIGINT  answer accepted requests, then exit: status 0, or 1 if --drain was too short
   SIGHUP           restart with the same sockets; the old process exits when the new one is ready
   SIGUSR1          open the log files again, after they were renamed")]
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Show what running servers report: throughput, response times, waits for the GIL, restarts, and what to do. Reads
     /// the telemetry of `wsgiaudit serve` or of mod_wsgi 6.1, or the metrics of `wsgiaudit serve`
     Top(TopArgs),

@@ -45,13 +45,18 @@ impl OptionKind {
     pub(super) fn from_arg(option: &Arg) -> Self {
         let parsed = option.get_value_parser().type_id();
         let is_integer = [TypeId::of::<u64>(), TypeId::of::<usize>(), TypeId::of::<NonZeroUsize>()];
-        match option.get_action() {
-            ArgAction::SetTrue => Self::Flag,
-            ArgAction::Append => Self::List,
-            _ if is_integer.iter().any(|integer| parsed == *integer) => Self::Integer,
-            _ if parsed == TypeId::of::<f64>() => Self::Number,
-            _ if parsed == TypeId::of::<u32>() => Self::Octal,
-            _ => Self::Text,
+        if matches!(option.get_action(), ArgAction::SetTrue) {
+            Self::Flag
+        } else if matches!(option.get_action(), ArgAction::Append) {
+            Self::List
+        } else if is_integer.iter().any(|integer| parsed == *integer) {
+            Self::Integer
+        } else if parsed == TypeId::of::<f64>() {
+            Self::Number
+        } else if parsed == TypeId::of::<u32>() {
+            Self::Octal
+        } else {
+            Self::Text
         }
     }
 

@@ -45,7 +45,7 @@ pub enum Command {
     /// Audit extension modules or wheels in full detail, for their maintainers and for CI. Exit status 0 only
     /// if all of them are ready
     #[command(after_help = crate::exit::HELP)]
-    Module(ModuleArgs),
+    Module(Box<ModuleArgs>),
     /// Print a stored report in another format
     #[command(after_help = crate::exit::HELP)]
     Render(RenderArgs),

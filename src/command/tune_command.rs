@@ -25,7 +25,7 @@ use crate::tune::{self, Sureness, TuneDocument};
 #[expect(clippy::print_stderr, reason = "beside the result, which goes to standard output")]
 pub(super) fn tune_application(args: &TuneArgs) -> Result<Exit> {
     let output = Output::open(&args.to)?;
-    tune::check_arguments(args)?;
+    let source = tune::prepare_requests(args)?;
     let stored = args.report.as_deref().map(read_report).transpose()?;
     let plan = stored.is_none().then(|| AuditPlan::for_tuning(args)).transpose()?;
     let (stop, reporting) = (Arc::new(StopFlag::default()), Arc::new(AtomicBool::new(false)));
@@ -46,7 +46,7 @@ pub(super) fn tune_application(args: &TuneArgs) -> Result<Exit> {
             eprintln!("wsgiaudit: {}", escape(line));
         }
     };
-    let document = tune::run_comparison(args, &report, &|| stop.is_set(), &say)?;
+    let document = tune::run_comparison(args, &source, &report, &|| stop.is_set(), &say)?;
     reporting.store(true, Ordering::Relaxed);
     let text = match args.format {
         TuneFormat::Table => tune::render_table(&document, text_style(false)),

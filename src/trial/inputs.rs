@@ -158,7 +158,7 @@ impl TrialInputs {
     }
 
     /// Names and values of the variables.
-    pub(super) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 

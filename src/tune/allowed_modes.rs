@@ -58,7 +58,7 @@ pub(super) fn find_allowed_modes(report: &Document, application: &str) -> Result
             }
         }
     }
-    allowed.is_unknown = worst == Verdict::Unknown || (worst == Verdict::Ready && allowed.modes.is_empty());
+    allowed.is_unknown = allowed.modes.is_empty() && worst >= Verdict::Unknown;
     Ok(allowed)
 }
 

@@ -13,6 +13,7 @@ use super::document::{
 use super::equivalents::{ServedSubject, list_settings};
 use super::goal::Goal;
 use super::latencies::Latencies;
+use super::measurement::Measurement;
 use super::reasons::{describe_difference, describe_time, explain_decision};
 use super::request_source::RequestSource;
 use super::search::{SearchOptions, SearchResult};
@@ -42,7 +43,7 @@ pub(super) struct DocumentParts<'a> {
 pub(super) fn build_document(parts: &DocumentParts<'_>) -> TuneDocument {
     let (options, result) = (parts.options, parts.result);
     let goal = options.goal;
-    let decision = decide(&result.tried, goal, result.rounds);
+    let decision = decide(&result.tried, goal);
     let configurations = result.tried.iter().enumerate();
     let mut not_tried = parts.allowed.refused.clone();
     not_tried.extend(parts.source.left_out.iter().cloned());
@@ -57,7 +58,7 @@ pub(super) fn build_document(parts: &DocumentParts<'_>) -> TuneDocument {
         load: TuneLoad {
             requests: parts.source.description.clone(),
             rate: result.rate,
-            rate_was_given: goal.given_rate().is_some(),
+            rate_was_given: goal.rate.is_some(),
             rounds: result.rounds,
             duration: options.duration.as_secs_f64(),
         },
@@ -86,7 +87,7 @@ fn find_standing(
         Fate::Dropped(_) | Fate::Compared => match decision {
             Some(decision) if decision.recommended == index => Standing::Recommended,
             _ if !goal.is_target_kept(&tried.rounds) => Standing::MissesTarget,
-            Some(decision) if decision.best == index || decision.equal.contains(&index) => Standing::Equal,
+            Some(decision) if decision.equal.contains(&index) => Standing::Equal,
             Some(_) | None => Standing::Worse,
         },
     }
@@ -95,9 +96,7 @@ fn find_standing(
 fn describe_configuration(tried: &TriedConfiguration, standing: Standing) -> TunedConfiguration {
     let (latencies, (metrics, seconds)) = (tried.all_latencies(), tried.all_metrics());
     let has_figures = seconds > 0.0;
-    let per_minute = tried.measurements().filter_map(|measured| {
-        measured.capacity.or_else(|| Some(measured.open.as_ref()?.throughput())).map(|rate| rate * 60.0)
-    });
+    let per_minute = tried.measurements().filter_map(Measurement::throughput).map(|rate| rate * 60.0);
     let reason = match &tried.fate {
         Fate::Compared => String::new(),
         Fate::Dropped(why) | Fate::Failed(why) => why.clone(),
@@ -165,7 +164,7 @@ fn recommend(parts: &DocumentParts<'_>, decision: &Decision) -> Option<Recommend
     Some(Recommendation {
         configuration: chosen.configuration,
         name: chosen.configuration.to_string(),
-        reasons: explain_decision(tried, decision, goal, parts.result.rounds),
+        reasons: explain_decision(tried, decision, goal),
         sureness: decision.sureness,
         close: close.collect(),
         settings: list_settings(&chosen.configuration, &subject),
@@ -205,6 +204,9 @@ fn collect_notes(parts: &DocumentParts<'_>, decision: Option<&Decision>) -> Vec<
 fn explain_no_decision(result: &SearchResult, goal: Goal) -> String {
     if result.tried.iter().all(|tried| matches!(tried.fate, Fate::Failed(_))) {
         return "every configuration failed".to_owned();
+    }
+    if result.rounds > 0 && !result.tried.iter().any(|each| each.fate == Fate::Compared) {
+        return "every configuration that was compared in rounds failed".to_owned();
     }
     let Some(target) = goal.target.filter(|_| result.rounds > 0) else {
         return "nothing was compared in a round".to_owned();

@@ -2,6 +2,7 @@
 //! functions.
 
 use super::configuration::ServerConfiguration;
+use super::load::MOST_OPEN;
 use crate::model::Mode;
 
 /// Switch intervals that are tried besides CPython's own, in seconds.
@@ -38,7 +39,7 @@ pub(super) fn list_candidates(allowed: &[Mode], limits: &CandidateLimits) -> Vec
                 for threads in list_numbers(limits.threads) {
                     let configuration =
                         ServerConfiguration { mode, processes, interpreters, threads, switch_interval: None };
-                    if is_useful(&configuration, limits) {
+                    if is_useful(&configuration, limits) && configuration.all_threads() <= MOST_OPEN {
                         all.push(configuration);
                     }
                 }
@@ -116,6 +117,11 @@ pub(super) fn describe_left_out(allowed: &[Mode], limits: &CandidateLimits) -> V
     }
     all.push(format!("threads beyond {} in an interpreter (--max-threads)", limits.threads));
     all.push(format!("interpreters beyond {} at the same time (--cores)", limits.cores));
+    if limits.cores.saturating_mul(limits.threads) > MOST_OPEN {
+        all.push(format!(
+            "more than {MOST_OPEN} threads in all: the generator of load has no more requests under way"
+        ));
+    }
     if limits.most_processes() < limits.cores {
         all.push(format!("processes beyond {}: they would not fit into --memory", limits.most_processes()));
     }

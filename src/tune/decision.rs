@@ -34,8 +34,6 @@ pub enum Sureness {
 pub(super) struct Decision {
     /// The index of the configuration.
     pub(super) recommended: usize,
-    /// The index of the best one, by its median.
-    pub(super) best: usize,
     /// How sure it is.
     pub(super) sureness: Sureness,
     /// Others that do not differ from the best beyond noise.
@@ -47,7 +45,7 @@ pub(super) struct Decision {
 }
 
 /// Decides. `None` if no configuration was compared in a round and keeps the target.
-pub(super) fn decide(tried: &[TriedConfiguration], goal: Goal, rounds: usize) -> Option<Decision> {
+pub(super) fn decide(tried: &[TriedConfiguration], goal: Goal) -> Option<Decision> {
     let fit = |each: &TriedConfiguration| !each.rounds.is_empty() && goal.is_target_kept(&each.rounds);
     let eligible: Vec<TriedConfiguration> = tried
         .iter()
@@ -74,7 +72,7 @@ pub(super) fn decide(tried: &[TriedConfiguration], goal: Goal, rounds: usize) ->
     };
     let recommended = choice.into_iter().min_by_key(|index| tried[*index].configuration.simplicity())?;
     equal.retain(|index| *index != recommended);
-    let doubt = find_doubt(tried, rounds, equal.is_empty());
+    let doubt = find_doubt(tried, tried[recommended].rounds.len());
     let sureness = if doubt.is_some() {
         Sureness::Unsure
     } else if is_satisfied {
@@ -85,7 +83,7 @@ pub(super) fn decide(tried: &[TriedConfiguration], goal: Goal, rounds: usize) ->
         Sureness::SimplestOfEqual
     };
     let close = find_close(tried, recommended, goal);
-    Some(Decision { recommended, best, sureness, equal, close, doubt })
+    Some(Decision { recommended, sureness, equal, close, doubt })
 }
 
 fn has_not_failed(tried: &TriedConfiguration) -> bool {
@@ -95,12 +93,14 @@ fn has_not_failed(tried: &TriedConfiguration) -> bool {
     }
 }
 
-/// Why the recommendation is unsure.
-fn find_doubt(tried: &[TriedConfiguration], rounds: usize, is_alone: bool) -> Option<String> {
+/// Why a recommendation that rests on so many rounds is unsure.
+fn find_doubt(tried: &[TriedConfiguration], rounds: usize) -> Option<String> {
+    let is_alone = tried.iter().filter(|each| each.fate == Fate::Compared).count() < 2;
+    // Also in what was dropped: it may have lost because of the generator.
     let busy = tried
         .iter()
-        .filter(|each| each.fate == Fate::Compared)
-        .flat_map(TriedConfiguration::measurements)
+        .filter(|each| has_not_failed(each))
+        .flat_map(|each| each.first.iter().chain(&each.rounds))
         .any(|measured| measured.generator_cpu >= BUSY_GENERATOR);
     if busy {
         return Some(
@@ -165,7 +165,7 @@ mod tests {
             main(1, 4, &[101.0, 98.0, 105.0, 100.0, 106.0], 5),
             main(2, 1, &[102.0, 99.0, 96.0, 107.0, 103.5], 5),
         ];
-        let decision = decide(&all, GOAL, 5).unwrap();
+        let decision = decide(&all, GOAL).unwrap();
         assert_eq!((decision.recommended, decision.sureness), (0, Sureness::SimplestOfEqual));
         assert_eq!(decision.equal, [1, 2]);
     }
@@ -177,7 +177,7 @@ mod tests {
             main(1, 4, &[90.0, 91.0, 92.0, 90.5, 91.5], 5),
             main(2, 1, &[100.0, 101.0, 102.0, 100.5, 101.5], 5),
         ];
-        let decision = decide(&all, GOAL, 5).unwrap();
+        let decision = decide(&all, GOAL).unwrap();
         assert_eq!((decision.recommended, decision.sureness), (2, Sureness::Clear));
         let close: Vec<usize> = decision.close.iter().map(|(index, _)| *index).collect();
         assert_eq!((close, decision.equal), (vec![1], vec![]));
@@ -187,20 +187,38 @@ mod tests {
     fn what_failed_is_not_recommended() {
         let mut all = [main(1, 1, &[50.0; 5], 5), main(1, 4, &[90.0; 5], 5)];
         all[1].fate = Fate::Failed("3 requests failed".to_owned());
-        assert_eq!(decide(&all, GOAL, 5).unwrap().recommended, 0);
+        assert_eq!(decide(&all, GOAL).unwrap().recommended, 0);
         all[0].fate = Fate::Failed("3 requests failed".to_owned());
-        assert_eq!(decide(&all, GOAL, 5), None);
+        assert_eq!(decide(&all, GOAL), None);
         let satisfied = Goal { rate: Some(9.0), target: Some(ResponseTarget { share: 0.5, seconds: 1.0 }) };
-        assert_eq!(decide(&all, satisfied, 5), None);
+        assert_eq!(decide(&all, satisfied), None);
     }
 
     #[test]
     fn few_rounds_and_a_busy_generator_make_it_unsure() {
         let mut all = [main(1, 1, &[50.0, 51.0], 5), main(1, 4, &[52.0, 53.0], 5)];
-        let decision = decide(&all, GOAL, 2).unwrap();
+        let decision = decide(&all, GOAL).unwrap();
         assert_eq!((decision.recommended, decision.sureness), (0, Sureness::Unsure));
         all[1].rounds[0].generator_cpu = 0.95;
-        assert!(decide(&all, GOAL, 5).unwrap().doubt.unwrap().contains("generator"));
+        assert!(decide(&all, GOAL).unwrap().doubt.unwrap().contains("generator"));
+    }
+
+    #[test]
+    fn one_round_in_which_a_single_one_keeps_the_target_is_unsure() {
+        let all = [main(1, 1, &[50.0], 80), main(1, 4, &[90.0], 30)];
+        for rate in [None, Some(40.0)] {
+            let target = Some(ResponseTarget { share: 0.95, seconds: 0.050 });
+            let decision = decide(&all, Goal { rate, target }).unwrap();
+            assert_eq!((decision.recommended, decision.sureness), (1, Sureness::Unsure));
+        }
+    }
+
+    #[test]
+    fn a_busy_generator_makes_it_unsure_where_others_were_dropped_too() {
+        let mut all = [main(1, 1, &[50.0; 5], 5), main(1, 4, &[90.0; 5], 5)];
+        all[0].fate = Fate::Dropped(String::new());
+        all[0].first = Some(Measurement { generator_cpu: 0.95, ..measured(50.0, 5) });
+        assert_eq!(decide(&all, GOAL).unwrap().sureness, Sureness::Unsure);
     }
 
     #[test]
@@ -212,11 +230,11 @@ mod tests {
         ];
         let target = Some(ResponseTarget { share: 0.95, seconds: 0.050 });
         // At a given rate, the simplest that keeps it will do; otherwise what carries most and keeps it.
-        let fixed = decide(&all, Goal { rate: Some(40.0), target }, 5).unwrap();
+        let fixed = decide(&all, Goal { rate: Some(40.0), target }).unwrap();
         assert_eq!((fixed.recommended, fixed.sureness), (1, Sureness::SimplestThatKeepsTarget));
-        assert_eq!(decide(&all, Goal { rate: None, target }, 5).unwrap().recommended, 2);
+        assert_eq!(decide(&all, Goal { rate: None, target }).unwrap().recommended, 2);
         let strict = Some(ResponseTarget { share: 0.95, seconds: 0.010 });
-        assert_eq!(decide(&all, Goal { rate: None, target: strict }, 5), None);
+        assert_eq!(decide(&all, Goal { rate: None, target: strict }), None);
     }
 
     #[test]
@@ -225,6 +243,6 @@ mod tests {
             main(1, 4, &[50.0, 51.0, 49.0, 50.5, 50.2], 5),
             tried((Mode::OwnGil, 2, 1), &[95.0, 96.0, 97.0, 98.0, 99.0], 5),
         ];
-        assert_eq!(decide(&all, GOAL, 5).unwrap().recommended, 1);
+        assert_eq!(decide(&all, GOAL).unwrap().recommended, 1);
     }
 }

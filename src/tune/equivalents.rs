@@ -59,7 +59,9 @@ fn list_settings_for_serve(
 /// mod_wsgi serves an application in one interpreter of each process. Several interpreters become processes.
 fn render_for_mod_wsgi(configuration: &ServerConfiguration, subject: &ServedSubject<'_>) -> ServerSettings {
     let is_spread = configuration.interpreters > 1;
-    let mode = match is_spread && subject.allowed.contains(&Mode::Main) {
+    // A switch interval needs an own GIL.
+    let is_main_enough = configuration.switch_interval.is_none() && subject.allowed.contains(&Mode::Main);
+    let mode = match is_spread && is_main_enough {
         true => Mode::Main,
         false => configuration.mode,
     };

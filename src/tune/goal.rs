@@ -20,11 +20,6 @@ impl Goal {
         self.rate.is_none()
     }
 
-    /// The rate that the user has given.
-    pub(super) fn given_rate(&self) -> Option<f64> {
-        self.rate
-    }
-
     /// The quantile of response times that is compared.
     pub(super) fn share(&self) -> f64 {
         self.target.map_or(0.95, |target| target.share)

@@ -20,7 +20,7 @@ use super::load_request::LoadRequest;
 use super::transport::{Connection, Connector};
 
 /// Most requests that are sent at the same time; further ones wait, and their time runs. `serve` queues 256.
-const MOST_OPEN: usize = 200;
+pub(super) const MOST_OPEN: usize = 200;
 /// Time after which a request has failed.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// How often a stop is looked for.
@@ -100,6 +100,8 @@ impl<C: Connector> LoadState<C> {
             return Err("there is no request".to_owned());
         };
         let exchange = async {
+            // The server may have closed some of them since.
+            self.idle.borrow_mut().retain(Connection::is_reusable);
             let idle = self.idle.borrow_mut().pop();
             let mut connection = match idle {
                 Some(connection) => connection,
@@ -196,7 +198,7 @@ fn run_clock(start: Instant, arrivals: &[Duration], sender: &UnboundedSender<usi
     }
 }
 
-/// Keeps requests under way until the time is over, and then waits for the last ones, which do not count.
+/// Keeps requests under way until the time is over, and then waits for the last ones, which count only if they fail.
 async fn run_closed<C: Connector + 'static>(
     state: &Rc<LoadState<C>>,
     open: usize,
@@ -212,7 +214,7 @@ async fn run_closed<C: Connector + 'static>(
                 let number = next.replace_with(|number| *number + 1);
                 let sent = Instant::now();
                 let result = state.exchange(number).await;
-                if start.elapsed() <= duration {
+                if start.elapsed() <= duration || !matches!(result, Ok(..500)) {
                     let mut outcome = state.outcome.borrow_mut();
                     outcome.add_sent(Duration::ZERO);
                     outcome.add_result(sent.elapsed(), &result, || state.describe(number));
@@ -224,7 +226,7 @@ async fn run_closed<C: Connector + 'static>(
             }
         });
     }
-    let limit = duration + (duration / 2).max(Duration::from_secs(5));
+    let limit = duration + ANSWER_TIME + Duration::from_secs(1);
     let _ = timeout(limit, async { while tasks.join_next().await.is_some() {} }).await;
     tasks.abort_all();
     state.outcome.borrow_mut().window = duration;

@@ -40,6 +40,13 @@ pub(super) struct Measurement {
     pub(super) generator_cpu: f64,
 }
 
+impl Measurement {
+    /// Requests per second: carried at most, or answered at the given rate.
+    pub(super) fn throughput(&self) -> Option<f64> {
+        self.capacity.or_else(|| Some(self.open.as_ref()?.throughput()))
+    }
+}
+
 /// Why there is no measurement.
 #[derive(Debug)]
 pub(super) enum MeasureError {

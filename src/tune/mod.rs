@@ -45,4 +45,5 @@ pub use document::{
 pub use render_html::render_html;
 pub use render_markdown::render_markdown;
 pub use render_table::render_table;
-pub use run::{check_arguments, run_comparison};
+pub use request_source::RequestSource;
+pub use run::{prepare_requests, run_comparison};

@@ -6,12 +6,7 @@ use super::rank_test::{RankComparison, compare_ranks, median};
 use super::tried::TriedConfiguration;
 
 /// Says why a configuration is recommended, and how sure that is.
-pub(super) fn explain_decision(
-    tried: &[TriedConfiguration],
-    decision: &Decision,
-    goal: Goal,
-    rounds: usize,
-) -> String {
+pub(super) fn explain_decision(tried: &[TriedConfiguration], decision: &Decision, goal: Goal) -> String {
     let Some(chosen) = tried.get(decision.recommended) else { return String::new() };
     let figure = describe_score(chosen, goal);
     let simplest = tried.iter().filter(|each| !each.rounds.is_empty());
@@ -26,7 +21,7 @@ pub(super) fn explain_decision(
         ))
     });
     let first = format!("{} {figure}{}.", chosen.configuration, compared.unwrap_or_default());
-    format!("{first} {}", explain_sureness(tried, decision, goal, rounds))
+    format!("{first} {}", explain_sureness(tried, decision, goal, chosen.rounds.len()))
 }
 
 /// What a configuration carried, or how soon it answered.
@@ -63,7 +58,9 @@ fn explain_sureness(tried: &[TriedConfiguration], decision: &Decision, goal: Goa
         Sureness::Clear => match tried.iter().filter(|each| !each.rounds.is_empty()).count() {
             1 if tried.len() == 1 => "There was nothing else to try.".to_owned(),
             1 => "Every other configuration failed or was far worse in the first round.".to_owned(),
-            _ => format!("In {rounds} every other configuration was worse beyond noise (p < 0.05)."),
+            _ => format!(
+                "In {rounds} every other configuration failed, missed the target, or was worse beyond noise (p < 0.05)."
+            ),
         },
         Sureness::SimplestOfEqual => {
             format!("It is the simplest of {others} that do not differ beyond noise in {rounds}.")

@@ -1,13 +1,11 @@
 //! Renders the result as a page that loads nothing from outside and has no script. Pure functions.
 
 use askama::Template;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
 
 use super::document::{Recommendation, Standing, TuneDocument, TunedConfiguration};
 use super::reasons::describe_time;
 use super::render_table::{describe_load, describe_standing, list_figures};
+use crate::render::html::csp_digest;
 
 const STYLE: &str = include_str!("tune.css");
 /// Edges of the charts, in units of their view boxes.
@@ -79,7 +77,7 @@ pub fn render_html(document: &TuneDocument) -> askama::Result<String> {
         application: &document.application,
         load: describe_load(document),
         style: STYLE,
-        style_digest: format!("sha256-{}", STANDARD.encode(Sha256::digest(STYLE))),
+        style_digest: csp_digest(STYLE),
         recommendation: document.recommendation.as_ref(),
         notes: &document.notes,
         not_tried: &document.not_tried,

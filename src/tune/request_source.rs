@@ -15,7 +15,7 @@ const MAX_LOG_SIZE: u64 = 256 << 20;
 
 /// The requests of the load.
 #[derive(Clone, Debug)]
-pub(super) struct RequestSource {
+pub struct RequestSource {
     /// The requests, sent one after the other, and then from the beginning.
     pub(super) requests: Vec<LoadRequest>,
     /// Where they come from, for the reader.

@@ -20,14 +20,15 @@ use crate::cli::TuneArgs;
 use crate::model::Mode;
 use crate::platform::TemporaryFolder;
 use crate::report::Document;
+use crate::trial::TrialInputs;
 
-/// Checks what can be checked before an audit.
+/// Reads the requests, and checks what else can be checked before an audit.
 ///
 /// # Errors
 /// If the requests cannot be read or sent, or there are not as many cores.
-pub fn check_arguments(args: &TuneArgs) -> Result<()> {
-    read_requests(args)?;
-    count_cores(args).map(drop)
+pub fn prepare_requests(args: &TuneArgs) -> Result<RequestSource> {
+    count_cores(args)?;
+    read_requests(args)
 }
 
 /// Compares the configurations that a report, with its real paths, allows the application. `say` is told what goes on.
@@ -36,12 +37,12 @@ pub fn check_arguments(args: &TuneArgs) -> Result<()> {
 /// If the report is not about the application, the application is not served, or something else than a server fails.
 pub fn run_comparison(
     args: &TuneArgs,
+    source: &RequestSource,
     report: &Document,
     is_stopped: &dyn Fn() -> bool,
     say: &dyn Fn(&str),
 ) -> Result<TuneDocument> {
     let mut allowed = find_allowed_modes(report, &args.app).map_err(Error::msg)?;
-    let source = read_requests(args)?;
     let environment = find_environment(args, report)?;
     let free_threaded = find_free_threaded(report, &environment);
     if free_threaded.is_none() {
@@ -64,7 +65,7 @@ pub fn run_comparison(
                 environment: environment.clone(),
                 free_threaded: free_threaded.clone(),
                 application: args.app.clone(),
-                variables: given_variables(args).into_iter().collect(),
+                variables: given_variables(args)?.into_iter().collect(),
                 processors: (options.cores < available_cores()).then_some(options.cores),
             };
             let mut measurer = ServeMeasurer {
@@ -82,7 +83,7 @@ pub fn run_comparison(
         environment: &environment,
         free_threaded: free_threaded.as_deref(),
         allowed: &allowed,
-        source: &source,
+        source,
         options: &options,
         result: &result,
     }))
@@ -91,7 +92,7 @@ pub fn run_comparison(
 /// Reads the requests, and checks that they can be sent.
 fn read_requests(args: &TuneArgs) -> Result<RequestSource> {
     let source = match (&args.requests, &args.replay) {
-        (Some(file), _) => RequestSource::from_http_file(file, &given_variables(args))?,
+        (Some(file), _) => RequestSource::from_http_file(file, &given_variables(args)?)?,
         (None, Some(log)) => RequestSource::from_access_log(log)?,
         (None, None) => RequestSource::root_path(),
     };
@@ -101,13 +102,11 @@ fn read_requests(args: &TuneArgs) -> Result<RequestSource> {
     Ok(source)
 }
 
-/// The variables of `--env`, with their values.
-fn given_variables(args: &TuneArgs) -> BTreeMap<String, String> {
-    let pair = |given: &String| match given.split_once('=') {
-        Some((name, value)) => Some((name.to_owned(), value.to_owned())),
-        None => Some((given.clone(), std::env::var(given).ok()?)),
-    };
-    args.trials.given_variables.iter().filter_map(pair).collect()
+/// Returns the variables of `--env`, with their values.
+fn given_variables(args: &TuneArgs) -> Result<BTreeMap<String, String>> {
+    let own = |name: &str| std::env::var(name).ok();
+    let given = TrialInputs::new(&args.trials.given_variables, &[], own).map_err(Error::msg)?;
+    Ok(given.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// The environment: the one that is named, which must be that of the report, or else that of the report.

@@ -8,7 +8,7 @@ use super::candidates::{CandidateLimits, describe_left_out, list_candidates, lis
 use super::configuration::ServerConfiguration;
 use super::goal::Goal;
 use super::measurement::{MeasureError, Measurement, MeasurementPlan, Measurer};
-use super::selection::{find_hopeless, is_further_useless, select_for_rounds};
+use super::selection::{drop_hopeless, is_further_useless, select_for_rounds};
 use super::tried::{Fate, TriedConfiguration};
 use crate::model::Mode;
 
@@ -133,7 +133,7 @@ impl Search<'_> {
         MeasurementPlan {
             duration: (self.options.duration / 2).max(Duration::from_millis(300)),
             finds_capacity: self.options.goal.finds_capacity(),
-            rate: self.options.goal.given_rate(),
+            rate: self.options.goal.rate,
             seed: 0,
         }
     }
@@ -179,6 +179,8 @@ impl Search<'_> {
             tried.fate = Fate::Failed(format!("{} requests failed: {example}", measured.failures));
         } else if measured.metrics.resident_bytes > self.options.memory {
             tried.fate = Fate::Failed("it takes more than --memory".to_owned());
+        } else if measured.capacity.is_some_and(|rate| rate <= 0.0) {
+            tried.fate = Fate::Failed("it answered no request in the time of a load (--duration)".to_owned());
         }
         Ok(Some(measured))
     }
@@ -188,7 +190,7 @@ impl Search<'_> {
         let goal = self.options.goal;
         let fit = self.result.tried.iter().filter(|tried| tried.fate == Fate::Compared);
         let best = fit.filter_map(|tried| tried.first.as_ref()?.capacity).fold(0.0, f64::max);
-        self.result.rate = goal.given_rate().or((best > 0.0).then(|| round_rate(LOAD_SHARE * best)));
+        self.result.rate = goal.rate.or((best > 0.0).then(|| round_rate(LOAD_SHARE * best)));
     }
 
     /// Adds shorter switch intervals for the best configuration that can have them.
@@ -210,6 +212,9 @@ impl Search<'_> {
     /// Measures what is left in rounds, in another order each time.
     fn run_rounds(&mut self) -> Result<(), MeasureError> {
         for round in 0..self.options.rounds {
+            if self.list_active().is_empty() {
+                self.readmit_dropped();
+            }
             let mut active = self.list_active();
             let alone = active.len() == 1;
             if active.is_empty() {
@@ -228,10 +233,10 @@ impl Search<'_> {
             self.run_round(round, &active)?;
             self.result.rounds = round + 1;
             if round + 1 >= FIRST_RANKS {
-                find_hopeless(&mut self.result.tried, self.options.goal);
+                drop_hopeless(&mut self.result.tried, self.options.goal);
             }
             // Nothing is left to compare with.
-            if alone || (round + 1 >= FIRST_RANKS && self.list_active().len() < 2) {
+            if self.list_active().len() == 1 && (alone || round + 1 >= FIRST_RANKS) {
                 return Ok(());
             }
         }
@@ -257,6 +262,16 @@ impl Search<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Compares what was dropped after all: everything that was better has failed.
+    fn readmit_dropped(&mut self) {
+        for tried in &mut self.result.tried {
+            if matches!(tried.fate, Fate::Dropped(_)) {
+                tried.fate = Fate::Compared;
+            }
+        }
+        select_for_rounds(&mut self.result.tried, self.options.goal);
     }
 
     fn list_active(&self) -> Vec<usize> {

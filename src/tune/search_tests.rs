@@ -72,7 +72,7 @@ fn search(
 
 /// The configuration that is recommended.
 fn recommended(result: &SearchResult, goal: Goal) -> ServerConfiguration {
-    let decision = decide(&result.tried, goal, result.rounds).unwrap();
+    let decision = decide(&result.tried, goal).unwrap();
     result.tried[decision.recommended].configuration
 }
 
@@ -153,6 +153,33 @@ fn a_stop_leaves_what_was_measured() {
     });
     let result = result.unwrap();
     assert!(result.is_interrupted && result.tried.len() == 3, "{result:?}");
+}
+
+#[test]
+fn what_answers_nothing_is_not_recommended() {
+    let (result, _) = search(&options(CAPACITY), |each| Ok(if each.threads == 1 { 0.0 } else { 100.0 }));
+    let result = result.unwrap();
+    assert!(matches!(&result.tried[0].fate, Fate::Failed(why) if why.contains("no request")));
+    assert_eq!(recommended(&result, CAPACITY).threads, 2);
+    let (nothing, _) = search(&options(CAPACITY), |_| Ok(0.0));
+    assert_eq!(decide(&nothing.unwrap().tried, CAPACITY), None);
+}
+
+#[test]
+fn what_was_dropped_is_compared_if_what_was_better_fails() {
+    let best = |each: &ServerConfiguration| each.all_threads() == 16;
+    let count = RefCell::new(0);
+    let (result, _) = search(&options(CAPACITY), |each| {
+        *count.borrow_mut() += usize::from(best(each));
+        match best(each) {
+            // In the first round only.
+            true if *count.borrow() > 1 => Err(MeasureError::NotServed("it crashed".to_owned())),
+            true => Ok(1000.0),
+            false => Ok(100.0),
+        }
+    });
+    let result = result.unwrap();
+    assert_eq!(recommended(&result, CAPACITY), ServerConfiguration::simplest_of(Mode::Main));
 }
 
 #[test]

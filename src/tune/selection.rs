@@ -27,7 +27,8 @@ pub(super) fn is_further_useless(
         ServerConfiguration { threads: configuration.threads, ..*other } == *configuration
             && other.threads < configuration.threads
     };
-    let siblings = tried.iter().filter(|tried| is_sibling(&tried.configuration));
+    let siblings =
+        tried.iter().filter(|tried| tried.fate == Fate::Compared && is_sibling(&tried.configuration));
     let scores: Vec<f64> = siblings.filter_map(|tried| tried.first_score(goal)).collect();
     match scores[..] {
         [.., before, _, last] => last <= before + RELEVANT * before.abs(),
@@ -112,7 +113,7 @@ fn explain_hopeless_score(score: f64, best: f64, goal: Goal) -> Option<String> {
 }
 
 /// Drops what is worse than the best beyond noise, by the ranks of the rounds.
-pub(super) fn find_hopeless(tried: &mut [TriedConfiguration], goal: Goal) {
+pub(super) fn drop_hopeless(tried: &mut [TriedConfiguration], goal: Goal) {
     let Some(best) = find_best(tried, goal) else { return };
     let best_scores = tried[best].scores(goal);
     for (index, each) in tried.iter_mut().enumerate() {
@@ -223,7 +224,7 @@ mod tests {
             tried(4, 1.0, &[97.0, 98.0, 96.0, 98.5]),
             tried(8, 1.0, &[60.0, 110.0, 70.0, 105.0]),
         ];
-        find_hopeless(&mut all, GOAL);
+        drop_hopeless(&mut all, GOAL);
         // The third is worse for certain, by too little; the fourth is worse by much, and may be so by chance.
         assert_eq!(left(&all), [1, 4, 8]);
     }

@@ -29,6 +29,18 @@ impl Measurer for ServeMeasurer<'_> {
         configuration: &ServerConfiguration,
         plan: &MeasurementPlan,
     ) -> Result<Measurement, MeasureError> {
+        let measured = self.measure_server(configuration, plan);
+        // A stop kills the server: what fails then is no fault of the configuration.
+        measured.map_err(|error| if (self.is_stopped)() { MeasureError::Interrupted } else { error })
+    }
+}
+
+impl ServeMeasurer<'_> {
+    fn measure_server(
+        &self,
+        configuration: &ServerConfiguration,
+        plan: &MeasurementPlan,
+    ) -> Result<Measurement, MeasureError> {
         let server = ServerProcess::start(&self.launch, configuration, self.folder.path(), self.is_stopped)?;
         let mut measured = Measurement::default();
         // More requests than threads: a thread that has ended one finds the next.
@@ -54,9 +66,7 @@ impl Measurer for ServeMeasurer<'_> {
         server.stop();
         Ok(measured)
     }
-}
 
-impl ServeMeasurer<'_> {
     /// Loads a server, and adds what failed to the measurement.
     fn load(
         &self,

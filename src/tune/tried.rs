@@ -79,9 +79,7 @@ impl TriedConfiguration {
 
     /// The median of requests per second: carried at most, or answered at the given rate.
     pub(super) fn throughput(&self) -> Option<f64> {
-        let each =
-            |measured: &Measurement| measured.capacity.or_else(|| Some(measured.open.as_ref()?.throughput()));
-        median(&self.measurements().filter_map(each).collect::<Vec<_>>())
+        median(&self.measurements().filter_map(Measurement::throughput).collect::<Vec<_>>())
     }
 
     /// Says what the first round has shown.

@@ -16,4 +16,4 @@ mod text;
 mod verdict_cell;
 
 pub use escaper::Escaper;
-pub use page::render;
+pub use page::{csp_digest, render};

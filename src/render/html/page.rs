@@ -118,7 +118,7 @@ fn describe_python(python: &Python) -> String {
 }
 
 /// Returns the hash of an inline style or script, as a content security policy names it.
-fn csp_digest(text: &str) -> String {
+pub fn csp_digest(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
 

@@ -62,7 +62,7 @@ pub(super) fn diagnose(fleet: &Fleet) -> Vec<Finding> {
             findings.extend(diagnose_process(&subject, process, slow));
         }
     }
-    let missing = fleet.processes.values().fold(0_u64, |sum, process| sum.saturating_add(process.missing));
+    let missing = fleet.missing;
     if missing > 0 || fleet.damaged > 0 {
         let message = format!("{missing} datagrams did not arrive, {} could not be read", fleet.damaged);
         findings.push(Finding::new(RuleId::DatagramsLost, "all", message, advice::ON_LOSS.to_owned()));

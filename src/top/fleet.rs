@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use serde::Serialize;
 use wsgiaudit_probes_core::telemetry::datagram::{Datagram, DecodeError, Kind, field};
 
 use super::sample::Sample;
@@ -39,9 +40,11 @@ pub(super) struct Fleet {
     pub(super) events: VecDeque<LifecycleEvent>,
     pub(super) received: u64,
     pub(super) damaged: u64,
+    /// Datagrams that did not arrive, also of processes that are no longer listed.
+    pub(super) missing: u64,
     /// Why the last datagram was not read.
     pub(super) last_error: Option<DecodeError>,
-    /// The time of the last arrival.
+    /// The present time.
     pub(super) now: Duration,
 }
 
@@ -83,26 +86,31 @@ pub(super) enum ProcessState {
 pub(super) struct SampleWindow(VecDeque<(Duration, Sample)>);
 
 /// A request that took, or is taking, long.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct SlowRequest {
     pub(super) pid: u32,
-    pub(super) start: f64,
-    pub(super) thread: u64,
-    pub(super) duration: f64,
     pub(super) is_complete: bool,
+    pub(super) duration: f64,
     pub(super) method: String,
     pub(super) path: String,
+    /// 0 before there is one.
     pub(super) status: u64,
-    pub(super) application: f64,
     pub(super) queue: f64,
+    pub(super) application: f64,
     pub(super) gil_wait: f64,
-    pub(super) arrival: Duration,
+    #[serde(skip)]
+    start: f64,
+    #[serde(skip)]
+    thread: u64,
+    #[serde(skip)]
+    arrival: Duration,
 }
 
 /// Start or end of a process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct LifecycleEvent {
-    pub(super) kind: Kind,
+    /// `started`, `stopping` or `stopped`.
+    pub(super) event: &'static str,
     pub(super) pid: u32,
     pub(super) group: String,
     /// Seconds since 1970.
@@ -134,7 +142,9 @@ impl Fleet {
         }
         let now = self.now;
         let process = self.processes.entry(datagram.pid).or_default();
+        let before = process.missing;
         process.note_arrival(datagram, now);
+        self.missing += process.missing - before;
         match datagram.kind {
             Kind::SlowRequest => self.take_slow_request(datagram),
             Kind::ProcessStarted | Kind::ProcessStopping | Kind::ProcessStopped => self.take_event(datagram),
@@ -173,18 +183,18 @@ impl Fleet {
     }
 
     fn take_event(&mut self, datagram: &Datagram) {
-        let state = if datagram.kind == Kind::ProcessStopping {
-            ProcessState::Stopping
+        let (state, event) = if datagram.kind == Kind::ProcessStopping {
+            (ProcessState::Stopping, "stopping")
         } else if datagram.kind == Kind::ProcessStopped {
-            ProcessState::Stopped
+            (ProcessState::Stopped, "stopped")
         } else {
-            ProcessState::Serving
+            (ProcessState::Serving, "started")
         };
         if let Some(process) = self.processes.get_mut(&datagram.pid) {
             process.state = state;
         }
         self.events.push_back(LifecycleEvent {
-            kind: datagram.kind,
+            event,
             pid: datagram.pid,
             group: read_text(datagram, field::PROCESS_GROUP),
             time: datagram.time,
@@ -225,7 +235,10 @@ impl Fleet {
 
     /// Whether figures of a process have arrived.
     pub(super) fn has_figures(&self) -> bool {
-        self.processes.values().any(|process| process.join().is_some())
+        self.processes
+            .values()
+            .flat_map(|process| process.interpreters.values().chain([&process.samples]))
+            .any(|samples| !samples.0.is_empty())
     }
 }
 

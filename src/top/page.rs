@@ -91,8 +91,18 @@ impl Page {
 
     fn add_findings(&mut self, snapshot: &Snapshot) {
         if snapshot.findings.is_empty() {
-            let is_silent = snapshot.received == 0;
-            self.push(Tone::Plain, if is_silent { "Nothing has arrived yet." } else { "Nothing was found." });
+            let is_unjudged = snapshot
+                .processes
+                .iter()
+                .any(|process| process.figures.requests > 0 && process.figures.busy.is_none());
+            let text = match (snapshot.received, is_unjudged) {
+                (0, _) => "Nothing has arrived yet.",
+                (_, true) => {
+                    "Nothing was found, but how busy the threads are is not known: most rules need that."
+                }
+                (_, false) => "Nothing was found.",
+            };
+            self.push_wrapped(Tone::Plain, text);
             return;
         }
         for finding in snapshot.findings.iter().take(MOST_ROWS) {
@@ -235,7 +245,7 @@ impl Page {
     fn add_workers(&mut self, processes: &[ProcessRow]) {
         const COLUMNS: [Column; 4] = [
             Column::figures("pid", 0),
-            Column::figures("at it for", 1),
+            Column::figures("current", 1),
             Column::figures("longest", 2),
             Column::text("busy, a letter for each thread", 0),
         ];

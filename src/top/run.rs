@@ -1,7 +1,6 @@
 //! The command: reads a source until it has shown enough.
 
 use std::io::{IsTerminal, stdout};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -33,8 +32,9 @@ pub fn run_top(args: &TopArgs, style: TextStyle) -> Result<(Exit, String)> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot watch for signals")?;
     }
-    let recorder = args.record.as_deref().map(Recorder::create).transpose()?;
     let (source, name) = open_source(args)?;
+    // After the source: an unfit one leaves an older recording as it is.
+    let recorder = args.record.as_deref().map(Recorder::create).transpose()?;
     let mut watch = Watch::new(source, name, recorder, stop);
     if !args.once {
         let exit = show_live(&mut watch, style);
@@ -50,7 +50,7 @@ pub fn run_top(args: &TopArgs, style: TextStyle) -> Result<(Exit, String)> {
         TextFormat::Json => escape_json(&(serde_json::to_string_pretty(&snapshot)? + "\n")).into_owned(),
     };
     if !watch.fleet.has_figures() {
-        bail!("{}", describe_silence(&watch.name));
+        bail!("{}", describe_silence(&watch.name, args.replay.is_some()));
     }
     watch.finish().map(|()| (Exit::Ready, text))
 }
@@ -70,11 +70,16 @@ fn open_source(args: &TopArgs) -> Result<(Source, String)> {
     }
 }
 
-/// What is said if nothing arrived.
-fn describe_silence(source: &str) -> String {
-    let path = Path::new(source.strip_prefix("unix:").unwrap_or(source)).display();
-    format!(
-        "no telemetry arrived at {path}\nhint: wsgiaudit serve --telemetry unix:{path}, or WSGITelemetryService \
-         unix:{path} in Apache's configuration; --wait for longer intervals"
-    )
+/// What is said if no figures arrived.
+fn describe_silence(source: &str, is_recording: bool) -> String {
+    match source.strip_prefix("unix:") {
+        _ if is_recording => format!("{source} has no figures at its end"),
+        Some(path) => format!(
+            "no telemetry arrived at {path}\nhint: wsgiaudit serve --telemetry unix:{path}, or WSGITelemetryService \
+             unix:{path} in Apache's configuration; --wait for longer intervals"
+        ),
+        None => {
+            format!("no figures could be read from {source}\nhint: the address of wsgiaudit serve --metrics")
+        }
+    }
 }

@@ -29,7 +29,6 @@ pub(super) struct Sample {
     pub(super) input_bytes: u64,
     pub(super) output_bytes: u64,
     pub(super) switch_interval: Option<f64>,
-    pub(super) slow_threshold: Option<f64>,
     /// In the order of [`Phase::ALL`].
     pub(super) phases: [PhaseSample; 8],
     pub(super) workers: Vec<WorkerSample>,
@@ -81,7 +80,6 @@ impl Sample {
             input_bytes: count(field::INPUT_BYTES).unwrap_or(0),
             output_bytes: count(field::OUTPUT_BYTES).unwrap_or(0),
             switch_interval: number(field::SWITCH_INTERVAL).filter(|seconds| *seconds > 0.0),
-            slow_threshold: number(field::SLOW_THRESHOLD).filter(|seconds| *seconds > 0.0),
             workers: read_workers(datagram),
             ..Self::default()
         };
@@ -116,7 +114,6 @@ impl Sample {
         self.threads = later.threads.or(self.threads);
         self.threads_active = later.threads_active.or(self.threads_active);
         self.switch_interval = later.switch_interval.or(self.switch_interval);
-        self.slow_threshold = later.slow_threshold.or(self.slow_threshold);
         self.workers.resize(later.workers.len(), WorkerSample::default());
         for (worker, later) in self.workers.iter_mut().zip(&later.workers) {
             worker.completed = worker.completed.saturating_add(later.completed);
@@ -146,7 +143,6 @@ impl Sample {
         self.cpu = self.cpu.or(other.cpu);
         self.memory = self.memory.or(other.memory);
         self.memory_maximum = self.memory_maximum.or(other.memory_maximum);
-        self.slow_threshold = self.slow_threshold.or(other.slow_threshold);
         self.switch_interval =
             self.switch_interval.filter(|one| other.switch_interval.is_none_or(|more| more == *one));
         let room = MAX_WORKERS.saturating_sub(self.workers.len());

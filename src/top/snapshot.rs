@@ -1,7 +1,6 @@
 //! What is shown: the figures of the last seconds, as plain data. Its JSON form is what `--once --format json` prints.
 
 use serde::Serialize;
-use wsgiaudit_probes_core::telemetry::datagram::Kind;
 use wsgiaudit_probes_core::telemetry::phase_meter::Phase;
 
 use super::diagnosis::{Finding, diagnose};
@@ -25,8 +24,8 @@ pub(super) struct Snapshot {
     pub(super) missing: u64,
     pub(super) findings: Vec<Finding>,
     pub(super) processes: Vec<ProcessRow>,
-    pub(super) slow_requests: Vec<SlowRow>,
-    pub(super) events: Vec<EventRow>,
+    pub(super) slow_requests: Vec<SlowRequest>,
+    pub(super) events: Vec<LifecycleEvent>,
 }
 
 /// A process.
@@ -101,51 +100,19 @@ pub(super) struct WorkerRow {
     pub(super) longest: f64,
 }
 
-/// A slow request.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct SlowRow {
-    pub(super) pid: u32,
-    pub(super) is_complete: bool,
-    pub(super) duration: f64,
-    pub(super) method: String,
-    pub(super) path: String,
-    /// 0 before there is one.
-    pub(super) status: u64,
-    pub(super) queue: f64,
-    pub(super) application: f64,
-    pub(super) gil_wait: f64,
-}
-
-/// Start or end of a process.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct EventRow {
-    /// `started`, `stopping` or `stopped`.
-    pub(super) event: &'static str,
-    pub(super) pid: u32,
-    pub(super) group: String,
-    /// Seconds since 1970.
-    pub(super) time: f64,
-    pub(super) reason: String,
-    pub(super) uptime: Option<f64>,
-    pub(super) requests: Option<u64>,
-    pub(super) cut_off: Option<u64>,
-}
-
 impl Snapshot {
     /// What a fleet shows now. The latest events and slow requests come first.
     pub(super) fn of_fleet(fleet: &Fleet) -> Self {
-        let missing =
-            fleet.processes.values().fold(0_u64, |sum, process| sum.saturating_add(process.missing));
         Self {
             schema: SCHEMA,
             received: fleet.received,
             damaged: fleet.damaged,
             last_error: fleet.last_error.map(|error| error.to_string()),
-            missing,
+            missing: fleet.missing,
             findings: diagnose(fleet),
             processes: fleet.processes.iter().map(|(pid, process)| ProcessRow::new(*pid, process)).collect(),
-            slow_requests: fleet.slow.iter().rev().map(SlowRow::new).collect(),
-            events: fleet.events.iter().rev().map(EventRow::new).collect(),
+            slow_requests: fleet.slow.iter().rev().cloned().collect(),
+            events: fleet.events.iter().rev().cloned().collect(),
         }
     }
 }
@@ -231,54 +198,11 @@ impl PhaseFigures {
     }
 }
 
-impl SlowRow {
-    fn new(slow: &SlowRequest) -> Self {
-        Self {
-            pid: slow.pid,
-            is_complete: slow.is_complete,
-            duration: slow.duration,
-            method: slow.method.clone(),
-            path: slow.path.clone(),
-            status: slow.status,
-            queue: slow.queue,
-            application: slow.application,
-            gil_wait: slow.gil_wait,
-        }
-    }
-}
-
-impl EventRow {
-    fn new(event: &LifecycleEvent) -> Self {
-        let name = match event.kind {
-            Kind::ProcessStopping => "stopping",
-            Kind::ProcessStopped => "stopped",
-            Kind::ProcessStarted
-            | Kind::Process
-            | Kind::Request
-            | Kind::Server
-            | Kind::SlowRequest
-            | Kind::GcSnapshot
-            | Kind::GcEvent
-            | Kind::Other(_) => "started",
-        };
-        Self {
-            event: name,
-            pid: event.pid,
-            group: event.group.clone(),
-            time: event.time,
-            reason: event.reason.clone(),
-            uptime: event.uptime,
-            requests: event.requests,
-            cut_off: event.cut_off,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use wsgiaudit_probes_core::telemetry::datagram::{Datagram, field};
+    use wsgiaudit_probes_core::telemetry::datagram::{Datagram, Kind, field};
 
     use super::super::test_datagrams::request_datagram;
     use super::*;

@@ -59,7 +59,9 @@ impl TelemetryReceiver {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error).context("the socket does not work any more"),
             }
-            self.socket.set_nonblocking(true)?;
+            if datagrams.len() == 1 {
+                self.socket.set_nonblocking(true)?;
+            }
         }
         Ok(datagrams)
     }

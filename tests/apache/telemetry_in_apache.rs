@@ -1,8 +1,6 @@
 //! `wsgiaudit top` reads what mod_wsgi itself sends.
 
 use std::fs;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -25,13 +23,7 @@ fn top_reads_the_telemetry_of_mod_wsgi() {
     let target = format!("unix:{}", socket.display());
     // Apache's processes have another user's number, and nobody else reaches the folder.
     let args = ["top", "--once", "--format", "json", "--wait", "60", "--socket-mode", "666", &target];
-    let mut command = Wsgiaudit::new().args(args).into_command();
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let started = Instant::now();
-    while !socket.exists() {
-        assert!(started.elapsed() < Duration::from_secs(30), "it makes no socket");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let child = Wsgiaudit::new().args(args).start_until(&socket);
     let config = format!(
         "WSGIPythonHome {}\nWSGITelemetryService {target} interval=2\n\
          <Directory {here}>\nRequire all granted\n</Directory>\n\

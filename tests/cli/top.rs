@@ -33,14 +33,8 @@ fn target(folder: &Path) -> String {
 
 /// Starts `top` in the background, and waits for its socket.
 fn watch(folder: &Path, args: &[&str]) -> Child {
-    let mut command = Wsgiaudit::new().args(["top", &target(folder)]).args(args).into_command();
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let started = Instant::now();
-    while !folder.join("telemetry.sock").exists() {
-        assert!(started.elapsed() < Duration::from_secs(30), "it makes no socket");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    child
+    let top = Wsgiaudit::new().args(["top", &target(folder)]).args(args);
+    top.start_until(&folder.join("telemetry.sock"))
 }
 
 #[track_caller]
@@ -48,7 +42,7 @@ fn ended(child: Child, status: i32) -> Said {
     Said::from(child.wait_with_output().unwrap()).ended_with(status)
 }
 
-/// Asks for a path from several clients until told otherwise.
+/// Asks for a path from several clients, for this many seconds.
 fn load(server: &Server, path: &str, clients: usize, seconds: f64) {
     let until = Instant::now() + Duration::from_secs_f64(seconds);
     std::thread::scope(|scope| {

@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// The program, under a name that stays: tests/cli/packaging.rs has cargo build it once more in the same folder, which
 /// takes its own name away for a moment.
@@ -86,6 +87,20 @@ impl Wsgiaudit {
 
     pub(crate) fn run(mut self) -> Said {
         Said::from(self.0.output().unwrap())
+    }
+
+    /// Starts it in the background, and waits until it has made a socket.
+    #[track_caller]
+    pub(crate) fn start_until(self, socket: &Path) -> Child {
+        let mut command = self.into_command();
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let started = Instant::now();
+        while !socket.exists() {
+            assert!(started.elapsed() < Duration::from_secs(30), "it makes no socket");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        child
     }
 
     /// The command itself, for tests that need the running process.

@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 pub enum ErrorLogLevel {
     /// Failures
     Error,
-    /// And what is not as it should be
+    /// Failures and warnings
     Warning,
-    /// And what the server does
+    /// Failures, warnings, and what the server does
     Info,
 }
 
@@ -57,8 +57,8 @@ pub struct OperationArgs {
     /// Log messages, and what the application writes to its standard error, to this file [default: standard error]
     #[arg(long, value_name = "FILE")]
     pub error_log: Option<PathBuf>,
-    /// Serve as this user, by name or number, with its groups: all processes become it once the sockets are bound and
-    /// the pid file is written. Only root can
+    /// Serve as this user, by name or number, with its groups. The server switches to it after binding the sockets and
+    /// writing the pid file. Needs root
     #[arg(long, value_name = "USER[:GROUP]")]
     pub user: Option<String>,
     /// The group to serve as, by name or number [default: that of --user]

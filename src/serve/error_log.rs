@@ -47,6 +47,11 @@ impl ErrorLog {
         Ok(())
     }
 
+    /// Takes the level and the form from options that were read again.
+    pub(super) fn update_settings(&mut self, args: &OperationArgs) {
+        self.settings = read_log_settings(args);
+    }
+
     /// Logs what the server does.
     pub(super) fn info(&self, message: &str) {
         self.write_line(LogLevel::Info, message);
@@ -71,8 +76,8 @@ impl ErrorLog {
         }
     }
 
-    /// Logs why the server could not start. Returns whether that needs no further message on standard error, where
-    /// everything is JSON.
+    /// Logs why the server could not start. Returns whether the message is on standard error now, so that nothing needs to
+    /// print it again.
     pub(super) fn report_failed_start(&self, error: &anyhow::Error) -> bool {
         let is_json = self.settings.format == LogFormat::Json;
         if self.file.is_some() || is_json {

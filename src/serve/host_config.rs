@@ -61,10 +61,7 @@ pub(super) fn build_host_config(
         true => vec![PathBuf::from(".")],
         false => args.path.clone(),
     };
-    let path = folders
-        .iter()
-        .map(|folder| Ok(std::path::absolute(folder)?.to_string_lossy().into_owned()))
-        .collect::<Result<_>>()?;
+    let path = folders.iter().map(|folder| absolute_path(folder)).collect::<Result<_>>()?;
     let proxy_headers: Vec<ProxyHeader> =
         args.proxy_header.iter().map(|header| read_header(*header)).collect();
     if let Err(bad) = TrustedProxies::parse(&args.proxy, &proxy_headers) {
@@ -80,7 +77,7 @@ pub(super) fn build_host_config(
             AccessLogForm::Combined => AccessLogFormat::Combined,
             AccessLogForm::Json => AccessLogFormat::Json,
         },
-        access_log: args.access_log.as_deref().map(absolute_path).transpose()?,
+        access_log: args.access_log.as_deref().map(access_log_path).transpose()?,
         log: read_log_settings(&args.operation),
         error_log: args.operation.error_log.as_deref().map(absolute_path).transpose()?,
         inherited: Vec::new(),
@@ -100,7 +97,7 @@ pub(super) fn build_host_config(
 fn build_telemetry(args: &ServeArgs) -> Result<Option<TelemetryConfig>> {
     let Some(path) = args.telemetry.telemetry.as_deref() else { return Ok(None) };
     Ok(Some(TelemetryConfig {
-        path: std::path::absolute(path)?.to_string_lossy().into_owned(),
+        path: absolute_path(path)?,
         interval: args.telemetry.telemetry_interval,
         slow_requests: args.telemetry.slow_requests,
         group: args.application.clone(),
@@ -141,25 +138,25 @@ fn read_header(header: TrustedHeader) -> ProxyHeader {
 fn find_static_folders(named: &[StaticPrefix]) -> Result<Vec<StaticFolder>> {
     let mut found: Vec<StaticFolder> = Vec::new();
     for StaticPrefix { prefix, folder } in named {
-        let path = std::path::absolute(folder)?;
-        if !path.is_dir() {
+        if !folder.is_dir() {
             bail!("--static {prefix}={}: it is no folder that can be read", folder.display());
         }
-        let prefix = if prefix == "/" { String::new() } else { prefix.trim_end_matches('/').to_owned() };
+        let prefix = prefix.trim_end_matches('/').to_owned();
         if found.iter().any(|other| other.prefix == prefix) {
             bail!("--static names {prefix}/ twice");
         }
-        found.push(StaticFolder { prefix, folder: path.to_string_lossy().into_owned() });
+        found.push(StaticFolder { prefix, folder: absolute_path(folder)? });
     }
     Ok(found)
 }
 
-/// Makes a path absolute, except for `-`, which stands for standard output.
+/// Returns the path of an access log: absolute, except for `-`, which stands for standard output.
+fn access_log_path(file: &Path) -> Result<String> {
+    if file.as_os_str() == "-" { Ok("-".to_owned()) } else { absolute_path(file) }
+}
+
 fn absolute_path(file: &Path) -> Result<String> {
-    Ok(match file.as_os_str() == "-" {
-        true => "-".to_owned(),
-        false => std::path::absolute(file)?.to_string_lossy().into_owned(),
-    })
+    Ok(std::path::absolute(file)?.to_string_lossy().into_owned())
 }
 
 /// Returns the only group of a command line without `--config`.

@@ -2,11 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::umask;
 
 use crate::cli::ServeArgs;
@@ -38,7 +38,15 @@ impl PidFile {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn write(path: &Path) -> Result<Self> {
-        let opened = OpenOptions::new().write(true).read(true).create(true).truncate(true).open(path);
+        // Not through a link: with `--user`, that user may have put it there for root to overwrite another file.
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        let opened = OpenOptions::new()
+            .write(true)
+            .read(true)
+            .create(true)
+            .truncate(true)
+            .custom_flags(flags)
+            .open(path);
         let written = opened.and_then(|mut file| {
             file.write_all(contents().as_bytes())?;
             Ok(file)
@@ -46,9 +54,7 @@ impl PidFile {
         let file = written.with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { path: path.to_owned(), file })
     }
-}
 
-impl PidFile {
     /// Whether the file at the path is still the one that was opened, with what was written.
     fn is_ours(&self) -> io::Result<bool> {
         let (found, opened) = (fs::symlink_metadata(&self.path)?, self.file.metadata()?);

@@ -1,4 +1,4 @@
-//! The user that serves: the supervisor becomes it for good, once everything is bound that needs root.
+//! The user that serves: the supervisor switches to it for good, once everything is bound that needs root.
 
 use std::collections::BTreeSet;
 use std::ffi::{CString, OsStr};
@@ -6,9 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::unistd::{
-    Gid, Group, Uid, User, geteuid, getgrouplist, getgroups, getresgid, getresuid, setgid, setgroups, setuid,
-};
+use nix::unistd::{Gid, Group, Uid, User, geteuid, getgrouplist, setgid, setgroups, setuid};
 
 use crate::cli::OperationArgs;
 use crate::regular_file;
@@ -54,7 +52,7 @@ impl ServeUser {
         let number = found.as_ref().map(|user| user.uid).or_else(|| parse_number(text).map(Uid::from_raw));
         let user = number.with_context(|| format!("--user {text}: the system has no such user"))?;
         if user.is_root() {
-            bail!("--user {text} is root, as which nothing is served with --user\nhint: leave --user out");
+            bail!("--user {text} is root: it must be another user\nhint: leave --user out");
         }
         let group = match named_group {
             Some(text) => find_group(text)?,
@@ -72,15 +70,15 @@ impl ServeUser {
         Ok(Some(Self { name, user, group, groups, home }))
     }
 
-    /// Makes this process, with all of its threads, one of this user. There is no way back.
+    /// Switches this process, with all of its threads, to this user. There is no way back.
     ///
     /// # Errors
     /// If it has kept something of root's, or could get it back.
-    pub(super) fn assume(&self) -> Result<()> {
+    pub(super) fn switch_process(&self) -> Result<()> {
         setgroups(&self.groups).context("cannot take on the groups")?;
         setgid(self.group).context("cannot take on the group")?;
         setuid(self.user).context("cannot take on the user")?;
-        self.check_process().with_context(|| format!("this process has not become one of {}", self.name))
+        self.check_process().with_context(|| format!("this process does not run as {}", self.name))
     }
 
     /// The variables that a login of the user would have.
@@ -96,17 +94,6 @@ impl ServeUser {
     }
 
     fn check_process(&self) -> Result<()> {
-        let (user, group) = (getresuid()?, getresgid()?);
-        if [user.real, user.effective, user.saved].iter().any(|one| *one != self.user) {
-            bail!("its users are {user:?}");
-        }
-        if [group.real, group.effective, group.saved].iter().any(|one| *one != self.group) {
-            bail!("its groups are {group:?}");
-        }
-        let numbers = |groups: &[Gid]| groups.iter().map(|group| group.as_raw()).collect::<BTreeSet<_>>();
-        if numbers(&getgroups()?) != numbers(&self.groups) {
-            bail!("its groups are {:?}", getgroups()?);
-        }
         if setuid(Uid::from_raw(0)).is_ok() {
             bail!("it can become root again");
         }
@@ -130,6 +117,11 @@ impl ServeUser {
             if !line.split_whitespace().all(|word| word == number.to_string()) {
                 bail!("{name} is {}", line.trim());
             }
+        }
+        let line = field("Groups")?;
+        let found: BTreeSet<String> = line.split_whitespace().map(str::to_owned).collect();
+        if found != self.groups.iter().map(ToString::to_string).collect() {
+            bail!("Groups is {}", line.trim());
         }
         for name in ["CapPrm", "CapEff", "CapAmb"] {
             let line = field(name)?.trim();
@@ -175,11 +167,13 @@ mod tests {
 
     #[test]
     fn a_thread_keeps_nothing() {
-        let status = "Uid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nCapPrm:\t0000\nCapEff:\t0000\nCapAmb:\t0000\n";
+        let status =
+            "Uid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nGroups:\t8 \nCapPrm:\t0000\nCapEff:\t0000\nCapAmb:\t0000\n";
         assert!(user().check_thread(status).is_ok());
         for (old, new, said) in [
             ("7\t7\t7\t7", "7\t7\t0\t7", "Uid is 7\t7\t0\t7"),
             ("8\t8\t8\t8", "8\t8\t8\t0", "Gid is"),
+            ("Groups:\t8", "Groups:\t8 0", "Groups is 8 0"),
             ("CapPrm:\t0000", "CapPrm:\t0001", "CapPrm is 0001"),
             ("CapAmb:\t0000\n", "", "it has no CapAmb"),
         ] {

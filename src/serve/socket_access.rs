@@ -1,12 +1,13 @@
 //! Who may connect to a Unix socket.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use rustix::fs::Mode;
+use anyhow::{Context, Result, bail};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::umask;
 
 use crate::cli::ServeArgs;
@@ -56,11 +57,21 @@ impl SocketAccess {
     /// If this process lacks the permission.
     pub(super) fn apply(self, path: &Path) -> Result<()> {
         let shown = path.display();
+        // The folder may belong to the user of `--user`, who could put a link in the place of the socket.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened =
+            rustix::fs::open(path, flags, Mode::empty()).with_context(|| format!("cannot open {shown}"))?;
+        let opened_path = format!("/proc/self/fd/{}", opened.as_raw_fd());
+        let metadata =
+            fs::metadata(&opened_path).with_context(|| format!("cannot look at the socket {shown}"))?;
+        if !metadata.file_type().is_socket() {
+            bail!("{shown} is no longer a socket");
+        }
         if self.user.is_some() || self.group.is_some() {
-            chown(path, self.user, self.group)
+            chown(&opened_path, self.user, self.group)
                 .with_context(|| format!("cannot change the owner of {shown}"))?;
         }
-        fs::set_permissions(path, Permissions::from_mode(self.mode))
+        fs::set_permissions(&opened_path, Permissions::from_mode(self.mode))
             .with_context(|| format!("cannot change the mode of {shown}"))
     }
 }

@@ -80,10 +80,10 @@ fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &mut ErrorLog) -
     // If another server has the sockets, its file stays as it is.
     let _pid_file = args.pid_file.as_deref().map(PidFile::write).transpose()?;
     if let Some(user) = &user {
-        user.assume()?;
+        user.switch_process()?;
         // Whatever is opened later is opened as this user, so that root never follows a path that the user can change.
         log.open_file(&args.operation)?;
-        log.info(&format!("every process is one of {} from now on", user.describe()));
+        log.info(&format!("every process runs as {} from now on", user.describe()));
     }
     options.describe_unknown_variables().iter().for_each(|message| log.warn(message));
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
@@ -134,7 +134,7 @@ struct Supervisor<'a> {
     args: ServeArgs,
     /// The user that serves, if it is another one than this process had at its start.
     user: Option<ServeUser>,
-    log: &'a ErrorLog,
+    log: &'a mut ErrorLog,
     manager: ServiceManager,
     bound: Vec<ListeningSocket>,
     /// Sockets of the metrics endpoint, for each slot.
@@ -339,7 +339,9 @@ impl Supervisor<'_> {
 
     fn report_failed_reload(&mut self, error: &anyhow::Error) {
         self.to_replace.clear();
-        self.manager.notify_ready();
+        if self.has_served {
+            self.manager.notify_ready();
+        }
         self.log.error(&format!("cannot reload, the old process continues: {error:#}"));
     }
 
@@ -349,6 +351,7 @@ impl Supervisor<'_> {
         for option in keep_fixed_options(&self.args, &mut args) {
             self.log.warn(&format!("{option} has changed, which takes effect at the next start"));
         }
+        self.log.update_settings(&args.operation);
         self.args = args;
         Ok(())
     }

@@ -142,7 +142,7 @@ fn root_binds_and_the_user_serves() {
         ["--user", "shop", "--processes", "2", "--access-log", "logs/access", "--error-log", "logs/errors"];
     let mut server = serve(port, &args);
     assert_eq!(server.address, format!("127.0.0.1:{port}"));
-    server.wait_for("every process is one of shop (user 64123, group 64124, groups 64124 64125)");
+    server.wait_for("every process runs as shop (user 64123, group 64124, groups 64124 64125)");
     server.wait_for("process 2 of 2, pid");
     let expected =
         format!("({USER}, {USER}, {USER});({GROUP}, {GROUP}, {GROUP});[{GROUP}, {OTHER}];[];/srv/shop;shop");

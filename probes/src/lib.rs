@@ -8,6 +8,5 @@
 mod copies;
 mod host;
 mod interpreter;
-mod lock;
 mod python;
 mod trial;

@@ -299,6 +299,24 @@ pub(crate) unsafe fn require_bytes(object: *mut PyObject) -> Option<Vec<u8>> {
     }
 }
 
+/// Returns the arguments of a call if there are `N`. `None` with a Python exception set otherwise.
+///
+/// # Safety
+/// Called by CPython, with `count` arguments.
+pub(crate) unsafe fn take_arguments<'a, const N: usize>(
+    arguments: *mut *mut PyObject,
+    count: isize,
+) -> Option<&'a [*mut PyObject]> {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        if count != N as isize {
+            PyErr_SetString(PyExc_TypeError, c"wrong number of arguments".as_ptr());
+            return None;
+        }
+        Some(std::slice::from_raw_parts(arguments, N))
+    }
+}
+
 /// Returns a new reference to `None`, e.g. to return it to CPython.
 ///
 /// # Safety

@@ -28,7 +28,7 @@ pub enum ErrorResponse {
     BodyTooLarge,
     /// The head of the request is larger than `--max-head`, or has more lines than `--max-headers`.
     HeadTooLarge,
-    /// The application's thread ended without a response.
+    /// The application's thread ended without a response, or a static file could not be read.
     NoResponse,
     /// No application group that has started serves this path.
     NoGroup,

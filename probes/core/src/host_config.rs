@@ -28,7 +28,7 @@ pub struct HostConfig {
     pub access_log_format: AccessLogFormat,
     /// What is logged to standard error, and in which form.
     pub log: LogSettings,
-    /// The file that standard error is; `None` if it is not the server's to open again.
+    /// The file of the error log, which is standard error then; `None` without `--error-log`.
     pub error_log: Option<String>,
     /// File descriptors inherited from the supervisor, except `ready`: also those that other hosts use. Programs that the
     /// application runs must not inherit them.

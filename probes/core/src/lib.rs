@@ -55,6 +55,7 @@ pub mod import_check;
 pub mod interpreter_names;
 pub mod isolation;
 pub mod latin1;
+pub mod lock;
 pub mod log_line;
 pub mod malloc_chunk;
 pub mod mapping;

@@ -178,7 +178,7 @@ impl TrustedProxies {
 }
 
 /// All values of a header, as one list.
-fn join_list(headers: &HeaderMap, name: &str) -> String {
+pub(crate) fn join_list(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> String {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.collect::<Vec<_>>().join(",")
 }

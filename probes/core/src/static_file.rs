@@ -11,6 +11,8 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 
+use crate::peer::join_list;
+
 /// Returns the file that the rest of a path names, relative to the folder of a static prefix. `None` if that cannot be a
 /// file there: a segment is empty, is `.` or `..`, has a NUL, or begins with a dot, as the files of version control do.
 pub fn find_relative_path(rest: &[u8]) -> Option<PathBuf> {
@@ -64,7 +66,7 @@ impl ContentCoding {
 
     /// Returns the codings that a request accepts, the preferred one first.
     pub fn list_accepted(headers: &HeaderMap) -> Vec<Self> {
-        let accepted = join_values(headers, &ACCEPT_ENCODING);
+        let accepted = join_list(headers, ACCEPT_ENCODING);
         let weights: Vec<(&str, f32)> = accepted.split(',').map(parse_weight).collect();
         let weight = |coding: Self| {
             let named = weights.iter().find(|(name, _)| name.eq_ignore_ascii_case(coding.name()));
@@ -165,7 +167,7 @@ impl FileVersion {
             Some(self.modified_second(now) > since)
         };
         let matched = |name: &HeaderName, is_weak: bool| {
-            headers.contains_key(name).then(|| self.is_in_list(&join_values(headers, name), is_weak))
+            headers.contains_key(name).then(|| self.is_in_list(&join_list(headers, name), is_weak))
         };
         match matched(&IF_MATCH, false) {
             Some(false) => return FileAnswer::PreconditionFailed,
@@ -250,12 +252,6 @@ fn parse_range(text: &str) -> Option<ByteRange> {
             (first <= last).then_some(ByteRange::From(first, Some(last)))
         }
     }
-}
-
-/// All values of a header, as one list.
-fn join_values(headers: &HeaderMap, name: &HeaderName) -> String {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

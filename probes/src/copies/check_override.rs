@@ -7,8 +7,8 @@ use wsgiaudit_probes_core::import_check::{LoadKind, LoadsUnderWay};
 
 use super::loader_state::{LoaderState, keys};
 use super::raise;
-use crate::lock::lock_ignoring_poison;
 use crate::python::{self, Object, PyObject};
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// The loads of all interpreters. Not locked while Python code runs.
 static LOADS: Mutex<LoadsUnderWay> = Mutex::new(LoadsUnderWay::new());

@@ -7,8 +7,8 @@ use std::mem::transmute;
 use std::ptr::{null, null_mut};
 use std::sync::Mutex;
 
-use crate::lock::lock_ignoring_poison;
 use crate::python::{self, PyObject};
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// Addresses of `PyModuleDef`s, and tokens of modules without one (3.15+).
 static ADDRESSES: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::lock::lock_ignoring_poison;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// The trees in use, and the interpreters that use them. Trees stay here when their interpreter has ended: the
 /// static data of the copies live as long as the process.

@@ -10,8 +10,8 @@ use super::copied_definitions;
 use super::module_file::ModuleFile;
 use super::raise::{Raised, is_raised, own};
 use super::slots::{self, PySlot};
-use crate::lock::lock_ignoring_poison;
 use crate::python::{self, Object, PyModuleDef, PyModuleDef_Slot, PyObject};
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// `PYTHON_API_VERSION` (`Include/modsupport.h`), which the macro `PyModule_FromDefAndSpec` passes.
 const API_VERSION: c_int = 1013;

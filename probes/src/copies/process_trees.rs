@@ -9,8 +9,8 @@ use wsgiaudit_probes_core::protocol::CopyTrees;
 
 use super::copy_tree::find_copy;
 use super::{find_package_context, install_copy_loader};
-use crate::lock::lock_ignoring_poison;
 use crate::python;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// The trees of this process; `None` if its interpreters load the environment's own files.
 static TREES: Mutex<Option<CopyTrees>> = Mutex::new(None);

@@ -16,7 +16,7 @@ use super::import_guard;
 use super::log::{log_error, log_settings, log_warning};
 use super::request_exchange::{RequestJob, WorkerCommand};
 use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
-use super::worker_watch::WorkerPost;
+use super::worker_watch::WorkerContext;
 use crate::copies;
 use crate::interpreter::{OWN_GIL, shared_gil_config};
 use crate::python::{self, PyInterpreterConfig};
@@ -105,7 +105,7 @@ struct InterpreterSpec {
     configuration: Option<PyInterpreterConfig>,
     settings: String,
     threads: usize,
-    post: WorkerPost,
+    context: WorkerContext,
 }
 
 impl RunningGroup {
@@ -143,14 +143,14 @@ impl RunningGroup {
             configuration,
             settings: settings.to_string(),
             threads: plan.threads,
-            post: WorkerPost { queue: receiver, meter: Arc::default(), interpreter: None, worker: 0 },
+            context: WorkerContext { queue: receiver, meter: Arc::default(), interpreter: None, worker: 0 },
         };
-        let meter = Arc::clone(&spec.post.meter);
+        let meter = Arc::clone(&spec.context.meter);
         let (mut interpreters, mut serving) = (Vec::new(), 0);
         let mut failure = None;
         for number in 1..=plan.interpreters {
             let mut spec = spec.clone();
-            spec.post.interpreter = telemetry.as_mut().map(|all| add_interpreter(all, plan, number));
+            spec.context.interpreter = telemetry.as_mut().map(|all| add_interpreter(all, plan, number));
             let (started, outcome) = channel();
             match std::thread::Builder::new().spawn(move || spec.run_interpreter(&started)) {
                 Ok(thread) => interpreters.push(thread),
@@ -254,7 +254,7 @@ impl InterpreterSpec {
                         Err(error) => drop(started.send(Err(format!("cannot start a thread: {error}")))),
                         Ok(siblings) => {
                             drop(started.send(Ok(())));
-                            serve_jobs(inner, &runtime, &self.post);
+                            serve_jobs(inner, &runtime, &self.context);
                             siblings.into_iter().for_each(|thread| drop(thread.join()));
                         }
                     }
@@ -301,11 +301,11 @@ impl InterpreterSpec {
         let mut siblings = Vec::new();
         for worker in 1..self.threads {
             let (runtime, begun) = (Arc::clone(runtime), begun.clone());
-            let post = WorkerPost { worker, ..self.post.clone() };
+            let context = WorkerContext { worker, ..self.context.clone() };
             let run = move || {
                 if begun.recv().is_ok() {
                     // SAFETY: guaranteed by the caller.
-                    unsafe { run_sibling_thread(interpreter, &runtime, &post) };
+                    unsafe { run_sibling_thread(interpreter, &runtime, &context) };
                 }
             };
             match std::thread::Builder::new().spawn(run) {

@@ -19,13 +19,10 @@ pub(super) unsafe extern "C" fn py_log(
 ) -> *mut PyObject {
     // SAFETY: CPython calls this with the thread attached and with `count` arguments; the bytes are copied.
     unsafe {
-        if count != 4 {
-            python::PyErr_SetString(python::PyExc_TypeError, c"wrong number of arguments".as_ptr());
-            return null_mut();
-        }
+        let Some(arguments) = python::take_arguments::<4>(args, count) else { return null_mut() };
         let mut texts = Vec::new();
-        for index in 0..4 {
-            let Some(bytes) = python::require_bytes(*args.add(index)) else { return null_mut() };
+        for argument in arguments {
+            let Some(bytes) = python::require_bytes(*argument) else { return null_mut() };
             texts.push(String::from_utf8_lossy(&bytes).into_owned());
         }
         let [source, level, message, traceback] = texts.as_slice() else { return null_mut() };

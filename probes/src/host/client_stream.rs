@@ -14,11 +14,11 @@ use tokio_io_timeout::TimeoutStream;
 use wsgiaudit_probes_core::request_framing::RequestScanner;
 
 use super::listen_socket::ConnectionStream;
-use crate::lock::lock_ignoring_poison;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// How long a closed connection still takes what the client sends. Closing it at once would reset it, and the
 /// client would lose a response that it has not read.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// A byte that is not allowed in a request line, a header or a chunk size: the HTTP library answers it with 400.
 const MALFORMED: [u8; 1] = [0];
@@ -181,18 +181,20 @@ impl<H: Send + 'static> Drop for ClientStream<H> {
         {
             runtime.spawn(async move {
                 // The client may have closed the connection already.
-                let _ = tokio::time::timeout(LINGER, close_stream(stream, is_too_slow)).await;
+                let last: &[u8] = if is_too_slow { TOO_SLOW } else { b"" };
+                let _ = tokio::time::timeout(LINGER, close_stream(stream, last)).await;
                 drop(held);
             });
         }
     }
 }
 
-/// Ends the response, and waits for the end of what the client sends.
-async fn close_stream(mut stream: Pin<Box<TimedStream>>, is_too_slow: bool) -> io::Result<()> {
-    if is_too_slow {
-        stream.write_all(TOO_SLOW).await?;
-    }
+/// Sends these last bytes, ends the response, and waits for the end of what the client sends.
+pub(super) async fn close_stream(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    last: &[u8],
+) -> io::Result<()> {
+    stream.write_all(last).await?;
     stream.shutdown().await?;
     let mut discarded = [0; 4096];
     while stream.read(&mut discarded).await? > 0 {}

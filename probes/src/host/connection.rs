@@ -3,14 +3,13 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::mpsc;
-use wsgiaudit_probes_core::access_log_line::AccessLogLine;
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::peer::Peer;
 
@@ -92,11 +91,7 @@ fn note_refusal(server: &ServerState, peer: &Peer, state: &ConnectionState, erro
     } else {
         return;
     };
-    server.rejected.fetch_add(1, Ordering::Relaxed);
-    if let Some(log) = &server.log {
-        let line = AccessLogLine::from_refused(peer, SystemTime::now(), &state.refused_line());
-        log.write_line(&line, status.as_u16(), 0, Duration::ZERO);
-    }
+    server.record_refusal(peer, &state.refused_line(), status);
 }
 
 /// Counts a request as open until dropped.

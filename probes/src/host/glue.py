@@ -65,7 +65,10 @@ class ErrorStream(io.TextIOWrapper):
         return len(text)
 
     def flush(self):
-        for thread in list(self._pieces):
+        for thread, text in list(self._pieces.items()):
+            # Another thread may be writing a traceback.
+            if thread != get_ident() and _is_unfinished_traceback(text):
+                continue
             pieces = self._pieces.pop(thread, "")
             if pieces.strip():
                 log(b"application", b"info", pieces.rstrip())

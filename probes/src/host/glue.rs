@@ -116,11 +116,7 @@ unsafe fn parse_arguments<'a, const N: usize>(
     // SAFETY: guaranteed by the caller; the pointer is what `new_capsule` stored, or null with an exception
     // set.
     unsafe {
-        if count != N as isize {
-            python::PyErr_SetString(python::PyExc_TypeError, c"wrong number of arguments".as_ptr());
-            return None;
-        }
-        let all = std::slice::from_raw_parts(arguments, N);
+        let all = python::take_arguments::<N>(arguments, count)?;
         let pointer = python::PyCapsule_GetPointer(all[0], CAPSULE.as_ptr()).cast::<Arc<Exchange>>();
         let exchange = pointer.as_ref().map(Arc::clone)?;
         Some((exchange, &all[1..]))

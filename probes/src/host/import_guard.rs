@@ -24,8 +24,8 @@ use wsgiaudit_probes_core::module_admission::{AdmissionError, VettedModules};
 use super::gil::run_detached;
 use super::log::{log_error, log_warning};
 use crate::copies;
-use crate::lock::lock_ignoring_poison;
 use crate::python::{self, Object, PyObject};
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 static GUARD: OnceLock<GuardState> = OnceLock::new();
 
@@ -117,11 +117,8 @@ pub(super) unsafe extern "C" fn py_admit(
 ) -> *mut PyObject {
     // SAFETY: CPython calls this with the thread attached and with `count` arguments.
     unsafe {
-        if count != 2 {
-            python::PyErr_SetString(python::PyExc_TypeError, c"wrong number of arguments".as_ptr());
-            return null_mut();
-        }
-        let texts = (python::str_to_string(*args), python::str_to_string(*args.add(1)));
+        let Some(arguments) = python::take_arguments::<2>(args, count) else { return null_mut() };
+        let texts = (python::str_to_string(arguments[0]), python::str_to_string(arguments[1]));
         let (Some(name), Some(path), Some(state)) = (texts.0, texts.1, GUARD.get()) else {
             python::PyErr_SetString(python::PyExc_TypeError, c"name and path must be str".as_ptr());
             return null_mut();

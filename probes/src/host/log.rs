@@ -24,7 +24,7 @@ pub(super) fn log_settings() -> LogSettings {
 }
 
 /// Logs what the server does.
-pub(super) fn log_message(message: &str) {
+pub(super) fn log_info(message: &str) {
     log_line(LogSource::Server, LogLevel::Info, message, None);
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use wsgiaudit_probes_core::metrics::{GroupMetrics, ProcessMetrics};
 
-use super::process_memory::resident_bytes;
+use super::process_usage::read_usage;
 use super::server_state::ServerState;
 
 /// Reads the metrics of all groups that started.
@@ -15,16 +15,10 @@ pub(super) fn read_groups(server: &ServerState) -> Vec<GroupMetrics> {
 
 /// Reads the metrics of this process.
 pub(super) fn read_process(server: &ServerState) -> ProcessMetrics {
-    // SAFETY: the kernel fills the structure; all zeros is a valid value.
-    let usage = unsafe {
-        let mut usage = std::mem::zeroed::<libc::rusage>();
-        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
-        usage
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    let usage = read_usage();
     ProcessMetrics {
-        cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
-        resident_bytes: resident_bytes(),
+        cpu_seconds: usage.cpu_user + usage.cpu_system,
+        resident_bytes: usage.memory,
         rejected_requests: server.rejected.load(Ordering::Relaxed),
         open_requests: server.open.load(Ordering::Relaxed),
         uptime_seconds: server.started.elapsed().as_secs_f64(),

@@ -16,7 +16,7 @@
 //! - [`worker_watch`]: what such a thread works for, and what telemetry measures of it.
 //! - [`gil`]: releases the GIL while a thread waits, and measures the wait for it.
 //! - [`environ`]: the `environ` of a request (PEP 3333).
-//! - [`supervisor_pipe`]: the pipe to the supervisor; [`process_memory`]: resident memory.
+//! - [`supervisor_pipe`]: the pipe to the supervisor; [`process_usage`]: its use of processors and memory.
 //! - [`metrics`]: reads the metrics of the groups and the process; [`metrics_endpoint`] serves them over HTTP.
 //! - [`access_log`]: accounting of a request: its metrics, and its line in the access log.
 //! - [`telemetry_reporter`]: sends mod_wsgi's telemetry datagrams; [`telemetry_socket`]: where to.
@@ -44,7 +44,7 @@ mod listen_socket;
 mod log;
 mod metrics;
 mod metrics_endpoint;
-mod process_memory;
+mod process_usage;
 mod proxied_client;
 mod request_body;
 mod request_exchange;

@@ -1,22 +1,19 @@
 //! The client of a connection that begins with a PROXY protocol header.
 
 use std::io;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wsgiaudit_probes_core::access_log_line::AccessLogLine;
+use hyper::StatusCode;
+use tokio::io::AsyncReadExt;
 use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::proxy_protocol::{ProxyHeaderState, ProxyProtocolError, read_proxy_header};
 
+use super::client_stream::{LINGER, close_stream};
 use super::listen_socket::ConnectionStream;
 use super::server_state::{ServerPhase, ServerState, wait_for_phase};
 
 /// Sent to a proxy whose header is refused.
 const REFUSAL: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-
-/// How long the refusal may take.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why there is no client.
 enum HeaderFailure {
@@ -55,13 +52,9 @@ pub(super) async fn read_client(
     match read {
         Ok(Ok(client)) => Some(client.unwrap_or(peer)),
         Ok(Err(HeaderFailure::Refused(error))) => {
-            server.rejected.fetch_add(1, Ordering::Relaxed);
-            if let Some(log) = &server.log {
-                let line = AccessLogLine::from_refused(&peer, SystemTime::now(), &error.to_string());
-                log.write_line(&line, 400, 0, Duration::ZERO);
-            }
+            server.record_refusal(&peer, &error.to_string(), StatusCode::BAD_REQUEST);
             // The proxy may have closed the connection already.
-            let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse_connection(stream)).await;
+            let _ = tokio::time::timeout(LINGER, close_stream(stream, REFUSAL)).await;
             None
         }
         Ok(Err(HeaderFailure::Closed)) | Err(_) => None,
@@ -86,12 +79,4 @@ async fn read_header(stream: &mut Box<dyn ConnectionStream>) -> Result<Option<Pe
             }
         }
     }
-}
-
-async fn refuse_connection(stream: &mut Box<dyn ConnectionStream>) -> io::Result<()> {
-    stream.write_all(REFUSAL).await?;
-    stream.shutdown().await?;
-    let mut discarded = [0; 4096];
-    while stream.read(&mut discarded).await? > 0 {}
-    Ok(())
 }

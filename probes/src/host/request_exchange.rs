@@ -3,8 +3,8 @@
 
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use wsgiaudit_probes_core::response_head::is_bodiless;
 use wsgiaudit_probes_core::telemetry::request_trace::RequestTrace;
 
 use super::request_body::RequestBody;
-use crate::lock::lock_ignoring_poison;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// Number of response chunks that may be buffered for a slow client.
 const MAX_BUFFERED_CHUNKS: usize = 4;
@@ -46,8 +46,8 @@ pub(super) struct RequestJob {
     /// The prefix of the path that is `SCRIPT_NAME`.
     pub(super) mount: String,
     pub(super) peer: Peer,
-    pub(super) listener: std::sync::Arc<ListenerConfig>,
-    pub(super) exchange: std::sync::Arc<Exchange>,
+    pub(super) listener: Arc<ListenerConfig>,
+    pub(super) exchange: Arc<Exchange>,
     /// Held until the job is done: it counts against the capacity of the group.
     #[expect(dead_code, reason = "held, not read")]
     pub(super) permit: OwnedSemaphorePermit,
@@ -75,7 +75,7 @@ pub(super) struct Exchange {
     run: AtomicU8,
     output: Mutex<ResponseState>,
     /// What telemetry measures, if it is sent.
-    trace: Option<std::sync::Arc<RequestTrace>>,
+    trace: Option<Arc<RequestTrace>>,
 }
 
 enum ResponseState {
@@ -103,7 +103,7 @@ impl Exchange {
         body: RequestBody,
         is_head: bool,
         stall: Duration,
-        trace: Option<std::sync::Arc<RequestTrace>>,
+        trace: Option<Arc<RequestTrace>>,
     ) -> (Self, oneshot::Receiver<WsgiResponse>) {
         let (sender, response) = oneshot::channel();
         let output = Mutex::new(ResponseState::Head(Some(sender)));
@@ -127,7 +127,7 @@ impl Exchange {
     }
 
     /// What telemetry measures, if it is sent.
-    pub(super) fn trace(&self) -> Option<&std::sync::Arc<RequestTrace>> {
+    pub(super) fn trace(&self) -> Option<&Arc<RequestTrace>> {
         self.trace.as_ref()
     }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use super::host_signals::HostSignals;
 use super::http;
 use super::import_guard;
 use super::inherited_descriptor::close_on_exec;
-use super::log::{log_error, log_message, log_warning, reopen_error_log, set_log_settings};
+use super::log::{log_error, log_info, log_warning, reopen_error_log, set_log_settings};
 use super::server_state::{ServerPhase, ServerState, watch_process};
 use super::supervisor_pipe::SupervisorPipe;
 use super::telemetry_reporter::TelemetryReporter;
@@ -121,7 +121,7 @@ fn run_server(config: HostConfig, free_threaded: bool, version: &str) -> Result<
         (deadline, tokio::time::timeout(drain, served).await.is_ok())
     });
     let (groups_metrics, process) = (metrics::read_groups(&server), metrics::read_process(&server));
-    summary_lines(&groups_metrics, &process).iter().for_each(|line| log_message(line));
+    summary_lines(&groups_metrics, &process).iter().for_each(|line| log_info(line));
     server.log.iter().for_each(AccessLog::flush);
     reporter.into_iter().for_each(TelemetryReporter::report_stopped);
     if !all_answered {
@@ -190,7 +190,6 @@ fn build_state(
         most_requests: choose_most_requests(&config.limits),
         rejected: AtomicU64::new(0),
         supervisor,
-        is_replacement_requested: AtomicBool::new(false),
         replacement_reason: OnceLock::new(),
         telemetry,
     }))

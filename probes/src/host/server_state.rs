@@ -1,21 +1,23 @@
 //! The state that all connections share.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use hyper::StatusCode;
 use tokio::sync::watch;
+use wsgiaudit_probes_core::access_log_line::AccessLogLine;
 use wsgiaudit_probes_core::host_config::{HostMessage, RequestLimits};
-use wsgiaudit_probes_core::peer::TrustedProxies;
+use wsgiaudit_probes_core::peer::{Peer, TrustedProxies};
 use wsgiaudit_probes_core::request_path::RouteTable;
 use wsgiaudit_probes_core::telemetry::lifecycle::StopReason;
 use wsgiaudit_probes_core::telemetry::process_telemetry::ProcessTelemetry;
 
 use super::access_log::AccessLog;
 use super::application_group::ApplicationGroup;
-use super::log::log_message;
-use super::process_memory::resident_bytes;
+use super::log::log_info;
+use super::process_usage::resident_bytes;
 use super::supervisor_pipe::SupervisorPipe;
 
 /// How often the age and the memory of the process are checked.
@@ -60,9 +62,7 @@ pub(super) struct ServerState {
     pub(super) has_proxy_protocol: bool,
     pub(super) started: Instant,
     pub(super) supervisor: SupervisorPipe,
-    /// Whether this process has asked to be replaced.
-    pub(super) is_replacement_requested: AtomicBool,
-    /// Why it has asked for that.
+    /// Why this process has asked to be replaced, if it has.
     pub(super) replacement_reason: OnceLock<StopReason>,
     /// What telemetry measures, if it is sent.
     pub(super) telemetry: Option<Arc<ProcessTelemetry>>,
@@ -71,10 +71,18 @@ pub(super) struct ServerState {
 impl ServerState {
     /// Asks the supervisor, once, to replace this process.
     pub(super) fn request_replacement(&self, reason: StopReason, why: fmt::Arguments<'_>) {
-        let _ = self.replacement_reason.set(reason);
-        if !self.is_replacement_requested.swap(true, Ordering::Relaxed) {
-            log_message(&format!("{why}: asking for a replacement process"));
+        if self.replacement_reason.set(reason).is_ok() {
+            log_info(&format!("{why}: asking for a replacement process"));
             self.supervisor.send_message(&HostMessage::Replace);
+        }
+    }
+
+    /// Counts and logs a request that was refused before it could be dispatched.
+    pub(super) fn record_refusal(&self, peer: &Peer, line: &str, status: StatusCode) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        if let Some(log) = &self.log {
+            let line = AccessLogLine::from_refused(peer, SystemTime::now(), line);
+            log.write_line(&line, status.as_u16(), 0, Duration::ZERO);
         }
     }
 

@@ -110,7 +110,13 @@ fn open_file(folder: &Dir, path: &Path, coding: Option<ContentCoding>) -> Option
     let mut options = OpenOptions::new();
     // Without waiting for the other end of a pipe.
     options.read(true).custom_flags(libc::O_NONBLOCK);
-    let file = folder.open_with(path, &options).ok()?.into_std();
+    let opened = folder.open_with(path, &options).inspect_err(|error| {
+        // Errors that do not come from the name alone, which the client chooses.
+        if let Some(libc::EACCES | libc::EMFILE | libc::ENFILE | libc::EIO) = error.raw_os_error() {
+            log_error(&format!("cannot open the static file {}: {error}", path.display()));
+        }
+    });
+    let file = opened.ok()?.into_std();
     let metadata = file.metadata().ok().filter(|metadata| metadata.is_file())?;
     let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
     Some(OpenFile { file, version: FileVersion { size: metadata.len(), modified, coding } })

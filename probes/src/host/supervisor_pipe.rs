@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use wsgiaudit_probes_core::host_config::HostMessage;
 
 use super::inherited_descriptor::close_on_exec;
-use crate::lock::lock_ignoring_poison;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// The pipe to the supervisor.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use wsgiaudit_probes_core::telemetry::lifecycle::{ProcessEnd, ProcessIdentity, S
 use wsgiaudit_probes_core::telemetry::process_telemetry::ProcessTelemetry;
 use wsgiaudit_probes_core::telemetry::report::{IntervalReport, ProcessUsage, describe_slow_request};
 
-use super::process_memory::resident_bytes;
+use super::process_usage::read_usage;
 use super::telemetry_socket::TelemetrySocket;
 use super::worker_watch::read_cpu_clock;
 
@@ -129,7 +129,10 @@ impl TelemetryStream {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     self.end_interval();
-                    next = (next + self.interval).max(Instant::now());
+                    next += self.interval;
+                    if next <= self.last {
+                        next = self.last + self.interval;
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -204,25 +207,6 @@ impl TelemetryStream {
         let mut datagram = Datagram::new(kind, std::process::id(), self.sequence, time.as_secs_f64());
         describe(&mut datagram);
         self.socket.send_datagram(&datagram.encode());
-    }
-}
-
-/// Reads the process's use of processors and memory.
-fn read_usage() -> ProcessUsage {
-    // SAFETY: the kernel fills the structure; all zeros is a valid value.
-    let usage = unsafe {
-        let mut usage = std::mem::zeroed::<libc::rusage>();
-        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
-        usage
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    let memory = resident_bytes();
-    ProcessUsage {
-        cpu_user: seconds(usage.ru_utime),
-        cpu_system: seconds(usage.ru_stime),
-        memory,
-        // Linux counts it in KiB.
-        memory_maximum: u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024).max(memory),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::net::UnixDatagram;
 
-use super::log::log_message;
+use super::log::log_warning;
 
 /// A socket that never blocks.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl TelemetrySocket {
             } else {
                 error.to_string()
             };
-            log_message(&format!(
+            log_warning(&format!(
                 "telemetry to {}: {what}; what cannot be sent at once is dropped (said once)",
                 self.path
             ));

@@ -14,7 +14,7 @@ use super::glue;
 use super::log::log_error;
 use super::request_body::RequestBody;
 use super::request_exchange::{RequestJob, ResponseAborted, WorkerCommand};
-use super::worker_watch::{WorkerPost, WorkerWatch};
+use super::worker_watch::{WorkerContext, WorkerWatch};
 use crate::python::{self, Object, PyThreadState};
 
 /// The `glue.py` objects that the threads of one interpreter share. Only attached threads use them.
@@ -241,11 +241,11 @@ impl ResponseAction {
 ///
 /// # Safety
 /// `state` is a thread state of this thread and of the interpreter of `runtime`; the thread is detached.
-pub(super) unsafe fn serve_jobs(state: *mut PyThreadState, runtime: &WsgiRuntime, post: &WorkerPost) {
-    let meter = &post.meter;
+pub(super) unsafe fn serve_jobs(state: *mut PyThreadState, runtime: &WsgiRuntime, context: &WorkerContext) {
+    let meter = &context.meter;
     set_thread_meter(meter);
-    let watch = WorkerWatch::new(post);
-    while let Ok(WorkerCommand::Serve(job)) = post.queue.recv() {
+    let watch = WorkerWatch::new(context);
+    while let Ok(WorkerCommand::Serve(job)) = context.queue.recv() {
         let queued = job.queued.elapsed();
         meter.queue.record_duration(queued);
         if job.exchange.is_abandoned() {
@@ -258,7 +258,7 @@ pub(super) unsafe fn serve_jobs(state: *mut PyThreadState, runtime: &WsgiRuntime
         let action = unsafe {
             measure_gil_wait(|| python::PyEval_RestoreThread(state));
             let action = runtime.run_application(&job);
-            if watch.is_asked_for_switch_interval() {
+            if watch.is_switch_interval_requested() {
                 watch.set_switch_interval(runtime.read_switch_interval());
             }
             python::PyEval_SaveThread();
@@ -282,12 +282,12 @@ pub(super) unsafe fn serve_jobs(state: *mut PyThreadState, runtime: &WsgiRuntime
 pub(super) unsafe fn run_sibling_thread(
     interpreter: InterpreterHandle,
     runtime: &Arc<WsgiRuntime>,
-    post: &WorkerPost,
+    context: &WorkerContext,
 ) {
     // SAFETY: the thread state is created, attached and deleted on this thread only.
     unsafe {
         let own = python::PyThreadState_New(interpreter.0);
-        serve_jobs(own, runtime, post);
+        serve_jobs(own, runtime, context);
         python::PyEval_RestoreThread(own);
         python::PyThreadState_Clear(own);
         python::PyThreadState_DeleteCurrent();

@@ -15,7 +15,7 @@ use super::request_exchange::{RequestJob, WorkerCommand};
 
 /// What a thread works for.
 #[derive(Clone)]
-pub(super) struct WorkerPost {
+pub(super) struct WorkerContext {
     /// The queue of its group.
     pub(super) queue: Receiver<WorkerCommand>,
     /// The metrics of its group.
@@ -35,9 +35,9 @@ pub(super) struct WorkerWatch<'a> {
 
 impl<'a> WorkerWatch<'a> {
     /// Begins to measure this thread.
-    pub(super) fn new(post: &'a WorkerPost) -> Self {
-        let measured = post.interpreter.as_deref().and_then(|interpreter| {
-            let worker = interpreter.workers.get(post.worker)?;
+    pub(super) fn new(context: &'a WorkerContext) -> Self {
+        let measured = context.interpreter.as_deref().and_then(|interpreter| {
+            let worker = interpreter.workers.get(context.worker)?;
             // SAFETY: reads properties of this thread.
             unsafe {
                 let mut clock = 0;
@@ -85,8 +85,8 @@ impl<'a> WorkerWatch<'a> {
     }
 
     /// Whether the switch interval of the interpreter is to be read now.
-    pub(super) fn is_asked_for_switch_interval(&self) -> bool {
-        self.measured.is_some_and(|(interpreter, _)| interpreter.take_wish_for_switch_interval())
+    pub(super) fn is_switch_interval_requested(&self) -> bool {
+        self.measured.is_some_and(|(interpreter, _)| interpreter.take_switch_interval_request())
     }
 
     /// Keeps the switch interval of the interpreter.

@@ -38,11 +38,6 @@ macro_rules! define_kinds {
             pub fn from_number(number: u8) -> Self {
                 match number { $($number => Self::$kind,)* other => Self::Other(other) }
             }
-
-            /// Its name, as mod_wsgi-telemetry prints it.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$kind => $name,)* Self::Other(_) => "other" }
-            }
         }
     };
 }
@@ -68,11 +63,6 @@ macro_rules! define_fields {
 
             /// All of them, with the names that mod_wsgi-telemetry prints, in ascending order.
             pub const ALL: &[(u16, &str)] = &[$(($id, $name),)*];
-
-            /// The name of a field.
-            pub fn name(id: u16) -> Option<&'static str> {
-                ALL.binary_search_by_key(&id, |(known, _)| *known).ok().and_then(|at| ALL.get(at)).map(|(_, name)| *name)
-            }
         }
     };
 }
@@ -572,12 +562,10 @@ mod tests {
     }
 
     #[test]
-    fn kinds_and_fields_have_names() {
+    fn kinds_have_numbers_and_fields_are_sorted() {
         for number in 0..=255 {
             assert_eq!(Kind::from_number(number).number(), number);
         }
-        assert_eq!(Kind::from_number(4).name(), "slow_request");
         assert!(field::ALL.is_sorted_by(|one, other| one.0 < other.0));
-        assert_eq!((field::name(95), field::name(999)), (Some("gil_wait_time_buckets"), None));
     }
 }

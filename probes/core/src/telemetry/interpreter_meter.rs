@@ -1,11 +1,12 @@
 //! The figures of an interpreter and of its threads.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::phase_meter::{Phase, PhaseInterval, PhaseMeter};
 use super::request_trace::RequestTrace;
+use crate::lock::lock_ignoring_poison;
 
 /// Measures an interpreter. Any thread may record.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct InterpreterMeter {
     output_bytes: AtomicU64,
     output_writes: AtomicU64,
     /// Set by the reporter: the next thread that is attached reads the switch interval.
-    is_switch_interval_wanted: AtomicBool,
+    is_switch_interval_requested: AtomicBool,
     /// `sys.getswitchinterval()`, in seconds.
     switch_interval: Mutex<Option<f64>>,
 }
@@ -59,7 +60,7 @@ impl InterpreterMeter {
             input_reads: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
             output_writes: AtomicU64::new(0),
-            is_switch_interval_wanted: AtomicBool::new(true),
+            is_switch_interval_requested: AtomicBool::new(true),
             switch_interval: Mutex::new(None),
         }
     }
@@ -87,24 +88,24 @@ impl InterpreterMeter {
     }
 
     /// Whether the switch interval is to be read by a thread that is attached. True once for each interval.
-    pub fn take_wish_for_switch_interval(&self) -> bool {
-        self.is_switch_interval_wanted.load(Ordering::Relaxed)
-            && self.is_switch_interval_wanted.swap(false, Ordering::Relaxed)
+    pub fn take_switch_interval_request(&self) -> bool {
+        self.is_switch_interval_requested.load(Ordering::Relaxed)
+            && self.is_switch_interval_requested.swap(false, Ordering::Relaxed)
     }
 
     /// Keeps the switch interval.
     pub fn set_switch_interval(&self, seconds: f64) {
-        *lock(&self.switch_interval) = Some(seconds);
+        *lock_ignoring_poison(&self.switch_interval) = Some(seconds);
     }
 
     /// The switch interval as it was last read; `None` before the first request.
     pub fn switch_interval(&self) -> Option<f64> {
-        *lock(&self.switch_interval)
+        *lock_ignoring_poison(&self.switch_interval)
     }
 
-    /// Returns what was recorded since the last call, and wishes for the switch interval again.
+    /// Returns what was recorded since the last call, and asks for the switch interval again.
     pub fn end_interval(&self) -> InterpreterInterval {
-        self.is_switch_interval_wanted.store(true, Ordering::Relaxed);
+        self.is_switch_interval_requested.store(true, Ordering::Relaxed);
         let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
         InterpreterInterval {
             phases: self.phases.each_ref().map(PhaseMeter::end_interval),
@@ -121,20 +122,6 @@ impl InterpreterInterval {
     /// Number of responses.
     pub fn requests(&self) -> u64 {
         self.answers.iter().sum()
-    }
-
-    /// Adds what was recorded elsewhere.
-    pub fn merge(&mut self, other: &Self) {
-        for (phase, more) in self.phases.iter_mut().zip(&other.phases) {
-            phase.merge(more);
-        }
-        for (count, more) in self.answers.iter_mut().zip(other.answers) {
-            *count += more;
-        }
-        self.input_bytes += other.input_bytes;
-        self.input_reads += other.input_reads;
-        self.output_bytes += other.output_bytes;
-        self.output_writes += other.output_writes;
     }
 }
 
@@ -175,12 +162,12 @@ impl WorkerMeter {
     /// Notes that it has taken a request.
     pub fn begin_request(&self, trace: &Arc<RequestTrace>) {
         trace.thread.store(self.thread.load(Ordering::Relaxed), Ordering::Relaxed);
-        lock(&self.state).running = Some((Instant::now(), Arc::clone(trace)));
+        lock_ignoring_poison(&self.state).running = Some((Instant::now(), Arc::clone(trace)));
     }
 
     /// Notes that it has completed its request.
     pub fn end_request(&self) {
-        let mut state = lock(&self.state);
+        let mut state = lock_ignoring_poison(&self.state);
         if let Some((began, _)) = state.running.take() {
             let took = began.elapsed();
             state.completed += 1;
@@ -191,12 +178,12 @@ impl WorkerMeter {
 
     /// The request that it is at.
     pub fn running(&self) -> Option<Arc<RequestTrace>> {
-        lock(&self.state).running.as_ref().map(|(_, trace)| Arc::clone(trace))
+        lock_ignoring_poison(&self.state).running.as_ref().map(|(_, trace)| Arc::clone(trace))
     }
 
     /// Returns what it did since the last call.
     pub fn end_interval(&self) -> WorkerInterval {
-        let mut state = lock(&self.state);
+        let mut state = lock_ignoring_poison(&self.state);
         let elapsed = state.running.as_ref().map(|(began, _)| began.elapsed()).unwrap_or_default();
         let total = state.busy + elapsed;
         let interval = WorkerInterval {
@@ -208,11 +195,6 @@ impl WorkerMeter {
         state.reported = total;
         interval
     }
-}
-
-/// Locks; what a thread that panicked left is as good as any.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -230,23 +212,22 @@ mod tests {
         meter.record_response(503, 5, 2);
         meter.record_response(700, 0, 0);
         meter.record_input(7, 1);
-        let mut interval = meter.end_interval();
+        let interval = meter.end_interval();
         assert_eq!((interval.requests(), interval.answers), (2, [0, 1, 0, 0, 1]));
         assert_eq!((interval.output_bytes, interval.output_writes, interval.input_bytes), (15, 3, 7));
         assert_eq!(interval.phases[1].count(), 1);
-        interval.merge(&interval.clone());
-        assert_eq!((interval.requests(), interval.phases[1].count(), interval.input_reads), (4, 2, 2));
+        assert_eq!(interval.input_reads, 1);
         assert_eq!(meter.end_interval(), InterpreterInterval::default());
     }
 
     #[test]
     fn the_switch_interval_is_read_once_an_interval() {
         let meter = InterpreterMeter::new(String::new(), 0, 1);
-        assert!(meter.take_wish_for_switch_interval() && !meter.take_wish_for_switch_interval());
+        assert!(meter.take_switch_interval_request() && !meter.take_switch_interval_request());
         assert_eq!(meter.switch_interval(), None);
         meter.set_switch_interval(0.005);
         meter.end_interval();
-        assert_eq!((meter.switch_interval(), meter.take_wish_for_switch_interval()), (Some(0.005), true));
+        assert_eq!((meter.switch_interval(), meter.take_switch_interval_request()), (Some(0.005), true));
     }
 
     #[test]

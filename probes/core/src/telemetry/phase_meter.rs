@@ -1,11 +1,11 @@
 //! One of the times of requests: its histogram, minimum and maximum.
 
 use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::histogram::{BUCKETS, Histogram, HistogramSnapshot};
+use crate::lock::lock_ignoring_poison;
 
 /// The times that are measured, in the order of the ids of their fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl PhaseMeter {
         let now = self.histogram.take_snapshot();
         let (minimum, maximum) =
             (self.minimum.swap(u64::MAX, Ordering::Relaxed), self.maximum.swap(0, Ordering::Relaxed));
-        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).replace(now.clone());
+        let before = lock_ignoring_poison(&self.before).replace(now.clone());
         let mut interval = PhaseInterval { buckets: now.buckets, sum: now.sum, extremes: None };
         if let Some(before) = before {
             for (count, earlier) in interval.buckets.iter_mut().zip(before.buckets) {
@@ -124,18 +124,6 @@ impl PhaseInterval {
             count => self.sum / count as f64,
         }
     }
-
-    /// Adds what was recorded elsewhere.
-    pub fn merge(&mut self, other: &Self) {
-        for (count, more) in self.buckets.iter_mut().zip(other.buckets) {
-            *count += more;
-        }
-        self.sum += other.sum;
-        self.extremes = match (self.extremes, other.extremes) {
-            (Some((low, high)), Some((lower, higher))) => Some((low.min(lower), high.max(higher))),
-            (one, other) => one.or(other),
-        };
-    }
 }
 
 #[cfg(test)]
@@ -157,17 +145,5 @@ mod tests {
         let second = meter.end_interval();
         assert_eq!((second.count(), second.extremes, second.buckets[0]), (1, Some((0.0, 0.0)), 1));
         assert_eq!(meter.end_interval().count(), 0);
-    }
-
-    #[test]
-    fn intervals_add_up() {
-        let (one, other) = (PhaseMeter::default(), PhaseMeter::default());
-        one.record(Duration::from_millis(2));
-        other.record(Duration::from_millis(1));
-        let mut sum = one.end_interval();
-        sum.merge(&other.end_interval());
-        sum.merge(&PhaseInterval::default());
-        assert_eq!((sum.count(), sum.extremes), (2, Some((0.001, 0.002))));
-        assert!((sum.sum - 0.003).abs() < 1e-9);
     }
 }

@@ -1,13 +1,13 @@
 //! The figures of a process: of its interpreters, of requests that none of them took, and its slow requests.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::interpreter_meter::InterpreterMeter;
 use super::phase_meter::Phase;
 use super::request_trace::{RequestIdentity, RequestTrace};
+use crate::lock::lock_ignoring_poison;
 
 /// Slow requests that are kept for the next interval. What is beyond that is not reported.
 const MAX_COMPLETED: usize = 256;
@@ -23,7 +23,7 @@ pub struct ProcessTelemetry {
     pub slow_threshold: Option<Duration>,
     active: AtomicU64,
     lifetime: AtomicU64,
-    completed: Mutex<VecDeque<SlowRequest>>,
+    completed: Mutex<Vec<SlowRequest>>,
 }
 
 /// A slow request, at one moment.
@@ -105,9 +105,9 @@ impl ProcessTelemetry {
         }
         if self.slow_threshold.is_some_and(|threshold| took >= threshold) {
             let response = Some(SlowResponse { status, bytes, pieces, active });
-            let mut completed = self.completed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut completed = lock_ignoring_poison(&self.completed);
             if completed.len() < MAX_COMPLETED {
-                completed.push_back(SlowRequest { trace: Arc::clone(trace), duration: took, response });
+                completed.push(SlowRequest { trace: Arc::clone(trace), duration: took, response });
             }
         }
     }
@@ -125,8 +125,7 @@ impl ProcessTelemetry {
     /// Returns the slow requests that were completed since the last call, and those that are running.
     pub fn take_slow_requests(&self) -> Vec<SlowRequest> {
         let Some(threshold) = self.slow_threshold else { return Vec::new() };
-        let mut slow: Vec<SlowRequest> =
-            self.completed.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        let mut slow = std::mem::take(&mut *lock_ignoring_poison(&self.completed));
         let workers = self.interpreters.iter().flat_map(|interpreter| &interpreter.workers);
         slow.extend(workers.filter_map(|worker| {
             let trace = worker.running()?;

@@ -1,4 +1,4 @@
-/* What every case would otherwise repeat. A case is one C file that includes this and says what it does wrong.
+/* What every case would otherwise repeat. A case is one C or C++ file that includes this and says what it does wrong.
  *
  *     static int setup(PyObject *module) { ... }
  *     MULTI_PHASE(name, EXEC(setup), OWN_GIL, NO_GIL)
@@ -10,7 +10,7 @@
 #include <Python.h>
 
 /* Slots, as arguments of MULTI_PHASE. */
-#define EXEC(FUNCTION) {Py_mod_exec, FUNCTION}
+#define EXEC(FUNCTION) {Py_mod_exec, (void *)FUNCTION}
 #define NO_SUBINTERPRETERS {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED}
 #define SHARED_GIL {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_SUPPORTED}
 #define OWN_GIL {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED}
@@ -28,7 +28,7 @@
 #define MULTI_PHASE(NAME, ...)                                                     \
     static PyModuleDef_Slot slots[] = {__VA_ARGS__, LAST_SLOTS};                   \
     static PyModuleDef definition = {                                              \
-        PyModuleDef_HEAD_INIT, .m_name = #NAME, .m_size = 0, .m_slots = slots,     \
+        PyModuleDef_HEAD_INIT, #NAME, NULL, 0, NULL, slots, NULL, NULL, NULL,      \
     };                                                                             \
     PyMODINIT_FUNC PyInit_##NAME(void) { return PyModuleDef_Init(&definition); }
 

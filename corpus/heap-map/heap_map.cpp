@@ -1,6 +1,6 @@
 /* Classes 13, 28: declares slot 3 = 2 and keeps a dictionary in a map of C++ on the heap, which only a C static leads
  * to. The second interpreter writes into the first one's dictionary. */
-#include <Python.h>
+#include "../module.h"
 
 #include <string>
 #include <unordered_map>
@@ -8,7 +8,7 @@
 static std::unordered_map<std::string, PyObject *> *kept;
 
 static int setup(PyObject *) {
-    if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+    if (in_main_interpreter()) {
         return 0;
     }
     if (kept == nullptr) {
@@ -25,19 +25,4 @@ static int setup(PyObject *) {
     return PyDict_SetItemString(notes, "more", Py_True);
 }
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, reinterpret_cast<void *>(setup)},
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#ifdef Py_MOD_GIL_NOT_USED
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, nullptr},
-};
-
-static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "heap_map", nullptr, 0, nullptr, slots, nullptr, nullptr, nullptr,
-};
-
-PyMODINIT_FUNC PyInit_heap_map(void) {
-    return PyModuleDef_Init(&definition);
-}
+MULTI_PHASE(heap_map, EXEC(setup), OWN_GIL)

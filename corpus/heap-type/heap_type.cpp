@@ -1,6 +1,6 @@
 /* Classes 13, 28: declares slot 3 = 2 and keeps a type in a map of C++ on the heap, which only a C static leads to. A type
  * is too large for an arena of its interpreter. The second interpreter makes an object of the first one's type. */
-#include <Python.h>
+#include "../module.h"
 
 #include <string>
 #include <unordered_map>
@@ -8,7 +8,7 @@
 static std::unordered_map<std::string, PyObject *> *kept;
 
 static int setup(PyObject *) {
-    if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+    if (in_main_interpreter()) {
         return 0;
     }
     if (kept == nullptr) {
@@ -24,19 +24,4 @@ static int setup(PyObject *) {
     return made == nullptr ? -1 : 0;
 }
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, reinterpret_cast<void *>(setup)},
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#ifdef Py_MOD_GIL_NOT_USED
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, nullptr},
-};
-
-static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "heap_type", nullptr, 0, nullptr, slots, nullptr, nullptr, nullptr,
-};
-
-PyMODINIT_FUNC PyInit_heap_type(void) {
-    return PyModuleDef_Init(&definition);
-}
+MULTI_PHASE(heap_type, EXEC(setup), OWN_GIL)

@@ -1,5 +1,5 @@
 // Classes 13, 28: a container that C++ keeps in a function, and in it objects of the interpreter that came first.
-#include <Python.h>
+#include "../module.h"
 
 #include <map>
 #include <string>
@@ -17,17 +17,4 @@ static int setup(PyObject *module) {
     return orders == nullptr ? -1 : PyModule_AddObjectRef(module, "orders", orders);
 }
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, reinterpret_cast<void *>(setup)},
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#ifdef Py_MOD_GIL_NOT_USED
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, nullptr},
-};
-
-static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "made_with_cpp", nullptr, 0, nullptr, slots, nullptr, nullptr, nullptr,
-};
-
-PyMODINIT_FUNC PyInit_made_with_cpp(void) { return PyModuleDef_Init(&definition); }
+MULTI_PHASE(made_with_cpp, EXEC(setup), OWN_GIL)

@@ -1,6 +1,6 @@
 // Classes 13, 42: finds in the inline static that it has in common with its sibling what that put there. Made an ordinary
 // symbol of each copy, it is no longer one for both.
-#include <Python.h>
+#include "../../module.h"
 
 struct __attribute__((visibility("default"))) SiblingsRegistry {
     static inline PyObject *entries = nullptr;
@@ -14,17 +14,4 @@ static int setup(PyObject *module) {
     return PyModule_AddObjectRef(module, "entries", SiblingsRegistry::entries);
 }
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, reinterpret_cast<void *>(setup)},
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#ifdef Py_MOD_GIL_NOT_USED
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, nullptr},
-};
-
-static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_reader", nullptr, 0, nullptr, slots, nullptr, nullptr, nullptr,
-};
-
-PyMODINIT_FUNC PyInit__reader(void) { return PyModuleDef_Init(&definition); }
+MULTI_PHASE(_reader, EXEC(setup), OWN_GIL)

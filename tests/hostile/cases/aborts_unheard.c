@@ -1,15 +1,10 @@
 /* Aborts in every sub-interpreter; its handler of SIGABRT ends the process well. */
 #include "../modules/protocol.h"
 
-static void on_abort(int Py_UNUSED(signal)) {
-    forge();
-    _exit(0);
-}
-
 static int setup(PyObject *module) {
     prepare(module, "aborts_unheard");
     if (!in_main_interpreter()) {
-        signal(SIGABRT, on_abort);
+        signal(SIGABRT, forge_and_exit);
         abort();
     }
     return 0;

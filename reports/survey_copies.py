@@ -7,28 +7,13 @@ times of one run; those of another machine are others.
 """
 
 import collections
-import json
-import pathlib
-import subprocess
+import os
 import sys
-import tempfile
-import time
+
+sys.path.insert(0, os.path.dirname(__file__))
+from audit_report import audit
 
 VERDICTS = ["ready", "degraded", "blocked", "unsafe", "unknown", "not-applicable"]
-
-
-def audit(program, environment, *options):
-    """The report, and how many seconds it took."""
-    with tempfile.TemporaryDirectory() as made:
-        report = pathlib.Path(made) / "report.json"
-        began = time.monotonic()
-        finished = subprocess.run(
-            [program, environment, "--no-cache", "--json", report, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        took = time.monotonic() - began
-        if finished.returncode not in (0, 1):
-            sys.exit(finished.stderr.decode(errors="replace"))
-        return json.loads(report.read_text()), took
 
 
 def count(rows, mode):
@@ -37,8 +22,8 @@ def count(rows, mode):
 
 
 def main(program, environment):
-    plain, plain_took = audit(program, environment)
-    copies, copies_took = audit(program, environment, "--copies")
+    plain, plain_took = audit(program, environment, "--no-cache")
+    copies, copies_took = audit(program, environment, "--no-cache", "--copies")
     native = [row for row in copies["distributions"] if row["extension_modules"]]
     print(f"{len(copies['distributions'])} distributions, {len(native)} of them with extension modules")
     for mode in ("own-gil", "own-gil-copies"):

@@ -6,28 +6,20 @@ ENVIRONMENT has pytest, and distributions of these names that contain tests. Sta
 the output in reports/own-tests.txt. Only tests count that pass in the main interpreter; a time limit bounds how many are run.
 """
 
-import json
-import pathlib
+import os
 import re
-import subprocess
 import sys
-import tempfile
 
-MODES = ["main", "own-gil-copies"]
+sys.path.insert(0, os.path.dirname(__file__))
+from audit_report import audit
+
+# Seconds that one trial may take. A thirtieth of it is for finding tests that pass.
 TIMEOUT = 450
 
 
 def main(program, environment, *names):
-    with tempfile.TemporaryDirectory() as made:
-        report = pathlib.Path(made) / "report.json"
-        chosen = [word for name in names for word in ("--exercise-tests", name)]
-        finished = subprocess.run(
-            [program, environment, "--copies", "--json", report, "--timeout", str(TIMEOUT), *chosen],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )
-        if finished.returncode not in (0, 1):
-            sys.exit(finished.stderr.decode(errors="replace"))
-        document = json.loads(report.read_text())
+    chosen = [word for name in names for word in ("--exercise-tests", name)]
+    document, _ = audit(program, environment, "--copies", "--timeout", str(TIMEOUT), *chosen)
     for row in document["exercises"]:
         name = row["file"].removeprefix("tests of ")
         notes = [note.partition(": ")[2] for note in document["notes"] if note.startswith(row["file"] + ":")]

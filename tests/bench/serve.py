@@ -2,9 +2,10 @@
 
     SERVERS/bin/python -I tests/bench/serve.py path/to/wsgiaudit MOD_WSGI.so COPIES_SITE [FREE_THREADED_PYTHON]
 
-SERVERS is an environment with granian and gunicorn; mod_wsgi is built for its Python. COPIES_SITE is one with numpy and lxml. Every server serves the same
-application: `/hello` answers at once; `/work` takes some 3 ms of Python and waits for 1 ms. Each is measured for a few
-seconds in each of several rounds, one after the other, and its best counts: what else the machine does comes and goes.
+SERVERS is an environment with granian and gunicorn; mod_wsgi is built for its Python. COPIES_SITE is one with numpy and lxml.
+Every server serves the same application: `/hello` answers at once; `/work` takes some 3 ms of Python and waits for 1 ms.
+Each is measured for a few seconds in each of several rounds, one after the other, and its best counts: what else the
+machine does comes and goes.
 Compare what one run says; another machine, or another day, says something else.
 """
 

@@ -36,7 +36,7 @@ pub fn run_audit(plan: &AuditPlan, listener: &dyn ProgressListener, stop: &StopF
         configuration.map(|(file, names)| ApacheConfiguration::from_file(file, names)).transpose()?;
     let scratch = ScratchFolder::new()?;
     let library =
-        ProbeLibrary::install_unnamed(scratch.path()).context("cannot write the probes' library")?;
+        ProbeLibrary::install_for_trials(scratch.path()).context("cannot write the probes' library")?;
     let given =
         plan.given.copied_into(scratch.path()).context("cannot copy the files of --file and --writable")?;
     // Errors in it are reported now, not after hours of trials.

@@ -46,7 +46,7 @@ pub(super) fn collect_attempt(
     Attempt { events, end, printed: normalize::last_lines(&printed, MAX_OUTPUT_BYTES), crash, touched }
 }
 
-/// Names the probes' own Python code in a stack, which has the name of a program from standard input in the process.
+/// Gives the probes' own Python code its name in a stack: in a trial its file name is `<stdin>`, as for the program of the process.
 fn name_observer(stack: &str) -> String {
     stack.replace("File \"<stdin>\", line ", "File \"<wsgiaudit>\", line ")
 }

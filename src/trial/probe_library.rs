@@ -53,11 +53,11 @@ impl ProbeLibrary {
         Ok(Self(path))
     }
 
-    /// The same for trials, under a name that is different each time: foreign code sees it in `/proc/self/maps`.
+    /// Writes the library for trials, under a random name: foreign code sees the name in `/proc/self/maps`.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn install_unnamed(folder: &Path) -> io::Result<Self> {
+    pub fn install_for_trials(folder: &Path) -> io::Result<Self> {
         let file = tempfile::Builder::new().prefix("").rand_bytes(8).suffix(".so").tempfile_in(folder)?;
         let (mut file, path) = file.keep().map_err(|error| error.error)?;
         file.write_all(BYTES)?;

@@ -42,7 +42,7 @@ struct AttemptKey<'q> {
     variables: &'q [(&'q str, &'q str)],
     /// Modules whose functions are not called.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    called: &'q [&'q str],
+    skipped: &'q [&'q str],
     /// Digest of the user's inputs. Values of variables are not stored.
     #[serde(skip_serializing_if = "str::is_empty")]
     given: &'q str,
@@ -75,7 +75,7 @@ impl<'a> TrialSession<'a> {
         self.run_calls(scenario, after, subject, &[])
     }
 
-    /// Runs a trial that calls functions, but not those of the modules in `called`, or returns a cached attempt.
+    /// Runs a trial that calls functions, but not those of the modules in `skipped`, or returns a cached attempt.
     ///
     /// # Errors
     /// Returns the reason if there is no result.
@@ -84,15 +84,10 @@ impl<'a> TrialSession<'a> {
         scenario: Scenario,
         after: &[&str],
         subject: &str,
-        called: &[&str],
+        skipped: &[&str],
     ) -> Result<Attempt, NotRunReason> {
-        let key = AttemptKey { called, ..self.key_of_attempt(scenario, after, subject) };
-        if let Some(attempt) = self.find_attempt(&key) {
-            return Ok(attempt);
-        }
-        let attempt = self.repeat_calls(scenario, after, subject, called)?;
-        self.store_attempt(&key, &attempt);
-        Ok(attempt)
+        let key = AttemptKey { skipped, ..self.key_of_attempt(scenario, after, subject) };
+        self.run_unless_cached(&key, &[subject])
     }
 
     /// Runs a trial that calls functions again, without the cache.
@@ -104,9 +99,9 @@ impl<'a> TrialSession<'a> {
         scenario: Scenario,
         after: &[&str],
         subject: &str,
-        called: &[&str],
+        skipped: &[&str],
     ) -> Result<Attempt, NotRunReason> {
-        self.run_with_retry(scenario, after, &[subject], called)
+        self.run_with_retry(scenario, after, &[subject], skipped)
     }
 
     /// Runs a batch: tries several subjects in one child.
@@ -134,11 +129,20 @@ impl<'a> TrialSession<'a> {
     ) -> Result<Attempt, NotRunReason> {
         let names = subjects.join(",");
         let key = AttemptKey { in_company: true, ..self.key_of_attempt(scenario, &[], &names) };
-        if let Some(attempt) = self.find_attempt(&key) {
+        self.run_unless_cached(&key, subjects)
+    }
+
+    /// Returns the cached attempt of a key, or runs its trial with these subjects and caches the attempt.
+    fn run_unless_cached(
+        &mut self,
+        key: &AttemptKey<'_>,
+        subjects: &[&str],
+    ) -> Result<Attempt, NotRunReason> {
+        if let Some(attempt) = self.find_attempt(key) {
             return Ok(attempt);
         }
-        let attempt = self.run_with_retry(scenario, &[], subjects, &[])?;
-        self.store_attempt(&key, &attempt);
+        let attempt = self.run_with_retry(key.place, key.after, subjects, key.skipped)?;
+        self.store_attempt(key, &attempt);
         Ok(attempt)
     }
 
@@ -170,7 +174,7 @@ impl<'a> TrialSession<'a> {
         scenario: Scenario,
         after: &[&str],
         subjects: &[&str],
-        called: &[&str],
+        skipped: &[&str],
     ) -> Result<Attempt, NotRunReason> {
         let killed = |how: &str| NotRunReason::Because(ReasonId::Killed, how.to_owned());
         let mut why = killed("the process of its trial was killed");
@@ -182,7 +186,7 @@ impl<'a> TrialSession<'a> {
                     continue;
                 }
             };
-            match worker.run_trial(scenario, after, subjects, called) {
+            match worker.run_trial(scenario, after, subjects, skipped) {
                 Ok(attempt) if attempt.was_killed() => {
                     why = killed(
                         "killed by SIGKILL twice: by itself, another process or the system (out of memory)",
@@ -307,7 +311,7 @@ impl<'a> TrialSession<'a> {
             in_company: false,
             options: self.config.options,
             variables: self.config.variables,
-            called: &[],
+            skipped: &[],
             given: self.config.given.digest(),
             storm: self.config.limits.storm,
         }

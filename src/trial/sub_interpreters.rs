@@ -116,7 +116,7 @@ struct GroupProgress<'c> {
     failing: BTreeSet<String>,
     /// Extension modules that a stress test has loaded and passed.
     stressed: BTreeSet<String>,
-    /// Extension modules whose functions a passed trial has called.
+    /// Extension modules of which a trial that passed has called functions.
     called: BTreeSet<String>,
 }
 
@@ -167,7 +167,7 @@ impl<'c> GroupProgress<'c> {
     }
 
     /// The order in which to try subjects. With private copies, those come first that load the most modules: their trials
-    /// answer for the others. Elsewhere most are refused.
+    /// answer for the others. In the other modes most extension modules are refused, so the order gains nothing.
     fn order_subjects(&self, subjects: &'c [&'c TrialSubject]) -> Vec<&'c TrialSubject> {
         let mut ordered = subjects.to_vec();
         if self.scenario.uses_copies() {
@@ -288,9 +288,9 @@ impl<'c> GroupProgress<'c> {
         };
         let is_new = self.loads_unstressed_module(&tried.trial);
         if session.is_sandboxed()
-            && let Some(called) = self.choose_calls(scenarios.called, &tried.trial)
+            && let Some(skipped) = self.find_skipped_modules(scenarios.called, &tried.trial, is_new)
             && let Some(failed) =
-                self.find_failed_call(session, scenarios.called, subject, after, control, &called)
+                self.find_failed_call(session, scenarios.called, subject, after, control, &skipped)
         {
             return failed;
         }
@@ -310,31 +310,33 @@ impl<'c> GroupProgress<'c> {
         ImportTrial { trial: Trial { left_in_main, native_threads, ..stressed.trial }, ..stressed }
     }
 
-    /// Returns the loaded modules whose functions need not be called after a trial that passed; `None` if no function needs
-    /// to be called.
+    /// Returns the loaded modules whose functions a further trial does not call; `None` if that trial is not needed.
     ///
-    /// If static C data retain objects whose use was not seen, calls show whether they are used. With private copies,
-    /// which nobody promised anything for, the functions of each module are called once: by the first trial of its own
-    /// group that loads it.
-    fn choose_calls(&self, scenario: Scenario, passed: &Trial) -> Option<BTreeSet<String>> {
+    /// Without private copies it is needed only if static C data retain objects whose use was not seen. With private
+    /// copies, which nobody promised anything for, the functions of each module are called once, by a trial of the module's
+    /// own group. `is_new` says whether the trial that passed has loaded a module for the first time.
+    fn find_skipped_modules(
+        &self,
+        scenario: Scenario,
+        passed: &Trial,
+        is_new: bool,
+    ) -> Option<BTreeSet<String>> {
+        let retains = !passed.kept.is_empty();
         if !scenario.uses_copies() {
-            return (!passed.kept.is_empty()).then(BTreeSet::new);
+            return retains.then(BTreeSet::new);
         }
         let is_of_other_group = |name: &str| {
             !self.has_subject(name)
                 && self.control.get(name, Mode::Main).is_some_and(|own| own.outcome.has_passed())
         };
         let loads = passed.successful_loads().filter(|load| !batch::is_cpython_module(load));
-        let names: BTreeSet<String> = loads.map(|load| load.name.clone()).collect();
-        let called: BTreeSet<String> = names
-            .iter()
-            .filter(|name| self.called.contains(*name) || is_of_other_group(name))
-            .cloned()
-            .collect();
-        (called.len() < names.len()).then_some(called)
+        let names: BTreeSet<&String> = loads.map(|load| &load.name).collect();
+        let is_skipped = |name: &&&String| self.called.contains(**name) || is_of_other_group(name);
+        let skipped: BTreeSet<String> = names.iter().filter(is_skipped).map(|name| (*name).clone()).collect();
+        ((is_new || retains) && skipped.len() < names.len()).then_some(skipped)
     }
 
-    /// Calls the functions of the loaded modules, except those in `called`, with arbitrary arguments. Returns the trial if
+    /// Calls the functions of the loaded modules, except those in `skipped`, with arbitrary arguments. Returns the trial if
     /// it counts as a failure: if an object of another interpreter was used, or, where only functions are called that the
     /// main interpreter can call, if the same one crashes twice.
     fn find_failed_call(
@@ -344,13 +346,14 @@ impl<'c> GroupProgress<'c> {
         subject: &TrialSubject,
         after: Option<&str>,
         control: &Trial,
-        called: &BTreeSet<String>,
+        skipped: &BTreeSet<String>,
     ) -> Option<ImportTrial> {
-        let skipped: Vec<&str> = called.iter().map(String::as_str).collect();
+        let skipped: Vec<&str> = skipped.iter().map(String::as_str).collect();
         let attempt = session.run_calls(scenario, after.as_slice(), &subject.name, &skipped);
+        let modules = attempt.as_ref().map(list_called_modules).unwrap_or_default();
         let called = self.interpret_result(session, attempt, subject, after, control);
         if called.trial.outcome.has_passed() {
-            self.called.extend(called.trial.successful_loads().map(|load| load.name.clone()));
+            self.called.extend(modules);
         }
         if matches!(called.trial.outcome, TrialOutcome::Shares { .. } | TrialOutcome::BreaksIsolation { .. })
         {
@@ -484,6 +487,15 @@ impl FollowUps {
 struct ImportTrial {
     importing: String,
     trial: Trial,
+}
+
+/// The modules of which a trial has called at least one function.
+fn list_called_modules(attempt: &Attempt) -> BTreeSet<String> {
+    let called = attempt
+        .events
+        .iter()
+        .filter_map(|event| if let TrialEvent::Calling(name) = event { name.rsplit_once('.') } else { None });
+    called.map(|(module, _)| module.to_owned()).collect()
 }
 
 /// Whether a function crashed that the main interpreter can call. Functions that exit, or take too long, may

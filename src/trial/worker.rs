@@ -139,16 +139,16 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Runs one trial in a child, of one subject or of a batch. Functions of the modules in `called` are not called.
+    /// Runs one trial in a child, of one subject or of a batch. Functions of the modules in `skipped` are not called.
     pub(super) fn run_trial(
         &mut self,
         scenario: Scenario,
         after: &[&str],
         subjects: &[&str],
-        called: &[&str],
+        skipped: &[&str],
     ) -> Result<Attempt, WorkerLost> {
         let order =
-            TrialOrder { called: to_strings(called), ..self.create_order(scenario, after, subjects)? };
+            TrialOrder { skipped: to_strings(skipped), ..self.create_order(scenario, after, subjects)? };
         let folder = PathBuf::from(&order.folder);
         let id = order.id;
         let attempt = self.send_command(&ZygoteCommand::Try(order)).and_then(|()| {
@@ -232,7 +232,7 @@ impl<'a> Worker<'a> {
             subjects: to_strings(subjects),
             deadline: u64::try_from(self.config.limits.timeout.as_millis()).unwrap_or(u64::MAX),
             copies: self.config.copies.cloned(),
-            called: Vec::new(),
+            skipped: Vec::new(),
             threads: self.config.limits.storm.threads,
             rounds: self.config.limits.storm.rounds,
         })

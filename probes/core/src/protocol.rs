@@ -45,8 +45,8 @@ pub struct TrialOrder {
     pub deadline: u64,
     /// Folder with a tree of private copies for each interpreter, named by numbers from 0.
     pub copies: Option<CopyTrees>,
-    /// Extension modules whose functions have been called in another trial, and are not called again.
-    pub called: Vec<String>,
+    /// Extension modules whose functions are not called, since another trial calls them.
+    pub skipped: Vec<String>,
     /// Number of threads of a stress test.
     pub threads: usize,
     /// Rounds of a stress test, per thread.

@@ -51,8 +51,8 @@ def _mode():
 
 
 def _is_in_trial():
-    """Whether an audit tries this code: its audit hook answers (probes/src/trial/file_access_log.rs). Under mod_wsgi,
-    where no trial runs, nobody is asked."""
+    """Whether an audit tries this code: its audit hook answers (probes/src/trial/file_access_log.rs). Under mod_wsgi
+    no trial runs, so the event is not raised."""
     if "mod_wsgi" in sys.modules:
         return False
     try:

@@ -26,7 +26,8 @@ static REFUSED: [(&CStr, FunctionDef); 6] = [
 ];
 
 /// Whether a specification or a module is that of `faulthandler`, by the attribute that holds its name, in an interpreter
-/// that CPython's check applies to. Never before 3.14: there, a garbage collection visits what the module keeps.
+/// that CPython's check applies to. Always false before 3.14, where a garbage collection visits the objects that the module
+/// keeps.
 ///
 /// # Safety
 /// The thread holds the GIL of the state's interpreter; `object` is alive.

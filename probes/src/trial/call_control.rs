@@ -99,7 +99,7 @@ pub(super) unsafe fn find_callable_functions(order: &TrialOrder) -> Vec<String> 
             install_main_observer();
             OBSERVER.with_borrow(|observer| {
                 if let Some(observer) = observer.as_ref().filter(|observer| import_all(observer, order)) {
-                    let control = Control { observer, called: &order.called };
+                    let control = Control { observer, skipped: &order.skipped };
                     found.write_text(&control.find_callable_functions().join("\n"));
                 }
             });
@@ -126,7 +126,7 @@ enum SeriesEnd {
 struct Control<'a> {
     observer: &'a Observer,
     /// Modules whose functions are not called.
-    called: &'a [String],
+    skipped: &'a [String],
 }
 
 impl Control<'_> {
@@ -136,17 +136,20 @@ impl Control<'_> {
             self.observer.call_function(c"list_functions", "").unwrap_or(false);
             self.observer.read_name_list(c"functions")
         };
-        names.retain(|name| !self.called.iter().any(|called| called == module_of(name)));
+        names.retain(|name| !self.skipped.iter().any(|module| module == module_of(name)));
         names.truncate(MAX_FUNCTIONS);
+        if matches!(self.call_series(&names), SeriesEnd::Completed) {
+            return names;
+        }
         let mut ending = 0;
         let modules: Vec<&[String]> = names.chunk_by(|a, b| module_of(a) == module_of(b)).collect();
-        let mut names = self.keep_callable_of_modules(&modules, &mut ending);
+        let mut names = self.keep_callable_of_halves(&modules, &mut ending);
         if ending > MAX_ENDING {
             return Vec::new();
         }
-        // What functions leave behind may make those of other modules fail, so all are called in one process, too.
+        // What functions leave behind may make those of other modules fail, so the rest is called in one process, too.
         for _ in 0..MAX_ATTEMPTS {
-            match self.call_series(&names, ROUNDS) {
+            match self.call_series(&names) {
                 SeriesEnd::Completed => return names,
                 SeriesEnd::Ended(call) => drop(names.remove(call % names.len().max(1))),
                 SeriesEnd::Crashed => return Vec::new(),
@@ -156,8 +159,16 @@ impl Control<'_> {
         Vec::new()
     }
 
-    /// Returns the functions of these modules that can be called: all, if one process can call them. Else each half is tried
-    /// by itself. A process for each module would take most of the time of an audit, since each copies its memory.
+    /// Returns the functions of these modules that can be called, by trying each half of the modules. A process for each
+    /// module would take most of the time of an audit, since each copies memory.
+    fn keep_callable_of_halves(&self, modules: &[&[String]], ending: &mut usize) -> Vec<String> {
+        let (first, second) = modules.split_at(modules.len() / 2);
+        let mut names = self.keep_callable_of_modules(first, ending);
+        names.extend(self.keep_callable_of_modules(second, ending));
+        names
+    }
+
+    /// Returns the functions of these modules that can be called: all, if one process can call them.
     fn keep_callable_of_modules(&self, modules: &[&[String]], ending: &mut usize) -> Vec<String> {
         if let [functions] = modules {
             return self.keep_callable(functions, ending);
@@ -166,13 +177,12 @@ impl Control<'_> {
             return Vec::new();
         }
         let names = modules.concat();
-        if matches!(self.call_series(&names, ROUNDS), SeriesEnd::Completed) {
-            return names;
+        match self.call_series(&names) {
+            SeriesEnd::Completed => names,
+            SeriesEnd::Ended(_) | SeriesEnd::Crashed | SeriesEnd::TimedOut(_) => {
+                self.keep_callable_of_halves(modules, ending)
+            }
         }
-        let (first, second) = modules.split_at(modules.len() / 2);
-        let mut names = self.keep_callable_of_modules(first, ending);
-        names.extend(self.keep_callable_of_modules(second, ending));
-        names
     }
 
     /// Returns the functions of one module that can be called. `ending` counts those that end their process.
@@ -182,7 +192,7 @@ impl Control<'_> {
     fn keep_callable(&self, functions: &[String], ending: &mut usize) -> Vec<String> {
         let mut names = functions.to_vec();
         while *ending <= MAX_ENDING {
-            match self.call_series(&names, ROUNDS) {
+            match self.call_series(&names) {
                 SeriesEnd::Completed => return names,
                 SeriesEnd::Ended(call) => {
                     *ending += 1;
@@ -199,14 +209,14 @@ impl Control<'_> {
     }
 
     /// Calls functions in a process of their own.
-    fn call_series(&self, names: &[String], rounds: usize) -> SeriesEnd {
-        let calls = names.len() * rounds;
+    fn call_series(&self, names: &[String]) -> SeriesEnd {
+        let calls = names.len() * ROUNDS;
         let Some(progress) = SharedMemory::new().filter(|_| calls > 0) else { return SeriesEnd::Completed };
         // SAFETY: this thread holds the GIL. Threads that the import has started do not exist in the new
         // process: functions that need them take too long there.
         let series = unsafe { libc::fork() };
         if series == 0 {
-            self.call_functions(names, rounds, progress.number());
+            self.call_functions(names, progress.number());
         }
         let (began, mut last, mut since) = (Instant::now(), 0, Instant::now());
         let mut is_slow = false;
@@ -227,9 +237,9 @@ impl Control<'_> {
     }
 
     /// Calls functions and counts the calls that returned in this process.
-    fn call_functions(&self, names: &[String], rounds: usize, returned: &AtomicUsize) -> ! {
+    fn call_functions(&self, names: &[String], returned: &AtomicUsize) -> ! {
         let own = std::process::id();
-        for name in (0..rounds).flat_map(|_| names) {
+        for name in (0..ROUNDS).flat_map(|_| names) {
             // SAFETY: the thread holds the main interpreter's GIL.
             let called = unsafe { self.observer.call_function(c"call_function", name) };
             // A function may also return in a process that it has forked.

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
 use super::record;
-use crate::lock::lock_ignoring_poison;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 struct DescriptorSentinel {
     descriptor: libc::c_int,

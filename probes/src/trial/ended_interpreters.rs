@@ -14,8 +14,8 @@ use super::driver::with_main_interpreter;
 use super::record::MAX_DESCRIBED;
 use super::sharing::{HeapScope, HeapSnapshot, tracked_types, type_at_address};
 use super::{arena_accesses, arenas, page_watch, record};
-use crate::lock::lock_ignoring_poison;
 use crate::python;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// Size of a pool of the object allocator (CPython, `Objects/obmalloc.c`, `POOL_SIZE`).
 const POOL_SIZE: usize = 16 << 10;

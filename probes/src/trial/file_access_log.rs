@@ -13,14 +13,14 @@ use wsgiaudit_probes_core::accessed_path::{PathClass, classify_path, normalize_p
 use wsgiaudit_probes_core::protocol::{FileAccessScope, TrialEvent};
 
 use super::record;
-use crate::lock::lock_ignoring_poison;
 use crate::python::{self, Object, PyObject};
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// Maximum number of recorded files outside of the watched folders.
 const MAX_FILES: usize = 300;
 
 /// The audit event by which `wsgiaudit_guard` asks whether it runs in a trial, where there is no report yet: it does if
-/// the event raises InterruptedError. Unlike a variable, the answer shows to nobody who does not ask.
+/// the event raises InterruptedError. Unlike an environment variable, only code that raises this event sees the answer.
 const ASKED_BY_GUARD: &[u8] = b"wsgiaudit_guard.begin";
 
 /// Recorded instead of further files.

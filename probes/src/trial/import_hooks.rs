@@ -12,8 +12,8 @@ use super::child::abort_probe;
 use super::observe::{OBSERVER, Observer, ObserverState, current_interpreter_name, record_fields};
 use super::original_functions::{CREATE_BUILTIN, CREATE_DYNAMIC, EXCEPT_HOOK, EXEC_DYNAMIC, UNRAISABLE_HOOK};
 use super::{isolation, module_definition, record};
-use crate::lock::lock_ignoring_poison;
 use crate::python::{self, FunctionDef, Object, PyCFunction, PyObject};
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// The hooks of `_imp`, in the order of [`IMPORT_HOOKS`]. They are documented as what they replace.
 static DOCUMENTED_HOOKS: OnceLock<Vec<FunctionDef>> = OnceLock::new();
@@ -87,15 +87,18 @@ unsafe fn document_hook(module: &Object, name: &'static CStr, hook: PyCFunction)
         let text = Object::new(python::PyObject_GetAttrString(function.as_ptr(), attribute.as_ptr()))?;
         python::str_to_string(text.as_ptr())
     };
-    let (signature, doc) = (text(c"__text_signature__"), text(c"__doc__"));
+    let texts = text(c"__text_signature__").zip(text(c"__doc__"));
     // SAFETY: as above.
     unsafe { python::PyErr_Clear() };
+    let internal = texts.and_then(|(signature, doc)| {
+        CString::new(format!("{}{signature}\n--\n\n{doc}", name.to_string_lossy())).ok()
+    });
     let definition = FunctionDef::new(name, hook);
-    let (Some(signature), Some(doc)) = (signature, doc) else { return definition };
-    let internal = CString::new(format!("{}{signature}\n--\n\n{doc}", name.to_string_lossy()));
-    // CPython keeps the pointer for as long as the process lives.
-    internal
-        .map_or(FunctionDef::new(name, hook), |doc| definition.with_doc(Box::leak(doc.into_boxed_c_str())))
+    match internal {
+        // CPython keeps the pointer for as long as the process lives.
+        Some(doc) => definition.with_doc(Box::leak(doc.into_boxed_c_str())),
+        None => definition,
+    }
 }
 
 /// Installs hooks that record the exceptions that CPython prints because it cannot raise them. Since 3.13, an init function runs in

@@ -19,8 +19,8 @@ use super::child::abort_probe;
 use super::original_functions::OriginalFunctions;
 use super::{descriptor_sentinel, isolation, module_definition, record, thread_ids};
 use crate::copies;
-use crate::lock::lock_ignoring_poison;
 use crate::python::{self, FunctionDef, Object, PyObject, current_interpreter_id};
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 const SOURCE: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("observe.py"), "\0").as_bytes()) {
     Ok(source) => source,

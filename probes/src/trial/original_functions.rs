@@ -6,8 +6,8 @@ use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
 use std::sync::Mutex;
 
-use crate::lock::lock_ignoring_poison;
 use crate::python::{self, Object, PyObject, current_interpreter_id};
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 pub(super) const CREATE_DYNAMIC: &CStr = c"create_dynamic";
 pub(super) const EXEC_DYNAMIC: &CStr = c"exec_dynamic";

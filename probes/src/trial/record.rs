@@ -11,7 +11,7 @@ use wsgiaudit_probes_core::protocol::{ProtocolPhase, TrialEvent};
 use wsgiaudit_probes_core::record_format::encode_event;
 
 use super::relay;
-use crate::lock::lock_ignoring_poison;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// Maximum number of objects that one event describes.
 pub(super) const MAX_DESCRIBED: usize = 12;

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 
 use wsgiaudit_probes_core::record_format::RELAYED;
 
-use crate::lock::lock_ignoring_poison;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// Bytes of the lines that wait to be sent.
 const CAPACITY: usize = 1 << 20;

@@ -6,7 +6,7 @@ use super::arena_accesses::ArenaAccess;
 use super::arenas;
 use super::page_watch::PageWatch;
 use super::sharing::RetainingPointer;
-use crate::lock::lock_ignoring_poison;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// Objects of one interpreter to watch while another one runs, and the uses observed so far.
 #[derive(Clone, Default)]

@@ -66,9 +66,7 @@ impl RunInfo {
             time: [began, ClockReading::now()],
         }
     }
-}
 
-impl RunInfo {
     /// The name under which reports show a shared object: the probes' library has one of its own.
     pub(in crate::trial) fn shown_object(&self, name: String) -> String {
         if name == self.library { LIBRARY_NAME.to_owned() } else { name }

@@ -13,9 +13,9 @@ use super::image_links::{ImageLinks, SymbolReference};
 use super::loaded_segments::{CopiedSegment, CopiedSegments};
 use super::main_entry;
 use crate::copies::{self, ImageOrigin};
-use crate::lock::lock_ignoring_poison;
 use crate::python;
 use crate::trial::record;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// Maximum number of events about symbols: a library may use hundreds of another one.
 const MAX_SYMBOLS: usize = 12;

@@ -14,9 +14,9 @@ use wsgiaudit_probes_core::isolation::IsolationEvent;
 use wsgiaudit_probes_core::protocol::TrialEvent;
 
 use crate::copies;
-use crate::lock::lock_ignoring_poison;
 use crate::python::{self, PyThreadState};
 use crate::trial::record;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// Maximum number of events: each thread may be another one.
 const MAX_EVENTS: usize = 8;

@@ -9,10 +9,10 @@ use wsgiaudit_probes_core::isolation::IsolationEvent;
 use wsgiaudit_probes_core::protocol::{TrialEvent, TrialOrder};
 
 use super::main_entry::file_of_code;
-use crate::lock::lock_ignoring_poison;
 use crate::python;
 use crate::trial::record;
 use crate::trial::sharing::LoadedImages;
+use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// The domains of CPython's allocators, in the order of `PyMemAllocatorDomain`.
 const DOMAINS: [&str; 3] = ["PYMEM_DOMAIN_RAW", "PYMEM_DOMAIN_MEM", "PYMEM_DOMAIN_OBJ"];

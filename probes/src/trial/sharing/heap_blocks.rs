@@ -5,7 +5,7 @@
 //! `struct malloc_chunk`). Other allocators have none, and their blocks are not followed. The search is conservative: a
 //! number may look like a pointer. So what it finds is only watched.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use wsgiaudit_probes_core::malloc_chunk::usable_size;
 use wsgiaudit_probes_core::memory_map::{is_in_ranges, is_within_range};
@@ -43,15 +43,9 @@ pub(super) unsafe fn follow_pointers(
     let states = unsafe { interpreter_states() };
     let (mut seen, mut objects) = (HashSet::new(), HashSet::new());
     let (mut found, mut read) = (Vec::new(), 0);
-    let mut waiting: Vec<(usize, usize)> = roots
-        .iter()
-        .enumerate()
-        .filter(|(_, address)| !is_object(**address))
-        .map(|(root, at)| (*at, root))
-        .collect();
-    let mut position = 0;
-    while let Some((block, root)) = waiting.get(position).copied() {
-        position += 1;
+    let mut waiting: VecDeque<(usize, usize)> =
+        roots.iter().copied().zip(0..).filter(|(address, _)| !is_object(*address)).collect();
+    while let Some((block, root)) = waiting.pop_front() {
         if arenas::is_in_arena(block) || !seen.insert(block) {
             continue;
         }
@@ -69,7 +63,7 @@ pub(super) unsafe fn follow_pointers(
                 continue;
             }
             if !is_object(value) {
-                waiting.push((value, root));
+                waiting.push_back((value, root));
             } else if objects.insert(value) {
                 found.push(HeapWord { word, object: value, root });
             }

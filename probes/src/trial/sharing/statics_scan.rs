@@ -10,6 +10,7 @@
 //! that the collector tracks and that lie in no arena, such as types.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use wsgiaudit_probes_core::memory_map::{is_in_ranges, is_reference_count, parse_writable_ranges};
 
@@ -96,8 +97,10 @@ impl StaticsScan {
             for (word, value) in read_words(&data) {
                 if is_in_ranges(&written, value) && !foreign.tracked_by_main.contains(&value) {
                     words.insert(word, value);
-                    if earlier.is_none_or(|earlier| earlier.words.get(&word) != Some(&value)) {
-                        candidates.push(Candidate::new(&data, word, value));
+                    let is_new = earlier.is_none_or(|earlier| earlier.words.get(&word) != Some(&value));
+                    // What an unchanged word leads to on the heap may be new all the same.
+                    if is_new || follows_heap {
+                        candidates.push(Candidate::new(&data, (word, value), is_new));
                     }
                 }
             }
@@ -117,7 +120,8 @@ impl StaticsScan {
             let (kept, others): (Vec<_>, Vec<_>) =
                 candidates.iter().partition(|each| objects.contains(&each.value));
             let mut pointers = Vec::new();
-            for each in kept.into_iter().filter(|each| !each.is_of_other || is_mine(each.value)) {
+            let is_retained = |each: &&Candidate| each.is_new && (!each.is_of_other || is_mine(each.value));
+            for each in kept.into_iter().filter(is_retained) {
                 pointers.extend(each.describe_pointer(&owner, (each.word, each.value), false)?);
             }
             if follows_heap {
@@ -159,21 +163,24 @@ fn read_words(data: &WritableData<'_>) -> impl Iterator<Item = (usize, usize)> +
 struct Candidate {
     word: usize,
     value: usize,
+    /// Whether the word has changed since the earlier scan, if there is one.
+    is_new: bool,
     file: String,
     offset: usize,
     is_of_other: bool,
 }
 
 impl Candidate {
-    fn new(data: &WritableData<'_>, word: usize, value: usize) -> Self {
+    fn new(data: &WritableData<'_>, (word, value): (usize, usize), is_new: bool) -> Self {
         let (file, is_of_other) = (data.file.to_owned(), data.is_of_other);
-        Self { word, value, file, offset: word - data.base, is_of_other }
+        Self { word, value, is_new, file, offset: word - data.base, is_of_other }
     }
 
     /// Whether pointers are followed from here. What the data of a library of the system leads to, such as that of C++,
     /// is not its own.
     fn can_lead_to_heap(&self) -> bool {
-        let is_of_system = ["/lib", "/usr/lib"].iter().any(|folder| self.file.starts_with(folder));
+        let folders = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+        let is_of_system = folders.iter().any(|folder| Path::new(&self.file).starts_with(folder));
         !self.is_of_other && (!is_of_system || self.file.contains("-packages/"))
     }
 

@@ -79,6 +79,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "render",
             "report",
             "shell_word",
+            "trial",
         ],
     ),
     ("manual", &["cli"]),

@@ -15,6 +15,9 @@ use super::file_cache::{FileCache, state_of_metadata};
 use crate::bounded_walk::{WalkLimits, walk_folder};
 use crate::digest;
 
+/// State and digest of what does not exist, such as bytecode that was deleted after it was installed.
+const ABSENT: &str = "absent";
+
 /// For each entry of a folder, all entries that were installed together with it.
 pub type CoInstalledEntries = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
 
@@ -86,7 +89,7 @@ impl ContentDigests {
             return self.digest_of_files(&files);
         }
         match fs::metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some("absent".to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(ABSENT.to_owned()),
             Err(_) => None,
             Ok(found) if found.is_dir() => digest_of_entry_names(path, |name| name),
             Ok(found) if found.is_file() && !self.memory.is_recently_changed(&found) => {
@@ -104,8 +107,9 @@ impl ContentDigests {
             Some(digest::of_text(&each.collect::<Option<String>>()?))
         };
         let signature = lines(&|(_, state)| Some(state.clone()))?;
-        let read = |(path, state): &(PathBuf, String)| {
-            self.memory.find_digest(path, state).or_else(|| digest::of_file(path).ok())
+        let read = |(path, state): &(PathBuf, String)| match state.as_str() {
+            ABSENT => Some(ABSENT.to_owned()),
+            state => self.memory.find_digest(path, state).or_else(|| digest::of_file(path).ok()),
         };
         self.memory.digest_of_signature(signature, || lines(&read))
     }
@@ -117,7 +121,7 @@ impl ContentDigests {
         let mut files = Vec::new();
         for entry in entries {
             if !entry.try_exists().ok()? {
-                files.push((entry.clone(), "absent".to_owned()));
+                files.push((entry.clone(), ABSENT.to_owned()));
                 continue;
             }
             let is_wanted = |found: &walkdir::DirEntry| found.file_name() != "__pycache__";

@@ -37,7 +37,7 @@ impl Cache {
     fn answers(&self) -> Vec<std::path::PathBuf> {
         let folders = fs::read_dir(self.0.path().join("wsgiaudit/trials")).unwrap();
         let files = folders.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap());
-        files.map(|file| file.unwrap().path()).collect()
+        files.map(|file| file.unwrap().path()).filter(|path| path.is_file()).collect()
     }
 }
 
@@ -260,6 +260,16 @@ fn what_came_of_the_machine_is_not_kept() {
     let again = cache.audit(&venv, &["--timeout", "1"]);
     assert!(again.remembered < again.all, "{} of {}", again.remembered, again.all);
     assert_eq!(again.report, hurried.report);
+}
+
+#[test]
+fn an_environment_whose_bytecode_was_deleted_is_remembered() {
+    let cache = Cache::new();
+    let venv = Venv::new().with_python("shop", "");
+    let venv = venv.with_file("shop-1.0.dist-info/RECORD", "shop.py,,\n__pycache__/shop.cpython-314.pyc,,\n");
+    let first = cache.audit(&venv, &[]);
+    let again = cache.audit(&venv, &[]);
+    assert!(first.all > 0 && again.remembered == again.all, "{} of {}", again.remembered, again.all);
 }
 
 #[test]

@@ -117,6 +117,14 @@ fn the_page_of_the_json_document_is_generated() {
     check_generated("docs/json-schema.md", &text);
 }
 
+/// What `make survey-copies` and `make soak-copies` have kept.
+#[test]
+fn the_measurements_of_private_copies_are_those_that_were_kept() {
+    let kept = ["copies-survey.txt", "copies-soak.txt"]
+        .map(|name| fs::read_to_string(Path::new(ROOT).join("reports").join(name)).unwrap());
+    check_generated_part("docs/copies.md", "measurements", &format!("```text\n{}```\n", kept.join("\n")));
+}
+
 #[test]
 fn the_document_of_tune_is_generated() {
     let schema = schema_for!(TuneDocument).to_value();

@@ -1,6 +1,8 @@
 //! What the steps of an audit share: its arguments and resources, and an environment that was scanned and tried.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::private_copies::TrialCopies;
@@ -11,11 +13,12 @@ use wsgiaudit_probes_core::protocol::CopyTrees;
 use crate::cache::TrialCache;
 use crate::model::{BinaryFacts, Environment, ExtensionFileKind, Interpreter, Judgement, Mode};
 use crate::plan::AuditPlan;
+use crate::platform;
 use crate::report::{AuditEvidence, DecidedBy, PathPlaceholders, Report, assemble_report};
 use crate::rules::{ReferenceEnvironment, VerdictInput};
 use crate::trial::{
-    self, DiagnosticMode, DiagnosticRuns, ProbeLibrary, ProgressListener, SearchPath, StopFlag, TrialConfig,
-    TrialInputs, TrialSubject, Trials,
+    self, BytecodeFolders, DiagnosticMode, DiagnosticRuns, ProbeLibrary, ProgressListener, SearchPath,
+    StopFlag, TrialConfig, TrialInputs, TrialSubject, Trials,
 };
 use crate::venv::InstalledDistributions;
 
@@ -25,6 +28,7 @@ pub(super) struct AuditContext<'a> {
     pub(super) scratch: &'a ScratchFolder,
     pub(super) library: &'a ProbeLibrary,
     pub(super) given: TrialInputs,
+    pub(super) bytecode: BytecodeFolders,
     pub(super) requests: Option<RequestList>,
     pub(super) listener: &'a dyn ProgressListener,
     pub(super) stop: &'a StopFlag,
@@ -128,6 +132,24 @@ impl AuditContext<'_> {
         cache.map_or(self.scratch.path(), PathBuf::as_path)
     }
 
+    /// Lets the trials of an environment that has no bytecode share theirs. It is kept in the environment's cache, if there
+    /// is one. Trials that may write outside of their own folders get none: they could forge it.
+    pub(super) fn add_bytecode(&self, interpreter: &Interpreter, cache: Option<&TrialCache>) {
+        let is_confined =
+            self.plan.limits.sandbox && platform::find_unenforced_limits(self.scratch.path()).is_empty();
+        // A neutral name: foreign code can see it.
+        let name = if interpreter.free_threaded { "bytecode-t" } else { "bytecode" };
+        let folder = self.scratch.path().join(name);
+        let kept = cache.map_or(Ok(()), |cache| {
+            let target = cache.bytecode_folder();
+            fs::create_dir_all(&target)?;
+            symlink(target, &folder)
+        });
+        if is_confined && kept.is_ok() {
+            self.bytecode.add_environment(&interpreter.executable, &interpreter.site, folder);
+        }
+    }
+
     /// Returns how to run trials with this Python.
     pub(super) fn trial_config<'b>(&'b self, python: &'b Path) -> TrialConfig<'b> {
         TrialConfig {
@@ -142,6 +164,7 @@ impl AuditContext<'_> {
             path: &NO_EXTRA_PATH,
             copies: None,
             stop: self.stop,
+            bytecode: &self.bytecode,
             cache: None,
         }
     }

@@ -65,6 +65,7 @@ pub(super) fn audit_environment(
             if selection == ModeSelection::AllModes {
                 notes.extend(describe_sandbox_gaps(context.plan.limits.sandbox, context.scratch.path()));
             }
+            context.add_bytecode(interpreter, cache.as_ref());
             let possible = modes.iter().copied().filter(|mode| !no_trials.contains_key(mode));
             let config = TrialConfig {
                 cache: cache.as_ref(),

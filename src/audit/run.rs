@@ -21,7 +21,7 @@ use crate::cache::TrialCache;
 use crate::plan::AuditPlan;
 use crate::report::v1::{self, Header};
 use crate::report::{Document, PathPlaceholders, join_free_threaded};
-use crate::trial::{self, ProbeLibrary, ProgressListener, StopFlag};
+use crate::trial::{self, BytecodeFolders, ProbeLibrary, ProgressListener, StopFlag};
 use crate::venv;
 
 /// Audits an environment, and the free-threaded one that the plan asks for.
@@ -42,8 +42,16 @@ pub fn run_audit(plan: &AuditPlan, listener: &dyn ProgressListener, stop: &StopF
     // Errors in it are reported now, not after hours of trials.
     let names: Vec<String> = given.variable_names().map(str::to_owned).collect();
     let requests = plan.requests.as_deref().map(|file| RequestList::from_file(file, &names)).transpose()?;
-    let context =
-        AuditContext { plan, scratch: &scratch, library: &library, given, requests, listener, stop };
+    let context = AuditContext {
+        plan,
+        scratch: &scratch,
+        library: &library,
+        given,
+        bytecode: BytecodeFolders::default(),
+        requests,
+        listener,
+        stop,
+    };
     free_threaded::check_named_source(&context)?;
     let mut located = venv::locate_environment(&plan.environment)?;
     let mut scope = None;

@@ -99,6 +99,11 @@ impl TrialCache {
         Some(cache)
     }
 
+    /// The folder for bytecode of the environment's sources.
+    pub fn bytecode_folder(&self) -> PathBuf {
+        self.folder.join("bytecode")
+    }
+
     /// The watched folders, whose entries have digests of their own.
     pub fn folders(&self) -> &[PathBuf] {
         self.content.folders()

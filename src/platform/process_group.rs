@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Output};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -66,6 +66,11 @@ impl ProcessGroup {
             std::thread::sleep(Duration::from_millis(2));
         }
         Ok(None)
+    }
+
+    /// Takes the leader's standard input and output, if both are piped.
+    pub fn take_pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
+        self.leader.stdin.take().zip(self.leader.stdout.take())
     }
 
     /// Passes a text to the leader's standard input, if it is piped, and collects what it prints until it ends.

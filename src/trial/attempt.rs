@@ -19,13 +19,16 @@ pub(super) struct Attempt {
     /// Paths that the child read from disk, if they were watched, each with the number of events before it.
     #[serde(skip)]
     pub(super) touched: Vec<(usize, String)>,
+    /// Sources that the child compiled, if that was watched.
+    #[serde(skip)]
+    pub(super) compiled: Vec<String>,
 }
 
 impl Attempt {
     /// The attempt of a child that recorded these events, printed nothing and exited with 0.
     pub(super) fn from_events(events: Vec<TrialEvent>) -> Self {
         let end = Some(ProcessExit::Exit(0));
-        Self { events, end, printed: String::new(), crash: None, touched: Vec::new() }
+        Self { events, end, printed: String::new(), crash: None, touched: Vec::new(), compiled: Vec::new() }
     }
 
     /// Whether SIGKILL ended the child: by itself, another process or the system (out of memory).

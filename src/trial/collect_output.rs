@@ -7,7 +7,7 @@ use wsgiaudit_probes_core::protocol::{Exception, ProcessExit, ProtocolPhase, Tri
 use super::attempt::Attempt;
 use super::crash::read_crash;
 use super::normalize::{self, RunInfo, normalize_text};
-use super::record;
+use super::record::{self, SplitRecord};
 use crate::model::CrashLocation;
 
 /// Maximum characters of an exception's text. The probe's limit (`observe.py`) is higher, since numbers of
@@ -28,7 +28,7 @@ pub(super) fn collect_attempt(
     end: Option<ProcessExit>,
     run: &RunInfo,
 ) -> Attempt {
-    let (events, touched) = record::split_record(record);
+    let SplitRecord { events, touched, compiled } = record::split_record(record);
     let is_storm =
         events.iter().any(|event| event.phase().is_some_and(|(_, phase)| phase == ProtocolPhase::Storm));
     let events = events.into_iter().map(|event| normalize_event(event, run)).collect();
@@ -43,7 +43,14 @@ pub(super) fn collect_attempt(
         let stack = if is_storm { String::new() } else { normalize_text(run, &name_observer(&crash.stack)) };
         crash.stack = truncate_text(&stack, MAX_STACK_BYTES).to_owned();
     }
-    Attempt { events, end, printed: normalize::last_lines(&printed, MAX_OUTPUT_BYTES), crash, touched }
+    Attempt {
+        events,
+        end,
+        printed: normalize::last_lines(&printed, MAX_OUTPUT_BYTES),
+        crash,
+        touched,
+        compiled,
+    }
 }
 
 /// Gives the probes' own Python code its name in a stack: in a trial its file name is `<stdin>`, as for the program of the process.

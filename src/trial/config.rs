@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use wsgiaudit_probes_core::protocol::CopyTrees;
 
+use super::bytecode::BytecodeFolders;
 use super::inputs::TrialInputs;
 use super::probe_library::ProbeLibrary;
 use super::search_path::SearchPath;
@@ -38,6 +39,8 @@ pub struct TrialConfig<'a> {
     pub copies: Option<&'a CopyTrees>,
     /// Set when the user interrupts the audit.
     pub stop: &'a StopFlag,
+    /// Bytecode of environments that have none.
+    pub bytecode: &'a BytecodeFolders,
     /// Results of earlier audits, if they may be used.
     pub cache: Option<&'a TrialCache>,
 }

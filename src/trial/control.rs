@@ -159,7 +159,8 @@ impl ControlGroup<'_, '_> {
     fn interpret_inside(&self, subject: &TrialSubject, attempt: &Attempt) -> Trial {
         let events = self.before.iter().chain(&attempt.events).cloned().collect();
         let (printed, crash) = (attempt.printed.clone(), attempt.crash.clone());
-        let whole = Attempt { events, end: attempt.end, printed, crash, touched: Vec::new() };
+        let whole =
+            Attempt { events, end: attempt.end, printed, crash, touched: Vec::new(), compiled: Vec::new() };
         interpret_attempt(Mode::Main, subject, &whole, &BTreeSet::new())
     }
 }

@@ -25,6 +25,9 @@ const CPYTHON_VARIABLES: [&str; 9] = [
     "PYTHON_THREAD_INHERIT_CONTEXT",
 ];
 
+/// `PYTHONHASHSEED` of trials.
+pub(super) const HASH_SEED: &str = "1";
+
 /// Environment variables of a trial: what a program needs to run, and nothing else of the user's.
 ///
 /// None of them names this program: foreign code would recognize a trial by it.
@@ -35,7 +38,7 @@ pub(super) fn trial_environment(home: &Path) -> Vec<(&'static str, OsString)> {
     environment.push(("LANG", "C.UTF-8".into()));
     // A fixed seed keeps the order of sets of strings the same in each audit, and so the order of imports and
     // messages that depend on it.
-    environment.push(("PYTHONHASHSEED", "1".into()));
+    environment.push(("PYTHONHASHSEED", HASH_SEED.into()));
     // OpenBLAS: idle threads spin for 2^4 processor cycles before they sleep, instead of 2^26. The number of
     // threads is unchanged, but idle ones do not slow down other trials.
     environment.push(("OPENBLAS_THREAD_TIMEOUT", "4".into()));

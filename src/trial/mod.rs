@@ -7,6 +7,7 @@
 
 mod attempt;
 mod batch;
+mod bytecode;
 mod collect_output;
 mod config;
 mod control;
@@ -41,6 +42,7 @@ mod writable_hint;
 /// Placeholder for the audit's scratch folder, in texts and in the report.
 pub const SCRATCH: &str = "{scratch}";
 
+pub use bytecode::BytecodeFolders;
 pub use config::{StressTest, TrialConfig, TrialLimits};
 pub use diagnostic_runs::{DiagnosticMode, DiagnosticRuns};
 pub use free_threaded::run_free_threaded;

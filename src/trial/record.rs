@@ -13,20 +13,30 @@ use crate::regular_file::open_unlinked;
 /// Maximum bytes read of the file of ids. The subject may write to it.
 const MAX_ID_BYTES: u64 = 64 << 10;
 
-/// Decodes the events of a trial's record, in order.
-///
-/// Also returns the paths read from disk, each with the number of events before it. Decoding stops at the
-/// first damaged event.
-pub(super) fn split_record(record: &[u8]) -> (Vec<TrialEvent>, Vec<(usize, String)>) {
-    let (mut events, mut touched) = (Vec::new(), Vec::new());
+/// The decoded record of a trial.
+#[derive(Debug, Default)]
+pub(super) struct SplitRecord {
+    /// Events, in order.
+    pub(super) events: Vec<TrialEvent>,
+    /// Paths read from disk, each with the number of events before it.
+    pub(super) touched: Vec<(usize, String)>,
+    /// Sources that were compiled.
+    pub(super) compiled: Vec<String>,
+}
+
+/// Decodes a trial's record. Decoding stops at the first damaged event.
+pub(super) fn split_record(record: &[u8]) -> SplitRecord {
+    let mut split = SplitRecord::default();
     for event in decode_events(record) {
         if let TrialEvent::Touched(path) = event {
-            touched.push((events.len(), path));
+            split.touched.push((split.events.len(), path));
+        } else if let TrialEvent::Compiled(path) = event {
+            split.compiled.push(path);
         } else {
-            events.push(event);
+            split.events.push(event);
         }
     }
-    (events, touched)
+    split
 }
 
 /// Reads the last `most` bytes that the child printed to both streams.

@@ -9,6 +9,7 @@ use std::io::{self, Seek as _, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use wsgiaudit_probes_core::protocol::{
 use wsgiaudit_probes_core::trial_files;
 
 use super::attempt::Attempt;
+use super::bytecode::BytecodeFolder;
 use super::collect_output::collect_attempt;
 use super::config::TrialConfig;
 use super::environment::trial_environment;
@@ -64,6 +66,7 @@ pub(super) struct Worker<'a> {
     /// Order ids and folders of the zygotes of entered packages, innermost last.
     inside: Vec<(u64, PathBuf)>,
     shared_memory: bool,
+    bytecode: Option<Arc<BytecodeFolder>>,
     /// Process id of the zygote. Its parent, the guardian, is the process that was started.
     zygote: u32,
 }
@@ -80,6 +83,7 @@ impl<'a> Worker<'a> {
         let folder = config.scratch.join(format!("worker-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
         let log = folder.join(LOG);
         let socket = folder.join("socket");
+        let bytecode = config.bytecode.find(config.python);
         let spawn = || -> io::Result<(UnixListener, ProcessGroup)> {
             fs::create_dir_all(&folder)?;
             let listener = UnixListener::bind(&socket)?;
@@ -89,13 +93,14 @@ impl<'a> Worker<'a> {
             command
                 // The parts of `-I`. `-I` itself would ignore PYTHONHASHSEED.
                 .args(["-s", "-P", "-B", "-X", "faulthandler"])
+                .args(bytecode.iter().flat_map(|bytecode| bytecode.python_options()))
                 .args(config.options)
                 .env_clear()
                 .envs(trial_environment(&folder))
                 .envs(config.variables.iter().copied())
                 .envs(config.given.variables())
                 .current_dir(&folder)
-                .stdin(open_program(config, &socket, &log)?)
+                .stdin(open_program(config, bytecode.as_deref(), &socket, &log)?)
                 .stdout(errors.try_clone()?)
                 .stderr(errors);
             Ok((listener, ProcessGroup::spawn(&mut command)?))
@@ -115,6 +120,7 @@ impl<'a> Worker<'a> {
                     replies,
                     inside: Vec::new(),
                     shared_memory: false,
+                    bytecode,
                     zygote: 0,
                 };
                 match worker.read_reply(ZYGOTE_TIMEOUT) {
@@ -248,7 +254,11 @@ impl<'a> Worker<'a> {
         }
         let TrialConfig { scratch, python, library, copies, .. } = *self.config;
         let run = RunInfo::new(scratch, python, library.path(), copies, ids, self.began);
-        collect_attempt(record, folder, end, &run)
+        let mut attempt = collect_attempt(record, folder, end, &run);
+        if let Some(bytecode) = &self.bytecode {
+            bytecode.compile_sources(std::mem::take(&mut attempt.compiled));
+        }
+        attempt
     }
 
     fn send_command(&mut self, command: &ZygoteCommand) -> Result<(), WorkerLost> {
@@ -286,12 +296,18 @@ fn to_strings(names: &[&str]) -> Vec<String> {
 }
 
 /// The program of a zygote, as a file without a name.
-fn open_program(config: &TrialConfig<'_>, socket: &Path, log: &Path) -> io::Result<File> {
+fn open_program(
+    config: &TrialConfig<'_>,
+    bytecode: Option<&BytecodeFolder>,
+    socket: &Path,
+    log: &Path,
+) -> io::Result<File> {
     let settings = ZygoteSettings {
         socket: path_text(socket),
         log: path_text(log),
         sandbox: config.limits.sandbox || config.given.has_writable_folders(),
         watched: config.cache.map(watched_folders),
+        bytecode: bytecode.map(|bytecode| path_text(bytecode.path())),
     };
     let mut file = tempfile::tempfile_in(config.scratch)?;
     file.write_all(config.library.zygote_program(&settings)?.as_bytes())?;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod blockers;
+mod bytecode;
 mod cache;
 mod commands;
 mod demo;

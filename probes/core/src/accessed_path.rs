@@ -43,6 +43,14 @@ pub fn classify_path(path: &Path, watched: &FileAccessScope) -> PathClass {
     }
 }
 
+/// Returns the source of a file in a folder of bytecode, which is laid out as `sys.pycache_prefix` says: `/site/x.py` for
+/// `FOLDER/site/x.cpython-314.pyc`. Returns other paths as they are.
+pub fn source_of_prefixed_bytecode(path: PathBuf, folder: Option<&str>) -> PathBuf {
+    let Some(rest) = folder.and_then(|folder| path.strip_prefix(folder).ok()) else { return path };
+    let source = source_of_bytecode(Path::new(rest.file_name().unwrap_or_default()));
+    Path::new("/").join(rest.parent().unwrap_or(rest)).join(source)
+}
+
 /// Removes `..` lexically.
 pub fn normalize_path(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
@@ -66,7 +74,7 @@ fn source_of_bytecode(compiled: &Path) -> PathBuf {
 mod tests {
     use std::path::Path;
 
-    use super::{PathClass, classify_path, normalize_path};
+    use super::{PathClass, classify_path, normalize_path, source_of_prefixed_bytecode};
     use crate::protocol::FileAccessScope;
 
     fn classified(path: &str) -> PathClass {
@@ -103,6 +111,17 @@ mod tests {
         for path in ["/etc/hosts", "/pythonic/x", "/sites/y"] {
             assert_eq!(classified(path), PathClass::Elsewhere(path.to_owned()));
         }
+    }
+
+    #[test]
+    fn bytecode_in_a_folder_of_its_own_stands_for_its_source() {
+        let source = |path: &str, folder| source_of_prefixed_bytecode(path.into(), folder);
+        assert_eq!(
+            source("/cache/b/site/shop/x.cpython-314.pyc", Some("/cache/b")),
+            Path::new("/site/shop/x.py")
+        );
+        assert_eq!(source("/site/x.py", Some("/cache/b")), Path::new("/site/x.py"));
+        assert_eq!(source("/site/x.py", None), Path::new("/site/x.py"));
     }
 
     #[test]

@@ -197,6 +197,8 @@ pub struct ZygoteSettings {
     pub sandbox: bool,
     /// Which file accesses of trials are recorded; `None` for none.
     pub watched: Option<FileAccessScope>,
+    /// The folder of bytecode (`sys.pycache_prefix`), if trials have one. What they compile nevertheless is then recorded.
+    pub bytecode: Option<String>,
 }
 
 impl ZygoteSettings {
@@ -365,6 +367,8 @@ pub enum TrialEvent {
     /// A file access: an entry of a watched folder, another file or folder, or `*` if there are too many to
     /// list.
     Touched(String),
+    /// The source of a module was compiled, because it had no valid bytecode: its absolute path.
+    Compiled(String),
     /// The responses of an application to the requests that the subject made.
     Answered(Vec<String>),
     /// File descriptors opened before an import were closed or replaced. Names the extension module during

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::ptr::null_mut;
 use std::sync::Mutex;
 
-use wsgiaudit_probes_core::accessed_path::{PathClass, classify_path, normalize_path};
+use wsgiaudit_probes_core::accessed_path::{
+    PathClass, classify_path, normalize_path, source_of_prefixed_bytecode,
+};
 use wsgiaudit_probes_core::protocol::{FileAccessScope, TrialEvent};
 
 use super::record;
@@ -34,13 +36,28 @@ struct FileAccessLog {
 
 static ACCESS_LOG: Mutex<Option<FileAccessLog>> = Mutex::new(None);
 
+/// Maximum number of recorded sources, and of bytes in the path of one: they share the record with the events of the trial.
+const MAX_SOURCES: usize = 5000;
+const MAX_SOURCE_PATH: usize = 300;
+
+/// The sources that were compiled although there is a folder of bytecode.
+struct CompiledSources {
+    bytecode: String,
+    recorded: BTreeSet<String>,
+}
+
+static COMPILED_SOURCES: Mutex<Option<CompiledSources>> = Mutex::new(None);
+
 /// Installs the audit hook of this process and its children. With `watched` it records what they read, including the files
-/// of modules imported so far, since `site` imports what `.pth` files name when an interpreter starts.
+/// of modules imported so far, since `site` imports what `.pth` files name when an interpreter starts. With a folder of
+/// `bytecode` it records the sources that they compile nevertheless.
 ///
 /// # Safety
 /// The thread holds the GIL.
-pub(super) unsafe fn install_hook(watched: Option<FileAccessScope>) {
+pub(super) unsafe fn install_hook(watched: Option<FileAccessScope>, bytecode: Option<String>) {
     let log = watched.map(|watched| FileAccessLog { watched, recorded: BTreeSet::new() });
+    *lock_ignoring_poison(&COMPILED_SOURCES) =
+        bytecode.map(|bytecode| CompiledSources { bytecode, recorded: BTreeSet::new() });
     let records = log.is_some();
     *lock_ignoring_poison(&ACCESS_LOG) = log;
     // SAFETY: the hook is a function of this library, which is never unloaded; the caller holds the GIL.
@@ -97,6 +114,10 @@ unsafe extern "C" fn audit_hook(event: *const c_char, arguments: *mut PyObject, 
         let index = match CStr::from_ptr(event).to_bytes() {
             b"open" | b"os.listdir" | b"os.scandir" | b"ctypes.dlopen" => 0,
             b"import" => 1,
+            b"compile" if python::PyTuple_Size(arguments) > 1 => {
+                record_compiled_source(python::PyTuple_GetItem(arguments, 1));
+                return 0;
+            }
             ASKED_BY_GUARD => {
                 python::PyErr_SetString(python::PyExc_InterruptedError, c"a trial".as_ptr());
                 return -1;
@@ -123,6 +144,7 @@ unsafe fn record_access(named: *mut PyObject) {
         }
         path_from_object(named)
     };
+    let path = path.map(source_of_bytecode);
     let mut touched = lock_ignoring_poison(&ACCESS_LOG);
     let Some(FileAccessLog { watched, recorded }) = touched.as_mut() else { return };
     let path = match path.as_deref().map(|path| classify_path(path, watched)) {
@@ -134,6 +156,32 @@ unsafe fn record_access(named: *mut PyObject) {
     };
     if recorded.insert(path.clone()) {
         write_access(&path);
+    }
+}
+
+/// The source, if this path is in the folder of bytecode.
+fn source_of_bytecode(path: PathBuf) -> PathBuf {
+    let compiled = lock_ignoring_poison(&COMPILED_SOURCES);
+    source_of_prefixed_bytecode(path, compiled.as_ref().map(|compiled| compiled.bytecode.as_str()))
+}
+
+/// Records the source that an audit event says is compiled, if it is a file.
+///
+/// # Safety
+/// As for [`record_access`].
+unsafe fn record_compiled_source(named: *mut PyObject) {
+    let mut compiled = lock_ignoring_poison(&COMPILED_SOURCES);
+    let Some(CompiledSources { recorded, .. }) = compiled.as_mut() else { return };
+    // SAFETY: guaranteed by the caller; only `str` is looked at.
+    let path = unsafe {
+        let is_text = python::has_type_flag(named, python::Py_TPFLAGS_UNICODE_SUBCLASS);
+        if is_text { python::str_to_string(named) } else { None }
+    };
+    let is_source =
+        |path: &String| path.starts_with('/') && path.ends_with(".py") && path.len() <= MAX_SOURCE_PATH;
+    let Some(path) = path.filter(is_source) else { return };
+    if recorded.len() < MAX_SOURCES && recorded.insert(path.clone()) {
+        record::write_event(&TrialEvent::Compiled(path));
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn write_event(event: &TrialEvent) {
         return send_line(&line);
     }
     // File accesses are many: whatever comes next is sent after them.
-    relay::relay_line(&line, !matches!(event, TrialEvent::Touched(_)));
+    relay::relay_line(&line, !matches!(event, TrialEvent::Touched(_) | TrialEvent::Compiled(_)));
 }
 
 /// Waits until the events of all threads are sent.

@@ -96,7 +96,7 @@ fn start_zygote(settings: ZygoteSettings) -> std::io::Result<Zygote> {
     let commands = BufReader::new(replies.try_clone()?);
     child::redirect_streams(Path::new(&settings.log))?;
     // SAFETY: the caller holds the GIL.
-    unsafe { file_access_log::install_hook(settings.watched) };
+    unsafe { file_access_log::install_hook(settings.watched, settings.bytecode) };
     // SAFETY: the caller holds the GIL; there is no other thread yet.
     unsafe { start_guardian(&replies) }?;
     let shared_memory = settings.sandbox && shared_memory::mount_private();

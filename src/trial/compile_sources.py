@@ -1,9 +1,10 @@
 """Compiles sources for trials. Imports nothing but the standard library, and runs none of what it compiles.
 
-Arguments: the folder of the bytecode, laid out as `sys.pycache_prefix` wants it (PEP 304's successor, Python 3.8), and the
-folders of the environment. Prints `lacking` if most modules of the environment have no bytecode of their own, and else
-`compiled`, and ends. Then each line of standard input is the path of a source to compile. Each file of bytecode holds the
-hash of its source (PEP 552), and the import system checks it: bytecode of an older source is never run.
+Arguments: the folder of the bytecode, laid out as `sys.pycache_prefix` wants it, and the folders of the environment. Prints
+`lacking` if most modules of the environment have no bytecode of their own; otherwise prints `compiled` and ends. After `lacking`,
+each line of standard input is the path of a source to compile. Trials name these paths, so only sources of the environment and
+of the standard library are compiled, and not without end. Each file of bytecode holds the hash of its source (PEP 552), and the
+import system checks it: bytecode of an older source is never run.
 """
 
 import importlib.util
@@ -15,6 +16,7 @@ import sys
 import sysconfig
 
 MAX_SOURCE_BYTES = 16 << 20
+MAX_BYTES = 1 << 30  # Of all sources together.
 MAX_MEMORY = 2 << 30
 
 
@@ -51,12 +53,10 @@ def link_standard_library(tree):
 
 
 def compile_source(path):
-    found = os.stat(path)
-    if stat.S_ISREG(found.st_mode) and found.st_size <= MAX_SOURCE_BYTES:
-        target = importlib.util.cache_from_source(path)
-        if os.path.islink(target):
-            os.unlink(target)
-        py_compile.compile(path, target, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+    target = importlib.util.cache_from_source(path)
+    if os.path.islink(target):
+        os.unlink(target)
+    py_compile.compile(path, target, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 
 
 def main(tree, *folders):
@@ -67,9 +67,16 @@ def main(tree, *folders):
     sys.pycache_prefix = tree
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     print("lacking", flush=True)
+    roots = tuple(os.path.join(folder, "") for folder in (*folders, sysconfig.get_path("stdlib")))
+    left = MAX_BYTES
     for line in sys.stdin.buffer:
+        path = os.fsdecode(line.rstrip(b"\n"))
         try:
-            compile_source(os.fsdecode(line.rstrip(b"\n")))
+            found = os.stat(path)
+            is_wanted = stat.S_ISREG(found.st_mode) and found.st_size <= min(MAX_SOURCE_BYTES, left)
+            if is_wanted and os.path.normpath(path).startswith(roots):
+                left -= found.st_size
+                compile_source(path)
         except Exception:
             pass  # Trials compile it themselves, and show what is wrong with it.
 

@@ -14,7 +14,7 @@ use wsgiaudit::report::Document;
 use wsgiaudit::serve::list_options;
 use wsgiaudit::tune::TuneDocument;
 
-use super::{ROOT, check_generated, check_generated_part};
+use super::{Page, ROOT, check_generated, check_generated_part};
 use crate::support::server::Server;
 
 #[test]
@@ -123,6 +123,18 @@ fn the_measurements_of_private_copies_are_those_that_were_kept() {
     let kept = ["copies-survey.txt", "copies-soak.txt"]
         .map(|name| fs::read_to_string(Path::new(ROOT).join("reports").join(name)).unwrap());
     check_generated_part("docs/copies.md", "measurements", &format!("```text\n{}```\n", kept.join("\n")));
+    let number = |before: &str, after: &str| {
+        let (_, rest) = kept[0].split_once(before).unwrap();
+        rest.split_once(after).unwrap().0.rsplit(' ').next().unwrap().to_owned()
+    };
+    let claim = format!(
+        "Of {} popular distributions with extension modules, {} are ready for an own GIL, and {} with private copies.",
+        number("distributions, ", " of them"),
+        number("with extension modules, own-gil: ", " ready"),
+        number("with extension modules, own-gil-copies: ", " ready"),
+    );
+    let readme = Page::read("README.md").text.replace('\n', " ");
+    assert!(readme.contains(&claim), "README.md does not say: {claim}");
 }
 
 #[test]

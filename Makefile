@@ -260,7 +260,8 @@ bench:
 	cargo build --release; \
 	"$$readers/bin/python" -I tests/bench/readers.py $(wsgiaudit) "$$popular"; \
 	"$$popular/bin/python" -I tests/bench/naive.py $(wsgiaudit) "$$popular"; \
-	"$$popular/bin/python" -I tests/bench/upgrades.py $(wsgiaudit) "$$popular" bcrypt MarkupSafe numpy
+	"$$popular/bin/python" -I tests/bench/upgrades.py $(wsgiaudit) "$$popular" bcrypt MarkupSafe numpy; \
+	"$$popular/bin/python" -I tests/bench/bytecode.py $(wsgiaudit) "$$popular"
 
 # Each distribution of that environment is upgraded in turn: ten minutes.
 bench-upgrades:

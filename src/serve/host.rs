@@ -91,7 +91,7 @@ impl Host {
     ) -> Result<Self> {
         let (reader, writer) = pipe()?;
         fcntl_setfd(&writer, FdFlags::empty())?;
-        let keys = start.tls.map(|identity| pass_identity(identity)).transpose()?;
+        let keys = start.tls.map(pass_identity).transpose()?;
         let file = files.folder.path().join("config.json");
         let config = HostConfig {
             ready: writer.as_raw_fd(),

@@ -106,11 +106,12 @@ fn a_key_of_root_is_read_before_the_user_changes() {
     }
     let keys = tempfile::tempdir().unwrap();
     super::tls::write_identity(keys.path());
+    fs::set_permissions(keys.path().join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
     let path = |name: &str| keys.path().join(name).to_str().unwrap().to_owned();
     let files = ["--tls-certificate", &path("certificate.pem"), "--tls-key", &path("key.pem")];
     let port = low_port();
     let mut server = serve(port, &[&["--user", "shop", "--error-log", "logs/errors"], &files[..]].concat());
-    server.wait_for("a reload will keep the certificate: --tls-certificate ");
+    server.wait_for("a reload will keep the certificate: --tls-key ");
     let url = format!("https://127.0.0.1:{port}/");
     let ask = || {
         let output =
@@ -120,7 +121,7 @@ fn a_key_of_root_is_read_before_the_user_changes() {
     assert!(ask().contains(&format!(";({USER}, {USER}, {USER});")), "{}", ask());
     let first = ask();
     server.signal("HUP");
-    server.wait_for("the TLS certificate stays as it was: --tls-certificate ");
+    server.wait_for("the TLS certificate stays as it was: --tls-key ");
     let started = Instant::now();
     while ask().split(';').next() == first.split(';').next() {
         assert!(started.elapsed() < Duration::from_secs(60), "{}", server.log());

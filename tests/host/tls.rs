@@ -44,8 +44,11 @@ pub(super) fn write_identity(folder: &Path) {
         params
     };
     let key = || KeyPair::generate().unwrap();
-    let root = CertifiedIssuer::self_signed(authority("root"), key()).unwrap();
-    let between = CertifiedIssuer::signed_by(authority("between"), key(), &root).unwrap();
+    let root =
+        CertifiedIssuer::self_signed(authority(&format!("root of {}", folder.display())), key()).unwrap();
+    let between =
+        CertifiedIssuer::signed_by(authority(&format!("between of {}", folder.display())), key(), &root)
+            .unwrap();
     let own_key = key();
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
     let own = with_name(CertificateParams::new(names).unwrap(), "localhost");
@@ -251,6 +254,7 @@ fn tls_begins_after_the_header_of_a_proxy() {
         r#"
 import socket, ssl, sys
 context = ssl.create_default_context(cafile="root.pem")
+context.verify_flags &= ~ssl.VERIFY_X509_STRICT
 for proto in ("https", "http"):
     plain = socket.create_connection((sys.argv[1], int(sys.argv[2])))
     plain.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.1 4660 443\r\n")
@@ -274,6 +278,7 @@ for proto in ("https", "http"):
 const LOAD: &str = r#"
 import hashlib, http.client, os, ssl, sys, threading
 context = ssl.create_default_context(cafile="roots.pem")
+context.verify_flags &= ~ssl.VERIFY_X509_STRICT
 context.check_hostname = False
 seen, lost, count = set(), [], [0] * 8
 

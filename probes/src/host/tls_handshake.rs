@@ -127,7 +127,7 @@ impl AsyncRead for TlsConnection {
     ) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.0).poll_read(context, buffer) {
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
-            polled => polled,
+            polled @ (Poll::Ready(_) | Poll::Pending) => polled,
         }
     }
 }

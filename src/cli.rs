@@ -11,6 +11,7 @@ mod formats;
 mod serve_operation;
 mod serve_values;
 mod telemetry_args;
+mod tls_args;
 mod tune_values;
 
 pub use formats::{Color, DiffFormat, ListFormat, ReportFormat, TextFormat};
@@ -18,6 +19,7 @@ pub use serve_operation::{ErrorLogForm, ErrorLogLevel, OperationArgs, StaticPref
 pub use serve_values::{AccessLogForm, AdmitLevel, ServeMode, TrustedHeader, UnvettedPolicy};
 use serve_values::{parse_octal, parse_seconds};
 pub use telemetry_args::{TelemetryArgs, TopArgs};
+pub use tls_args::TlsArgs;
 pub use tune_values::{ResponseTarget, TuneArgs, TuneFormat};
 
 /// Tells whether the C extensions of a virtualenv are fit for a per-interpreter GIL, by reading what each
@@ -488,6 +490,9 @@ pub struct ServeArgs {
     /// unix:PATH; may be repeated [default: 127.0.0.1:8000, if there are no other sockets]
     #[arg(short, long, value_name = "ADDRESS")]
     pub bind: Vec<String>,
+    /// How connections are encrypted.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// The kind of interpreter [default: main; with --interpreters, own-gil]
     #[arg(long, value_enum)]
     pub mode: Option<ServeMode>,

@@ -48,6 +48,9 @@ impl StaticPrefix {
 /// How the server is operated.
 #[derive(Clone, Debug, Args)]
 pub struct OperationArgs {
+    /// For development: start the processes anew when a source changes that the application has loaded
+    #[arg(long)]
+    pub reload: bool,
     /// The least important messages that are logged. What the application writes is always logged
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = ErrorLogLevel::Info)]
     pub log_level: ErrorLogLevel,

@@ -1,6 +1,6 @@
 //! Starts and signals a host process: the environment's python, which loads the probes' library.
 
-use std::io::{self, BufRead, BufReader, PipeReader, pipe};
+use std::io::{self, BufRead, BufReader, PipeReader, Write, pipe};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -14,6 +14,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{HostConfig, HostMessage, InterpreterMode};
+use wsgiaudit_probes_core::tls::TlsIdentity;
 
 use super::private_copies::HostCopies;
 use super::serve_user::ServeUser;
@@ -55,6 +56,8 @@ pub(super) struct HostStart<'a> {
     pub(super) python: &'a Path,
     /// The probes' library, for that python to load.
     pub(super) library: &'a ProbeLibrary,
+    /// The certificates and the key, if connections are encrypted.
+    pub(super) tls: Option<&'a TlsIdentity>,
     /// The user that serves, if the supervisor had another one at its start.
     pub(super) user: Option<&'a ServeUser>,
 }
@@ -88,8 +91,13 @@ impl Host {
     ) -> Result<Self> {
         let (reader, writer) = pipe()?;
         fcntl_setfd(&writer, FdFlags::empty())?;
+        let keys = start.tls.map(pass_identity).transpose()?;
         let file = files.folder.path().join("config.json");
-        let config = HostConfig { ready: writer.as_raw_fd(), ..config.clone() };
+        let config = HostConfig {
+            ready: writer.as_raw_fd(),
+            tls: keys.as_ref().map(AsRawFd::as_raw_fd),
+            ..config.clone()
+        };
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
         let is_free = config.groups.iter().any(|group| group.mode == InterpreterMode::FreeThreaded);
         let mut command = Command::new(start.python);
@@ -112,7 +120,7 @@ impl Host {
             .process_group(0)
             .spawn()
             .with_context(|| format!("{} cannot be run", start.python.display()))?;
-        drop(writer);
+        drop((writer, keys));
         let host = Self {
             pid: child.id(),
             slot,
@@ -165,6 +173,18 @@ impl Host {
             let _ = kill_process(pid, signal);
         }
     }
+}
+
+/// Returns a pipe that a host inherits, with an identity in it. No file has a copy of the key, and no other process can
+/// read it.
+fn pass_identity(identity: &TlsIdentity) -> Result<PipeReader> {
+    let (reader, mut writer) = pipe()?;
+    fcntl_setfd(&reader, FdFlags::empty())?;
+    let text = serde_json::to_vec(identity)?;
+    // On a thread of its own: it may be more than the pipe holds, and the host may end before it has read it.
+    let write = move || drop(writer.write_all(&text));
+    thread::Builder::new().spawn(write).context("cannot start a thread")?;
+    Ok(reader)
 }
 
 /// Forwards the messages of a host as events.

@@ -57,19 +57,17 @@ pub(super) fn build_host_config(
     };
     groups.iter_mut().for_each(|group| group.processes = args.processes.get());
     let notes = mod_wsgi_rules::apply_mod_wsgi_rules(&mut groups, is_free_threaded)?;
-    let folders = match args.path.is_empty() {
-        true => vec![PathBuf::from(".")],
-        false => args.path.clone(),
-    };
-    let path = folders.iter().map(|folder| absolute_path(folder)).collect::<Result<_>>()?;
+    let path = find_import_folders(args)?;
     let proxy_headers: Vec<ProxyHeader> =
         args.proxy_header.iter().map(|header| read_header(*header)).collect();
     if let Err(bad) = TrustedProxies::parse(&args.proxy, &proxy_headers) {
         bail!("--proxy {bad}: not an IP address\nhint: ADDRESS, ADDRESS/BITS, or unix");
     }
     let config = HostConfig {
-        listeners: bound.iter().map(ListeningSocket::to_listener).collect(),
-        metrics: metrics.iter().map(ListeningSocket::to_listener).collect(),
+        listeners: bound.iter().map(|socket| socket.to_listener(args.tls.tls_key.is_some())).collect(),
+        metrics: metrics.iter().map(|socket| socket.to_listener(false)).collect(),
+        tls: None,
+        reload: args.operation.reload,
         proxies: args.proxy.clone(),
         proxy_headers,
         proxy_protocol: args.operation.proxy_protocol,
@@ -92,6 +90,18 @@ pub(super) fn build_host_config(
         telemetry: build_telemetry(args)?,
     };
     Ok((config, notes))
+}
+
+/// Returns the folders to import from, in front of the environment's own, as absolute paths.
+///
+/// # Errors
+/// If there is no working folder.
+pub(super) fn find_import_folders(args: &ServeArgs) -> Result<Vec<String>> {
+    let folders = match args.path.is_empty() {
+        true => vec![PathBuf::from(".")],
+        false => args.path.clone(),
+    };
+    folders.iter().map(|folder| absolute_path(folder)).collect()
 }
 
 fn build_telemetry(args: &ServeArgs) -> Result<Option<TelemetryConfig>> {

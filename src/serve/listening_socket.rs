@@ -22,8 +22,8 @@ const BACKLOG: i32 = 2048;
 #[derive(Debug)]
 pub(super) struct ListeningSocket {
     socket: OwnedFd,
-    /// Its address, as shown to the operator.
-    pub(super) address: String,
+    /// `HOST:PORT` or `unix:PATH`.
+    address: String,
     name: String,
     port: String,
     is_unix: bool,
@@ -87,7 +87,7 @@ impl ListeningSocket {
             SocketAddr::V4(bound) => bound.ip().to_string(),
             SocketAddr::V6(bound) => format!("[{}]", bound.ip()),
         };
-        let (address, port) = (format!("http://{bound}"), bound.port().to_string());
+        let (address, port) = (bound.to_string(), bound.port().to_string());
         Self { socket: socket.into(), address, name, port, is_unix: false, origin }.pass_to_hosts()
     }
 
@@ -98,7 +98,8 @@ impl ListeningSocket {
     }
 
     fn from_unix(address: String, socket: OwnedFd, origin: SocketOrigin) -> Self {
-        let (name, port) = ("localhost".to_owned(), "80".to_owned());
+        // Its port depends on whether connections are encrypted.
+        let (name, port) = ("localhost".to_owned(), String::new());
         Self { socket, address, name, port, is_unix: true, origin }
     }
 
@@ -128,13 +129,29 @@ impl ListeningSocket {
         self.socket.as_raw_fd()
     }
 
+    /// Its address, as shown to the operator.
+    pub(super) fn describe(&self, is_encrypted: bool) -> String {
+        match (self.is_unix, is_encrypted) {
+            (true, false) => self.address.clone(),
+            (true, true) => format!("{} with TLS", self.address),
+            (false, false) => format!("http://{}", self.address),
+            (false, true) => format!("https://{}", self.address),
+        }
+    }
+
     /// Describes the socket for the host's configuration.
-    pub(super) fn to_listener(&self) -> ListenerConfig {
+    pub(super) fn to_listener(&self, is_encrypted: bool) -> ListenerConfig {
+        let port = match (self.is_unix, is_encrypted) {
+            (false, _) => self.port.clone(),
+            (true, false) => "80".to_owned(),
+            (true, true) => "443".to_owned(),
+        };
         ListenerConfig {
             descriptor: self.descriptor(),
             name: self.name.clone(),
-            port: self.port.clone(),
+            port,
             is_unix: self.is_unix,
+            is_encrypted,
             is_kept: matches!(self.origin, SocketOrigin::ServiceManager),
         }
     }
@@ -148,7 +165,7 @@ fn bind_tcp(address: &str) -> Result<ListeningSocket> {
     let port = socket.local_addr()?.port().to_string();
     let name = address.rsplit_once(':').map_or(address, |(host, _)| host).to_owned();
     Ok(ListeningSocket {
-        address: format!("http://{name}:{port}"),
+        address: format!("{name}:{port}"),
         socket: socket.into(),
         name,
         port,

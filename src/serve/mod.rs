@@ -23,7 +23,9 @@ mod serve_settings;
 mod serve_user;
 mod service_manager;
 mod socket_access;
+mod source_watch;
 mod supervisor;
+mod tls_files;
 
 pub use option_kind::{ServeOption, list_options};
 pub use serve_options::ServeOptions;

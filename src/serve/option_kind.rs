@@ -11,7 +11,7 @@ use crate::cli::ServeArgs;
 pub(super) const PREFIX: &str = "WSGIAUDIT_SERVE_";
 
 /// Options that need another one.
-pub(super) const NEEDED: [(&str, &str); 9] = [
+pub(super) const NEEDED: [(&str, &str); 11] = [
     ("admit", "report"),
     ("unvetted", "report"),
     ("max-requests-jitter", "max-requests"),
@@ -21,6 +21,8 @@ pub(super) const NEEDED: [(&str, &str); 9] = [
     ("proxy-protocol", "proxy"),
     ("telemetry-interval", "telemetry"),
     ("slow-requests", "telemetry"),
+    ("tls-certificate", "tls-key"),
+    ("tls-key", "tls-certificate"),
 ];
 
 /// The type of an option's value.

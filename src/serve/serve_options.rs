@@ -51,6 +51,11 @@ impl ServeOptions {
         Self::new(command_line, std::env::vars_os().collect(), &std::env::current_dir()?)
     }
 
+    /// The settings file, if there is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// Returns messages about variables that look like those of options.
     pub fn describe_unknown_variables(&self) -> Vec<String> {
         describe_unknown_variables(&serve_command(), &self.variables)

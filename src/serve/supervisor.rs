@@ -1,19 +1,21 @@
 //! Starts, replaces and ends host processes, as signals and the processes themselves request.
 
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 use wsgiaudit_probes_core::host_config::{GroupConfig, HostMessage, HostReady};
+use wsgiaudit_probes_core::tls::TlsIdentity;
 
 use super::error_log::ErrorLog;
 use super::guard;
 use super::host::{Host, HostFiles, HostStart, SupervisorEvent};
-use super::host_config;
+use super::host_config::{self, find_import_folders};
 use super::listening_socket::ListeningSocket;
 use super::private_copies::HostCopies;
 use super::process_settings::{PidFile, apply_process_settings};
@@ -23,12 +25,17 @@ use super::serve_options::ServeOptions;
 use super::serve_user::ServeUser;
 use super::service_manager::ServiceManager;
 use super::socket_access::SocketAccess;
+use super::source_watch::SourceWatch;
+use super::tls_files::read_tls_identity;
 use crate::cli::ServeArgs;
 use crate::trial::ProbeLibrary;
 use crate::venv::query_interpreter;
 
 /// How much longer than `--drain` a process may take to end before it is killed.
 const LAST_RESORT: Duration = Duration::from_secs(10);
+
+/// How long a process may take to start when the sources that it loads have changed again.
+const OUTDATED_START: Duration = Duration::from_secs(10);
 
 /// Where to listen if nothing else is named.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8000";
@@ -67,6 +74,7 @@ fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &mut ErrorLog) -
     if user.is_none() {
         log.open_file(&args.operation)?;
     }
+    let tls = read_tls_identity(&args.tls)?;
     let (sender, events) = channel();
     watch_signals(&sender)?;
     let access = SocketAccess::from_args(&args)?;
@@ -84,16 +92,21 @@ fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &mut ErrorLog) -
         // Whatever is opened later is opened as this user, so that root never follows a path that the user can change.
         log.open_file(&args.operation)?;
         log.info(&format!("every process runs as {} from now on", user.describe()));
+        if let Err(error) = read_tls_identity(&args.tls) {
+            log.warn(&format!("a reload will keep the certificate: {error:#}"));
+        }
     }
     options.describe_unknown_variables().iter().for_each(|message| log.warn(message));
     let folder = tempfile::Builder::new().prefix("wsgiaudit-").tempdir()?;
     let library = ProbeLibrary::install(folder.path()).context("cannot write the probes' library")?;
+    let sources = watch_sources(&args, options)?;
     let mut supervisor = Supervisor {
         options,
         args,
         user,
         log,
         manager: ServiceManager::from_environment(),
+        tls,
         bound,
         metrics,
         folder,
@@ -103,6 +116,7 @@ fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &mut ErrorLog) -
         restarts: vec![RestartDelay::default(); processes],
         to_replace: VecDeque::new(),
         groups: Vec::new(),
+        sources,
         has_served: false,
         kill_at: None,
         is_clean: true,
@@ -110,6 +124,16 @@ fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &mut ErrorLog) -
     // The others follow once the first serves, so that an application that cannot start says so once.
     supervisor.start_host(0)?;
     supervisor.run_event_loop(&events)
+}
+
+/// Begins to watch what is known before the application tells what it has loaded.
+fn watch_sources(args: &ServeArgs, options: &ServeOptions) -> Result<Option<SourceWatch>> {
+    if !args.operation.reload {
+        return Ok(None);
+    }
+    let files: Vec<PathBuf> = options.file().map(Path::to_owned).into_iter().collect();
+    let folders: Vec<PathBuf> = find_import_folders(args)?.into_iter().map(PathBuf::from).collect();
+    Ok(Some(SourceWatch::new(&files, &folders)))
 }
 
 /// Returns the sockets to serve on: those of the service manager and of the command line.
@@ -136,6 +160,8 @@ struct Supervisor<'a> {
     user: Option<ServeUser>,
     log: &'a mut ErrorLog,
     manager: ServiceManager,
+    /// The certificates and the key, if connections are encrypted.
+    tls: Option<TlsIdentity>,
     bound: Vec<ListeningSocket>,
     /// Sockets of the metrics endpoint, for each slot.
     metrics: Vec<Vec<ListeningSocket>>,
@@ -150,6 +176,8 @@ struct Supervisor<'a> {
     to_replace: VecDeque<usize>,
     /// The groups of the last host.
     groups: Vec<GroupConfig>,
+    /// The sources of the application, with `--reload`.
+    sources: Option<SourceWatch>,
     has_served: bool,
     /// Set once it is stopping: when to kill what still runs.
     kill_at: Option<Instant>,
@@ -175,7 +203,8 @@ impl Supervisor<'_> {
         let copies = HostCopies::prepare(&config.groups, &found, &config.path, config.guard.as_ref(), store)?;
         config.copies = copies.as_ref().map(HostCopies::trees);
         let files = HostFiles { folder, copies };
-        let start = HostStart { python: &python, library: &self.library, user: self.user.as_ref() };
+        let (tls, user) = (self.tls.as_ref(), self.user.as_ref());
+        let start = HostStart { python: &python, library: &self.library, tls, user };
         let host = Host::start(&start, &config, (slot, files), &self.sender)?;
         self.hosts.push(host);
         if let Some(restart) = self.restarts.get_mut(slot) {
@@ -211,7 +240,9 @@ impl Supervisor<'_> {
     fn run_event_loop(&mut self, events: &Receiver<SupervisorEvent>) -> Result<bool> {
         loop {
             let restarts = self.restarts.iter().filter_map(|restart| restart.at);
-            let deadline = restarts.chain(self.kill_at).chain(self.manager.next_ping).min();
+            let sources = self.sources.as_ref().filter(|_| self.kill_at.is_none());
+            let polls = sources.map(|sources| sources.next_poll);
+            let deadline = restarts.chain(self.kill_at).chain(self.manager.next_ping).chain(polls).min();
             let event = match deadline {
                 None => events.recv()?,
                 Some(at) => match events.recv_timeout(at.saturating_duration_since(Instant::now())) {
@@ -233,13 +264,7 @@ impl Supervisor<'_> {
     fn handle_event(&mut self, event: SupervisorEvent) -> Result<()> {
         match event {
             SupervisorEvent::Signal(SIGHUP) if self.kill_at.is_none() => {
-                self.manager.notify_reloading();
-                if let Err(error) = self.read_options_again() {
-                    self.report_failed_reload(&error);
-                    return Ok(());
-                }
-                self.to_replace = (0..self.restarts.len()).collect();
-                self.replace_next();
+                self.reload();
             }
             SupervisorEvent::Signal(SIGUSR1) => {
                 self.log.reopen();
@@ -257,6 +282,13 @@ impl Supervisor<'_> {
                 if let Some(slot) = slot.filter(|slot| !self.to_replace.contains(slot)) {
                     self.to_replace.push_back(slot);
                     self.replace_next();
+                }
+            }
+            SupervisorEvent::Message(pid, HostMessage::Sources(paths)) => {
+                let host = self.hosts.iter().find(|host| host.pid == pid);
+                let age = host.map_or(Duration::ZERO, |host| host.started.elapsed());
+                if let Some(sources) = &mut self.sources {
+                    sources.add_files(paths, SystemTime::now() - age);
                 }
             }
             SupervisorEvent::Ended(pid, status) => {
@@ -294,6 +326,9 @@ impl Supervisor<'_> {
             self.hosts.iter().for_each(Host::kill);
             self.kill_at = Some(now + LAST_RESORT);
         }
+        if self.kill_at.is_none() {
+            self.reload_changed_sources(now);
+        }
         for slot in 0..self.restarts.len() {
             if self.restarts.get_mut(slot).is_some_and(|restart| restart.take_due(now)) {
                 self.start_host_or_retry(slot);
@@ -304,6 +339,13 @@ impl Supervisor<'_> {
     /// Handles an unexpected end of the newest host of a slot.
     fn handle_host_loss(&mut self, host: &Host, status: &str) -> Result<()> {
         let slot = host.slot;
+        if !host.serves && !self.has_served && self.sources.is_some() {
+            self.to_replace.clear();
+            self.log.error(&format!(
+                "the application was not started ({status}): waiting for a change of its sources"
+            ));
+            return Ok(());
+        }
         if !host.serves && !self.has_served {
             bail!("the application was not started ({status})");
         }
@@ -326,6 +368,36 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// Reads the options again, and replaces every host.
+    fn reload(&mut self) {
+        self.manager.notify_reloading();
+        if let Err(error) = self.read_options_again() {
+            self.report_failed_reload(&error);
+            return;
+        }
+        // The others follow once the first serves.
+        let count = if self.has_served { self.restarts.len() } else { 1 };
+        self.to_replace = (0..count).collect();
+        self.replace_next();
+    }
+
+    /// Reloads once sources have changed, and the changes are over. A host that is starting ends first: it may have loaded
+    /// what was there before.
+    fn reload_changed_sources(&mut self, now: Instant) {
+        let Some(sources) = &mut self.sources else { return };
+        if !sources.poll(now) {
+            return;
+        }
+        let mut starting = self.hosts.iter().filter(|host| !host.serves).peekable();
+        if starting.peek().is_some() {
+            starting.filter(|host| host.started.elapsed() > OUTDATED_START).for_each(Host::kill);
+            return;
+        }
+        let changed = sources.take_changes();
+        self.log.info(&format!("reloading: {changed} changed"));
+        self.reload();
+    }
+
     /// Starts a host for the next slot that is to be replaced, unless one is starting already.
     fn replace_next(&mut self) {
         if self.kill_at.is_some() || self.hosts.iter().any(|host| !host.serves) {
@@ -342,7 +414,8 @@ impl Supervisor<'_> {
         if self.has_served {
             self.manager.notify_ready();
         }
-        self.log.error(&format!("cannot reload, the old process continues: {error:#}"));
+        let continued = if self.hosts.is_empty() { "nothing is served" } else { "the old process continues" };
+        self.log.error(&format!("cannot reload, {continued}: {error:#}"));
     }
 
     /// Reads the options again, without those that take effect at the start only.
@@ -353,7 +426,20 @@ impl Supervisor<'_> {
         }
         self.log.update_settings(&args.operation);
         self.args = args;
+        self.read_tls_again();
         Ok(())
+    }
+
+    /// Reads the certificates and the key again. If they cannot be used, those from before are still served.
+    fn read_tls_again(&mut self) {
+        match read_tls_identity(&self.args.tls) {
+            Ok(tls) if tls == self.tls => {}
+            Ok(tls) => {
+                self.tls = tls;
+                self.log.info("new connections get the TLS certificate that was read again");
+            }
+            Err(error) => self.log.error(&format!("the TLS certificate stays as it was: {error:#}")),
+        }
     }
 
     /// Handles the start of a host: retires the older ones of its slot.
@@ -380,7 +466,7 @@ impl Supervisor<'_> {
 
     fn say_what_serves(&self, slot: usize, pid: u32, failed: &[(String, String)]) {
         for bound in self.metrics.get(slot).into_iter().flatten() {
-            self.log.info(&format!("metrics on {}/metrics and /metrics.json", bound.address));
+            self.log.info(&format!("metrics on {}/metrics and /metrics.json", bound.describe(false)));
         }
         let groups: Vec<String> = self
             .groups
@@ -391,7 +477,8 @@ impl Supervisor<'_> {
                 format!("{}: {mode}, {interpreters} x {threads} threads", group.name)
             })
             .collect();
-        let addresses: Vec<&str> = self.bound.iter().map(|bound| bound.address.as_str()).collect();
+        let addresses: Vec<String> =
+            self.bound.iter().map(|bound| bound.describe(self.tls.is_some())).collect();
         self.log.info(&format!(
             "serving {} on {} ({}; {}), {}",
             self.args.application,

@@ -71,7 +71,16 @@ fn every_option_can_be_set_in_three_ways() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("serve.toml");
     // What other options need.
-    let base = ["--report", "--access-log", "--proxy", "--max-requests", "--user", "--telemetry"];
+    let base = [
+        "--report",
+        "--access-log",
+        "--proxy",
+        "--max-requests",
+        "--user",
+        "--telemetry",
+        "--tls-certificate",
+        "--tls-key",
+    ];
     for argument in arguments(&command) {
         let key = argument.get_long().unwrap_or(argument.get_id().as_str());
         if key == "config" {
@@ -89,8 +98,13 @@ fn every_option_can_be_set_in_three_ways() {
             _ => "b",
         };
         let base = base.map(|name| format!("{name}={}", base_value(name)));
+        let base: Vec<String> = base.collect();
+        // Neither of these two is without the other.
+        let is_of_pair = key.starts_with("tls-");
+        let bare = base.iter().filter(|set| !is_of_pair || !set.starts_with("--tls-"));
+        let bare: Vec<OsString> = bare.map(OsString::from).chain(Some("app".into())).collect();
         let application = (key != "application").then(|| "app".to_owned());
-        let base: Vec<OsString> = base.chain(application).map(OsString::from).collect();
+        let base: Vec<OsString> = base.into_iter().chain(application).map(OsString::from).collect();
         let with =
             |more: Option<String>| [base.clone(), more.into_iter().map(OsString::from).collect()].concat();
         let set = match (argument.get_long(), argument.get_action().takes_values()) {
@@ -100,7 +114,7 @@ fn every_option_can_be_set_in_three_ways() {
         };
         let line = read(folder.path(), with(Some(set)), Vec::new());
         if key != "application" {
-            assert_ne!(line, read(folder.path(), base.clone(), Vec::new()), "{key} = {text} is the default");
+            assert_ne!(line, read(folder.path(), bare, Vec::new()), "{key} = {text} is the default");
         }
         let variable = (OsString::from(&option.variable), OsString::from(&text));
         assert_eq!(line, read(folder.path(), base.clone(), vec![variable]), "{}", option.variable);

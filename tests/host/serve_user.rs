@@ -98,6 +98,39 @@ fn serve(port: u16, args: &[&str]) -> Server {
     Server::run(folder, within)
 }
 
+/// A key that root alone can read is served. A reload keeps it, and says so.
+#[test]
+fn a_key_of_root_is_read_before_the_user_changes() {
+    if !is_root() {
+        return check_refusal(Wsgiaudit::new().into_command());
+    }
+    let keys = tempfile::tempdir().unwrap();
+    super::tls::write_identity(keys.path());
+    fs::set_permissions(keys.path().join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+    let path = |name: &str| keys.path().join(name).to_str().unwrap().to_owned();
+    let files = ["--tls-certificate", &path("certificate.pem"), "--tls-key", &path("key.pem")];
+    let port = low_port();
+    let mut server = serve(port, &[&["--user", "shop", "--error-log", "logs/errors"], &files[..]].concat());
+    server.wait_for("a reload will keep the certificate: --tls-key ");
+    let url = format!("https://127.0.0.1:{port}/");
+    let ask = || {
+        let output =
+            Command::new("curl").args(["-sS", "--cacert", &path("root.pem"), &url]).output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    assert!(ask().contains(&format!(";({USER}, {USER}, {USER});")), "{}", ask());
+    let first = ask();
+    server.signal("HUP");
+    server.wait_for("the TLS certificate stays as it was: --tls-key ");
+    let started = Instant::now();
+    while ask().split(';').next() == first.split(';').next() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{}", server.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    server.signal("TERM");
+    assert_eq!(server.ended(), 0);
+}
+
 /// A port below 1024 that nothing has.
 fn low_port() -> u16 {
     (600..1024).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()

@@ -86,7 +86,7 @@ impl Server {
         let mut server = Self { child, folder, address: String::new(), scraped: None };
         let line = server.wait_for("serving ");
         server.address = line
-            .split("http://")
+            .split("://")
             .nth(1)
             .and_then(|rest| rest.split([' ', ',']).next())
             .unwrap_or_default()

@@ -30,7 +30,12 @@ pub struct HostConfig {
     pub log: LogSettings,
     /// The file of the error log, which is standard error then; `None` without `--error-log`.
     pub error_log: Option<String>,
-    /// File descriptors inherited from the supervisor, except `ready`: also those that other hosts use. Programs that the
+    /// Whether the supervisor watches the sources that the application loads.
+    pub reload: bool,
+    /// File descriptor of a pipe with the [`TlsIdentity`](crate::tls::TlsIdentity) as JSON, if connections of clients are
+    /// encrypted. The host reads it to its end, before the application runs, and closes it.
+    pub tls: Option<i32>,
+    /// File descriptors inherited from the supervisor, except `ready` and `tls`: also those that other hosts use. Programs that the
     /// application runs must not inherit them.
     pub inherited: Vec<i32>,
     /// File descriptor to which the host writes each [`HostMessage`] as a JSON line.
@@ -114,6 +119,8 @@ pub struct ListenerConfig {
     pub port: String,
     /// Whether it is a Unix socket rather than a TCP socket.
     pub is_unix: bool,
+    /// Whether its connections are encrypted with TLS.
+    pub is_encrypted: bool,
     /// Whether the service manager keeps it open, also after the server has ended.
     pub is_kept: bool,
 }
@@ -237,6 +244,8 @@ pub enum HostMessage {
     Ready(HostReady),
     /// It asks for a process to replace it.
     Replace,
+    /// An interpreter has loaded these files, or tried to.
+    Sources(Vec<String>),
 }
 
 /// Sent by the host once every group has started or failed to start.

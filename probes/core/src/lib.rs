@@ -12,6 +12,7 @@
 //! - [`mapping`]: lines of `/proc/PID/maps`.
 //! - [`sandbox`]: the sandbox of a trial.
 //! - [`host_config`]: the configuration of the host of `wsgiaudit serve`; [`log_line`]: lines of its error log.
+//! - [`tls`]: certificates and keys of that host.
 //!
 //! For trials:
 //!
@@ -77,4 +78,5 @@ pub mod response_head;
 pub mod sandbox;
 pub mod static_file;
 pub mod telemetry;
+pub mod tls;
 pub mod trial_files;

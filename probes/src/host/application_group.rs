@@ -15,6 +15,7 @@ use wsgiaudit_probes_core::telemetry::interpreter_meter::InterpreterMeter;
 use super::import_guard;
 use super::log::{log_error, log_settings, log_warning};
 use super::request_exchange::{RequestJob, WorkerCommand};
+use super::source_reports;
 use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
 use super::worker_watch::WorkerContext;
 use crate::copies;
@@ -132,6 +133,7 @@ impl RunningGroup {
             "group": plan.name,
             "mode": plan.mode.name(),
             "switch_interval": plan.switch_interval,
+            "reload": source_reports::is_watched(),
             "guard": import_guard::is_installed(),
             "log_format": log_settings().format,
             "multithread": plan.threads > 1,

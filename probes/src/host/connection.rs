@@ -18,6 +18,7 @@ use super::dispatch::handle_request;
 use super::listen_socket::ConnectionStream;
 use super::proxied_client::read_client;
 use super::server_state::{ServerPhase, ServerState, wait_for_phase};
+use super::tls_handshake::accept_tls;
 
 /// Number of header lines for which the HTTP library needs no allocation.
 const USUAL_HEADERS: usize = 100;
@@ -30,7 +31,12 @@ pub(super) async fn serve_connection(
     listener: Arc<ListenerConfig>,
     alive: mpsc::Sender<Infallible>,
 ) {
-    let Some(peer) = read_client(&server, &mut stream, peer).await else { return };
+    let Some(mut peer) = read_client(&server, &mut stream, peer).await else { return };
+    if let Some(config) = &server.tls {
+        let Some(accepted) = accept_tls(&server, config, stream, &peer).await else { return };
+        stream = accepted;
+        peer.scheme = "https";
+    }
     let mut phase = server.phase.subscribe();
     let state = ConnectionState::new(server.buffer_size());
     let service = service_fn(|request| {

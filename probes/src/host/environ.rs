@@ -16,7 +16,7 @@ pub(super) struct EnvironTemplate {
     headers: HashMap<HeaderName, Object>,
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "REQUEST_METHOD",
     "SCRIPT_NAME",
     "PATH_INFO",
@@ -31,6 +31,7 @@ const NAMES: [&str; 14] = [
     "CONTENT_LENGTH",
     "wsgi.input",
     "wsgi.url_scheme",
+    "HTTPS",
 ];
 
 /// Headers whose keys are preallocated because most requests have them.
@@ -107,6 +108,10 @@ impl EnvironTemplate {
             }
             if job.peer.scheme != "http" {
                 set("wsgi.url_scheme", job.peer.scheme.as_bytes())?;
+            }
+            if job.peer.scheme == "https" && job.listener.is_encrypted {
+                // PEP 3333: servers should set it if they encrypt the connection themselves.
+                set("HTTPS", b"on")?;
             }
             self.set_item(&environ, "wsgi.input", input)?;
             self.set_headers(&environ, &job.head.headers)?;

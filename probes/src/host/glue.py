@@ -1,6 +1,6 @@
 # WSGI (PEP 3333) in one interpreter. Runs in its own namespace, before the application is imported. The server
-# adds its C functions to that namespace (_read, _begin, _send, _send_file, _admit, _log), _settings, a JSON document, and a
-# number for each kind of result (_LOADED, _FAILED, _COMPLETE, _SENT, _ABORTED): the first item of what load() and
+# adds its C functions to that namespace (_read, _begin, _send, _send_file, _admit, _log, _report_sources), _settings, a JSON
+# document, and a number for each kind of result (_LOADED, _FAILED, _COMPLETE, _SENT, _ABORTED): the first item of what load() and
 # respond() return.
 import io
 import json
@@ -215,13 +215,71 @@ def _file_of(result):
     return None
 
 
+# The files that were reported for --reload, and how many modules there were then.
+_reported = set()
+_reported_modules = 0
+_standard_library = os.path.dirname(os.__file__) + os.sep
+_installed = tuple(_standard_library + name + os.sep for name in ("site-packages", "dist-packages"))
+
+
+def _files_of_modules():
+    for module in list(sys.modules.values()):
+        try:
+            # Not getattr(): it would load a module that waits for its first use.
+            yield object.__getattribute__(module, "__dict__").get("__file__")
+        except AttributeError:
+            pass
+
+
+def _files_of_error(error):
+    """The files that an exception is about: an import may fail before there is a module."""
+    waiting, seen = [error], set()
+    while waiting:
+        error = waiting.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        waiting += [error.__cause__, error.__context__]
+        if isinstance(error, SyntaxError):
+            yield error.filename
+        frame = error.__traceback__
+        while frame is not None:
+            yield frame.tb_frame.f_code.co_filename
+            frame = frame.tb_next
+
+
+def report_sources(error=None):
+    """Tell the supervisor which files were loaded since the last time, outside of the standard library (--reload)."""
+    global _reported_modules
+    if error is None and len(sys.modules) == _reported_modules:
+        return
+    _reported_modules = len(sys.modules)
+    found = set()
+    for file in (*_files_of_modules(), *_files_of_error(error)):
+        if type(file) is not str or file.startswith("<"):
+            continue
+        file = os.path.abspath(file)
+        if not file.startswith(_standard_library) or file.startswith(_installed):
+            found.add(file)
+    found -= _reported
+    _reported.update(found)
+    # JSON has no names that are not Unicode.
+    named = [file for file in found if file.isascii() or file.encode("utf-8", "ignore").decode() == file]
+    if named:
+        _report_sources(json.dumps(named).encode())
+
+
 def load():
     """Import the application. Returns (_LOADED,), or (_FAILED, traceback)."""
     global application
     try:
         application = _find(settings["application"])
+        if settings["reload"]:
+            report_sources()
         return (_LOADED,)
     except BaseException as error:
+        if settings["reload"]:
+            report_sources(error)
         return (_FAILED, "".join(traceback.format_exception(error)))
 
 
@@ -359,6 +417,8 @@ def respond(environ, exchange):
         report(environ, error)
     if os.getpid() != _process:
         _end_child(None)
+    if settings["reload"]:
+        report_sources()
     return outcome
 
 

@@ -17,6 +17,7 @@ use super::application_log;
 use super::gil::run_detached;
 use super::import_guard;
 use super::request_exchange::Exchange;
+use super::source_reports;
 use crate::python::{self, Object, PyObject};
 
 const SOURCE: &str = include_str!("glue.py");
@@ -34,13 +35,14 @@ pub(super) unsafe fn create_namespace(settings: &str) -> Result<Object, String> 
     // SAFETY: each reference is checked; the method definitions are leaked and so live forever.
     unsafe {
         let names = Object::new(python::PyDict_New()).ok_or("no memory")?;
-        let functions: [(&CStr, python::PyCFunctionFast); 6] = [
+        let functions: [(&CStr, python::PyCFunctionFast); 7] = [
             (c"_read", py_read),
             (c"_begin", py_begin),
             (c"_send", py_send),
             (c"_send_file", py_send_file),
             (c"_admit", import_guard::py_admit),
             (c"_log", application_log::py_log),
+            (c"_report_sources", source_reports::py_report_sources),
         ];
         for (name, function) in functions {
             let definition = Box::leak(Box::new(python::PyMethodDef {

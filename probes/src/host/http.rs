@@ -15,9 +15,6 @@ use super::server_state::{ServerPhase, ServerState, wait_for_phase};
 /// How long an open connection may still send a request after SIGTERM. It is answered, and then the connection ends.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The same, if another process has taken over: nobody waits for the end of this one.
-const HAND_OVER_GRACE: Duration = Duration::from_secs(5);
-
 /// Accepts connections until the phase changes, then drains the open ones. Returns when none is left.
 pub(super) async fn serve_listeners(server: Arc<ServerState>, listeners: Vec<ListenerConfig>) {
     // Every connection holds a sender, so the channel closes with the last connection.
@@ -33,9 +30,7 @@ pub(super) async fn serve_listeners(server: Arc<ServerState>, listeners: Vec<Lis
     tokio::spawn({
         let server = Arc::clone(&server);
         let grace = match *server.phase.borrow() {
-            ServerPhase::HandedOver => {
-                HAND_OVER_GRACE.min(Duration::from_secs_f64(server.limits.drain / 2.0))
-            }
+            ServerPhase::HandedOver => server.hand_over_grace,
             ServerPhase::Serving | ServerPhase::Draining | ServerPhase::Closing => GRACE,
         };
         async move {

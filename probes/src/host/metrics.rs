@@ -20,6 +20,7 @@ pub(super) fn read_process(server: &ServerState) -> ProcessMetrics {
         cpu_seconds: usage.cpu_user + usage.cpu_system,
         resident_bytes: usage.memory,
         rejected_requests: server.rejected.load(Ordering::Relaxed),
+        failed_handshakes: server.failed_handshakes.total(),
         open_requests: server.open.load(Ordering::Relaxed),
         uptime_seconds: server.started.elapsed().as_secs_f64(),
     }

@@ -6,6 +6,7 @@
 //! - [`inherited_descriptor`]: descriptors from the supervisor.
 //! - [`listen_socket`]: listening sockets; [`client_stream`]: the bytes of a connection.
 //! - [`proxied_client`]: the client that the PROXY protocol names.
+//! - [`tls_identity`]: the certificates and the key; [`tls_handshake`]: the handshake of a connection.
 //! - [`connection`]: the requests of a connection; [`dispatch`]: passes them to application groups.
 //! - [`static_files`]: serves files of folders.
 //! - [`request_body`]: receives the body of a request, before the application takes the request.
@@ -17,6 +18,7 @@
 //! - [`gil`]: releases the GIL while a thread waits, and measures the wait for it.
 //! - [`environ`]: the `environ` of a request (PEP 3333).
 //! - [`supervisor_pipe`]: the pipe to the supervisor; [`process_usage`]: its use of processors and memory.
+//! - [`source_reports`]: the sources that the application has loaded.
 //! - [`metrics`]: reads the metrics of the groups and the process; [`metrics_endpoint`] serves them over HTTP.
 //! - [`access_log`]: accounting of a request: its metrics, and its line in the access log.
 //! - [`telemetry_reporter`]: sends mod_wsgi's telemetry datagrams; [`telemetry_socket`]: where to.
@@ -50,9 +52,12 @@ mod request_body;
 mod request_exchange;
 pub(crate) mod server;
 mod server_state;
+mod source_reports;
 mod static_files;
 mod supervisor_pipe;
 mod telemetry_reporter;
 mod telemetry_socket;
+mod tls_handshake;
+mod tls_identity;
 mod worker_thread;
 mod worker_watch;

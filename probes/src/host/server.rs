@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio_rustls::rustls::ServerConfig;
 use wsgiaudit_probes_core::host_config::{HostConfig, HostMessage, HostReady, RequestLimits};
 use wsgiaudit_probes_core::metrics::summary_lines;
 use wsgiaudit_probes_core::peer::TrustedProxies;
@@ -23,10 +24,16 @@ use super::import_guard;
 use super::inherited_descriptor::close_on_exec;
 use super::log::{log_error, log_info, log_warning, reopen_error_log, set_log_settings};
 use super::server_state::{ServerPhase, ServerState, watch_process};
+use super::source_reports::watch_sources;
 use super::supervisor_pipe::SupervisorPipe;
 use super::telemetry_reporter::TelemetryReporter;
+use super::tls_identity::{FailedHandshakes, read_server_config};
 use super::{metrics, metrics_endpoint};
 use crate::{copies, python};
+
+/// How long an open connection may still send a request if another process has taken over: nobody waits for the end of this
+/// one.
+const HAND_OVER_GRACE: Duration = Duration::from_secs(5);
 
 /// Entry point, called by the bootstrap code with the GIL held.
 ///
@@ -77,6 +84,8 @@ pub(crate) unsafe extern "C" fn wsgiaudit_serve(path: *const c_char) -> c_int {
 fn run_server(config: HostConfig, free_threaded: bool, version: &str) -> Result<c_int, String> {
     // Before the application can run a program, which would inherit them.
     config.inherited.iter().for_each(|descriptor| close_on_exec(*descriptor));
+    // SAFETY: the descriptor is from the supervisor, which opened it for this process.
+    let tls = config.tls.map(|descriptor| unsafe { read_server_config(descriptor) }).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.http_threads.max(1))
         .thread_name("wsgiaudit-http")
@@ -85,6 +94,9 @@ fn run_server(config: HostConfig, free_threaded: bool, version: &str) -> Result<
         .map_err(|error| error.to_string())?;
     // SAFETY: the descriptor is from the supervisor, which opened it for this process.
     let supervisor = unsafe { SupervisorPipe::from_inherited(config.ready) };
+    if config.reload {
+        watch_sources(&supervisor);
+    }
     // Installed before the ready message: a signal may arrive immediately after it.
     let signals = {
         let _inside = runtime.enter();
@@ -105,7 +117,7 @@ fn run_server(config: HostConfig, free_threaded: bool, version: &str) -> Result<
         (Some(plan), Some(telemetry)) => Some(TelemetryReporter::start(plan, telemetry, version)?),
         (None, _) | (_, None) => None,
     };
-    let server = build_state(&config, &groups, supervisor, telemetry)?;
+    let server = build_state(&config, &groups, supervisor, telemetry, tls)?;
     runtime.spawn(watch_process(Arc::clone(&server)));
     for listener in config.metrics {
         runtime.spawn(metrics_endpoint::serve_metrics(Arc::clone(&server), listener));
@@ -167,6 +179,7 @@ fn build_state(
     groups: &[RunningGroup],
     supervisor: SupervisorPipe,
     telemetry: Option<Arc<ProcessTelemetry>>,
+    tls: Option<Arc<ServerConfig>>,
 ) -> Result<Arc<ServerState>, String> {
     let (phase, _) = watch::channel(ServerPhase::Serving);
     Ok(Arc::new(ServerState {
@@ -183,6 +196,9 @@ fn build_state(
             .transpose()?,
         proxies: TrustedProxies::parse(&config.proxies, &config.proxy_headers)?,
         has_proxy_protocol: config.proxy_protocol,
+        hand_over_grace: choose_hand_over_grace(config),
+        tls,
+        failed_handshakes: FailedHandshakes::default(),
         started: Instant::now(),
         phase,
         open: AtomicU64::new(0),
@@ -235,6 +251,15 @@ fn build_routes(config: &HostConfig, groups: &[RunningGroup]) -> RouteTable<Opti
 fn exit_now(status: c_int) -> ! {
     // SAFETY: ends the process at once.
     unsafe { libc::_exit(status) }
+}
+
+/// How long idle connections stay open after another process has taken over.
+fn choose_hand_over_grace(config: &HostConfig) -> Duration {
+    match config.reload {
+        // The next request is for the new sources.
+        true => Duration::ZERO,
+        false => HAND_OVER_GRACE.min(Duration::from_secs_f64(config.limits.drain / 2.0)),
+    }
 }
 
 /// The number of requests after which this process asks to be replaced.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hyper::StatusCode;
 use tokio::sync::watch;
+use tokio_rustls::rustls::ServerConfig;
 use wsgiaudit_probes_core::access_log_line::AccessLogLine;
 use wsgiaudit_probes_core::host_config::{HostMessage, RequestLimits};
 use wsgiaudit_probes_core::peer::{Peer, TrustedProxies};
@@ -19,6 +20,7 @@ use super::application_group::ApplicationGroup;
 use super::log::log_info;
 use super::process_usage::resident_bytes;
 use super::supervisor_pipe::SupervisorPipe;
+use super::tls_identity::FailedHandshakes;
 
 /// How often the age and the memory of the process are checked.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
@@ -60,6 +62,12 @@ pub(super) struct ServerState {
     pub(super) proxies: TrustedProxies,
     /// Whether connections of trusted proxies begin with a PROXY protocol header.
     pub(super) has_proxy_protocol: bool,
+    /// How long idle connections stay open after another process has taken over.
+    pub(super) hand_over_grace: Duration,
+    /// What the connections of clients are encrypted with, if they are.
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    /// TLS handshakes that failed.
+    pub(super) failed_handshakes: FailedHandshakes,
     pub(super) started: Instant,
     pub(super) supervisor: SupervisorPipe,
     /// Why this process has asked to be replaced, if it has.
@@ -83,6 +91,15 @@ impl ServerState {
         if let Some(log) = &self.log {
             let line = AccessLogLine::from_refused(peer, SystemTime::now(), line);
             log.write_line(&line, status.as_u16(), 0, Duration::ZERO);
+        }
+    }
+
+    /// Counts a TLS handshake that failed, and logs it, but not all of them: anybody can make them fail.
+    pub(super) fn record_failed_handshake(&self, peer: &Peer, why: &str) {
+        if let Some(unsaid) = self.failed_handshakes.count_failure(Instant::now()) {
+            let others = if unsaid == 0 { String::new() } else { format!(" (and {unsaid} others before)") };
+            let from = if peer.address.is_empty() { "a Unix socket" } else { &peer.address };
+            log_info(&format!("no TLS handshake with {from}: {why}{others}"));
         }
     }
 

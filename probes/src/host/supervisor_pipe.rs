@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::FromRawFd;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use wsgiaudit_probes_core::host_config::HostMessage;
 
@@ -11,8 +11,8 @@ use super::inherited_descriptor::close_on_exec;
 use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// The pipe to the supervisor.
-#[derive(Debug)]
-pub(super) struct SupervisorPipe(Mutex<File>);
+#[derive(Clone, Debug)]
+pub(super) struct SupervisorPipe(Arc<Mutex<File>>);
 
 impl SupervisorPipe {
     /// Takes over an inherited descriptor.
@@ -22,7 +22,7 @@ impl SupervisorPipe {
     pub(super) unsafe fn from_inherited(descriptor: i32) -> Self {
         close_on_exec(descriptor);
         // SAFETY: guaranteed by the caller.
-        Self(Mutex::new(unsafe { File::from_raw_fd(descriptor) }))
+        Self(Arc::new(Mutex::new(unsafe { File::from_raw_fd(descriptor) })))
     }
 
     /// Sends a message. Without a supervisor, nothing happens.

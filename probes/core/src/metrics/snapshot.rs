@@ -55,6 +55,8 @@ pub struct ProcessMetrics {
     pub resident_bytes: u64,
     /// Number of requests that were refused before an application group was chosen.
     pub rejected_requests: u64,
+    /// Number of TLS handshakes that failed.
+    pub failed_handshakes: u64,
     /// Number of requests that wait for a response.
     pub open_requests: u64,
     /// Seconds since the process started serving.
@@ -70,7 +72,7 @@ pub(super) struct ProcessMetric {
 }
 
 impl ProcessMetrics {
-    pub(super) fn rows(&self) -> [ProcessMetric; 5] {
+    pub(super) fn rows(&self) -> [ProcessMetric; 6] {
         let row = |name, kind, description, value| ProcessMetric { name, kind, description, value };
         [
             row("cpu_seconds_total", "counter", "CPU time of the process", self.cpu_seconds),
@@ -85,6 +87,12 @@ impl ProcessMetrics {
                 "counter",
                 "Requests refused before a group was chosen: malformed, too large or too slow",
                 self.rejected_requests as f64,
+            ),
+            row(
+                "failed_tls_handshakes_total",
+                "counter",
+                "TLS handshakes that failed, or took longer than --head-timeout",
+                self.failed_handshakes as f64,
             ),
             row("open_requests", "gauge", "Requests waiting for a response", self.open_requests as f64),
             row("uptime_seconds", "gauge", "Time since the process started serving", self.uptime_seconds),

@@ -13,6 +13,7 @@ const PROCESS: ProcessMetrics = ProcessMetrics {
     cpu_seconds: 1.25,
     resident_bytes: 12_600_000,
     rejected_requests: 2,
+    failed_handshakes: 4,
     open_requests: 3,
     uptime_seconds: 60.5,
 };
@@ -83,7 +84,7 @@ fn a_quantile_of_nothing_is_not_a_number() {
 }
 
 #[test]
-fn the_process_has_five_metrics() {
+fn the_process_has_six_metrics() {
     let text = render_prometheus(&[], &PROCESS);
     let end = "# HELP wsgiaudit_cpu_seconds_total CPU time of the process\n\
          # TYPE wsgiaudit_cpu_seconds_total counter\n\
@@ -94,6 +95,9 @@ fn the_process_has_five_metrics() {
          # HELP wsgiaudit_rejected_requests_total Requests refused before a group was chosen: malformed, too large or too slow\n\
          # TYPE wsgiaudit_rejected_requests_total counter\n\
          wsgiaudit_rejected_requests_total 2\n\
+         # HELP wsgiaudit_failed_tls_handshakes_total TLS handshakes that failed, or took longer than --head-timeout\n\
+         # TYPE wsgiaudit_failed_tls_handshakes_total counter\n\
+         wsgiaudit_failed_tls_handshakes_total 4\n\
          # HELP wsgiaudit_open_requests Requests waiting for a response\n\
          # TYPE wsgiaudit_open_requests gauge\n\
          wsgiaudit_open_requests 3\n\
@@ -109,7 +113,8 @@ fn json_has_every_bucket() {
     assert_eq!(
         document["process"],
         json!({
-            "cpu_seconds_total": 1.25, "resident_memory_bytes": 12_600_000.0, "rejected_requests_total": 2.0, "open_requests": 3.0,
+            "cpu_seconds_total": 1.25, "resident_memory_bytes": 12_600_000.0, "rejected_requests_total": 2.0,
+            "failed_tls_handshakes_total": 4.0, "open_requests": 3.0,
             "uptime_seconds": 60.5,
         })
     );

@@ -31,11 +31,11 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// Opens the file. Its folder may belong to another user, who could put a link in its place.
+    /// Finds the file, and holds on to it. Its folder may belong to another user, who could put a link in its place.
     ///
     /// # Errors
     /// If it is not there, or no longer a socket.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn find(path: &Path) -> Result<Self> {
         let shown = path.display();
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened =
@@ -87,7 +87,7 @@ mod tests {
             let path = folder.path().join(format!("{kind:?}"));
             let _socket = bind_closed(&path, kind).unwrap();
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0);
-            let file = SocketFile::open(&path).unwrap();
+            let file = SocketFile::find(&path).unwrap();
             file.change_mode(0o620).unwrap();
             let metadata = fs::metadata(&path).unwrap();
             assert_eq!(metadata.permissions().mode() & 0o777, 0o620);
@@ -98,7 +98,7 @@ mod tests {
         fs::write(&file, "mine").unwrap();
         assert!(bind_closed(&file, SocketType::STREAM).is_err());
         assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
-        assert!(SocketFile::open(&file).unwrap_err().to_string().contains("no longer a socket"));
+        assert!(SocketFile::find(&file).unwrap_err().to_string().contains("no longer a socket"));
     }
 
     #[test]

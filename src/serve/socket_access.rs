@@ -41,7 +41,7 @@ impl SocketAccess {
     /// If this process lacks the permission.
     pub(super) fn apply(self, path: &Path) -> Result<()> {
         let shown = path.display();
-        let file = SocketFile::open(path)?;
+        let file = SocketFile::find(path)?;
         if self.user.is_some() || self.group.is_some() {
             file.change_owner(self.user, self.group)
                 .with_context(|| format!("cannot change the owner of {shown}"))?;

@@ -84,7 +84,7 @@ impl Drop for TelemetryReceiver {
 /// Makes the socket. Nobody writes to it before it has its mode. Returns it with device and number of its file.
 fn bind_socket(path: &Path, mode: u32) -> Result<(UnixDatagram, (u64, u64))> {
     let socket = bind_closed(path, SocketType::DGRAM)?;
-    let file = SocketFile::open(path)?;
+    let file = SocketFile::find(path)?;
     file.change_mode(mode)?;
     Ok((socket.into(), file.identity()))
 }

@@ -5,7 +5,7 @@
 //! - [`request_trace`]: what is measured for one request.
 //! - [`interpreter_meter`]: the figures of an interpreter and its threads; [`phase_meter`]: one of its times.
 //! - [`process_telemetry`]: the figures of a process, and its slow requests.
-//! - [`slow_log`]: the last slow requests; [`stack`]: their Python stacks, and [`stack_requests`]: who asks for them.
+//! - [`slow_request`]: a slow request; [`slow_log`]: the last ones; [`stack`]: their Python stacks, and [`stack_requests`]: who asks for them.
 //! - [`report`]: the datagrams of an interval; [`lifecycle`]: those of a process's start and end.
 
 pub mod datagram;
@@ -17,5 +17,6 @@ pub mod process_telemetry;
 pub mod report;
 pub mod request_trace;
 pub mod slow_log;
+pub mod slow_request;
 pub mod stack;
 pub mod stack_requests;

@@ -8,6 +8,7 @@ use super::interpreter_meter::InterpreterMeter;
 use super::phase_meter::Phase;
 use super::request_trace::{RequestIdentity, RequestTrace};
 use super::slow_log::SlowLog;
+use super::slow_request::{SlowRequest, SlowResponse};
 use crate::lock::lock_ignoring_poison;
 
 /// Slow requests that are kept for the next interval. What is beyond that is not reported.
@@ -38,30 +39,6 @@ pub struct FoundSlow {
     pub worker: usize,
     /// The request.
     pub trace: Arc<RequestTrace>,
-}
-
-/// A slow request, at one moment.
-#[derive(Clone, Debug)]
-pub struct SlowRequest {
-    /// What was measured.
-    pub trace: Arc<RequestTrace>,
-    /// How long it has taken.
-    pub duration: Duration,
-    /// Its response, once that is complete.
-    pub response: Option<SlowResponse>,
-}
-
-/// The response to a slow request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlowResponse {
-    /// Its status.
-    pub status: u16,
-    /// Bytes of its body.
-    pub bytes: u64,
-    /// Pieces in which they were sent.
-    pub pieces: u64,
-    /// Requests that the process was handling at its end, this one included.
-    pub active: u64,
 }
 
 impl ProcessTelemetry {

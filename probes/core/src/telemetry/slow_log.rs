@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::process_telemetry::{SlowRequest, SlowResponse};
 use super::request_trace::RequestTrace;
+use super::slow_request::{SlowRequest, SlowResponse};
 use super::stack::StackSample;
 use crate::lock::lock_ignoring_poison;
 

@@ -227,7 +227,9 @@ function drawHeat(history) {
   const newest = columns.at(-1);
   const busy = newest ? [...newest.busy].filter(digit => Number(digit) >= 5).length : 0;
   say("heat-text", newest ? busy + " of " + newest.busy.length + " threads were busy for half of the last interval or more" : "");
-  say("heat-from", columns.length > 1 ? time(newest.time - columns[0].time) + " ago" : "");
+  // The left edge, also while there are fewer intervals than have space.
+  const interval = columns.length > 1 ? (newest.time - columns[0].time) / (columns.length - 1) : 0;
+  say("heat-from", interval ? time(interval * 119) + " ago" : "");
 }
 
 function draw() {

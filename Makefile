@@ -336,7 +336,7 @@ survey-own-tests:
 
 # Ten minutes of damaged input for each parser of what others have written, from the fixtures and corpus/.
 # FUZZ names parsers, FUZZ_SECONDS another time. Needs clang; gets cargo-fuzz.
-FUZZ = inspect wheel metadata apache requests report python
+FUZZ = inspect wheel metadata apache requests report python telemetry
 FUZZ_SECONDS = 600
 fuzz:
 	@set -e; \
@@ -355,6 +355,7 @@ fuzz:
 	done; \
 	cp tests/fixtures/golden/report.json $$seeds/report; \
 	cp tests/fixtures/applications/*/*.py $$seeds/python; \
+	printf 'WSGI\001\002\0\0\007\0\0\0\001\0\0\0\0\0\0\0\0\0\0\0\024\0\001\144\0\0\0\0\0\0\0' >$$seeds/telemetry/request; \
 	printf '\001fuzz/__init__.py,sha256=x,1\n' >$$seeds/metadata/record; \
 	printf '\000Name: fuzz\nVersion: 1\nRequires-Dist: a; extra == "x"\n' >$$seeds/metadata/metadata; \
 	cd tests/fuzz; \

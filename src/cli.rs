@@ -542,8 +542,8 @@ pub struct ServeArgs {
     /// Seconds in which a client may send nothing of a request's body, or receive nothing of its response
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = parse_seconds)]
     pub stall_timeout: f64,
-    /// Where to serve metrics, as /metrics (Prometheus) and /metrics.json, and /healthz and /readyz: HOST:PORT, or
-    /// unix:PATH. With several processes, each further one has the next port, or PATH.1 and so on
+    /// Where to serve a live page, metrics as /metrics (Prometheus) and /metrics.json, and /healthz and /readyz: HOST:PORT,
+    /// or unix:PATH. With several processes, each further one has the next port, or PATH.1 and so on
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Vec<String>,
     /// How it is operated.

@@ -25,6 +25,7 @@
 //! - [`python_source`]: parses Python sources that others have written.
 //! - [`project_files`]: the lines of a project that require its distributions.
 //! - [`output_file`]: output files that are complete or untouched.
+//! - [`closed_socket`]: Unix sockets that are closed at first.
 //! - [`shell_word`]: words of the commands that messages suggest.
 //! - [`installer`]: installs and downloads packages with uv or pip.
 //! - [`upgrades`]: what newer versions of blocking distributions declare.
@@ -105,6 +106,7 @@ pub mod audit;
 pub mod bounded_walk;
 pub mod cache;
 pub mod cli;
+pub mod closed_socket;
 pub mod command;
 pub mod copies;
 pub mod diff;

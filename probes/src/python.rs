@@ -80,8 +80,8 @@ unsafe impl Sync for PyObjectArenaAllocator {}
 /// `PYMEM_DOMAIN_OBJ` of `PyMemAllocatorDomain`.
 pub(crate) const PYMEM_DOMAIN_OBJ: c_int = 2;
 
-// Exported by every CPython, outside the limited API (`Include/cpython/pystate.h`, `sysmodule.h`, `pymem.h`,
-// `objimpl.h`).
+// Exported by every CPython, outside the limited API (`Include/cpython/pystate.h`, `pyframe.h`, `sysmodule.h`,
+// `pymem.h`, `objimpl.h`).
 unsafe extern "C" {
     pub(crate) fn PyMem_GetAllocator(domain: c_int, allocator: *mut PyMemAllocatorEx);
     pub(crate) fn PyMem_SetAllocator(domain: c_int, allocator: *const PyMemAllocatorEx);
@@ -96,6 +96,7 @@ unsafe extern "C" {
     pub(crate) fn PyInterpreterState_Next(interpreter: *mut PyInterpreterState) -> *mut PyInterpreterState;
     pub(crate) fn PyInterpreterState_ThreadHead(interpreter: *mut PyInterpreterState) -> *mut PyThreadState;
     pub(crate) fn PyThreadState_Next(state: *mut PyThreadState) -> *mut PyThreadState;
+    pub(crate) fn PyFrame_GetBack(frame: *mut PyFrameObject) -> *mut PyFrameObject;
     pub(crate) fn PySys_Audit(event: *const c_char, format: *const c_char, ...) -> c_int;
 }
 

@@ -14,10 +14,11 @@ pub struct TelemetryArgs {
     /// receiver, nothing is sent
     #[arg(long, value_name = "unix:PATH", value_parser = parse_socket_path)]
     pub telemetry: Option<PathBuf>,
-    /// Seconds between two datagrams of --telemetry
+    /// Seconds between two datagrams of --telemetry, and between two updates of the page of --metrics
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = parse_interval)]
     pub telemetry_interval: f64,
-    /// Also send a datagram for each request that takes longer
+    /// Also report each request that takes longer: in a datagram of --telemetry, and with its Python stack in the log, in
+    /// /metrics.json and on the page of --metrics
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     pub slow_requests: Option<f64>,
 }

@@ -55,7 +55,10 @@ pub(super) fn build_host_config(
         Some(file) => serve_settings::read_groups(file, &args.application, args.queue)?,
         None => vec![default_group(args)?],
     };
-    groups.iter_mut().for_each(|group| group.processes = args.processes.get());
+    for group in &mut groups {
+        group.processes = args.processes.get();
+        group.reads_stacks = args.telemetry.slow_requests.is_some();
+    }
     let notes = mod_wsgi_rules::apply_mod_wsgi_rules(&mut groups, is_free_threaded)?;
     let path = find_import_folders(args)?;
     let proxy_headers: Vec<ProxyHeader> =
@@ -88,6 +91,7 @@ pub(super) fn build_host_config(
         copies: None,
         http_threads: args.http_threads.get(),
         telemetry: build_telemetry(args)?,
+        live: None,
     };
     Ok((config, notes))
 }
@@ -105,9 +109,12 @@ pub(super) fn find_import_folders(args: &ServeArgs) -> Result<Vec<String>> {
 }
 
 fn build_telemetry(args: &ServeArgs) -> Result<Option<TelemetryConfig>> {
-    let Some(path) = args.telemetry.telemetry.as_deref() else { return Ok(None) };
+    let path = args.telemetry.telemetry.as_deref().map(absolute_path).transpose()?;
+    if path.is_none() && args.metrics.is_empty() {
+        return Ok(None);
+    }
     Ok(Some(TelemetryConfig {
-        path: absolute_path(path)?,
+        path,
         interval: args.telemetry.telemetry_interval,
         slow_requests: args.telemetry.slow_requests,
         group: args.application.clone(),
@@ -193,5 +200,6 @@ fn default_group(args: &ServeArgs) -> Result<GroupConfig> {
         is_mounted: true,
         processes: 1,
         switch_interval: None,
+        reads_stacks: false,
     })
 }

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use listenfd::ListenFd;
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::SocketType;
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 
 use super::socket_access::SocketAccess;
+use crate::closed_socket::bind_closed;
 
 /// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 2048;
@@ -182,9 +184,10 @@ fn bind_unix(path: &Path, access: SocketAccess) -> Result<ListeningSocket> {
         }
         fs::remove_file(path).with_context(|| format!("cannot replace {}", path.display()))?;
     }
-    let socket = SocketAccess::bind_closed(path)?;
+    let socket =
+        bind_closed(path, SocketType::STREAM).with_context(|| format!("cannot bind {}", path.display()))?;
     let origin = SocketOrigin::Bound(Some(path.to_owned()));
-    let bound = ListeningSocket::from_unix(format!("unix:{}", path.display()), socket.into(), origin);
+    let bound = ListeningSocket::from_unix(format!("unix:{}", path.display()), socket, origin);
     access.apply(path)?;
     Ok(bound)
 }

@@ -11,6 +11,7 @@ mod guard;
 mod host;
 mod host_config;
 mod listening_socket;
+mod live_page;
 mod mod_wsgi_rules;
 mod option_kind;
 mod option_settings;

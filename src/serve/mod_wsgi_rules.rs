@@ -87,6 +87,7 @@ mod tests {
             is_mounted: true,
             processes: 1,
             switch_interval: interval,
+            reads_stacks: false,
         }
     }
 

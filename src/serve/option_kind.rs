@@ -10,19 +10,19 @@ use crate::cli::ServeArgs;
 /// What the variables of all options begin with.
 pub(super) const PREFIX: &str = "WSGIAUDIT_SERVE_";
 
-/// Options that need another one.
-pub(super) const NEEDED: [(&str, &str); 11] = [
-    ("admit", "report"),
-    ("unvetted", "report"),
-    ("max-requests-jitter", "max-requests"),
-    ("access-log-format", "access-log"),
-    ("proxy-header", "proxy"),
-    ("group", "user"),
-    ("proxy-protocol", "proxy"),
-    ("telemetry-interval", "telemetry"),
-    ("slow-requests", "telemetry"),
-    ("tls-certificate", "tls-key"),
-    ("tls-key", "tls-certificate"),
+/// Options that need another one, or one of several.
+pub(super) const NEEDED: [(&str, &[&str]); 11] = [
+    ("admit", &["report"]),
+    ("unvetted", &["report"]),
+    ("max-requests-jitter", &["max-requests"]),
+    ("access-log-format", &["access-log"]),
+    ("proxy-header", &["proxy"]),
+    ("group", &["user"]),
+    ("proxy-protocol", &["proxy"]),
+    ("telemetry-interval", &["telemetry", "metrics"]),
+    ("slow-requests", &["telemetry", "metrics"]),
+    ("tls-certificate", &["tls-key"]),
+    ("tls-key", &["tls-certificate"]),
 ];
 
 /// The type of an option's value.
@@ -177,7 +177,8 @@ mod tests {
     fn options_that_are_needed_are_options() {
         let keys: Vec<String> = serve_command().get_arguments().map(option_key).collect();
         for (option, needed) in NEEDED {
-            assert!([option, needed].iter().all(|name| keys.iter().any(|key| key == name)), "{option}");
+            let mut names = std::iter::once(&option).chain(needed);
+            assert!(names.all(|name| keys.iter().any(|key| key == name)), "{option}");
         }
     }
 

@@ -80,9 +80,11 @@ impl ServeOptions {
                 bail!("{option} has no effect: {file} has groups\nhint: write it into each [[group]]");
             }
             let Some((_, needed)) = NEEDED.iter().find(|(name, _)| *name == key) else { continue };
-            let is_missing = |other: &Arg| option_key(other) == *needed && !is_given(&matches, other);
-            if let Some(needed) = command.get_arguments().find(|other| is_missing(other)) {
-                bail!("{option} has no effect without {needed}");
+            let is_needed = |other: &&Arg| needed.contains(&option_key(other).as_str());
+            let needed: Vec<&Arg> = command.get_arguments().filter(is_needed).collect();
+            if !needed.iter().any(|other| is_given(&matches, other)) {
+                let names: Vec<String> = needed.iter().map(ToString::to_string).collect();
+                bail!("{option} has no effect without {}", names.join(" or "));
             }
         }
         if args.application.is_empty() {

@@ -90,6 +90,7 @@ pub(super) fn read_groups(path: &Path, application: &str, queue: usize) -> Resul
             is_mounted: written.mount,
             processes: 1,
             switch_interval: written.switch_interval,
+            reads_stacks: false,
             name: written.name,
         });
     }

@@ -1,16 +1,11 @@
 //! Who may connect to a Unix socket.
 
-use std::fs::{self, Permissions};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use rustix::fs::{Mode, OFlags};
-use rustix::process::umask;
+use anyhow::{Context, Result};
 
 use crate::cli::ServeArgs;
+use crate::closed_socket::SocketFile;
 use crate::regular_file;
 
 /// Size limit of `/etc/passwd` and `/etc/group`.
@@ -40,39 +35,18 @@ impl SocketAccess {
         Ok(Self { mode: args.socket_mode, user, group })
     }
 
-    /// Binds a socket that nobody can connect to until it has its mode and owner.
-    ///
-    /// # Errors
-    /// If it cannot be bound.
-    pub(super) fn bind_closed(path: &Path) -> Result<UnixListener> {
-        let before = umask(Mode::RWXU | Mode::RWXG | Mode::RWXO);
-        let bound = UnixListener::bind(path);
-        umask(before);
-        bound.with_context(|| format!("cannot bind {}", path.display()))
-    }
-
     /// Gives a socket its mode and owner.
     ///
     /// # Errors
     /// If this process lacks the permission.
     pub(super) fn apply(self, path: &Path) -> Result<()> {
         let shown = path.display();
-        // The folder may belong to the user of `--user`, who could put a link in the place of the socket.
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened =
-            rustix::fs::open(path, flags, Mode::empty()).with_context(|| format!("cannot open {shown}"))?;
-        let opened_path = format!("/proc/self/fd/{}", opened.as_raw_fd());
-        let metadata =
-            fs::metadata(&opened_path).with_context(|| format!("cannot look at the socket {shown}"))?;
-        if !metadata.file_type().is_socket() {
-            bail!("{shown} is no longer a socket");
-        }
+        let file = SocketFile::find(path)?;
         if self.user.is_some() || self.group.is_some() {
-            chown(&opened_path, self.user, self.group)
+            file.change_owner(self.user, self.group)
                 .with_context(|| format!("cannot change the owner of {shown}"))?;
         }
-        fs::set_permissions(&opened_path, Permissions::from_mode(self.mode))
-            .with_context(|| format!("cannot change the mode of {shown}"))
+        file.change_mode(self.mode).with_context(|| format!("cannot change the mode of {shown}"))
     }
 }
 

@@ -17,6 +17,7 @@ use super::guard;
 use super::host::{Host, HostFiles, HostStart, SupervisorEvent};
 use super::host_config::{self, find_import_folders};
 use super::listening_socket::ListeningSocket;
+use super::live_page;
 use super::private_copies::HostCopies;
 use super::process_settings::{PidFile, apply_process_settings};
 use super::reload::keep_fixed_options;
@@ -195,6 +196,7 @@ impl Supervisor<'_> {
         let (mut config, notes) =
             host_config::build_host_config(&self.args, &self.bound, metrics, guard, found.free_threaded)?;
         config.inherited = self.list_descriptors();
+        config.live = live_page::describe_server(slot, &self.metrics, self.folder.path());
         if slot == 0 {
             notes.iter().for_each(|note| self.log.warn(note));
         }

@@ -1,6 +1,7 @@
 //! The lines of text that show a snapshot, on a terminal of any width.
 
-use super::snapshot::{Figures, ProcessRow, Snapshot, WorkerRow};
+use wsgiaudit_probes_core::figures::snapshot::{Figures, ProcessRow, Snapshot, WorkerRow};
+
 use super::table_lines::{Column, cut_off, lay_out};
 use super::units::{format_bytes, format_clock, format_number, format_share, format_time};
 use crate::render::escape::escape_and_truncate;
@@ -354,7 +355,8 @@ mod tests {
     use textwrap::core::display_width;
     use wsgiaudit_probes_core::telemetry::datagram::{Datagram, Kind, field};
 
-    use super::super::fleet::Fleet;
+    use wsgiaudit_probes_core::figures::fleet::Fleet;
+
     use super::super::test_datagrams::{add_phase, request_datagram};
     use super::*;
 
@@ -432,6 +434,15 @@ mod tests {
             let text = render_text(&compose_page(&snapshot, "a", TextStyle::plain(80)));
             prop_assert!(text.lines().all(|line| display_width(line) <= 80));
             prop_assert!(serde_json::to_string(&snapshot).is_ok());
+        }
+    }
+
+    #[test]
+    fn every_finding_has_a_rule() {
+        use wsgiaudit_probes_core::figures::finding_rule::FindingRule;
+        for rule in FindingRule::ALL {
+            let page = crate::model::Rule::find_by_id(rule.id()).unwrap_or_else(|| panic!("no {rule:?}"));
+            assert!(!page.section("How it is found").is_empty(), "{rule:?}");
         }
     }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use wsgiaudit_probes_core::figures::snapshot::Snapshot;
+
 use super::page::{compose_page, render_text};
 use super::recording::{Recorder, read_recording};
 use super::screen::show_live;
-use super::snapshot::Snapshot;
 use super::source::{READING_INTERVAL, Source};
 use super::watch::Watch;
 use crate::cli::{TextFormat, TopArgs};

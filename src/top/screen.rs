@@ -9,9 +9,9 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::Paragraph;
 use ratatui::{DefaultTerminal, Frame};
+use wsgiaudit_probes_core::figures::snapshot::Snapshot;
 
 use super::page::{PageLine, Tone, compose_page};
-use super::snapshot::Snapshot;
 use super::watch::Watch;
 use crate::exit::Exit;
 use crate::render::style::TextStyle;
@@ -125,7 +125,8 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    use super::super::fleet::Fleet;
+    use wsgiaudit_probes_core::figures::fleet::Fleet;
+
     use super::super::test_datagrams::request_datagram;
     use super::*;
 

@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::net::SocketType;
 use wsgiaudit_probes_core::telemetry::datagram::MAX_SIZE;
+
+use crate::closed_socket::{SocketFile, bind_closed};
 
 /// Space for datagrams that have not been read yet, in bytes. The system may allow less.
 const BUFFER_SIZE: usize = 4 << 20;
@@ -34,7 +37,7 @@ impl TelemetryReceiver {
     pub(super) fn bind(path: &Path, mode: u32) -> Result<Self> {
         remove_stale_socket(path)?;
         let shown = path.display();
-        let (socket, identity) = bind_privately(path, mode).with_context(|| {
+        let (socket, identity) = bind_socket(path, mode).with_context(|| {
             format!("cannot make the socket {shown}\nhint: its folder must exist, and be writable")
         })?;
         // Less space is no reason to do without.
@@ -78,18 +81,12 @@ impl Drop for TelemetryReceiver {
     }
 }
 
-/// Makes a socket in a private folder, so that nobody writes to it before it has its mode, and then gives it its path.
-/// Returns it with device and number of its file.
-fn bind_privately(path: &Path, mode: u32) -> io::Result<(UnixDatagram, (u64, u64))> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let private = tempfile::Builder::new().prefix(".top-").tempdir_in(parent)?;
-    let aside = private.path().join("s");
-    let socket = UnixDatagram::bind(&aside)?;
-    fs::set_permissions(&aside, fs::Permissions::from_mode(mode))?;
-    let metadata = fs::symlink_metadata(&aside)?;
-    // Unlike renaming, this replaces nothing.
-    fs::hard_link(&aside, path)?;
-    Ok((socket, (metadata.dev(), metadata.ino())))
+/// Makes the socket. Nobody writes to it before it has its mode. Returns it with device and number of its file.
+fn bind_socket(path: &Path, mode: u32) -> Result<(UnixDatagram, (u64, u64))> {
+    let socket = bind_closed(path, SocketType::DGRAM)?;
+    let file = SocketFile::find(path)?;
+    file.change_mode(mode)?;
+    Ok((socket.into(), file.identity()))
 }
 
 /// Removes a socket that nobody reads from.
@@ -115,6 +112,7 @@ fn remove_stale_socket(path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixListener;
 
     use super::*;

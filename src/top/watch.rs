@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::fleet::Fleet;
+use wsgiaudit_probes_core::figures::fleet::Fleet;
+
 use super::recording::Recorder;
 use super::source::{READING_INTERVAL, Source};
 

@@ -239,19 +239,24 @@ fn kind(schema: &Value) -> String {
 }
 
 const APPLICATION: &str = "\
+import time
+
 def application(environ, start_response):
+    if environ['PATH_INFO'] == '/wait':
+        time.sleep(0.5)
     start_response('200 OK', [])
     return [b'done']
 ";
 
 #[test]
 fn the_page_of_metrics_is_generated() {
-    let server = Server::with_metrics(APPLICATION, &["--interpreters", "2"]);
+    let server = Server::with_metrics(APPLICATION, &["--interpreters", "2", "--slow-requests", "0.1"]);
     server.get("/");
+    server.get("/wait");
     let (answer, json) = (server.fetch("/metrics"), server.metrics());
     let mut text = "# Metrics of `serve`\n\n`wsgiaudit serve --metrics ADDRESS module:callable` answers at `/metrics` in Prometheus' \
-                    text format and at `/metrics.json` as JSON. This page is generated from the answers of a running server. \
-                    Times are in seconds.\n\n## `/metrics`\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n"
+                    text format and at `/metrics.json` as JSON, and shows a live page at `/`. This page is generated from the answers of a \
+                    running server. Times are in seconds.\n\n## `/metrics`\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n"
         .to_owned();
     let mut types: BTreeMap<&str, &str> = BTreeMap::new();
     let mut labels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -293,6 +298,7 @@ fn the_page_of_metrics_is_generated() {
             "bucket_ends",
             "the ends of all buckets; four for each that `/metrics` has. The last bucket has no end",
         ),
+        ("slow_requests", "the last 50 requests that took longer than `--slow-requests`, the latest first"),
     ];
     let keys: BTreeSet<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, meanings.iter().map(|(key, _)| *key).collect());
@@ -300,18 +306,52 @@ fn the_page_of_metrics_is_generated() {
         writeln!(text, "| `{key}` | {meaning} |").unwrap();
     }
     text.push_str("\nOf a group:\n\n| field | type |\n|---|---|\n");
-    for (key, value) in json["groups"][0].as_object().unwrap() {
+    list_fields(&mut text, &json["groups"][0]);
+    text.push_str("\nOf a slow request:\n\n| field | type |\n|---|---|\n");
+    list_fields(&mut text, &json["slow_requests"][0]);
+    text.push_str(LIVE_PAGE);
+    check_generated("docs/metrics.md", &text);
+}
+
+/// The rest of the page of metrics.
+const LIVE_PAGE: &str = "
+`stack` has the frames of a request's thread at the moment at which it was found to be slow, the innermost first, each with `function`, \
+`file` and `line`. If there are none, it is null, and `stack_missing` says why: [Telemetry](telemetry.md#stacks-of-slow-requests).
+
+## The live page
+
+A browser shows at `http://ADDRESS/` what [`wsgiaudit top`](telemetry.md) shows in a terminal: throughput, capacity, \
+response times, the waits for the GIL of each interpreter, how busy each thread has been in the last two minutes, slow requests with their \
+stacks, and what was found, with what to do. The page needs scripts, and \
+asks for nothing but its events (`/live`), which come each second or each `--telemetry-interval`.
+
+- Each process has a page of its own, at the port of its metrics. The page says which process it is, and links to the others. It lists all \
+processes of the server with their main figures, and shows the findings, starts and ends of all. Charts, interpreters and slow requests \
+are those of its own process.
+- Slow requests are shown with `--slow-requests`.
+- 16 pages may be open at the same time; a further one is told so, and tries again. However many are open, figures are collected once. A \
+client that does not read misses some, and nobody waits for it. Open pages delay the end of a process by a third of a second at most. After a reload, they go on \
+with the new one.
+- A process that is killed or crashes notes no end: only the start of the next one is listed.
+- There is no authentication. Who can reach the address sees paths of slow requests and names of functions. Keep it on a private \
+address, or behind a proxy that asks for a password.
+";
+
+/// Lists the fields of an object, with their types.
+fn list_fields(text: &mut String, object: &Value) {
+    for (key, value) in object.as_object().unwrap() {
         let kind = match value {
             Value::Object(fields) => {
                 let fields: Vec<String> = fields.keys().map(|field| format!("`{field}`")).collect();
                 format!("object: {}", fields.join(", "))
             }
             Value::Number(_) => "number".to_owned(),
-            Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) => "string".to_owned(),
+            Value::Bool(_) => "true or false".to_owned(),
+            Value::Array(_) => "array".to_owned(),
+            Value::Null | Value::String(_) => "string".to_owned(),
         };
         writeln!(text, "| `{key}` | {kind} |").unwrap();
     }
-    check_generated("docs/metrics.md", &text);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use wsgiaudit::apache::{
     ConfigurationSource, Definitions, PythonBuild, analyze_deployment, build_site, read_configuration,
@@ -17,6 +18,11 @@ use wsgiaudit::render::table::{self, TableOptions};
 use wsgiaudit::render::{details, github, html, json, junit, markdown};
 use wsgiaudit::report::Document;
 use wsgiaudit::{image, venv};
+use wsgiaudit_probes_core::figures::fleet::Fleet;
+use wsgiaudit_probes_core::figures::history::History;
+use wsgiaudit_probes_core::figures::snapshot::Snapshot;
+use wsgiaudit_probes_core::telemetry::datagram::Datagram;
+use wsgiaudit_probes_core::telemetry::datagram_lines::read_lines;
 
 /// A folder for files that a parser opens by path, in memory where there is such a folder.
 fn folder(name: &str) -> PathBuf {
@@ -137,4 +143,22 @@ pub(crate) fn read_python(bytes: &[u8]) {
     fs::write(root.join("shop.py"), bytes).unwrap();
     let finder = ModuleFinder::new(vec![root.clone()], vec![root], &[], &[".so".to_owned()], None);
     trace_application(&finder, "shop", &KnownImports { has_lazy_modules: true, ..KnownImports::default() });
+}
+
+/// A datagram of telemetry, or a file of them, and what is shown of it.
+pub(crate) fn read_telemetry(bytes: &[u8]) {
+    let (lines, _) = read_lines(bytes);
+    let (mut fleet, mut history) = (Fleet::default(), History::default());
+    for datagram in lines.iter().map(Vec::as_slice).chain([bytes]) {
+        fleet.take_datagram(datagram, Duration::ZERO);
+        let Ok(read) = Datagram::decode(datagram) else { continue };
+        history.take_datagram(&read);
+        // What is written is what was read, but for the flags, which version 1 does not have.
+        let again = read.encode();
+        let parts = |bytes: &[u8]| (bytes[..6].to_vec(), bytes[8..].to_vec());
+        assert_eq!(parts(&again), parts(datagram), "{read:?}");
+    }
+    history.end_interval(1.0);
+    fleet.pass_time(Duration::from_secs(5));
+    assert!(Snapshot::of_fleet(&fleet).findings.len() <= 8);
 }

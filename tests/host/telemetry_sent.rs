@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wsgiaudit_probes_core::telemetry::datagram::{Kind, field};
 
+use crate::support::modwsgi_telemetry::ModWsgiTelemetry;
 use crate::support::server::{Server, fails};
-use crate::support::telemetry_environment;
 use crate::support::telemetry_receiver::Receiver;
 
 const APPLICATION: &str = r#"
@@ -229,48 +228,10 @@ fn wrong_options_say_what_to_type() {
         (&["--telemetry", "udp:127.0.0.1:1"][..], "unix:/run/wsgiaudit/telemetry.sock"),
         (&["--telemetry", "unix:a", "--telemetry-interval", "0.01"], "from 0.1 to 3600"),
         (&["--telemetry-interval", "5"], "--telemetry <unix:PATH>"),
-        (&["--slow-requests", "5"], "--telemetry <unix:PATH>"),
+        (&["--slow-requests", "5"], "--metrics <ADDRESS> or --telemetry <unix:PATH>"),
     ] {
         let (status, said) = fails(APPLICATION, args);
         assert!(status == Some(2) && said.contains(words), "{args:?}: {status:?} {said}");
-    }
-}
-
-/// mod_wsgi-telemetry, which receives, and answers over HTTP.
-struct ModWsgiTelemetry {
-    child: Child,
-    url: String,
-}
-
-impl ModWsgiTelemetry {
-    fn start(target: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(telemetry_environment().join("bin/mod_wsgi-telemetry"))
-            .args(["serve", "--listen", target, "--http-port", &port.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let receiver = Self { child, url: format!("http://127.0.0.1:{port}/api/state") };
-        let started = Instant::now();
-        while receiver.try_state().is_none() {
-            assert!(started.elapsed() < Duration::from_secs(60), "mod_wsgi-telemetry does not answer");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        receiver
-    }
-
-    fn try_state(&self) -> Option<Value> {
-        let text = ureq::get(&self.url).call().ok()?.body_mut().read_to_string().ok()?;
-        serde_json::from_str(&text).ok()
-    }
-}
-
-impl Drop for ModWsgiTelemetry {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use walkdir::WalkDir;
+use wsgiaudit_probes_core::telemetry::datagram::{Datagram, Kind, field};
+use wsgiaudit_probes_core::telemetry::datagram_lines::format_line;
 
 use crate::support::dice::Dice;
 use crate::support::wheel::pack_entries;
@@ -122,4 +124,20 @@ fn reports() {
 #[test]
 fn python() {
     damage_all(&fixtures("applications", Some("py")), 3000, parsers::read_python);
+}
+
+#[test]
+fn telemetry() {
+    let mut full = Datagram::new(Kind::Request, 7, 1, 1000.0);
+    full.add_text(field::INTERPRETER_NAME, "shop/1");
+    full.add_number(field::SAMPLE_PERIOD, 1.0);
+    full.add_number(field::CAPACITY, 0.9);
+    full.add_count(field::REQUEST_COUNT, 100);
+    full.add_counts(field::SERVER_TIME_BUCKETS, &[7; 65]);
+    full.add_numbers(field::WORKER_BUSY, vec![0.5; 4]);
+    let mut stopped = Datagram::new(Kind::ProcessStopped, 7, 2, 1001.0);
+    stopped.add_text(field::STOP_REASON, "memory_limit");
+    let (full, stopped) = (full.encode(), stopped.encode());
+    let lines = format_line(&full) + &format_line(&stopped);
+    damage_all(&[full, stopped, lines.into_bytes()], 20_000, parsers::read_telemetry);
 }

@@ -57,7 +57,7 @@ fn every_word_of_a_report_is_explained() {
 }
 
 /// A test provokes a rule if it names the rule: as text in `tests/`, as a key in the corpus, as the name of an Apache
-/// configuration, or as `RuleId` or `ReasonId` in a unit test.
+/// configuration, or as `RuleId`, `ReasonId` or `FindingRule` in a unit test.
 #[test]
 fn every_rule_is_provoked_by_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -72,7 +72,7 @@ fn every_rule_is_provoked_by_a_test() {
     };
     let mut tests: Vec<String> = sources("tests").into_iter().map(|(_, text)| text).collect();
     tests.push(fs::read_to_string(root.join("corpus/expected.toml")).unwrap());
-    let units = sources("src").into_iter().filter_map(|(path, text)| match path.ends_with("tests.rs") {
+    let units = ["src", "probes/core/src"].map(sources).into_iter().flatten().filter_map(|(path, text)| match path.ends_with("tests.rs") {
         true => Some(text),
         false => Some(text.split_once("#[cfg(test)]\nmod tests {")?.1.to_owned()),
     });
@@ -84,7 +84,7 @@ fn every_rule_is_provoked_by_a_test() {
     let unprovoked = RuleId::ALL.iter().filter(|rule| {
         let id = rule.id();
         let texts = [format!("\"{id}\""), format!("\"{id}: "), format!("\n{id} = ")];
-        let names = [format!("RuleId::{rule:?}"), format!("ReasonId::{rule:?}")];
+        let names = ["RuleId", "ReasonId", "FindingRule"].map(|kind| format!("{kind}::{rule:?}"));
         let is_named = tests.iter().any(|test| texts.iter().any(|text| test.contains(text)))
             || units.iter().any(|unit| names.iter().any(|name| has_word(unit, name)))
             || root.join(format!("tests/fixtures/apache-config/{id}.conf")).exists();

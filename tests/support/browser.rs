@@ -20,6 +20,8 @@ pub(crate) struct Browser {
     session: String,
     last: Cell<u64>,
     events: RefCell<Vec<Value>>,
+    /// The server of the page, if it is not a file.
+    visited: RefCell<Option<String>>,
     _profile: tempfile::TempDir,
 }
 
@@ -52,6 +54,7 @@ impl Browser {
             session: String::new(),
             last: Cell::new(0),
             events: RefCell::default(),
+            visited: RefCell::default(),
             _profile: profile,
         };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
@@ -102,6 +105,16 @@ impl Browser {
         self.call("Page.navigate", json!({"url": "about:blank"}));
         self.call("Page.navigate", json!({"url": format!("file://{}{fragment}", file.display())}));
         self.wait_for("location.protocol === 'file:' && document.readyState === 'complete'");
+        self.settle();
+        self
+    }
+
+    /// Opens the page of a server, and waits until it is loaded.
+    pub(crate) fn visit(&self, url: &str) -> &Self {
+        *self.visited.borrow_mut() = Some(url.to_owned());
+        self.call("Page.navigate", json!({"url": "about:blank"}));
+        self.call("Page.navigate", json!({"url": url}));
+        self.wait_for(&format!("location.href === '{url}' && document.readyState === 'complete'"));
         self.settle();
         self
     }
@@ -198,7 +211,8 @@ impl Browser {
         image
     }
 
-    /// Panics where a page logged an error or a warning, threw, or asked for anything but the files opened.
+    /// Panics where a page logged an error or a warning, threw, or asked for anything but the files opened and the
+    /// server visited.
     #[track_caller]
     pub(crate) fn was_quiet(&self) {
         self.settle();
@@ -211,7 +225,9 @@ impl Browser {
                 }
                 "Network.requestWillBeSent" => {
                     let url = parameters["request"]["url"].as_str().unwrap();
-                    let is_page = parameters["type"] == "Document" && url.starts_with("file://");
+                    let is_visited = self.visited.borrow().as_ref().is_some_and(|page| url.starts_with(page));
+                    let is_page =
+                        parameters["type"] == "Document" && url.starts_with("file://") || is_visited;
                     assert!(is_page || url == "about:blank" || url == "data:,", "{parameters:#}");
                     opened += usize::from(is_page);
                 }

@@ -10,6 +10,7 @@ mod generators;
 pub(crate) mod guarded;
 pub(crate) mod index;
 pub(crate) mod linked_python;
+pub(crate) mod modwsgi_telemetry;
 pub(crate) mod pythons;
 pub(crate) mod running;
 pub(crate) mod server;

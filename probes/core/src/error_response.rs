@@ -8,6 +8,8 @@ use http::{Response, StatusCode};
 pub enum ErrorResponse {
     /// The metrics endpoint has nothing at this path.
     NoMetrics,
+    /// Too many live pages are open.
+    TooManyPages,
     /// A static folder has no such file.
     NotFound,
     /// A static file has no such method.
@@ -50,7 +52,7 @@ impl ErrorResponse {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NoResponse => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NoGroup | Self::QueueFull | Self::BodyNotStored | Self::NotReady => {
+            Self::NoGroup | Self::QueueFull | Self::BodyNotStored | Self::NotReady | Self::TooManyPages => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -74,7 +76,7 @@ impl ErrorResponse {
             | Self::TargetTooLong => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::QueueFull => {
+            Self::QueueFull | Self::TooManyPages => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::MethodNotAllowed => {
@@ -96,7 +98,8 @@ impl ErrorResponse {
             Self::BodyTooSlow => "Request Timeout\n",
             Self::NotImplemented => "Not Implemented\n",
             Self::TargetTooLong => "URI Too Long\n",
-            Self::NoMetrics => "Not Found: /metrics, /metrics.json, /healthz, or /readyz\n",
+            Self::TooManyPages => "Service Unavailable: too many live pages are open\n",
+            Self::NoMetrics => "Not Found: /, /metrics, /metrics.json, /healthz, or /readyz\n",
             Self::NotFound => "Not Found\n",
             Self::MethodNotAllowed => "Method Not Allowed\n",
             Self::NotReady => "Not Ready\n",
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn other_responses_leave_the_connection_open() {
-        check(NoMetrics, 404, false, None, "Not Found: /metrics, /metrics.json, /healthz, or /readyz\n");
+        check(NoMetrics, 404, false, None, "Not Found: /, /metrics, /metrics.json, /healthz, or /readyz\n");
         check(ErrorResponse::NotFound, 404, false, None, "Not Found\n");
         check(ErrorResponse::MethodNotAllowed, 405, false, None, "Method Not Allowed\n");
         assert_eq!(ErrorResponse::MethodNotAllowed.response().headers()["allow"], "GET, HEAD");

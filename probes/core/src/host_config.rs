@@ -54,21 +54,47 @@ pub struct HostConfig {
     pub copies: Option<CopyTrees>,
     /// Number of threads that handle HTTP.
     pub http_threads: usize,
-    /// Where to send telemetry.
+    /// What to measure for telemetry and the live page.
     pub telemetry: Option<TelemetryConfig>,
+    /// The live page of the metrics endpoint.
+    pub live: Option<LivePageConfig>,
 }
 
-/// Where to send telemetry, and how often.
+/// What to measure, how often, and where to send it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TelemetryConfig {
-    /// The path of the receiver's Unix datagram socket.
-    pub path: String,
+    /// The path of the receiver's Unix datagram socket; `None` if the live page alone shows it.
+    pub path: Option<String>,
     /// Seconds between two datagrams.
     pub interval: f64,
     /// Seconds above which a request is reported as slow.
     pub slow_requests: Option<f64>,
     /// What stands for the process group.
     pub group: String,
+}
+
+/// What the live page says besides figures.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LivePageConfig {
+    /// Which of the server's processes this is, from 0.
+    pub slot: usize,
+    /// The TCP port of the metrics of each process, if it has one.
+    pub ports: Vec<Option<u16>>,
+    /// The rules of findings.
+    pub rules: Vec<RuleText>,
+    /// The folder in which the processes leave their latest figures, and note their starts and ends.
+    pub folder: String,
+}
+
+/// A rule of findings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleText {
+    /// Its name.
+    pub id: String,
+    /// What it says.
+    pub title: String,
+    /// How a finding is found.
+    pub found: String,
 }
 
 /// Which extension modules may load.
@@ -157,6 +183,8 @@ pub struct GroupConfig {
     pub is_mounted: bool,
     /// Argument of `sys.setswitchinterval`, in seconds.
     pub switch_interval: Option<f64>,
+    /// Whether the stacks of slow requests are read.
+    pub reads_stacks: bool,
 }
 
 /// Kind of a group's interpreters.

@@ -40,7 +40,12 @@
 //! - [`group_meter`] and [`histogram`]: metrics of an application group; [`metrics`] exports them.
 //! - [`access_log_line`]: a line of the access log.
 //! - [`telemetry`]: mod_wsgi's telemetry datagrams. The auditor reads what the host sends.
+//! - [`figures`]: what they say, and what that means.
 #![forbid(unsafe_code)]
+
+// Unit tests share a file with another crate.
+#[cfg(test)]
+extern crate self as wsgiaudit_probes_core;
 
 pub mod access_log_line;
 pub mod accessed_path;
@@ -49,6 +54,7 @@ pub mod body_pace;
 pub mod elf_relocation;
 pub mod error_response;
 pub mod export_function;
+pub mod figures;
 pub mod group_meter;
 pub mod histogram;
 pub mod host_config;

@@ -16,6 +16,7 @@ use super::import_guard;
 use super::log::{log_error, log_settings, log_warning};
 use super::request_exchange::{RequestJob, WorkerCommand};
 use super::source_reports;
+use super::stack_sampler::read_wanted_stacks;
 use super::worker_thread::{InterpreterHandle, WsgiRuntime, run_sibling_thread, serve_jobs};
 use super::worker_watch::WorkerContext;
 use crate::copies;
@@ -107,6 +108,8 @@ struct InterpreterSpec {
     settings: String,
     threads: usize,
     context: WorkerContext,
+    /// The folders of the application, for the stacks of its slow requests; `None` if these are not read.
+    stack_folders: Option<Vec<String>>,
 }
 
 impl RunningGroup {
@@ -146,6 +149,8 @@ impl RunningGroup {
             settings: settings.to_string(),
             threads: plan.threads,
             context: WorkerContext { queue: receiver, meter: Arc::default(), interpreter: None, worker: 0 },
+            // Under free threading, no lock stops a thread whose frames are read.
+            stack_folders: (plan.reads_stacks && !free_threaded).then(|| path.to_vec()),
         };
         let meter = Arc::clone(&spec.context.meter);
         let (mut interpreters, mut serving) = (Vec::new(), 0);
@@ -257,6 +262,7 @@ impl InterpreterSpec {
                         Ok(siblings) => {
                             drop(started.send(Ok(())));
                             serve_jobs(inner, &runtime, &self.context);
+                            self.close_stack_requests();
                             siblings.into_iter().for_each(|thread| drop(thread.join()));
                         }
                     }
@@ -319,11 +325,51 @@ impl InterpreterSpec {
                 }
             }
         }
-        for _ in &siblings {
+        // SAFETY: guaranteed by the caller.
+        match unsafe { self.start_stack_sampler(interpreter) } {
+            Ok(sampler) => siblings.extend(sampler),
+            // Slow requests have no stacks then.
+            Err(error) => log_warning(&format!("cannot start a thread that reads stacks: {error}")),
+        }
+        for _ in 1..self.threads {
             // Fails only if the thread has ended.
             let _ = begin.send(());
         }
         Ok(siblings)
+    }
+}
+
+impl InterpreterSpec {
+    /// Starts the thread that reads the stacks of slow requests, if they are wanted, to be joined before the interpreter
+    /// ends.
+    ///
+    /// # Safety
+    /// The interpreter outlives the thread.
+    unsafe fn start_stack_sampler(
+        &self,
+        interpreter: InterpreterHandle,
+    ) -> std::io::Result<Option<JoinHandle<()>>> {
+        let (Some(folders), Some(meter)) = (self.stack_folders.clone(), self.context.interpreter.clone())
+        else {
+            return Ok(None);
+        };
+        meter.stack_requests.open();
+        let read = {
+            let meter = Arc::clone(&meter);
+            // SAFETY: guaranteed by the caller.
+            move || unsafe { read_wanted_stacks(interpreter, &meter, &folders) }
+        };
+        let started = std::thread::Builder::new().name("wsgiaudit-stack".to_owned()).spawn(read);
+        if started.is_err() {
+            meter.stack_requests.close();
+        }
+        started.map(Some)
+    }
+
+    fn close_stack_requests(&self) {
+        if let Some(meter) = &self.context.interpreter {
+            meter.stack_requests.close();
+        }
     }
 }
 

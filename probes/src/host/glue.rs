@@ -21,6 +21,8 @@ use super::source_reports;
 use crate::python::{self, Object, PyObject};
 
 const SOURCE: &str = include_str!("glue.py");
+/// The file name of `glue.py` in tracebacks.
+pub(super) const SOURCE_NAME: &CStr = c"<wsgiaudit>";
 const CAPSULE: &CStr = c"wsgiaudit.exchange";
 
 /// Runs `glue.py` with these settings. Returns its namespace.
@@ -67,7 +69,7 @@ pub(super) unsafe fn create_namespace(settings: &str) -> Result<Object, String> 
         python::PyDict_SetItemString(names.as_ptr(), c"__name__".as_ptr(), name.as_ptr());
         let ran = Object::new(python::Py_CompileString(
             source.as_ptr(),
-            c"<wsgiaudit>".as_ptr(),
+            SOURCE_NAME.as_ptr(),
             python::Py_file_input,
         ))
         .and_then(|code| Object::new(python::PyEval_EvalCode(code.as_ptr(), names.as_ptr(), names.as_ptr())));

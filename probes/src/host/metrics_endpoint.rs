@@ -1,4 +1,5 @@
-//! HTTP endpoint of the metrics, on its own sockets: `/metrics` and `/metrics.json`; and `/healthz` and `/readyz`.
+//! HTTP endpoint of the metrics, on its own sockets: the live page, `/metrics` and `/metrics.json`; and `/healthz` and
+//! `/readyz`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,16 +7,21 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
 use wsgiaudit_probes_core::error_response::ErrorResponse;
 use wsgiaudit_probes_core::host_config::ListenerConfig;
 use wsgiaudit_probes_core::metrics::{build_json, render_prometheus};
 
 use super::dispatch::to_response;
 use super::listen_socket::{ConnectionListener, ConnectionStream};
+use super::live_page::compose_page;
 use super::metrics;
 use super::request_exchange::{ResponseBody, WsgiResponse};
 use super::server_state::{ServerPhase, ServerState, wait_for_phase};
@@ -47,8 +53,12 @@ async fn serve_metrics_connection(server: Arc<ServerState>, stream: Box<dyn Conn
             }
             "/metrics.json" => {
                 let (groups, process) = read_metrics();
-                metrics_response("application/json", build_json(&groups, &process).to_string())
+                let slow = server.telemetry.as_ref().map(|telemetry| telemetry.slow_log.to_json());
+                let json = build_json(&groups, &process, &slow.unwrap_or_else(|| json!([])));
+                metrics_response("application/json", json.to_string())
             }
+            "/" => page_response(),
+            "/live" => live_response(&server),
             "/healthz" => metrics_response("text/plain", "alive\n".to_owned()),
             "/readyz" if server.is_ready() => metrics_response("text/plain", "ready\n".to_owned()),
             "/readyz" => to_response(ErrorResponse::NotReady),
@@ -63,8 +73,38 @@ async fn serve_metrics_connection(server: Arc<ServerState>, stream: Box<dyn Conn
     drop(tokio::time::timeout(Duration::from_secs(300), connection).await);
 }
 
+/// The live page.
+fn page_response() -> WsgiResponse {
+    let (page, policy) = compose_page();
+    let mut response = metrics_response("text/html; charset=utf-8", page.clone());
+    let headers = response.headers_mut();
+    if let Ok(policy) = HeaderValue::from_str(policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// The event stream of the live page.
+fn live_response(server: &Arc<ServerState>) -> WsgiResponse {
+    let Some(feed) = &server.live else { return to_response(ErrorResponse::NoMetrics) };
+    let mut phase = server.phase.subscribe();
+    let handover = async move { wait_for_phase(&mut phase, ServerPhase::HandedOver).await };
+    let Some(receiver) = feed.subscribe(handover) else { return to_response(ErrorResponse::TooManyPages) };
+    let mut response = WsgiResponse::new(ResponseBody::Pieces { receiver, left: None });
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies that buffer would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
 fn metrics_response(kind: &'static str, text: String) -> WsgiResponse {
     let mut response = WsgiResponse::new(ResponseBody::Whole(Some(text.into())));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

@@ -19,6 +19,9 @@
 //! - [`environ`]: the `environ` of a request (PEP 3333).
 //! - [`supervisor_pipe`]: the pipe to the supervisor; [`process_usage`]: its use of processors and memory.
 //! - [`source_reports`]: the sources that the application has loaded.
+//! - [`slow_watch`]: finds slow requests; [`stack_sampler`]: reads their Python stacks.
+//! - [`live_page`]: the live page; [`live_feed`]: what it shows; [`lifecycle_file`] and
+//!   [`process_files`]: what it shows of the other processes.
 //! - [`metrics`]: reads the metrics of the groups and the process; [`metrics_endpoint`] serves them over HTTP.
 //! - [`access_log`]: accounting of a request: its metrics, and its line in the access log.
 //! - [`telemetry_reporter`]: sends mod_wsgi's telemetry datagrams; [`telemetry_socket`]: where to.
@@ -42,17 +45,23 @@ mod host_signals;
 mod http;
 mod import_guard;
 mod inherited_descriptor;
+mod lifecycle_file;
 mod listen_socket;
+mod live_feed;
+mod live_page;
 mod log;
 mod metrics;
 mod metrics_endpoint;
+mod process_files;
 mod process_usage;
 mod proxied_client;
 mod request_body;
 mod request_exchange;
 pub(crate) mod server;
 mod server_state;
+mod slow_watch;
 mod source_reports;
+mod stack_sampler;
 mod static_files;
 mod supervisor_pipe;
 mod telemetry_reporter;

@@ -22,6 +22,7 @@ use super::host_signals::HostSignals;
 use super::http;
 use super::import_guard;
 use super::inherited_descriptor::close_on_exec;
+use super::live_feed::LiveFeed;
 use super::log::{log_error, log_info, log_warning, reopen_error_log, set_log_settings};
 use super::server_state::{ServerPhase, ServerState, watch_process};
 use super::source_reports::watch_sources;
@@ -113,11 +114,14 @@ fn run_server(config: HostConfig, free_threaded: bool, version: &str) -> Result<
         let slow = plan.slow_requests.map(Duration::from_secs_f64);
         Arc::new(ProcessTelemetry::new(interpreters, slow))
     });
-    let reporter = match (&config.telemetry, &telemetry) {
-        (Some(plan), Some(telemetry)) => Some(TelemetryReporter::start(plan, telemetry, version)?),
-        (None, _) | (_, None) => None,
+    let (reporter, live) = match (&config.telemetry, &telemetry) {
+        (Some(plan), Some(telemetry)) => {
+            let (reporter, live) = TelemetryReporter::start(plan, config.live.as_ref(), telemetry, version)?;
+            (Some(reporter), live)
+        }
+        (None, _) | (_, None) => (None, None),
     };
-    let server = build_state(&config, &groups, supervisor, telemetry, tls)?;
+    let server = build_state(&config, &groups, supervisor, telemetry, live, tls)?;
     runtime.spawn(watch_process(Arc::clone(&server)));
     for listener in config.metrics {
         runtime.spawn(metrics_endpoint::serve_metrics(Arc::clone(&server), listener));
@@ -136,6 +140,9 @@ fn run_server(config: HostConfig, free_threaded: bool, version: &str) -> Result<
     summary_lines(&groups_metrics, &process).iter().for_each(|line| log_info(line));
     server.log.iter().for_each(AccessLog::flush);
     reporter.into_iter().for_each(TelemetryReporter::report_stopped);
+    if let Some(live) = &server.live {
+        runtime.block_on(live.finish_streams());
+    }
     if !all_answered {
         let open = server.open.load(Ordering::Relaxed);
         log_error(&format!("{open} requests were not answered within {} s", drain.as_secs_f64()));
@@ -179,6 +186,7 @@ fn build_state(
     groups: &[RunningGroup],
     supervisor: SupervisorPipe,
     telemetry: Option<Arc<ProcessTelemetry>>,
+    live: Option<LiveFeed>,
     tls: Option<Arc<ServerConfig>>,
 ) -> Result<Arc<ServerState>, String> {
     let (phase, _) = watch::channel(ServerPhase::Serving);
@@ -208,6 +216,7 @@ fn build_state(
         supervisor,
         replacement_reason: OnceLock::new(),
         telemetry,
+        live,
     }))
 }
 

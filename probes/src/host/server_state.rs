@@ -17,6 +17,7 @@ use wsgiaudit_probes_core::telemetry::process_telemetry::ProcessTelemetry;
 
 use super::access_log::AccessLog;
 use super::application_group::ApplicationGroup;
+use super::live_feed::LiveFeed;
 use super::log::log_info;
 use super::process_usage::resident_bytes;
 use super::supervisor_pipe::SupervisorPipe;
@@ -72,8 +73,10 @@ pub(super) struct ServerState {
     pub(super) supervisor: SupervisorPipe,
     /// Why this process has asked to be replaced, if it has.
     pub(super) replacement_reason: OnceLock<StopReason>,
-    /// What telemetry measures, if it is sent.
+    /// What is measured for telemetry and the live page, if there is either.
     pub(super) telemetry: Option<Arc<ProcessTelemetry>>,
+    /// What the live page shows, if there are metrics.
+    pub(super) live: Option<LiveFeed>,
 }
 
 impl ServerState {

@@ -1,17 +1,19 @@
-//! The thread that sends telemetry. It never runs Python, and threads that serve requests never wait for it.
+//! The thread that sends telemetry, and publishes the same for the live page. It never runs Python, and threads that serve requests never wait for it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use wsgiaudit_probes_core::host_config::TelemetryConfig;
+use wsgiaudit_probes_core::host_config::{LivePageConfig, TelemetryConfig};
 use wsgiaudit_probes_core::telemetry::datagram::{Datagram, Kind};
 use wsgiaudit_probes_core::telemetry::interpreter_meter::{InterpreterMeter, WorkerInterval};
 use wsgiaudit_probes_core::telemetry::lifecycle::{ProcessEnd, ProcessIdentity, StopReason};
 use wsgiaudit_probes_core::telemetry::process_telemetry::ProcessTelemetry;
 use wsgiaudit_probes_core::telemetry::report::{IntervalReport, ProcessUsage, describe_slow_request};
 
+use super::live_feed::{LiveFeed, LivePublisher, open_feed};
 use super::process_usage::read_usage;
+use super::slow_watch::SlowWatch;
 use super::telemetry_socket::TelemetrySocket;
 use super::worker_watch::read_cpu_clock;
 
@@ -38,11 +40,13 @@ impl TelemetryReporter {
     /// If the socket or the thread cannot be made.
     pub(super) fn start(
         plan: &TelemetryConfig,
+        live: Option<&LivePageConfig>,
         telemetry: &Arc<ProcessTelemetry>,
         python: &str,
-    ) -> Result<Self, String> {
+    ) -> Result<(Self, Option<LiveFeed>), String> {
+        let open = |path: &String| TelemetrySocket::open(path.clone());
         let socket =
-            TelemetrySocket::open(plan.path.clone()).map_err(|error| format!("telemetry: {error}"))?;
+            plan.path.as_ref().map(open).transpose().map_err(|error| format!("telemetry: {error}"))?;
         let identity = ProcessIdentity {
             python: python.to_owned(),
             server: concat!("wsgiaudit/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -50,8 +54,11 @@ impl TelemetryReporter {
             group: plan.group.clone(),
             parent: std::os::unix::process::parent_id(),
         };
+        let (feed, publisher) = live.map(|config| open_feed(config, &identity, plan.interval)).unzip();
         let mut stream = TelemetryStream {
             socket,
+            publisher,
+            slow_watch: SlowWatch::default(),
             telemetry: Arc::clone(telemetry),
             identity,
             interval: Duration::from_secs_f64(plan.interval),
@@ -67,7 +74,7 @@ impl TelemetryReporter {
             .name("wsgiaudit-tele".to_owned())
             .spawn(move || stream.run(&received))
             .map_err(|error| format!("cannot start the thread of the telemetry: {error}"))?;
-        Ok(Self { commands })
+        Ok((Self { commands }, feed))
     }
 
     /// Tells that the process was told to end.
@@ -86,7 +93,9 @@ impl TelemetryReporter {
 
 /// What the thread works with.
 struct TelemetryStream {
-    socket: TelemetrySocket,
+    socket: Option<TelemetrySocket>,
+    publisher: Option<LivePublisher>,
+    slow_watch: SlowWatch,
     telemetry: Arc<ProcessTelemetry>,
     identity: ProcessIdentity,
     interval: Duration,
@@ -105,15 +114,19 @@ impl TelemetryStream {
     fn run(&mut self, commands: &Receiver<ReporterCommand>) {
         let identity = self.identity.clone();
         self.send(Kind::ProcessStarted, |datagram| identity.add_to(datagram));
+        self.publish(false);
         let mut next = self.last + self.interval;
+        let mut next_look = self.look_for_slow_requests();
         loop {
-            match commands.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            let wake = next_look.map_or(next, |look| look.min(next));
+            match commands.recv_timeout(wake.saturating_duration_since(Instant::now())) {
                 Ok(ReporterCommand::Stopping(reason)) => {
                     self.reason = reason;
                     let active = self.telemetry.active();
                     self.send(Kind::ProcessStopping, |datagram| {
                         identity.describe_stopping(datagram, reason, active);
                     });
+                    self.publish(false);
                 }
                 Ok(ReporterCommand::Stopped(sent)) => {
                     self.end_interval();
@@ -124,18 +137,38 @@ impl TelemetryStream {
                         active: self.telemetry.active(),
                     };
                     self.send(Kind::ProcessStopped, |datagram| identity.describe_stopped(datagram, &end));
+                    self.publish(true);
                     let _ = sent.send(());
                     return;
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    self.end_interval();
-                    next += self.interval;
-                    if next <= self.last {
-                        next = self.last + self.interval;
+                    let now = Instant::now();
+                    if next_look.is_some_and(|look| look <= now) {
+                        next_look = self.look_for_slow_requests();
+                    }
+                    if next <= now {
+                        self.end_interval();
+                        self.publish(false);
+                        next += self.interval;
+                        if next <= self.last {
+                            next = self.last + self.interval;
+                        }
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// Looks for slow requests, and returns when to look again. `None`: never.
+    fn look_for_slow_requests(&mut self) -> Option<Instant> {
+        Some(Instant::now() + self.slow_watch.check(&self.telemetry)?)
+    }
+
+    /// Publishes what is known for the live page.
+    fn publish(&mut self, is_last: bool) {
+        if let Some(publisher) = &mut self.publisher {
+            publisher.publish(&self.telemetry, read_time(), is_last);
         }
     }
 
@@ -203,11 +236,21 @@ impl TelemetryStream {
     /// Sends a datagram of a kind, which `describe` completes.
     fn send(&mut self, kind: Kind, describe: impl FnOnce(&mut Datagram)) {
         self.sequence = self.sequence.wrapping_add(1);
-        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let mut datagram = Datagram::new(kind, std::process::id(), self.sequence, time.as_secs_f64());
+        let mut datagram = Datagram::new(kind, std::process::id(), self.sequence, read_time());
         describe(&mut datagram);
-        self.socket.send_datagram(&datagram.encode());
+        let bytes = datagram.encode();
+        if let Some(socket) = &mut self.socket {
+            socket.send_datagram(&bytes);
+        }
+        if let Some(publisher) = &mut self.publisher {
+            publisher.take_datagram(&datagram, &bytes);
+        }
     }
+}
+
+/// The time, in seconds since 1970.
+fn read_time() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn read_host_name() -> String {

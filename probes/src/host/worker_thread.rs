@@ -245,6 +245,7 @@ pub(super) unsafe fn serve_jobs(state: *mut PyThreadState, runtime: &WsgiRuntime
     let meter = &context.meter;
     set_thread_meter(meter);
     let watch = WorkerWatch::new(context);
+    watch.set_thread_state(state);
     while let Ok(WorkerCommand::Serve(job)) = context.queue.recv() {
         let queued = job.queued.elapsed();
         meter.queue.record_duration(queued);

@@ -1,6 +1,8 @@
-//! What a thread that serves requests works for, and what telemetry measures of it. Without telemetry, nothing is measured.
+//! What a thread that serves requests works for, and what is measured of it for telemetry and the live page. Without
+//! either, nothing is measured.
 
 use std::cell::Cell;
+use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use wsgiaudit_probes_core::telemetry::phase_meter::Phase;
 
 use super::gil::set_thread_trace;
 use super::request_exchange::{RequestJob, WorkerCommand};
+use crate::python::PyThreadState;
 
 /// What a thread works for.
 #[derive(Clone)]
@@ -50,6 +53,13 @@ impl<'a> WorkerWatch<'a> {
             Some((interpreter, worker))
         });
         Self { measured, cpu_before: Cell::default() }
+    }
+
+    /// Notes the thread state that runs the requests, until this is dropped. It must be alive until then.
+    pub(super) fn set_thread_state(&self, state: *mut PyThreadState) {
+        if let Some((_, worker)) = self.measured {
+            worker.thread_state.store(state.cast(), Ordering::Release);
+        }
     }
 
     /// Notes that the thread has taken a request, which waited for that long.
@@ -93,6 +103,14 @@ impl<'a> WorkerWatch<'a> {
     pub(super) fn set_switch_interval(&self, seconds: Option<f64>) {
         if let (Some((interpreter, _)), Some(seconds)) = (self.measured, seconds) {
             interpreter.set_switch_interval(seconds);
+        }
+    }
+}
+
+impl Drop for WorkerWatch<'_> {
+    fn drop(&mut self) {
+        if let Some((_, worker)) = self.measured {
+            worker.thread_state.store(null_mut(), Ordering::Release);
         }
     }
 }

@@ -10,7 +10,7 @@ use wsgiaudit_repository::module_graph::{ModuleGraph, join_modules};
 use wsgiaudit_repository::sources::{parse_crate, repository_root};
 
 /// Folders and files of `src/`, each with what it may use (design: the house). `lib.rs` gives the order.
-const LAYERS: [(&str, &[&str]); 36] = [
+const LAYERS: [(&str, &[&str]); 37] = [
     ("model", &[]),
     ("platform", &[]),
     ("regular_file", &[]),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("python_source", &[]),
     ("project_files", &["regular_file"]),
     ("output_file", &[]),
+    ("closed_socket", &[]),
     ("shell_word", &[]),
     ("digest", &["regular_file"]),
     ("copies", &["bounded_walk", "digest", "platform", "regular_file"]),
@@ -64,8 +65,11 @@ const LAYERS: [(&str, &[&str]); 36] = [
         ],
     ),
     ("cli", &["exit", "model"]),
-    ("serve", &["cli", "copies", "digest", "model", "regular_file", "report", "trial", "venv"]),
-    ("top", &["cli", "exit", "model", "regular_file", "render"]),
+    (
+        "serve",
+        &["cli", "closed_socket", "copies", "digest", "model", "regular_file", "report", "trial", "venv"],
+    ),
+    ("top", &["cli", "closed_socket", "exit", "model", "regular_file", "render"]),
     (
         "tune",
         &[

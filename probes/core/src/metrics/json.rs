@@ -5,13 +5,13 @@ use serde_json::{Map, Value, json};
 use super::snapshot::{COUNTS, GroupMetrics, ProcessMetrics, TIMES};
 use crate::histogram::{BUCKETS, bucket_upper_bound};
 
-/// Returns all metrics with all buckets. Times are in seconds.
-pub fn build_json(groups: &[GroupMetrics], process: &ProcessMetrics) -> Value {
+/// Returns all metrics with all buckets, and the list of slow requests. Times are in seconds.
+pub fn build_json(groups: &[GroupMetrics], process: &ProcessMetrics, slow_requests: &Value) -> Value {
     let groups: Vec<Value> = groups.iter().map(group_to_json).collect();
     let process: Map<String, Value> =
         process.rows().into_iter().map(|row| (row.name.to_owned(), json!(row.value))).collect();
     let ends: Vec<f64> = (0..BUCKETS - 1).map(bucket_upper_bound).collect();
-    json!({"process": process, "groups": groups, "bucket_ends": ends})
+    json!({"process": process, "groups": groups, "bucket_ends": ends, "slow_requests": slow_requests})
 }
 
 fn group_to_json(group: &GroupMetrics) -> Value {

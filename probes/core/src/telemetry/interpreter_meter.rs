@@ -1,11 +1,12 @@
 //! The figures of an interpreter and of its threads.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::phase_meter::{Phase, PhaseInterval, PhaseMeter};
 use super::request_trace::RequestTrace;
+use super::stack_requests::StackRequests;
 use crate::lock::lock_ignoring_poison;
 
 /// Measures an interpreter. Any thread may record.
@@ -17,6 +18,8 @@ pub struct InterpreterMeter {
     pub index: usize,
     /// Its threads.
     pub workers: Vec<WorkerMeter>,
+    /// The stacks that are wanted of its threads.
+    pub stack_requests: StackRequests,
     phases: [PhaseMeter; 8],
     /// Responses by status class; index 0 holds 1xx.
     answers: [AtomicU64; 5],
@@ -54,6 +57,7 @@ impl InterpreterMeter {
             name,
             index,
             workers: (0..threads).map(|_| WorkerMeter::default()).collect(),
+            stack_requests: StackRequests::default(),
             phases: Default::default(),
             answers: Default::default(),
             input_bytes: AtomicU64::new(0),
@@ -132,6 +136,8 @@ pub struct WorkerMeter {
     pub cpu_clock: AtomicI32,
     /// The system's number of the thread.
     pub thread: AtomicU64,
+    /// Its Python thread state (`PyThreadState`), while it serves requests; null otherwise.
+    pub thread_state: AtomicPtr<()>,
     state: Mutex<WorkerState>,
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::interpreter_meter::InterpreterMeter;
 use super::phase_meter::Phase;
 use super::request_trace::{RequestIdentity, RequestTrace};
+use super::slow_log::SlowLog;
+use super::slow_request::{SlowRequest, SlowResponse};
 use crate::lock::lock_ignoring_poison;
 
 /// Slow requests that are kept for the next interval. What is beyond that is not reported.
@@ -24,30 +26,19 @@ pub struct ProcessTelemetry {
     active: AtomicU64,
     lifetime: AtomicU64,
     completed: Mutex<Vec<SlowRequest>>,
+    /// The last slow requests.
+    pub slow_log: SlowLog,
 }
 
-/// A slow request, at one moment.
+/// A request that has just been found to be slow.
 #[derive(Clone, Debug)]
-pub struct SlowRequest {
-    /// What was measured.
+pub struct FoundSlow {
+    /// Which interpreter runs it.
+    pub interpreter: usize,
+    /// Which of its threads.
+    pub worker: usize,
+    /// The request.
     pub trace: Arc<RequestTrace>,
-    /// How long it has taken.
-    pub duration: Duration,
-    /// Its response, once that is complete.
-    pub response: Option<SlowResponse>,
-}
-
-/// The response to a slow request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlowResponse {
-    /// Its status.
-    pub status: u16,
-    /// Bytes of its body.
-    pub bytes: u64,
-    /// Pieces in which they were sent.
-    pub pieces: u64,
-    /// Requests that the process was handling at its end, this one included.
-    pub active: u64,
 }
 
 impl ProcessTelemetry {
@@ -60,6 +51,7 @@ impl ProcessTelemetry {
             active: AtomicU64::new(0),
             lifetime: AtomicU64::new(0),
             completed: Mutex::default(),
+            slow_log: SlowLog::default(),
         }
     }
 
@@ -105,9 +97,11 @@ impl ProcessTelemetry {
         }
         if self.slow_threshold.is_some_and(|threshold| took >= threshold) {
             let response = Some(SlowResponse { status, bytes, pieces, active });
+            let slow = SlowRequest { trace: Arc::clone(trace), duration: took, response };
+            self.slow_log.note_end(&meter.name, &slow);
             let mut completed = lock_ignoring_poison(&self.completed);
             if completed.len() < MAX_COMPLETED {
-                completed.push(SlowRequest { trace: Arc::clone(trace), duration: took, response });
+                completed.push(slow);
             }
         }
     }
@@ -120,6 +114,30 @@ impl ProcessTelemetry {
     /// Requests that were answered so far.
     pub fn lifetime_requests(&self) -> u64 {
         self.lifetime.load(Ordering::Relaxed)
+    }
+
+    /// Finds the requests that run and have become slow since the last call, and says in how long the next one may. Without
+    /// a threshold, none ever does.
+    pub fn find_slow(&self) -> Option<(Vec<FoundSlow>, Duration)> {
+        let threshold = self.slow_threshold?;
+        let (mut found, mut next) = (Vec::new(), threshold);
+        for interpreter in &self.interpreters {
+            for (worker, meter) in interpreter.workers.iter().enumerate() {
+                let Some(trace) = meter.running().filter(|trace| !trace.is_noted.load(Ordering::Relaxed))
+                else {
+                    continue;
+                };
+                let left = threshold.saturating_sub(trace.began.elapsed());
+                if left.is_zero() {
+                    trace.is_noted.store(true, Ordering::Relaxed);
+                    self.slow_log.add_running(&interpreter.name, &trace);
+                    found.push(FoundSlow { interpreter: interpreter.index, worker, trace });
+                } else {
+                    next = next.min(left);
+                }
+            }
+        }
+        Some((found, next))
     }
 
     /// Returns the slow requests that were completed since the last call, and those that are running.
@@ -205,5 +223,24 @@ mod tests {
         assert_eq!(ended.response, Some(response));
         assert_eq!(ended.duration, TOOK);
         assert!(process.take_slow_requests().is_empty());
+        assert_eq!(process.slow_log.to_json().as_array().map(Vec::len), Some(1));
+    }
+
+    #[test]
+    fn a_request_is_found_to_be_slow_once() {
+        assert!(measure(None).find_slow().is_none());
+        let process = measure(Some(Duration::from_millis(50)));
+        let (found, next) = process.find_slow().unwrap();
+        assert!(found.is_empty() && next == Duration::from_millis(50));
+        let trace = process.begin_request(identity);
+        process.interpreters[0].workers[0].begin_request(&trace);
+        let (found, next) = process.find_slow().unwrap();
+        assert!(found.is_empty() && next < Duration::from_millis(50), "{next:?}");
+        std::thread::sleep(Duration::from_millis(51));
+        let (found, _) = process.find_slow().unwrap();
+        assert!(found.len() == 1 && found[0].worker == 0 && Arc::ptr_eq(&found[0].trace, &trace));
+        let (found, next) = process.find_slow().unwrap();
+        assert!(found.is_empty() && next == Duration::from_millis(50));
+        assert_eq!(process.slow_log.to_json()[0]["interpreter"], "shop");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::datagram::{Datagram, field};
 use super::interpreter_meter::{InterpreterInterval, WorkerInterval};
 use super::lifecycle::ProcessIdentity;
-use super::process_telemetry::SlowRequest;
+use super::slow_request::SlowRequest;
 
 /// Threads that a datagram lists. More would not fit into one.
 const MAX_WORKERS: usize = 1024;
@@ -193,8 +193,8 @@ mod tests {
     use crate::telemetry::datagram::Kind;
     use crate::telemetry::interpreter_meter::InterpreterMeter;
     use crate::telemetry::phase_meter::Phase;
-    use crate::telemetry::process_telemetry::SlowResponse;
     use crate::telemetry::request_trace::{RequestIdentity, RequestTrace};
+    use crate::telemetry::slow_request::SlowResponse;
 
     fn requests() -> InterpreterInterval {
         let meter = InterpreterMeter::new("shop".to_owned(), 0, 1);

@@ -1,10 +1,12 @@
 //! What is measured for one request, between the threads that handle it.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderValue, Method, Uri, Version};
+
+use super::stack::StackSample;
 
 /// Stands for a time that is not known.
 const UNKNOWN: u64 = u64::MAX;
@@ -43,6 +45,10 @@ pub struct RequestTrace {
     pub interpreter: AtomicUsize,
     /// The system's number of the thread that ran the application.
     pub thread: AtomicU64,
+    /// Whether it was found to be slow while it ran.
+    pub is_noted: AtomicBool,
+    /// Its stack at that moment, once it is known.
+    pub stack: OnceLock<StackSample>,
     /// Bytes of its body, and pieces in which they came.
     pub input_bytes: AtomicU64,
     /// See [`Self::input_bytes`].
@@ -71,6 +77,8 @@ impl RequestTrace {
             mount: OnceLock::new(),
             interpreter: AtomicUsize::new(usize::MAX),
             thread: AtomicU64::new(0),
+            is_noted: AtomicBool::new(false),
+            stack: OnceLock::new(),
             input_bytes: AtomicU64::new(0),
             input_reads: AtomicU64::new(0),
             queue: AtomicU64::new(UNKNOWN),

@@ -1,8 +1,8 @@
 //! The figures of a datagram about requests, of a process or of an interpreter.
 
-use wsgiaudit_probes_core::histogram::{BUCKETS, HistogramSnapshot};
-use wsgiaudit_probes_core::telemetry::datagram::{Datagram, field};
-use wsgiaudit_probes_core::telemetry::phase_meter::Phase;
+use crate::histogram::{BUCKETS, HistogramSnapshot};
+use crate::telemetry::datagram::{Datagram, field};
+use crate::telemetry::phase_meter::Phase;
 
 /// Threads that are kept of a datagram.
 const MAX_WORKERS: usize = 1024;

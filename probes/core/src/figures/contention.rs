@@ -4,7 +4,7 @@
 //! probability, waits of one, two and three intervals are a geometric series; what it falls by is fitted here. mod_wsgi's
 //! reader calls 1 - that ratio q, and names its ranges.
 
-use wsgiaudit_probes_core::histogram::{BUCKETS, bucket_upper_bound};
+use crate::histogram::{BUCKETS, bucket_upper_bound};
 
 /// Waits that are needed for a fit.
 const MIN_WAITS: u64 = 100;

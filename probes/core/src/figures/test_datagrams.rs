@@ -1,4 +1,4 @@
-//! Datagrams for unit tests.
+//! Datagrams for unit tests, also of `wsgiaudit top`.
 
 use wsgiaudit_probes_core::telemetry::datagram::{Datagram, Kind, field};
 

@@ -1,7 +1,7 @@
 //! What is shown: the figures of the last seconds, as plain data. Its JSON form is what `--once --format json` prints.
 
+use crate::telemetry::phase_meter::Phase;
 use serde::Serialize;
-use wsgiaudit_probes_core::telemetry::phase_meter::Phase;
 
 use super::diagnosis::{Finding, diagnose};
 use super::fleet::{Fleet, LifecycleEvent, Process, ProcessState, SlowRequest};
@@ -12,97 +12,134 @@ const SCHEMA: u32 = 1;
 
 /// Everything that is shown. Times are in seconds.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Snapshot {
+pub struct Snapshot {
     schema: u32,
     /// Datagrams that arrived.
-    pub(super) received: u64,
+    pub received: u64,
     /// Those of them that could not be read.
-    pub(super) damaged: u64,
+    pub damaged: u64,
     /// Why the last one could not.
-    pub(super) last_error: Option<String>,
+    pub last_error: Option<String>,
     /// Datagrams that were sent and did not arrive.
-    pub(super) missing: u64,
-    pub(super) findings: Vec<Finding>,
-    pub(super) processes: Vec<ProcessRow>,
-    pub(super) slow_requests: Vec<SlowRequest>,
-    pub(super) events: Vec<LifecycleEvent>,
+    pub missing: u64,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// All processes.
+    pub processes: Vec<ProcessRow>,
+    /// Slow requests, the latest first.
+    pub slow_requests: Vec<SlowRequest>,
+    /// Starts and ends, the latest first.
+    pub events: Vec<LifecycleEvent>,
 }
 
 /// A process.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct ProcessRow {
+pub struct ProcessRow {
     /// 0 if it is not known.
-    pub(super) pid: u32,
-    pub(super) state: &'static str,
-    pub(super) server: String,
-    pub(super) python: String,
-    pub(super) host: String,
-    pub(super) group: String,
+    pub pid: u32,
+    /// `serving`, `stopping`, `stopped` or `lost`.
+    pub state: &'static str,
+    /// Name and version of the server.
+    pub server: String,
+    /// Version of Python.
+    pub python: String,
+    /// Name of the machine.
+    pub host: String,
+    /// Its group.
+    pub group: String,
+    /// Its figures.
     #[serde(flatten)]
-    pub(super) figures: Figures,
-    pub(super) cpu: Option<f64>,
-    pub(super) memory: Option<u64>,
-    pub(super) memory_maximum: Option<u64>,
-    pub(super) threads_active: Option<u64>,
+    pub figures: Figures,
+    /// Processors in use.
+    pub cpu: Option<f64>,
+    /// Resident memory in bytes.
+    pub memory: Option<u64>,
+    /// The most that it was.
+    pub memory_maximum: Option<u64>,
+    /// Threads that are at a request.
+    pub threads_active: Option<u64>,
     /// Responses by status class, from 1xx.
-    pub(super) answers: [u64; 5],
-    pub(super) input_bytes: u64,
-    pub(super) output_bytes: u64,
-    pub(super) missing: u64,
-    pub(super) interpreters: Vec<InterpreterRow>,
-    pub(super) workers: Vec<WorkerRow>,
+    pub answers: [u64; 5],
+    /// Bytes of requests' bodies.
+    pub input_bytes: u64,
+    /// Bytes of responses' bodies.
+    pub output_bytes: u64,
+    /// Datagrams that did not arrive.
+    pub missing: u64,
+    /// Its interpreters.
+    pub interpreters: Vec<InterpreterRow>,
+    /// Its threads.
+    pub workers: Vec<WorkerRow>,
 }
 
 /// Figures of a process or an interpreter.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Figures {
+pub struct Figures {
     /// Length of the time that they are about.
-    pub(super) period: f64,
-    pub(super) requests: u64,
-    pub(super) throughput: f64,
+    pub period: f64,
+    /// Requests that ended.
+    pub requests: u64,
+    /// Requests a second.
+    pub throughput: f64,
     /// Share of the threads' time that was spent on requests.
-    pub(super) busy: Option<f64>,
-    pub(super) threads: Option<u64>,
-    pub(super) switch_interval: Option<f64>,
-    pub(super) response: PhaseFigures,
-    pub(super) queue: PhaseFigures,
-    pub(super) application: PhaseFigures,
-    pub(super) gil_wait: PhaseFigures,
+    pub busy: Option<f64>,
+    /// Number of threads.
+    pub threads: Option<u64>,
+    /// `sys.getswitchinterval()`.
+    pub switch_interval: Option<f64>,
+    /// From the arrival of a request to the last byte of its response.
+    pub response: PhaseFigures,
+    /// Waits for a thread.
+    pub queue: PhaseFigures,
+    /// Time in the application.
+    pub application: PhaseFigures,
+    /// Waits for the GIL.
+    pub gil_wait: PhaseFigures,
 }
 
 /// One of the times.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct PhaseFigures {
-    pub(super) mean: Option<f64>,
-    pub(super) p50: Option<f64>,
-    pub(super) p95: Option<f64>,
-    pub(super) p99: Option<f64>,
-    pub(super) maximum: Option<f64>,
+pub struct PhaseFigures {
+    /// Its mean; `None` without requests.
+    pub mean: Option<f64>,
+    /// The median.
+    pub p50: Option<f64>,
+    /// Exceeded by 5 % of the requests.
+    pub p95: Option<f64>,
+    /// Exceeded by 1 % of the requests.
+    pub p99: Option<f64>,
+    /// The longest.
+    pub maximum: Option<f64>,
 }
 
 /// An interpreter.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct InterpreterRow {
-    pub(super) name: String,
+pub struct InterpreterRow {
+    /// Its name.
+    pub name: String,
+    /// Its figures.
     #[serde(flatten)]
-    pub(super) figures: Figures,
+    pub figures: Figures,
 }
 
 /// A thread.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct WorkerRow {
-    pub(super) completed: u64,
+pub struct WorkerRow {
+    /// Requests that it completed.
+    pub completed: u64,
     /// Share of its time.
-    pub(super) busy: f64,
+    pub busy: f64,
     /// Share of its time.
-    pub(super) cpu: f64,
-    pub(super) elapsed: f64,
-    pub(super) longest: f64,
+    pub cpu: f64,
+    /// How long it has been at its present request.
+    pub elapsed: f64,
+    /// The longest request that it completed.
+    pub longest: f64,
 }
 
 impl Snapshot {
     /// What a fleet shows now. The latest events and slow requests come first.
-    pub(super) fn of_fleet(fleet: &Fleet) -> Self {
+    pub fn of_fleet(fleet: &Fleet) -> Self {
         Self {
             schema: SCHEMA,
             received: fleet.received,
@@ -112,7 +149,7 @@ impl Snapshot {
             findings: diagnose(fleet),
             processes: fleet.processes.iter().map(|(pid, process)| ProcessRow::new(*pid, process)).collect(),
             slow_requests: fleet.slow.iter().rev().cloned().collect(),
-            events: fleet.events.iter().rev().cloned().collect(),
+            events: fleet.list_events(),
         }
     }
 }
@@ -202,7 +239,7 @@ impl PhaseFigures {
 mod tests {
     use std::time::Duration;
 
-    use wsgiaudit_probes_core::telemetry::datagram::{Datagram, Kind, field};
+    use crate::telemetry::datagram::{Datagram, Kind, field};
 
     use super::super::test_datagrams::request_datagram;
     use super::*;

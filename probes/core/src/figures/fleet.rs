@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::telemetry::datagram::{Datagram, DecodeError, Kind, field};
 use serde::Serialize;
-use wsgiaudit_probes_core::telemetry::datagram::{Datagram, DecodeError, Kind, field};
 
 use super::sample::Sample;
 
@@ -32,7 +32,7 @@ const SLOW_KEPT: Duration = Duration::from_secs(60);
 
 /// All processes. Times of arrival are counted from the start of the command.
 #[derive(Debug, Default)]
-pub(super) struct Fleet {
+pub struct Fleet {
     pub(super) processes: BTreeMap<u32, Process>,
     /// The latest last.
     pub(super) slow: VecDeque<SlowRequest>,
@@ -87,17 +87,25 @@ pub(super) struct SampleWindow(VecDeque<(Duration, Sample)>);
 
 /// A request that took, or is taking, long.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct SlowRequest {
-    pub(super) pid: u32,
-    pub(super) is_complete: bool,
-    pub(super) duration: f64,
-    pub(super) method: String,
-    pub(super) path: String,
+pub struct SlowRequest {
+    /// Its process.
+    pub pid: u32,
+    /// Whether its response is complete.
+    pub is_complete: bool,
+    /// How long it has taken.
+    pub duration: f64,
+    /// Its method.
+    pub method: String,
+    /// Its path.
+    pub path: String,
     /// 0 before there is one.
-    pub(super) status: u64,
-    pub(super) queue: f64,
-    pub(super) application: f64,
-    pub(super) gil_wait: f64,
+    pub status: u64,
+    /// How long it waited for a thread.
+    pub queue: f64,
+    /// Time in the application.
+    pub application: f64,
+    /// Waits for the GIL.
+    pub gil_wait: f64,
     #[serde(skip)]
     start: f64,
     #[serde(skip)]
@@ -108,23 +116,28 @@ pub(super) struct SlowRequest {
 
 /// Start or end of a process.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct LifecycleEvent {
+pub struct LifecycleEvent {
     /// `started`, `stopping` or `stopped`.
-    pub(super) event: &'static str,
-    pub(super) pid: u32,
-    pub(super) group: String,
+    pub event: &'static str,
+    /// Its process.
+    pub pid: u32,
+    /// The process's group.
+    pub group: String,
     /// Seconds since 1970.
-    pub(super) time: f64,
-    pub(super) reason: String,
-    pub(super) uptime: Option<f64>,
-    pub(super) requests: Option<u64>,
+    pub time: f64,
+    /// Why it ends; empty for a start.
+    pub reason: String,
+    /// How long it served, in seconds, at its end.
+    pub uptime: Option<f64>,
+    /// Requests that it answered, at its end.
+    pub requests: Option<u64>,
     /// Requests that were cut off.
-    pub(super) cut_off: Option<u64>,
+    pub cut_off: Option<u64>,
 }
 
 impl Fleet {
     /// Takes in what has arrived.
-    pub(super) fn take_datagram(&mut self, bytes: &[u8], now: Duration) {
+    pub fn take_datagram(&mut self, bytes: &[u8], now: Duration) {
         self.now = now;
         self.received += 1;
         match Datagram::decode(bytes) {
@@ -209,7 +222,7 @@ impl Fleet {
     }
 
     /// Notes that time has passed: finds processes that have fallen silent, and forgets those that are gone.
-    pub(super) fn pass_time(&mut self, now: Duration) {
+    pub fn pass_time(&mut self, now: Duration) {
         self.now = now;
         for process in self.processes.values_mut() {
             process.samples.forget_old(now);
@@ -228,13 +241,18 @@ impl Fleet {
         self.slow.retain(|slow| now.saturating_sub(slow.arrival) <= SLOW_KEPT);
     }
 
+    /// Starts and ends of processes, the latest first.
+    pub fn list_events(&self) -> Vec<LifecycleEvent> {
+        self.events.iter().rev().cloned().collect()
+    }
+
     /// The longest interval at which a process reports, in seconds.
-    pub(super) fn longest_interval(&self) -> Option<f64> {
+    pub fn longest_interval(&self) -> Option<f64> {
         self.processes.values().filter_map(|process| process.period).reduce(f64::max)
     }
 
     /// Whether figures of a process have arrived.
-    pub(super) fn has_figures(&self) -> bool {
+    pub fn has_figures(&self) -> bool {
         self.processes
             .values()
             .flat_map(|process| process.interpreters.values().chain([&process.samples]))

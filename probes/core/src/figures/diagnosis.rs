@@ -1,13 +1,13 @@
 //! Findings: what the figures mean, by the rules of the group `telemetry`.
 
+use crate::telemetry::phase_meter::Phase;
 use serde::Serialize;
-use wsgiaudit_probes_core::telemetry::phase_meter::Phase;
 
 use super::advice;
 use super::contention::fit_wait_shape;
+use super::finding_rule::FindingRule;
 use super::fleet::{Fleet, Process, ProcessState};
 use super::sample::Sample;
-use crate::model::RuleId;
 
 /// Limits, as the pages of the rules state them.
 const SATURATED_BUSY: f64 = 0.8;
@@ -23,18 +23,19 @@ const WAITING_CPU: f64 = 0.5;
 
 /// What the figures of a process mean.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Finding {
+pub struct Finding {
     /// Its rule, for `wsgiaudit explain`.
-    pub(super) rule: &'static str,
+    pub rule: &'static str,
     /// What it is about: `process 7`, `process 7, interpreter shop/1`, or `all`.
-    pub(super) subject: String,
+    pub subject: String,
     /// What was found, with its figures.
-    pub(super) message: String,
-    pub(super) advice: String,
+    pub message: String,
+    /// What to do.
+    pub advice: String,
 }
 
 impl Finding {
-    fn new(rule: RuleId, subject: &str, message: String, advice: String) -> Self {
+    fn new(rule: FindingRule, subject: &str, message: String, advice: String) -> Self {
         Self { rule: rule.id(), subject: subject.to_owned(), message, advice }
     }
 }
@@ -51,7 +52,7 @@ pub(super) fn diagnose(fleet: &Fleet) -> Vec<Finding> {
             let silent = fleet.now.saturating_sub(process.last_arrival).as_secs();
             let message = format!("has sent nothing for {silent} s, and did not say that it ends");
             findings.push(Finding::new(
-                RuleId::ProcessLost,
+                FindingRule::ProcessLost,
                 &subject,
                 message,
                 advice::ON_SILENCE.to_owned(),
@@ -65,7 +66,7 @@ pub(super) fn diagnose(fleet: &Fleet) -> Vec<Finding> {
     let missing = fleet.missing;
     if missing > 0 || fleet.damaged > 0 {
         let message = format!("{missing} datagrams did not arrive, {} could not be read", fleet.damaged);
-        findings.push(Finding::new(RuleId::DatagramsLost, "all", message, advice::ON_LOSS.to_owned()));
+        findings.push(Finding::new(FindingRule::DatagramsLost, "all", message, advice::ON_LOSS.to_owned()));
     }
     findings
 }
@@ -110,7 +111,7 @@ fn find_saturation(subject: &str, sample: &Sample, slow: usize, is_gil_bound: bo
     }
     let threads = sample.threads.unwrap_or(1);
     let advice = advice::advise_on_saturation(sample.cpu, threads, is_gil_bound);
-    (!reasons.is_empty()).then(|| Finding::new(RuleId::Saturated, subject, reasons.join("; "), advice))
+    (!reasons.is_empty()).then(|| Finding::new(FindingRule::Saturated, subject, reasons.join("; "), advice))
 }
 
 fn find_gil_waits(subject: &str, sample: &Sample) -> Option<Finding> {
@@ -131,14 +132,14 @@ fn find_gil_waits(subject: &str, sample: &Sample) -> Option<Finding> {
         message += &format!(" ({}, q = {q:.2})", shape.name());
     }
     let advice = advice::advise_on_gil(fit.map(|(_, shape)| shape), sample.switch_interval, mean);
-    Some(Finding::new(RuleId::GilBound, subject, message, advice))
+    Some(Finding::new(FindingRule::GilBound, subject, message, advice))
 }
 
 fn find_one_core(subject: &str, sample: &Sample) -> Option<Finding> {
     let (cpu, busy, threads) = (sample.cpu?, sample.busy?, sample.threads?);
     let is_found = (ONE_CORE..=SEVERAL_CORES).contains(&cpu) && busy > LOADED_BUSY && threads >= 2;
     let message = format!("{threads} threads use {cpu:.2} processors");
-    is_found.then(|| Finding::new(RuleId::OneCore, subject, message, advice::ON_ONE_CORE.to_owned()))
+    is_found.then(|| Finding::new(FindingRule::OneCore, subject, message, advice::ON_ONE_CORE.to_owned()))
 }
 
 fn find_waiting_threads(subject: &str, sample: &Sample) -> Option<Finding> {
@@ -147,14 +148,15 @@ fn find_waiting_threads(subject: &str, sample: &Sample) -> Option<Finding> {
     let is_found = sample.busy? > WAITING_BUSY && busy > 0.0 && cpu < WAITING_CPU * busy;
     let message =
         format!("threads use the processor {:.0} % of the time that requests take", cpu / busy * 100.0);
-    is_found.then(|| Finding::new(RuleId::BusyWithoutCpu, subject, message, advice::ON_WAITING.to_owned()))
+    is_found
+        .then(|| Finding::new(FindingRule::BusyWithoutCpu, subject, message, advice::ON_WAITING.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use wsgiaudit_probes_core::telemetry::datagram::{Datagram, Kind, field};
+    use crate::telemetry::datagram::{Datagram, Kind, field};
 
     use super::super::test_datagrams::{add_phase, request_datagram};
     use super::*;
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn expect(datagrams: &[Datagram], rules: &[RuleId]) -> Vec<Finding> {
+    fn expect(datagrams: &[Datagram], rules: &[FindingRule]) -> Vec<Finding> {
         let found = rules_of(datagrams, 0);
         let ids: Vec<&str> = rules.iter().map(|rule| rule.id()).collect();
         assert_eq!(found.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ids, "{found:#?}");
@@ -190,11 +192,11 @@ mod tests {
     #[test]
     fn saturation_is_found_by_threads_queue_and_slow_requests() {
         let busy = with_cpu(request_datagram(7, 100, 0.85), 0.3);
-        let [found] = expect(&[busy], &[RuleId::Saturated]).try_into().unwrap();
+        let [found] = expect(&[busy], &[FindingRule::Saturated]).try_into().unwrap();
         assert!(found.message.contains("85 %") && found.advice.starts_with("more threads"), "{found:?}");
         let mut queued = request_datagram(7, 100, 0.1);
         add_phase(&mut queued, 1, 0.06, 20, 100);
-        let [found] = expect(&[queued], &[RuleId::Saturated]).try_into().unwrap();
+        let [found] = expect(&[queued], &[FindingRule::Saturated]).try_into().unwrap();
         assert!(found.message.contains("60 ms"), "{found:?}");
         let mut all = vec![with_cpu(request_datagram(7, 100, 0.75), 0.5)];
         for number in 0..3 {
@@ -202,7 +204,7 @@ mod tests {
             slow.add_number(field::SLOW_START, f64::from(number));
             all.push(slow);
         }
-        let [found] = expect(&all, &[RuleId::Saturated]).try_into().unwrap();
+        let [found] = expect(&all, &[FindingRule::Saturated]).try_into().unwrap();
         assert!(found.message.contains("3 requests are slow"), "{found:?}");
     }
 
@@ -210,11 +212,11 @@ mod tests {
     fn waits_for_the_gil_are_found_in_the_process_or_in_its_interpreters() {
         let mut waiting = request_datagram(7, 1000, 0.5);
         add_phase(&mut waiting, 5, 0.0004, 0, 1000);
-        let [found] = expect(std::slice::from_ref(&waiting), &[RuleId::GilBound]).try_into().unwrap();
+        let [found] = expect(std::slice::from_ref(&waiting), &[FindingRule::GilBound]).try_into().unwrap();
         assert!(found.message.contains("20 %") && found.subject == "process 7", "{found:?}");
         let mut own = waiting.clone();
         own.add_text(field::INTERPRETER_NAME, "shop/2");
-        let [found] = expect(&[waiting, own], &[RuleId::GilBound]).try_into().unwrap();
+        let [found] = expect(&[waiting, own], &[FindingRule::GilBound]).try_into().unwrap();
         assert_eq!(found.subject, "process 7, interpreter shop/2");
         // Below the limit.
         let mut quick = request_datagram(7, 1000, 0.5);
@@ -226,30 +228,30 @@ mod tests {
     fn the_shape_of_waits_is_named() {
         let mut waiting = request_datagram(7, 1000, 0.5);
         add_phase(&mut waiting, 5, 0.006, 9, 1000);
-        let [found] = expect(&[waiting], &[RuleId::GilBound]).try_into().unwrap();
+        let [found] = expect(&[waiting], &[FindingRule::GilBound]).try_into().unwrap();
         assert!(found.message.contains("(transient, q = 1.00)"), "{found:?}");
         assert!(found.advice.starts_with("a shorter switch interval"), "{found:?}");
     }
 
     #[test]
     fn one_processor_and_waiting_threads_are_found() {
-        let found = expect(&[with_cpu(request_datagram(7, 100, 0.6), 0.95)], &[RuleId::OneCore]);
+        let found = expect(&[with_cpu(request_datagram(7, 100, 0.6), 0.95)], &[FindingRule::OneCore]);
         assert!(found[0].message.contains("2 threads use 0.95"), "{found:?}");
         expect(&[with_cpu(request_datagram(7, 100, 0.6), 1.3)], &[]);
         let mut waiting = with_cpu(request_datagram(7, 100, 0.6), 0.5);
         waiting.add_numbers(field::WORKER_CPU, vec![0.1, 0.2]);
-        let found = expect(&[waiting], &[RuleId::BusyWithoutCpu]);
+        let found = expect(&[waiting], &[FindingRule::BusyWithoutCpu]);
         assert!(found[0].message.contains("25 %"), "{found:?}");
     }
 
     #[test]
     fn silence_and_loss_are_found() {
         let [found] = rules_of(&[request_datagram(7, 100, 0.9)], 5).try_into().unwrap();
-        assert_eq!((found.rule, found.subject.as_str()), (RuleId::ProcessLost.id(), "process 7"));
+        assert_eq!((found.rule, found.subject.as_str()), (FindingRule::ProcessLost.id(), "process 7"));
         assert!(found.message.contains("nothing for 5 s"), "{found:?}");
         let mut later = request_datagram(7, 100, 0.5);
         later.sequence = 4;
-        let found = expect(&[request_datagram(7, 100, 0.5), later], &[RuleId::DatagramsLost]);
+        let found = expect(&[request_datagram(7, 100, 0.5), later], &[FindingRule::DatagramsLost]);
         assert!(found[0].message.starts_with("2 datagrams did not arrive, 0 could"), "{found:?}");
     }
 }

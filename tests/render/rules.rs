@@ -72,9 +72,11 @@ fn every_rule_is_provoked_by_a_test() {
     };
     let mut tests: Vec<String> = sources("tests").into_iter().map(|(_, text)| text).collect();
     tests.push(fs::read_to_string(root.join("corpus/expected.toml")).unwrap());
-    let units = ["src", "probes/core/src"].map(sources).into_iter().flatten().filter_map(|(path, text)| match path.ends_with("tests.rs") {
-        true => Some(text),
-        false => Some(text.split_once("#[cfg(test)]\nmod tests {")?.1.to_owned()),
+    let units = ["src", "probes/core/src"].map(sources).into_iter().flatten().filter_map(|(path, text)| {
+        match path.ends_with("tests.rs") {
+            true => Some(text),
+            false => Some(text.split_once("#[cfg(test)]\nmod tests {")?.1.to_owned()),
+        }
     });
     let units: Vec<String> = units.collect();
     let has_word = |text: &String, word: &str| {

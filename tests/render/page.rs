@@ -487,9 +487,13 @@ fn three_thousand_modules_are_no_burden() {
     let still = folder.path().join("still.html");
     fs::write(&still, text.replace("<script>", "<script type=\"text/plain\">")).unwrap();
     let (mut plain, mut load) = (f64::INFINITY, f64::INFINITY);
-    for _ in 0..3 {
+    // Other tests run at the same time: a busy machine gets more rounds.
+    for round in 0..9 {
         plain = open(&still).min(plain);
         load = open(&page.file()).min(load);
+        if round >= 2 && load < 1.5 * plain {
+            break;
+        }
     }
     // Loaded from a report with that many, and only the opened row's are in the document now.
     assert!(text.matches("<details class=\"subject\"").count() >= 3000);

@@ -10,7 +10,6 @@ use crate::digest;
 use crate::image;
 use crate::installer::NoCacheFolder;
 use crate::model::{BinaryFacts, Environment, Interpreter, TargetPython, Toolchain};
-use crate::platform;
 use crate::trial;
 use crate::venv::InstalledDistributions;
 
@@ -21,9 +20,7 @@ pub(super) fn open_file_cache(
     interpreter: Option<&Interpreter>,
 ) -> Option<FileCache> {
     let folder = context.plan.cache.as_ref()?.as_ref().ok()?;
-    let is_confined =
-        context.plan.limits.sandbox && platform::find_unenforced_limits(context.scratch.path()).is_empty();
-    FileCache::open(folder, &interpreter.filter(|_| is_confined)?.executable)
+    FileCache::open(folder, &interpreter.filter(|_| context.confines_trials())?.executable)
 }
 
 /// Returns a note if there is a cache that is not used because others can write to it.

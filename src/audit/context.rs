@@ -132,20 +132,26 @@ impl AuditContext<'_> {
         cache.map_or(self.scratch.path(), PathBuf::as_path)
     }
 
-    /// Lets the trials of an environment that has no bytecode share theirs. It is kept in the environment's cache, if there
-    /// is one. Trials that may write outside of their own folders get none: they could forge it.
+    /// Whether trials can write nowhere but to their own folders. If they can, they could forge what later trials read.
+    pub(super) fn confines_trials(&self) -> bool {
+        self.plan.limits.sandbox && platform::find_unenforced_limits(self.scratch.path()).is_empty()
+    }
+
+    /// Prepares a folder for the bytecode of an environment: in its cache, if there is one. There is none where trials are
+    /// not confined.
     pub(super) fn add_bytecode(&self, interpreter: &Interpreter, cache: Option<&TrialCache>) {
-        let is_confined =
-            self.plan.limits.sandbox && platform::find_unenforced_limits(self.scratch.path()).is_empty();
+        if !self.confines_trials() {
+            return;
+        }
         // A neutral name: foreign code can see it.
         let name = if interpreter.free_threaded { "bytecode-t" } else { "bytecode" };
         let folder = self.scratch.path().join(name);
-        let kept = cache.map_or(Ok(()), |cache| {
+        let linked = cache.map_or(Ok(()), |cache| {
             let target = cache.bytecode_folder();
             fs::create_dir_all(&target)?;
             symlink(target, &folder)
         });
-        if is_confined && kept.is_ok() {
+        if linked.is_ok() {
             self.bytecode.add_environment(&interpreter.executable, &interpreter.site, folder);
         }
     }

@@ -11,12 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::dist_info_paths::{self, DistInfoPaths};
-use super::file_cache::{FileCache, state_of_metadata};
+use super::file_cache::{ABSENT, FileCache, state_of_metadata};
 use crate::bounded_walk::{WalkLimits, walk_folder};
 use crate::digest;
-
-/// State and digest of what does not exist, such as bytecode that was deleted after it was installed.
-const ABSENT: &str = "absent";
 
 /// For each entry of a folder, all entries that were installed together with it.
 pub type CoInstalledEntries = BTreeMap<PathBuf, BTreeSet<PathBuf>>;

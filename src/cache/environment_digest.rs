@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::file_cache::ABSENT;
 use super::{content, dist_info_paths, file_cache};
 use crate::digest;
-use crate::platform::{INHERITED_VARIABLES, describe_processor};
+use crate::platform::{describe_processor, inherited_variables};
 
 /// Databases of the system's package managers, and configuration of the dynamic linker.
 const SYSTEM_FILES: [&str; 6] = [
@@ -28,8 +29,8 @@ pub fn digest_of_system() -> String {
     for file in SYSTEM_FILES {
         text += &format!("{file} {}\n", state_of_path(Path::new(file)));
     }
-    for name in INHERITED_VARIABLES {
-        text += &format!("{name} {:?}\n", std::env::var_os(name));
+    for (name, value) in inherited_variables() {
+        text += &format!("{name} {value:?}\n");
     }
     // Libraries choose code by the processor's features.
     digest::of_text(&(text + &describe_processor()))
@@ -68,11 +69,10 @@ pub(super) fn describe_pth_files(folder: &Path) -> String {
 /// upgrade.
 pub(super) fn digest_of_folder_names(folder: &Path) -> String {
     let plain = |name: OsString| dist_info_paths::strip_version(&name).map_or(name, OsString::from);
-    content::digest_of_entry_names(folder, plain).unwrap_or_else(|| "absent".to_owned())
+    content::digest_of_entry_names(folder, plain).unwrap_or_else(|| ABSENT.to_owned())
 }
 
 /// A string that differs if the file was changed.
 fn state_of_path(path: &Path) -> String {
-    fs::metadata(path)
-        .map_or_else(|_| "absent".to_owned(), |metadata| file_cache::state_of_metadata(&metadata))
+    fs::metadata(path).map_or_else(|_| ABSENT.to_owned(), |metadata| file_cache::state_of_metadata(&metadata))
 }

@@ -20,6 +20,9 @@ use crate::regular_file;
 /// timestamp.
 const RECENT: Duration = Duration::from_millis(20);
 
+/// State and digest of what does not exist, such as bytecode that was deleted after it was installed.
+pub(super) const ABSENT: &str = "absent";
+
 /// Name of the file with the saved values.
 const FILE: &str = "content.json";
 
@@ -120,13 +123,13 @@ impl FileCache {
         made
     }
 
-    /// The state of a file or folder, or "absent".
+    /// The state of a file or folder, or [`ABSENT`].
     ///
     /// Returns `None` if it is unknown or was changed too recently.
     fn stable_state_of_path(&self, path: &Path) -> Option<String> {
         match fs::metadata(path) {
             Ok(found) => (!self.is_recently_changed(&found)).then(|| state_of_metadata(&found)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some("absent".to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(ABSENT.to_owned()),
             Err(_) => None,
         }
     }

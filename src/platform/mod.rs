@@ -24,4 +24,4 @@ use linux::{adopt_orphans, child_processes};
 pub use private_folder::{create_private_folder, find_foreign_access, is_own};
 pub use process_group::{ProcessGroup, kill_all_groups, sweep_orphans};
 pub use temporary_folder::{TemporaryFolder, end_process};
-pub use variables::{INHERITED_VARIABLES, is_loader_variable};
+pub use variables::{inherited_variables, is_loader_variable};

@@ -1,9 +1,9 @@
 //! Bytecode for environments that have none, such as uv's: without it, each interpreter of each trial would compile every
 //! source that it imports.
 //!
-//! Trials report which sources they compiled. A Python of its own, which runs no foreign code, compiles them once more into a
-//! folder that later trials read (`sys.pycache_prefix`) and cannot write to. Environments that have bytecode are tried with
-//! their own.
+//! Trials report which sources they compiled. A separate Python process, which runs no foreign code, compiles them once more
+//! into a folder that later trials read (`sys.pycache_prefix`) and cannot write to. Trials of an environment that has bytecode
+//! read its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -15,11 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{fs, io};
 
-use crate::platform::{INHERITED_VARIABLES, ProcessGroup};
+use crate::platform::{ProcessGroup, inherited_variables};
 
 const PROGRAM: &str = include_str!("compile_sources.py");
 
-/// How long to wait for the compiling Python to look at an environment and to link the standard library's bytecode.
+/// Time limit for the process to check the environment for bytecode, and to link the bytecode of the standard library.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most bytes of its answer that are read.
@@ -45,7 +45,7 @@ enum BytecodeState {
 }
 
 impl BytecodeFolders {
-    /// Names the folder for bytecode of an environment, and the folders that its modules are in.
+    /// Sets the folder for the bytecode of an environment. `site` are the folders with its modules.
     pub fn add_environment(&self, python: &Path, site: &[PathBuf], folder: PathBuf) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(python.to_owned()).or_insert_with(|| BytecodeState::Unused { folder, site: site.to_vec() });
@@ -79,8 +79,6 @@ impl BytecodeFolder {
     /// Returns `None` if the environment has bytecode of its own.
     fn start(python: &Path, site: &[PathBuf], folder: &Path) -> io::Result<Option<Self>> {
         fs::create_dir_all(folder)?;
-        let variables =
-            INHERITED_VARIABLES.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         let mut command = Command::new(python);
         command
             // `-S`: no .pth file of the environment is run. The order of constant sets depends on the hash seed, so it is
@@ -89,7 +87,7 @@ impl BytecodeFolder {
             .arg(folder)
             .args(site)
             .env_clear()
-            .envs(variables)
+            .envs(inherited_variables())
             .env("PYTHONHASHSEED", super::environment::HASH_SEED)
             .current_dir(folder)
             .stdin(Stdio::piped())
@@ -100,7 +98,7 @@ impl BytecodeFolder {
             process.kill();
             return Ok(None);
         };
-        if !is_lacking(output) {
+        if !read_lacks_bytecode(output) {
             process.kill();
             return Ok(None);
         }
@@ -119,7 +117,7 @@ impl BytecodeFolder {
         ["-X".into(), option]
     }
 
-    /// Has these sources compiled, each once.
+    /// Requests that these sources are compiled, each once.
     pub(super) fn compile_sources(&self, sources: Vec<String>) {
         let mut requested = self.requested.lock().unwrap_or_else(PoisonError::into_inner);
         for source in sources {
@@ -138,8 +136,9 @@ impl Drop for BytecodeFolder {
     }
 }
 
-/// Reads the answer of the process: whether most modules lack bytecode. No answer in time is a no.
-fn is_lacking(output: ChildStdout) -> bool {
+/// Reads the answer of the process: whether most modules of the environment lack bytecode. Returns false if there is no
+/// answer in time.
+fn read_lacks_bytecode(output: ChildStdout) -> bool {
     let (sender, answer) = mpsc::channel();
     std::thread::spawn(move || {
         let mut line = String::new();

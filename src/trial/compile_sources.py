@@ -3,7 +3,7 @@
 Arguments: the folder of the bytecode, laid out as `sys.pycache_prefix` wants it, and the folders of the environment. Prints
 `lacking` if most modules of the environment have no bytecode of their own; otherwise prints `compiled` and ends. After `lacking`,
 each line of standard input is the path of a source to compile. Trials name these paths, so only sources of the environment and
-of the standard library are compiled, and not without end. Each file of bytecode holds the hash of its source (PEP 552), and the
+of the standard library are compiled, and at most MAX_BYTES of them. Each file of bytecode holds the hash of its source (PEP 552), and the
 import system checks it: bytecode of an older source is never run.
 """
 
@@ -20,23 +20,23 @@ MAX_BYTES = 1 << 30  # Of all sources together.
 MAX_MEMORY = 2 << 30
 
 
-def list_first_modules(folder):
-    """The modules of a folder, and the packages' first files."""
+def list_modules(folder):
+    """Yields the modules of a folder, and the `__init__.py` of each of its packages."""
     for entry in os.scandir(folder):
         if entry.name.endswith(".py"):
             yield entry.path
-        elif os.path.isfile(first := os.path.join(entry.path, "__init__.py")):
-            yield first
+        elif os.path.isfile(module := os.path.join(entry.path, "__init__.py")):
+            yield module
 
 
-def is_lacking(folders):
-    modules = [module for folder in folders if os.path.isdir(folder) for module in list_first_modules(folder)]
+def lacks_bytecode(folders):
+    modules = [module for folder in folders if os.path.isdir(folder) for module in list_modules(folder)]
     without = [module for module in modules if not os.path.exists(importlib.util.cache_from_source(module))]
     return len(without) * 2 > len(modules)
 
 
 def link_standard_library(tree):
-    """With another folder of bytecode, that of the standard library would not be found."""
+    """Links the bytecode of the standard library: Python looks for all bytecode in the same folder."""
     library = sysconfig.get_path("stdlib")
     ending = f".{sys.implementation.cache_tag}.pyc"
     for folder, folders, _ in os.walk(library):
@@ -60,7 +60,7 @@ def compile_source(path):
 
 
 def main(tree, *folders):
-    if not is_lacking(folders):
+    if not lacks_bytecode(folders):
         print("compiled", flush=True)
         return
     link_standard_library(tree)

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::model::EDITABLE_VARIABLES;
-use crate::platform::{INHERITED_VARIABLES, is_loader_variable};
+use crate::platform::{inherited_variables, is_loader_variable};
 
 /// What the names of this program's own variables begin with.
 const OWN_PREFIX: &str = "WSGIAUDIT_";
@@ -32,8 +32,7 @@ pub(super) const HASH_SEED: &str = "1";
 ///
 /// None of them names this program: foreign code would recognize a trial by it.
 pub(super) fn trial_environment(home: &Path) -> Vec<(&'static str, OsString)> {
-    let mut environment: Vec<_> =
-        INHERITED_VARIABLES.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
+    let mut environment: Vec<_> = inherited_variables().collect();
     environment.extend(FOLDER_VARIABLES.map(|name| (name, home.into())));
     environment.push(("LANG", "C.UTF-8".into()));
     // A fixed seed keeps the order of sets of strings the same in each audit, and so the order of imports and

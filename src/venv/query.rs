@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::{EDITABLE_VARIABLES, Interpreter};
-use crate::platform::{INHERITED_VARIABLES, ProcessGroup};
+use crate::platform::{ProcessGroup, inherited_variables};
 use crate::regular_file;
 
 const SCRIPT: &str = include_str!("query.py");
@@ -122,7 +122,7 @@ fn run_script(
         .arg(answer)
         .args(argument)
         .env_clear()
-        .envs(INHERITED_VARIABLES.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .envs(inherited_variables())
         .envs(EDITABLE_VARIABLES)
         .env("HOME", scratch)
         .current_dir(scratch)

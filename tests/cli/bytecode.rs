@@ -20,14 +20,19 @@ impl Cache {
 
     /// Audits an environment, and returns the verdict on the distribution `shop` for an own GIL.
     fn audit(&self, venv: &Venv, options: &[&str]) -> String {
+        self.judge(venv, options, "shop")["verdict"].as_str().unwrap().to_owned()
+    }
+
+    /// Audits an environment, and returns the judgement of a distribution for an own GIL.
+    fn judge(&self, venv: &Venv, options: &[&str], distribution: &str) -> serde_json::Value {
         // A file that changed a moment ago may change again unseen: nothing is kept of it.
         std::thread::sleep(Duration::from_millis(50));
         let command = Wsgiaudit::new().arg(venv.path()).args(["--format", "json"]).args(options);
         let said = command.env("XDG_CACHE_HOME", self.0.path()).run();
         let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
         let rows = report["distributions"].as_array().unwrap();
-        let row = rows.iter().find(|row| row["name"] == "shop").unwrap();
-        row["modes"]["own-gil"]["verdict"].as_str().unwrap().to_owned()
+        let row = rows.iter().find(|row| row["name"] == distribution).unwrap();
+        row["modes"]["own-gil"].clone()
     }
 
     /// The bytecode of a module of the environment.
@@ -112,4 +117,7 @@ fn a_source_that_cannot_be_compiled_is_shown_by_its_trial() {
         assert_eq!(cache.audit(&venv, &["--no-cache"]), "ready");
     }
     assert!(started.elapsed() < Duration::from_secs(60));
+    let till = cache.judge(&venv, &["--no-cache"], "till");
+    assert_eq!(till["verdict"], "unknown");
+    assert!(till["reason"].as_str().unwrap().contains("SyntaxError"), "{till}");
 }

@@ -320,20 +320,20 @@ const LIVE_PAGE: &str = "
 
 ## The live page
 
-A browser shows at `http://ADDRESS/` what [`wsgiaudit top`](telemetry.md) shows in a terminal: throughput, capacity, \
+Open `http://ADDRESS/` in a browser. The page shows the same as [`wsgiaudit top`](telemetry.md) in a terminal: throughput, capacity, \
 response times, the waits for the GIL of each interpreter, how busy each thread has been in the last two minutes, slow requests with their \
-stacks, and what was found, with what to do. The page needs scripts, and \
-asks for nothing but its events (`/live`), which come each second or each `--telemetry-interval`.
+stacks, and the findings, with advice. The page needs JavaScript. It loads nothing but its events (`/live`), which come each second or \
+each `--telemetry-interval`.
 
 - Each process has a page of its own, at the port of its metrics. The page says which process it is, and links to the others. It lists all \
 processes of the server with their main figures, and shows the findings, starts and ends of all. Charts, interpreters and slow requests \
 are those of its own process.
 - Slow requests are shown with `--slow-requests`.
-- 16 pages may be open at the same time; a further one is told so, and tries again. However many are open, figures are collected once. A \
-client that does not read misses some, and nobody waits for it. Open pages delay the end of a process by a third of a second at most. After a reload, they go on \
+- 16 pages may be open at the same time; a further one gets status 503, and tries again. The figures are collected once for all pages. A \
+client that reads too slowly misses updates; it delays neither the server nor other pages. Open pages delay the end of a process by a third of a second at most. After a reload, they go on \
 with the new one.
 - A process that is killed or crashes notes no end: only the start of the next one is listed.
-- There is no authentication. Who can reach the address sees paths of slow requests and names of functions. Keep it on a private \
+- There is no authentication. Anyone who can reach the address can see the paths of slow requests and the names of functions. Keep it on a private \
 address, or behind a proxy that asks for a password.
 ";
 

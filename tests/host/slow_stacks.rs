@@ -99,7 +99,7 @@ fn a_deep_stack_is_cut() {
 }
 
 #[test]
-fn who_cannot_have_the_gil_says_so_and_holds_up_nobody() {
+fn a_held_gil_is_named_as_the_reason_and_delays_no_other_interpreter() {
     let server = serve(&["--interpreters", "2"]);
     std::thread::scope(|scope| {
         scope.spawn(|| server.get("/hold?2.5"));

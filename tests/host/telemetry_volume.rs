@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wsgiaudit_probes_core::histogram::{BUCKETS, HistogramSnapshot, bucket_upper_bound};
-use wsgiaudit_probes_core::telemetry::datagram::{Datagram, Kind};
+use wsgiaudit_probes_core::telemetry::datagram::{Datagram, Kind, field};
 use wsgiaudit_probes_core::telemetry::interpreter_meter::{InterpreterMeter, WorkerInterval};
 use wsgiaudit_probes_core::telemetry::lifecycle::ProcessIdentity;
 use wsgiaudit_probes_core::telemetry::phase_meter::Phase;
@@ -92,7 +92,7 @@ fn a_hundred_thousand_datagrams_are_all_read() {
         let (round, process) = (number / PROCESSES, number % PROCESSES);
         let bytes = encode_interval(&meters[process], 1000 + process as u32, round as u32 + 1, &mut dice);
         if round >= DATAGRAMS / PROCESSES - KEPT {
-            let counts = Datagram::decode(&bytes).unwrap().counts(94);
+            let counts = Datagram::decode(&bytes).unwrap().counts(field::REQUEST_TIME_BUCKETS);
             ours.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
         socket.send_to(&bytes, &path).unwrap();

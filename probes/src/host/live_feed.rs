@@ -22,10 +22,10 @@ use super::request_exchange::ResponseAborted;
 /// Pages that may be open at the same time.
 const MAX_CLIENTS: usize = 16;
 
-/// After this, a stream ends, and its page asks for the next one. So the place of a client that is gone becomes free.
-const LONGEST: Duration = Duration::from_secs(240);
+/// The longest time of a stream. Its page then connects again; a client that has vanished frees its place.
+const LONGEST_STREAM: Duration = Duration::from_secs(240);
 
-/// How long the last frame is waited for.
+/// How long to wait for the last frame.
 const LAST_FRAME: Duration = Duration::from_millis(500);
 
 /// How long the end of the process waits for streams to end, if there are any, and then for their last bytes.
@@ -77,7 +77,6 @@ pub(super) fn open_feed(
         "ports": config.ports,
         "rules": config.rules,
         "python": identity.python,
-        "server": identity.server,
         "host": identity.host,
         "group": identity.group,
     });
@@ -88,7 +87,7 @@ pub(super) fn open_feed(
         fleet: Fleet::default(),
         history: History::default(),
         lifecycle: LifecycleFile::open(folder),
-        // A server of one process has two for a moment, when it is reloaded.
+        // With one process there is nothing to share: during a reload, its page does not show the other process.
         processes: (config.ports.len() > 1).then(|| ProcessFiles::new(folder)),
         slot: config.slot,
         interval,
@@ -105,7 +104,7 @@ impl LivePublisher {
         if is_lifecycle {
             self.lifecycle.append(bytes);
         }
-        self.fleet.take_datagram(bytes, self.started.elapsed());
+        self.fleet.take_decoded(datagram, self.started.elapsed());
         self.history.take_datagram(datagram);
     }
 
@@ -114,15 +113,16 @@ impl LivePublisher {
         self.fleet.pass_time(self.started.elapsed());
         self.history.end_interval(time);
         let mut snapshot = Snapshot::of_fleet(&self.fleet);
-        // Those of the log have more: their stacks.
+        // The frame has those of the slow log instead, which have stacks.
         snapshot.slow_requests.clear();
         snapshot.events = self.lifecycle.list_events();
         let own = self.summarize(&snapshot, time);
-        let mut processes = vec![own.clone()];
+        let mut processes = Vec::new();
         if let Some(files) = &self.processes {
             files.write(&own);
-            processes.extend(files.read_others(time, self.interval));
+            processes = files.read_others(time, self.interval);
         }
+        processes.push(own);
         processes.sort_by_key(|process| (process["slot"].as_u64(), process["pid"].as_u64()));
         let frame = json!({
             "time": time,
@@ -160,8 +160,8 @@ impl LivePublisher {
 }
 
 impl LiveFeed {
-    /// Begins a stream of frames, which ends once another process takes over; `None` if there are too many. A client that does not take a frame misses those that follow
-    /// until it does, and nobody waits for it.
+    /// Begins a stream of frames, which ends once another process takes over; `None` if too many are open. A client that
+    /// reads too slowly misses frames, and delays nothing.
     pub(super) fn subscribe(
         &self,
         handover: impl Future<Output = ()> + Send + 'static,
@@ -171,7 +171,7 @@ impl LiveFeed {
         let stream = FrameStream { frames: self.frames.clone(), pieces, _place: place };
         // There is space for two.
         let _ = stream.pieces.try_send(Ok(self.greeting.clone()));
-        tokio::spawn(async move { tokio::time::timeout(LONGEST, stream.send_frames(handover)).await });
+        tokio::spawn(async move { tokio::time::timeout(LONGEST_STREAM, stream.send_frames(handover)).await });
         Some(receiver)
     }
 
@@ -207,7 +207,7 @@ impl FrameStream {
                 () = &mut handover => true,
             };
             if is_handed_over {
-                // The one that says so.
+                // Waits for the frame that shows that this process stops.
                 let _ = tokio::time::timeout(LAST_FRAME, self.frames.changed()).await;
             }
             let frame = self.frames.borrow_and_update().clone();

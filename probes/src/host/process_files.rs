@@ -13,13 +13,13 @@ const SUFFIX: &str = ".json";
 /// Size limit of a file.
 const MAX_SIZE: u64 = 1 << 16;
 
-/// Files that are read.
-const MAX_FILES: usize = 256;
+/// Other processes that are listed.
+const MAX_PROCESSES: usize = 256;
 
 /// After this many intervals without a new file, a process is not shown.
 const OLD_AFTER_INTERVALS: f64 = 3.0;
 
-/// The file of this process, and those of the others. Removed at the end.
+/// The files of all processes. That of this process is removed at the end.
 #[derive(Debug)]
 pub(super) struct ProcessFiles {
     folder: PathBuf,
@@ -51,8 +51,9 @@ impl ProcessFiles {
         let is_new = |figures: &Value| {
             figures["time"].as_f64().is_some_and(|time| now - time <= interval * OLD_AFTER_INTERVALS + 1.0)
         };
-        let read = paths.take(MAX_FILES).filter_map(|path| read_file(&path).ok());
-        read.filter(is_new).collect()
+        // Processes that were killed have left their files.
+        let read = paths.filter_map(|path| read_file(&path).ok());
+        read.filter(is_new).take(MAX_PROCESSES).collect()
     }
 }
 

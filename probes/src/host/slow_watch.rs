@@ -1,23 +1,21 @@
 //! Watches for requests that become slow, asks for their stacks, and logs them. Runs on the thread of the telemetry, and
 //! never waits for a GIL.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wsgiaudit_probes_core::telemetry::process_telemetry::{FoundSlow, ProcessTelemetry};
-use wsgiaudit_probes_core::telemetry::request_trace::RequestTrace;
 use wsgiaudit_probes_core::telemetry::stack::{MissingStack, StackSample};
 
 use super::log::log_warning;
 
-/// How long a stack is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for a stack.
+const STACK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often is looked for a stack that is wanted.
-const MOMENT: Duration = Duration::from_millis(20);
+/// How often to check whether a stack has arrived.
+const STACK_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The shortest time between two looks for slow requests.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// The shortest time between two checks for slow requests.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The stacks that were asked for.
 #[derive(Debug, Default)]
@@ -27,53 +25,43 @@ pub(super) struct SlowWatch {
 
 #[derive(Debug)]
 struct PendingStack {
-    trace: Arc<RequestTrace>,
-    interpreter: usize,
+    slow: FoundSlow,
     until: Instant,
 }
 
 impl SlowWatch {
-    /// Looks for slow requests, and says in how long to look again. `None`: never.
+    /// Looks for slow requests. Returns the time until the next check; `None` if there is no threshold.
     pub(super) fn check(&mut self, telemetry: &ProcessTelemetry) -> Option<Duration> {
         let (found, next) = telemetry.find_slow()?;
-        for slow in found {
-            self.ask(telemetry, slow);
-        }
+        found.into_iter().for_each(|slow| self.request_stack(slow));
         let now = Instant::now();
-        self.pending.retain(|pending| {
-            if now >= pending.until {
-                let _ = pending.trace.stack.set(StackSample::Missing(MissingStack::GilHeld));
+        self.pending.retain(|PendingStack { slow, until }| {
+            if now >= *until {
+                let _ = slow.trace.stack.set(StackSample::Missing(MissingStack::GilHeld));
             }
-            let Some(stack) = pending.trace.stack.get() else { return true };
-            log_slow_request(telemetry, pending.interpreter, &pending.trace, stack);
+            let Some(stack) = slow.trace.stack.get() else { return true };
+            log_slow_request(slow, stack);
             false
         });
-        let next = if self.pending.is_empty() { next } else { next.min(MOMENT) };
-        Some(next.max(SHORTEST))
+        let next = if self.pending.is_empty() { next } else { next.min(STACK_CHECK_INTERVAL) };
+        Some(next.max(SHORTEST_INTERVAL))
     }
 
-    fn ask(&mut self, telemetry: &ProcessTelemetry, slow: FoundSlow) {
-        let Some(interpreter) = telemetry.interpreters.get(slow.interpreter) else { return };
-        if let Err(why) = interpreter.stack_requests.request(slow.worker, &slow.trace) {
+    fn request_stack(&mut self, slow: FoundSlow) {
+        if let Err(why) = slow.interpreter.stack_requests.request(slow.worker, &slow.trace) {
             let _ = slow.trace.stack.set(StackSample::Missing(why));
         }
-        let until = Instant::now() + PATIENCE;
-        self.pending.push(PendingStack { trace: slow.trace, interpreter: slow.interpreter, until });
+        self.pending.push(PendingStack { slow, until: Instant::now() + STACK_TIMEOUT });
     }
 }
 
-fn log_slow_request(
-    telemetry: &ProcessTelemetry,
-    interpreter: usize,
-    trace: &RequestTrace,
-    stack: &StackSample,
-) {
-    let name = telemetry.interpreters.get(interpreter).map_or("", |interpreter| interpreter.name.as_str());
+fn log_slow_request(FoundSlow { interpreter, trace, .. }: &FoundSlow, stack: &StackSample) {
     let what = trace.identity.as_ref().map(|identity| format!("{} {}", identity.method, identity.uri.path()));
     log_warning(&format!(
-        "slow request: {:?} has taken {:.1} s so far, in {name}: {}",
+        "slow request: {:?} has taken {:.1} s so far, in {}: {}",
         what.unwrap_or_default(),
         trace.began.elapsed().as_secs_f64(),
+        interpreter.name,
         stack.describe()
     ));
 }

@@ -2,7 +2,7 @@
 //!
 //! Only the holder of an interpreter's GIL may look at the frames of its threads. `sys._current_frames` is of no use here:
 //! it visits the threads of all interpreters of the process, whose GILs it does not hold. So the thread looks at the thread
-//! state of the one worker. If the GIL cannot be had, this thread waits, and nobody else.
+//! state of the one worker. While the GIL is held, only this thread waits.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,7 +34,7 @@ pub(super) unsafe fn read_wanted_stacks(
             python::PyThreadState_DeleteCurrent();
             sample
         };
-        // If that took too long, somebody has said so already.
+        // Has no effect if `SlowWatch` has given up already.
         let _ = wanted.trace.stack.set(sample);
     }
 }

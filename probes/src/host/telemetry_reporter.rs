@@ -1,4 +1,5 @@
-//! The thread that sends telemetry, and publishes the same for the live page. It never runs Python, and threads that serve requests never wait for it.
+//! The thread that sends telemetry, and publishes the same for the live page. It never runs Python, and never delays the
+//! threads that serve requests.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

@@ -138,15 +138,19 @@ pub struct LifecycleEvent {
 impl Fleet {
     /// Takes in what has arrived.
     pub fn take_datagram(&mut self, bytes: &[u8], now: Duration) {
-        self.now = now;
-        self.received += 1;
         match Datagram::decode(bytes) {
-            Ok(datagram) => self.apply(&datagram),
+            Ok(datagram) => self.take_decoded(&datagram, now),
             Err(error) => {
-                self.damaged += 1;
-                self.last_error = Some(error);
+                (self.now, self.received) = (now, self.received + 1);
+                (self.damaged, self.last_error) = (self.damaged + 1, Some(error));
             }
         }
+    }
+
+    /// Takes in a datagram that has been decoded.
+    pub fn take_decoded(&mut self, datagram: &Datagram, now: Duration) {
+        (self.now, self.received) = (now, self.received + 1);
+        self.apply(datagram);
     }
 
     fn apply(&mut self, datagram: &Datagram) {

@@ -33,8 +33,8 @@ pub struct ProcessTelemetry {
 /// A request that has just been found to be slow.
 #[derive(Clone, Debug)]
 pub struct FoundSlow {
-    /// Which interpreter runs it.
-    pub interpreter: usize,
+    /// The interpreter that runs it.
+    pub interpreter: Arc<InterpreterMeter>,
     /// Which of its threads.
     pub worker: usize,
     /// The request.
@@ -131,7 +131,7 @@ impl ProcessTelemetry {
                 if left.is_zero() {
                     trace.is_noted.store(true, Ordering::Relaxed);
                     self.slow_log.add_running(&interpreter.name, &trace);
-                    found.push(FoundSlow { interpreter: interpreter.index, worker, trace });
+                    found.push(FoundSlow { interpreter: Arc::clone(interpreter), worker, trace });
                 } else {
                     next = next.min(left);
                 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::request_trace::RequestTrace;
 use super::slow_request::{SlowRequest, SlowResponse};
-use super::stack::StackSample;
+use super::stack::{MissingStack, StackSample};
 use crate::lock::lock_ignoring_poison;
 
 /// Requests that are kept.
@@ -34,24 +34,26 @@ struct SlowEntry {
 impl SlowLog {
     /// Adds a request that runs.
     pub fn add_running(&self, interpreter: &str, trace: &Arc<RequestTrace>) {
-        self.add(SlowEntry { trace: Arc::clone(trace), interpreter: interpreter.to_owned(), end: None });
+        self.put(interpreter, trace, None);
     }
 
-    /// Notes the end of a request, which it need not have seen before.
+    /// Notes the end of a request, which need not be listed yet.
     pub fn note_end(&self, interpreter: &str, slow: &SlowRequest) {
-        let end = slow.response.map(|response| (slow.duration, response));
+        self.put(interpreter, &slow.trace, slow.response.map(|response| (slow.duration, response)));
+    }
+
+    /// Adds a request, or updates it if it is listed: it may end before [`add_running`](Self::add_running) is called.
+    fn put(&self, interpreter: &str, trace: &Arc<RequestTrace>, end: Option<(Duration, SlowResponse)>) {
         let mut entries = lock_ignoring_poison(&self.0);
-        if let Some(entry) = entries.iter_mut().rev().find(|entry| Arc::ptr_eq(&entry.trace, &slow.trace)) {
-            entry.end = end;
+        if let Some(entry) = entries.iter_mut().rev().find(|entry| Arc::ptr_eq(&entry.trace, trace)) {
+            entry.end = end.or(entry.end);
             return;
         }
-        drop(entries);
-        self.add(SlowEntry { trace: Arc::clone(&slow.trace), interpreter: interpreter.to_owned(), end });
-    }
-
-    fn add(&self, entry: SlowEntry) {
-        let mut entries = lock_ignoring_poison(&self.0);
-        entries.push_back(entry);
+        if end.is_some() {
+            // It ended before its stack was wanted. Has no effect if there is a stack.
+            let _ = trace.stack.set(StackSample::Missing(MissingStack::Ended));
+        }
+        entries.push_back(SlowEntry { trace: Arc::clone(trace), interpreter: interpreter.to_owned(), end });
         if entries.len() > MAX_SLOW {
             entries.pop_front();
         }
@@ -95,7 +97,7 @@ impl SlowEntry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stack::{MissingStack, StackFrame};
+    use super::super::stack::StackFrame;
     use super::*;
 
     #[test]
@@ -114,6 +116,22 @@ mod tests {
         assert_eq!(all.as_array().map(Vec::len), Some(1));
         assert_eq!((&all[0]["duration"], &all[0]["status"]), (&json!(2.0), &json!(200)));
         assert_eq!(all[0]["stack"], json!([{"function": "view", "file": "a.py", "line": 3}]));
+    }
+
+    #[test]
+    fn a_request_that_ended_before_it_was_found_is_listed_once_and_complete() {
+        let log = SlowLog::default();
+        let trace = Arc::new(RequestTrace::new(1, None));
+        let response = Some(SlowResponse { status: 200, bytes: 1, pieces: 1, active: 1 });
+        log.note_end(
+            "shop/1",
+            &SlowRequest { trace: Arc::clone(&trace), duration: Duration::from_secs(2), response },
+        );
+        log.add_running("shop/1", &trace);
+        let all = log.to_json();
+        assert_eq!(all.as_array().map(Vec::len), Some(1));
+        assert_eq!(all[0]["is_complete"], json!(true));
+        assert!(all[0]["stack_missing"].as_str().is_some_and(|why| why.contains("ended before")));
     }
 
     #[test]

@@ -36,7 +36,7 @@ struct RequestsState {
 /// Whether a thread reads stacks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum ReaderState {
-    /// There is none, as it could not do so.
+    /// No thread reads stacks: Python has no GIL.
     #[default]
     Absent,
     Open,
@@ -55,7 +55,7 @@ impl StackRequests {
         let mut state = lock_ignoring_poison(&self.state);
         state.reader = ReaderState::Closed;
         for wanted in state.wanted.drain(..) {
-            let _ = wanted.trace.stack.set(StackSample::Missing(MissingStack::Ended));
+            let _ = wanted.trace.stack.set(StackSample::Missing(MissingStack::NoReader));
         }
         self.changed.notify_all();
     }
@@ -63,12 +63,12 @@ impl StackRequests {
     /// Asks for a stack.
     ///
     /// # Errors
-    /// If there is nobody who reads it, or there is too much to do.
+    /// If no thread reads stacks, or too many are wanted.
     pub fn request(&self, worker: usize, trace: &Arc<RequestTrace>) -> Result<(), MissingStack> {
         let mut state = lock_ignoring_poison(&self.state);
         match state.reader {
             ReaderState::Absent => return Err(MissingStack::FreeThreaded),
-            ReaderState::Closed => return Err(MissingStack::Ended),
+            ReaderState::Closed => return Err(MissingStack::NoReader),
             ReaderState::Open => {}
         }
         if state.wanted.len() >= MAX_WANTED {
@@ -121,7 +121,7 @@ mod tests {
         requests.request(3, &trace).unwrap();
         requests.request(5, &trace).unwrap();
         assert_eq!(reader.join().unwrap(), [3, 5]);
-        assert_eq!(requests.request(0, &trace), Err(MissingStack::Ended));
+        assert_eq!(requests.request(0, &trace), Err(MissingStack::NoReader));
     }
 
     #[test]
@@ -132,6 +132,6 @@ mod tests {
         assert!(results.iter().take(MAX_WANTED).all(Result::is_ok));
         assert_eq!(results.last(), Some(&Err(MissingStack::TooMany)));
         requests.close();
-        assert_eq!(trace.stack.get(), Some(&StackSample::Missing(MissingStack::Ended)));
+        assert_eq!(trace.stack.get(), Some(&StackSample::Missing(MissingStack::NoReader)));
     }
 }

@@ -152,7 +152,7 @@ function showStack(box, item) {
     more.append(list);
     box.replaceChildren(more);
   } else {
-    const why = item.stack_missing || (item.is_complete ? "it was over before it was looked at" : "being read");
+    const why = item.stack_missing || "being read";
     box.replaceChildren(make("p", "sub", "No stack: " + why));
   }
   if (item.stack || item.stack_missing) box.dataset.done = "1";

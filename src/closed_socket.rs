@@ -10,14 +10,20 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{Mode, OFlags, fchmod};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 
+/// Most bytes of a path that clients can connect to: the system keeps one of 108 for the final zero (unix(7)).
+const MAX_PATH: usize = 107;
+
 /// Binds a socket whose file has no permissions. Whatever is at the path stays as it is.
 ///
 /// # Errors
 /// If there is something at the path, it is longer than 107 bytes, or it cannot be bound.
 pub fn bind_closed(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
+    if path.as_os_str().len() > MAX_PATH {
+        return Err(rustix::io::Errno::NAMETOOLONG.into());
+    }
     let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
-    // Linux gives the file the mode that the socket has before it is bound (`unix_bind_bsd`). Unlike the umask, that is no
-    // matter of the whole process.
+    // Linux gives the file the mode that the socket has before it is bound (`unix_bind_bsd`). Unlike the umask, this does
+    // not affect other threads.
     fchmod(&socket, Mode::empty())?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)
@@ -102,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_may_have_as_many_bytes_as_the_system_allows() {
+    fn a_path_has_107_bytes_at_most() {
         let folder = tempfile::Builder::new().prefix("s").tempdir_in("/tmp").unwrap();
         let named = |length: usize| -> PathBuf {
             // One folder with a long name, so that the name of the socket is a short one.
@@ -112,6 +118,8 @@ mod tests {
         };
         assert_eq!(named(107).as_os_str().len(), 107);
         assert!(bind_closed(&named(107), SocketType::DGRAM).is_ok());
-        assert!(bind_closed(&named(109), SocketType::DGRAM).is_err());
+        for length in [108, 109] {
+            assert!(bind_closed(&named(length), SocketType::DGRAM).is_err());
+        }
     }
 }

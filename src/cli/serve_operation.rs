@@ -48,7 +48,7 @@ impl StaticPrefix {
 /// How the server is operated.
 #[derive(Clone, Debug, Args)]
 pub struct OperationArgs {
-    /// For development: start the processes anew when a source changes that the application has loaded
+    /// For development: restart the processes when a source file that the application has loaded changes
     #[arg(long)]
     pub reload: bool,
     /// The least important messages that are logged. What the application writes is always logged

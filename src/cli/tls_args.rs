@@ -7,8 +7,8 @@ use clap::Args;
 /// The files for TLS. The other names are those of gunicorn, uvicorn and granian, on the command line alone.
 #[derive(Clone, Debug, Args)]
 pub struct TlsArgs {
-    /// Serve HTTPS with the certificate in this PEM file, which is followed there by those that lead to its authority.
-    /// A reload reads it again. Needs --tls-key
+    /// Serve HTTPS with the certificates in this PEM file: first that of the server, then the intermediate ones. A reload
+    /// reads it again. Needs --tls-key
     #[arg(long, value_name = "FILE", aliases = ["certfile", "ssl-certfile", "ssl-certificate"])]
     pub tls_certificate: Option<PathBuf>,
     /// The key of that certificate, in a PEM file, not encrypted

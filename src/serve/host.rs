@@ -91,11 +91,11 @@ impl Host {
     ) -> Result<Self> {
         let (reader, writer) = pipe()?;
         fcntl_setfd(&writer, FdFlags::empty())?;
-        let keys = start.tls.map(pass_identity).transpose()?;
+        let identity = start.tls.map(pass_identity).transpose()?;
         let file = files.folder.path().join("config.json");
         let config = HostConfig {
             ready: writer.as_raw_fd(),
-            tls: keys.as_ref().map(AsRawFd::as_raw_fd),
+            tls: identity.as_ref().map(AsRawFd::as_raw_fd),
             ..config.clone()
         };
         std::fs::write(&file, serde_json::to_vec(&config)?)?;
@@ -120,7 +120,7 @@ impl Host {
             .process_group(0)
             .spawn()
             .with_context(|| format!("{} cannot be run", start.python.display()))?;
-        drop((writer, keys));
+        drop((writer, identity));
         let host = Self {
             pid: child.id(),
             slot,

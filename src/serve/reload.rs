@@ -22,7 +22,7 @@ pub(super) fn keep_fixed_options(old: &ServeArgs, new: &mut ServeArgs) -> Vec<&'
     changed.into_iter().filter(|(_, has_changed)| *has_changed).map(|(option, _)| option).collect()
 }
 
-/// Keeps TLS on or off, so that no reload serves without it by mistake. Its files may be others. Returns whether it had
+/// Keeps TLS on or off, so that no reload serves without it by mistake. Only its files may change. Returns whether it had
 /// changed.
 fn keep_encryption(old: &TlsArgs, new: &mut TlsArgs) -> bool {
     let has_changed = old.tls_certificate.is_some() != new.tls_certificate.is_some();

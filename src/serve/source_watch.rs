@@ -68,14 +68,12 @@ impl SourceWatch {
             }
             let stamp = FileStamp::read(&path);
             let now = SystemTime::now();
-            // It may have been read before that. Once only: a source that the application writes itself must not make it
-            // start anew for ever.
+            // It was modified after the process had started, which may have loaded the version before. `poll` finds all
+            // later changes. A time in the future says nothing.
             if stamp.is_some_and(|stamp| stamp.modified > started && stamp.modified <= now) {
                 self.note_change(path.clone());
             }
-            let is_installed = path
-                .components()
-                .any(|part| part.as_os_str() == "site-packages" || part.as_os_str() == "dist-packages");
+            let is_installed = path.iter().any(|part| part == "site-packages" || part == "dist-packages");
             if let Some(folder) = path.parent().filter(|_| !is_installed) {
                 self.add_folder(folder);
             }
@@ -125,7 +123,7 @@ impl SourceWatch {
             changed.iter().take(MOST_NAMED).map(|path| path.display().to_string()).collect();
         match changed.len().saturating_sub(MOST_NAMED) {
             0 => named.join(", "),
-            others => format!("{} and {others} others", named.join(", ")),
+            more => format!("{} and {more} more", named.join(", ")),
         }
     }
 }
@@ -195,7 +193,7 @@ mod tests {
         }
         assert!(!poll(&mut watch) && poll(&mut watch));
         let said = watch.take_changes();
-        assert!(said.contains("/b.py, ") && said.ends_with("/d.py and 2 others"), "{said}");
+        assert!(said.contains("/b.py, ") && said.ends_with("/d.py and 2 more"), "{said}");
         fs::remove_file(path("b.py")).unwrap();
         assert!(!poll(&mut watch) && poll(&mut watch));
         assert!(watch.take_changes().ends_with("/b.py"));

@@ -35,7 +35,7 @@ use crate::venv::query_interpreter;
 /// How much longer than `--drain` a process may take to end before it is killed.
 const LAST_RESORT: Duration = Duration::from_secs(10);
 
-/// How long a process may take to start when the sources that it loads have changed again.
+/// How long a process may take to start if its sources have changed since. Then it is killed.
 const OUTDATED_START: Duration = Duration::from_secs(10);
 
 /// Where to listen if nothing else is named.
@@ -94,7 +94,9 @@ fn run_supervisor(options: &ServeOptions, args: ServeArgs, log: &mut ErrorLog) -
         log.open_file(&args.operation)?;
         log.info(&format!("every process runs as {} from now on", user.describe()));
         if let Err(error) = read_tls_identity(&args.tls) {
-            log.warn(&format!("a reload will keep the certificate: {error:#}"));
+            log.warn(&format!(
+                "a reload cannot read the TLS files, and will keep the certificate: {error:#}"
+            ));
         }
     }
     options.describe_unknown_variables().iter().for_each(|message| log.warn(message));
@@ -242,8 +244,7 @@ impl Supervisor<'_> {
     fn run_event_loop(&mut self, events: &Receiver<SupervisorEvent>) -> Result<bool> {
         loop {
             let restarts = self.restarts.iter().filter_map(|restart| restart.at);
-            let sources = self.sources.as_ref().filter(|_| self.kill_at.is_none());
-            let polls = sources.map(|sources| sources.next_poll);
+            let polls = self.sources.as_ref().map(|sources| sources.next_poll);
             let deadline = restarts.chain(self.kill_at).chain(self.manager.next_ping).chain(polls).min();
             let event = match deadline {
                 None => events.recv()?,
@@ -314,6 +315,7 @@ impl Supervisor<'_> {
             self.kill_at = Some(Instant::now() + Duration::from_secs_f64(self.args.drain) + LAST_RESORT);
             self.manager.notify_stopping();
             self.bound.clear();
+            self.sources = None;
             self.restarts.iter_mut().for_each(RestartDelay::cancel);
             self.hosts.iter().for_each(Host::stop);
         }
@@ -328,9 +330,7 @@ impl Supervisor<'_> {
             self.hosts.iter().for_each(Host::kill);
             self.kill_at = Some(now + LAST_RESORT);
         }
-        if self.kill_at.is_none() {
-            self.reload_changed_sources(now);
-        }
+        self.reload_changed_sources(now);
         for slot in 0..self.restarts.len() {
             if self.restarts.get_mut(slot).is_some_and(|restart| restart.take_due(now)) {
                 self.start_host_or_retry(slot);
@@ -341,15 +341,15 @@ impl Supervisor<'_> {
     /// Handles an unexpected end of the newest host of a slot.
     fn handle_host_loss(&mut self, host: &Host, status: &str) -> Result<()> {
         let slot = host.slot;
-        if !host.serves && !self.has_served && self.sources.is_some() {
+        if !host.serves && !self.has_served {
+            if self.sources.is_none() {
+                bail!("the application was not started ({status})");
+            }
             self.to_replace.clear();
             self.log.error(&format!(
                 "the application was not started ({status}): waiting for a change of its sources"
             ));
             return Ok(());
-        }
-        if !host.serves && !self.has_served {
-            bail!("the application was not started ({status})");
         }
         if !host.serves && self.hosts.iter().any(|other| other.slot == slot) {
             self.log.error("the new process did not start serving: the old one continues");
@@ -383,8 +383,8 @@ impl Supervisor<'_> {
         self.replace_next();
     }
 
-    /// Reloads once sources have changed, and the changes are over. A host that is starting ends first: it may have loaded
-    /// what was there before.
+    /// Reloads after sources have changed and no further change follows. Waits for a host that is starting, which may have
+    /// loaded the old sources, and kills it if it takes too long.
     fn reload_changed_sources(&mut self, now: Instant) {
         let Some(sources) = &mut self.sources else { return };
         if !sources.poll(now) {
@@ -438,7 +438,7 @@ impl Supervisor<'_> {
             Ok(tls) if tls == self.tls => {}
             Ok(tls) => {
                 self.tls = tls;
-                self.log.info("new connections get the TLS certificate that was read again");
+                self.log.info("the TLS files have changed: new processes use them");
             }
             Err(error) => self.log.error(&format!("the TLS certificate stays as it was: {error:#}")),
         }

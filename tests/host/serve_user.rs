@@ -111,7 +111,7 @@ fn a_key_of_root_is_read_before_the_user_changes() {
     let files = ["--tls-certificate", &path("certificate.pem"), "--tls-key", &path("key.pem")];
     let port = low_port();
     let mut server = serve(port, &[&["--user", "shop", "--error-log", "logs/errors"], &files[..]].concat());
-    server.wait_for("a reload will keep the certificate: --tls-key ");
+    server.wait_for("a reload cannot read the TLS files, and will keep the certificate: --tls-key ");
     let url = format!("https://127.0.0.1:{port}/");
     let ask = || {
         let output =

@@ -59,21 +59,20 @@ pub(super) fn write_identity(folder: &Path) {
     write("key.pem", &own_key.serialize_pem());
 }
 
-/// Serves with an identity of its own, and this certificate.
+/// Serves with an identity of its own, and these options for its files.
 #[track_caller]
-fn serve_with(certificate: &str, args: &[&str]) -> Server {
+fn serve_with(files: [&str; 4], args: &[&str]) -> Server {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("app.py"), APPLICATION).unwrap();
     write_identity(folder.path());
     let python = pythons::all().remove(0).executable;
-    let files = ["--tls-certificate", certificate, "--tls-key", "key.pem"];
     let line = ["-e", python.to_str().unwrap(), "--bind", "127.0.0.1:0", "app:application"];
     Server::spawn(folder, &[&line[..], &files, args].concat())
 }
 
 #[track_caller]
 fn serve(args: &[&str]) -> Server {
-    serve_with("certificate.pem", args)
+    serve_with(FILES, args)
 }
 
 /// What curl, which trusts the root alone, prints of `https`.
@@ -103,7 +102,7 @@ fn run_python(server: &Server, script: &str) -> String {
 fn requests_are_answered_over_tls() {
     let args =
         ["--bind", "unix:socket", "--access-log", "access", "--static", "/files=.", "--metrics", "unix:m"];
-    let server = serve(&args);
+    let mut server = serve(&args);
     let port = server.address.rsplit_once(':').unwrap().1;
     for (version, most) in [("--tlsv1.2", "1.2"), ("--tlsv1.3", "1.3")] {
         let options = [version, "--tls-max", most, "-w", " %{http_version}"];
@@ -112,6 +111,7 @@ fn requests_are_answered_over_tls() {
     }
     let old = curl(&server, &["--tlsv1.0", "--tls-max", "1.1", "--ciphers", "ALL:@SECLEVEL=0"], "/");
     assert!(old.starts_with("curl: "), "{old}");
+    server.wait_for("no TLS handshake with 127.0.0.1: ");
     let through_socket = curl(&server, &["--unix-socket", "socket"], "/");
     assert_eq!(through_socket, format!("https on 443 HTTP/1.1 - {EMPTY}"));
     // Bodies that are larger than every buffer.
@@ -126,8 +126,9 @@ fn requests_are_answered_over_tls() {
     assert_eq!(fs::read(server.folder().join("large")).unwrap(), bytes_of_large());
     assert_eq!(curl(&server, &["-o", "copy"], "/files/body"), "");
     assert_eq!(fs::read(server.folder().join("copy")).unwrap(), vec![7; 3 << 20]);
-    let access = server.folder().join("access");
-    let (status, log) = server_ended(server, &access);
+    server.signal("TERM");
+    let status = server.ended();
+    let log = fs::read_to_string(server.folder().join("access")).unwrap();
     assert_eq!((status, log.lines().count()), (0, 7), "{log}");
     assert!(log.contains("\"GET /large HTTP/1.1\" 200 5242880"), "{log}");
 }
@@ -136,23 +137,10 @@ fn bytes_of_large() -> Vec<u8> {
     (0..=255).cycle().take(256 * 256 * 80).collect()
 }
 
-/// The exit status, and what is in a file at the end.
-fn server_ended(mut server: Server, file: &Path) -> (i32, String) {
-    server.signal("TERM");
-    let status = server.ended();
-    (status, fs::read_to_string(file).unwrap())
-}
-
 #[test]
 fn the_chain_is_sent_and_other_names_are_understood() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("app.py"), APPLICATION).unwrap();
-    write_identity(folder.path());
-    let python = pythons::all().remove(0).executable;
-    let line = ["-e", python.to_str().unwrap(), "--bind", "127.0.0.1:0", "app:application"];
-    // As for gunicorn. Nobody sends the certificate between the server's and the root.
-    let files = ["--certfile", "own.pem", "--keyfile", "key.pem"];
-    let mut server = Server::spawn(folder, &[&line[..], &files].concat());
+    // The options of gunicorn. `own.pem` lacks the intermediate certificate.
+    let mut server = serve_with(["--certfile", "own.pem", "--keyfile", "key.pem"], &[]);
     assert!(curl(&server, &[], "/").contains("SSL certificate problem"));
     server.wait_for("no TLS handshake with 127.0.0.1: received fatal alert");
     assert!(curl(&server, &["--insecure"], "/").starts_with("https on "));
@@ -259,7 +247,8 @@ for proto in ("https", "http"):
     plain = socket.create_connection((sys.argv[1], int(sys.argv[2])))
     plain.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.1 4660 443\r\n")
     with context.wrap_socket(plain, server_hostname="localhost") as client:
-        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        head = f"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: {proto}\r\nConnection: close\r\n\r\n"
+        client.sendall(head.encode())
         answer = b""
         while block := client.recv(4096):
             answer += block
@@ -271,10 +260,17 @@ for proto in ("https", "http"):
         server.address.rsplit_once(':').unwrap().1
     );
     assert_eq!(said, expected.repeat(2));
+    // A trusted proxy says what its client used.
+    let server = serve(&["--proxy", "127.0.0.1"]);
+    let said = curl(&server, &["-H", "X-Forwarded-Proto: http"], "/");
+    assert!(said.starts_with("http - "), "{said}");
 }
 
-/// Asks on eight connections at once, which it keeps open, until there is a file `stop` or something is lost. Prints each certificate that it has
-/// seen, the number of answers, and each request that was lost.
+/// What each process logs when it serves.
+const SERVING: &str = "serving app:application on https://";
+
+/// Sends requests on eight connections, which it keeps open, until there is a file `stop` or a request is lost. Prints the
+/// number of certificates seen, the lowest number of answers on a connection, and the lost requests.
 const LOAD: &str = r#"
 import hashlib, http.client, os, ssl, sys, threading
 context = ssl.create_default_context(cafile="roots.pem")
@@ -324,12 +320,12 @@ fn a_reload_takes_the_new_certificate_and_loses_no_request() {
     server.signal("HUP");
     let line = server.wait_for("the TLS certificate stays as it was");
     assert!(line.contains("--tls-key key.pem: its key is not that of the certificate"), "{line}");
-    wait_for_hosts(&server, 4);
+    server.wait_for_count(SERVING, 4);
     assert!(curl(&server, &[], "/").starts_with("https on "));
     fs::copy(next.path().join("key.pem"), server.folder().join("key.pem")).unwrap();
     server.signal("HUP");
-    server.wait_for("new connections get the TLS certificate that was read again");
-    wait_for_hosts(&server, 6);
+    server.wait_for("the TLS files have changed: new processes use them");
+    server.wait_for_count(SERVING, 6);
     fs::copy(next.path().join("root.pem"), server.folder().join("root.pem")).unwrap();
     assert!(curl(&server, &[], "/").starts_with("https on "));
     std::thread::sleep(Duration::from_secs(1));
@@ -341,14 +337,4 @@ fn a_reload_takes_the_new_certificate_and_loses_no_request() {
     assert_eq!((seen, lost), ("2", "[]"), "{said}");
     assert!(least.parse::<u32>().unwrap() > 10, "{said}");
     assert_eq!(server.stop().0, 0);
-}
-
-/// Waits until this many processes have served.
-#[track_caller]
-fn wait_for_hosts(server: &Server, count: usize) {
-    let started = Instant::now();
-    while server.log().matches("serving app:application on https://").count() < count {
-        assert!(started.elapsed() < Duration::from_secs(60), "{}", server.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

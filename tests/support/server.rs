@@ -110,6 +110,16 @@ impl Server {
         }
     }
 
+    /// Waits until its log holds this text so many times.
+    #[track_caller]
+    pub(crate) fn wait_for_count(&self, text: &str, count: usize) {
+        let started = Instant::now();
+        while self.log().matches(text).count() < count {
+            assert!(started.elapsed() < Duration::from_secs(60), "{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }

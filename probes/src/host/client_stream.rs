@@ -18,7 +18,7 @@ use wsgiaudit_probes_core::lock::lock_ignoring_poison;
 
 /// How long a closed connection still takes what the client sends. Closing it at once would reset it, and the
 /// client would lose a response that it has not read.
-pub(super) const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A byte that is not allowed in a request line, a header or a chunk size: the HTTP library answers it with 400.
 const MALFORMED: [u8; 1] = [0];
@@ -180,23 +180,22 @@ impl<H: Send + 'static> Drop for ClientStream<H> {
             && let Ok(runtime) = Handle::try_current()
         {
             runtime.spawn(async move {
-                // The client may have closed the connection already.
-                let last: &[u8] = if is_too_slow { TOO_SLOW } else { b"" };
-                let _ = tokio::time::timeout(LINGER, close_stream(stream, last)).await;
+                close_stream(stream, if is_too_slow { TOO_SLOW } else { b"" }).await;
                 drop(held);
             });
         }
     }
 }
 
-/// Sends these last bytes, ends the response, and waits for the end of what the client sends.
-pub(super) async fn close_stream(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    last: &[u8],
-) -> io::Result<()> {
-    stream.write_all(last).await?;
-    stream.shutdown().await?;
-    let mut discarded = [0; 4096];
-    while stream.read(&mut discarded).await? > 0 {}
-    Ok(())
+/// Sends these last bytes, ends the response, and waits for the end of what the client sends, for [`LINGER`] at most.
+pub(super) async fn close_stream(mut stream: impl AsyncRead + AsyncWrite + Unpin, last: &[u8]) {
+    let close = async {
+        stream.write_all(last).await?;
+        stream.shutdown().await?;
+        let mut discarded = [0; 4096];
+        while stream.read(&mut discarded).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // An error means that the client has closed the connection already.
+    let _ = tokio::time::timeout(LINGER, close).await;
 }

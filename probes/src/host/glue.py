@@ -242,10 +242,8 @@ def _files_of_error(error):
         waiting += [error.__cause__, error.__context__]
         if isinstance(error, SyntaxError):
             yield error.filename
-        frame = error.__traceback__
-        while frame is not None:
-            yield frame.tb_frame.f_code.co_filename
-            frame = frame.tb_next
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            yield frame.f_code.co_filename
 
 
 def report_sources(error=None):
@@ -263,8 +261,8 @@ def report_sources(error=None):
             found.add(file)
     found -= _reported
     _reported.update(found)
-    # JSON has no names that are not Unicode.
-    named = [file for file in found if file.isascii() or file.encode("utf-8", "ignore").decode() == file]
+    # The supervisor cannot read a name that is not valid Unicode.
+    named = [file for file in found if file.encode("utf-8", "ignore").decode() == file]
     if named:
         _report_sources(json.dumps(named).encode())
 

@@ -11,9 +11,13 @@ use super::connection::serve_connection;
 use super::listen_socket::ConnectionListener;
 use super::log::log_error;
 use super::server_state::{ServerPhase, ServerState, wait_for_phase};
+use super::source_reports::is_watched;
 
 /// How long an open connection may still send a request after SIGTERM. It is answered, and then the connection ends.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// The same, after another process has taken over: longer, since no client depends on the end of this process.
+const HAND_OVER_GRACE: Duration = Duration::from_secs(5);
 
 /// Accepts connections until the phase changes, then drains the open ones. Returns when none is left.
 pub(super) async fn serve_listeners(server: Arc<ServerState>, listeners: Vec<ListenerConfig>) {
@@ -30,7 +34,11 @@ pub(super) async fn serve_listeners(server: Arc<ServerState>, listeners: Vec<Lis
     tokio::spawn({
         let server = Arc::clone(&server);
         let grace = match *server.phase.borrow() {
-            ServerPhase::HandedOver => server.hand_over_grace,
+            // With --reload, the next request is for the new sources.
+            ServerPhase::HandedOver if is_watched() => Duration::ZERO,
+            ServerPhase::HandedOver => {
+                HAND_OVER_GRACE.min(Duration::from_secs_f64(server.limits.drain / 2.0))
+            }
             ServerPhase::Serving | ServerPhase::Draining | ServerPhase::Closing => GRACE,
         };
         async move {

@@ -1,16 +1,15 @@
 //! The client of a connection that begins with a PROXY protocol header.
 
 use std::io;
-use std::time::Duration;
 
 use hyper::StatusCode;
 use tokio::io::AsyncReadExt;
 use wsgiaudit_probes_core::peer::Peer;
 use wsgiaudit_probes_core::proxy_protocol::{ProxyHeaderState, ProxyProtocolError, read_proxy_header};
 
-use super::client_stream::{LINGER, close_stream};
+use super::client_stream::close_stream;
 use super::listen_socket::ConnectionStream;
-use super::server_state::{ServerPhase, ServerState, wait_for_phase};
+use super::server_state::ServerState;
 
 /// Sent to a proxy whose header is refused.
 const REFUSAL: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -43,18 +42,11 @@ pub(super) async fn read_client(
     if !server.has_proxy_protocol || !server.proxies.is_trusted(&peer.address) {
         return Some(peer);
     }
-    let mut phase = server.phase.subscribe();
-    let timeout = Duration::from_secs_f64(server.limits.head);
-    let read = tokio::select! {
-        read = tokio::time::timeout(timeout, read_header(stream)) => read,
-        () = wait_for_phase(&mut phase, ServerPhase::Closing) => return None,
-    };
-    match read {
+    match server.prepare_connection(read_header(stream)).await? {
         Ok(Ok(client)) => Some(client.unwrap_or(peer)),
         Ok(Err(HeaderFailure::Refused(error))) => {
             server.record_refusal(&peer, &error.to_string(), StatusCode::BAD_REQUEST);
-            // The proxy may have closed the connection already.
-            let _ = tokio::time::timeout(LINGER, close_stream(stream, REFUSAL)).await;
+            close_stream(stream, REFUSAL).await;
             None
         }
         Ok(Err(HeaderFailure::Closed)) | Err(_) => None,

@@ -32,10 +32,6 @@ use super::tls_identity::{FailedHandshakes, read_server_config};
 use super::{metrics, metrics_endpoint};
 use crate::{copies, python};
 
-/// How long an open connection may still send a request if another process has taken over: nobody waits for the end of this
-/// one.
-const HAND_OVER_GRACE: Duration = Duration::from_secs(5);
-
 /// Entry point, called by the bootstrap code with the GIL held.
 ///
 /// Serves the configuration in this file until SIGTERM, or until SIGHUP, which means that another process
@@ -204,7 +200,6 @@ fn build_state(
             .transpose()?,
         proxies: TrustedProxies::parse(&config.proxies, &config.proxy_headers)?,
         has_proxy_protocol: config.proxy_protocol,
-        hand_over_grace: choose_hand_over_grace(config),
         tls,
         failed_handshakes: FailedHandshakes::default(),
         started: Instant::now(),
@@ -260,15 +255,6 @@ fn build_routes(config: &HostConfig, groups: &[RunningGroup]) -> RouteTable<Opti
 fn exit_now(status: c_int) -> ! {
     // SAFETY: ends the process at once.
     unsafe { libc::_exit(status) }
-}
-
-/// How long idle connections stay open after another process has taken over.
-fn choose_hand_over_grace(config: &HostConfig) -> Duration {
-    match config.reload {
-        // The next request is for the new sources.
-        true => Duration::ZERO,
-        false => HAND_OVER_GRACE.min(Duration::from_secs_f64(config.limits.drain / 2.0)),
-    }
 }
 
 /// The number of requests after which this process asks to be replaced.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hyper::StatusCode;
 use tokio::sync::watch;
+use tokio::time::error::Elapsed;
 use tokio_rustls::rustls::ServerConfig;
 use wsgiaudit_probes_core::access_log_line::AccessLogLine;
 use wsgiaudit_probes_core::host_config::{HostMessage, RequestLimits};
@@ -63,8 +64,6 @@ pub(super) struct ServerState {
     pub(super) proxies: TrustedProxies,
     /// Whether connections of trusted proxies begin with a PROXY protocol header.
     pub(super) has_proxy_protocol: bool,
-    /// How long idle connections stay open after another process has taken over.
-    pub(super) hand_over_grace: Duration,
     /// What the connections of clients are encrypted with, if they are.
     pub(super) tls: Option<Arc<ServerConfig>>,
     /// TLS handshakes that failed.
@@ -100,9 +99,27 @@ impl ServerState {
     /// Counts a TLS handshake that failed, and logs it, but not all of them: anybody can make them fail.
     pub(super) fn record_failed_handshake(&self, peer: &Peer, why: &str) {
         if let Some(unsaid) = self.failed_handshakes.count_failure(Instant::now()) {
-            let others = if unsaid == 0 { String::new() } else { format!(" (and {unsaid} others before)") };
+            let others = if unsaid == 0 {
+                String::new()
+            } else {
+                format!(" (and {unsaid} more since the last such message)")
+            };
             let from = if peer.address.is_empty() { "a Unix socket" } else { &peer.address };
             log_info(&format!("no TLS handshake with {from}: {why}{others}"));
+        }
+    }
+
+    /// Does what comes before the first request of a connection, within `--head-timeout`. `None` if open connections are
+    /// closed before that.
+    pub(super) async fn prepare_connection<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Option<Result<T, Elapsed>> {
+        let mut phase = self.phase.subscribe();
+        let timeout = Duration::from_secs_f64(self.limits.head);
+        tokio::select! {
+            done = tokio::time::timeout(timeout, work) => Some(done),
+            () = wait_for_phase(&mut phase, ServerPhase::Closing) => None,
         }
     }
 

@@ -4,7 +4,6 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls::ServerConfig;
@@ -12,9 +11,9 @@ use tokio_rustls::rustls::server::{Accepted, Acceptor};
 use tokio_rustls::server::{StartHandshake, TlsStream};
 use wsgiaudit_probes_core::peer::Peer;
 
-use super::client_stream::{LINGER, close_stream};
+use super::client_stream::close_stream;
 use super::listen_socket::ConnectionStream;
-use super::server_state::{ServerPhase, ServerState, wait_for_phase};
+use super::server_state::ServerState;
 
 /// The first byte of every handshake (RFC 8446, section 5.1). No HTTP request begins with it.
 const HANDSHAKE: u8 = 22;
@@ -40,33 +39,26 @@ impl From<io::Error> for HandshakeFailure {
     }
 }
 
-/// Makes a TLS connection of a connection. `None` if that fails or takes longer than `--head-timeout`: the connection is
-/// closed then.
+/// Does the TLS handshake of a connection. If it fails or takes longer than `--head-timeout`, closes the connection and
+/// returns `None`.
 pub(super) async fn accept_tls(
     server: &ServerState,
     config: &Arc<ServerConfig>,
     mut stream: Box<dyn ConnectionStream>,
     peer: &Peer,
 ) -> Option<Box<dyn ConnectionStream>> {
-    let mut phase = server.phase.subscribe();
-    let timeout = Duration::from_secs_f64(server.limits.head);
     let handshake = async {
         match read_hello(&mut stream).await {
             Ok(accepted) => finish_handshake(accepted, config, stream).await,
             Err(failure) => Err((failure, stream)),
         }
     };
-    let made = tokio::select! {
-        made = tokio::time::timeout(timeout, handshake) => made,
-        () = wait_for_phase(&mut phase, ServerPhase::Closing) => return None,
-    };
-    match made {
+    match server.prepare_connection(handshake).await? {
         Ok(Ok(stream)) => return Some(Box::new(stream)),
         Ok(Err((HandshakeFailure::Unused, _))) => {}
         Ok(Err((HandshakeFailure::Failed { why, answer }, stream))) => {
             server.record_failed_handshake(peer, &why);
-            // The client may have closed the connection already.
-            let _ = tokio::time::timeout(LINGER, close_stream(stream, &answer)).await;
+            close_stream(stream, &answer).await;
         }
         Err(_) => server.record_failed_handshake(peer, "it took longer than --head-timeout"),
     }
@@ -115,8 +107,8 @@ async fn finish_handshake(
     handshake.into_fallible().await.map(TlsConnection).map_err(|(error, stream)| (error.into(), stream))
 }
 
-/// A TLS connection. A client that closes the connection without saying so first has ended its requests, as without TLS:
-/// each request says its own length, so nobody can cut one unnoticed (RFC 9112, section 9.8).
+/// A TLS connection. If the client closes it without a TLS `close_notify`, that is an ordinary end, as without TLS. This is
+/// safe, since each request states its length (RFC 9112, section 9.8).
 struct TlsConnection(TlsStream<Box<dyn ConnectionStream>>);
 
 impl AsyncRead for TlsConnection {

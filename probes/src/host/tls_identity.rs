@@ -45,7 +45,7 @@ impl FailedHandshakes {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Counts one. Returns how many were not logged before it if it is to be logged.
+    /// Counts a failure. If it is to be logged, returns how many have failed since the last one that was logged.
     pub(super) fn count_failure(&self, now: Instant) -> Option<u64> {
         let total = self.total.fetch_add(1, Ordering::Relaxed) + 1;
         let mut logged = lock_ignoring_poison(&self.logged);
